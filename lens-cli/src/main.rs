@@ -1,0 +1,2 @@
+//! The binary `lens`.
+fn main() {}

@@ -1,0 +1,167 @@
+//! The seam behind which a model lives.
+
+use std::ops::Range;
+
+use crate::{NonFinite, Point, PointSet, Question, Readout, TokenId, projection::ProjectionError};
+
+/// What is known of a loaded model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInfo {
+    /// Hub id, folder, or `demo`.
+    pub id: String,
+    /// Commit of a hub checkpoint, where known.
+    pub revision: Option<String>,
+    /// Family, as `model_type` names it.
+    pub family: String,
+    /// Number of blocks.
+    pub n_layers: u16,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Rows of the unembedding, padded rows included.
+    pub n_vocab: usize,
+    /// Type of the weights as they are used: `f32`, `bf16` or `f16`.
+    pub dtype: String,
+    /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
+    pub unit_roundoff: f32,
+    /// Where the model runs, e.g. `cpu`.
+    pub device: String,
+    /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
+    pub parallel_blocks: bool,
+    /// The longest sequence the model can take at all, where there is such a bound (learned positions).
+    pub max_positions: Option<usize>,
+}
+
+/// One step of a forward pass: some tokens after those that the backend has already seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Forward<'a> {
+    /// The tokens of this step.
+    pub tokens: &'a [TokenId],
+    /// How many tokens came before them. 0 starts a new sequence; otherwise it must be what was seen so far.
+    pub past: usize,
+    /// How long the whole sequence is going to be, as far as known; at least `past + tokens.len()`.
+    pub total: usize,
+    /// The points to capture.
+    pub points: &'a PointSet,
+    /// Which rows of this step to keep at every point: indices into `tokens`, ascending.
+    pub rows: &'a [usize],
+}
+
+/// Captured vectors and what is wanted of them.
+#[derive(Debug)]
+pub struct ReadRequest<'a, H> {
+    /// The points read and what was captured at each: all with the same rows.
+    pub hidden: &'a [(Point, &'a H)],
+    /// The last block's `resid_post` for the same rows: the final readout.
+    pub last: &'a H,
+    /// Absolute position of every row.
+    pub positions: &'a [usize],
+    /// Per row, the token that comes next in the sequence, where there is one.
+    pub next: &'a [Option<TokenId>],
+    /// What to keep.
+    pub ask: &'a Question,
+}
+
+/// What a [`ReadRequest`] came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Readings {
+    /// The final readout of every row.
+    pub finals: Vec<Readout>,
+    /// The readouts, row by row, and for each row in the order of the request's points.
+    pub points: Vec<Readout>,
+}
+
+/// Logits from a backend's plain matrix product, independent of the path that readouts take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlainLogits {
+    /// The logits asked for, in that order.
+    pub logits: Vec<f32>,
+    /// Log-sum-exp over the whole vocabulary.
+    pub log_sum_exp: f64,
+    /// How far rounding alone may move one of `logits`.
+    pub logit_tolerance: f32,
+    /// How far rounding alone may move `log_sum_exp`.
+    pub log_sum_exp_tolerance: f32,
+}
+
+/// A model that can be run once and looked into.
+///
+/// Activations stay opaque; what crosses the seam is small. There is no `Send` or `Sync` bound.
+pub trait Backend {
+    /// Captured vectors of one point, one row per kept position.
+    type Hidden;
+
+    /// What is known of the model.
+    fn info(&self) -> &ModelInfo;
+
+    /// Runs the model over some more tokens and returns what was captured, in the order of `step.points`.
+    ///
+    /// # Errors
+    /// When a token is unknown, the sequence is too long, or the computation fails.
+    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Self::Hidden>, BackendError>;
+
+    /// Appends some rows of `hidden` to `out`, each as `width` float32 values; returns the width.
+    ///
+    /// # Errors
+    /// When the copy fails.
+    fn rows(
+        &self,
+        hidden: &Self::Hidden,
+        rows: Range<usize>,
+        out: &mut Vec<f32>,
+    ) -> Result<usize, BackendError>;
+
+    /// Decodes captured vectors. [`crate::HostReadout`] does it on the host.
+    ///
+    /// # Errors
+    /// When an activation is not finite (the error names the point), or the request does not fit the model.
+    fn read(&self, request: &ReadRequest<'_, Self::Hidden>) -> Result<Readings, BackendError>;
+
+    /// Logits of one row of a final residual by norm and plain matrix product, for the self-check.
+    ///
+    /// # Errors
+    /// When the computation fails.
+    fn plain_logits(
+        &self,
+        last: &Self::Hidden,
+        row: usize,
+        ids: &[TokenId],
+    ) -> Result<PlainLogits, BackendError>;
+}
+
+/// A failure behind the seam.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// An activation, or a logit that it leads to, is NaN or infinite.
+    #[error("{what} at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
+    NonFinite {
+        /// What is not finite.
+        what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
+    /// A token that the model does not have.
+    #[error("token id {token} is outside the vocabulary of {n_vocab} rows")]
+    UnknownToken {
+        /// The token.
+        token: TokenId,
+        /// Number of rows.
+        n_vocab: usize,
+    },
+    /// More tokens than the model has positions.
+    #[error("{length} tokens are more than the {max} positions this model has: shorten the prompt")]
+    TooLong {
+        /// Length of the sequence.
+        length: usize,
+        /// What the model can take.
+        max: usize,
+    },
+    /// The projection was asked something impossible.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// A failure of the backend's own.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,230 @@
+//! The identities that a residual stream keeps, checked on a running model.
+
+use std::fmt;
+
+use crate::{Backend, BackendError, Forward, Point, PointSet, Question, ReadRequest, Site, TokenId};
+
+/// One property and how it came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The property, as a claim.
+    pub claim: &'static str,
+    /// Whether it holds.
+    pub passed: bool,
+    /// The worst place and how far it is off, or what was compared.
+    pub detail: String,
+}
+
+/// What a check of a model came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CheckReport {
+    /// One entry per property.
+    pub findings: Vec<Finding>,
+}
+
+impl CheckReport {
+    /// Whether everything holds.
+    pub fn passed(&self) -> bool {
+        self.findings.iter().all(|finding| finding.passed)
+    }
+
+    fn add(&mut self, claim: &'static str, worst: &Worst) {
+        self.findings.push(Finding { claim, passed: worst.excess <= 1.0, detail: worst.to_string() });
+    }
+}
+
+/// The comparison that came out worst, relative to what rounding allows.
+struct Worst {
+    place: String,
+    difference: f32,
+    allowed: f32,
+    excess: f32,
+}
+
+impl Worst {
+    fn none() -> Self {
+        Self { place: String::new(), difference: 0.0, allowed: 0.0, excess: 0.0 }
+    }
+
+    fn see(&mut self, place: impl FnOnce() -> String, difference: f32, allowed: f32) {
+        let excess = match (difference == 0.0, difference.is_finite()) {
+            (true, _) => 0.0,
+            (false, true) => difference / allowed,
+            (false, false) => f32::INFINITY,
+        };
+        if excess > self.excess || self.place.is_empty() {
+            *self = Self { place: place(), difference, allowed, excess };
+        }
+    }
+}
+
+impl fmt::Display for Worst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.is_empty() {
+            return f.write_str("nothing to compare");
+        }
+        write!(
+            f,
+            "worst at {}: off by {:.2e}, rounding allows {:.2e}",
+            self.place, self.difference, self.allowed
+        )
+    }
+}
+
+/// Every captured vector of a sequence as float32.
+struct Recording {
+    points: PointSet,
+    /// Per point, `[positions, width]` row-major, and the width.
+    values: Vec<(Vec<f32>, usize)>,
+}
+
+impl Recording {
+    fn at(&self, point: Point) -> &[f32] {
+        self.points.index_of(point).map_or(&[], |index| &self.values[index].0)
+    }
+}
+
+/// Runs `tokens` through a backend and checks the identities of the residual stream, causality, that running
+/// in two steps equals running in one, and that the last readout is the model's own answer.
+///
+/// # Errors
+/// When the backend fails, or the sequence has fewer than two tokens.
+pub fn check_backend<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<CheckReport, BackendError> {
+    let n_layers = backend.info().n_layers;
+    let every: PointSet = std::iter::once(Point::Embed)
+        .chain(
+            (0..n_layers).flat_map(|layer| Site::ALL.into_iter().map(move |site| Point::block(layer, site))),
+        )
+        .collect();
+    let whole = record(backend, tokens, &every, &[tokens.len()])?;
+    let mut report = CheckReport::default();
+    report.add("every activation is finite", &finite(&whole));
+    sums(backend, &whole, &mut report);
+
+    let halves = record(backend, tokens, &every, &[tokens.len() / 2, tokens.len()])?;
+    report.add("two steps with a cache equal one step", &equal(backend, &whole, &halves, tokens.len()));
+
+    let mut changed = tokens.to_vec();
+    if let Some(last) = changed.last_mut() {
+        last.0 = (last.0 + 1) % backend.info().n_vocab as u32;
+    }
+    let changed = record(backend, &changed, &every, &[tokens.len()])?;
+    report.add(
+        "another last token leaves earlier positions alone",
+        &equal(backend, &whole, &changed, tokens.len() - 1),
+    );
+    report.add("the last resid_post reads as the model's own logits", &last_readout(backend, tokens)?);
+    Ok(report)
+}
+
+/// Runs the sequence in steps that end at `ends` and copies every point out.
+fn record<B: Backend>(
+    backend: &mut B,
+    tokens: &[TokenId],
+    points: &PointSet,
+    ends: &[usize],
+) -> Result<Recording, BackendError> {
+    let mut values = vec![(Vec::new(), 0); points.len()];
+    let mut past = 0;
+    for end in ends.iter().copied().filter(|end| *end > 0) {
+        let rows: Vec<usize> = (0..end - past).collect();
+        let step = Forward { tokens: &tokens[past..end], past, total: tokens.len(), points, rows: &rows };
+        for (hidden, (values, width)) in backend.forward(&step)?.iter().zip(&mut values) {
+            *width = backend.rows(hidden, 0..rows.len(), values)?;
+        }
+        past = end;
+    }
+    Ok(Recording { points: points.clone(), values })
+}
+
+fn finite(recording: &Recording) -> Worst {
+    let mut worst = Worst::none();
+    for (point, (values, _)) in recording.points.as_slice().iter().zip(&recording.values) {
+        for value in values {
+            worst.see(|| point.to_string(), if value.is_finite() { 0.0 } else { f32::INFINITY }, 0.0);
+        }
+    }
+    worst
+}
+
+/// `a + b = c` at every layer, for the two sums of a block, and that a block begins where the last one ended.
+fn sums<B: Backend>(backend: &B, recording: &Recording, report: &mut CheckReport) {
+    let roundoff = backend.info().unit_roundoff;
+    let sum = |claim, a: Site, b: Site, c: Site, report: &mut CheckReport| {
+        let mut worst = Worst::none();
+        for layer in 0..backend.info().n_layers {
+            let at = |site| recording.at(Point::block(layer, site));
+            for ((a, b), sum) in at(a).iter().zip(at(b)).zip(at(c)) {
+                // One rounding of the sum; float32 addition here may round once more.
+                let allowed = 2.0 * roundoff * sum.abs() + f32::MIN_POSITIVE;
+                worst.see(|| format!("L{layer}.{c}"), (a + b - sum).abs(), allowed);
+            }
+        }
+        report.add(claim, &worst);
+    };
+    sum("resid_mid = resid_pre + attn_out", Site::ResidPre, Site::AttnOut, Site::ResidMid, report);
+    sum("resid_post = resid_mid + mlp_out", Site::ResidMid, Site::MlpOut, Site::ResidPost, report);
+
+    let mut worst = Worst::none();
+    let mut before = Point::Embed;
+    for layer in 0..backend.info().n_layers {
+        let here = Point::block(layer, Site::ResidPre);
+        for (a, b) in recording.at(before).iter().zip(recording.at(here)) {
+            worst.see(|| here.to_string(), (a - b).abs(), f32::MIN_POSITIVE);
+        }
+        before = Point::block(layer, Site::ResidPost);
+    }
+    report.add("resid_pre is embed or the resid_post before it", &worst);
+}
+
+/// The first `positions` of two recordings agree, up to a drift that grows with the number of roundings.
+fn equal<B: Backend>(backend: &B, a: &Recording, b: &Recording, positions: usize) -> Worst {
+    let info = backend.info();
+    let roundings = 16.0 * (f32::from(info.n_layers) + 1.0);
+    let mut worst = Worst::none();
+    for ((point, (a, width)), (b, _)) in a.points.as_slice().iter().zip(&a.values).zip(&b.values) {
+        for (position, (a, b)) in a.chunks(*width).zip(b.chunks(*width)).take(positions).enumerate() {
+            let largest = a.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            let allowed = roundings * info.unit_roundoff * largest + f32::MIN_POSITIVE;
+            for (a, b) in a.iter().zip(b) {
+                worst.see(|| format!("{point}, position {position}"), (a - b).abs(), allowed);
+            }
+        }
+    }
+    worst
+}
+
+/// Reads the last position and compares its top logits and log-sum-exp with the plain product.
+fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst, BackendError> {
+    let n_layers = backend.info().n_layers;
+    let point = n_layers.checked_sub(1).map_or(Point::Embed, |layer| Point::block(layer, Site::ResidPost));
+    let (row, ask) = (tokens.len() - 1, Question::default());
+    let step = Forward {
+        tokens,
+        past: 0,
+        total: tokens.len(),
+        points: &[point].into_iter().collect(),
+        rows: &[row],
+    };
+    let mut worst = Worst::none();
+    for last in backend.forward(&step)? {
+        let request = ReadRequest {
+            hidden: &[(point, &last)],
+            last: &last,
+            positions: &[row],
+            next: &[None],
+            ask: &ask,
+        };
+        for readout in backend.read(&request)?.points {
+            let ids: Vec<TokenId> = readout.top.iter().map(|score| score.id).collect();
+            let plain = backend.plain_logits(&last, 0, &ids)?;
+            for (score, plain_logit) in readout.top.iter().zip(&plain.logits) {
+                let difference = (score.logit - plain_logit).abs();
+                worst.see(|| format!("the logit of token {}", score.id), difference, plain.logit_tolerance);
+            }
+            let difference = (readout.log_sum_exp - plain.log_sum_exp).abs() as f32;
+            worst.see(|| "the log-sum-exp".to_owned(), difference, plain.log_sum_exp_tolerance);
+        }
+    }
+    Ok(worst)
+}

@@ -1,0 +1,203 @@
+//! The readout on the host: final norm, then the fused projection.
+
+use std::ops::Range;
+
+use crate::{
+    BackendError, FinalNorm, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, Site, TargetScore,
+    TokenId, TokenScore, Unembedding,
+    projection::{Job, NonFiniteLogits, Projected},
+};
+
+/// Readouts projected in one call: enough to be bound by arithmetic, few enough to stay in megabytes.
+const BATCH: usize = 1024;
+
+/// A final norm and an unembedding in host memory: the one readout path of every backend on the CPU.
+#[derive(Debug, Clone, Copy)]
+pub struct HostReadout<'a> {
+    norm: &'a FinalNorm,
+    unembedding: Unembedding<'a>,
+    last: Point,
+}
+
+impl<'a> HostReadout<'a> {
+    /// The readout of a model with `n_layers` blocks.
+    pub fn new(norm: &'a FinalNorm, unembedding: Unembedding<'a>, n_layers: u16) -> Self {
+        let last = match n_layers.checked_sub(1) {
+            Some(layer) => Point::block(layer, Site::ResidPost),
+            None => Point::Embed,
+        };
+        Self { norm, unembedding, last }
+    }
+
+    /// Decodes captured vectors; `rows` appends rows of one capture as float32.
+    ///
+    /// # Errors
+    /// When `rows` fails, an activation or a logit is not finite, or a token is not in the vocabulary.
+    pub fn read<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        mut rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
+    ) -> Result<Readings, BackendError> {
+        let mut readings = Readings::default();
+        let rows_at_once = (BATCH / (request.hidden.len() + 1)).max(1);
+        let mut start = 0;
+        while start < request.positions.len() {
+            let group = start..(start + rows_at_once).min(request.positions.len());
+            self.read_group(request, group.clone(), &mut rows, &mut readings)?;
+            start = group.end;
+        }
+        Ok(readings)
+    }
+
+    /// Reads some rows. The final readouts go first, alone: their top-1 tokens must be known before the other
+    /// readouts pass by the vocabulary, so that those can count the tokens that beat them.
+    fn read_group<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        group: Range<usize>,
+        rows: &mut impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
+        readings: &mut Readings,
+    ) -> Result<(), BackendError> {
+        let (d, ask) = (self.norm.d_model(), request.ask);
+        let mut finals = Vec::with_capacity(group.len() * d);
+        rows(request.last, group.clone(), &mut finals)?;
+        self.check_finite(&finals, self.last, request, &group)?;
+        let scales: Vec<f64> = finals.chunks_exact(d).map(|x| self.norm.scale(x)).collect();
+        for (x, scale) in finals.chunks_exact_mut(d).zip(&scales) {
+            self.norm.apply(x, *scale);
+        }
+        let tracked = |row: usize| ask.targets.iter().copied().chain(request.next[row]);
+        let final_readouts = self.project(
+            &Job {
+                readouts: &finals,
+                top_k: ask.top_k.get(),
+                entropy: ask.stats.entropy,
+                finals: None,
+                distances: false,
+                tracked: &group.clone().map(|row| tracked(row).collect()).collect::<Vec<_>>(),
+            },
+            |i| (self.last, request.positions[group.start + i]),
+        )?;
+        let first = readings.finals.len();
+        for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
+            readings.finals.push(readout(projected, &ask.targets, request.next[row].is_some(), false));
+        }
+        if request.hidden.is_empty() {
+            return Ok(());
+        }
+
+        // The batch is position-major: a row's points, then its final readout for the divergences.
+        let width = request.hidden.len() + 1;
+        let mut batch = vec![0.0; group.len() * width * d];
+        let mut captured = Vec::with_capacity(group.len() * d);
+        for (column, (point, hidden)) in request.hidden.iter().enumerate() {
+            captured.clear();
+            rows(hidden, group.clone(), &mut captured)?;
+            self.check_finite(&captured, *point, request, &group)?;
+            for (i, x) in captured.chunks_exact_mut(d).enumerate() {
+                match ask.norm {
+                    NormMode::Recomputed => self.norm.apply(x, self.norm.scale(x)),
+                    NormMode::FinalScale => self.norm.apply(x, scales[i]),
+                    NormMode::None => {}
+                }
+                batch[(i * width + column) * d..][..d].copy_from_slice(x);
+            }
+        }
+        for (i, x) in finals.chunks_exact(d).enumerate() {
+            batch[(i * width + width - 1) * d..][..d].copy_from_slice(x);
+        }
+        let final_of: Vec<u32> =
+            (0..group.len() * width).map(|i| (i / width * width + width - 1) as u32).collect();
+        let tracked: Vec<Vec<TokenId>> = group
+            .clone()
+            .enumerate()
+            .flat_map(|(i, row)| {
+                let top1 = readings.finals[first + i].top1().filter(|_| ask.stats.rank_of_final);
+                let tokens: Vec<TokenId> = top1.into_iter().chain(tracked(row)).collect();
+                std::iter::repeat_n(tokens, width - 1).chain([Vec::new()])
+            })
+            .collect();
+        let projected = self.project(
+            &Job {
+                readouts: &batch,
+                top_k: ask.top_k.get(),
+                entropy: ask.stats.entropy,
+                finals: (ask.stats.kl || ask.stats.distances).then_some(&final_of),
+                distances: ask.stats.distances,
+                tracked: &tracked,
+            },
+            |i| {
+                let point = request.hidden.get(i % width).map_or(self.last, |(point, _)| *point);
+                (point, request.positions[group.start + i / width])
+            },
+        )?;
+        for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width != width - 1) {
+            let has_next = request.next[group.start + i / width].is_some();
+            readings.points.push(readout(projected, &ask.targets, has_next, ask.stats.rank_of_final));
+        }
+        Ok(())
+    }
+
+    /// Runs the projection and gives a non-finite readout its place.
+    fn project(
+        &self,
+        job: &Job<'_>,
+        place: impl Fn(usize) -> (Point, usize),
+    ) -> Result<Vec<Projected>, BackendError> {
+        let projected = self.unembedding.project(job)?;
+        projected
+            .into_iter()
+            .enumerate()
+            .map(|(i, projected)| {
+                projected.map_err(|NonFiniteLogits| {
+                    let (point, position) = place(i);
+                    BackendError::NonFinite { what: NonFinite::Logit, point, position }
+                })
+            })
+            .collect()
+    }
+
+    fn check_finite<H>(
+        &self,
+        values: &[f32],
+        point: Point,
+        request: &ReadRequest<'_, H>,
+        group: &Range<usize>,
+    ) -> Result<(), BackendError> {
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(i) => Err(BackendError::NonFinite {
+                what: NonFinite::Activation,
+                point,
+                position: request.positions[group.start + i / self.norm.d_model()],
+            }),
+        }
+    }
+}
+
+/// The readout of one projected vector whose tracked tokens are: the final top-1 (if `rank_of_final`), the
+/// targets, and the next token (if `has_next`).
+fn readout(projected: Projected, targets: &[TokenId], has_next: bool, rank_of_final: bool) -> Readout {
+    let log_sum_exp = projected.log_sum_exp;
+    let log_prob = |logit: f32| f64::from(logit) - log_sum_exp;
+    let score = |id, logit| TokenScore { id, logit, prob: log_prob(logit).exp() as f32 };
+    let mut tracked = projected.tracked.iter();
+    let rank_of_final = if rank_of_final { tracked.next().map(|t| t.rank) } else { None };
+    let targets = targets
+        .iter()
+        .zip(tracked.by_ref())
+        .map(|(id, t)| TargetScore { score: score(*id, t.logit), rank: t.rank })
+        .collect();
+    let cross_entropy = if has_next { tracked.next().map(|t| -log_prob(t.logit) as f32) } else { None };
+    Readout {
+        top: projected.top.iter().map(|(id, logit)| score(*id, *logit)).collect(),
+        log_sum_exp,
+        entropy: projected.entropy.map(|v| v as f32),
+        kl_to_final: projected.kl_to_final.map(|v| v as f32),
+        js_to_final: projected.js_to_final.map(|v| v as f32),
+        tv_to_final: projected.tv_to_final.map(|v| v as f32),
+        rank_of_final,
+        cross_entropy,
+        targets,
+    }
+}

@@ -1,0 +1,67 @@
+//! What a logit-lens readout is.
+//!
+//! A decoder-only language model adds, block by block, to a *residual stream*. Decoding the stream at an
+//! inner [`Point`] through the model's own final norm and unembedding tells which next token the model
+//! would name if it stopped there. This crate holds everything about that which needs no tensor library,
+//! no tokenizer and no file:
+//!
+//! - [`Point`], [`Site`], [`Component`]: where the stream is read, and [`Selection`]: how a user names them;
+//! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
+//!   and ranks, without ever storing a row of logits;
+//! - [`FinalNorm`] and [`NormMode`]: the norm in front of it;
+//! - [`Backend`]: the narrow seam behind which a model lives, and [`toy::ToyBackend`], a complete small one;
+//! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form.
+//!
+//! # Example
+//!
+//! ```
+//! use lens_core::{toy::ToyBackend, Backend, Lens, Plan, TokenId};
+//!
+//! let mut model = ToyBackend::new(3, 16, 50, 7); // 3 layers, d_model 16, 50 tokens, seed 7
+//! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
+//! let plan = Plan::default(); // every layer and component, last position, top 10
+//! let reading = Lens::new(&mut model).read(&tokens, &plan)?;
+//!
+//! let last = &reading.finals[0];
+//! println!("the model says {} with p = {:.3}", last.readout.top[0].id, last.readout.top[0].prob);
+//! for (point, readout) in reading.at(0) {
+//!     println!("{point}: {} ({:.3} nats to go)", readout.top[0].id, readout.kl_to_final.unwrap_or(0.0));
+//! }
+//! assert!(reading.self_check.passed);
+//! # Ok::<(), lens_core::LensError>(())
+//! ```
+
+mod backend;
+mod check;
+mod decision;
+mod host;
+mod lens;
+mod nonfinite;
+mod norm;
+mod point;
+pub mod projection;
+mod readout;
+mod selection;
+pub mod suggest;
+mod text;
+mod token;
+pub mod toy;
+mod trace;
+
+pub use backend::{Backend, BackendError, Forward, ModelInfo, PlainLogits, ReadRequest, Readings};
+pub use check::{CheckReport, Finding, check_backend};
+pub use decision::{decided_at, important_layers};
+pub use host::HostReadout;
+pub use lens::{FinalReading, Lens, LensError, Plan, Progress, Reading, SelfCheck};
+pub use nonfinite::NonFinite;
+pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
+pub use point::{Component, ParsePointError, Point, PointSet, Site};
+pub use projection::{Post, Unembedding, VocabRows};
+pub use readout::{Question, Readout, Stats, TargetScore, TokenScore};
+pub use selection::{ComponentSelection, Selection, SelectionError};
+pub use text::{TokenText, TokenTexts};
+pub use token::TokenId;
+pub use trace::{
+    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, ReadoutTrace, SCHEMA, SelfCheckTrace,
+    TargetTrace, TokenTrace, TopTrace, TraceContext,
+};

@@ -1,0 +1,171 @@
+//! The model's final norm, in front of the unembedding.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::suggest::did_you_mean;
+
+/// Which statistics the final norm divides by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormMode {
+    /// Those of the vector being read: the logit lens.
+    #[default]
+    Recomputed,
+    /// Those of the final residual at the same position: linear in the vector, what attribution needs.
+    FinalScale,
+    /// No norm at all: the raw vector meets the unembedding.
+    None,
+}
+
+impl NormMode {
+    const ALL: [Self; 3] = [Self::Recomputed, Self::FinalScale, Self::None];
+
+    /// The mode's name, e.g. `final-scale`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recomputed => "recomputed",
+            Self::FinalScale => "final-scale",
+            Self::None => "none",
+        }
+    }
+}
+
+impl FromStr for NormMode {
+    type Err = ParseNormModeError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| ParseNormModeError {
+            name: name.to_owned(),
+            hint: did_you_mean(name, Self::ALL.map(Self::name)),
+        })
+    }
+}
+
+/// A name that is no [`NormMode`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown norm mode \"{name}\" (known: recomputed, final-scale, none){hint}")]
+pub struct ParseNormModeError {
+    name: String,
+    hint: String,
+}
+
+/// How a norm measures a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// Root mean square: `x / sqrt(mean(x^2) + eps)` (Zhang and Sennrich 2019).
+    Rms,
+    /// Layer norm: centred, then divided by `sqrt(var(x) + eps)` (Ba et al. 2016).
+    Layer,
+}
+
+/// The final norm: kind, epsilon and affine part, all in float32.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinalNorm {
+    kind: NormKind,
+    eps: f64,
+    weight: Option<Vec<f32>>,
+    bias: Option<Vec<f32>>,
+    d_model: usize,
+}
+
+impl FinalNorm {
+    /// A norm over vectors of `d_model`. `weight` is the factor itself: a family that stores `w` and multiplies
+    /// by `1 + w` adds the one before it comes here.
+    ///
+    /// # Errors
+    /// When weight or bias are not `[d_model]`.
+    pub fn new(
+        kind: NormKind,
+        eps: f64,
+        d_model: usize,
+        weight: Option<Vec<f32>>,
+        bias: Option<Vec<f32>>,
+    ) -> Result<Self, NormShapeError> {
+        for (name, values) in [("weight", &weight), ("bias", &bias)] {
+            if let Some(values) = values
+                && values.len() != d_model
+            {
+                return Err(NormShapeError { name, got: values.len(), d_model });
+            }
+        }
+        Ok(Self { kind, eps, weight, bias, d_model })
+    }
+
+    /// Width of the vectors.
+    pub fn d_model(&self) -> usize {
+        self.d_model
+    }
+
+    /// What the norm divides `x` by. Sums in float64.
+    pub fn scale(&self, x: &[f32]) -> f64 {
+        let n = x.len() as f64;
+        let mean = self.centre(x);
+        let square = x.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
+        (square + self.eps).sqrt()
+    }
+
+    /// What the norm subtracts from `x`.
+    fn centre(&self, x: &[f32]) -> f64 {
+        match self.kind {
+            NormKind::Rms => 0.0,
+            NormKind::Layer => x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64,
+        }
+    }
+
+    /// Norms `x` in place, dividing by `scale` (its own, or another vector's).
+    ///
+    /// # Panics
+    /// When `x` is not `[d_model]`.
+    pub fn apply(&self, x: &mut [f32], scale: f64) {
+        assert_eq!(x.len(), self.d_model, "a vector of another width than the norm");
+        let mean = self.centre(x);
+        for (i, value) in x.iter_mut().enumerate() {
+            let mut normed = (f64::from(*value) - mean) / scale;
+            if let Some(weight) = &self.weight {
+                normed *= f64::from(weight[i]);
+            }
+            if let Some(bias) = &self.bias {
+                normed += f64::from(bias[i]);
+            }
+            *value = normed as f32;
+        }
+    }
+}
+
+/// A norm whose affine part does not fit the model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the final norm's {name} has {got} values for d_model = {d_model}")]
+pub struct NormShapeError {
+    name: &'static str,
+    got: usize,
+    d_model: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rms_and_layer_norm_follow_their_formulas() {
+        let x = [1.0f32, -2.0, 3.0, 0.5];
+        let rms = FinalNorm::new(NormKind::Rms, 0.1, 4, Some(vec![2.0; 4]), None).unwrap();
+        let mut y = x;
+        rms.apply(&mut y, rms.scale(&x));
+        let scale = ((1.0 + 4.0 + 9.0 + 0.25) / 4.0 + 0.1f64).sqrt();
+        assert!((f64::from(y[2]) - 2.0 * 3.0 / scale).abs() < 1e-6);
+
+        let layer = FinalNorm::new(NormKind::Layer, 0.0, 4, None, Some(vec![1.0; 4])).unwrap();
+        let mut y = x;
+        layer.apply(&mut y, layer.scale(&x));
+        let mean = y.iter().sum::<f32>() / 4.0;
+        let var = y.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 4.0;
+        assert!((mean - 1.0).abs() < 1e-6 && (var - 1.0).abs() < 1e-5, "mean {mean}, variance {var}");
+    }
+
+    #[test]
+    fn a_weight_of_another_width_is_refused() {
+        assert!(FinalNorm::new(NormKind::Rms, 1e-6, 4, Some(vec![1.0; 3]), None).is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! Points of the residual stream and their names.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::suggest::did_you_mean;
+
+/// A place inside a block, in order of execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// Input of the block, `[pos, d_model]`.
+    ResidPre,
+    /// Per-head attention result before the output projection, `[pos, n_heads, d_head]`.
+    Z,
+    /// What attention adds to the stream, after any post-norm and residual multiplier, `[pos, d_model]`.
+    AttnOut,
+    /// `resid_pre + attn_out`, `[pos, d_model]`. In a parallel block nothing reads it; it is still the sum.
+    ResidMid,
+    /// What the MLP or the experts add to the stream, after any post-norm and multiplier, `[pos, d_model]`.
+    MlpOut,
+    /// Output of the block, `resid_mid + mlp_out`, `[pos, d_model]`.
+    ResidPost,
+}
+
+impl Site {
+    /// Every site, in order of execution.
+    pub const ALL: [Self; 6] =
+        [Self::ResidPre, Self::Z, Self::AttnOut, Self::ResidMid, Self::MlpOut, Self::ResidPost];
+
+    /// The site's name, e.g. `attn_out`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ResidPre => "resid_pre",
+            Self::Z => "z",
+            Self::AttnOut => "attn_out",
+            Self::ResidMid => "resid_mid",
+            Self::MlpOut => "mlp_out",
+            Self::ResidPost => "resid_post",
+        }
+    }
+
+    /// The name that LogitLens4LLMs gives this site, where it has one.
+    pub fn predecessor_name(self) -> Option<&'static str> {
+        match self {
+            Self::AttnOut => Some("attention_mechanism"),
+            Self::ResidMid => Some("intermediate_residual"),
+            Self::MlpOut => Some("mlp_output"),
+            Self::ResidPost => Some("block_output"),
+            Self::ResidPre | Self::Z => None,
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|site| site.name() == name || site.predecessor_name() == Some(name))
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What a point shows, without saying in which layer: the embedding or a [`Site`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Component {
+    /// What enters block 0.
+    Embed,
+    /// A site of a block.
+    Site(Site),
+}
+
+impl Component {
+    /// Every component that can be decoded into tokens, in order of execution.
+    pub const READABLE: [Self; 6] = [
+        Self::Embed,
+        Self::Site(Site::ResidPre),
+        Self::Site(Site::AttnOut),
+        Self::Site(Site::ResidMid),
+        Self::Site(Site::MlpOut),
+        Self::Site(Site::ResidPost),
+    ];
+
+    /// The component's name, e.g. `embed` or `mlp_out`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::Site(site) => site.name(),
+        }
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        std::iter::once("embed")
+            .chain(Site::ALL.into_iter().map(Site::name))
+            .chain(Site::ALL.into_iter().filter_map(Site::predecessor_name))
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Component {
+    type Err = ParsePointError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name == "embed" {
+            return Ok(Self::Embed);
+        }
+        Site::named(name).map(Self::Site).ok_or_else(|| ParsePointError::Component {
+            name: name.to_owned(),
+            hint: did_you_mean(name, Self::names()),
+        })
+    }
+}
+
+impl Serialize for Component {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Component {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A point of the residual stream. Ordered as the forward pass meets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Point {
+    /// What enters block 0: token, learned position and embedding scale, all applied.
+    Embed,
+    /// A site of a block; layers count from 0.
+    Block {
+        /// Index of the block.
+        layer: u16,
+        /// Place inside the block.
+        site: Site,
+    },
+}
+
+impl Point {
+    /// The point at `site` of block `layer`.
+    pub fn block(layer: u16, site: Site) -> Self {
+        Self::Block { layer, site }
+    }
+
+    /// The block, or `None` for `embed`.
+    pub fn layer(self) -> Option<u16> {
+        match self {
+            Self::Embed => None,
+            Self::Block { layer, .. } => Some(layer),
+        }
+    }
+
+    /// What the point shows.
+    pub fn component(self) -> Component {
+        match self {
+            Self::Embed => Component::Embed,
+            Self::Block { site, .. } => Component::Site(site),
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embed => f.pad("embed"),
+            Self::Block { layer, site } => f.pad(&format!("L{layer}.{site}")),
+        }
+    }
+}
+
+impl FromStr for Point {
+    type Err = ParsePointError;
+
+    /// Parses `embed` or `L{layer}.{site}`; sites may have LogitLens4LLMs's names. Nothing else is accepted.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name == "embed" {
+            return Ok(Self::Embed);
+        }
+        let bad_form = || ParsePointError::Form { name: name.to_owned() };
+        let (layer, site) =
+            name.strip_prefix('L').and_then(|rest| rest.split_once('.')).ok_or_else(bad_form)?;
+        // u16::from_str takes a leading "+", and "03" would be a second name of L3.
+        let canonical =
+            layer.bytes().all(|b| b.is_ascii_digit()) && (layer == "0" || !layer.starts_with('0'));
+        let layer = if canonical {
+            layer.parse().map_err(|_| bad_form())?
+        } else {
+            return Err(bad_form());
+        };
+        match site.parse()? {
+            Component::Site(site) => Ok(Self::Block { layer, site }),
+            Component::Embed => Err(bad_form()),
+        }
+    }
+}
+
+/// A name that is no point.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParsePointError {
+    /// Neither `embed` nor `L{layer}.{site}`.
+    #[error("\"{name}\" is no point: write `embed` or `L{{layer}}.{{site}}`, for example `L3.attn_out`")]
+    Form {
+        /// What was given.
+        name: String,
+    },
+    /// An unknown component.
+    #[error(
+        "unknown component \"{name}\" (known: embed, resid_pre, z, attn_out, resid_mid, mlp_out, resid_post, \
+         and attention_mechanism, intermediate_residual, mlp_output, block_output){hint}"
+    )]
+    Component {
+        /// What was given.
+        name: String,
+        /// The near name, as a clause.
+        hint: String,
+    },
+}
+
+/// A set of points, kept in order of execution.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PointSet(Vec<Point>);
+
+impl PointSet {
+    /// Whether the set has `point`.
+    pub fn contains(&self, point: Point) -> bool {
+        self.0.binary_search(&point).is_ok()
+    }
+
+    /// The points, in order of execution.
+    pub fn as_slice(&self) -> &[Point] {
+        &self.0
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no point.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where `point` stands in the order, if it is in the set.
+    pub fn index_of(&self, point: Point) -> Option<usize> {
+        self.0.binary_search(&point).ok()
+    }
+}
+
+impl FromIterator<Point> for PointSet {
+    fn from_iter<I: IntoIterator<Item = Point>>(points: I) -> Self {
+        let mut points: Vec<_> = points.into_iter().collect();
+        points.sort_unstable();
+        points.dedup();
+        Self(points)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_order_is_execution() {
+        let points: PointSet = (0..3)
+            .flat_map(|layer| Site::ALL.into_iter().rev().map(move |site| Point::block(layer, site)))
+            .chain([Point::Embed])
+            .collect();
+        assert_eq!(points.as_slice()[0], Point::Embed);
+        assert_eq!(points.as_slice()[1], Point::block(0, Site::ResidPre));
+        for point in points.as_slice() {
+            assert_eq!(point.to_string().parse::<Point>(), Ok(*point));
+        }
+    }
+
+    #[test]
+    fn predecessor_names_are_aliases() {
+        assert_eq!("L12.block_output".parse(), Ok(Point::block(12, Site::ResidPost)));
+        assert_eq!("attention_mechanism".parse(), Ok(Component::Site(Site::AttnOut)));
+    }
+
+    #[test]
+    fn a_near_miss_is_refused_with_the_near_name() {
+        for bad in ["L+1.z", "L01.z", "l1.z", "L1", "1.z", "L1.embed", "L70000.z", "", "embed ", "L1.Z"] {
+            assert!(bad.parse::<Point>().is_err(), "{bad:?} was accepted");
+        }
+        let message = "L3.atn_out".parse::<Point>().unwrap_err().to_string();
+        assert!(message.contains("did you mean \"attn_out\"?"), "{message}");
+    }
+}

@@ -1,0 +1,211 @@
+//! A complete small model without a tensor library: for tests, examples and the doctests.
+//!
+//! Its blocks have the shape that the contract is about, and nothing more: attention is the mean of all
+//! earlier positions through a matrix, the MLP is `tanh` between two matrices.
+
+use std::ops::Range;
+
+use crate::{
+    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
+    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows,
+};
+
+/// Heads that `z` is divided into.
+const N_HEADS: usize = 2;
+
+/// A residual decoder with random weights.
+#[derive(Debug, Clone)]
+pub struct ToyBackend {
+    info: ModelInfo,
+    embedding: Vec<f32>,
+    layers: Vec<ToyLayer>,
+    norm: FinalNorm,
+    unembedding: Vec<f32>,
+    /// Per layer, the sum of the inputs of all positions seen so far: what a KV cache is to attention.
+    sums: Vec<Vec<f32>>,
+    seen: usize,
+}
+
+#[derive(Debug, Clone)]
+struct ToyLayer {
+    attention: Vec<f32>,
+    mlp_in: Vec<f32>,
+    mlp_out: Vec<f32>,
+}
+
+/// Captured vectors of the toy: rows of equal width.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToyHidden {
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl ToyBackend {
+    /// A model of `n_layers` blocks with weights drawn from `seed`.
+    ///
+    /// # Panics
+    /// When `d_model` is odd or zero, or there is no vocabulary.
+    pub fn new(n_layers: u16, d_model: usize, n_vocab: usize, seed: u64) -> Self {
+        assert!(
+            d_model > 0 && d_model.is_multiple_of(N_HEADS),
+            "d_model must be a positive multiple of {N_HEADS}"
+        );
+        assert!(n_vocab > 0, "a model needs a vocabulary");
+        let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
+        let square = d_model * d_model;
+        let scale = 1.5 / (d_model as f32).sqrt();
+        let layers = (0..n_layers)
+            .map(|_| ToyLayer {
+                attention: random.values(square, scale),
+                mlp_in: random.values(square, scale),
+                mlp_out: random.values(square, scale),
+            })
+            .collect();
+        let weight = random.values(d_model, 0.3).into_iter().map(|w| 1.0 + w).collect();
+        Self {
+            info: ModelInfo {
+                id: "toy".to_owned(),
+                revision: None,
+                family: "toy".to_owned(),
+                n_layers,
+                d_model,
+                n_vocab,
+                dtype: "f32".to_owned(),
+                unit_roundoff: f32::EPSILON / 2.0,
+                device: "cpu".to_owned(),
+                parallel_blocks: false,
+                max_positions: None,
+            },
+            embedding: random.values(n_vocab * d_model, 1.0),
+            layers,
+            norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)
+                .expect("one weight per dimension"),
+            unembedding: random.values(n_vocab * d_model, scale),
+            sums: vec![vec![0.0; d_model]; n_layers.into()],
+            seen: 0,
+        }
+    }
+
+    /// Overwrites one embedding value, to see what a broken weight does.
+    pub fn set_embedding(&mut self, token: TokenId, dimension: usize, value: f32) {
+        self.embedding[token.index() * self.info.d_model + dimension] = value;
+    }
+
+    /// Runs one token through every block; `at` sees every point.
+    fn run_token(&mut self, token: TokenId, mut at: impl FnMut(Point, &[f32])) {
+        let d = self.info.d_model;
+        let mut x = self.embedding[token.index() * d..][..d].to_vec();
+        self.seen += 1;
+        at(Point::Embed, &x);
+        for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).enumerate() {
+            let mut at = |site, value: &[f32]| at(Point::block(i as u16, site), value);
+            at(Site::ResidPre, &x);
+            sum.iter_mut().zip(&x).for_each(|(sum, x)| *sum += x);
+            let z: Vec<f32> = sum.iter().map(|sum| sum / self.seen as f32).collect();
+            at(Site::Z, &z);
+            let attn_out = multiply(&layer.attention, &z);
+            at(Site::AttnOut, &attn_out);
+            add(&mut x, &attn_out);
+            at(Site::ResidMid, &x);
+            let inner: Vec<f32> = multiply(&layer.mlp_in, &x).into_iter().map(f32::tanh).collect();
+            let mlp_out = multiply(&layer.mlp_out, &inner);
+            at(Site::MlpOut, &mlp_out);
+            add(&mut x, &mlp_out);
+            at(Site::ResidPost, &x);
+        }
+    }
+}
+
+impl Backend for ToyBackend {
+    type Hidden = ToyHidden;
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<ToyHidden>, BackendError> {
+        let n_vocab = self.info.n_vocab;
+        if let Some(token) = step.tokens.iter().find(|token| token.index() >= n_vocab) {
+            return Err(BackendError::UnknownToken { token: *token, n_vocab });
+        }
+        if step.past == 0 {
+            self.seen = 0;
+            self.sums.iter_mut().for_each(|sum| sum.fill(0.0));
+        }
+        let d = self.info.d_model;
+        let mut captured = vec![ToyHidden { width: d, values: Vec::new() }; step.points.len()];
+        for (row, token) in step.tokens.iter().enumerate() {
+            let kept = step.rows.contains(&row);
+            self.run_token(*token, |point, value| {
+                if let Some(index) = step.points.index_of(point).filter(|_| kept) {
+                    captured[index].values.extend_from_slice(value);
+                }
+            });
+        }
+        Ok(captured)
+    }
+
+    fn rows(
+        &self,
+        hidden: &ToyHidden,
+        rows: Range<usize>,
+        out: &mut Vec<f32>,
+    ) -> Result<usize, BackendError> {
+        out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
+        Ok(hidden.width)
+    }
+
+    fn read(&self, request: &ReadRequest<'_, ToyHidden>) -> Result<Readings, BackendError> {
+        let rows = VocabRows::F32(&self.unembedding);
+        let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
+        HostReadout::new(&self.norm, unembedding, self.info.n_layers)
+            .read(request, |hidden, rows, out| self.rows(hidden, rows, out))
+    }
+
+    fn plain_logits(
+        &self,
+        last: &ToyHidden,
+        row: usize,
+        ids: &[TokenId],
+    ) -> Result<PlainLogits, BackendError> {
+        let x = &last.values[row * last.width..][..last.width];
+        let mut normed = x.to_vec();
+        self.norm.apply(&mut normed, self.norm.scale(x));
+        let logits = multiply(&self.unembedding, &normed);
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|z| f64::from(z - max).exp()).sum();
+        Ok(PlainLogits {
+            logits: ids.iter().map(|id| logits[id.index()]).collect(),
+            log_sum_exp: f64::from(max) + sum.ln(),
+            logit_tolerance: 1e-4,
+            log_sum_exp_tolerance: 1e-4,
+        })
+    }
+}
+
+/// `W x` for row-major `W` with rows as long as `x`.
+fn multiply(matrix: &[f32], x: &[f32]) -> Vec<f32> {
+    matrix.chunks_exact(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+/// xorshift64* (Vigna 2016): enough randomness for weights, and the same on every machine.
+#[derive(Debug, Clone)]
+struct Random(u64);
+
+impl Random {
+    /// `n` values, uniform in `[-scale, scale]`.
+    fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
+        (0..n).map(|_| (self.next() * 2.0 - 1.0) * scale).collect()
+    }
+
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 24) as f32
+    }
+}

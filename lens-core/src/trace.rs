@@ -1,0 +1,338 @@
+//! The JSON form of a run: `lens-trace/1`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Component, ModelInfo, NormMode, Point, Reading, Readout, Site, TargetScore, TokenId, TokenScore,
+    TokenText, TokenTexts, important_layers,
+};
+
+/// The schema that this crate writes and reads.
+pub const SCHEMA: &str = "lens-trace/1";
+
+/// One run of the lens, as it is written to JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LensTrace {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What wrote the trace.
+    pub generator: GeneratorTrace,
+    /// The model.
+    pub model: ModelTrace,
+    /// The kind of lens.
+    pub lens: LensKindTrace,
+    /// The prompt, as text.
+    pub prompt: String,
+    /// Every token of the sequence.
+    pub tokens: Vec<TokenTrace>,
+    /// The readouts, by position, then in order of execution.
+    pub readouts: Vec<ReadoutTrace>,
+    /// The model's own answer at each position read.
+    #[serde(rename = "final")]
+    pub finals: Vec<FinalTrace>,
+    /// Whether the readouts can be believed.
+    pub self_check: SelfCheckTrace,
+}
+
+/// What wrote a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratorTrace {
+    /// Program.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The model of a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelTrace {
+    /// Hub id, folder, or `demo`.
+    pub id: String,
+    /// Commit, where known.
+    pub revision: Option<String>,
+    /// Family, as `model_type` names it.
+    pub family: String,
+    /// Number of blocks.
+    pub n_layers: u16,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Rows of the unembedding.
+    pub n_vocab: usize,
+    /// Type of the weights as used.
+    pub dtype: String,
+    /// Where it ran.
+    pub device: String,
+}
+
+impl From<&ModelInfo> for ModelTrace {
+    fn from(info: &ModelInfo) -> Self {
+        Self {
+            id: info.id.clone(),
+            revision: info.revision.clone(),
+            family: info.family.clone(),
+            n_layers: info.n_layers,
+            d_model: info.d_model,
+            n_vocab: info.n_vocab,
+            dtype: info.dtype.clone(),
+            device: info.device.clone(),
+        }
+    }
+}
+
+/// The kind of lens that a trace was made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LensKindTrace {
+    /// `logit`.
+    pub kind: String,
+    /// The norm in front of the unembedding.
+    pub norm: NormMode,
+}
+
+/// A token of the sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenTrace {
+    /// Its id.
+    pub id: TokenId,
+    /// What it says.
+    pub text: Arc<str>,
+    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Arc<str>>,
+    /// Whether the model wrote it.
+    pub generated: bool,
+}
+
+/// A token of a readout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopTrace {
+    /// Its id.
+    pub id: TokenId,
+    /// What it says.
+    pub text: Arc<str>,
+    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Arc<str>>,
+    /// Its logit.
+    pub logit: f32,
+    /// Its probability.
+    pub prob: f32,
+}
+
+/// A token that was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetTrace {
+    /// Token, logit and probability.
+    #[serde(flatten)]
+    pub token: TopTrace,
+    /// 1 + the number of tokens with a strictly larger logit.
+    pub rank: u32,
+}
+
+/// The readout of one (point, position).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadoutTrace {
+    /// The block; null for `embed`.
+    pub layer: Option<u16>,
+    /// What was read.
+    pub component: Component,
+    /// The position; its readout is about the next token.
+    pub position: usize,
+    /// Whether the point is a sum that no part of the model reads.
+    #[serde(default, rename = "virtual", skip_serializing_if = "is_false")]
+    pub is_virtual: bool,
+    /// The most probable tokens.
+    pub top: Vec<TopTrace>,
+    /// Entropy, nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<f32>,
+    /// `KL(final ‖ readout)`, nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_to_final: Option<f32>,
+    /// Jensen-Shannon divergence to the final readout, nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub js_to_final: Option<f32>,
+    /// Half the L1 distance to the final readout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tv_to_final: Option<f32>,
+    /// Rank of the final top-1 token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank_of_final: Option<u32>,
+    /// `-ln p` of the token that comes next, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_entropy: Option<f32>,
+    /// The tokens asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetTrace>,
+}
+
+/// The model's own answer at a position.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalTrace {
+    /// The position.
+    pub position: usize,
+    /// The most probable tokens.
+    pub top: Vec<TopTrace>,
+    /// Entropy, nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<f32>,
+    /// First layer from which the top-1 of `resid_post` is the final one and stays so.
+    pub decided_at: Option<usize>,
+    /// The layers read in which `attn_out`, `mlp_out` or `resid_post` has a token above the threshold.
+    #[serde(default)]
+    pub important_layers: Vec<u16>,
+    /// `-ln p` of the token that comes next, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_entropy: Option<f32>,
+    /// The tokens asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetTrace>,
+}
+
+/// The comparison of the last final readout with the backend's plain product.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SelfCheckTrace {
+    /// Largest difference among the top and target logits.
+    pub max_abs_logit_error: f32,
+    /// Whether it is within what rounding explains.
+    pub passed: bool,
+    /// Position that was compared.
+    #[serde(default)]
+    pub position: usize,
+    /// Difference of the log-sum-exp over the whole vocabulary.
+    #[serde(default)]
+    pub log_sum_exp_error: f32,
+}
+
+/// What a trace says beside the reading.
+pub struct TraceContext<'a> {
+    /// The program that writes it and its version.
+    pub generator: (&'a str, &'a str),
+    /// The model.
+    pub model: &'a ModelInfo,
+    /// The prompt as the user wrote it; without one, the tokens' texts are joined.
+    pub prompt: Option<&'a str>,
+    /// The sequence that was read.
+    pub tokens: &'a [TokenId],
+    /// How many of `tokens` are the prompt; the model wrote the others.
+    pub n_prompt: usize,
+    /// What tokens say.
+    pub texts: &'a dyn TokenTexts,
+    /// Probability above which a layer counts as important, in `[0, 1]`.
+    pub threshold: f32,
+}
+
+impl LensTrace {
+    /// The trace of a reading.
+    pub fn new(reading: Reading, context: &TraceContext<'_>) -> Self {
+        let mut names = Names { texts: context.texts, known: HashMap::new() };
+        let tokens: Vec<TokenTrace> = context
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(i, id)| {
+                let TokenText { text, bytes } = names.text(*id);
+                TokenTrace { id: *id, text, bytes, generated: i >= context.n_prompt }
+            })
+            .collect();
+        let prompt = context.prompt.map_or_else(
+            || tokens.iter().take(context.n_prompt).map(|token| &*token.text).collect(),
+            str::to_owned,
+        );
+        let finals = reading
+            .finals
+            .iter()
+            .enumerate()
+            .map(|(i, last)| FinalTrace {
+                position: last.position,
+                top: names.top(&last.readout.top),
+                entropy: last.readout.entropy,
+                decided_at: last.decided_at,
+                important_layers: important_layers(reading.at(i), context.threshold).into_iter().collect(),
+                cross_entropy: last.readout.cross_entropy,
+                targets: names.targets(&last.readout.targets),
+            })
+            .collect();
+        let places = reading.positions.iter().flat_map(|p| reading.points.iter().map(|point| (*p, *point)));
+        let readouts = places
+            .zip(reading.readouts)
+            .map(|((position, point), readout)| names.readout(position, point, &readout, context.model))
+            .collect();
+        Self {
+            schema: SCHEMA.to_owned(),
+            generator: GeneratorTrace {
+                name: context.generator.0.to_owned(),
+                version: context.generator.1.to_owned(),
+            },
+            model: context.model.into(),
+            lens: LensKindTrace { kind: "logit".to_owned(), norm: reading.norm },
+            prompt,
+            tokens,
+            readouts,
+            finals,
+            self_check: SelfCheckTrace {
+                max_abs_logit_error: reading.self_check.max_abs_logit_error,
+                passed: reading.self_check.passed,
+                position: reading.self_check.position,
+                log_sum_exp_error: reading.self_check.log_sum_exp_error,
+            },
+        }
+    }
+}
+
+/// Token texts, each looked up once and shared: a long trace names the same few thousand tokens everywhere.
+struct Names<'a> {
+    texts: &'a dyn TokenTexts,
+    known: HashMap<TokenId, TokenText>,
+}
+
+impl Names<'_> {
+    fn text(&mut self, id: TokenId) -> TokenText {
+        self.known.entry(id).or_insert_with(|| self.texts.text(id)).clone()
+    }
+
+    fn token(&mut self, score: &TokenScore) -> TopTrace {
+        let TokenText { text, bytes } = self.text(score.id);
+        TopTrace { id: score.id, text, bytes, logit: score.logit, prob: score.prob }
+    }
+
+    fn top(&mut self, scores: &[TokenScore]) -> Vec<TopTrace> {
+        scores.iter().map(|score| self.token(score)).collect()
+    }
+
+    fn targets(&mut self, targets: &[TargetScore]) -> Vec<TargetTrace> {
+        targets
+            .iter()
+            .map(|target| TargetTrace { token: self.token(&target.score), rank: target.rank })
+            .collect()
+    }
+
+    fn readout(
+        &mut self,
+        position: usize,
+        point: Point,
+        readout: &Readout,
+        model: &ModelInfo,
+    ) -> ReadoutTrace {
+        ReadoutTrace {
+            layer: point.layer(),
+            component: point.component(),
+            position,
+            is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
+            top: self.top(&readout.top),
+            entropy: readout.entropy,
+            kl_to_final: readout.kl_to_final,
+            js_to_final: readout.js_to_final,
+            tv_to_final: readout.tv_to_final,
+            rank_of_final: readout.rank_of_final,
+            cross_entropy: readout.cross_entropy,
+            targets: self.targets(&readout.targets),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

@@ -1,0 +1,1 @@
+//! Checkpoints and decoders on libtorch.
