@@ -1,0 +1,47 @@
+//! The checkout, and the cargo that chores run in it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus};
+
+use anyhow::Context as _;
+
+/// A program that a chore started came back with a failure; it has said why itself.
+#[derive(Debug, thiserror::Error)]
+#[error("`{command}` failed ({status})")]
+pub(crate) struct Failed {
+    command: String,
+    status: ExitStatus,
+}
+
+impl Failed {
+    /// The program's own code, so that a caller of the chore sees what a caller of the program would.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        self.status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+    }
+}
+
+/// The root of the checkout that this xtask belongs to.
+pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let root = here.parent().with_context(|| format!("{} is not in a checkout", here.display()))?;
+    Ok(root.to_owned())
+}
+
+/// Runs cargo in the checkout, with its output where ours goes.
+pub(crate) fn cargo<S: AsRef<OsStr>>(root: &Path, words: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.args(words).current_dir(root);
+    let shown =
+        std::iter::once("cargo".into()).chain(command.get_args().map(shown)).collect::<Vec<_>>().join(" ");
+    eprintln!("running {shown}");
+    let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
+    if status.success() { Ok(()) } else { Err(Failed { command: shown, status }.into()) }
+}
+
+fn shown(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    if word.contains(char::is_whitespace) { format!("{word:?}") } else { word.into_owned() }
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask setup`.
+
+use std::path::Path;
+
+use super::Chore;
+use crate::arguments::Arguments;
+use crate::libtorch;
+
+pub(super) const CHORE: Chore = Chore {
+    name: "setup",
+    summary: "bring libtorch into .libtorch/, once for all checkouts of this user",
+    details: "\
+Downloads the pinned wheels of libtorch with pip (about 545 MB, once), checks their SHA-256 and unpacks the CPU half
+(about 500 MB) into the user's cache; checkouts share it by hard links. Does nothing if it is there already.
+
+Needs a C++ compiler and Python 3.8 or newer with pip. Pinned for Linux x86_64; for Linux aarch64 and macOS arm64 too,
+where it has not been tried. Elsewhere set LIBTORCH.
+
+  LIBTORCH=DIR             your own libtorch 2.11 wins; set-up then only checks its version
+  LIBTORCH_USE_PYTORCH=1   the torch of your Python wins over both
+  LENS_LIBTORCH_CACHE=DIR  another place for the download than ~/.cache/lens-libtorch
+  PYTHON=PROGRAM           another Python than python3",
+    run,
+};
+
+fn run(root: &Path, arguments: Arguments) -> anyhow::Result<()> {
+    arguments.finish()?;
+    eprintln!("{}", libtorch::ensure(root)?);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! libtorch, brought without an installation: pinned wheels of the package index, of which the CPU half is unpacked
+//! into `.libtorch/` of the checkout.
+
+mod cache;
+mod compiler;
+mod download;
+mod error;
+mod own;
+mod pins;
+mod python;
+mod surroundings;
+mod tree;
+
+use std::path::Path;
+
+use cache::{Cache, Fetch};
+use pins::{Bundle, VERSION};
+use python::Python;
+
+pub(crate) use error::SetupError;
+pub(crate) use surroundings::Surroundings;
+
+/// Makes the checkout ready to build with libtorch, and says in one line what it builds with. Cheap when it is.
+pub(crate) fn ensure(root: &Path) -> Result<String, SetupError> {
+    let around = Surroundings::from_env(root);
+    compiler::check(&around)?;
+    set_up(&around, pins::for_host, None)
+}
+
+/// The steps of [`ensure`], with the pins and the download as arguments: tests have neither a network nor half a
+/// gigabyte.
+fn set_up(
+    around: &Surroundings,
+    bundle: impl FnOnce() -> Result<&'static Bundle, SetupError>,
+    fetch: Option<Fetch<'_>>,
+) -> Result<String, SetupError> {
+    if let Some(own) = own::find(around)? {
+        let (origin, found) = own.check(around)?;
+        return Ok(format!("using your own libtorch {found} from {origin}"));
+    }
+    let bundle = bundle()?;
+    let place = around.own_place();
+    if !tree::is_whole(&place, &bundle.id()) {
+        if !bundle.tried {
+            eprintln!(
+                "note: the libtorch for {} is pinned but has not been tried by the authors",
+                bundle.platform
+            );
+        }
+        let python = Python::find(around)?;
+        let cache = Cache::open(around.cache()?, python.clone())?;
+        let pip: Fetch<'_> = &|wheel, into, kept| download::with_pip(&python, wheel, into, kept);
+        let tree = cache.tree(bundle, fetch.unwrap_or(pip))?;
+        tree::place(&tree, &place)?;
+    }
+    Ok(format!("libtorch {VERSION} is in {}", place.display()))
+}
+
+#[cfg(test)]
+mod tests;
