@@ -1,1 +1,16 @@
 //! Pictures and tables from a trace.
+//!
+//! Everything here starts from a [`lens_core::LensTrace`], fresh or read back from JSON, and ends in text or an
+//! image; no model is needed. Each way of showing a trace is a module:
+//!
+//! - [`terminal`]: a table for one position, layers down and components across.
+//!
+//! They share [`display_safe`], through which every text of a trace goes before it is shown, and [`Ramp`], the
+//! colours that stand for probabilities.
+
+pub mod ramp;
+mod safe;
+pub mod terminal;
+
+pub use ramp::{Ramp, Rgb};
+pub use safe::display_safe;

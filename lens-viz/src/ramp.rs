@@ -1,0 +1,97 @@
+//! Colours that stand for probabilities.
+
+/// A colour in sRGB, eight bits a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rgb(pub u8, pub u8, pub u8);
+
+impl Rgb {
+    /// Black.
+    pub const BLACK: Self = Self(0, 0, 0);
+    /// White.
+    pub const WHITE: Self = Self(255, 255, 255);
+
+    /// Relative luminance in `[0, 1]` (WCAG 2.2).
+    pub fn luminance(self) -> f32 {
+        let linear = |channel: u8| {
+            let c = f32::from(channel) / 255.0;
+            if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
+    }
+
+    /// Contrast ratio to another colour, from 1 to 21 (WCAG 2.2).
+    pub fn contrast(self, other: Self) -> f32 {
+        let (a, b) = (self.luminance(), other.luminance());
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// Black or white, whichever reads better on this colour. Its contrast is never below 4.5.
+    pub fn text(self) -> Self {
+        if self.contrast(Self::BLACK) >= self.contrast(Self::WHITE) { Self::BLACK } else { Self::WHITE }
+    }
+
+    /// The colour `share` of the way to another one.
+    pub fn mix(self, other: Self, share: f32) -> Self {
+        let mix = |a: u8, b: u8| (f32::from(a) + share * (f32::from(b) - f32::from(a))).round() as u8;
+        Self(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
+    }
+}
+
+/// A perceptually even, colour-blind-safe ramp from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Ramp {
+    /// Viridis (Smith and van der Walt 2015), dark violet to yellow: equal steps look equal, also in grey.
+    #[default]
+    Viridis,
+}
+
+impl Ramp {
+    /// The colour of a value; values outside `[0, 1]` take the nearest end, and NaN the lower one.
+    pub fn at(self, value: f32) -> Rgb {
+        let anchors = match self {
+            Self::Viridis => &VIRIDIS,
+        };
+        let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
+        let place = value * (anchors.len() - 1) as f32;
+        let below = (place as usize).min(anchors.len() - 2);
+        anchors[below].mix(anchors[below + 1], place - below as f32)
+    }
+}
+
+/// Nine evenly spaced colours of viridis; between them it is straight to within what an eye can tell.
+const VIRIDIS: [Rgb; 9] = [
+    Rgb(68, 1, 84),
+    Rgb(71, 45, 123),
+    Rgb(59, 82, 139),
+    Rgb(44, 114, 142),
+    Rgb(33, 144, 140),
+    Rgb(39, 173, 129),
+    Rgb(93, 200, 99),
+    Rgb(170, 220, 50),
+    Rgb(253, 231, 37),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_lighter_and_text_can_be_read_on_it() {
+        let mut before = -1.0;
+        for step in 0..=100 {
+            let colour = Ramp::Viridis.at(step as f32 / 100.0);
+            assert!(colour.luminance() > before, "step {step} is not lighter than the one before");
+            assert!(colour.contrast(colour.text()) >= 4.5, "text on {colour:?} has too little contrast");
+            before = colour.luminance();
+        }
+    }
+
+    #[test]
+    fn values_outside_take_the_ends() {
+        assert_eq!(Ramp::Viridis.at(-1.0), VIRIDIS[0]);
+        assert_eq!(Ramp::Viridis.at(f32::NAN), VIRIDIS[0]);
+        assert_eq!(Ramp::Viridis.at(1.0), VIRIDIS[8]);
+        assert_eq!(Ramp::Viridis.at(f32::INFINITY), VIRIDIS[8]);
+    }
+}

@@ -1,0 +1,143 @@
+//! The table itself: header, rules, and a line for every layer.
+
+use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
+
+use super::{
+    grid::{Grid, Row},
+    label::Label,
+    layout::{Column, LAYER_WIDTH, Layout, NATS_WIDTH},
+    line::{Line, Sheet, cut},
+    paint::Ink,
+    summary::{nats, percent},
+};
+
+/// What every line of the body is drawn from.
+pub(super) struct Body<'a> {
+    pub(super) grid: &'a Grid<'a>,
+    pub(super) layout: &'a Layout,
+    pub(super) last: &'a FinalTrace,
+    pub(super) sheet: &'a Sheet,
+}
+
+impl Body<'_> {
+    pub(super) fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for block in &self.layout.blocks {
+            let width = LAYER_WIDTH + block.iter().map(|column| self.layout.width(*column)).sum::<usize>();
+            lines.push(self.rule(width));
+            lines.push(self.names(block));
+            lines.push(self.rule(width));
+            lines.extend(self.grid.rows.iter().map(|row| self.row(row, block)));
+        }
+        if let Some(block) = self.layout.blocks.last() {
+            let width = LAYER_WIDTH + block.iter().map(|column| self.layout.width(*column)).sum::<usize>();
+            lines.push(self.rule(width));
+        }
+        lines
+    }
+
+    fn rule(&self, width: usize) -> Line {
+        let mut line = Line::default();
+        let dash = self.sheet.glyph("─", "-");
+        line.push(self.sheet.span(&dash.repeat(width.min(self.sheet.width)), Ink::Faint));
+        line
+    }
+
+    fn names(&self, block: &[Column]) -> Line {
+        let sheet = self.sheet;
+        let mut line = Line::default();
+        line.push(sheet.span(" layer", Ink::Faint));
+        let mut end = LAYER_WIDTH;
+        line.pad(end);
+        let right = |line: &mut Line, name: &str, width: usize| {
+            line.push(sheet.span(&format!("{name:>width$}"), Ink::Faint));
+        };
+        for column in block {
+            end += self.layout.width(*column);
+            match column {
+                Column::Component(component) => {
+                    line.space(2);
+                    line.push(sheet.span(component.name(), Ink::Strong));
+                    if self.grid.has_virtual && *component == Component::Site(Site::ResidMid) {
+                        line.push(sheet.span(sheet.glyph("†", "^"), Ink::Strong));
+                    }
+                }
+                Column::Kl => right(&mut line, "KL", NATS_WIDTH),
+                Column::Entropy => right(&mut line, "H", NATS_WIDTH),
+                Column::Rank => right(&mut line, "rank", self.layout.width(*column)),
+                Column::Target(target) => {
+                    let width = self.layout.width(*column) - 2;
+                    let tokens = self.last.targets.iter().map(|target| &target.token);
+                    let label = Label::of_list(tokens, sheet).into_iter().nth(*target);
+                    let label = label.map(|label| label.fit(width, sheet.ellipsis()));
+                    line.space(2 + width - label.as_ref().map_or(0, Label::width));
+                    line.push(sheet.span(&label.map_or(String::new(), |label| label.plain()), Ink::Strong));
+                }
+            }
+            line.pad(end);
+        }
+        line
+    }
+
+    fn row(&self, row: &Row<'_>, block: &[Column]) -> Line {
+        let sheet = self.sheet;
+        let mut line = Line::default();
+        let ink = if row.decided { Ink::Decided } else { Ink::Plain };
+        line.push(sheet.span(if row.decided { sheet.glyph("▸", ">") } else { " " }, ink));
+        let name = row.layer.map_or_else(|| "embed".to_owned(), |layer| layer.to_string());
+        line.push(sheet.span(&format!("{name:>5}"), ink));
+        line.push(sheet.span(if row.agrees { sheet.glyph(" ✓", " *") } else { "  " }, ink));
+        let mut end = LAYER_WIDTH;
+        for column in block {
+            end += self.layout.width(*column);
+            let stream = row.stream();
+            match column {
+                Column::Component(component) => {
+                    line.space(1);
+                    if let Some(readout) = row.cells.get(component) {
+                        self.cell(&mut line, readout);
+                    }
+                }
+                Column::Kl => {
+                    self.number(&mut line, stream.and_then(|r| r.kl_to_final).map(nats), NATS_WIDTH);
+                }
+                Column::Entropy => {
+                    self.number(&mut line, stream.and_then(|r| r.entropy).map(nats), NATS_WIDTH);
+                }
+                Column::Rank => {
+                    let rank = stream.and_then(|r| r.rank_of_final).map(|rank| rank.to_string());
+                    self.number(&mut line, rank, self.layout.width(*column));
+                }
+                Column::Target(target) => {
+                    let target = stream.and_then(|readout| readout.targets.get(*target));
+                    let text = target.map(|t| format!("{} {:>4}", t.rank, percent(t.token.prob, true)));
+                    self.number(&mut line, text, self.layout.width(*column));
+                }
+            }
+            line.pad(end);
+        }
+        line
+    }
+
+    fn number(&self, line: &mut Line, text: Option<String>, width: usize) {
+        line.push(self.sheet.span(&format!("{:>width$}", text.unwrap_or_default()), Ink::Plain));
+    }
+
+    fn cell(&self, line: &mut Line, readout: &ReadoutTrace) {
+        let tokens: Vec<&TopTrace> = readout.top.iter().take(self.layout.tokens).collect();
+        let (sheet, width) = (self.sheet, self.layout.label);
+        for (label, token) in Label::of_list(tokens.iter().copied(), sheet).into_iter().zip(tokens) {
+            let label = label.fit(width, sheet.ellipsis());
+            let (ink, faint) = (Ink::Chip(token.prob), Ink::ChipFaint(token.prob));
+            let blank = width - label.width();
+            let number = cut(&percent(token.prob, self.layout.decimals), self.layout.prob(), "");
+            line.push(sheet.span(" ", ink));
+            line.push(sheet.span(&label.lead, faint));
+            line.push(sheet.span(&label.text, ink));
+            line.push(sheet.span(&label.trail, faint));
+            line.push(sheet.span(&label.id, faint));
+            let number = format!("{:blank$} {number:>prob$} ", "", prob = self.layout.prob());
+            line.push(sheet.span(&number, ink));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The rows and columns of one position of a trace.
+
+use std::collections::BTreeMap;
+
+use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site};
+
+/// The readouts of one position, sorted into layers and components.
+pub(super) struct Grid<'a> {
+    /// The columns, in order of execution.
+    pub(super) components: Vec<Component>,
+    /// `embed` first, then the layers, ascending.
+    pub(super) rows: Vec<Row<'a>>,
+    /// Whether `resid_mid` is a sum that no part of the model reads.
+    pub(super) has_virtual: bool,
+    /// Which statistics the residual stream has, anywhere.
+    pub(super) has_kl: bool,
+    pub(super) has_entropy: bool,
+    pub(super) has_rank: bool,
+}
+
+/// One layer.
+pub(super) struct Row<'a> {
+    /// `None` for `embed`.
+    pub(super) layer: Option<u16>,
+    pub(super) cells: BTreeMap<Component, &'a ReadoutTrace>,
+    /// Whether the top-1 of `resid_post` is the final one.
+    pub(super) agrees: bool,
+    /// Whether the prediction is made here.
+    pub(super) decided: bool,
+}
+
+const RESID_POST: Component = Component::Site(Site::ResidPost);
+
+impl<'a> Grid<'a> {
+    pub(super) fn new(trace: &'a LensTrace, last: &FinalTrace) -> Self {
+        let mut by_layer: BTreeMap<Option<u16>, BTreeMap<Component, &ReadoutTrace>> = BTreeMap::new();
+        for readout in trace.readouts.iter().filter(|readout| readout.position == last.position) {
+            by_layer.entry(readout.layer).or_default().entry(readout.component).or_insert(readout);
+        }
+        let read = |component: Component| by_layer.values().any(|cells| cells.contains_key(&component));
+        let mut components: Vec<Component> = Component::READABLE.into_iter().filter(|c| read(*c)).collect();
+        // The embedding is a state of the stream: it stands at the top of the stream's column, not in a
+        // column of its own that would be empty from there on.
+        let stream = [Site::ResidPost, Site::ResidMid, Site::ResidPre].map(Component::Site);
+        if let Some(column) = stream.into_iter().find(|component| components.contains(component)) {
+            components.retain(|component| *component != Component::Embed);
+            if let Some(cells) = by_layer.get_mut(&None)
+                && let Some(embed) = cells.remove(&Component::Embed)
+            {
+                cells.insert(column, embed);
+            }
+        }
+        let final_top1 = last.top.first().map(|token| token.id);
+        let rows: Vec<Row<'_>> = by_layer
+            .into_iter()
+            .map(|(layer, cells)| Row {
+                layer,
+                agrees: layer.is_some()
+                    && cells.get(&RESID_POST).is_some_and(|readout| {
+                        final_top1.is_some() && readout.top.first().map(|token| token.id) == final_top1
+                    }),
+                decided: layer.is_some() && layer.map(usize::from) == last.decided_at,
+                cells,
+            })
+            .collect();
+        let any = |what: fn(&ReadoutTrace) -> bool| rows.iter().filter_map(Row::stream).any(what);
+        Self {
+            has_virtual: rows.iter().flat_map(|row| row.cells.values()).any(|readout| readout.is_virtual),
+            has_kl: any(|readout| readout.kl_to_final.is_some()),
+            has_entropy: any(|readout| readout.entropy.is_some()),
+            has_rank: any(|readout| readout.rank_of_final.is_some()),
+            components,
+            rows,
+        }
+    }
+
+    pub(super) fn readouts(&self) -> impl Iterator<Item = &'a ReadoutTrace> {
+        self.rows.iter().flat_map(|row| row.cells.values().copied())
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The readout of the stream as the layer leaves it.
+    pub(super) fn stream(&self) -> Option<&'a ReadoutTrace> {
+        let stream = if self.layer.is_some() { Some(&RESID_POST) } else { self.cells.keys().next() };
+        stream.and_then(|component| self.cells.get(component)).copied()
+    }
+}

@@ -1,0 +1,135 @@
+//! The lines above the table: model, lens, prompt, position, self-check.
+
+use lens_core::{FinalTrace, LensTrace, TokenText};
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    label::Label,
+    line::{Line, Sheet, Span, cut, cut_start},
+    paint::Ink,
+};
+
+/// Columns of the names on the left.
+pub(super) const NAMES: usize = 12;
+
+/// A line that begins with a name.
+pub(super) fn named(name: &str, sheet: &Sheet) -> Line {
+    let mut line = Line::default();
+    line.push(sheet.span(name, Ink::Faint));
+    line.pad(NAMES);
+    line
+}
+
+pub(super) fn header(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Vec<Line> {
+    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
+    if last.position < trace.tokens.len() {
+        lines.push(prompt(trace, last.position, sheet));
+    }
+    lines.push(position(trace, last.position, sheet));
+    lines.push(self_check(trace, sheet));
+    lines
+}
+
+fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
+    let model = &trace.model;
+    let dot = sheet.glyph(" · ", ", ");
+    let layers =
+        if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
+    // A long path loses its beginning, never the facts behind it.
+    let facts: String = [&model.family, &layers, &model.dtype, &model.device]
+        .map(|fact| format!("{dot}{}", sheet.safe(fact)))
+        .concat();
+    let room = sheet.width.saturating_sub(NAMES + facts.width()).max(12);
+    let mut line = named("model", sheet);
+    line.push(sheet.span(&cut_start(&sheet.safe(&model.id), room, sheet.ellipsis()), Ink::Strong));
+    line.push(sheet.span(&facts, Ink::Plain));
+    line
+}
+
+fn lens(trace: &LensTrace, sheet: &Sheet) -> Line {
+    let mut line = named("lens", sheet);
+    let dot = sheet.glyph(" · ", ", ");
+    line.push(sheet.span(&trace.lens.kind, Ink::Plain));
+    line.push(sheet.span(&format!("{dot}norm {}", trace.lens.norm.name()), Ink::Plain));
+    line
+}
+
+/// The tokens around the position, itself in brackets. What came before it matters more than what follows.
+fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
+    let width = sheet.width.saturating_sub(NAMES + 2);
+    let focus = Label::new(&trace.tokens[position].text, sheet).fit(width / 2, sheet.ellipsis());
+    let room = width.saturating_sub(focus.width());
+    let before = sheet.safe(&text_of(trace, (0..position).rev(), room));
+    let after = sheet.safe(&text_of(trace, position + 1..trace.tokens.len(), room));
+    let for_after = after.width().min((room / 4).max(room.saturating_sub(before.width())));
+    let mut line = named("prompt", sheet);
+    line.push(sheet.span(&cut_start(&before, room - for_after, sheet.ellipsis()), Ink::Plain));
+    line.push(sheet.span("[", Ink::Faint));
+    line.push(sheet.span(&focus.plain(), Ink::Focus));
+    line.push(sheet.span("]", Ink::Faint));
+    line.push(sheet.span(&cut(&after, for_after, sheet.ellipsis()), Ink::Plain));
+    line
+}
+
+/// The text of tokens next to the position, going away from it until there is surely enough. Characters
+/// whose bytes are spread over several tokens come together again.
+fn text_of(trace: &LensTrace, places: impl Iterator<Item = usize>, columns: usize) -> String {
+    let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut length = 0;
+    // The widest look at a line needs few bytes a column; the bound only keeps a long prompt cheap.
+    for place in places.take(columns * 8 + 1) {
+        let token = &trace.tokens[place];
+        let bytes = token.bytes.as_deref().and_then(from_hex);
+        let bytes = bytes.unwrap_or_else(|| token.text.as_bytes().to_vec());
+        length += bytes.len();
+        pieces.push((place, bytes));
+        if length > columns * 8 + 64 {
+            break;
+        }
+    }
+    pieces.sort_by_key(|(place, _)| *place);
+    let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, bytes)| bytes).collect();
+    TokenText::from_bytes(&bytes).text.to_string()
+}
+
+fn from_hex(hex: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
+    let mut line = named("position", sheet);
+    let label = |index: usize, room: usize| -> Vec<Span> {
+        let Some(token) = trace.tokens.get(index) else { return Vec::new() };
+        let label = Label::new(&token.text, sheet).fit(room, sheet.ellipsis());
+        vec![sheet.span(&label.plain(), Ink::Strong), sheet.span(&format!(" (id {})", token.id), Ink::Faint)]
+    };
+    let room = sheet.width.saturating_sub(NAMES + 52).clamp(8, 24) / 2 + 6;
+    line.push(sheet.span(&format!("{position} of 0..{}, after ", trace.tokens.len()), Ink::Plain));
+    line.extend(label(position, room));
+    let next = label(position.saturating_add(1), room);
+    if !next.is_empty() {
+        line.push(sheet.span("; next ", Ink::Plain));
+        line.extend(next);
+    }
+    if trace.tokens.get(position).is_some_and(|token| token.generated) {
+        line.push(sheet.span("; generated", Ink::Faint));
+    }
+    line
+}
+
+fn self_check(trace: &LensTrace, sheet: &Sheet) -> Line {
+    let check = &trace.self_check;
+    let mut line = named("self-check", sheet);
+    let dot = sheet.glyph(" · ", ", ");
+    let error = format!("{dot}largest logit error {:.1e}", check.max_abs_logit_error);
+    if check.passed {
+        line.push(sheet.span("passed", Ink::Good));
+        line.push(sheet.span(&error, Ink::Plain));
+    } else {
+        line.push(sheet.span("FAILED, do not believe these numbers", Ink::Bad));
+        line.push(sheet.span(&error, Ink::Bad));
+    }
+    line
+}

@@ -1,0 +1,141 @@
+//! What a token looks like in a table.
+
+use lens_core::TopTrace;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::line::{Sheet, cut};
+
+/// A token's text, in the parts that are drawn differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Label {
+    /// Marks for the spaces in front.
+    pub(super) lead: String,
+    pub(super) text: String,
+    /// Marks for the spaces behind.
+    pub(super) trail: String,
+    /// The id, where the text alone does not say which token it is.
+    pub(super) id: String,
+}
+
+impl Label {
+    /// The label of a text: spaces at its ends become middle dots (`_` in ASCII).
+    pub(super) fn new(text: &str, sheet: &Sheet) -> Self {
+        let mark = sheet.glyph("·", "_");
+        let inner = text.trim_start_matches(' ');
+        let lead = mark.repeat(text.len() - inner.len());
+        let body = inner.trim_end_matches(' ');
+        let trail = mark.repeat(inner.len() - body.len());
+        let mut shown = sheet.safe(body);
+        // A token that itself begins with the mark must not pass for one that begins with a space.
+        if shown.starts_with(mark) {
+            shown.insert(0, '\\');
+        }
+        if text.is_empty() {
+            shown.push_str("\"\"");
+        }
+        Self { lead, text: shown, trail, id: String::new() }
+    }
+
+    /// The labels of tokens that stand together: those with the same text say their ids.
+    pub(super) fn of_list<'a>(tokens: impl IntoIterator<Item = &'a TopTrace>, sheet: &Sheet) -> Vec<Self> {
+        let tokens: Vec<&TopTrace> = tokens.into_iter().collect();
+        let mut labels: Vec<Self> = tokens.iter().map(|token| Self::new(&token.text, sheet)).collect();
+        let twins: Vec<bool> = (0..labels.len())
+            .map(|i| (0..labels.len()).any(|j| labels[i] == labels[j] && tokens[i].id != tokens[j].id))
+            .collect();
+        for ((label, token), _) in labels.iter_mut().zip(&tokens).zip(&twins).filter(|(_, twin)| **twin) {
+            label.id = format!("#{}", token.id);
+        }
+        labels
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.lead.width() + self.text.width() + self.trail.width() + self.id.width()
+    }
+
+    /// The label in at most `width` columns. The id stays whole as long as it can.
+    pub(super) fn fit(mut self, width: usize, ellipsis: &str) -> Self {
+        if self.width() <= width {
+            return self;
+        }
+        self.id = cut(&self.id, width, ellipsis);
+        let mut room = width - self.id.width();
+        let whole = self.lead.width() + self.text.width();
+        // A cut that falls between the parts still has to show.
+        if whole + self.trail.width() > room && whole <= room && !self.trail.is_empty() {
+            self.trail = cut(&self.trail, room - whole, ellipsis);
+            if self.trail.is_empty() {
+                self.text = cut(&format!("{} ", self.text), room.saturating_sub(self.lead.width()), ellipsis);
+            }
+            return self;
+        }
+        if whole > room {
+            self.trail.clear();
+        }
+        // Of very many spaces, show some and leave room for what follows.
+        let for_lead =
+            if self.text.is_empty() { room } else { room.min(self.lead.width().min(room / 2 + 1)) };
+        self.lead = cut(&self.lead, for_lead, ellipsis);
+        room -= self.lead.width();
+        self.text = cut(&self.text, room, ellipsis);
+        self
+    }
+
+    /// The label as plain text.
+    pub(super) fn plain(&self) -> String {
+        format!("{}{}{}{}", self.lead, self.text, self.trail, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lens_core::TokenId;
+
+    use super::*;
+    use crate::terminal::{ColorLevel, paint::Paint};
+
+    const SHEET: Sheet = Sheet { width: 80, paint: Paint(ColorLevel::None), ascii: false };
+
+    fn label(text: &str) -> String {
+        Label::new(text, &SHEET).plain()
+    }
+
+    #[test]
+    fn spaces_at_the_ends_are_seen() {
+        assert_eq!(label(" the"), "·the");
+        assert_eq!(label("a b "), "a b·");
+        assert_eq!(label("   "), "···");
+        assert_eq!(label(""), "\"\"");
+        assert_eq!(label("·the"), "\\·the");
+        assert_eq!(label(" \u{301}x"), "·◌\u{301}x");
+    }
+
+    #[test]
+    fn tokens_with_one_text_say_their_ids() {
+        let token = |id, text: &str| TopTrace {
+            id: TokenId(id),
+            text: Arc::from(text),
+            bytes: None,
+            logit: 0.0,
+            prob: 0.1,
+        };
+        let tokens = [token(5, " the"), token(7, " the"), token(9, "the")];
+        let labels: Vec<String> = Label::of_list(&tokens, &SHEET).iter().map(Label::plain).collect();
+        assert_eq!(labels, ["·the#5", "·the#7", "the"]);
+    }
+
+    #[test]
+    fn a_label_never_gets_wider_than_asked() {
+        for text in [" the", "      indent", "          ", "你好世界", "trailing      ", "ab "] {
+            for width in 0..12 {
+                let mut long = Label::new(text, &SHEET);
+                long.id = "#151937".to_owned();
+                let fitted = long.fit(width, "…");
+                assert!(fitted.width() <= width, "{fitted:?} is wider than {width}");
+            }
+        }
+    }
+}

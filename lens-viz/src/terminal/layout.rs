@@ -1,0 +1,167 @@
+//! How the columns of a table share the width of a terminal.
+
+use lens_core::Component;
+
+use super::{
+    grid::{Grid, Row},
+    label::Label,
+    line::Sheet,
+};
+
+/// Width of the column of layers: a marker, the number, a blank, and the sign of agreement.
+pub(super) const LAYER_WIDTH: usize = 8;
+/// Width of a number of nats, and of the blank before it.
+pub(super) const NATS_WIDTH: usize = 6;
+
+/// A token's columns that are worth having, and those that can be read at all.
+const GOOD_LABEL: usize = 8;
+const LEAST_LABEL: usize = 6;
+/// Longer labels than this are cut even where there is room: a table should not fall apart.
+const LONGEST_LABEL: usize = 18;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Component(Component),
+    Kl,
+    Entropy,
+    Rank,
+    /// Rank and probability of a target in the stream.
+    Target(usize),
+}
+
+/// Columns that stand side by side under one header; several blocks stand below each other.
+pub(super) type Block = Vec<Column>;
+
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) blocks: Vec<Block>,
+    /// Tokens in a cell.
+    pub(super) tokens: usize,
+    /// Columns of a token's text.
+    pub(super) label: usize,
+    /// Whether probabilities have a decimal.
+    pub(super) decimals: bool,
+    /// Columns of a rank.
+    pub(super) rank: usize,
+}
+
+impl Layout {
+    pub(super) fn new(grid: &Grid<'_>, sheet: &Sheet, asked: usize, targets: usize) -> Self {
+        let mut layout = Self {
+            blocks: Vec::new(),
+            tokens: 1,
+            label: LEAST_LABEL,
+            decimals: false,
+            rank: rank_width(grid),
+        };
+        layout.blocks = layout.split(grid, sheet.width);
+        layout.add_targets(targets, sheet.width);
+        layout.share(grid, sheet, asked);
+        layout
+    }
+
+    /// Width of a token with its probability: a blank, the text, a blank, the number, a blank.
+    pub(super) fn chip(&self) -> usize {
+        self.label + 3 + self.prob()
+    }
+
+    pub(super) fn prob(&self) -> usize {
+        if self.decimals { 4 } else { 3 }
+    }
+
+    /// Width of a column with the blank before it.
+    pub(super) fn width(&self, column: Column) -> usize {
+        match column {
+            Column::Component(_) => 1 + self.tokens * self.chip(),
+            Column::Kl | Column::Entropy => NATS_WIDTH,
+            Column::Rank => 1 + self.rank,
+            Column::Target(_) => 2 + (self.rank + 5).max(10),
+        }
+    }
+
+    fn block_width(&self, block: &[Column]) -> usize {
+        LAYER_WIDTH + block.iter().map(|column| self.width(*column)).sum::<usize>()
+    }
+
+    /// The fewest blocks that hold every component, with as many statistics as fit.
+    fn split(&self, grid: &Grid<'_>, width: usize) -> Vec<Block> {
+        let n = grid.components.len();
+        let stats = |kl: bool, entropy: bool, rank: bool| -> Block {
+            let all = [
+                (Column::Kl, kl && grid.has_kl),
+                (Column::Entropy, entropy && grid.has_entropy),
+                (Column::Rank, rank && grid.has_rank),
+            ];
+            all.into_iter().filter(|(_, shown)| *shown).map(|(column, _)| column).collect()
+        };
+        let wishes = [stats(true, true, true), stats(true, false, true), stats(true, false, false)];
+        let components: Block = grid.components.iter().map(|c| Column::Component(*c)).collect();
+        for blocks in 1..=n {
+            let per_block = n.div_ceil(blocks);
+            for label in [GOOD_LABEL, LEAST_LABEL] {
+                let trial = Self { blocks: Vec::new(), label, ..*self };
+                for wish in &wishes {
+                    let mut split: Vec<Block> =
+                        components.chunks(per_block).map(<[Column]>::to_vec).collect();
+                    if let Some(last) = split.last_mut() {
+                        last.extend(wish);
+                    }
+                    if split.iter().all(|block| trial.block_width(block) <= width) {
+                        return split;
+                    }
+                }
+            }
+        }
+        components.chunks(1).map(<[Column]>::to_vec).collect()
+    }
+
+    /// Adds the targets where there is room, else in blocks of their own.
+    fn add_targets(&mut self, targets: usize, width: usize) {
+        for target in (0..targets).map(Column::Target) {
+            let trial = Self { blocks: Vec::new(), label: GOOD_LABEL, ..*self };
+            let room = width.saturating_sub(trial.width(target));
+            match self.blocks.last_mut().filter(|block| trial.block_width(block) <= room) {
+                Some(block) => block.push(target),
+                None => self.blocks.push(vec![target]),
+            }
+        }
+    }
+
+    /// Gives the components what is left: more tokens first, then decimals, then longer texts.
+    fn share(&mut self, grid: &Grid<'_>, sheet: &Sheet, asked: usize) {
+        let room = |layout: &Self| {
+            let of_block = |block: &Block| {
+                let (components, others): (Block, Block) =
+                    block.iter().partition(|column| matches!(column, Column::Component(_)));
+                let free = sheet.width.saturating_sub(layout.block_width(&others));
+                free.checked_div(components.len()).map(|share| share.saturating_sub(1))
+            };
+            layout.blocks.iter().filter_map(of_block).min().unwrap_or(0)
+        };
+        let room = room(self);
+        let most = grid.readouts().map(|readout| readout.top.len()).max().unwrap_or(1);
+        let asked = asked.min(most).max(1);
+        self.tokens = (2..=asked).rev().find(|k| k * (GOOD_LABEL + 6) <= room).unwrap_or(1);
+        let natural = grid
+            .readouts()
+            .flat_map(|readout| Label::of_list(readout.top.iter().take(self.tokens), sheet))
+            .map(|label| label.width())
+            .max()
+            .unwrap_or(0)
+            .min(LONGEST_LABEL);
+        let share = room / self.tokens;
+        self.decimals = share >= natural.min(GOOD_LABEL + 2) + 7;
+        self.label = 0;
+        // A column is never narrower than its name.
+        let least = 12usize.div_ceil(self.tokens).saturating_sub(self.chip());
+        self.label = natural.max(least).min(share.saturating_sub(self.chip())).max(1);
+    }
+}
+
+/// Columns of the widest rank shown.
+fn rank_width(grid: &Grid<'_>) -> usize {
+    let shown = grid.rows.iter().filter_map(Row::stream).flat_map(|readout| {
+        readout.rank_of_final.into_iter().chain(readout.targets.iter().map(|target| target.rank))
+    });
+    shown.map(|rank| rank.to_string().len()).max().unwrap_or(0).max(4)
+}

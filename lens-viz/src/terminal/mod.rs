@@ -1,0 +1,136 @@
+//! A table for the terminal: one position, layers down, components across.
+//!
+//! ```
+//! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
+//! use lens_viz::terminal::{ColorLevel, TableOptions, table};
+//!
+//! let mut model = ToyBackend::new(3, 16, 50, 7);
+//! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
+//! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
+//! let trace = LensTrace::new(reading, &TraceContext {
+//!     generator: ("example", "1.0"),
+//!     model: model.info(),
+//!     prompt: None,
+//!     tokens: &tokens,
+//!     n_prompt: tokens.len(),
+//!     texts: &(), // no tokenizer: tokens are shown as <id 3>
+//!     threshold: 0.03,
+//! });
+//!
+//! let options = TableOptions { width: 100, color: ColorLevel::None, ..TableOptions::default() };
+//! let text = table(&trace, &options)?;
+//! assert!(text.contains("resid_post"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod body;
+mod grid;
+mod header;
+mod label;
+mod layout;
+mod line;
+mod paint;
+mod summary;
+
+use std::num::NonZeroUsize;
+
+use lens_core::LensTrace;
+
+use body::Body;
+use grid::Grid;
+use layout::Layout;
+use line::{Line, Sheet};
+use paint::Paint;
+
+pub use paint::ColorLevel;
+
+/// How a table is to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableOptions {
+    /// Columns of the terminal. No line is wider.
+    pub width: usize,
+    /// Colours of the terminal.
+    pub color: ColorLevel,
+    /// The most tokens in a cell; fewer where they do not fit.
+    pub tokens_per_cell: NonZeroUsize,
+    /// The most tokens of the final prediction.
+    pub predictions: usize,
+    /// The position to show; `None` is the last one read.
+    pub position: Option<usize>,
+    /// Only printable ASCII, for consoles without UTF-8.
+    pub ascii: bool,
+}
+
+impl Default for TableOptions {
+    /// 80 columns, no colour, up to 3 tokens in a cell, 5 predictions, the last position.
+    fn default() -> Self {
+        Self {
+            width: 80,
+            color: ColorLevel::None,
+            tokens_per_cell: const { NonZeroUsize::new(3).expect("three is not zero") },
+            predictions: 5,
+            position: None,
+            ascii: false,
+        }
+    }
+}
+
+/// A table that cannot be drawn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The trace has no position at all.
+    #[error("the trace holds no position: there is nothing to show")]
+    Empty,
+    /// The position was not read.
+    #[error("position {position} was not read; the trace holds {}", list(available))]
+    NotRead {
+        /// The position asked for.
+        position: usize,
+        /// The positions of the trace.
+        available: Vec<usize>,
+    },
+}
+
+fn list(positions: &[usize]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = positions.iter().take(SHOWN).map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if positions.len() > SHOWN {
+        text.push_str(&format!(" and {} more", positions.len() - SHOWN));
+    }
+    text
+}
+
+/// The readouts of one position as text: what was read of what, the table, and the final prediction.
+///
+/// Every text of the trace goes through [`crate::display_safe`], no line is wider than `options.width`, and
+/// every line ends in a line feed.
+///
+/// # Errors
+/// When the trace does not hold the position.
+pub fn table(trace: &LensTrace, options: &TableOptions) -> Result<String, TableError> {
+    let last = match options.position {
+        None => trace.finals.last().ok_or(TableError::Empty)?,
+        Some(position) => trace.finals.iter().find(|last| last.position == position).ok_or_else(|| {
+            let available = trace.finals.iter().map(|last| last.position).collect();
+            TableError::NotRead { position, available }
+        })?,
+    };
+    let sheet = Sheet { width: options.width, paint: Paint(options.color), ascii: options.ascii };
+    let grid = Grid::new(trace, last);
+    let mut lines = header::header(trace, last, &sheet);
+    lines.push(Line::default());
+    if !grid.rows.is_empty() {
+        let asked = options.tokens_per_cell.get();
+        let layout = Layout::new(&grid, &sheet, asked, last.targets.len());
+        lines.extend(Body { grid: &grid, layout: &layout, last, sheet: &sheet }.lines());
+        lines.extend(summary::legend(&grid, &layout, &sheet));
+        lines.push(Line::default());
+    }
+    lines.extend(summary::summary(trace, last, options.predictions, &sheet));
+    let mut text = String::new();
+    for line in lines {
+        line.write(&sheet, &mut text);
+    }
+    Ok(text)
+}

@@ -1,0 +1,179 @@
+//! The lines below the table: the final prediction, where it was decided, the targets, and what the signs mean.
+
+use lens_core::{FinalTrace, LensTrace, TopTrace};
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    grid::Grid,
+    header::{NAMES, named},
+    label::Label,
+    layout::{Column, Layout},
+    line::{Line, Sheet, Span},
+    paint::Ink,
+};
+
+/// Columns of a bar that stands for certainty.
+const BAR: usize = 32;
+
+pub(super) fn summary(trace: &LensTrace, last: &FinalTrace, shown: usize, sheet: &Sheet) -> Vec<Line> {
+    let top: Vec<&TopTrace> = last.top.iter().take(shown).collect();
+    let mut lines = ranked("prediction", &top, sheet, |_| String::new());
+    lines.push(decided(trace, last, sheet));
+    let targets: Vec<&TopTrace> = last.targets.iter().map(|target| &target.token).collect();
+    lines.extend(ranked("targets", &targets, sheet, |i| format!("  rank {}", last.targets[i].rank)));
+    lines
+}
+
+/// Tokens, each with its probability and a bar.
+fn ranked(name: &str, tokens: &[&TopTrace], sheet: &Sheet, note: impl Fn(usize) -> String) -> Vec<Line> {
+    let labels = Label::of_list(tokens.iter().copied(), sheet);
+    let most = sheet.width.saturating_sub(NAMES + 12).clamp(4, 24);
+    let width = labels.iter().map(Label::width).max().unwrap_or(0).min(most);
+    let notes: Vec<String> = (0..tokens.len()).map(note).collect();
+    let note_width = notes.iter().map(String::len).max().unwrap_or(0);
+    let bar = sheet.width.saturating_sub(NAMES + width + note_width + 12).min(BAR);
+    labels
+        .into_iter()
+        .zip(tokens)
+        .zip(notes)
+        .enumerate()
+        .map(|(i, ((label, token), note))| {
+            let mut line = named(if i == 0 { name } else { "" }, sheet);
+            let label = label.fit(width, sheet.ellipsis());
+            let ink = if i == 0 { Ink::Strong } else { Ink::Plain };
+            line.push(sheet.span(&label.lead, Ink::Faint));
+            line.push(sheet.span(&label.text, ink));
+            line.push(sheet.span(&label.trail, Ink::Faint));
+            line.push(sheet.span(&label.id, Ink::Faint));
+            line.pad(NAMES + width);
+            line.push(sheet.span(&format!("  {:>5} %{note:<note_width$}  ", percent(token.prob, true)), ink));
+            line.push(sheet.span(&draw_bar(token.prob, bar, sheet.ascii), Ink::Plain));
+            line
+        })
+        .collect()
+}
+
+/// A bar of at most `width` columns, to an eighth of a column.
+fn draw_bar(probability: f32, width: usize, ascii: bool) -> String {
+    let p = probability.clamp(0.0, 1.0);
+    if ascii {
+        return "#".repeat((p * width as f32).round() as usize);
+    }
+    let eighths = (p * width as f32 * 8.0).round() as usize;
+    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
+    format!("{}{rest}", "█".repeat(eighths / 8))
+}
+
+fn decided(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Line {
+    let mut line = named("decided", sheet);
+    match last.decided_at {
+        Some(layer) => {
+            line.push(sheet.span(&format!("at layer {layer} of {}", trace.model.n_layers), Ink::Decided));
+        }
+        None => line.push(sheet.span("at no layer", Ink::Plain)),
+    }
+    let dot = sheet.glyph(" · ", ", ");
+    if let Some(entropy) = last.entropy {
+        line.push(sheet.span(&format!("{dot}entropy {entropy:.2} nats"), Ink::Plain));
+    }
+    if let Some(cross_entropy) = last.cross_entropy {
+        line.push(sheet.span(&format!("{dot}next token {cross_entropy:.2} nats"), Ink::Plain));
+    }
+    line
+}
+
+/// What the signs and columns of the table mean: only those that it has.
+pub(super) fn legend(grid: &Grid<'_>, layout: &Layout, sheet: &Sheet) -> Vec<Line> {
+    let shown = |column: Column| layout.blocks.iter().any(|block| block.contains(&column));
+    let faint = |text: &str| vec![sheet.span(text, Ink::Faint)];
+    let mut items: Vec<Vec<Span>> = Vec::new();
+    if sheet.paint.has_ramp() {
+        let steps = (0..12).map(|i| sheet.span(" ", Ink::Ramp(i as f32 / 11.0)));
+        items.push(faint("0 % ").into_iter().chain(steps).chain(faint(" 100 %")).collect());
+    } else {
+        items.push(faint("probabilities in %"));
+    }
+    if grid.rows.iter().any(|row| row.agrees) {
+        items.push(faint(sheet.glyph("✓ top-1 is the final one", "* top-1 is the final one")));
+    }
+    if grid.rows.iter().any(|row| row.decided) {
+        items.push(faint(sheet.glyph("▸ decided", "> decided")));
+    }
+    if shown(Column::Kl) {
+        items.push(faint("KL to the final, nats"));
+    }
+    if shown(Column::Entropy) {
+        items.push(faint("H entropy, nats"));
+    }
+    if shown(Column::Rank) {
+        items.push(faint("rank of the final top-1"));
+    }
+    if shown(Column::Target(0)) {
+        items.push(faint("targets: rank and %"));
+    }
+    let mut lines = sheet.flow(&items, 1);
+    if grid.has_virtual {
+        let dagger = sheet.glyph("†", "^");
+        let note = format!("{dagger} virtual: attention and MLP run side by side, nothing reads this sum");
+        lines.extend(sheet.flow(&[faint(&note)], 1));
+    }
+    lines
+}
+
+/// A probability as a percentage, three columns wide or, with a decimal, four (five for 100).
+pub(super) fn percent(probability: f32, decimals: bool) -> String {
+    let percent = f64::from(probability) * 100.0;
+    match decimals {
+        true if percent >= 99.95 => "100".to_owned(),
+        true if percent < 0.05 && percent > 0.0 => "<0.1".to_owned(),
+        true => format!("{percent:.1}"),
+        false if percent < 0.5 && percent > 0.0 => "<1".to_owned(),
+        false => format!("{percent:.0}"),
+    }
+}
+
+/// A number of nats in at most five columns, without a sign in front of a zero.
+pub(super) fn nats(value: f32) -> String {
+    let digits = match value.abs() {
+        v if v < 99.995 => 2,
+        v if v < 999.95 => 1,
+        _ => 0,
+    };
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        _ if text.width() > 5 => format!("{value:.0e}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_do_not_pretend() {
+        assert_eq!(percent(0.412, true), "41.2");
+        assert_eq!(percent(0.000_01, true), "<0.1");
+        assert_eq!(percent(0.0, true), "0.0");
+        assert_eq!(percent(0.999_9, true), "100");
+        assert_eq!(percent(0.412, false), "41");
+        assert_eq!(percent(0.004, false), "<1");
+    }
+
+    #[test]
+    fn nats_are_short_and_zero_has_no_sign() {
+        assert_eq!(nats(-1e-7), "0.00");
+        assert_eq!(nats(12.345), "12.35");
+        assert_eq!(nats(123.46), "123.5");
+        assert_eq!(nats(1234567.0), "1e6");
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_probability() {
+        assert_eq!(draw_bar(1.0, 4, false), "████");
+        assert_eq!(draw_bar(0.53, 4, false), "██▏");
+        assert_eq!(draw_bar(0.5, 4, true), "##");
+        assert_eq!(draw_bar(f32::INFINITY, 2, false), "██");
+    }
+}
