@@ -1,0 +1,111 @@
+//! A file on its way into the cache, verified before it gets its name.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use ring::digest::{Context, SHA256};
+
+use super::SourceError;
+use super::cache::unique_suffix;
+use super::download::FileMeta;
+
+/// A file that is being written, under a name that is not yet its own.
+///
+/// Only a file whose hash is known keeps what has arrived for the next time: anything else cannot be told
+/// from the beginning of some other file. Such a draft has a name of its own and goes away with this value.
+pub(super) struct Draft {
+    path: PathBuf,
+    file: File,
+    /// Bytes that are here.
+    pub(super) done: u64,
+    /// The hash of those bytes.
+    hash: Context,
+    /// Whether a later download may go on from here.
+    pub(super) resumable: bool,
+    /// Whether the draft outlives this value.
+    keep: bool,
+}
+
+impl Draft {
+    /// Opens the draft of a blob, with what an earlier download has left of it.
+    pub(super) fn open(blob: &Path, meta: &FileMeta) -> Result<Self, SourceError> {
+        let resumable = meta.sha256.is_some();
+        let own = format!("{}.{}", meta.etag, unique_suffix());
+        let name = if resumable { &meta.etag } else { &own };
+        let path = blob.with_file_name(format!("{name}.lens.incomplete"));
+        if path.is_symlink() {
+            fs::remove_file(&path).map_err(SourceError::io("remove the link", &path))?;
+        }
+        let file = File::options().create(true).truncate(false).read(true).append(true).open(&path);
+        let file = file.map_err(SourceError::io("write", &path))?;
+        let mut draft = Self { path, file, done: 0, hash: Context::new(&SHA256), resumable, keep: resumable };
+        draft.take_in()?;
+        Ok(draft)
+    }
+
+    /// Hashes what is there already.
+    fn take_in(&mut self) -> Result<(), SourceError> {
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match self.file.read(&mut buffer).map_err(SourceError::io("read", &self.path))? {
+                0 => return Ok(()),
+                n => {
+                    self.hash.update(&buffer[..n]);
+                    self.done += n as u64;
+                }
+            }
+        }
+    }
+
+    /// Appends.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        self.file.write_all(bytes).map_err(SourceError::io("write", &self.path))?;
+        self.hash.update(bytes);
+        self.done += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Starts from nothing.
+    pub(super) fn restart(&mut self) -> Result<(), SourceError> {
+        self.file.set_len(0).map_err(SourceError::io("write", &self.path))?;
+        self.hash = Context::new(&SHA256);
+        self.done = 0;
+        self.keep = self.resumable;
+        Ok(())
+    }
+
+    /// Compares size and hash with what the hub says. A draft that fails is worth nothing and is removed.
+    pub(super) fn verify(&mut self, file: &str, meta: &FileMeta) -> Result<(), SourceError> {
+        let on_disk = self.file.metadata().map_err(SourceError::io("read", &self.path))?.len();
+        let expected = meta.size.unwrap_or(self.done);
+        let hash = self.hash.clone().finish();
+        let received: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let fault = if self.done != expected || on_disk != expected {
+            let received = if self.done == expected { on_disk } else { self.done };
+            SourceError::SizeMismatch { file: file.to_owned(), expected, received }
+        } else if let Some(expected) = meta.sha256.clone().filter(|expected| *expected != received) {
+            SourceError::HashMismatch { file: file.to_owned(), expected, received }
+        } else {
+            return Ok(());
+        };
+        self.keep = false;
+        Err(fault)
+    }
+
+    /// Gives the draft its name.
+    pub(super) fn publish(mut self, blob: &Path) -> Result<(), SourceError> {
+        let name = self.file.sync_all().and_then(|()| fs::rename(&self.path, blob));
+        name.map_err(SourceError::io("write", blob))?;
+        self.keep = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.keep || self.done == 0 {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The files of a checkpoint: their names, and which of the possible ones hold the weights.
+
+use std::collections::BTreeSet;
+
+use super::SourceError;
+
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const GENERATION_CONFIG: &str = "generation_config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(super) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+
+/// The files that a checkpoint may do without.
+pub(super) const OPTIONAL: [&str; 5] =
+    [GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, CHAT_TEMPLATE];
+
+/// How the weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weights {
+    /// In [`SINGLE`].
+    Single,
+    /// In the files that [`INDEX`] names.
+    Sharded,
+}
+
+/// Finds the config and the weights among the names of the files that are there, as transformers does: one
+/// file before an index. `place` is for the message.
+pub(super) fn choose(names: &BTreeSet<String>, place: &str) -> Result<Weights, SourceError> {
+    if !names.contains(CONFIG) {
+        return Err(SourceError::NoConfig { place: place.to_owned(), hint: hint(names) });
+    }
+    if names.contains(SINGLE) {
+        return Ok(Weights::Single);
+    }
+    if names.contains(INDEX) {
+        return Ok(Weights::Sharded);
+    }
+    match names.iter().find(|name| name.starts_with("pytorch_model") && name.ends_with(".bin")) {
+        Some(file) => Err(SourceError::OnlyPickle { place: place.to_owned(), file: file.clone() }),
+        None => Err(SourceError::NoWeights { place: place.to_owned(), hint: hint(names) }),
+    }
+}
+
+/// What a folder without the expected files probably is.
+fn hint(names: &BTreeSet<String>) -> String {
+    let ends = |end: &str| names.iter().find(|name| name.ends_with(end));
+    if names.contains("snapshots") && names.contains("refs") {
+        ": it is the hub cache's folder of a model: give the hub id, or one of the folders in snapshots/"
+            .into()
+    } else if names.contains("adapter_config.json") {
+        ": it is an adapter (LoRA): merge it into its base model and save that".into()
+    } else if let Some(file) = ends(".gguf") {
+        format!(
+            ": {file} is in the GGUF format, which is not read: use the safetensors of the original model"
+        )
+    } else if names.contains("params.json") {
+        ": it is in the format of the model's authors: use the version converted for transformers".into()
+    } else if let Some(file) = ends(".index.json").or_else(|| ends(".safetensors")) {
+        format!(" (it has {file}, a name that transformers would not load either)")
+    } else {
+        String::new()
+    }
+}

@@ -1,0 +1,131 @@
+//! Reads a folder as a checkpoint: a user's own, or a snapshot in the hub cache.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::cache::Bounds;
+use super::headers::{ShardHeader, read_local_header};
+use super::layout::{self, Weights};
+use super::{CheckpointFiles, CheckpointHeaders, SourceError, index, name};
+
+/// A folder with a checkpoint in it.
+pub(super) struct Folder {
+    pub(super) root: PathBuf,
+    pub(super) id: String,
+    pub(super) revision: Option<String>,
+    /// How messages call it.
+    pub(super) place: String,
+    /// Where its links may lead; `None` trusts them, as a user's own.
+    pub(super) bounds: Option<Bounds>,
+}
+
+impl Folder {
+    /// A folder that the user named. A snapshot of the hub cache is recognised and keeps its id and commit.
+    pub(super) fn open(root: &Path) -> Self {
+        let place = root.display().to_string();
+        let own = Self { root: root.to_owned(), id: place.clone(), revision: None, place, bounds: None };
+        let Ok(path) = std::path::absolute(root) else { return own };
+        let Some((commit, snapshots)) = path.file_name().zip(path.parent()) else { return own };
+        let Some(repo) = snapshots.parent().filter(|_| snapshots.ends_with("snapshots")) else { return own };
+        let text = |name: &std::ffi::OsStr| name.to_str().map(str::to_owned);
+        let Some((commit, repo_name)) = text(commit).zip(repo.file_name().and_then(text)) else { return own };
+        let Some(id) = repo_name.strip_prefix("models--") else { return own };
+        Self {
+            id: id.replacen("--", "/", 1),
+            revision: name::is_commit(&commit).then_some(commit),
+            bounds: Bounds::of_repo(repo),
+            ..own
+        }
+    }
+
+    /// The checkpoint's files, all of them there, none a git-lfs pointer, none outside the bounds.
+    pub(super) fn files(&self) -> Result<CheckpointFiles, SourceError> {
+        let index = match layout::choose(&self.names()?, &self.place)? {
+            Weights::Single => None,
+            Weights::Sharded => Some(self.required(layout::INDEX)?),
+        };
+        let weights = match &index {
+            None => vec![self.required(layout::SINGLE)?],
+            Some(index) => {
+                let shard = |shard: String| {
+                    let missing =
+                        SourceError::MissingShard { place: self.place.clone(), shard: shard.clone() };
+                    self.optional(&shard)?.ok_or(missing)
+                };
+                index::shard_names(index)?.into_iter().map(shard).collect::<Result<_, _>>()?
+            }
+        };
+        Ok(CheckpointFiles {
+            config: self.required(layout::CONFIG)?,
+            weights,
+            index,
+            tokenizer: self.optional(layout::TOKENIZER)?,
+            tokenizer_config: self.optional(layout::TOKENIZER_CONFIG)?,
+            special_tokens_map: self.optional(layout::SPECIAL_TOKENS_MAP)?,
+            generation_config: self.optional(layout::GENERATION_CONFIG)?,
+            chat_template: self.optional(layout::CHAT_TEMPLATE)?,
+            root: self.root.clone(),
+            id: self.id.clone(),
+            revision: self.revision.clone(),
+        })
+    }
+
+    /// The config and the headers of the weights.
+    pub(super) fn headers(&self) -> Result<CheckpointHeaders, SourceError> {
+        let files = self.files()?;
+        let shards: Result<Vec<ShardHeader>, _> =
+            files.weights.iter().map(|path| read_local_header(path)).collect();
+        Ok(CheckpointHeaders {
+            id: files.id,
+            revision: files.revision,
+            config: files.config,
+            shards: shards?,
+        })
+    }
+
+    /// One file, if it is there. A link to nothing counts as absent.
+    pub(super) fn optional(&self, file: &str) -> Result<Option<PathBuf>, SourceError> {
+        let path = self.root.join(file);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        if let Some(bounds) = &self.bounds {
+            bounds.check(&path)?;
+        }
+        refuse_lfs_pointer(&path)?;
+        Ok(Some(path))
+    }
+
+    /// One file that [`names`](Self::names) has listed.
+    pub(super) fn required(&self, file: &str) -> Result<PathBuf, SourceError> {
+        let path = self.root.join(file);
+        let gone = || SourceError::io("open", &path)(std::io::ErrorKind::NotFound.into());
+        self.optional(file)?.ok_or_else(gone)
+    }
+
+    fn names(&self) -> Result<BTreeSet<String>, SourceError> {
+        let list = std::fs::read_dir(&self.root).map_err(SourceError::io("list", &self.root))?;
+        Ok(list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+    }
+}
+
+/// Reads a whole file, but not one of absurd size.
+pub(super) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    };
+    read().map_err(SourceError::io("read", path))
+}
+
+/// A checkout without git-lfs has small text files where the large files should be.
+fn refuse_lfs_pointer(path: &Path) -> Result<(), SourceError> {
+    const MAGIC: &[u8] = b"version https://git-lfs";
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start));
+    read.map_err(SourceError::io("read", path))?;
+    if start == MAGIC { Err(SourceError::LfsPointer { path: path.to_owned() }) } else { Ok(()) }
+}
