@@ -1,0 +1,342 @@
+//! From a job to answers: choose the instructions, group the readouts, sweep, merge.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::distances::{self, Distances};
+use super::job::{Job, NonFiniteLogits, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
+use super::kernel::Kernel;
+use super::panel::{Group, Panel, Panels, offset_in_block};
+use super::simd::plain::Plain;
+use super::simd::{Product, Simd};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
+use super::stats::{self, Statistics, runs};
+use super::sweep::{Matrix, sweep};
+use super::topk::{SharedBound, TopK};
+use crate::TokenId;
+
+type Answers = Vec<Result<Projected, NonFiniteLogits>>;
+
+/// Readouts that are swept together. The weights are read once for all of them, which costs little beside
+/// the products of so many, and what is kept of them until the end stays small.
+const GROUP: usize = 1280;
+/// The same for long top-k lists: about this many entries per stretch of rows.
+const GROUP_ENTRIES: usize = 100 * GROUP;
+
+impl Unembedding<'_> {
+    /// Projects a batch of readouts with the kernel that [`Kernel::chosen`] names.
+    ///
+    /// Vocabulary rows are spread over the threads of the rayon pool that this is called in.
+    ///
+    /// # Errors
+    /// When the job does not fit the unembedding, or `LENS_KERNEL` names a kernel that cannot be had. A
+    /// readout with non-finite logits is an error of its own, in its place in the answer, and leaves the
+    /// others as they are.
+    pub fn project(&self, job: &Job<'_>) -> Result<Answers, ProjectionError> {
+        self.project_with(Kernel::chosen()?, job)
+    }
+
+    /// Projects a batch of readouts with a given kernel.
+    ///
+    /// # Errors
+    /// As [`project`](Self::project), and when this machine cannot run the kernel.
+    pub fn project_with(&self, kernel: Kernel, job: &Job<'_>) -> Result<Answers, ProjectionError> {
+        let n = job.check(self)?;
+        match self.rows() {
+            #[cfg(target_arch = "x86_64")]
+            VocabRows::Bf16(rows) if kernel == Kernel::Avx512Bf16 => match Avx512Bf16::detect() {
+                Some(simd) => Ok(self.project_group_by_group(simd, rows, job, n)),
+                None => Err(unavailable(kernel)),
+            },
+            VocabRows::Bf16(rows) => self.project_rows(kernel, rows, job, n),
+            VocabRows::F16(rows) => self.project_rows(kernel, rows, job, n),
+            VocabRows::F32(rows) => self.project_rows(kernel, rows, job, n),
+        }
+    }
+
+    /// For weights of any dtype, widened.
+    #[cfg(target_arch = "x86_64")]
+    fn project_rows<W: Copy + Sync>(
+        &self,
+        kernel: Kernel,
+        rows: &[W],
+        job: &Job<'_>,
+        n: usize,
+    ) -> Result<Answers, ProjectionError>
+    where
+        Plain: Product<W>,
+        Avx2: Product<W>,
+        Avx512: Product<W>,
+    {
+        let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
+        if let (Kernel::Avx512Bf16 | Kernel::Avx512, Some(simd)) = (simd, Avx512::detect()) {
+            return Ok(self.project_group_by_group(simd, rows, job, n));
+        }
+        if let (Kernel::Avx2, Some(simd)) = (simd, Avx2::detect()) {
+            return Ok(self.project_group_by_group(simd, rows, job, n));
+        }
+        Ok(self.project_group_by_group(Plain, rows, job, n))
+    }
+
+    /// For weights of any dtype, widened.
+    #[cfg(target_arch = "aarch64")]
+    fn project_rows<W: Copy + Sync>(
+        &self,
+        kernel: Kernel,
+        rows: &[W],
+        job: &Job<'_>,
+        n: usize,
+    ) -> Result<Answers, ProjectionError>
+    where
+        Plain: Product<W>,
+        super::simd::neon::Neon: Product<W>,
+    {
+        let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
+        if let (Kernel::Neon, Some(simd)) = (simd, super::simd::neon::Neon::detect()) {
+            return Ok(self.project_group_by_group(simd, rows, job, n));
+        }
+        Ok(self.project_group_by_group(Plain, rows, job, n))
+    }
+
+    /// For weights of any dtype, widened.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn project_rows<W: Copy + Sync>(
+        &self,
+        kernel: Kernel,
+        rows: &[W],
+        job: &Job<'_>,
+        n: usize,
+    ) -> Result<Answers, ProjectionError>
+    where
+        Plain: Product<W>,
+    {
+        match kernel {
+            Kernel::Plain => Ok(self.project_group_by_group(Plain, rows, job, n)),
+            _ => Err(unavailable(kernel)),
+        }
+    }
+
+    fn project_group_by_group<W: Copy + Sync, S: Product<W>>(
+        &self,
+        simd: S,
+        rows: &[W],
+        job: &Job<'_>,
+        n: usize,
+    ) -> Answers {
+        let matrix = Matrix { rows, d_model: self.d_model(), bias: self.bias(), post: self.post() };
+        let top_k = job.top_k.min(self.n_vocab());
+        let limit = (GROUP_ENTRIES / top_k.max(1)).clamp(64, GROUP);
+        // Groups of about equal size, in whole panels.
+        let size = n.div_ceil(n.div_ceil(limit).max(1)).next_multiple_of(64).max(64);
+        let mut answers = Vec::with_capacity(n);
+        for first in (0..n).step_by(size) {
+            let members = first..n.min(first + size);
+            let group = Group::new(members.start as u32..members.end as u32, job.finals);
+            let mut lane_of = vec![None; members.len()];
+            for (lane, &readout) in group.readouts.iter().enumerate() {
+                if members.contains(&(readout as usize)) {
+                    lane_of[readout as usize - first] = Some(lane);
+                }
+            }
+            let mut by_lane = Sweep { simd, matrix, job, top_k, group: &group }.project();
+            answers.extend(lane_of.into_iter().map(|lane| {
+                let lane = lane.expect("every member of a group has a lane");
+                std::mem::replace(&mut by_lane[lane], Err(NonFiniteLogits))
+            }));
+        }
+        answers
+    }
+}
+
+fn unavailable(kernel: Kernel) -> ProjectionError {
+    ProjectionError::Kernel { name: kernel.name().to_owned(), available: Kernel::available() }
+}
+
+/// One group of readouts on its way.
+struct Sweep<'a, W, S> {
+    simd: S,
+    matrix: Matrix<'a, W>,
+    job: &'a Job<'a>,
+    top_k: usize,
+    group: &'a Group,
+}
+
+impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
+    /// The answers, lane by lane.
+    fn project(&self) -> Answers {
+        let Self { simd, matrix, job, group, .. } = self;
+        let panels = Panels::pack::<W, S>(job.readouts, matrix.d_model, &group.readouts);
+        let tracked = self.tracked_logits(&panels);
+        let n = group.readouts.len();
+        let statistics = Statistics {
+            group,
+            lanes: panels.lanes(),
+            top_k: self.top_k,
+            bounds: (0..n).map(|_| SharedBound::none()).collect(),
+            runs: runs::<S>(group, panels.lanes() / S::LANES),
+            tracked: tracked_by_column::<S>(&tracked, panels.lanes()),
+        };
+        let kept = sweep(*simd, matrix, &panels, &statistics);
+        let totals: Vec<Total> = (0..n).into_par_iter().map(|lane| Total::of(&kept, lane)).collect();
+        let distances =
+            (job.distances && job.finals.is_some()).then(|| self.distances(&panels, &statistics, &totals));
+        (0..n)
+            .into_par_iter()
+            .map(|lane| {
+                let own = totals[lane].finite()?;
+                let last = group.final_lanes.get(lane).map(|&lane| (lane as usize, &totals[lane as usize]));
+                let last = last.filter(|(_, last)| last.finite().is_ok());
+                let kl = match last {
+                    None => None,
+                    Some((final_lane, _)) if final_lane == lane => Some(0.0),
+                    Some((_, last)) => {
+                        let kl = Total::divergence(&kept, lane, last) / last.sum - last.log_sum_exp()
+                            + own.log_sum_exp();
+                        // Only logits near the end of float32's range have an infinite difference.
+                        Some(if kl.is_finite() { kl } else { return Err(NonFiniteLogits) })
+                    }
+                };
+                let distance = |of: fn(&distances::Kept) -> &[f64]| {
+                    let (_, kept) = (last?, distances.as_ref()?);
+                    Some(kept.iter().map(|kept| of(kept)[lane]).sum())
+                };
+                Ok(Projected {
+                    top: self.top(&kept, lane),
+                    log_sum_exp: own.log_sum_exp(),
+                    entropy: job.entropy.then(|| own.entropy()),
+                    kl_to_final: kl,
+                    js_to_final: distance(|kept| &kept.jensen_shannon),
+                    tv_to_final: distance(|kept| &kept.total_variation),
+                    tracked: tracked_of::<S>(&kept, &tracked, lane),
+                })
+            })
+            .collect()
+    }
+
+    fn distances(
+        &self,
+        panels: &Panels,
+        statistics: &Statistics<'_>,
+        totals: &[Total],
+    ) -> Vec<distances::Kept> {
+        let mut reference = vec![0.0; panels.lanes()];
+        let mut factor = vec![0.0; panels.lanes()];
+        for (lane, total) in totals.iter().enumerate() {
+            reference[lane] = total.reference;
+            factor[lane] = (1.0 / total.sum) as f32;
+        }
+        let pass =
+            Distances { group: self.group, runs: &statistics.runs, reference: &reference, factor: &factor };
+        sweep(self.simd, &self.matrix, panels, &pass)
+    }
+
+    fn top(&self, kept: &[stats::Kept], lane: usize) -> Vec<(TokenId, f32)> {
+        let mut top = TopK::default();
+        for kept in kept {
+            top.append(self.top_k, &kept.top[lane]);
+        }
+        top.into_sorted(self.top_k)
+    }
+
+    /// Per lane, the logits of its tracked tokens: from the same tiles as all others, so that a token finds
+    /// its own logit equal when it comes by.
+    fn tracked_logits(&self, panels: &Panels) -> Vec<Vec<f32>> {
+        if self.job.tracked.is_empty() {
+            return Vec::new();
+        }
+        let panels: Vec<Panel<'_>> = panels.iter().collect();
+        let by_panel: Vec<Vec<Vec<f32>>> = panels
+            .into_par_iter()
+            .map(|panel| {
+                let first = panel.first_column * S::LANES;
+                let lanes = first..first + panel.used;
+                let tokens_of = |lane: usize| &self.job.tracked[self.group.readouts[lane] as usize];
+                // Readouts of a panel share most of their tokens: each row once.
+                let mut logits: BTreeMap<TokenId, Vec<f32>> = BTreeMap::new();
+                for &token in lanes.clone().flat_map(tokens_of) {
+                    logits.entry(token).or_insert_with(|| {
+                        let mut z = vec![0.0; panel.columns * S::LANES];
+                        self.matrix.logits(self.simd, (token.0 as usize, 1), panel, 1, &mut z);
+                        z
+                    });
+                }
+                let logit = |token, lane| logits[token][offset_in_block::<S>(&panel, 1, lane)];
+                lanes.map(|lane| tokens_of(lane).iter().map(|token| logit(token, lane)).collect()).collect()
+            })
+            .collect();
+        by_panel.into_iter().flatten().collect()
+    }
+}
+
+/// Tracked logits as the pass compares them: per column `[slots, LANES]`.
+fn tracked_by_column<S: Simd>(tracked: &[Vec<f32>], lanes: usize) -> Vec<Vec<f32>> {
+    if tracked.is_empty() {
+        return Vec::new();
+    }
+    let column = |column: usize| {
+        let lanes = &tracked[column * S::LANES..tracked.len().min((column + 1) * S::LANES)];
+        let slots = lanes.iter().map(Vec::len).max().unwrap_or(0);
+        let mut by_slot = vec![f32::INFINITY; slots * S::LANES];
+        for (lane, logits) in lanes.iter().enumerate() {
+            for (slot, &logit) in logits.iter().enumerate() {
+                by_slot[slot * S::LANES + lane] = logit;
+            }
+        }
+        by_slot
+    };
+    (0..lanes / S::LANES).map(column).collect()
+}
+
+fn tracked_of<S: Simd>(kept: &[stats::Kept], tracked: &[Vec<f32>], lane: usize) -> Vec<Tracked> {
+    let Some(logits) = tracked.get(lane) else { return Vec::new() };
+    let rank = |slot: usize| {
+        let place = slot * S::LANES + lane % S::LANES;
+        1 + kept.iter().map(|kept| kept.larger[lane / S::LANES][place]).sum::<u32>()
+    };
+    logits.iter().enumerate().map(|(slot, &logit)| Tracked { logit, rank: rank(slot) }).collect()
+}
+
+/// One lane's sums over all stretches, added in their order.
+struct Total {
+    reference: f32,
+    sum: f64,
+    moment: f64,
+}
+
+impl Total {
+    fn of(kept: &[stats::Kept], lane: usize) -> Self {
+        let reference = kept.iter().map(|kept| kept.reference[lane]).fold(f32::NEG_INFINITY, f32::max);
+        let (mut sum, mut moment) = (0.0, 0.0);
+        for kept in kept {
+            let shift = f64::from(kept.reference[lane]) - f64::from(reference);
+            sum += shift.exp() * kept.sum[lane];
+            moment += shift.exp() * (kept.moment[lane] + shift * kept.sum[lane]);
+        }
+        Self { reference, sum, moment }
+    }
+
+    /// Whether all logits were finite: any other has made a sum NaN or infinite.
+    fn finite(&self) -> Result<&Self, NonFiniteLogits> {
+        let finite = self.reference.is_finite() && self.sum.is_finite() && self.moment.is_finite();
+        finite.then_some(self).ok_or(NonFiniteLogits)
+    }
+
+    fn log_sum_exp(&self) -> f64 {
+        f64::from(self.reference) + self.sum.ln()
+    }
+
+    fn entropy(&self) -> f64 {
+        self.sum.ln() - self.moment / self.sum
+    }
+
+    /// `Σ e^(f - m_f) (f - z)` relative to the final's reference.
+    fn divergence(kept: &[stats::Kept], lane: usize, last: &Self) -> f64 {
+        let relative = |kept: &stats::Kept| {
+            let shift = f64::from(kept.divergence_reference[lane]) - f64::from(last.reference);
+            shift.exp() * kept.divergence[lane]
+        };
+        kept.iter().map(relative).sum()
+    }
+}

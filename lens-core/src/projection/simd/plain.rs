@@ -1,0 +1,129 @@
+//! Plain Rust: no instruction set in particular, and the reference for the others.
+#![allow(unsafe_code)]
+
+use half::{bf16, f16};
+
+use super::{MAX_LANES, Product, Simd, Task, rounded_to_bf16, widening_product};
+
+/// Four lanes of whatever the compiler makes of them.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Plain;
+
+#[inline(always)]
+fn map2<R: Copy + Default>(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> R) -> [R; 4] {
+    let mut out = [R::default(); 4];
+    for i in 0..4 {
+        out[i] = f(a[i], b[i]);
+    }
+    out
+}
+
+impl Simd for Plain {
+    const LANES: usize = 4;
+    const REGISTERS: usize = 16;
+    const EXP_FLOOR: f32 = -88.0;
+    type V = [f32; 4];
+    type M = [bool; 4];
+
+    #[inline]
+    fn run<T: Task<Self>>(self, task: T) {
+        task.run(self);
+    }
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::V {
+        [value; 4]
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> Self::V {
+        [from[0], from[1], from[2], from[3]]
+    }
+    #[inline(always)]
+    fn store(self, value: Self::V, to: &mut [f32]) {
+        to[..4].copy_from_slice(&value);
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        map2(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        map2(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        map2(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        map2(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.add(self.mul(a, b), c)
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        map2(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn greater(self, a: Self::V, b: Self::V) -> Self::M {
+        map2(a, b, |a, b| a > b)
+    }
+    #[inline(always)]
+    fn select(self, mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
+        let mut out = no;
+        for i in 0..4 {
+            out[i] = if mask[i] { yes[i] } else { no[i] };
+        }
+        out
+    }
+    #[inline(always)]
+    fn bits(self, mask: Self::M) -> u32 {
+        (0..4).map(|i| u32::from(mask[i]) << i).sum()
+    }
+    #[inline(always)]
+    fn round(self, value: Self::V) -> Self::V {
+        // Below 2^22, adding 1.5 * 2^23 leaves no room for a fraction.
+        let shift = self.splat(12_582_912.0);
+        self.sub(self.add(value, shift), shift)
+    }
+    #[inline(always)]
+    fn scale(self, value: Self::V, exponent: Self::V) -> Self::V {
+        map2(value, exponent, |value, exponent| {
+            // An exponent that is no number comes with a value that is none, and may become anything.
+            value * f32::from_bits(((exponent as i32).wrapping_add(127) as u32) << 23)
+        })
+    }
+    #[inline(always)]
+    fn split(self, value: Self::V) -> (Self::V, Self::V) {
+        (
+            value.map(|value| f32::from_bits((value.to_bits() & 0x007f_ffff) | 0x3f80_0000)),
+            value.map(|value| ((value.to_bits() >> 23) as i32 - 127) as f32),
+        )
+    }
+    #[inline(always)]
+    fn transpose(self, square: &mut [Self::V; MAX_LANES]) {
+        let from = *square;
+        for (i, row) in square.iter_mut().take(4).enumerate() {
+            *row = [from[0][i], from[1][i], from[2][i], from[3][i]];
+        }
+    }
+    #[inline(always)]
+    fn prefetch(self, _at: *const u8) {}
+}
+
+widening_product!(
+    Plain, f32, cell: |x| x,
+    weights: |at| Plain.splat(*at),
+    row: |start| *start.cast::<[f32; 4]>(),
+);
+widening_product!(
+    Plain, bf16, cell: rounded_to_bf16,
+    weights: |at| Plain.splat((*at).to_f32()),
+    row: |start| (*start.cast::<[bf16; 4]>()).map(bf16::to_f32),
+);
+widening_product!(
+    Plain, f16, cell: |x| x,
+    weights: |at| Plain.splat((*at).to_f32()),
+    row: |start| (*start.cast::<[f16; 4]>()).map(f16::to_f32),
+);

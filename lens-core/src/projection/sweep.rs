@@ -1,0 +1,146 @@
+//! The sweep: all vocabulary rows past all panels of a group, block by block.
+//!
+//! ```text
+//! for each stretch of rows (in parallel; results kept in order)
+//!   for each block of the stretch             the block's weights fit L2: read from memory once
+//!     for each panel                          and used by every panel
+//!       fill   z = rows · panel               tiles in registers, logits into a scratch in cache
+//!       finish z = post(z + bias)
+//!       pass   what is kept of z              statistics in registers, one vector of lanes at a time
+//! ```
+//!
+//! Blocks and stretches depend on the unembedding's shape alone, never on the number of threads or readouts.
+
+use rayon::prelude::*;
+
+use super::exp::tanh;
+use super::job::Post;
+use super::panel::{Panel, Panels};
+use super::simd::{Product, Simd, Task};
+use super::tile::Fill;
+
+/// Bytes of weights in a block: with a panel and the scratch, they share 1 MB of L2.
+const BLOCK_BYTES: usize = 384 << 10;
+/// Rows of a block are a multiple of this, itself a multiple of the rows of every tile and vector.
+const BLOCK_ROWS: usize = 48;
+/// A block's logits are to stay in cache too.
+const MAX_BLOCK_ROWS: usize = 6 * BLOCK_ROWS;
+/// About as many stretches as a vocabulary is cut into: enough for many cores, few enough to merge.
+const STRETCHES: usize = 128;
+
+/// Rows, bias and post-processing of an unembedding whose dtype is settled.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, W> {
+    /// `[n_vocab, d_model]`
+    pub(super) rows: &'a [W],
+    pub(super) d_model: usize,
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) post: Post,
+}
+
+impl<W: Copy> Matrix<'_, W> {
+    /// Logits of the rows `first .. first + n_rows`, after `post`, for one panel: into `z`, laid out as by
+    /// [`Fill`] with room for `capacity` rows.
+    pub(super) fn logits<S: Product<W>>(
+        &self,
+        simd: S,
+        (first, n_rows): (usize, usize),
+        panel: Panel<'_>,
+        capacity: usize,
+        z: &mut [f32],
+    ) {
+        let rows = &self.rows[first * self.d_model..(first + n_rows) * self.d_model];
+        simd.run(Fill { rows, d_model: self.d_model, panel, capacity, z });
+        if self.bias.is_some() || self.post != Post::default() {
+            let bias = self.bias.map(|bias| &bias[first..first + n_rows]);
+            for column in 0..panel.columns {
+                let z = &mut z[column * capacity * S::LANES..][..n_rows * S::LANES];
+                simd.run(Finish { bias, post: self.post, z });
+            }
+        }
+    }
+}
+
+/// Adds the bias and applies `post` to one column of logits.
+struct Finish<'a> {
+    bias: Option<&'a [f32]>,
+    post: Post,
+    z: &'a mut [f32],
+}
+
+impl<S: Simd> Task<S> for Finish<'_> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let scale = simd.splat(self.post.scale);
+        for (row, logits) in self.z.chunks_exact_mut(S::LANES).enumerate() {
+            let mut z = simd.load(logits);
+            if let Some(bias) = self.bias {
+                z = simd.add(z, simd.splat(bias[row]));
+            }
+            z = simd.mul(z, scale);
+            if let Some(cap) = self.post.softcap {
+                let cap = simd.splat(cap);
+                // A cap would make an infinite logit finite; z - z is NaN for one, and 0 else.
+                z = simd.mul_add(cap, tanh(simd, simd.div(z, cap)), simd.sub(z, z));
+            }
+            simd.store(z, logits);
+        }
+    }
+}
+
+/// The logits of one block and one panel.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'a> {
+    /// The vocabulary row of its first row.
+    pub(super) first_row: usize,
+    pub(super) n_rows: usize,
+    /// Rows that a column has room for.
+    pub(super) capacity: usize,
+    /// `[columns, capacity, LANES]`
+    pub(super) z: &'a [f32],
+}
+
+/// What is made of the logits as they go by.
+pub(super) trait Pass<S>: Sync {
+    /// What is kept of a stretch of rows.
+    type Kept: Send;
+    /// Nothing yet; `capacity` is the number of rows of a full block.
+    fn begin(&self, capacity: usize) -> Self::Kept;
+    /// Takes in the logits of one panel; panels come in order, and so do blocks.
+    fn take(&self, simd: S, kept: &mut Self::Kept, panel: Panel<'_>, block: Block<'_>);
+    /// After the last panel of a block.
+    fn end_block(&self, _simd: S, _kept: &mut Self::Kept, _n_rows: usize) {}
+    /// After the last block of a stretch.
+    fn end(&self, _kept: &mut Self::Kept) {}
+}
+
+/// Runs `pass` over all rows and `panels`; returns what it kept of each stretch, in order.
+pub(super) fn sweep<W: Copy + Sync, S: Product<W>, P: Pass<S>>(
+    simd: S,
+    matrix: &Matrix<'_, W>,
+    panels: &Panels,
+    pass: &P,
+) -> Vec<P::Kept> {
+    let n_vocab = matrix.rows.len() / matrix.d_model;
+    let fitting = BLOCK_BYTES / (matrix.d_model * size_of::<W>());
+    let capacity = (fitting / BLOCK_ROWS * BLOCK_ROWS).clamp(BLOCK_ROWS, MAX_BLOCK_ROWS);
+    let stretch = n_vocab.div_ceil(capacity).div_ceil(STRETCHES) * capacity;
+    (0..n_vocab.div_ceil(stretch))
+        .into_par_iter()
+        .map(|index| {
+            let mut kept = pass.begin(capacity);
+            let mut z = vec![0.0; panels.widest() * capacity * S::LANES];
+            let rows = index * stretch..((index + 1) * stretch).min(n_vocab);
+            for first_row in rows.clone().step_by(capacity) {
+                let n_rows = capacity.min(rows.end - first_row);
+                for panel in panels.iter() {
+                    matrix.logits(simd, (first_row, n_rows), panel, capacity, &mut z);
+                    pass.take(simd, &mut kept, panel, Block { first_row, n_rows, capacity, z: &z });
+                }
+                pass.end_block(simd, &mut kept, n_rows);
+            }
+            pass.end(&mut kept);
+            kept
+        })
+        .collect()
+}

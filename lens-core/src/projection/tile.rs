@@ -1,0 +1,221 @@
+//! The product: a block of vocabulary rows times one panel of readouts.
+//!
+//! ```text
+//!                   panel: C vectors of LANES readouts, cell by cell
+//!                   x0      x1      x2      x3           C loads per step
+//!   row 0  w ->   sum00   sum01   sum02   sum03
+//!   row 1  w ->   sum10   sum11   sum12   sum13          R broadcasts per step,
+//!    ...                                                 straight from the row in memory
+//!   row R-1 w ->  sum..   sum..   sum..   sum..          R * C multiply-adds per step
+//! ```
+//!
+//! R * C sums, C readout vectors and one broadcast must fit the registers: 24 + 4 + 1 of 32, or 12 + 2 + 1
+//! of 16. Twenty-four independent sums also hide the latency of a multiply-add. A narrower panel takes
+//! more rows, so that 48 readouts cost three quarters of 64.
+//!
+//! Every logit is one chain of `Product::multiply` over the row's cells, first to last, whatever R, C,
+//! the lane or the path: that is why equal readouts get equal bits, alone or in any company.
+#![allow(unsafe_code)]
+
+use super::panel::Panel;
+use super::simd::{MAX_LANES, Product, Task};
+
+/// Readouts up to which rows are turned into lanes instead of readouts.
+pub(super) const FEW: usize = 4;
+
+/// Writes the bare products of `rows` and a panel: logit of row r and lane l of column c goes to
+/// `z[(c * capacity + r) * LANES + l]`.
+pub(super) struct Fill<'a, W> {
+    /// `[n_rows, d_model]`
+    pub(super) rows: &'a [W],
+    pub(super) d_model: usize,
+    pub(super) panel: Panel<'a>,
+    /// Rows that a column of `z` has room for.
+    pub(super) capacity: usize,
+    /// `[columns, capacity, LANES]`
+    pub(super) z: &'a mut [f32],
+}
+
+impl<W: Copy, S: Product<W>> Task<S> for Fill<'_, W> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let n_rows = self.rows.len() / self.d_model;
+        let cells = self.d_model.div_ceil(S::STEP);
+        assert_eq!(self.rows.len(), n_rows * self.d_model, "a block is whole rows");
+        assert!(n_rows <= self.capacity, "a block fits its scratch");
+        assert!(self.z.len() >= self.panel.columns * self.capacity * S::LANES, "so do its columns");
+        assert_eq!(
+            self.panel.cells.len(),
+            cells * self.panel.columns * S::LANES,
+            "a panel has all its cells"
+        );
+        // SAFETY, for all of these: the assertions above are what `rows_by_panel` and `rows_by_few` ask for.
+        unsafe {
+            match (S::REGISTERS, self.panel.columns) {
+                (_, 1) if self.panel.used == 1 => rows_by_few::<W, S, 1>(simd, self, n_rows),
+                (_, 1) if self.panel.used <= FEW => rows_by_few::<W, S, FEW>(simd, self, n_rows),
+                (32, 4) => rows_by_panel::<W, S, 6, 4>(simd, self, 0, n_rows),
+                (32, 3) => rows_by_panel::<W, S, 8, 3>(simd, self, 0, n_rows),
+                (32, 2) => rows_by_panel::<W, S, 12, 2>(simd, self, 0, n_rows),
+                (32, 1) => rows_by_panel::<W, S, 24, 1>(simd, self, 0, n_rows),
+                (16, 2) => rows_by_panel::<W, S, 6, 2>(simd, self, 0, n_rows),
+                (16, 1) => rows_by_panel::<W, S, 12, 1>(simd, self, 0, n_rows),
+                (registers, columns) => {
+                    unreachable!("no tile of {columns} columns in {registers} registers")
+                }
+            }
+        }
+    }
+}
+
+/// Widest panel, in vectors, for an instruction set with this many registers.
+pub(super) const fn widest_panel(registers: usize) -> usize {
+    if registers >= 32 { 4 } else { 2 }
+}
+
+/// Tiles of R rows, and of single rows where fewer are left.
+///
+/// # Safety
+/// `fill.rows` holds `n_rows` rows, `fill.panel` C columns of all cells, and `fill.z` has room for both.
+#[inline(always)]
+unsafe fn rows_by_panel<W: Copy, S: Product<W>, const R: usize, const C: usize>(
+    simd: S,
+    mut fill: Fill<'_, W>,
+    from: usize,
+    n_rows: usize,
+) {
+    let mut row = from;
+    while row + R <= n_rows {
+        // SAFETY: rows `row .. row + R` exist.
+        unsafe { tile::<W, S, R, C>(simd, &mut fill, row) };
+        row += R;
+    }
+    while row < n_rows {
+        // SAFETY: row `row` exists.
+        unsafe { tile::<W, S, 1, C>(simd, &mut fill, row) };
+        row += 1;
+    }
+}
+
+/// One tile.
+///
+/// # Safety
+/// As for [`rows_by_panel`], and rows `row .. row + R` exist.
+#[inline(always)]
+unsafe fn tile<W: Copy, S: Product<W>, const R: usize, const C: usize>(
+    simd: S,
+    fill: &mut Fill<'_, W>,
+    row: usize,
+) {
+    let d_model = fill.d_model;
+    let mut sums = [[simd.splat(0.0); C]; R];
+    let mut readouts = [simd.splat(0.0); C];
+    // SAFETY: the caller grants rows `row .. row + R` of `d_model` weights; every index below stays inside
+    // its row. What is prefetched may lie outside.
+    unsafe {
+        let start = fill.rows.as_ptr().add(row * d_model);
+        let mut panel = fill.panel.cells.chunks_exact(C * S::LANES);
+        let mut cell = 0;
+        // One cache line of every row of the next tile for each line of this one.
+        let line = 64 / size_of::<W>();
+        while cell + S::STEP <= d_model {
+            let end = (cell + line).min(d_model / S::STEP * S::STEP);
+            for r in 0..R {
+                simd.prefetch(start.wrapping_add((R + r) * d_model + cell).cast());
+            }
+            while cell < end {
+                let Some(lanes) = panel.next() else { return };
+                for c in 0..C {
+                    readouts[c] = simd.load(&lanes[c * S::LANES..]);
+                }
+                for r in 0..R {
+                    let weights = simd.weights(start.add(r * d_model + cell));
+                    for c in 0..C {
+                        sums[r][c] = simd.multiply(weights, readouts[c], sums[r][c]);
+                    }
+                }
+                cell += S::STEP;
+            }
+        }
+        if cell < d_model
+            && let Some(lanes) = panel.next()
+        {
+            for r in 0..R {
+                let weights = simd.last_weight(start.add(r * d_model + cell));
+                for c in 0..C {
+                    sums[r][c] = simd.multiply(weights, simd.load(&lanes[c * S::LANES..]), sums[r][c]);
+                }
+            }
+        }
+    }
+    for r in 0..R {
+        for c in 0..C {
+            simd.store(sums[r][c], &mut fill.z[(c * fill.capacity + row + r) * S::LANES..]);
+        }
+    }
+}
+
+/// For N readouts of a panel with one column, bound by memory: LANES rows are read a square at a time and
+/// turned, so that a vector holds one cell of each row.
+///
+/// # Safety
+/// As for [`rows_by_panel`].
+#[inline(always)]
+unsafe fn rows_by_few<W: Copy, S: Product<W>, const N: usize>(simd: S, fill: Fill<'_, W>, n_rows: usize) {
+    let (d_model, lanes) = (fill.d_model, S::LANES);
+    let side = lanes * S::STEP; // weights of a row in one square
+    let mut row = 0;
+    while row + lanes <= n_rows {
+        let mut sums = [simd.splat(0.0); N];
+        let mut square = [simd.splat(0.0); MAX_LANES];
+        // SAFETY: the caller grants rows `row .. row + lanes`; every index below stays inside its row.
+        unsafe {
+            let start = fill.rows.as_ptr().add(row * d_model);
+            let mut weight = 0;
+            while weight + side <= d_model {
+                for r in 0..lanes {
+                    square[r] = simd.row(start.add(r * d_model + weight));
+                    simd.prefetch(start.wrapping_add((lanes + r) * d_model + weight).cast());
+                }
+                simd.transpose(&mut square);
+                for j in 0..lanes {
+                    let cell = &fill.panel.cells[(weight / S::STEP + j) * lanes..][..lanes];
+                    for n in 0..N {
+                        let readout = simd.splat(cell[n]);
+                        sums[n] = simd.multiply(square[j], readout, sums[n]);
+                    }
+                }
+                weight += side;
+            }
+            // What is left of the rows, one cell at a time.
+            let mut gathered = [0.0f32; MAX_LANES * MAX_LANES];
+            while weight < d_model {
+                for r in 0..lanes {
+                    let at = start.add(r * d_model + weight);
+                    let weights =
+                        if weight + S::STEP <= d_model { simd.weights(at) } else { simd.last_weight(at) };
+                    simd.store(weights, &mut gathered[r * lanes..]);
+                }
+                for r in 1..lanes {
+                    gathered[r] = gathered[r * lanes];
+                }
+                let column = simd.load(&gathered);
+                let cell = &fill.panel.cells[weight / S::STEP * lanes..][..lanes];
+                for n in 0..N {
+                    sums[n] = simd.multiply(column, simd.splat(cell[n]), sums[n]);
+                }
+                weight += S::STEP;
+            }
+        }
+        let mut by_row = [0.0f32; MAX_LANES];
+        for n in 0..N {
+            simd.store(sums[n], &mut by_row);
+            for r in 0..lanes {
+                fill.z[(row + r) * lanes + n] = by_row[r];
+            }
+        }
+        row += lanes;
+    }
+    // SAFETY: as granted to this function.
+    unsafe { rows_by_panel::<W, S, 1, 1>(simd, fill, row, n_rows) };
+}
