@@ -1,1 +1,49 @@
-//! Checkpoints and decoders on libtorch.
+//! Checkpoints and decoders, with the points of the residual stream as hooks.
+//!
+//! A checkpoint in the Hugging Face layout becomes a [`lens_core::Backend`] in three steps, each of use alone:
+//!
+//! 1. [`source::locate`] finds its files: a folder, the hub's cache, or the hub;
+//! 2. [`Checkpoint::open`] understands config.json ([`DecoderSpec`]), checks the headers of the weights, and
+//!    sees to it that both account for each other;
+//! 3. `Decoder::load` maps the weights and runs the model on libtorch (feature `torch`, on by default).
+//!
+//! Without the feature `torch` everything but the last step is there: no libtorch is needed to inspect a
+//! checkpoint or to use its tokenizer.
+#![cfg_attr(
+    feature = "torch",
+    doc = r#"
+# Example
+
+```
+use lens_core::{Lens, Plan};
+use lens_models::{Decoder, LoadOptions, demo};
+
+let checkpoint = demo::checkpoint()?; // part of this crate: no download
+let tokenizer = checkpoint.tokenizer()?.expect("the demo model has one");
+let mut model = Decoder::load(checkpoint, &LoadOptions::default())?;
+
+let tokens = tokenizer.encode("The capital of France is", true)?;
+let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
+let answer = &reading.finals[0];
+assert_eq!(tokenizer.bytes(answer.readout.top[0].id).as_deref(), Some(" Paris".as_bytes()));
+println!("decided at layer {:?}", answer.decided_at);
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+"#
+)]
+
+pub mod checkpoint;
+pub mod config;
+#[cfg(feature = "torch")]
+pub mod decoder;
+pub mod demo;
+pub mod families;
+pub mod source;
+pub mod spec;
+pub mod tokenizer;
+
+pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};
+#[cfg(feature = "torch")]
+pub use decoder::{Decoder, LoadOptions, ModelError, Tap};
+pub use spec::DecoderSpec;
+pub use tokenizer::{Tokenizer, TokenizerError};

@@ -1,0 +1,214 @@
+//! Headers of safetensors files, checked before a byte of a tensor is looked at.
+
+use std::{collections::BTreeMap, collections::BTreeSet, fmt, ops::Range};
+
+use safetensors::{Dtype, tensor::Metadata};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+
+use super::CheckpointError;
+
+/// A tensor with more dimensions than any model has is a broken header.
+const MOST_DIMENSIONS: usize = 8;
+
+/// The types of weights that a decoder can be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StoredDtype {
+    /// IEEE single precision.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+}
+
+impl StoredDtype {
+    /// Its name: `f32`, `bf16` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// Bytes of one value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+
+    fn of(dtype: Dtype) -> Option<Self> {
+        match dtype {
+            Dtype::F32 => Some(Self::F32),
+            Dtype::BF16 => Some(Self::Bf16),
+            Dtype::F16 => Some(Self::F16),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StoredDtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Where a tensor lies and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTensor {
+    /// Which file, as an index into the checkpoint's shards.
+    pub shard: usize,
+    /// Its type, if it is one that a decoder can be made of; else the name of what it is.
+    pub dtype: Result<StoredDtype, String>,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its bytes in the file.
+    pub range: Range<usize>,
+}
+
+/// Every tensor of a checkpoint, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TensorIndex {
+    tensors: BTreeMap<String, StoredTensor>,
+    shards: usize,
+}
+
+impl TensorIndex {
+    /// The tensor of that name.
+    pub fn get(&self, name: &str) -> Option<&StoredTensor> {
+        self.tensors.get(name)
+    }
+
+    /// Names and tensors, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &StoredTensor)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Adds the tensors of one more file: `start` is its beginning, at least up to the end of the header, and
+    /// `file_size` its whole length.
+    ///
+    /// # Errors
+    /// When the header is broken, lies about the file, or names a tensor that another file has.
+    pub fn add_shard(&mut self, file: &str, start: &[u8], file_size: u64) -> Result<(), CheckpointError> {
+        let broken = |reason: String| CheckpointError::BrokenHeader { file: file.to_owned(), reason };
+        if start.starts_with(b"version https://git-lfs") {
+            return Err(CheckpointError::LfsPointer { file: file.to_owned() });
+        }
+        let length = start.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+        let header = length
+            .and_then(|length| usize::try_from(length).ok()?.checked_add(8))
+            .and_then(|end| start.get(8..end))
+            .ok_or_else(|| broken("the file ends inside its header: it may be truncated".to_owned()))?;
+        serde_json::from_slice::<UniqueKeys>(header).map_err(|error| broken(error.to_string()))?;
+        let metadata: Metadata = serde_json::from_slice(header).map_err(|error| broken(error.to_string()))?;
+        let data = 8 + header.len();
+        let expected = (data + metadata.data_len()) as u64;
+        if expected != file_size {
+            return Err(CheckpointError::WrongSize { file: file.to_owned(), expected, actual: file_size });
+        }
+        for (name, info) in metadata.tensors() {
+            if info.shape.len() > MOST_DIMENSIONS || info.shape.iter().any(|n| i64::try_from(*n).is_err()) {
+                return Err(broken(format!("tensor {name:?} has the absurd shape {:?}", info.shape)));
+            }
+            let tensor = StoredTensor {
+                shard: self.shards,
+                dtype: StoredDtype::of(info.dtype).ok_or_else(|| format!("{:?}", info.dtype)),
+                shape: info.shape.clone(),
+                range: data + info.data_offsets.0..data + info.data_offsets.1,
+            };
+            if self.tensors.insert(name.clone(), tensor).is_some() {
+                return Err(CheckpointError::TwiceStored { file: file.to_owned(), name: name.clone() });
+            }
+        }
+        self.shards += 1;
+        Ok(())
+    }
+}
+
+/// A JSON object none of whose keys appears twice. The safetensors crate takes the last of two, so that two
+/// readers may see two different tensors of one name.
+struct UniqueKeys;
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = UniqueKeys;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UniqueKeys, A::Error> {
+                let mut seen = BTreeSet::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    map.next_value::<IgnoredAny>()?;
+                    if let Some(key) = seen.replace(key) {
+                        return Err(serde::de::Error::custom(format!("the tensor {key:?} appears twice")));
+                    }
+                }
+                Ok(UniqueKeys)
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    fn add(bytes: &[u8]) -> Result<TensorIndex, CheckpointError> {
+        let mut index = TensorIndex::default();
+        index.add_shard("model.safetensors", bytes, bytes.len() as u64).map(|()| index)
+    }
+
+    const GOOD: &str = r#"{"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}"#;
+
+    #[test]
+    fn a_sound_header_is_read() {
+        let bytes = file(GOOD, 12);
+        let index = add(&bytes).unwrap();
+        let tensor = index.get("a").unwrap();
+        assert_eq!(
+            (tensor.dtype.clone(), tensor.shape.as_slice()),
+            (Ok(StoredDtype::Bf16), [2, 3].as_slice())
+        );
+        assert_eq!(tensor.range, bytes.len() - 12..bytes.len());
+    }
+
+    #[test]
+    fn a_header_that_lies_is_refused() {
+        let two = r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}"#;
+        let huge = r#"{"a":{"dtype":"BF16","shape":[9223372036854775808,0],"data_offsets":[0,0]}}"#;
+        let overlap = r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[2,6]}}"#;
+        for (what, bytes) in [
+            ("truncated data", file(GOOD, 11)),
+            ("trailing data", file(GOOD, 13)),
+            ("duplicate key", file(two, 4)),
+            ("shape beyond i64", file(huge, 0)),
+            ("overlap", file(overlap, 6)),
+            ("no object", file("[]", 0)),
+            ("empty", Vec::new()),
+            ("length beyond the file", u64::MAX.to_le_bytes().to_vec()),
+            (
+                "a git-lfs pointer",
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec(),
+            ),
+        ] {
+            assert!(add(&bytes).is_err(), "{what} was accepted");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
+
+mod bytes;
+mod header;
+mod ledger;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+pub use bytes::Aligned;
+pub(crate) use bytes::Bytes;
+pub use header::{StoredDtype, StoredTensor, TensorIndex};
+
+use crate::{
+    config::{Config, ConfigError},
+    families::{self, TensorNames},
+    source::{CheckpointFiles, CheckpointHeaders},
+    spec::DecoderSpec,
+    tokenizer::{Tokenizer, TokenizerError},
+};
+
+/// What config and headers say of a checkpoint: all but the weights.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// Hub id, folder, or `demo`.
+    pub id: String,
+    /// Commit of a hub checkpoint, where known.
+    pub revision: Option<String>,
+    /// config.json.
+    pub config: Value,
+    /// What it means.
+    pub spec: DecoderSpec,
+    /// Every tensor.
+    pub tensors: TensorIndex,
+}
+
+impl Outline {
+    /// Reads a config and indexed headers, and closes the ledger between them.
+    ///
+    /// # Errors
+    /// When the config cannot be understood, or spec and tensors do not account for each other.
+    pub fn new(
+        id: String,
+        revision: Option<String>,
+        config: &[u8],
+        tensors: TensorIndex,
+    ) -> Result<Self, CheckpointError> {
+        let config: Value =
+            serde_json::from_slice(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
+        let spec = families::resolve(&config, &names)?;
+        ledger::close(&spec, &tensors)?;
+        Ok(Self { id, revision, config, spec, tensors })
+    }
+
+    /// Reads the outline of a checkpoint whose weights need not be here.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or as for [`Outline::new`].
+    pub fn of_headers(headers: &CheckpointHeaders) -> Result<Self, CheckpointError> {
+        let mut tensors = TensorIndex::default();
+        for shard in &headers.shards {
+            tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
+        }
+        Self::new(headers.id.clone(), headers.revision.clone(), &read(&headers.config)?, tensors)
+    }
+
+    /// Number of weights that the model is made of, each counted once.
+    pub fn parameters(&self) -> usize {
+        self.used().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Bytes of the weights as they are stored.
+    pub fn stored_bytes(&self) -> usize {
+        self.used().map(|tensor| tensor.range.len()).sum()
+    }
+
+    /// The types that the weights are stored in, each once.
+    pub fn stored_dtypes(&self) -> Vec<StoredDtype> {
+        let mut dtypes: Vec<_> = self.used().filter_map(|tensor| tensor.dtype.clone().ok()).collect();
+        dtypes.sort_unstable();
+        dtypes.dedup();
+        dtypes
+    }
+
+    /// The type that most weights are stored in: what `auto` means.
+    pub fn main_dtype(&self) -> StoredDtype {
+        let weight = |dtype| {
+            self.used()
+                .filter(|t| t.dtype == Ok(dtype))
+                .map(|t| t.shape.iter().product::<usize>())
+                .sum::<usize>()
+        };
+        self.stored_dtypes().into_iter().max_by_key(|dtype| weight(*dtype)).unwrap_or(StoredDtype::F32)
+    }
+
+    /// The ids of tokens that begin a sequence, as the config says.
+    pub fn bos_token_ids(&self) -> Vec<u32> {
+        Config::new(&self.config).and_then(|config| config.token_ids("bos_token_id")).unwrap_or_default()
+    }
+
+    fn used(&self) -> impl Iterator<Item = &StoredTensor> {
+        let mut names: Vec<&str> = self.spec.tensors().into_iter().map(|t| t.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().filter_map(|name| self.tensors.get(name))
+    }
+}
+
+/// A checkpoint with its weights at hand.
+#[derive(Debug)]
+pub struct Checkpoint {
+    outline: Outline,
+    pub(crate) shards: Vec<Bytes>,
+    tokenizer: Option<TokenizerJson>,
+}
+
+#[derive(Debug)]
+enum TokenizerJson {
+    File(PathBuf),
+    Embedded(&'static [u8]),
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint on this machine. Weights are mapped into memory and not read yet.
+    ///
+    /// # Errors
+    /// When a file cannot be opened or is broken, the model is unsupported, or tensors are missing or left over.
+    pub fn open(files: &CheckpointFiles) -> Result<Self, CheckpointError> {
+        let mut tensors = TensorIndex::default();
+        let mut shards = Vec::new();
+        for path in &files.weights {
+            let shard = Bytes::map(path)?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            tensors.add_shard(&name, shard.as_slice(), shard.as_slice().len() as u64)?;
+            shards.push(shard);
+        }
+        let outline = Outline::new(files.id.clone(), files.revision.clone(), &read(&files.config)?, tensors)?;
+        Ok(Self { outline, shards, tokenizer: files.tokenizer.clone().map(TokenizerJson::File) })
+    }
+
+    /// A checkpoint that is part of the program.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn embedded(
+        id: &str,
+        config: &[u8],
+        weights: &'static [u8],
+        tokenizer: &'static [u8],
+    ) -> Result<Self, CheckpointError> {
+        let mut tensors = TensorIndex::default();
+        tensors.add_shard("model.safetensors", weights, weights.len() as u64)?;
+        Ok(Self {
+            outline: Outline::new(id.to_owned(), None, config, tensors)?,
+            shards: vec![Bytes::Static(weights)],
+            tokenizer: Some(TokenizerJson::Embedded(tokenizer)),
+        })
+    }
+
+    /// What config and headers say.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// The bytes of a tensor.
+    pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
+        &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
+    }
+
+    /// Loads the tokenizer, if the checkpoint has one.
+    ///
+    /// # Errors
+    /// When tokenizer.json is broken.
+    pub fn tokenizer(&self) -> Result<Option<Tokenizer>, TokenizerError> {
+        match &self.tokenizer {
+            None => Ok(None),
+            Some(TokenizerJson::File(path)) => Tokenizer::from_file(path).map(Some),
+            Some(TokenizerJson::Embedded(json)) => Tokenizer::from_json(json).map(Some),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
+}
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// config.json is no JSON.
+    #[error("config.json is not valid JSON")]
+    ConfigJson {
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// config.json cannot be understood.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A weight file whose header cannot be trusted.
+    #[error("{file} has a broken safetensors header: {reason}. Download the file again")]
+    BrokenHeader {
+        /// Which file.
+        file: String,
+        /// What is broken.
+        reason: String,
+    },
+    /// A weight file of another length than its header says.
+    #[error(
+        "{file} is {} bytes {}: its header describes {expected}, the file has {actual}. Download it again",
+        expected.abs_diff(*actual), if actual < expected { "too short" } else { "too long" }
+    )]
+    WrongSize {
+        /// Which file.
+        file: String,
+        /// Length by the header.
+        expected: u64,
+        /// Length on disk.
+        actual: u64,
+    },
+    /// A git-lfs pointer in place of the weights.
+    #[error("{file} is a git-lfs pointer, not the weights themselves: run `git lfs pull` in that folder")]
+    LfsPointer {
+        /// Which file.
+        file: String,
+    },
+    /// One tensor in two files.
+    #[error("{file} holds the tensor {name:?}, which another shard holds too")]
+    TwiceStored {
+        /// The second file.
+        file: String,
+        /// The tensor.
+        name: String,
+    },
+    /// Tensors that the config implies and the checkpoint lacks.
+    #[error("the checkpoint lacks tensors that config.json implies for {family}: {names}")]
+    Missing {
+        /// The family.
+        family: String,
+        /// Their names.
+        names: String,
+    },
+    /// Tensors that nobody would use.
+    #[error(
+        "the checkpoint holds tensors that {family} does not use: {names}. A model with parts that are not \
+         understood is refused rather than approximated"
+    )]
+    Unknown {
+        /// The family.
+        family: String,
+        /// Their names.
+        names: String,
+    },
+    /// A tensor in another shape than the config implies.
+    #[error("the tensor {name} is stored as {stored:?}, config.json implies {expected:?}")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        stored: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// A tensor of a type that no decoder here is made of.
+    #[error(
+        "the tensor {name} is stored as {dtype}; a lens needs f32, bf16 or f16: convert the checkpoint first"
+    )]
+    Dtype {
+        /// The tensor.
+        name: String,
+        /// Its type.
+        dtype: String,
+    },
+}

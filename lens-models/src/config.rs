@@ -1,0 +1,304 @@
+//! config.json, read strictly: a key has the type it should have, or an error names it.
+
+use serde_json::{Map, Value};
+
+use crate::spec::{Activation, Rope, RopeScaling};
+
+/// The largest number that a size in a config may be: far above any model, far below overflow.
+const LARGEST_SIZE: u64 = 1 << 32;
+
+/// A config.json, or a part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Config<'a> {
+    keys: &'a Map<String, Value>,
+}
+
+impl<'a> Config<'a> {
+    /// Reads `value`, which must be an object.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn new(value: &'a Value) -> Result<Self, ConfigError> {
+        value.as_object().map(|keys| Self { keys }).ok_or(ConfigError::NotAnObject)
+    }
+
+    /// The value of `key`; null counts as absent, because both mean "the default" in this file.
+    pub fn get(&self, key: &str) -> Option<&'a Value> {
+        self.keys.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The object at `key`, if there is one; an empty one counts as absent.
+    pub fn object(&self, key: &'static str) -> Result<Option<Config<'a>>, ConfigError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Object(keys)) => Ok(Some(Config { keys }).filter(|config| !config.keys.is_empty())),
+            Some(other) => Err(wrong(key, "an object", other)),
+        }
+    }
+
+    /// A positive integer.
+    pub fn size(&self, key: &'static str) -> Result<Option<usize>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match whole(value) {
+            Some(n) if (1..=LARGEST_SIZE).contains(&n) => Ok(Some(n as usize)),
+            _ => Err(wrong(key, "a positive integer below 2^32", value)),
+        }
+    }
+
+    /// A positive integer that must be there.
+    pub fn required_size(&self, key: &'static str) -> Result<usize, ConfigError> {
+        self.size(key)?.ok_or(ConfigError::Missing { key })
+    }
+
+    /// An integer from 0.
+    pub fn count(&self, key: &'static str) -> Result<Option<usize>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match whole(value) {
+            Some(n) if n <= LARGEST_SIZE => Ok(Some(n as usize)),
+            _ => Err(wrong(key, "an integer from 0", value)),
+        }
+    }
+
+    /// A finite number.
+    pub fn number(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_f64().filter(|x| x.is_finite()).map(Some).ok_or_else(|| wrong(key, "a finite number", value))
+    }
+
+    /// A finite number above zero.
+    pub fn positive(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
+        match self.number(key)? {
+            Some(x) if x <= 0.0 => Err(wrong(key, "a number above zero", &Value::from(x))),
+            number => Ok(number),
+        }
+    }
+
+    /// true or false.
+    pub fn flag(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| wrong(key, "true or false", value))
+    }
+
+    /// A string.
+    pub fn text(&self, key: &'static str) -> Result<Option<&'a str>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_str().map(Some).ok_or_else(|| wrong(key, "a string", value))
+    }
+
+    /// Token ids at `key`: one, or a list.
+    pub fn token_ids(&self, key: &'static str) -> Result<Vec<u32>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
+        let id = |value: &Value| whole(value).and_then(|n| u32::try_from(n).ok());
+        let ids = match value {
+            Value::Array(ids) => ids.iter().map(id).collect(),
+            one => id(one).map(|id| vec![id]),
+        };
+        ids.ok_or_else(|| wrong(key, "a token id or a list of them", value))
+    }
+
+    /// The kind of attention of every layer, where the config lists it.
+    pub fn layer_types(&self, n_layers: usize) -> Result<Option<Vec<&'a str>>, ConfigError> {
+        let Some(value) = self.get("layer_types") else { return Ok(None) };
+        let types: Option<Vec<&str>> =
+            value.as_array().and_then(|types| types.iter().map(Value::as_str).collect());
+        match types {
+            Some(types) if types.len() == n_layers => Ok(Some(types)),
+            Some(types) => Err(ConfigError::Inconsistent {
+                what: format!("layer_types has {} entries for {n_layers} layers", types.len()),
+            }),
+            None => Err(wrong("layer_types", "a list of strings", value)),
+        }
+    }
+
+    /// The nonlinearity at `key`.
+    pub fn activation(&self, key: &'static str, default: Activation) -> Result<Activation, ConfigError> {
+        let Some(name) = self.text(key)? else { return Ok(default) };
+        match name {
+            "silu" | "swish" => Ok(Activation::Silu),
+            "gelu" => Ok(Activation::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
+            "relu" => Ok(Activation::Relu),
+            _ => Err(ConfigError::Unsupported {
+                key,
+                value: name.to_owned(),
+                supported: "silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu",
+            }),
+        }
+    }
+
+    /// The type that the weights are stored in, as both generations of transformers say it.
+    pub fn dtype(&self) -> Option<&'a str> {
+        self.get("dtype").or_else(|| self.get("torch_dtype")).and_then(Value::as_str)
+    }
+
+    /// The rotary embedding over `dims` dimensions of a head, from either generation's spelling.
+    ///
+    /// # Errors
+    /// When a key is missing or wrong, or the `rope_type` is unknown.
+    pub fn rope(&self, dims: usize, default_theta: f64) -> Result<Rope, ConfigError> {
+        if dims == 0 || !dims.is_multiple_of(2) {
+            return Err(ConfigError::Inconsistent {
+                what: format!("rotary embeddings need an even number of dimensions, not {dims}"),
+            });
+        }
+        // A non-empty rope_scaling wins over rope_parameters, as in transformers.
+        let inner = match self.object("rope_scaling")? {
+            Some(inner) => Some(inner),
+            None => self.object("rope_parameters")?,
+        };
+        let theta = match inner.map(|inner| inner.positive("rope_theta")).transpose()?.flatten() {
+            Some(theta) => theta,
+            None => self.positive("rope_theta")?.unwrap_or(default_theta),
+        };
+        let scaling = match inner {
+            None => RopeScaling::Default,
+            Some(inner) => self.rope_scaling(&inner, dims)?,
+        };
+        Ok(Rope { theta, dims, scaling })
+    }
+
+    fn rope_scaling(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
+        let kind = match inner.text("rope_type")? {
+            Some(kind) => kind,
+            None => inner.text("type")?.unwrap_or("default"),
+        };
+        let factor = || inner.positive("factor")?.ok_or(ConfigError::Missing { key: "rope_scaling.factor" });
+        let required =
+            |key, full| inner.positive(key).and_then(|value| value.ok_or(ConfigError::Missing { key: full }));
+        let original = || match self.size("original_max_position_embeddings")? {
+            Some(original) => Ok(original),
+            None => match inner.size("original_max_position_embeddings")? {
+                Some(original) => Ok(original),
+                None => self.required_size("max_position_embeddings"),
+            },
+        };
+        match kind {
+            "default" => Ok(RopeScaling::Default),
+            "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
+            "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
+                factor: factor()?,
+                max_positions: self.required_size("max_position_embeddings")?,
+            }),
+            "llama3" => Ok(RopeScaling::Llama3 {
+                factor: factor()?,
+                low_freq_factor: required("low_freq_factor", "rope_scaling.low_freq_factor")?,
+                high_freq_factor: required("high_freq_factor", "rope_scaling.high_freq_factor")?,
+                original: original()?,
+            }),
+            "yarn" => yarn(inner, factor()?, original()?),
+            _ => Err(ConfigError::Unsupported {
+                key: "rope_type",
+                value: kind.to_owned(),
+                supported: "default, linear, dynamic, llama3, yarn",
+            }),
+        }
+    }
+}
+
+fn yarn(inner: &Config<'_>, factor: f64, original: usize) -> Result<RopeScaling, ConfigError> {
+    // 0.1 m ln(s) + 1: the temperature that the paper fits to a stretch of s (Peng et al. 2023, eq. 22).
+    let temperature = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
+    let nonzero = |key| Ok::<_, ConfigError>(inner.number(key)?.filter(|x| *x != 0.0));
+    let attention_factor = match inner.number("attention_factor")? {
+        Some(given) => given,
+        None => match (nonzero("mscale")?, nonzero("mscale_all_dim")?) {
+            (Some(mscale), Some(all)) => temperature(mscale) / temperature(all),
+            _ => temperature(1.0),
+        },
+    };
+    Ok(RopeScaling::Yarn {
+        factor,
+        beta_fast: nonzero("beta_fast")?.unwrap_or(32.0),
+        beta_slow: nonzero("beta_slow")?.unwrap_or(1.0),
+        attention_factor,
+        original,
+        truncate: inner.flag("truncate")?.unwrap_or(true),
+    })
+}
+
+/// A whole number, also when it was written as `8.0`.
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        value
+            .as_f64()
+            .filter(|x| x.fract() == 0.0 && (0.0..=LARGEST_SIZE as f64).contains(x))
+            .map(|x| x as u64)
+    })
+}
+
+fn wrong(key: &'static str, expected: &'static str, got: &Value) -> ConfigError {
+    let mut got = got.to_string();
+    if got.chars().count() > 60 {
+        got = got.chars().take(60).chain(['…']).collect();
+    }
+    ConfigError::Wrong { key, expected, got }
+}
+
+/// A config that cannot be understood, or must not be approximated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not a JSON object.
+    #[error("config.json is no JSON object")]
+    NotAnObject,
+    /// A key that must be there.
+    #[error("config.json has no \"{key}\"")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// A value of the wrong type or range.
+    #[error("config.json: \"{key}\" should be {expected}, but is {got}")]
+    Wrong {
+        /// The key.
+        key: &'static str,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        got: String,
+    },
+    /// A mechanism that this library does not have.
+    #[error("config.json: unsupported {key} \"{value}\" (supported: {supported})")]
+    Unsupported {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What would work.
+        supported: &'static str,
+    },
+    /// Keys that contradict each other.
+    #[error("config.json: {what}")]
+    Inconsistent {
+        /// What does not fit.
+        what: String,
+    },
+    /// Quantised weights.
+    #[error(
+        "the checkpoint is quantised ({method}): a lens needs the weights themselves. Use the original checkpoint, \
+         or dequantise this one with transformers and save it as bf16 safetensors"
+    )]
+    Quantised {
+        /// `quant_method` of the config.
+        method: String,
+    },
+    /// A family that nobody taught this library.
+    #[error("unsupported model_type \"{model_type}\" (supported: {supported}){hint}")]
+    UnknownFamily {
+        /// The `model_type`.
+        model_type: String,
+        /// What would work.
+        supported: String,
+        /// The near name, as a clause.
+        hint: String,
+    },
+    /// No unembedding on disk, and the config does not tie it.
+    #[error(
+        "the checkpoint has no unembedding: {name} is missing and config.json says tie_word_embeddings = false. \
+         If the model is tied, set that to true; otherwise the checkpoint is incomplete"
+    )]
+    NoUnembedding {
+        /// Name of the missing tensor.
+        name: &'static str,
+    },
+}

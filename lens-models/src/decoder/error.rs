@@ -1,0 +1,72 @@
+//! What can go wrong while a model is loaded or run.
+
+use lens_core::{BackendError, NormShapeError, Point, TokenId};
+use tch::TchError;
+
+/// A model that cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// libtorch failed.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] TchError),
+    /// A tensor that the ledger does not have.
+    #[error("the tensor {name} was never accounted for")]
+    NotInLedger {
+        /// Its name.
+        name: String,
+    },
+    /// The final norm does not fit.
+    #[error(transparent)]
+    Norm(#[from] NormShapeError),
+    /// A token that the model does not have.
+    #[error("token id {token} is outside the vocabulary of {n_vocab} rows")]
+    UnknownToken {
+        /// The token.
+        token: TokenId,
+        /// Number of rows.
+        n_vocab: usize,
+    },
+    /// A step that does not continue what was run before.
+    #[error("the step continues after {past} tokens, but {seen} were run: start again with past = 0")]
+    Discontinuous {
+        /// What the step says.
+        past: usize,
+        /// What was run.
+        seen: usize,
+    },
+    /// A tap returned something of another shape.
+    #[error("the tap at {point} returned {got:?}, the model needs {expected:?} in the same dtype")]
+    TapShape {
+        /// Where.
+        point: Point,
+        /// What the model needs.
+        expected: Vec<i64>,
+        /// What the tap returned.
+        got: Vec<i64>,
+    },
+    /// A matrix that the host cannot read in place.
+    #[error("the unembedding is not a contiguous matrix of f32, bf16 or f16 in host memory")]
+    NotOnHost,
+    /// A failure of a tap.
+    #[error(transparent)]
+    Tap(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ModelError> for BackendError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::UnknownToken { token, n_vocab } => Self::UnknownToken { token, n_vocab },
+            error => Self::Other(Box::new(error)),
+        }
+    }
+}
+
+/// libtorch appends a C++ backtrace to its messages.
+fn first_line(error: &TchError) -> String {
+    let text = match error {
+        TchError::Torch(text) => text.clone(),
+        error => error.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
+}

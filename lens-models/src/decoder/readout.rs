@@ -1,0 +1,123 @@
+//! The way from the stream to logits: the host projection for readouts, libtorch's product for the self-check.
+
+use lens_core::{
+    BackendError, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId, Unembedding,
+};
+use tch::{Kind, Tensor};
+
+use super::{
+    ModelError,
+    norm::Norm,
+    weights::{Weights, append_values, host_rows, values},
+};
+use crate::spec::DecoderSpec;
+
+/// Final norm and unembedding.
+#[derive(Debug)]
+pub(super) struct Readout {
+    n_layers: u16,
+    host_norm: FinalNorm,
+    norm: Norm,
+    unembed: Tensor, // [n_vocab, d_model]
+    bias: Option<Vec<f32>>,
+    post: Post,
+}
+
+impl Readout {
+    /// `embed` is the embedding, which a tied model unembeds with.
+    pub(super) fn load(
+        spec: &DecoderSpec,
+        embed: &Tensor,
+        weights: &Weights<'_>,
+    ) -> Result<Self, ModelError> {
+        let readout = &spec.readout;
+        let affine = |tensor| -> Result<Option<Vec<f32>>, ModelError> {
+            weights.optional(tensor)?.map(|tensor| values(&tensor)).transpose()
+        };
+        let host_norm = FinalNorm::new(
+            readout.norm.kind,
+            readout.norm.eps,
+            spec.d_model,
+            affine(readout.norm.weight.as_ref())?,
+            affine(readout.norm.bias.as_ref())?,
+        )?;
+        Ok(Self {
+            n_layers: spec.layers.len() as u16,
+            host_norm,
+            norm: Norm::load(&readout.norm, weights)?,
+            unembed: if spec.is_tied() { embed.shallow_clone() } else { weights.tensor(&readout.unembed)? },
+            bias: affine(readout.bias.as_ref())?,
+            post: readout.post,
+        })
+    }
+
+    /// Decodes captured vectors on the host.
+    pub(super) fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
+        let unembedding = Unembedding::new(
+            host_rows(&self.unembed)?,
+            self.host_norm.d_model(),
+            self.bias.as_deref(),
+            self.post,
+        )?;
+        HostReadout::new(&self.host_norm, unembedding, self.n_layers).read(request, |hidden, rows, out| {
+            append_values(
+                &hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?,
+                out,
+            )?;
+            Ok(self.host_norm.d_model())
+        })
+    }
+
+    /// Norm and product of one row by libtorch alone.
+    ///
+    /// The whole vocabulary is multiplied in the weights' dtype, as the model's own forward pass does, which
+    /// rounds each logit; the rows asked for are multiplied again in float32.
+    pub(super) fn plain_logits(
+        &self,
+        last: &Tensor,
+        row: usize,
+        ids: &[TokenId],
+    ) -> Result<PlainLogits, ModelError> {
+        let x = last.f_narrow(0, row as i64, 1)?;
+        let normed = self.norm.forward(&x.f_to_kind(Kind::Float)?)?; // float32, like the readouts
+        let kind = self.unembed.kind();
+        let operand = match kind {
+            // float16 readouts stay wide, bfloat16 ones are rounded: the contract of the projection.
+            Kind::Half => normed.shallow_clone(),
+            _ => normed.f_to_kind(kind)?.f_to_kind(Kind::Float)?,
+        };
+        let rows: Vec<i64> = ids.iter().map(|id| id.index() as i64).collect();
+        let rows = self.unembed.f_index_select(0, &Tensor::f_from_slice(&rows)?)?.f_to_kind(Kind::Float)?;
+        let terms = rows.f_mul(&operand)?; // [ids, d_model]
+        let largest_term = if ids.is_empty() { 0.0 } else { terms.f_abs()?.f_max()?.f_double_value(&[])? };
+        let finish = |z: f32, id: usize| self.post.apply(z + self.bias.as_ref().map_or(0.0, |bias| bias[id]));
+        let sums = values(&terms.f_sum_dim_intlist([-1].as_slice(), false, Kind::Float)?)?;
+        let logits: Vec<f32> = sums.into_iter().zip(ids).map(|(z, id)| finish(z, id.index())).collect();
+
+        let all = values(&normed.f_to_kind(kind)?.f_linear(&self.unembed, None::<&Tensor>)?)?;
+        let all: Vec<f32> = all.into_iter().enumerate().map(|(id, z)| finish(z, id)).collect();
+        let largest = all.iter().fold(0.0f32, |largest, z| largest.max(z.abs()));
+        let max = all.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = all.iter().map(|z| f64::from(z - max).exp()).sum();
+
+        let d = self.host_norm.d_model() as f32;
+        let summation = 32.0 * (f32::EPSILON / 2.0) * d.sqrt() * largest.max(1.0);
+        let roundoff = unit_roundoff(kind);
+        Ok(PlainLogits {
+            logits,
+            log_sum_exp: f64::from(max) + sum.ln(),
+            // Two norms that agree to float32 may still round a few of their values to different bfloat16.
+            logit_tolerance: summation + 4.0 * roundoff * largest_term as f32,
+            log_sum_exp_tolerance: summation + 2.0 * roundoff * largest,
+        })
+    }
+}
+
+/// Half the distance from 1 to the next larger number.
+pub(super) fn unit_roundoff(kind: Kind) -> f32 {
+    match kind {
+        Kind::BFloat16 => 2.0f32.powi(-8),
+        Kind::Half => 2.0f32.powi(-11),
+        _ => 2.0f32.powi(-24),
+    }
+}

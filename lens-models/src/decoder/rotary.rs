@@ -1,0 +1,90 @@
+//! Tables of the rotary embedding for the positions of one step.
+
+use std::sync::Arc;
+
+use tch::{Kind, Tensor};
+
+use super::ModelError;
+use crate::spec::Rope;
+
+/// Cosines and sines of one rotary embedding, `[pos, 1, dims]`, in the model's dtype.
+#[derive(Debug)]
+pub(super) struct RotaryTable {
+    dims: i64,
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl RotaryTable {
+    /// The table for positions `past .. past + n` of a sequence that will have `total` tokens. Angles are
+    /// computed in float64 and rounded once: positions in the model's dtype would be wrong from 257 on.
+    pub(super) fn new(
+        rope: &Rope,
+        past: usize,
+        n: usize,
+        total: usize,
+        kind: Kind,
+    ) -> Result<Self, ModelError> {
+        let frequencies = rope.frequencies(total);
+        let factor = rope.attention_factor();
+        let mut cos = Vec::with_capacity(n * rope.dims);
+        let mut sin = Vec::with_capacity(n * rope.dims);
+        for position in past..past + n {
+            // Both halves of the rotated dimensions turn by the same angles.
+            for frequency in frequencies.iter().chain(&frequencies) {
+                let angle = position as f64 * frequency;
+                cos.push((angle.cos() * factor) as f32);
+                sin.push((angle.sin() * factor) as f32);
+            }
+        }
+        let table = |values: &[f32]| -> Result<Tensor, ModelError> {
+            Ok(Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.dims as i64])?.f_to_kind(kind)?)
+        };
+        Ok(Self { dims: rope.dims as i64, cos: table(&cos)?, sin: table(&sin)? })
+    }
+
+    /// Rotates the first `dims` dimensions of every head of `x`, `[pos, heads, d_head]`, in half-split pairs.
+    pub(super) fn rotate(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let d_head = x.size()[2];
+        let turned = x.f_narrow(2, 0, self.dims)?;
+        let half = self.dims / 2;
+        let (first, second) = (turned.f_narrow(2, 0, half)?, turned.f_narrow(2, half, half)?);
+        let crossed = Tensor::f_cat(&[second.f_neg()?, first], 2)?;
+        let rotated = turned.f_mul(&self.cos)?.f_add(&crossed.f_mul(&self.sin)?)?;
+        if self.dims == d_head {
+            return Ok(rotated);
+        }
+        Ok(Tensor::f_cat(&[rotated, x.f_narrow(2, self.dims, d_head - self.dims)?], 2)?)
+    }
+}
+
+/// The tables of one step: one for every different rotary embedding of the model.
+#[derive(Debug, Default)]
+pub(super) struct RotaryTables(Vec<(Arc<Rope>, RotaryTable)>);
+
+impl RotaryTables {
+    pub(super) fn new<'a>(
+        ropes: impl Iterator<Item = &'a Arc<Rope>>,
+        past: usize,
+        n: usize,
+        total: usize,
+        kind: Kind,
+    ) -> Result<Self, ModelError> {
+        let mut tables = Self::default();
+        for rope in ropes {
+            if tables.find(rope).is_none() {
+                tables.0.push((Arc::clone(rope), RotaryTable::new(rope, past, n, total, kind)?));
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The table of `rope`, which the model has.
+    pub(super) fn of(&self, rope: &Arc<Rope>) -> &RotaryTable {
+        self.find(rope).expect("tables are made for every rope of the spec")
+    }
+
+    fn find(&self, rope: &Arc<Rope>) -> Option<&RotaryTable> {
+        self.0.iter().find(|(known, _)| Arc::ptr_eq(known, rope)).map(|(_, table)| table)
+    }
+}

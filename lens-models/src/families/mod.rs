@@ -1,0 +1,72 @@
+//! The families: how each `model_type` turns its config.json into a [`DecoderSpec`].
+//!
+//! A family is one file and one row of [`FAMILIES`].
+
+mod llama;
+mod qwen2;
+
+use std::collections::BTreeSet;
+
+use lens_core::suggest::did_you_mean;
+use serde_json::Value;
+
+use crate::{
+    config::{Config, ConfigError},
+    spec::DecoderSpec,
+};
+
+/// A family of checkpoints.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// The `model_type`s that it answers to.
+    pub model_types: &'static [&'static str],
+    /// Well-known models of the family.
+    pub models: &'static str,
+    /// What is particular about it.
+    pub particulars: &'static str,
+    /// Turns a config and the names of the tensors on disk into a spec.
+    pub resolve: fn(&Config<'_>, &TensorNames) -> Result<DecoderSpec, ConfigError>,
+}
+
+/// Every supported family.
+pub const FAMILIES: &[Family] = &[llama::FAMILY, qwen2::FAMILY];
+
+/// The names of the tensors that a checkpoint holds: some choices are visible only there.
+#[derive(Debug, Clone, Default)]
+pub struct TensorNames(BTreeSet<String>);
+
+impl TensorNames {
+    /// Whether the checkpoint holds `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+impl<S: Into<String>> FromIterator<S> for TensorNames {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
+
+/// The spec of a checkpoint.
+///
+/// # Errors
+/// When the family or one of its mechanisms is unknown, the weights are quantised, or the config is broken.
+pub fn resolve(config: &Value, names: &TensorNames) -> Result<DecoderSpec, ConfigError> {
+    let config = Config::new(config)?;
+    let model_type = config.text("model_type")?.ok_or(ConfigError::Missing { key: "model_type" })?;
+    if let Some(quantisation) = config.object("quantization_config")? {
+        let method = quantisation.text("quant_method")?.unwrap_or("unknown method").to_owned();
+        return Err(ConfigError::Quantised { method });
+    }
+    let known = || FAMILIES.iter().flat_map(|family| family.model_types.iter().copied());
+    let family =
+        FAMILIES.iter().find(|family| family.model_types.contains(&model_type)).ok_or_else(|| {
+            ConfigError::UnknownFamily {
+                model_type: model_type.to_owned(),
+                supported: known().collect::<Vec<_>>().join(", "),
+                hint: did_you_mean(model_type, known()),
+            }
+        })?;
+    (family.resolve)(&config, names)
+}

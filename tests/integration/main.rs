@@ -1,0 +1,3 @@
+//! What the whole must keep, with libtorch.
+
+mod parity;

@@ -1,0 +1,81 @@
+//! Goldens: what transformers says of a checkpoint, in float64.
+
+use std::{collections::HashMap, path::Path};
+
+use lens_core::{Point, TokenId};
+use safetensors::{Dtype, SafeTensors};
+
+/// The tensors of one golden file; `tests/fixtures/README.md` says what each means.
+#[derive(Debug)]
+pub struct Golden {
+    /// The text.
+    pub tokens: Vec<TokenId>,
+    /// The rows of stacked tensors.
+    pub points: Vec<Point>,
+    /// Sites that are no additive part of this model's stream, and are absent here.
+    pub refused: Vec<String>,
+    floats: HashMap<String, (Vec<usize>, Vec<f32>)>,
+    ints: HashMap<String, (Vec<usize>, Vec<i32>)>,
+}
+
+impl Golden {
+    /// Reads the golden of a fixture.
+    pub fn of(name: &str) -> Self {
+        Self::read(&crate::fixtures().join("checkpoints").join(name).join("golden.safetensors"))
+    }
+
+    /// Reads a golden file.
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let (_, header) = SafeTensors::read_metadata(&bytes).expect("a sound golden");
+        let tensors = SafeTensors::deserialize(&bytes).expect("a sound golden");
+        let (mut floats, mut ints) = (HashMap::new(), HashMap::new());
+        for (name, view) in tensors.tensors() {
+            let words = view.data().as_chunks::<4>().0.iter();
+            let shape = view.shape().to_vec();
+            match view.dtype() {
+                Dtype::F32 => {
+                    drop(floats.insert(name, (shape, words.map(|w| f32::from_le_bytes(*w)).collect())))
+                }
+                Dtype::I32 => {
+                    drop(ints.insert(name, (shape, words.map(|w| i32::from_le_bytes(*w)).collect())))
+                }
+                other => panic!("{}: {name} is {other:?}", path.display()),
+            }
+        }
+        let list = |key: &str| -> Vec<String> {
+            let text = header.metadata().as_ref().and_then(|m| m.get(key));
+            text.map(|text| serde_json::from_str(text).expect("a list of names")).unwrap_or_default()
+        };
+        let points = list("points").iter().map(|name| name.parse().expect("a point")).collect();
+        let tokens = ints
+            .get("tokens")
+            .map(|(_, ids): &(Vec<usize>, Vec<i32>)| ids.iter().map(|id| TokenId(*id as u32)).collect())
+            .unwrap_or_default();
+        Self { tokens, points, refused: list("refused"), floats, ints }
+    }
+
+    /// The values of a float tensor and its shape.
+    pub fn floats(&self, name: &str) -> (&[usize], &[f32]) {
+        let (shape, values) = self.floats.get(name).unwrap_or_else(|| panic!("the golden has no {name}"));
+        (shape, values)
+    }
+
+    /// The values of an integer tensor.
+    pub fn ints(&self, name: &str) -> &[i32] {
+        &self.ints.get(name).unwrap_or_else(|| panic!("the golden has no {name}")).1
+    }
+
+    /// The points with golden activations.
+    pub fn vectors(&self) -> impl Iterator<Item = (Point, &[f32])> {
+        let mut vectors: Vec<_> = self
+            .floats
+            .iter()
+            .filter_map(|(name, (_, values))| {
+                Some((name.strip_prefix("vec/")?.parse().ok()?, values.as_slice()))
+            })
+            .collect();
+        vectors.sort_by_key(|(point, _)| *point);
+        vectors.into_iter()
+    }
+}
