@@ -90,6 +90,9 @@ impl Recording {
 /// # Errors
 /// When the backend fails, or the sequence has fewer than two tokens.
 pub fn check_backend<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<CheckReport, BackendError> {
+    if tokens.len() < 2 {
+        return Err(BackendError::Other("the check needs two tokens or more".into()));
+    }
     let n_layers = backend.info().n_layers;
     let every: PointSet = std::iter::once(Point::Embed)
         .chain(

@@ -61,7 +61,16 @@ impl<'a> HostReadout<'a> {
         let (d, ask) = (self.norm.d_model(), request.ask);
         let mut finals = Vec::with_capacity(group.len() * d);
         rows(request.last, group.clone(), &mut finals)?;
-        self.check_finite(&finals, self.last, request, &group)?;
+        if let Err(last) = self.check_finite(&finals, self.last, request, &group) {
+            // What is not finite travels on to the end: name the first point that has it.
+            let mut captured = Vec::with_capacity(group.len() * d);
+            for (point, hidden) in request.hidden {
+                captured.clear();
+                rows(hidden, group.clone(), &mut captured)?;
+                self.check_finite(&captured, *point, request, &group)?;
+            }
+            return Err(last);
+        }
         let scales: Vec<f64> = finals.chunks_exact(d).map(|x| self.norm.scale(x)).collect();
         for (x, scale) in finals.chunks_exact_mut(d).zip(&scales) {
             self.norm.apply(x, *scale);
@@ -80,7 +89,7 @@ impl<'a> HostReadout<'a> {
         )?;
         let first = readings.finals.len();
         for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
-            readings.finals.push(readout(projected, &ask.targets, request.next[row].is_some(), false));
+            readings.finals.push(readout(&projected, &ask.targets, request.next[row].is_some(), false));
         }
         if request.hidden.is_empty() {
             return Ok(());
@@ -133,7 +142,7 @@ impl<'a> HostReadout<'a> {
         )?;
         for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width != width - 1) {
             let has_next = request.next[group.start + i / width].is_some();
-            readings.points.push(readout(projected, &ask.targets, has_next, ask.stats.rank_of_final));
+            readings.points.push(readout(&projected, &ask.targets, has_next, ask.stats.rank_of_final));
         }
         Ok(())
     }
@@ -177,7 +186,7 @@ impl<'a> HostReadout<'a> {
 
 /// The readout of one projected vector whose tracked tokens are: the final top-1 (if `rank_of_final`), the
 /// targets, and the next token (if `has_next`).
-fn readout(projected: Projected, targets: &[TokenId], has_next: bool, rank_of_final: bool) -> Readout {
+fn readout(projected: &Projected, targets: &[TokenId], has_next: bool, rank_of_final: bool) -> Readout {
     let log_sum_exp = projected.log_sum_exp;
     let log_prob = |logit: f32| f64::from(logit) - log_sum_exp;
     let score = |id, logit| TokenScore { id, logit, prob: log_prob(logit).exp() as f32 };

@@ -233,7 +233,8 @@ impl<'a, B: Backend> Lens<'a, B> {
 struct Scope {
     /// The points that the reading shows.
     wanted: PointSet,
-    /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of.
+    /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of. The
+    /// last one is always what the final readout is made of.
     captured: PointSet,
     positions: Vec<usize>,
     /// Tokens in one step.
@@ -249,7 +250,11 @@ impl Scope {
         if let Some(token) = tokens.iter().chain(&plan.question.targets).find(|t| t.index() >= info.n_vocab) {
             return Err(BackendError::UnknownToken { token: *token, n_vocab: info.n_vocab }.into());
         }
-        let layers = plan.layers.resolve(info.n_layers.into(), "layer")?;
+        // "All layers" of a model without blocks are none, and its embedding can still be read.
+        let layers = match info.n_layers {
+            0 if plan.layers == Selection::all() => Vec::new(),
+            n_layers => plan.layers.resolve(n_layers.into(), "layer")?,
+        };
         let positions = plan.positions.resolve(tokens.len(), "position")?;
         let wanted: PointSet = plan
             .components
@@ -267,6 +272,7 @@ impl Scope {
             .iter()
             .copied()
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
+            .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
         let bytes_per_position = captured.len() * info.d_model * size_of::<f32>();
         let step = plan.memory_budget.unwrap_or(DEFAULT_BUDGET) / bytes_per_position.max(1);
