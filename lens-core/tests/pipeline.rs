@@ -1,0 +1,322 @@
+//! The pipeline on the toy model beside a second implementation of it in float64.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::num::NonZeroUsize;
+
+use lens_core::{
+    Backend, BackendError, ComponentSelection, Lens, LensError, NonFinite, NormMode, Plan, Point, Question,
+    SelectionError, Site, Stats, TokenId, check_backend, important_layers, toy::ToyBackend,
+};
+use proptest::prelude::*;
+
+mod support;
+use support::{Fault, Reference, Tampered, assert_equals_reference, assert_same};
+
+fn tokens(ids: &[u32]) -> Vec<TokenId> {
+    ids.iter().copied().map(TokenId).collect()
+}
+
+/// Every position, component and statistic.
+fn everything(norm: NormMode) -> Plan {
+    Plan {
+        positions: "all".parse().unwrap(),
+        components: "embed,resid_pre,attn_out,resid_mid,mlp_out,resid_post".parse().unwrap(),
+        question: Question {
+            top_k: NonZeroUsize::new(4).unwrap(),
+            targets: tokens(&[0, 1]),
+            stats: Stats { entropy: true, kl: true, rank_of_final: true, distances: true },
+            norm,
+        },
+        ..Plan::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn readings_equal_a_float64_model(
+        n_layers in 1u16..5,
+        half_width in 1usize..9,
+        n_vocab in 2usize..60,
+        seed in any::<u32>(),
+        ids in prop::collection::vec(any::<prop::sample::Index>(), 1..9),
+        norm in prop::sample::select(vec![NormMode::Recomputed, NormMode::FinalScale, NormMode::None]),
+    ) {
+        let (d, seed) = (2 * half_width, u64::from(seed));
+        let sequence: Vec<TokenId> = ids.iter().map(|id| TokenId(id.index(n_vocab) as u32)).collect();
+        let plan = everything(norm);
+        let mut toy = ToyBackend::new(n_layers, d, n_vocab, seed);
+        let reading = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
+        assert_equals_reference(&reading, &Reference::new(n_layers, d, n_vocab, seed), &sequence, &plan);
+    }
+
+    #[test]
+    fn a_tiny_memory_budget_changes_no_reading(
+        n_layers in 1u16..4,
+        seed in any::<u32>(),
+        ids in prop::collection::vec(0u32..30, 1..12),
+        budget in 0usize..4000,
+        positions in prop::sample::select(vec!["all", "last", "0", "..-1,last"]),
+    ) {
+        let mut toy = ToyBackend::new(n_layers, 8, 30, seed.into());
+        let sequence = tokens(&ids);
+        let mut plan = everything(NormMode::Recomputed);
+        plan.positions = positions.parse().unwrap();
+        let whole = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
+        plan.memory_budget = Some(budget);
+        let mut steps = Vec::new();
+        let stepped = Lens::new(&mut toy)
+            .with_progress(|progress| steps.push(progress.done))
+            .read(&sequence, &plan)
+            .unwrap();
+        prop_assert_eq!(steps.last(), Some(&sequence.len()));
+        if budget < 4 * 8 * (1 + usize::from(n_layers)) {
+            prop_assert_eq!(steps.len(), sequence.len(), "a budget for nothing is a step for each token");
+        }
+        assert_same(&whole, &stepped);
+    }
+}
+
+#[test]
+fn every_norm_mode_equals_float64_on_one_longer_sequence() {
+    let sequence = tokens(&[3, 14, 15, 9, 2, 6, 5, 35, 8, 9, 7, 9, 3, 2, 3]);
+    for norm in [NormMode::Recomputed, NormMode::FinalScale, NormMode::None] {
+        let plan = everything(norm);
+        let reading = Lens::new(&mut ToyBackend::new(6, 24, 100, 11)).read(&sequence, &plan).unwrap();
+        assert_equals_reference(&reading, &Reference::new(6, 24, 100, 11), &sequence, &plan);
+        assert_eq!(reading.norm, norm);
+    }
+}
+
+#[test]
+fn equal_logits_come_in_the_order_of_their_ids() {
+    // Every row of the unembedding appears twice: token v and token v + 20 always tie.
+    let mut twins = Tampered::new(2, 8, 20, 5, Fault::TwinRows);
+    let mut plan = everything(NormMode::Recomputed);
+    plan.question.top_k = NonZeroUsize::new(40).unwrap();
+    plan.question.targets = tokens(&[4, 24]);
+    let reading = Lens::new(&mut twins).read(&tokens(&[1, 2, 3]), &plan).unwrap();
+    for readout in reading.readouts.iter().chain(reading.finals.iter().map(|last| &last.readout)) {
+        assert_eq!(readout.top.len(), 40);
+        for pair in readout.top.chunks(2) {
+            assert_eq!((pair[0].id.0 + 20, pair[0].logit), (pair[1].id.0, pair[1].logit));
+        }
+        let [a, b] = readout.targets.as_slice() else { panic!("two targets were asked for") };
+        assert_eq!((a.rank, a.score.logit), (b.rank, b.score.logit), "a rank counts strictly larger logits");
+        assert_eq!(a.rank % 2, 1);
+    }
+}
+
+#[test]
+fn the_last_resid_post_is_the_final_readout() {
+    let mut toy = ToyBackend::new(3, 16, 50, 7);
+    let reading = Lens::new(&mut toy).read(&tokens(&[3, 14, 15]), &everything(NormMode::Recomputed)).unwrap();
+    for (index, last) in reading.finals.iter().enumerate() {
+        let (point, readout) = reading.at(index).last().unwrap();
+        assert_eq!(point, Point::block(2, Site::ResidPost));
+        assert_eq!(readout.top, last.readout.top);
+        assert_eq!((readout.rank_of_final, readout.kl_to_final.map(f32::abs)), (Some(1), Some(0.0)));
+    }
+}
+
+#[test]
+fn important_layers_are_those_with_a_token_above_the_threshold() {
+    let mut toy = ToyBackend::new(4, 16, 50, 7);
+    let reading = Lens::new(&mut toy).read(&tokens(&[3, 14]), &Plan::default()).unwrap();
+    let best = |layer: u16| {
+        let of_layer = reading.at(0).filter(|(point, _)| {
+            point.layer() == Some(layer)
+                && matches!(point, Point::Block { site: Site::AttnOut | Site::MlpOut | Site::ResidPost, .. })
+        });
+        of_layer.map(|(_, readout)| readout.top[0].prob).fold(0.0, f32::max)
+    };
+    let mut bests: Vec<f32> = (0..4).map(best).collect();
+    bests.sort_by(f32::total_cmp);
+    // Exactly at the threshold is not above it.
+    let important = important_layers(reading.at(0), bests[1]);
+    let expected: Vec<u16> = (0..4).filter(|layer| best(*layer) > bests[1]).collect();
+    assert_eq!(important.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn more_tokens_than_the_vocabulary_means_all_of_it() {
+    let mut plan = everything(NormMode::Recomputed);
+    plan.question.top_k = NonZeroUsize::new(10_000).unwrap();
+    let reading = Lens::new(&mut ToyBackend::new(2, 8, 13, 1)).read(&tokens(&[5, 12]), &plan).unwrap();
+    assert!(reading.readouts.iter().all(|readout| readout.top.len() == 13));
+    let sum: f64 = reading.readouts[0].top.iter().map(|score| f64::from(score.prob)).sum();
+    assert!((sum - 1.0).abs() < 1e-5, "the whole vocabulary has probability {sum}");
+}
+
+#[test]
+fn a_prompt_of_one_token_has_one_position_and_no_next_token() {
+    let reading = Lens::new(&mut ToyBackend::new(2, 8, 13, 1)).read(&tokens(&[5]), &Plan::default()).unwrap();
+    assert_eq!(reading.positions, [0]);
+    assert_eq!(reading.points.len(), 1 + 2 * 4);
+    assert!(reading.readouts.iter().all(|readout| readout.cross_entropy.is_none()));
+    assert!(reading.self_check.passed);
+}
+
+#[test]
+fn a_model_without_blocks_reads_its_embedding() {
+    let sequence = tokens(&[5, 3]);
+    let mut plan = everything(NormMode::Recomputed);
+    let mut toy = ToyBackend::new(0, 8, 13, 1);
+    let reading = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
+    assert_eq!(reading.points, [Point::Embed]);
+    assert_equals_reference(&reading, &Reference::new(0, 8, 13, 1), &sequence, &plan);
+    assert_eq!(reading.finals[0].decided_at, None);
+    plan.components = "resid_post".parse().unwrap();
+    let nothing = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
+    assert!(nothing.readouts.is_empty());
+    assert_eq!(nothing.finals, reading.finals);
+    plan.layers = "0".parse().unwrap();
+    let error = Lens::new(&mut toy).read(&sequence, &plan).unwrap_err();
+    assert!(matches!(error, LensError::Selection(SelectionError::OutOfRange { index: 0, n: 0, .. })));
+}
+
+#[test]
+fn fewer_layers_and_components_are_a_part_of_all_of_them() {
+    let (mut toy, sequence) = (ToyBackend::new(4, 8, 30, 2), tokens(&[1, 2, 3]));
+    let all = Lens::new(&mut toy).read(&sequence, &everything(NormMode::Recomputed)).unwrap();
+    let mut plan = everything(NormMode::Recomputed);
+    plan.layers = "1,-1".parse().unwrap();
+    plan.components = "mlp_out".parse().unwrap();
+    plan.positions = "1".parse().unwrap();
+    let some = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
+    assert_eq!(some.points, [Point::block(1, Site::MlpOut), Point::block(3, Site::MlpOut)]);
+    assert_eq!(some.finals[0].decided_at, all.finals[1].decided_at, "decided_at looks at every layer");
+    for (point, readout) in some.at(0) {
+        let (_, same) = all.at(1).find(|(other, _)| *other == point).unwrap();
+        assert_eq!(
+            readout.top.iter().map(|s| s.id).collect::<Vec<_>>(),
+            same.top.iter().map(|s| s.id).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn statistics_that_were_not_asked_for_are_not_there() {
+    let mut plan = everything(NormMode::Recomputed);
+    plan.question.stats = Stats { entropy: false, kl: false, rank_of_final: false, distances: false };
+    let reading = Lens::new(&mut ToyBackend::new(2, 8, 13, 1)).read(&tokens(&[5, 3]), &plan).unwrap();
+    for readout in &reading.readouts {
+        assert_eq!((readout.entropy, readout.kl_to_final, readout.rank_of_final), (None, None, None));
+        assert_eq!((readout.js_to_final, readout.tv_to_final), (None, None));
+        assert_eq!(readout.targets.len(), 2);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_before_the_model_runs() {
+    let mut toy = ToyBackend::new(2, 8, 13, 1);
+    let mut read = |ids: &[u32], plan: &Plan| Lens::new(&mut toy).read(&tokens(ids), plan).unwrap_err();
+    let plan = Plan::default();
+    assert!(matches!(read(&[], &plan), LensError::NoTokens));
+    let unknown = |error: LensError, id| matches!(error, LensError::Backend(BackendError::UnknownToken { token, n_vocab: 13 }) if token == TokenId(id));
+    assert!(unknown(read(&[1, 13], &plan), 13));
+    let target = Plan {
+        question: Question { targets: tokens(&[2, u32::MAX]), ..Question::default() },
+        ..Plan::default()
+    };
+    assert!(unknown(read(&[1], &target), u32::MAX));
+    let out_of_range = |error: LensError, noun: &str| matches!(&error, LensError::Selection(SelectionError::OutOfRange { noun: n, .. }) if *n == noun);
+    assert!(out_of_range(read(&[1], &Plan { layers: "2".parse().unwrap(), ..Plan::default() }), "layer"));
+    assert!(out_of_range(
+        read(&[1], &Plan { positions: "1".parse().unwrap(), ..Plan::default() }),
+        "position"
+    ));
+    assert!(out_of_range(
+        read(&[1], &Plan { positions: "-2".parse().unwrap(), ..Plan::default() }),
+        "position"
+    ));
+    assert_eq!("z".parse::<ComponentSelection>(), Err(SelectionError::NotReadable));
+}
+
+#[test]
+fn a_broken_embedding_is_named_where_it_enters_and_earlier_positions_still_read() {
+    for broken in [f32::NAN, f32::INFINITY] {
+        let mut toy = ToyBackend::new(3, 8, 13, 1);
+        toy.set_embedding(TokenId(7), 2, broken);
+        let sequence = tokens(&[1, 2, 7, 3]);
+        let mut plan = everything(NormMode::Recomputed);
+        for budget in [None, Some(0)] {
+            plan.memory_budget = budget;
+            plan.positions = "all".parse().unwrap();
+            let error = Lens::new(&mut toy).read(&sequence, &plan).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    LensError::Backend(BackendError::NonFinite {
+                        what: NonFinite::Activation,
+                        point: Point::Embed,
+                        position: 2
+                    })
+                ),
+                "{error}"
+            );
+            assert!(error.to_string().contains("at embed, position 2"), "{error}");
+            plan.positions = "..2".parse().unwrap();
+            let reading = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
+            assert_eq!(reading.positions, [0, 1]);
+            assert!(reading.self_check.passed);
+        }
+    }
+}
+
+#[test]
+fn the_check_passes_on_the_toy() {
+    for (n_layers, seed) in [(0, 1), (1, 2), (3, 3), (8, 4)] {
+        let mut toy = ToyBackend::new(n_layers, 16, 40, seed);
+        let report = check_backend(&mut toy, &tokens(&[3, 1, 4, 1, 5, 9])).unwrap();
+        assert!(report.passed(), "{report:#?}");
+    }
+}
+
+#[test]
+fn the_check_names_the_claim_that_a_broken_backend_breaks() {
+    const FINITE: &str = "every activation is finite";
+    const MID: &str = "resid_mid = resid_pre + attn_out";
+    const POST: &str = "resid_post = resid_mid + mlp_out";
+    const PRE: &str = "resid_pre is embed or the resid_post before it";
+    const CACHE: &str = "two steps with a cache equal one step";
+    const CAUSAL: &str = "another last token leaves earlier positions alone";
+    const OWN: &str = "the last resid_post reads as the model's own logits";
+    let cases: [(Fault, &[&str]); 7] = [
+        (Fault::None, &[]),
+        (Fault::Shift(Site::ResidMid, 0.01), &[MID, POST]),
+        (Fault::Shift(Site::ResidPre, 0.01), &[MID, PRE]),
+        (Fault::Shift(Site::AttnOut, 0.01), &[MID]),
+        // A step sees other last tokens than the whole sequence does, so this shows there as well.
+        (Fault::LeaksTheLastToken, &[CACHE, CAUSAL]),
+        (Fault::ForgetsTheCache, &[CACHE]),
+        (Fault::OtherPlainLogits, &[OWN]),
+    ];
+    for (fault, expected) in cases {
+        let mut backend = Tampered::new(3, 16, 40, 9, fault);
+        let report = check_backend(&mut backend, &tokens(&[3, 1, 4, 1, 5, 9])).unwrap();
+        let broken: Vec<&str> = report.findings.iter().filter(|f| !f.passed).map(|f| f.claim).collect();
+        assert_eq!(broken, expected, "{fault:?}: {report:#?}");
+        assert_eq!(report.passed(), expected.is_empty());
+    }
+    let mut toy = ToyBackend::new(2, 8, 13, 1);
+    toy.set_embedding(TokenId(3), 0, f32::NAN);
+    assert!(check_backend(&mut toy, &tokens(&[1])).is_err(), "one token shows neither a cache nor causality");
+    assert!(check_backend(&mut toy, &[]).is_err());
+    // Whatever else the check says of such a model, it must not pass it.
+    match check_backend(&mut toy, &tokens(&[1, 3])) {
+        Ok(report) => assert!(report.findings.iter().any(|f| f.claim == FINITE && !f.passed), "{report:#?}"),
+        Err(error) => assert!(matches!(error, BackendError::NonFinite { position: 1, .. }), "{error}"),
+    }
+}
+
+#[test]
+fn the_self_check_fails_when_the_plain_product_disagrees() {
+    let mut backend = Tampered::new(2, 8, 13, 1, Fault::OtherPlainLogits);
+    let reading = Lens::new(&mut backend).read(&tokens(&[1, 2]), &Plan::default()).unwrap();
+    assert!(!reading.self_check.passed, "{:?}", reading.self_check);
+    assert_eq!(reading.self_check.position, 1);
+    assert_eq!(backend.info().n_layers, 2);
+}

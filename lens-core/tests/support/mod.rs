@@ -1,0 +1,9 @@
+//! A second implementation of the toy model, in float64, and backends that are wrong on purpose.
+
+mod compare;
+mod reference;
+mod tampered;
+
+pub(crate) use compare::{assert_equals_reference, assert_same};
+pub(crate) use reference::{Distribution, Reference};
+pub(crate) use tampered::{Fault, Tampered};

@@ -1,0 +1,156 @@
+//! The toy model written again, in float64 and without a cache.
+
+use lens_core::{NormMode, Point, Site, TokenId};
+
+/// The same weights as `ToyBackend::new` draws.
+pub(crate) struct Reference {
+    d: usize,
+    layers: Vec<[Vec<f64>; 3]>,
+    pub(crate) weight: Vec<f64>,
+    embedding: Vec<f64>,
+    pub(crate) unembedding: Vec<f64>,
+}
+
+/// xorshift64* (Vigna 2016), values uniform in `[-scale, scale]`, in float32 as the weights are.
+struct Random(u64);
+
+impl Random {
+    fn values(&mut self, n: usize, scale: f32) -> Vec<f64> {
+        let mut value = || {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            let unit = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 24) as f32;
+            f64::from((unit * 2.0 - 1.0) * scale)
+        };
+        (0..n).map(|_| value()).collect()
+    }
+}
+
+fn multiply(matrix: &[f64], x: &[f64]) -> Vec<f64> {
+    matrix.chunks_exact(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+}
+
+fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a + b).collect()
+}
+
+impl Reference {
+    pub(crate) fn new(n_layers: u16, d: usize, n_vocab: usize, seed: u64) -> Self {
+        let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
+        let scale = 1.5 / (d as f32).sqrt();
+        let layers = (0..n_layers).map(|_| [(); 3].map(|()| random.values(d * d, scale))).collect();
+        let weight = random.values(d, 0.3).into_iter().map(|w| f64::from(1.0 + w as f32)).collect();
+        let embedding = random.values(n_vocab * d, 1.0);
+        Self { d, layers, weight, embedding, unembedding: random.values(n_vocab * d, scale) }
+    }
+
+    /// Every readable point of every position, in order of execution.
+    pub(crate) fn run(&self, tokens: &[TokenId]) -> Vec<Vec<(Point, Vec<f64>)>> {
+        let d = self.d;
+        let mut stream: Vec<Vec<f64>> =
+            tokens.iter().map(|token| self.embedding[token.index() * d..][..d].to_vec()).collect();
+        let mut states: Vec<Vec<(Point, Vec<f64>)>> =
+            stream.iter().map(|x| vec![(Point::Embed, x.clone())]).collect();
+        for (layer, [attention, mlp_in, mlp_out]) in self.layers.iter().enumerate() {
+            let at = |site| Point::block(layer as u16, site);
+            let inputs = stream.clone();
+            for (position, x) in stream.iter_mut().enumerate() {
+                let earlier = &inputs[..=position];
+                let mean: Vec<f64> = (0..d)
+                    .map(|i| earlier.iter().map(|x| x[i]).sum::<f64>() / earlier.len() as f64)
+                    .collect();
+                let attn_out = multiply(attention, &mean);
+                let resid_mid = sum(x, &attn_out);
+                let inner: Vec<f64> = multiply(mlp_in, &resid_mid).into_iter().map(f64::tanh).collect();
+                let mlp = multiply(mlp_out, &inner);
+                let resid_post = sum(&resid_mid, &mlp);
+                states[position].extend([
+                    (at(Site::ResidPre), x.clone()),
+                    (at(Site::AttnOut), attn_out),
+                    (at(Site::ResidMid), resid_mid),
+                    (at(Site::MlpOut), mlp),
+                    (at(Site::ResidPost), resid_post.clone()),
+                ]);
+                *x = resid_post;
+            }
+        }
+        states
+    }
+
+    /// The readout of `x`; `last` is the final residual of the same position.
+    pub(crate) fn logits(&self, x: &[f64], mode: NormMode, last: &[f64]) -> Vec<f64> {
+        let scale = |x: &[f64]| (x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64 + 1e-6).sqrt();
+        let scale = match mode {
+            NormMode::Recomputed => scale(x),
+            NormMode::FinalScale => scale(last),
+            NormMode::None => return multiply(&self.unembedding, x),
+        };
+        let normed: Vec<f64> = x.iter().zip(&self.weight).map(|(x, w)| x / scale * w).collect();
+        multiply(&self.unembedding, &normed)
+    }
+}
+
+/// Logits and what follows from them.
+pub(crate) struct Distribution {
+    pub(crate) logits: Vec<f64>,
+    pub(crate) log_sum_exp: f64,
+    /// The largest logit, which rounding is relative to.
+    pub(crate) size: f64,
+}
+
+impl Distribution {
+    pub(crate) fn new(logits: Vec<f64>) -> Self {
+        let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_sum_exp = max + logits.iter().map(|z| (z - max).exp()).sum::<f64>().ln();
+        let size = logits.iter().fold(0.0, |size: f64, z| size.max(z.abs()));
+        Self { logits, log_sum_exp, size }
+    }
+
+    pub(crate) fn prob(&self, id: usize) -> f64 {
+        (self.logits[id] - self.log_sum_exp).exp()
+    }
+
+    fn probs(&self) -> impl Iterator<Item = f64> {
+        (0..self.logits.len()).map(|id| self.prob(id))
+    }
+
+    pub(crate) fn sorted(&self) -> Vec<usize> {
+        let mut ids: Vec<usize> = (0..self.logits.len()).collect();
+        ids.sort_by(|a, b| self.logits[*b].total_cmp(&self.logits[*a]));
+        ids
+    }
+
+    pub(crate) fn entropy(&self) -> f64 {
+        (0..self.logits.len()).map(|id| self.prob(id) * (self.log_sum_exp - self.logits[id])).sum()
+    }
+
+    /// `KL(last ‖ self)`.
+    pub(crate) fn kl_of(&self, last: &Self) -> f64 {
+        let log_ratio =
+            |id: usize| (last.logits[id] - last.log_sum_exp) - (self.logits[id] - self.log_sum_exp);
+        (0..self.logits.len()).map(|id| last.prob(id) * log_ratio(id)).sum()
+    }
+
+    pub(crate) fn js_of(&self, last: &Self) -> f64 {
+        let part = |p: f64, middle: f64| if p > 0.0 { 0.5 * p * (p / middle).ln() } else { 0.0 };
+        self.probs().zip(last.probs()).map(|(p, q)| part(p, 0.5 * (p + q)) + part(q, 0.5 * (p + q))).sum()
+    }
+
+    pub(crate) fn tv_of(&self, last: &Self) -> f64 {
+        0.5 * self.probs().zip(last.probs()).map(|(p, q)| (p - q).abs()).sum::<f64>()
+    }
+
+    /// A rank is 1 + the number of strictly larger logits, but for those that rounding cannot tell apart.
+    pub(crate) fn assert_rank(&self, rank: u32, id: TokenId, tolerance: f64, place: &str) {
+        let (own, slack) = (self.logits[id.index()], tolerance * (1.0 + self.size));
+        let surely = self.logits.iter().filter(|z| **z > own + slack).count();
+        // Without slack this would be the rank; the token itself is within it.
+        let perhaps = self.logits.iter().filter(|z| **z > own - slack).count() - 1;
+        let larger = rank as usize - 1;
+        assert!(
+            (surely..=perhaps).contains(&larger),
+            "rank {rank} of {id} at {place}: {surely} to {perhaps} are larger"
+        );
+    }
+}
