@@ -56,8 +56,8 @@ fn explain(said: &str, wheel: &Wheel, into: &Path, kept: &Path) -> SetupError {
         return SetupError::DiskFull { path: into.to_owned() };
     }
     let line_with = |words: &[&str]| said.lines().rfind(|line| words.iter().any(|word| line.contains(word)));
-    if let Some(line) = line_with(&NETWORK) {
-        return SetupError::NoNetwork { file, said: line.trim().to_owned(), kept };
+    if line_with(&NETWORK).is_some() {
+        return SetupError::NoNetwork { file, kept };
     }
     let line = line_with(&["ERROR"]).or_else(|| said.lines().next_back()).unwrap_or("it gave no reason");
     SetupError::Pip { file, said: line.trim().to_owned(), kept }

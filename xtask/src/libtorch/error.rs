@@ -52,12 +52,12 @@ pub(crate) enum SetupError {
     DiskFull { path: PathBuf },
 
     #[error(
-        "cannot reach the package index for {file}: {said}\n\
+        "cannot reach the package index for {file} (pip's own words are above): \
          connect and try again (pip's own settings apply: PIP_INDEX_URL, HTTPS_PROXY), \
          or copy that file into {} from another machine",
         kept.display()
     )]
-    NoNetwork { file: String, said: String, kept: PathBuf },
+    NoNetwork { file: String, kept: PathBuf },
 
     #[error(
         "pip could not download {file}: {said}\n\
