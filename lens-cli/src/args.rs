@@ -1,0 +1,229 @@
+//! The command line as data.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lens_core::{ComponentSelection, NormMode, Selection};
+
+use crate::{
+    style::When,
+    values::{Device, Percent, Size, Target, TokenIds},
+};
+
+/// See what a language model believes at every layer.
+#[derive(Debug, Parser)]
+#[command(name = "lens", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "Without --model, lens uses a small model that is part of it. Try:
+  lens run \"The capital of France is\"")]
+pub(crate) struct Cli {
+    /// Colours: auto, always or never
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN", hide_possible_values = true)]
+    pub(crate) color: When,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    Inspect(InspectArgs),
+    Check(CheckArgs),
+    Families(FamiliesArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:
+  lens completions bash > lens.bash")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Read every layer and component for a prompt
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The model runs once. At every layer, what attention and MLP add to the residual stream, \
+and the stream itself, are decoded into next tokens by the model's own final norm and unembedding.
+
+Examples:
+  lens run \"The capital of France is\"
+  lens run \"The capital of France is\" --components resid_post --positions all
+  lens run --token-ids 5,7,11 --layers 0,-1 --format json
+  lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\""
+)]
+pub(crate) struct RunArgs {
+    /// Hub id or local folder; without it, the demo model that is part of lens
+    #[arg(short, long, value_name = "ID|DIR")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these
+    #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
+    #[arg(help_heading = "What to read")]
+    pub(crate) layers: Selection,
+    /// Positions, written as layers are
+    #[arg(long, value_name = "WHICH", default_value = "last", allow_hyphen_values = true)]
+    #[arg(help_heading = "What to read")]
+    pub(crate) positions: Selection,
+    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post
+    #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
+    #[arg(help_heading = "What to read")]
+    pub(crate) components: ComponentSelection,
+    /// The most probable tokens to keep of each readout [default: 10]
+    #[arg(short = 'k', long, value_name = "K", help_heading = "What to read")]
+    pub(crate) top_k: Option<NonZeroUsize>,
+    /// A token to watch everywhere, by text or id (text:5 is the text 5); can be repeated
+    #[arg(
+        long = "target",
+        value_name = "TEXT|ID",
+        allow_hyphen_values = true,
+        help_heading = "What to read"
+    )]
+    pub(crate) targets: Vec<Target>,
+    /// Norm in front of the unembedding: recomputed, final-scale or none
+    #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
+    pub(crate) norm: NormMode,
+    /// Probability from which a layer counts as important
+    #[arg(long, value_name = "PERCENT", default_value = "3", help_heading = "What to read")]
+    pub(crate) threshold: Percent,
+    /// Jensen-Shannon divergence and total variation to the final readout too
+    #[arg(long, help_heading = "What to read")]
+    pub(crate) distances: bool,
+
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 128MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "How to run")]
+    pub(crate) memory_budget: Option<Size>,
+
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Table, help_heading = "Results")]
+    pub(crate) format: Format,
+    /// Write trace.json into this folder too, whole or not at all
+    #[arg(short, long, value_name = "DIR", help_heading = "Results")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What the model reads.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct InputArgs {
+    /// The text; - reads it from stdin
+    pub(crate) prompt: Option<String>,
+    /// A file with the text; a line feed at its end is not part of it (nor on stdin)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompt_file: Option<PathBuf>,
+    /// Token ids such as 1,2,3 in place of a text; no special token is added
+    #[arg(long, value_name = "IDS")]
+    pub(crate) token_ids: Option<TokenIds>,
+}
+
+/// Say what a model is made of
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads config.json and the headers of the weights only: of a model on the hub, a few \
+kilobytes.
+
+Examples:
+  lens inspect demo
+  lens inspect Qwen/Qwen2.5-0.5B --format json"
+)]
+pub(crate) struct InspectArgs {
+    /// Hub id, local folder, or demo
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// Check that the readouts of a model can be believed
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Looks for broken weights, and checks on real numbers what must hold for every model: that \
+the residual stream is the sum of its parts, that no position sees a later one, that a sequence run in two steps \
+equals one step, and that the last readout is the model's own answer.
+
+Examples:
+  lens check
+  lens check demo --prompt \"The capital of France is\""
+)]
+pub(crate) struct CheckArgs {
+    /// Hub id, local folder, or demo
+    #[arg(value_name = "MODEL", default_value = "demo")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// A text to check with, in place of ids from all over the vocabulary
+    #[arg(long, value_name = "TEXT", conflicts_with = "token_ids")]
+    pub(crate) prompt: Option<String>,
+    /// Token ids to check with
+    #[arg(long, value_name = "IDS")]
+    pub(crate) token_ids: Option<TokenIds>,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// List the supported families of models
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lens families
+  lens families --format markdown")]
+pub(crate) struct FamiliesArgs {
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub(crate) format: ListFormat,
+}
+
+/// Where checkpoints may come from.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Branch, tag or commit of a model on the hub
+    #[arg(long, value_name = "REV")]
+    pub(crate) revision: Option<String>,
+    /// Use what is on this machine only
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(crate) struct MachineArgs {
+    /// Type of the weights; auto keeps the one they are stored in
+    #[arg(long, value_enum, default_value_t = Dtype::Auto, help_heading = "How to run")]
+    pub(crate) dtype: Dtype,
+    /// auto or cpu
+    #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "How to run")]
+    pub(crate) device: Device,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "How to run")]
+    pub(crate) threads: Option<u16>,
+}
+
+/// The type of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dtype {
+    Auto,
+    F32,
+    Bf16,
+    F16,
+}
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+/// The form of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    Table,
+    Json,
+    Markdown,
+}

@@ -1,0 +1,121 @@
+//! `lens inspect`: what a model is made of.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use lens_core::Site;
+use lens_models::{DecoderSpec, Outline, StoredDtype};
+use serde::Serialize;
+
+use crate::{
+    args::{Format, InspectArgs},
+    describe::describe,
+    fields::{bytes, field, grouped},
+    model::{self, Shard},
+    output,
+    style::Console,
+};
+
+pub(crate) fn inspect(args: &InspectArgs, console: &Console) -> Result<()> {
+    let (outline, shards) = model::outline(&args.model, &args.source, console)?;
+    let facts = Facts::new(&outline, &shards);
+    output::print(|out| match args.format {
+        Format::Json => output::json(out, &facts),
+        Format::Table => facts.write(out, console, &outline.spec),
+    })
+}
+
+/// What is said of a model.
+#[derive(Serialize)]
+struct Facts<'a> {
+    id: &'a str,
+    revision: Option<&'a str>,
+    family: &'a str,
+    n_layers: usize,
+    d_model: usize,
+    n_vocab: usize,
+    tied: bool,
+    context: Option<usize>,
+    bos_token_ids: Vec<u32>,
+    /// The readable summary of the spec, as the table shows it.
+    spec: serde_json::Map<String, serde_json::Value>,
+    /// The points of a block; `embed` is one more.
+    points_per_layer: Vec<&'static str>,
+    points: usize,
+    parameters: usize,
+    stored_bytes: usize,
+    stored_dtypes: Vec<&'static str>,
+    /// Bytes of all weights in each type that they can be used in.
+    needed_bytes: NeededBytes,
+    shards: Vec<ShardFacts<'a>>,
+}
+
+#[derive(Serialize)]
+struct NeededBytes {
+    f32: usize,
+    bf16: usize,
+    f16: usize,
+}
+
+#[derive(Serialize)]
+struct ShardFacts<'a> {
+    file: &'a str,
+    bytes: u64,
+}
+
+impl<'a> Facts<'a> {
+    fn new(outline: &'a Outline, shards: &'a [Shard]) -> Self {
+        let spec = &outline.spec;
+        let parameters = outline.parameters();
+        let needed = |dtype: StoredDtype| parameters.saturating_mul(dtype.bytes());
+        Self {
+            id: &outline.id,
+            revision: outline.revision.as_deref(),
+            family: &spec.family,
+            n_layers: spec.layers.len(),
+            d_model: spec.d_model,
+            n_vocab: spec.readout.unembed.shape[0],
+            tied: spec.is_tied(),
+            context: spec.context,
+            bos_token_ids: outline.bos_token_ids(),
+            spec: describe(spec).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
+            points_per_layer: Site::ALL.map(Site::name).to_vec(),
+            points: 1 + spec.layers.len() * Site::ALL.len(),
+            parameters,
+            stored_bytes: outline.stored_bytes(),
+            stored_dtypes: outline.stored_dtypes().into_iter().map(StoredDtype::name).collect(),
+            needed_bytes: NeededBytes {
+                f32: needed(StoredDtype::F32),
+                bf16: needed(StoredDtype::Bf16),
+                f16: needed(StoredDtype::F16),
+            },
+            shards: shards.iter().map(|shard| ShardFacts { file: &shard.file, bytes: shard.bytes }).collect(),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write, console: &Console, spec: &DecoderSpec) -> io::Result<()> {
+        let mut say = |name: &str, value: &str| field(out, console, name, value);
+        say("model", self.id)?;
+        if let Some(revision) = self.revision {
+            say("revision", revision)?;
+        }
+        say("family", self.family)?;
+        for (name, value) in describe(spec) {
+            say(name, &value)?;
+        }
+        let points = self.points_per_layer.join(", ");
+        let per_layer = self.points_per_layer.len();
+        say("points", &format!("{} in all: embed, and in each layer {per_layer}: {points}", self.points))?;
+        say("parameters", &grouped(self.parameters as u64))?;
+        let files = match self.shards.len() {
+            0 => "part of lens".to_owned(),
+            1 => "in 1 file".to_owned(),
+            n => format!("in {n} files"),
+        };
+        let dtypes = self.stored_dtypes.join(" and ");
+        say("stored", &format!("{} as {dtypes}, {files}", bytes(self.stored_bytes as u64)))?;
+        let NeededBytes { f32, bf16, f16 } = self.needed_bytes;
+        let [f32, bf16, f16] = [f32, bf16, f16].map(|needed| bytes(needed as u64));
+        say("needed", &format!("f32 {f32}, bf16 {bf16}, f16 {f16}"))
+    }
+}

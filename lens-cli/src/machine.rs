@@ -1,0 +1,34 @@
+//! Threads, device and type of the weights.
+
+use anyhow::{Context, Result, bail};
+use lens_models::{LoadOptions, StoredDtype};
+
+use crate::{
+    args::{Dtype, MachineArgs},
+    values::Device,
+};
+
+impl MachineArgs {
+    /// Sets the number of threads of everything that computes, and returns how to load a model.
+    pub(crate) fn apply(&self) -> Result<LoadOptions> {
+        if self.device == Device::Accelerator {
+            bail!("this build of lens runs on the CPU: leave out --device, or write --device cpu");
+        }
+        let threads = match self.threads {
+            Some(threads) => usize::from(threads),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        tch::set_num_threads(i32::try_from(threads)?);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .with_context(|| format!("cannot start {threads} threads"))?;
+        let dtype = match self.dtype {
+            Dtype::Auto => None,
+            Dtype::F32 => Some(StoredDtype::F32),
+            Dtype::Bf16 => Some(StoredDtype::Bf16),
+            Dtype::F16 => Some(StoredDtype::F16),
+        };
+        Ok(LoadOptions { dtype, ..LoadOptions::default() })
+    }
+}

@@ -1,0 +1,125 @@
+//! Results on stdout, and files that are written whole or not at all.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let result = write(&mut out).and_then(|()| out.flush());
+    if result.is_err() {
+        // What is left in the buffer has nowhere to go.
+        drop(out.into_parts());
+    }
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to stdout"),
+    }
+}
+
+/// Writes `value` as JSON and ends the line.
+pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+/// A folder for results.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Folders that did not exist before, outermost first; they go again when nothing was written.
+    created: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// Creates the folder if need be and makes sure that files can be created in it.
+    pub(crate) fn prepare(path: &Path) -> Result<Self> {
+        let mut created: Vec<PathBuf> = path
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_owned)
+            .collect();
+        created.reverse();
+        let folder = Self { path: path.to_owned(), created };
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("cannot create the folder {}", path.display()))?;
+        folder.temporary()?;
+        Ok(folder)
+    }
+
+    /// Writes a file: beside its final name first, and under it once all bytes are on the disk.
+    pub(crate) fn write(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        let path = self.path.join(name);
+        let failed = || format!("cannot write {}", path.display());
+        let mut file = self.temporary()?;
+        let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
+        write(&mut out).and_then(|()| out.flush()).with_context(failed)?;
+        drop(out);
+        file.as_file().sync_all().with_context(failed)?;
+        file.persist(&path).map_err(|error| error.error).with_context(failed)?;
+        self.created.clear();
+        // The name itself is on the disk once the folder is; not every system can say so.
+        #[cfg(unix)]
+        let _ = std::fs::File::open(&self.path).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+
+    /// A new file that disappears unless it gets its final name.
+    fn temporary(&self) -> Result<tempfile::NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".lens-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Less what the user's umask takes away, as for any other file.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        builder
+            .tempfile_in(&self.path)
+            .with_context(|| format!("cannot create a file in {}", self.path.display()))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        for folder in self.created.iter().rev() {
+            // Only an empty folder goes.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_absent() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b");
+        {
+            let mut folder = Folder::prepare(&path).unwrap();
+            let failing = |out: &mut dyn Write| {
+                out.write_all(b"half")?;
+                Err(io::Error::other("no more"))
+            };
+            assert!(folder.write("x", failing).is_err());
+            assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+        }
+        assert!(!root.path().join("a").exists(), "a folder stayed behind");
+
+        let mut folder = Folder::prepare(&path).unwrap();
+        folder.write("x", |out| out.write_all(b"whole")).unwrap();
+        drop(folder);
+        assert_eq!(std::fs::read(path.join("x")).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! Progress on stderr, where that is a terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lens_core::Progress;
+use lens_models::source::{self, Event};
+use lens_viz::display_safe;
+
+use crate::style::Console;
+
+/// Bars of downloads; notes appear everywhere.
+pub(crate) struct Downloads<'a> {
+    console: &'a Console,
+    bar: ProgressBar,
+}
+
+impl<'a> Downloads<'a> {
+    pub(crate) fn new(console: &'a Console) -> Self {
+        Self { console, bar: ProgressBar::hidden() }
+    }
+}
+
+impl source::Progress for Downloads<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start { file, size, done } => {
+                self.bar.finish_and_clear();
+                let template = match size {
+                    Some(_) => "{msg}  {wide_bar}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta}",
+                    None => "{msg}  {bytes}  {bytes_per_sec}",
+                };
+                self.bar = bar(size, template);
+                self.bar.set_message(display_safe(file).into_owned());
+                self.bar.set_position(done);
+                self.bar.reset_eta();
+            }
+            Event::Advance { bytes } => self.bar.inc(bytes),
+            Event::Finish { .. } => self.bar.finish_and_clear(),
+            Event::Note(text) => self.bar.suspend(|| self.console.note(text)),
+            _ => {}
+        }
+    }
+}
+
+/// A bar for a run: it turns while the first step is under way, and counts tokens from then on.
+pub(crate) struct Running(ProgressBar);
+
+impl Running {
+    pub(crate) fn new(what: &'static str) -> Self {
+        let bar = bar(None, "{spinner} {msg} {elapsed}");
+        bar.set_message(what);
+        // Most runs of small models are over before anything would be drawn.
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self(bar)
+    }
+
+    pub(crate) fn report(&self, progress: Progress) {
+        if self.0.length().is_none() && progress.done < progress.total {
+            self.0.set_length(progress.total as u64);
+            self.0.set_style(style("reading  {wide_bar}  {pos}/{len} tokens  {eta}"));
+        }
+        self.0.set_position(progress.done as u64);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn bar(length: Option<u64>, template: &str) -> ProgressBar {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let target = if dumb { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    ProgressBar::with_draw_target(length, target).with_style(style(template))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,195 @@
+//! Strict parsers for the values of options.
+
+use std::{fmt, num::NonZeroUsize, str::FromStr};
+
+use lens_core::TokenId;
+
+/// A value that an option does not take, and what it takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadValue(String);
+
+fn bad<T>(message: impl fmt::Display) -> Result<T, BadValue> {
+    Err(BadValue(message.to_string()))
+}
+
+/// `--token-ids`: ids with commas between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenIds(pub(crate) Vec<TokenId>);
+
+impl FromStr for TokenIds {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let id = |item: &str| match digits(item.trim()) {
+            Some(id) => Ok(TokenId(id)),
+            None => {
+                bad(format_args!("{item:?} is no token id: write numbers with commas between, like 1,2,3"))
+            }
+        };
+        written.split(',').map(id).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// `--target`: the token to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// All digits.
+    Id(TokenId),
+    /// Anything else, and what stands behind `text:`.
+    Text(String),
+}
+
+impl FromStr for Target {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let text = written.strip_prefix("text:");
+        if text.unwrap_or(written).is_empty() {
+            return bad("a target is a token's text or its id");
+        }
+        match text {
+            Some(text) => Ok(Self::Text(text.to_owned())),
+            None if written.bytes().all(|byte| byte.is_ascii_digit()) => match digits(written) {
+                Some(id) => Ok(Self::Id(TokenId(id))),
+                None => {
+                    bad(format_args!("no vocabulary has an id {written}; for the text, write text:{written}"))
+                }
+            },
+            None => Ok(Self::Text(written.to_owned())),
+        }
+    }
+}
+
+/// A number in decimal digits and nothing else.
+fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A number of bytes such as `64MB` (millions) or `1GiB` (2^30).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) NonZeroUsize);
+
+impl FromStr for Size {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        const UNITS: [(&str, u64); 9] = [
+            ("", 1),
+            ("b", 1),
+            ("kb", 1000),
+            ("mb", 1_000_000),
+            ("gb", 1_000_000_000),
+            ("kib", 1 << 10),
+            ("mib", 1 << 20),
+            ("gib", 1 << 30),
+            ("tib", 1 << 40),
+        ];
+        let at = written.find(|c: char| !c.is_ascii_digit()).unwrap_or(written.len());
+        let (number, unit) = written.split_at(at);
+        let unit = unit.trim().to_ascii_lowercase();
+        let bytes = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .and_then(|(_, factor)| number.parse::<u64>().ok()?.checked_mul(*factor))
+            .and_then(|bytes| NonZeroUsize::new(usize::try_from(bytes).ok()?));
+        match bytes {
+            Some(bytes) => Ok(Self(bytes)),
+            None => bad(format_args!("{written:?} is no size: write bytes, or 64MB, 512MiB, 1GiB")),
+        }
+    }
+}
+
+/// A percentage, as a fraction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Percent(pub(crate) f32);
+
+impl FromStr for Percent {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let number = written.strip_suffix('%').unwrap_or(written).trim();
+        match number.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent)) {
+            Some(percent) => Ok(Self((percent / 100.0) as f32)),
+            None => bad(format_args!("{written:?} is no percentage from 0 to 100")),
+        }
+    }
+}
+
+/// Where to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Device {
+    /// The best that there is.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A graphics card.
+    Accelerator,
+}
+
+impl FromStr for Device {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        match written {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" | "mps" => Ok(Self::Accelerator),
+            _ if written.strip_prefix("cuda:").and_then(digits).is_some() => Ok(Self::Accelerator),
+            _ => {
+                let hint = lens_core::suggest::did_you_mean(written, ["auto", "cpu", "cuda", "mps"]);
+                bad(format_args!("unknown device {written:?} (known: auto, cpu){hint}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_ids_are_numbers_with_commas() {
+        assert_eq!("1, 2,3".parse(), Ok(TokenIds([1, 2, 3].map(TokenId).to_vec())));
+        for wrong in ["", "1,,2", "a", "-1", "+1", "1.0", "4294967296"] {
+            assert!(wrong.parse::<TokenIds>().is_err(), "{wrong:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_target_of_digits_is_an_id_unless_it_is_marked_as_text() {
+        assert_eq!("5".parse(), Ok(Target::Id(TokenId(5))));
+        assert_eq!("text:5".parse(), Ok(Target::Text("5".to_owned())));
+        assert_eq!(" 5".parse(), Ok(Target::Text(" 5".to_owned())));
+        assert!("".parse::<Target>().is_err() && "text:".parse::<Target>().is_err());
+        assert!("99999999999".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn sizes_have_both_kinds_of_units() {
+        let bytes = |written: &str| written.parse::<Size>().map(|size| size.0.get()).ok();
+        assert_eq!(bytes("64MB"), Some(64_000_000));
+        assert_eq!(bytes("1GiB"), Some(1 << 30));
+        assert_eq!(bytes("4096"), Some(4096));
+        assert_eq!(bytes("2 kib"), Some(2048));
+        for wrong in ["", "0", "MB", "1.5GB", "-1", "64XB", "99999999TiB"] {
+            assert_eq!(bytes(wrong), None, "{wrong:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn percentages_are_finite_and_in_range() {
+        assert_eq!("3".parse(), Ok(Percent(0.03)));
+        assert_eq!("2.5%".parse(), Ok(Percent(0.025)));
+        for wrong in ["", "nan", "inf", "-1", "101", "x"] {
+            assert!(wrong.parse::<Percent>().is_err(), "{wrong:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn devices_are_known_by_name() {
+        assert_eq!("cuda:1".parse(), Ok(Device::Accelerator));
+        let error = "cpuu".parse::<Device>().unwrap_err().to_string();
+        assert!(error.contains("did you mean \"cpu\""), "{error}");
+    }
+}
