@@ -1,4 +1,5 @@
 //! The fused projection beside a naive one in float64, for every kernel that this machine has.
+#![allow(clippy::unwrap_used)]
 
 use half::{bf16, f16};
 use lens_core::TokenId;

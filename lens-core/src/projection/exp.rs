@@ -63,3 +63,108 @@ pub(super) fn ln<S: Simd>(simd: S, x: S::V) -> S::V {
     let low = simd.mul_add(exponent, simd.splat(-2.121_944_4e-4), near_one);
     simd.mul_add(exponent, simd.splat(0.693_359_4), low)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::simd::plain::Plain;
+    use super::super::simd::{MAX_LANES, Task};
+    #[cfg(target_arch = "x86_64")]
+    use super::super::simd::{avx2::Avx2, avx512::Avx512};
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    enum Function {
+        Exp,
+        Tanh,
+        Ln,
+    }
+
+    struct Apply<'a>(Function, &'a mut [f32]);
+
+    impl<S: Simd> Task<S> for Apply<'_> {
+        #[inline(always)]
+        fn run(self, simd: S) {
+            for values in self.1.chunks_exact_mut(S::LANES) {
+                let x = simd.load(values);
+                let y = match self.0 {
+                    Function::Exp => exp(simd, x),
+                    Function::Tanh => tanh(simd, x),
+                    Function::Ln => ln(simd, x),
+                };
+                simd.store(y, values);
+            }
+        }
+    }
+
+    fn on_every_machine(function: Function, values: &[f32], check: impl Fn(&str, &[f32])) {
+        assert_eq!(values.len() % MAX_LANES, 0);
+        let with = |name: &str, apply: &dyn Fn(&mut [f32])| {
+            let mut values = values.to_vec();
+            apply(&mut values);
+            check(name, &values);
+        };
+        with("plain", &|values| Plain.run(Apply(function, values)));
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = Avx2::detect() {
+                with("avx2", &|values| simd.run(Apply(function, values)));
+            }
+            if let Some(simd) = Avx512::detect() {
+                with("avx512", &|values| simd.run(Apply(function, values)));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(simd) = super::super::simd::neon::Neon::detect() {
+            with("neon", &|values| simd.run(Apply(function, values)));
+        }
+    }
+
+    fn relative_error_is_small(function: Function, values: &[f32], truth: impl Fn(f64) -> f64) {
+        on_every_machine(function, values, |name, got| {
+            for (&x, &y) in values.iter().zip(got) {
+                let truth = truth(f64::from(x));
+                let error = (f64::from(y) - truth).abs();
+                assert!(error <= 2e-7 * truth.abs() + 1e-45, "{name} at {x}: {y}, not {truth}");
+            }
+        });
+    }
+
+    #[test]
+    fn exp_is_good_to_two_in_ten_million() {
+        let values: Vec<f32> = (0..1 << 20).map(|i| -87.0 * i as f32 / (1 << 20) as f32).collect();
+        relative_error_is_small(Function::Exp, &values, f64::exp);
+    }
+
+    #[test]
+    fn exp_is_exact_at_the_ends() {
+        let mut values = [0.0_f32; MAX_LANES];
+        values[1] = -f32::MAX;
+        values[2] = f32::NEG_INFINITY;
+        values[3] = f32::NAN;
+        values[5] = -200.0;
+        on_every_machine(Function::Exp, &values, |name, got| {
+            assert_eq!((got[0], got[1], got[2], got[5]), (1.0, 0.0, 0.0, 0.0), "{name}");
+            assert!(got[3].is_nan(), "{name}");
+        });
+    }
+
+    #[test]
+    fn tanh_is_good_to_two_in_ten_million() {
+        let values: Vec<f32> = (0..1 << 20).map(|i| (i as f32 / (1 << 19) as f32 - 1.0) * 12.0).collect();
+        relative_error_is_small(Function::Tanh, &values, f64::tanh);
+        let small: Vec<f32> = (0..1 << 12).map(|i| 0.7_f32.powi(i / 50) * (1.0 + i as f32 * 1e-4)).collect();
+        relative_error_is_small(Function::Tanh, &small, f64::tanh);
+        let mut ends = [f32::NAN; MAX_LANES];
+        (ends[0], ends[1], ends[2]) = (1e30, f32::NEG_INFINITY, 0.0);
+        on_every_machine(Function::Tanh, &ends, |name, got| {
+            assert_eq!(got[..3], [1.0, -1.0, 0.0], "{name}");
+            assert!(got[3].is_nan(), "{name}");
+        });
+    }
+
+    #[test]
+    fn ln_is_good_to_two_in_ten_million() {
+        let values: Vec<f32> = (1..=1 << 18).map(|i| 2.0 * i as f32 / (1 << 18) as f32).collect();
+        relative_error_is_small(Function::Ln, &values, f64::ln);
+    }
+}

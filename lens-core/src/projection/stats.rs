@@ -198,8 +198,8 @@ impl<S: Simd> Task<S> for TakePanel<'_, '_> {
             let z = &block.z[within * block.capacity * S::LANES..][..block.n_rows * S::LANES];
             let mut peaks = [0.0; MAX_LANES];
             simd.store(peak_and_top(simd, pass.top_k, kept, first_lane, block.first_row, z), &mut peaks);
-            for lane in 0..S::LANES {
-                kept.raise_reference(first_lane + lane, peaks[lane]);
+            for (lane, &peak) in peaks[..S::LANES].iter().enumerate() {
+                kept.raise_reference(first_lane + lane, peak);
             }
             if let Some(slots) = pass.tracked.get(column) {
                 count_larger(simd, slots, &mut kept.larger[column], z);
@@ -287,12 +287,12 @@ fn add_sums<S: Simd>(simd: S, kept: &mut Kept, first_lane: usize, z: &[f32]) {
         sum = simd.add(sum, short_sum);
         moment = simd.add(moment, short_moment);
     }
-    let mut by_lane = [[0.0; MAX_LANES]; 2];
-    simd.store(sum, &mut by_lane[0]);
-    simd.store(moment, &mut by_lane[1]);
-    for lane in 0..S::LANES {
-        kept.sum[first_lane + lane] += f64::from(by_lane[0][lane]);
-        kept.moment[first_lane + lane] += f64::from(by_lane[1][lane]);
+    for (total, block) in [(&mut kept.sum, sum), (&mut kept.moment, moment)] {
+        let mut by_lane = [0.0; MAX_LANES];
+        simd.store(block, &mut by_lane);
+        for (total, value) in total[first_lane..first_lane + S::LANES].iter_mut().zip(by_lane) {
+            *total += f64::from(value);
+        }
     }
 }
 

@@ -16,6 +16,8 @@
 //! Every logit is one chain of `Product::multiply` over the row's cells, first to last, whatever R, C,
 //! the lane or the path: that is why equal readouts get equal bits, alone or in any company.
 #![allow(unsafe_code)]
+// Rows, columns and cells are counted in the loops that the registers are laid out by.
+#![allow(clippy::needless_range_loop)]
 
 use super::panel::Panel;
 use super::simd::{MAX_LANES, Product, Task};
@@ -49,7 +51,7 @@ impl<W: Copy, S: Product<W>> Task<S> for Fill<'_, W> {
             cells * self.panel.columns * S::LANES,
             "a panel has all its cells"
         );
-        // SAFETY, for all of these: the assertions above are what `rows_by_panel` and `rows_by_few` ask for.
+        // SAFETY: the assertions above are what `rows_by_panel` and `rows_by_few` ask for.
         unsafe {
             match (S::REGISTERS, self.panel.columns) {
                 (_, 1) if self.panel.used == 1 => rows_by_few::<W, S, 1>(simd, self, n_rows),
