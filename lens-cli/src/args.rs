@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
     Families(FamiliesArgs),
@@ -85,7 +85,7 @@ pub(crate) struct RunArgs {
     /// Norm in front of the unembedding: recomputed, final-scale or none
     #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
     pub(crate) norm: NormMode,
-    /// Probability from which a layer counts as important
+    /// Probability above which a layer counts as important, in JSON
     #[arg(long, value_name = "PERCENT", default_value = "3", help_heading = "What to read")]
     pub(crate) threshold: Percent,
     /// Jensen-Shannon divergence and total variation to the final readout too
@@ -226,4 +226,75 @@ pub(crate) enum ListFormat {
     Table,
     Json,
     Markdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn refusal(args: &[&str]) -> ErrorKind {
+        Cli::try_parse_from([&["lens", "run", "a"], args].concat()).expect_err("it was accepted").kind()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_refused() {
+        for args in [
+            ["--layers", "0..x"],
+            ["--positions", ""],
+            ["--components", "z"],
+            ["-k", "0"],
+            ["-k", "-1"],
+            ["--target", ""],
+            ["--threshold", "nan"],
+            ["--threads", "0"],
+            ["--memory-budget", "much"],
+            ["--device", "gpu"],
+            ["--format", "xml"],
+            ["--color", "red"],
+            ["--token-ids", "1,two"],
+        ] {
+            let kind = refusal(&args);
+            let expected = [
+                ErrorKind::ValueValidation,
+                ErrorKind::InvalidValue,
+                ErrorKind::UnknownArgument,
+                ErrorKind::ArgumentConflict,
+            ];
+            assert!(expected.contains(&kind), "{args:?}: {kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_refused_and_not_ignored() {
+        for option in
+            ["-n", "--max-new-tokens", "--temperature", "--top-p", "--seed", "--trials", "--chat", "--system"]
+        {
+            assert_eq!(refusal(&[option, "1"]), ErrorKind::UnknownArgument, "{option}");
+        }
+    }
+
+    #[test]
+    fn selections_may_begin_with_a_hyphen() {
+        let cli = Cli::try_parse_from([
+            "lens",
+            "run",
+            "a",
+            "--layers",
+            "-3..-1",
+            "--positions",
+            "-1",
+            "--target",
+            "-",
+        ]);
+        let Ok(Cli { command: Command::Run(args), .. }) = cli else { panic!("{cli:?}") };
+        assert_eq!(args.layers.resolve(8, "layer").unwrap(), [5, 6]);
+        assert_eq!(args.targets, [Target::Text("-".to_owned())]);
+    }
 }

@@ -45,7 +45,11 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     let facts = Facts { info: model.info(), kernel, threads: rayon::current_num_threads(), tokens: &tokens };
     output::print(|out| {
         facts.write(out, console)?;
-        findings.iter().try_for_each(|finding| write_finding(out, console, finding))
+        findings.iter().try_for_each(|finding| write_finding(out, console, finding))?;
+        match (&checked, findings.iter().all(|finding| finding.passed)) {
+            (Ok(_), true) => writeln!(out, "\nall {} checks passed", findings.len()),
+            _ => Ok(()),
+        }
     })?;
     checked?;
     match findings.iter().filter(|finding| !finding.passed).count() {

@@ -29,6 +29,6 @@ impl MachineArgs {
             Dtype::Bf16 => Some(StoredDtype::Bf16),
             Dtype::F16 => Some(StoredDtype::F16),
         };
-        Ok(LoadOptions { dtype, ..LoadOptions::default() })
+        Ok(LoadOptions { dtype })
     }
 }

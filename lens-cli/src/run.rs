@@ -27,8 +27,8 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let checkpoint = model::open(args.model.as_deref().unwrap_or(demo::ID), &args.source, console)?;
     let tokenizer = checkpoint.tokenizer()?;
     let prompt = Prompt::read(&args.input, checkpoint.outline(), tokenizer.as_ref())?;
-    prompt.notes(checkpoint.outline(), tokenizer.as_ref(), console);
     let plan = plan(args, |text| prompt::target(text, checkpoint.outline(), tokenizer.as_ref()))?;
+    prompt.notes(checkpoint.outline(), tokenizer.as_ref(), console);
 
     let running = Running::new("loading the model");
     let mut model = Decoder::load(checkpoint, &options)?;

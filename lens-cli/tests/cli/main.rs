@@ -1,0 +1,7 @@
+//! What the binary keeps: exit codes, streams, files and messages.
+
+mod help;
+mod hostile;
+mod refusal;
+mod results;
+mod support;
