@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{NonFinite, Point, PointSet, Question, Readout, TokenId, projection::ProjectionError};
+use crate::{
+    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, projection::ProjectionError,
+};
 
 /// What is known of a loaded model.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +29,20 @@ pub struct ModelInfo {
     pub device: String,
     /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
     pub parallel_blocks: bool,
+    /// Sites that this model does not have: where its branches are no summands of the stream.
+    pub absent_sites: Vec<Site>,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).
     pub max_positions: Option<usize>,
+}
+
+impl ModelInfo {
+    /// Whether the model has this component in its blocks.
+    pub fn has(&self, component: Component) -> bool {
+        match component {
+            Component::Embed => true,
+            Component::Site(site) => !self.absent_sites.contains(&site),
+        }
+    }
 }
 
 /// One step of a forward pass: some tokens after those that the backend has already seen.

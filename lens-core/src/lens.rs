@@ -256,9 +256,13 @@ impl Scope {
             n_layers => plan.layers.resolve(n_layers.into(), "layer")?,
         };
         let positions = plan.positions.resolve(tokens.len(), "position")?;
-        let wanted: PointSet = plan
-            .components
-            .as_slice()
+        let mut components = plan.components.as_slice().to_vec();
+        if plan.components.is_all() {
+            components.retain(|component| info.has(*component));
+        } else if let Some(component) = components.iter().find(|component| !info.has(**component)) {
+            return Err(LensError::AbsentComponent { component: *component, family: info.family.clone() });
+        }
+        let wanted: PointSet = components
             .iter()
             .flat_map(|component| match component {
                 Component::Embed => vec![Point::Embed],
@@ -296,6 +300,17 @@ pub enum LensError {
     /// A selection does not fit the model or the sequence.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// A component that was asked for by name and is no part of this model's stream.
+    #[error(
+        "this {family} model has no {component}: its branches are not summands of the residual stream, because a \
+         norm stands behind their sum. embed, resid_pre and resid_post can be read"
+    )]
+    AbsentComponent {
+        /// The component.
+        component: Component,
+        /// The model's family.
+        family: String,
+    },
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -63,7 +63,8 @@ pub enum NormKind {
 /// The final norm: kind, epsilon and affine part, all in float32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinalNorm {
-    kind: NormKind,
+    /// `None` hands vectors on as they are.
+    kind: Option<NormKind>,
     eps: f64,
     weight: Option<Vec<f32>>,
     bias: Option<Vec<f32>>,
@@ -90,7 +91,12 @@ impl FinalNorm {
                 return Err(NormShapeError { name, got: values.len(), d_model });
             }
         }
-        Ok(Self { kind, eps, weight, bias, d_model })
+        Ok(Self { kind: Some(kind), eps, weight, bias, d_model })
+    }
+
+    /// No norm at all, for a model whose stream meets the unembedding as it is.
+    pub fn identity(d_model: usize) -> Self {
+        Self { kind: None, eps: 0.0, weight: None, bias: None, d_model }
     }
 
     /// Width of the vectors.
@@ -100,6 +106,9 @@ impl FinalNorm {
 
     /// What the norm divides `x` by. Sums in float64.
     pub fn scale(&self, x: &[f32]) -> f64 {
+        if self.kind.is_none() {
+            return 1.0;
+        }
         let n = x.len() as f64;
         let mean = self.centre(x);
         let square = x.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
@@ -109,8 +118,8 @@ impl FinalNorm {
     /// What the norm subtracts from `x`.
     fn centre(&self, x: &[f32]) -> f64 {
         match self.kind {
-            NormKind::Rms => 0.0,
-            NormKind::Layer => x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64,
+            Some(NormKind::Rms) | None => 0.0,
+            Some(NormKind::Layer) => x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64,
         }
     }
 

@@ -111,18 +111,27 @@ impl FromStr for Selection {
 
 /// The components to read: `all`, or a comma-separated list of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComponentSelection(Vec<Component>);
+pub struct ComponentSelection {
+    components: Vec<Component>,
+    is_all: bool,
+}
 
 impl ComponentSelection {
-    /// `embed`, `attn_out`, `resid_mid`, `mlp_out` and `resid_post`. `resid_pre` is left out because every
-    /// one of them is the `resid_post` before it, or `embed`.
+    /// `embed`, `attn_out`, `resid_mid`, `mlp_out` and `resid_post`: those of them that the model has.
+    /// `resid_pre` is left out because every one of them is the `resid_post` before it, or `embed`.
     pub fn all() -> Self {
-        Self(Component::READABLE.into_iter().filter(|c| *c != Component::Site(Site::ResidPre)).collect())
+        let pre = Component::Site(Site::ResidPre);
+        Self { components: Component::READABLE.into_iter().filter(|c| *c != pre).collect(), is_all: true }
     }
 
     /// The components, in order of execution, each once.
     pub fn as_slice(&self) -> &[Component] {
-        &self.0
+        &self.components
+    }
+
+    /// Whether everything was asked for, rather than components by name.
+    pub fn is_all(&self) -> bool {
+        self.is_all
     }
 }
 
@@ -130,10 +139,11 @@ impl FromStr for ComponentSelection {
     type Err = SelectionError;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let mut components = Vec::new();
+        let (mut components, mut is_all) = (Vec::new(), false);
         for name in written.split(',').map(str::trim) {
             if name == "all" {
-                components.extend(Self::all().0);
+                components.extend(Self::all().components);
+                is_all = true;
                 continue;
             }
             match name.parse()? {
@@ -143,7 +153,7 @@ impl FromStr for ComponentSelection {
         }
         components.sort_unstable();
         components.dedup();
-        Ok(Self(components))
+        Ok(Self { components, is_all })
     }
 }
 

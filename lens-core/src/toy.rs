@@ -74,6 +74,7 @@ impl ToyBackend {
                 unit_roundoff: f32::EPSILON / 2.0,
                 device: "cpu".to_owned(),
                 parallel_blocks: false,
+                absent_sites: Vec::new(),
                 max_positions: None,
             },
             embedding: random.values(n_vocab * d_model, 1.0),

@@ -19,9 +19,12 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Reads the golden of a fixture.
+    /// Reads the golden of a fixture; one that is another spelling of a second names it in `same_as`.
     pub fn of(name: &str) -> Self {
-        Self::read(&crate::fixtures().join("checkpoints").join(name).join("golden.safetensors"))
+        let checkpoints = crate::fixtures().join("checkpoints");
+        let same_as = std::fs::read_to_string(checkpoints.join(name).join("same_as"));
+        let name = same_as.as_deref().map_or(name, str::trim);
+        Self::read(&checkpoints.join(name).join("golden.safetensors"))
     }
 
     /// Reads a golden file.

@@ -33,11 +33,10 @@ pub(super) fn close(spec: &DecoderSpec, index: &TensorIndex) -> Result<(), Check
     if !missing.is_empty() {
         return Err(CheckpointError::Missing { family: spec.family.clone(), names: listed(&missing) });
     }
-    let ignored = |name: &str| spec.ignored.iter().any(|suffix| name.ends_with(suffix));
     let unknown: Vec<String> = index
         .iter()
         .map(|(name, _)| name)
-        .filter(|name| !consumed.contains(name) && !ignored(name))
+        .filter(|name| !consumed.contains(name) && !spec.ignored.covers(name))
         .map(str::to_owned)
         .collect();
     if !unknown.is_empty() {

@@ -1,13 +1,16 @@
 //! Attention over a key-value cache.
 
+use std::ops::Range;
+
 use lens_core::{Point, Site};
 use tch::{Kind, Tensor};
 
 use super::{
     ModelError, Step, Tap,
+    norm::{Norm, normed},
     weights::{Linear, Weights},
 };
-use crate::spec::{AttentionSpec, Mask};
+use crate::spec::{AlibiPrecision, AttentionSpec, Mask, Position, QkScope};
 
 /// The attention of one block.
 #[derive(Debug)]
@@ -17,16 +20,34 @@ pub(super) struct Attention {
     k: Linear,
     v: Linear,
     o: Linear,
+    q_norm: Option<Norm>,
+    k_norm: Option<Norm>,
+    sinks: Option<Tensor>,  // [n_heads]
+    slopes: Option<Tensor>, // [n_heads, 1, 1]
     cache: Cache,
 }
 
 impl Attention {
     pub(super) fn load(spec: &AttentionSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let slopes = match &spec.position {
+            Position::Alibi(alibi) => {
+                let kind = match alibi.precision {
+                    AlibiPrecision::Single => Kind::Float,
+                    AlibiPrecision::Bfloat16 => Kind::BFloat16,
+                };
+                Some(Tensor::f_from_slice(&alibi.slopes)?.f_to_kind(kind)?.f_view([-1, 1, 1])?)
+            }
+            Position::None | Position::Rotary(_) => None,
+        };
         Ok(Self {
             q: weights.linear(&spec.q)?,
             k: weights.linear(&spec.k)?,
             v: weights.linear(&spec.v)?,
             o: weights.linear(&spec.o)?,
+            q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
+            k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
+            sinks: weights.optional(spec.sinks.as_ref())?,
+            slopes,
             spec: spec.clone(),
             cache: Cache::default(),
         })
@@ -41,34 +62,120 @@ impl Attention {
         step: &Step,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
-        let AttentionSpec { n_heads, n_kv_heads, d_head, scale, .. } = self.spec;
-        let heads = |x: Tensor, n: usize| x.f_view([step.n as i64, n as i64, d_head as i64]);
-        let table = step.tables.of(&self.spec.rope);
-        let q = table.rotate(&heads(self.q.forward(x)?, n_heads)?)?; // [pos, n_heads, d_head]
-        let k = table.rotate(&heads(self.k.forward(x)?, n_kv_heads)?)?; // [pos, n_kv_heads, d_head]
-        let v = heads(self.v.forward(x)?, n_kv_heads)?; // [pos, n_kv_heads, d_head]
-        let (k, v) = self.cache.extend(k, v, step)?; // [n_kv_heads, past + pos, d_head]
+        let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
+        let q = self.placed(self.clipped(self.q.forward(x)?)?, n_heads, self.q_norm.as_ref(), step)?;
+        let k = self.placed(self.clipped(self.k.forward(x)?)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let v =
+            self.clipped(self.v.forward(x)?)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
+        let (k, v) = self.cache.extend(&k, &v, step)?; // [n_kv_heads, past + pos, d_head]
 
-        let (keys, mask) = visible(self.spec.mask, step)?;
-        let from = |x: &Tensor| x.f_narrow(1, keys.start as i64, keys.len() as i64)?.f_unsqueeze(0);
+        let (keys, seen) = visible(self.spec.mask, step, self.needs_scores())?;
+        let from = |x: &Tensor| x.f_narrow(1, keys.start as i64, keys.len() as i64);
+        let z = if self.needs_scores() {
+            self.weigh_scores(&q, &from(&k)?, &from(&v)?, &keys, &seen, step)?
+        } else {
+            self.weigh(&q, &from(&k)?, &from(&v)?, &seen)?
+        }; // [pos, n_heads, d_head]
+        let z = tap.at(Point::block(layer, Site::Z), z)?;
+        self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
+    }
+
+    fn clipped(&self, x: Tensor) -> Result<Tensor, ModelError> {
+        Ok(match self.spec.clip {
+            Some(clip) => x.f_clamp(-clip, clip)?,
+            None => x,
+        })
+    }
+
+    /// Queries or keys, normed and rotated, `[pos, heads, d_head]`.
+    fn placed(&self, x: Tensor, heads: i64, norm: Option<&Norm>, step: &Step) -> Result<Tensor, ModelError> {
+        let shape = [step.n as i64, heads, self.spec.d_head as i64];
+        let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
+            Some(QkScope::AllHeads) => normed(norm, &x)?.f_view(shape)?,
+            Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
+        };
+        match &self.spec.position {
+            Position::Rotary(rope) => step.tables.of(rope).rotate(&x),
+            Position::None | Position::Alibi(_) => Ok(x),
+        }
+    }
+
+    /// Whether something is done to the scores that libtorch's fused attention does not do.
+    fn needs_scores(&self) -> bool {
+        self.spec.softcap.is_some() || self.sinks.is_some() || self.slopes.is_some()
+    }
+
+    /// libtorch's fused attention. `q` is `[pos, n_heads, d_head]`, `k` and `v` are `[n_kv_heads, keys, d_head]`.
+    fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor, seen: &Visible) -> Result<Tensor, ModelError> {
+        let mask = match seen {
+            Visible::Some(mask) => Some(mask),
+            Visible::Causal | Visible::All => None,
+        };
         let z = Tensor::f_scaled_dot_product_attention(
             &q.f_transpose(0, 1)?.f_unsqueeze(0)?,
-            &from(&k)?,
-            &from(&v)?,
-            match &mask {
-                Visible::Some(mask) => Some(mask),
-                Visible::Causal | Visible::All => None,
-            },
+            &k.f_unsqueeze(0)?,
+            &v.f_unsqueeze(0)?,
+            mask,
             0.0,
-            matches!(mask, Visible::Causal),
-            scale,
-            n_heads != n_kv_heads,
-        )?
-        .f_squeeze_dim(0)?
-        .f_transpose(0, 1)?; // [pos, n_heads, d_head]
-        let z = tap.at(Point::block(layer, Site::Z), z)?;
-        self.o.forward(&z.f_reshape([step.n as i64, (n_heads * d_head) as i64])?)
+            matches!(seen, Visible::Causal),
+            self.spec.scale,
+            self.spec.n_heads != self.spec.n_kv_heads,
+        )?;
+        Ok(z.f_squeeze_dim(0)?.f_transpose(0, 1)?)
     }
+
+    /// ALiBi's biases, `[n_heads, pos or 1, keys]`, in float32.
+    fn biases(&self, slopes: &Tensor, keys: &Range<usize>, step: &Step) -> Result<Tensor, ModelError> {
+        let (query, key) = positions(keys, step)?;
+        Ok(match slopes.kind() {
+            // Rounded slope times rounded position, rounded; the scores are scaled with it, so it is too.
+            Kind::BFloat16 => slopes.f_mul(&key)?.f_to_kind(Kind::Float)?.f_mul_scalar(self.spec.scale)?,
+            _ => slopes.f_mul(&key.f_sub(&query)?)?,
+        })
+    }
+
+    /// Attention written out, for caps, sinks and linear biases. Softmax in float32.
+    fn weigh_scores(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        keys: &Range<usize>,
+        seen: &Visible,
+        step: &Step,
+    ) -> Result<Tensor, ModelError> {
+        let shared = (self.spec.n_heads / self.spec.n_kv_heads) as i64;
+        let per_query = |x: &Tensor| x.f_repeat_interleave_self_int(shared, 0, None);
+        let scores = q.f_transpose(0, 1)?.f_matmul(&per_query(k)?.f_transpose(1, 2)?)?; // [n_heads, pos, keys]
+        let mut scores = scores.f_mul_scalar(self.spec.scale)?;
+        if let Some(cap) = self.spec.softcap {
+            scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
+        }
+        scores = scores.f_to_kind(Kind::Float)?;
+        if let Some(slopes) = &self.slopes {
+            scores = scores.f_add(&self.biases(slopes, keys, step)?)?;
+        }
+        if let Visible::Some(seen) = seen {
+            scores = scores.f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?;
+        }
+        if let Some(sinks) = &self.sinks {
+            let shape = [self.spec.n_heads as i64, 1, 1];
+            let column =
+                sinks.f_to_kind(Kind::Float)?.f_view(shape)?.f_expand([shape[0], step.n as i64, 1], false)?;
+            scores = Tensor::f_cat(&[scores, column], 2)?;
+        }
+        let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(2, 0, keys.len() as i64)?;
+        let z = weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?; // [n_heads, pos, d_head]
+        Ok(z.f_transpose(0, 1)?)
+    }
+}
+
+/// The positions of a step's queries, `[pos, 1]`, and of some keys, `[1, keys]`.
+fn positions(keys: &Range<usize>, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
+    let range = |from: usize, to: usize| {
+        Tensor::f_arange_start(from as i64, to as i64, (Kind::Int64, tch::Device::Cpu))
+    };
+    Ok((range(step.past, step.past + step.n)?.f_unsqueeze(1)?, range(keys.start, keys.end)?.f_unsqueeze(0)?))
 }
 
 /// Which of the chosen keys a step's queries see.
@@ -81,27 +188,25 @@ enum Visible {
     Some(Tensor),
 }
 
-/// The keys that a step needs at all, and which of them each of its queries sees.
-fn visible(mask: Mask, step: &Step) -> Result<(std::ops::Range<usize>, Visible), ModelError> {
+/// The keys that a step needs at all, and which of them each of its queries sees; `spelled_out` asks for a mask
+/// even where a name would do.
+fn visible(mask: Mask, step: &Step, spelled_out: bool) -> Result<(Range<usize>, Visible), ModelError> {
     let length = step.past + step.n;
     let window = match mask {
-        Mask::Sliding { window } if window < length => window,
-        Mask::Causal | Mask::Sliding { .. } if step.past == 0 => return Ok((0..length, Visible::Causal)),
-        Mask::Causal | Mask::Sliding { .. } => length,
+        Mask::Sliding { window } => window.min(length),
+        Mask::Causal => length,
     };
     // The first query of the step sees back to here; a window counts the query itself.
     let keys = (step.past + 1).saturating_sub(window)..length;
     if step.n == 1 {
         return Ok((keys, Visible::All));
     }
-    let range = |from: usize, to: usize| {
-        Tensor::f_arange_start(from as i64, to as i64, (Kind::Int64, tch::Device::Cpu))
-    };
-    let query = range(step.past, length)?.f_unsqueeze(1)?;
-    let key = range(keys.start, keys.end)?.f_unsqueeze(0)?;
-    let seen =
-        key.f_le_tensor(&query)?.f_logical_and(&key.f_gt_tensor(&query.f_sub_scalar(window as i64)?)?)?;
-    Ok((keys, Visible::Some(seen)))
+    if window == length && step.past == 0 && !spelled_out {
+        return Ok((keys, Visible::Causal));
+    }
+    let (query, key) = positions(&keys, step)?;
+    let recent = key.f_gt_tensor(&query.f_sub_scalar(window as i64)?)?;
+    Ok((keys, Visible::Some(key.f_le_tensor(&query)?.f_logical_and(&recent)?)))
 }
 
 /// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.
@@ -110,7 +215,7 @@ struct Cache(Option<(Tensor, Tensor)>);
 
 impl Cache {
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them.
-    fn extend(&mut self, k: Tensor, v: Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
+    fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
         let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
         if step.past == 0 && step.total <= step.n {
             // Nothing will follow: no copy is worth making.

@@ -27,6 +27,25 @@ pub enum ModelError {
         /// Number of rows.
         n_vocab: usize,
     },
+    /// More tokens than there are learned positions.
+    #[error("{length} tokens are more than the {max} positions this model has learned")]
+    TooLong {
+        /// Length of the sequence.
+        length: usize,
+        /// What the model can take.
+        max: usize,
+    },
+    /// A point that this model does not have.
+    #[error(
+        "the model has no point {point}: the layer does not exist, or the site is no summand of its stream"
+    )]
+    AbsentPoint {
+        /// The point.
+        point: Point,
+    },
+    /// A point that never fired.
+    #[error("a captured point never fired: this is a bug in the decoder")]
+    MissedPoint,
     /// A step that does not continue what was run before.
     #[error("the step continues after {past} tokens, but {seen} were run: start again with past = 0")]
     Discontinuous {
@@ -57,6 +76,7 @@ impl From<ModelError> for BackendError {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::UnknownToken { token, n_vocab } => Self::UnknownToken { token, n_vocab },
+            ModelError::TooLong { length, max } => Self::TooLong { length, max },
             error => Self::Other(Box::new(error)),
         }
     }

@@ -2,6 +2,7 @@
 
 mod attention;
 mod block;
+mod embed;
 mod error;
 mod mlp;
 mod norm;
@@ -22,6 +23,7 @@ pub use tap::Tap;
 
 use self::{
     block::Block,
+    embed::Embedding,
     readout::{Readout, unit_roundoff},
     rotary::RotaryTables,
     tap::{Recorder, kept_rows},
@@ -43,7 +45,7 @@ pub struct LoadOptions {
 pub struct Decoder {
     info: ModelInfo,
     spec: DecoderSpec,
-    embed: Tensor, // [n_vocab, d_model]
+    embed: Embedding,
     blocks: Vec<Block>,
     readout: Readout,
     edit: Option<Box<dyn Tap>>,
@@ -74,26 +76,27 @@ impl Decoder {
         let dtype = options.dtype.unwrap_or_else(|| outline.main_dtype());
         let spec = outline.spec.clone();
         let weights = Weights { checkpoint: &checkpoint, dtype };
-        let embed = weights.tensor(&spec.embed)?;
+        let embed = Embedding::load(&spec.embed, &weights)?;
         let blocks = spec
             .layers
             .iter()
             .zip(0u16..)
             .map(|(layer, i)| Block::load(i, layer, &weights))
             .collect::<Result<_, _>>()?;
-        let readout = Readout::load(&spec, &embed, &weights)?;
+        let readout = Readout::load(&spec, embed.tokens(), &weights)?;
         let info = ModelInfo {
             id: outline.id.clone(),
             revision: outline.revision.clone(),
             family: spec.family.clone(),
             n_layers: spec.layers.len() as u16,
             d_model: spec.d_model,
-            n_vocab: spec.readout.unembed.shape[0],
+            n_vocab: spec.n_vocab(),
             dtype: dtype.name().to_owned(),
             unit_roundoff: unit_roundoff(kind_of(dtype)),
             device: "cpu".to_owned(),
-            parallel_blocks: false,
-            max_positions: None,
+            parallel_blocks: spec.is_parallel(),
+            absent_sites: spec.absent_sites().to_vec(),
+            max_positions: spec.embed.positions.as_ref().map(|positions| positions.n),
         };
         Ok(Self { info, spec, embed, blocks, readout, edit: None, seen: 0, _checkpoint: checkpoint })
     }
@@ -101,6 +104,11 @@ impl Decoder {
     /// What the config says.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
+    }
+
+    /// Whether the model has this point.
+    fn has(&self, point: Point) -> bool {
+        point.layer().is_none_or(|layer| layer < self.info.n_layers) && self.info.has(point.component())
     }
 
     /// Lets `tap` change values in every run from now on; returns the tap that did so before.
@@ -123,20 +131,15 @@ impl Decoder {
         total: usize,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
-        let n_vocab = self.spec.n_vocab;
-        if let Some(token) = tokens.iter().find(|token| token.index() >= n_vocab) {
-            return Err(ModelError::UnknownToken { token: *token, n_vocab });
-        }
         if past != 0 && past != self.seen {
             return Err(ModelError::Discontinuous { past, seen: self.seen });
         }
         let _guard = tch::no_grad_guard();
-        let ropes = self.spec.layers.iter().map(|layer| &layer.attn.rope);
+        let ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
         let tables =
             RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
         let step = Step { past, n: tokens.len(), total, tables };
-        let ids: Vec<i64> = tokens.iter().map(|token| token.index() as i64).collect();
-        let embedded = self.embed.f_index_select(0, &Tensor::f_from_slice(&ids)?)?; // [pos, d_model]
+        let embedded = self.embed.forward(tokens, past)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
         let mut x = tap.at(Point::Embed, embedded)?;
@@ -167,6 +170,12 @@ impl Backend for Decoder {
         let captured = recorder.captured;
         self.edit = edit;
         drop(result?);
+        if captured.len() != step.points.len() {
+            let point = step.points.as_slice().iter().find(|point| !self.has(**point));
+            return Err(point
+                .map_or(ModelError::MissedPoint, |point| ModelError::AbsentPoint { point: *point })
+                .into());
+        }
         Ok(captured)
     }
 

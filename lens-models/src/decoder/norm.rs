@@ -4,46 +4,71 @@ use lens_core::NormKind;
 use tch::{Kind, Tensor};
 
 use super::{ModelError, weights::Weights};
-use crate::spec::NormSpec;
+use crate::spec::{NormSpec, Rounding};
 
 /// A norm over the last dimension, with statistics in float32 whatever the model's dtype.
 #[derive(Debug)]
 pub(super) struct Norm {
     kind: NormKind,
     eps: f64,
-    weight: Option<Tensor>, // [d]
+    rounding: Rounding,
+    weight: Option<Tensor>, // [d] or [heads, d]
     bias: Option<Tensor>,   // [d]
 }
 
 impl Norm {
     pub(super) fn load(spec: &NormSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        // Weights that multiply before the rounding do so in float32.
+        let widen = |tensor: Option<Tensor>| -> Result<Option<Tensor>, ModelError> {
+            match (tensor, spec.rounding) {
+                (Some(tensor), Rounding::AfterWeight) => Ok(Some(tensor.f_to_kind(Kind::Float)?)),
+                (tensor, _) => Ok(tensor),
+            }
+        };
+        let weight = widen(weights.optional(spec.weight.as_ref())?)?;
         Ok(Self {
             kind: spec.kind,
             eps: spec.eps,
-            weight: weights.optional(spec.weight.as_ref())?,
-            bias: weights.optional(spec.bias.as_ref())?,
+            rounding: spec.rounding,
+            weight: match weight {
+                Some(weight) if spec.offset != 0.0 => Some(weight.f_add_scalar(spec.offset)?),
+                weight => weight,
+            },
+            bias: widen(weights.optional(spec.bias.as_ref())?)?,
         })
     }
 
+    /// A norm that may be absent.
+    pub(super) fn load_optional(
+        spec: Option<&NormSpec>,
+        weights: &Weights<'_>,
+    ) -> Result<Option<Self>, ModelError> {
+        spec.map(|spec| Self::load(spec, weights)).transpose()
+    }
+
     /// `[.., d]` to `[.., d]`, in the dtype of `x`.
-    ///
-    /// The normed vector is rounded to that dtype before the weight multiplies it: Llama's order, which differs
-    /// from that of `torch.rms_norm` in bfloat16.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let wide = x.f_to_kind(Kind::Float)?; // statistics in float32
         let centred = match self.kind {
-            NormKind::Rms => wide,
             NormKind::Layer => wide.f_sub(&wide.f_mean_dim(-1, true, Kind::Float)?)?,
+            NormKind::Rms => wide,
         };
         let square = centred.f_square()?.f_mean_dim(-1, true, Kind::Float)?;
-        let scale = square.f_add_scalar(self.eps)?.f_rsqrt()?;
-        let mut normed = centred.f_mul(&scale)?.f_to_kind(x.kind())?;
+        let mut normed = centred.f_mul(&square.f_add_scalar(self.eps)?.f_rsqrt()?)?;
+        if self.rounding == Rounding::BeforeWeight {
+            normed = normed.f_to_kind(x.kind())?;
+        }
         if let Some(weight) = &self.weight {
             normed = normed.f_mul(weight)?;
         }
         if let Some(bias) = &self.bias {
             normed = normed.f_add(bias)?;
         }
-        Ok(normed)
+        Ok(normed.f_to_kind(x.kind())?)
     }
+}
+
+/// Norms `x`, or hands it on where there is no norm.
+pub(super) fn normed(norm: Option<&Norm>, x: &Tensor) -> Result<Tensor, ModelError> {
+    norm.map_or_else(|| Ok(x.shallow_clone()), |norm| norm.forward(x))
 }

@@ -7,17 +7,17 @@ use tch::{Kind, Tensor};
 
 use super::{
     ModelError,
-    norm::Norm,
+    norm::{Norm, normed},
     weights::{Weights, append_values, host_rows, values},
 };
-use crate::spec::DecoderSpec;
+use crate::spec::{DecoderSpec, Param};
 
 /// Final norm and unembedding.
 #[derive(Debug)]
 pub(super) struct Readout {
     n_layers: u16,
     host_norm: FinalNorm,
-    norm: Norm,
+    norm: Option<Norm>,
     unembed: Tensor, // [n_vocab, d_model]
     bias: Option<Vec<f32>>,
     post: Post,
@@ -31,22 +31,34 @@ impl Readout {
         weights: &Weights<'_>,
     ) -> Result<Self, ModelError> {
         let readout = &spec.readout;
-        let affine = |tensor| -> Result<Option<Vec<f32>>, ModelError> {
-            weights.optional(tensor)?.map(|tensor| values(&tensor)).transpose()
+        let host = |param: Option<&Param>| -> Result<Option<Vec<f32>>, ModelError> {
+            weights.optional(param)?.map(|tensor| values(&tensor)).transpose()
         };
-        let host_norm = FinalNorm::new(
-            readout.norm.kind,
-            readout.norm.eps,
-            spec.d_model,
-            affine(readout.norm.weight.as_ref())?,
-            affine(readout.norm.bias.as_ref())?,
-        )?;
+        let host_norm = match &readout.norm {
+            None => FinalNorm::identity(spec.d_model),
+            Some(norm) => {
+                let offset = norm.offset as f32;
+                let weight = host(norm.weight.as_ref())?
+                    .map(|weight| weight.into_iter().map(|w| w + offset).collect::<Vec<_>>());
+                FinalNorm::new(norm.kind, norm.eps, spec.d_model, weight, host(norm.bias.as_ref())?)?
+            }
+        };
+        let unembed =
+            if spec.is_tied() { embed.shallow_clone() } else { weights.tensor(&readout.unembed)? };
+        let unembed = match &readout.project {
+            None => unembed,
+            // W_U (P x) = (W_U P) x: one matrix serves every readout. It is made, and stays, in float32.
+            Some(project) => {
+                let projection = weights.linear(project)?.weight().f_to_kind(Kind::Float)?;
+                unembed.f_to_kind(Kind::Float)?.f_matmul(&projection)?
+            }
+        };
         Ok(Self {
             n_layers: spec.layers.len() as u16,
             host_norm,
-            norm: Norm::load(&readout.norm, weights)?,
-            unembed: if spec.is_tied() { embed.shallow_clone() } else { weights.tensor(&readout.unembed)? },
-            bias: affine(readout.bias.as_ref())?,
+            norm: Norm::load_optional(readout.norm.as_ref(), weights)?,
+            unembed,
+            bias: host(readout.bias.as_ref())?,
             post: readout.post,
         })
     }
@@ -79,7 +91,7 @@ impl Readout {
         ids: &[TokenId],
     ) -> Result<PlainLogits, ModelError> {
         let x = last.f_narrow(0, row as i64, 1)?;
-        let normed = self.norm.forward(&x.f_to_kind(Kind::Float)?)?; // float32, like the readouts
+        let normed = normed(self.norm.as_ref(), &x.f_to_kind(Kind::Float)?)?; // float32, like the readouts
         let kind = self.unembed.kind();
         let operand = match kind {
             // float16 readouts stay wide, bfloat16 ones are rounded: the contract of the projection.

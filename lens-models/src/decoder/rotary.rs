@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::ModelError;
-use crate::spec::Rope;
+use crate::spec::{Pairing, Rope};
 
 /// Cosines and sines of one rotary embedding, `[pos, 1, dims]`, in the model's dtype.
 #[derive(Debug)]
 pub(super) struct RotaryTable {
     dims: i64,
+    pairing: Pairing,
     cos: Tensor,
     sin: Tensor,
 }
@@ -30,8 +31,12 @@ impl RotaryTable {
         let mut cos = Vec::with_capacity(n * rope.dims);
         let mut sin = Vec::with_capacity(n * rope.dims);
         for position in past..past + n {
-            // Both halves of the rotated dimensions turn by the same angles.
-            for frequency in frequencies.iter().chain(&frequencies) {
+            // Both dimensions of a pair turn by the same angle.
+            for i in 0..rope.dims {
+                let frequency = match rope.pairing {
+                    Pairing::HalfSplit => frequencies[i % frequencies.len()],
+                    Pairing::Interleaved => frequencies[i / 2],
+                };
                 let angle = position as f64 * frequency;
                 cos.push((angle.cos() * factor) as f32);
                 sin.push((angle.sin() * factor) as f32);
@@ -40,16 +45,23 @@ impl RotaryTable {
         let table = |values: &[f32]| -> Result<Tensor, ModelError> {
             Ok(Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.dims as i64])?.f_to_kind(kind)?)
         };
-        Ok(Self { dims: rope.dims as i64, cos: table(&cos)?, sin: table(&sin)? })
+        Ok(Self { dims: rope.dims as i64, pairing: rope.pairing, cos: table(&cos)?, sin: table(&sin)? })
     }
 
-    /// Rotates the first `dims` dimensions of every head of `x`, `[pos, heads, d_head]`, in half-split pairs.
+    /// Rotates the first `dims` dimensions of every head of `x`, `[pos, heads, d_head]`.
     pub(super) fn rotate(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let d_head = x.size()[2];
         let turned = x.f_narrow(2, 0, self.dims)?;
-        let half = self.dims / 2;
-        let (first, second) = (turned.f_narrow(2, 0, half)?, turned.f_narrow(2, half, half)?);
-        let crossed = Tensor::f_cat(&[second.f_neg()?, first], 2)?;
+        let crossed = match self.pairing {
+            Pairing::HalfSplit => {
+                let half = self.dims / 2;
+                Tensor::f_cat(&[turned.f_narrow(2, half, half)?.f_neg()?, turned.f_narrow(2, 0, half)?], 2)?
+            }
+            Pairing::Interleaved => {
+                let (even, odd) = (turned.f_slice(2, 0, None, 2)?, turned.f_slice(2, 1, None, 2)?);
+                Tensor::f_stack(&[odd.f_neg()?, even], -1)?.f_flatten(2, 3)?
+            }
+        };
         let rotated = turned.f_mul(&self.cos)?.f_add(&crossed.f_mul(&self.sin)?)?;
         if self.dims == d_head {
             return Ok(rotated);

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::ModelError;
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
-    spec::{LinearSpec, TensorSpec},
+    spec::{Cut, LinearSpec, Param, TensorSpec},
 };
 
 /// The libtorch kind of a dtype.
@@ -27,7 +27,7 @@ pub(super) struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    /// A tensor of the ledger, in the decoder's dtype.
+    /// A stored tensor, in the decoder's dtype.
     pub(super) fn tensor(&self, spec: &TensorSpec) -> Result<Tensor, ModelError> {
         let stored = self.checkpoint.outline().tensors.get(&spec.name);
         let (stored, dtype) = stored
@@ -37,14 +37,28 @@ impl Weights<'_> {
         Ok(mapped.f_to_kind(kind_of(self.dtype))?)
     }
 
-    /// A tensor that may be absent.
-    pub(super) fn optional(&self, spec: Option<&TensorSpec>) -> Result<Option<Tensor>, ModelError> {
-        spec.map(|spec| self.tensor(spec)).transpose()
+    /// A parameter: its tensors, stacked and cut.
+    pub(super) fn param(&self, param: &Param) -> Result<Tensor, ModelError> {
+        let mut tensors =
+            param.tensors.iter().map(|spec| self.tensor(spec)).collect::<Result<Vec<_>, _>>()?;
+        let mut tensor = match tensors.len() {
+            1 => tensors.remove(0),
+            _ => Tensor::f_stack(&tensors, 0)?,
+        };
+        for step in &param.cuts {
+            tensor = cut(&tensor, step)?;
+        }
+        Ok(tensor)
+    }
+
+    /// A parameter that may be absent.
+    pub(super) fn optional(&self, param: Option<&Param>) -> Result<Option<Tensor>, ModelError> {
+        param.map(|param| self.param(param)).transpose()
     }
 
     /// A linear map.
     pub(super) fn linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
-        Ok(Linear { weight: self.tensor(&spec.weight)?, bias: self.optional(spec.bias.as_ref())? })
+        Ok(Linear { weight: self.param(&spec.weight)?, bias: self.optional(spec.bias.as_ref())? })
     }
 
     fn map(&self, stored: &StoredTensor, dtype: StoredDtype) -> Result<Tensor, ModelError> {
@@ -65,6 +79,31 @@ impl Weights<'_> {
     }
 }
 
+/// One step from a stored tensor to a weight; all but interleaved heads are views.
+fn cut(tensor: &Tensor, step: &Cut) -> Result<Tensor, ModelError> {
+    let range = |range: &std::ops::Range<usize>| (range.start as i64, range.len() as i64);
+    Ok(match step {
+        Cut::Transpose => tensor.f_transpose(-1, -2)?,
+        Cut::Rows(rows) => {
+            let (start, length) = range(rows);
+            tensor.f_narrow(0, start, length)?
+        }
+        Cut::Heads { groups, slots, take } => {
+            let size = tensor.size();
+            let d_head = size[0] / (groups * slots) as i64;
+            let (start, length) = range(take);
+            let mut shape = vec![*groups as i64, *slots as i64, d_head];
+            shape.extend(&size[1..]);
+            let heads = tensor.f_reshape(&shape)?.f_narrow(1, start, length)?;
+            let mut shape = vec![*groups as i64 * length * d_head];
+            shape.extend(&size[1..]);
+            heads.f_reshape(&shape)?
+        }
+        Cut::Index(index) => tensor.f_select(0, *index as i64)?,
+        Cut::Every { start, step } => tensor.f_slice(0, *start as i64, None, *step as i64)?,
+    })
+}
+
 /// `y = W x + b`.
 #[derive(Debug)]
 pub(super) struct Linear {
@@ -73,6 +112,11 @@ pub(super) struct Linear {
 }
 
 impl Linear {
+    /// The weight, `[out, in]`.
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// `[.., in]` to `[.., out]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(x.f_linear(&self.weight, self.bias.as_ref())?)

@@ -2,8 +2,32 @@
 //!
 //! A family is one file and one row of [`FAMILIES`].
 
+mod alibi;
+mod bloom;
+mod cohere;
+mod experts;
+mod falcon;
+mod gemma;
+mod glm4;
+mod gpt2;
+mod gpt_neox;
+mod gpt_oss;
+mod gptj;
+mod granite;
 mod llama;
-mod qwen2;
+mod mistral;
+mod mpt;
+mod nemotron;
+mod olmo;
+mod opt;
+mod parts;
+mod phi;
+mod phi3;
+mod qwen;
+mod shape;
+mod smollm3;
+mod stablelm;
+mod starcoder2;
 
 use std::collections::BTreeSet;
 
@@ -24,12 +48,46 @@ pub struct Family {
     pub models: &'static str,
     /// What is particular about it.
     pub particulars: &'static str,
-    /// Turns a config and the names of the tensors on disk into a spec.
-    pub resolve: fn(&Config<'_>, &TensorNames) -> Result<DecoderSpec, ConfigError>,
+    /// Turns a config, the names of the tensors on disk and the `model_type` into a spec.
+    pub resolve: fn(&Config<'_>, &TensorNames, &str) -> Result<DecoderSpec, ConfigError>,
 }
 
 /// Every supported family.
-pub const FAMILIES: &[Family] = &[llama::FAMILY, qwen2::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    llama::FAMILY,
+    qwen::QWEN2,
+    qwen::QWEN3,
+    mistral::FAMILY,
+    gemma::GEMMA,
+    gemma::GEMMA2,
+    gemma::GEMMA3,
+    experts::MIXTRAL,
+    experts::QWEN2_MOE,
+    experts::QWEN3_MOE,
+    gpt_oss::FAMILY,
+    phi3::FAMILY,
+    phi::FAMILY,
+    olmo::OLMO,
+    olmo::OLMO2,
+    olmo::OLMO3,
+    granite::FAMILY,
+    stablelm::FAMILY,
+    starcoder2::FAMILY,
+    smollm3::FAMILY,
+    cohere::COHERE,
+    cohere::COHERE2,
+    glm4::FAMILY,
+    nemotron::FAMILY,
+    gpt2::GPT2,
+    gpt2::GPT_BIGCODE,
+    gpt2::GPT_NEO,
+    gpt_neox::FAMILY,
+    gptj::FAMILY,
+    opt::FAMILY,
+    falcon::FAMILY,
+    bloom::FAMILY,
+    mpt::FAMILY,
+];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +97,12 @@ impl TensorNames {
     /// Whether the checkpoint holds `name`.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(name)
+    }
+
+    /// The first of `prefixes` under which the checkpoint holds `name`; the first of all if none does, so that
+    /// what is missing is missed under its usual name.
+    pub fn prefix<'p>(&self, prefixes: &[&'p str], name: &str) -> &'p str {
+        prefixes.iter().find(|prefix| self.0.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
     }
 }
 
@@ -68,5 +132,5 @@ pub fn resolve(config: &Value, names: &TensorNames) -> Result<DecoderSpec, Confi
                 hint: did_you_mean(model_type, known()),
             }
         })?;
-    (family.resolve)(&config, names)
+    (family.resolve)(&config, names, model_type)
 }

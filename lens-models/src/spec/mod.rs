@@ -3,159 +3,168 @@
 //! A family resolves every choice here, when a model is loaded. The forward pass reads the spec and never asks
 //! which family it came from.
 
+mod attention;
+mod mlp;
+mod norm;
+mod param;
 mod rope;
 
-use std::sync::Arc;
+use lens_core::{Post, Site};
 
-use lens_core::{NormKind, Post};
+pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
+pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, Weighting};
+pub use norm::{NormSpec, Rounding};
+pub use param::{Cut, LinearSpec, Param, TensorSpec};
+pub use rope::{Pairing, Rope, RopeScaling};
 
-pub use rope::{Rope, RopeScaling};
-
-/// A tensor of the checkpoint: its name there, and the shape that the config implies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// Name in the checkpoint.
-    pub name: String,
-    /// Shape in the checkpoint.
-    pub shape: Vec<usize>,
-}
-
-impl TensorSpec {
-    /// A tensor by name and shape.
-    pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self { name: name.into(), shape: shape.into() }
-    }
-}
-
-/// `y = W x + b`, weights `[out, in]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinearSpec {
-    /// `W`.
-    pub weight: TensorSpec,
-    /// `b`, `[out]`.
-    pub bias: Option<TensorSpec>,
-}
-
-impl LinearSpec {
-    /// `{prefix}.weight`, and `{prefix}.bias` if `bias`.
-    pub fn new(prefix: &str, d_out: usize, d_in: usize, bias: bool) -> Self {
-        Self {
-            weight: TensorSpec::new(format!("{prefix}.weight"), [d_out, d_in]),
-            bias: bias.then(|| TensorSpec::new(format!("{prefix}.bias"), [d_out])),
-        }
-    }
-}
-
-/// A norm over the last dimension.
+/// How a block's branches meet the residual stream.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NormSpec {
-    /// RMS or layer norm.
-    pub kind: NormKind,
-    /// Added under the square root.
-    pub eps: f64,
-    /// Factor, `[d]`.
-    pub weight: Option<TensorSpec>,
-    /// Summand, `[d]`.
-    pub bias: Option<TensorSpec>,
-}
-
-impl NormSpec {
-    /// An RMS norm whose weight is `{prefix}.weight`.
-    pub fn rms(prefix: &str, d: usize, eps: f64) -> Self {
-        Self {
-            kind: NormKind::Rms,
-            eps,
-            weight: Some(TensorSpec::new(format!("{prefix}.weight"), [d])),
-            bias: None,
-        }
-    }
-}
-
-/// Which earlier positions a position attends to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mask {
-    /// All of them.
-    Causal,
-    /// The last `window`, itself included.
-    Sliding {
-        /// How many.
-        window: usize,
+pub enum Wiring {
+    /// The MLP reads the stream behind attention.
+    Sequential {
+        /// In front of the MLP.
+        mlp_norm: Option<NormSpec>,
+    },
+    /// Attention and MLP read the same stream; nothing reads `resid_mid`.
+    Parallel {
+        /// In front of the MLP; without it the MLP reads what attention reads.
+        mlp_norm: Option<NormSpec>,
+    },
+    /// Norms stand behind each sum, as in the first transformer: branches are no summands of the stream.
+    PostNorm {
+        /// Behind the sum with attention.
+        attn_norm: NormSpec,
+        /// Behind the sum with the MLP.
+        mlp_norm: NormSpec,
+    },
+    /// Branches are added to the normed stream instead of the stream itself.
+    NormedResidual {
+        /// In front of the MLP, and of the second sum.
+        mlp_norm: NormSpec,
     },
 }
 
-/// Attention of one block.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttentionSpec {
-    /// Query heads.
-    pub n_heads: usize,
-    /// Key and value heads; each serves `n_heads / n_kv_heads` query heads.
-    pub n_kv_heads: usize,
-    /// Width of a head.
-    pub d_head: usize,
-    /// Factor on `q · k`.
-    pub scale: f64,
-    /// What is seen.
-    pub mask: Mask,
-    /// Rotary positions; layers that rotate alike share one.
-    pub rope: Arc<Rope>,
-    /// Query projection, `[n_heads * d_head, d_model]`.
-    pub q: LinearSpec,
-    /// Key projection, `[n_kv_heads * d_head, d_model]`.
-    pub k: LinearSpec,
-    /// Value projection, `[n_kv_heads * d_head, d_model]`.
-    pub v: LinearSpec,
-    /// Output projection, `[d_model, n_heads * d_head]`.
-    pub o: LinearSpec,
-}
+impl Wiring {
+    /// The sites that are no additive part of the stream, and therefore do not exist.
+    pub fn absent_sites(&self) -> &'static [Site] {
+        match self {
+            Self::Sequential { .. } | Self::Parallel { .. } => &[],
+            Self::PostNorm { .. } | Self::NormedResidual { .. } => {
+                &[Site::AttnOut, Site::ResidMid, Site::MlpOut]
+            }
+        }
+    }
 
-/// An elementwise nonlinearity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `x * sigmoid(x)`.
-    Silu,
-    /// `x * Phi(x)` with the error function.
-    Gelu,
-    /// The tanh approximation of GELU.
-    GeluTanh,
-    /// `max(x, 0)`.
-    Relu,
-}
-
-/// A gated MLP: `down(activation(gate(x)) * up(x))` (Shazeer 2020).
-#[derive(Debug, Clone, PartialEq)]
-pub struct MlpSpec {
-    /// The nonlinearity on the gate.
-    pub activation: Activation,
-    /// Gate, `[d_mlp, d_model]`.
-    pub gate: LinearSpec,
-    /// What is gated, `[d_mlp, d_model]`.
-    pub up: LinearSpec,
-    /// Back to the stream, `[d_model, d_mlp]`.
-    pub down: LinearSpec,
+    fn params(&self) -> Vec<&Param> {
+        match self {
+            Self::Sequential { mlp_norm } | Self::Parallel { mlp_norm } => {
+                mlp_norm.iter().flat_map(NormSpec::params).collect()
+            }
+            Self::PostNorm { attn_norm, mlp_norm } => attn_norm.params().chain(mlp_norm.params()).collect(),
+            Self::NormedResidual { mlp_norm } => mlp_norm.params().collect(),
+        }
+    }
 }
 
 /// One block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerSpec {
     /// In front of attention.
-    pub attn_norm: NormSpec,
+    pub attn_norm: Option<NormSpec>,
     /// Attention.
     pub attn: AttentionSpec,
-    /// In front of the MLP.
-    pub mlp_norm: NormSpec,
+    /// Behind attention, before it is added.
+    pub attn_post_norm: Option<NormSpec>,
+    /// How the branches meet the stream.
+    pub wiring: Wiring,
     /// The MLP.
     pub mlp: MlpSpec,
+    /// Behind the MLP, before it is added.
+    pub mlp_post_norm: Option<NormSpec>,
+    /// Factor on what attention and MLP add.
+    pub multiplier: Option<f64>,
 }
 
-/// The way from the residual stream to logits: `post(W_U · norm(x))`.
+impl LayerSpec {
+    /// A sequential block with a norm in front of each branch: the common case, to be changed from there.
+    pub fn pre_norm(attn_norm: NormSpec, attn: AttentionSpec, mlp_norm: NormSpec, mlp: MlpSpec) -> Self {
+        Self {
+            attn_norm: Some(attn_norm),
+            attn,
+            attn_post_norm: None,
+            wiring: Wiring::Sequential { mlp_norm: Some(mlp_norm) },
+            mlp,
+            mlp_post_norm: None,
+            multiplier: None,
+        }
+    }
+
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let norms = [&self.attn_norm, &self.attn_post_norm, &self.mlp_post_norm];
+        let norms = norms.into_iter().flatten().flat_map(NormSpec::params);
+        norms.chain(self.attn.params()).chain(self.wiring.params()).chain(self.mlp.params())
+    }
+}
+
+/// A factor on the embedding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EmbedScale {
+    /// As it is.
+    Factor(f64),
+    /// Rounded to the model's dtype first, as Gemma does: sqrt(3072) is 55.5 in bfloat16.
+    RoundedFactor(f64),
+}
+
+/// A learned embedding of positions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearnedPositions {
+    /// `[positions + offset, d_model]`.
+    pub table: Param,
+    /// Row of position 0.
+    pub offset: usize,
+    /// How many positions there are.
+    pub n: usize,
+}
+
+/// The way from tokens to the residual stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbedSpec {
+    /// Token embedding, `[n_vocab, d_embed]`.
+    pub tokens: TensorSpec,
+    /// Factor on it.
+    pub scale: Option<EmbedScale>,
+    /// From `d_embed` to `d_model`, where they differ.
+    pub project: Option<LinearSpec>,
+    /// Added to it.
+    pub positions: Option<LearnedPositions>,
+    /// Behind it.
+    pub norm: Option<NormSpec>,
+}
+
+impl EmbedSpec {
+    /// An embedding `[n_vocab, d_model]` and nothing else.
+    pub fn plain(name: impl Into<String>, n_vocab: usize, d_model: usize) -> Self {
+        Self {
+            tokens: TensorSpec::new(name, [n_vocab, d_model]),
+            scale: None,
+            project: None,
+            positions: None,
+            norm: None,
+        }
+    }
+}
+
+/// The way from the residual stream to logits: `post(W_U · project(norm(x)) + b_U)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadoutSpec {
     /// The final norm.
-    pub norm: NormSpec,
-    /// `W_U`, `[n_vocab, d_model]`; a tied model names the embedding again.
+    pub norm: Option<NormSpec>,
+    /// From `d_model` to the width of the unembedding, where they differ.
+    pub project: Option<LinearSpec>,
+    /// `W_U`, `[n_vocab, d_embed]`; a tied model names the embedding again.
     pub unembed: TensorSpec,
     /// `b_U`, `[n_vocab]`.
-    pub bias: Option<TensorSpec>,
+    pub bias: Option<Param>,
     /// Logit scale and soft cap.
     pub post: Post,
 }
@@ -167,43 +176,69 @@ pub struct DecoderSpec {
     pub family: String,
     /// Width of the residual stream.
     pub d_model: usize,
-    /// Rows of the embedding.
-    pub n_vocab: usize,
-    /// Token embedding, `[n_vocab, d_model]`.
-    pub embed: TensorSpec,
+    /// The embedding.
+    pub embed: EmbedSpec,
     /// The blocks, in order.
     pub layers: Vec<LayerSpec>,
     /// Final norm and unembedding.
     pub readout: ReadoutSpec,
-    /// The length that the model was made for; longer sequences run, but nobody promises anything.
+    /// The length that the model was made for; longer sequences may run, but nobody promises anything.
     pub context: Option<usize>,
-    /// Names of tensors that a checkpoint may hold and nobody needs, as suffixes.
-    pub ignored: &'static [&'static str],
+    /// Tensors that a checkpoint may hold and nobody needs.
+    pub ignored: Ignored,
+}
+
+/// Tensors that a checkpoint may hold and nobody needs: buffers, and the parts of a model that see images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// How their names end.
+    pub suffixes: &'static [&'static str],
+    /// How their names begin.
+    pub prefixes: &'static [&'static str],
+}
+
+impl Ignored {
+    /// Whether a tensor may be left over.
+    pub fn covers(&self, name: &str) -> bool {
+        self.suffixes.iter().any(|end| name.ends_with(end))
+            || self.prefixes.iter().any(|start| name.starts_with(start))
+    }
 }
 
 impl DecoderSpec {
     /// Every tensor that the model is made of; one that is used twice appears twice.
     pub fn tensors(&self) -> Vec<&TensorSpec> {
-        let mut all = vec![&self.embed];
-        for layer in &self.layers {
-            let AttentionSpec { q, k, v, o, .. } = &layer.attn;
-            let MlpSpec { gate, up, down, .. } = &layer.mlp;
-            for norm in [&layer.attn_norm, &layer.mlp_norm] {
-                all.extend(norm.weight.iter().chain(&norm.bias));
-            }
-            for linear in [q, k, v, o, gate, up, down] {
-                all.push(&linear.weight);
-                all.extend(&linear.bias);
-            }
-        }
-        all.extend(self.readout.norm.weight.iter().chain(&self.readout.norm.bias));
-        all.push(&self.readout.unembed);
-        all.extend(&self.readout.bias);
-        all
+        let embed = &self.embed;
+        let params = (embed.project.iter().flat_map(LinearSpec::params))
+            .chain(embed.positions.iter().map(|positions| &positions.table))
+            .chain(embed.norm.iter().flat_map(NormSpec::params))
+            .chain(self.layers.iter().flat_map(LayerSpec::params))
+            .chain(self.readout.norm.iter().flat_map(NormSpec::params))
+            .chain(self.readout.project.iter().flat_map(LinearSpec::params))
+            .chain(&self.readout.bias);
+        [&embed.tokens, &self.readout.unembed]
+            .into_iter()
+            .chain(params.flat_map(|param| &param.tensors))
+            .collect()
+    }
+
+    /// Rows of the unembedding.
+    pub fn n_vocab(&self) -> usize {
+        self.readout.unembed.shape[0]
     }
 
     /// Whether the unembedding is the embedding.
     pub fn is_tied(&self) -> bool {
-        self.readout.unembed.name == self.embed.name
+        self.readout.unembed.name == self.embed.tokens.name
+    }
+
+    /// Whether attention and MLP read the same stream.
+    pub fn is_parallel(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer.wiring, Wiring::Parallel { .. }))
+    }
+
+    /// The sites that are no additive part of this model's stream.
+    pub fn absent_sites(&self) -> &'static [Site] {
+        self.layers.first().map_or(&[], |layer| layer.wiring.absent_sites())
     }
 }

@@ -2,15 +2,26 @@
 //!
 //! Everything here is float64 and without tensors. Tables are made from it once for a step, in float32.
 
-/// A rotary embedding over the first `dims` dimensions of a head, in half-split pairs `(i, i + dims / 2)`.
+/// A rotary embedding over the first `dims` dimensions of a head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rope {
     /// Base of the geometric series of frequencies.
     pub theta: f64,
     /// Rotated dimensions, even.
     pub dims: usize,
+    /// Which dimensions turn together.
+    pub pairing: Pairing,
     /// How frequencies are changed for long contexts.
     pub scaling: RopeScaling,
+}
+
+/// Which two dimensions a rotation turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairing {
+    /// `i` and `i + dims / 2`: Llama, GPT-NeoX.
+    HalfSplit,
+    /// `2 i` and `2 i + 1`: GPT-J, Cohere, GLM.
+    Interleaved,
 }
 
 /// A change of the rotary frequencies, named as `rope_type` names it.
@@ -56,6 +67,17 @@ pub enum RopeScaling {
         /// Whether the ends of the ramp are rounded outwards to whole dimensions.
         truncate: bool,
     },
+    /// One divisor a dimension, from one of two lists (LongRoPE, Ding et al. 2024).
+    LongRope {
+        /// Divisors of a sequence that fits the original context, `[dims / 2]`.
+        short: Vec<f64>,
+        /// Divisors of a longer one, for all of its positions, `[dims / 2]`.
+        long: Vec<f64>,
+        /// The context length before stretching.
+        original: usize,
+        /// Factor on cosines and sines.
+        attention_factor: f64,
+    },
 }
 
 impl Rope {
@@ -64,6 +86,10 @@ impl Rope {
         let plain = series(self.theta, self.dims);
         match self.scaling {
             RopeScaling::Default => plain,
+            RopeScaling::LongRope { ref short, ref long, original, .. } => {
+                let divisors = if length > original { long } else { short };
+                plain.into_iter().zip(divisors).map(|(f, divisor)| f / divisor).collect()
+            }
             RopeScaling::Linear { factor } => plain.into_iter().map(|f| f / factor).collect(),
             RopeScaling::Dynamic { factor, max_positions } => {
                 let (length, max, dims) =
@@ -90,7 +116,9 @@ impl Rope {
     /// Factor on cosines and sines.
     pub fn attention_factor(&self) -> f64 {
         match self.scaling {
-            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
+                attention_factor
+            }
             _ => 1.0,
         }
     }
@@ -132,6 +160,10 @@ fn llama3(frequency: f64, factor: f64, low: f64, high: f64, original: f64) -> f6
 mod tests {
     use super::*;
 
+    fn rope(theta: f64, dims: usize, scaling: RopeScaling) -> Rope {
+        Rope { theta, dims, pairing: Pairing::HalfSplit, scaling }
+    }
+
     fn assert_close(rope: &Rope, golden: &[(usize, f64)]) {
         let frequencies = rope.frequencies(1);
         for (i, expected) in golden {
@@ -149,7 +181,7 @@ mod tests {
             original: 8192,
         };
         assert_close(
-            &Rope { theta: 5e5, dims: 128, scaling: scaling(8.0) },
+            &rope(5e5, 128, scaling(8.0)),
             &[
                 (0, 1.0),
                 (20, 0.0165604),
@@ -161,7 +193,7 @@ mod tests {
             ],
         );
         assert_close(
-            &Rope { theta: 5e5, dims: 64, scaling: scaling(32.0) },
+            &rope(5e5, 64, scaling(32.0)),
             &[
                 (0, 1.0),
                 (10, 0.0165604),
@@ -175,9 +207,8 @@ mod tests {
 
     #[test]
     fn a_dynamic_base_is_plain_until_the_context_is_full() {
-        let dynamic =
-            Rope { theta: 1e4, dims: 8, scaling: RopeScaling::Dynamic { factor: 2.0, max_positions: 16 } };
-        let plain = Rope { theta: 1e4, dims: 8, scaling: RopeScaling::Default };
+        let dynamic = rope(1e4, 8, RopeScaling::Dynamic { factor: 2.0, max_positions: 16 });
+        let plain = rope(1e4, 8, RopeScaling::Default);
         assert_eq!(dynamic.frequencies(16), plain.frequencies(16));
         assert!(dynamic.frequencies(17)[1] < plain.frequencies(17)[1]);
     }

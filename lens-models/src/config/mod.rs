@@ -1,8 +1,12 @@
 //! config.json, read strictly: a key has the type it should have, or an error names it.
 
+mod rope;
+
 use serde_json::{Map, Value};
 
-use crate::spec::{Activation, Rope, RopeScaling};
+use crate::spec::{Activation, Mask};
+
+pub use rope::RopeQuery;
 
 /// The largest number that a size in a config may be: far above any model, far below overflow.
 const LARGEST_SIZE: u64 = 1 << 32;
@@ -45,6 +49,16 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// A positive integer at the first of `keys` that is there: families spell one thing differently.
+    pub fn size_of(&self, keys: &[&'static str]) -> Result<usize, ConfigError> {
+        for key in keys {
+            if let Some(n) = self.size(key)? {
+                return Ok(n);
+            }
+        }
+        Err(ConfigError::Missing { key: keys[0] })
+    }
+
     /// A positive integer that must be there.
     pub fn required_size(&self, key: &'static str) -> Result<usize, ConfigError> {
         self.size(key)?.ok_or(ConfigError::Missing { key })
@@ -63,6 +77,17 @@ impl<'a> Config<'a> {
     pub fn number(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         value.as_f64().filter(|x| x.is_finite()).map(Some).ok_or_else(|| wrong(key, "a finite number", value))
+    }
+
+    /// A mechanism that is not supported when switched on, and silently fine when off or absent.
+    ///
+    /// # Errors
+    /// When it is on.
+    pub fn refuse_flag(&self, key: &'static str) -> Result<(), ConfigError> {
+        match self.flag(key)? {
+            Some(true) => Err(ConfigError::Unsupported { key, value: "true".to_owned(), supported: "false" }),
+            _ => Ok(()),
+        }
     }
 
     /// A finite number above zero.
@@ -96,18 +121,44 @@ impl<'a> Config<'a> {
         ids.ok_or_else(|| wrong(key, "a token id or a list of them", value))
     }
 
-    /// The kind of attention of every layer, where the config lists it.
-    pub fn layer_types(&self, n_layers: usize) -> Result<Option<Vec<&'a str>>, ConfigError> {
-        let Some(value) = self.get("layer_types") else { return Ok(None) };
-        let types: Option<Vec<&str>> =
-            value.as_array().and_then(|types| types.iter().map(Value::as_str).collect());
-        match types {
-            Some(types) if types.len() == n_layers => Ok(Some(types)),
-            Some(types) => Err(ConfigError::Inconsistent {
-                what: format!("layer_types has {} entries for {n_layers} layers", types.len()),
-            }),
-            None => Err(wrong("layer_types", "a list of strings", value)),
+    /// A list of numbers.
+    pub fn numbers(&self, key: &'static str) -> Result<Option<Vec<f64>>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let numbers = value.as_array().and_then(|list| list.iter().map(Value::as_f64).collect());
+        numbers.map(Some).ok_or_else(|| wrong(key, "a list of numbers", value))
+    }
+
+    /// What every layer of `n_layers` sees. `layer_types` decides where the config has it; else the layers for
+    /// which `slides` is true have the window, if there is one.
+    pub fn masks(
+        &self,
+        n_layers: usize,
+        window: Option<usize>,
+        slides: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Mask>, ConfigError> {
+        let Some(value) = self.get("layer_types") else {
+            let mask =
+                |i| window.filter(|_| slides(i)).map_or(Mask::Causal, |window| Mask::Sliding { window });
+            return Ok((0..n_layers).map(mask).collect());
+        };
+        let kinds = value.as_array().ok_or_else(|| wrong("layer_types", "a list of strings", value))?;
+        if kinds.len() != n_layers {
+            let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
+            return Err(ConfigError::Inconsistent { what });
         }
+        kinds
+            .iter()
+            .map(|kind| match (kind.as_str(), window) {
+                (Some("full_attention" | "attention"), _) => Ok(Mask::Causal),
+                (Some("sliding_attention"), Some(window)) => Ok(Mask::Sliding { window }),
+                (Some("sliding_attention"), None) => Err(ConfigError::Missing { key: "sliding_window" }),
+                _ => Err(ConfigError::Unsupported {
+                    key: "layer_types",
+                    value: kind.to_string(),
+                    supported: "full_attention, sliding_attention",
+                }),
+            })
+            .collect()
     }
 
     /// The nonlinearity at `key`.
@@ -118,10 +169,11 @@ impl<'a> Config<'a> {
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
             "relu" => Ok(Activation::Relu),
+            "relu2" => Ok(Activation::ReluSquared),
             _ => Err(ConfigError::Unsupported {
                 key,
                 value: name.to_owned(),
-                supported: "silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu",
+                supported: "silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, relu2",
             }),
         }
     }
@@ -130,90 +182,6 @@ impl<'a> Config<'a> {
     pub fn dtype(&self) -> Option<&'a str> {
         self.get("dtype").or_else(|| self.get("torch_dtype")).and_then(Value::as_str)
     }
-
-    /// The rotary embedding over `dims` dimensions of a head, from either generation's spelling.
-    ///
-    /// # Errors
-    /// When a key is missing or wrong, or the `rope_type` is unknown.
-    pub fn rope(&self, dims: usize, default_theta: f64) -> Result<Rope, ConfigError> {
-        if dims == 0 || !dims.is_multiple_of(2) {
-            return Err(ConfigError::Inconsistent {
-                what: format!("rotary embeddings need an even number of dimensions, not {dims}"),
-            });
-        }
-        // A non-empty rope_scaling wins over rope_parameters, as in transformers.
-        let inner = match self.object("rope_scaling")? {
-            Some(inner) => Some(inner),
-            None => self.object("rope_parameters")?,
-        };
-        let theta = match inner.map(|inner| inner.positive("rope_theta")).transpose()?.flatten() {
-            Some(theta) => theta,
-            None => self.positive("rope_theta")?.unwrap_or(default_theta),
-        };
-        let scaling = match inner {
-            None => RopeScaling::Default,
-            Some(inner) => self.rope_scaling(&inner, dims)?,
-        };
-        Ok(Rope { theta, dims, scaling })
-    }
-
-    fn rope_scaling(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
-        let kind = match inner.text("rope_type")? {
-            Some(kind) => kind,
-            None => inner.text("type")?.unwrap_or("default"),
-        };
-        let factor = || inner.positive("factor")?.ok_or(ConfigError::Missing { key: "rope_scaling.factor" });
-        let required =
-            |key, full| inner.positive(key).and_then(|value| value.ok_or(ConfigError::Missing { key: full }));
-        let original = || match self.size("original_max_position_embeddings")? {
-            Some(original) => Ok(original),
-            None => match inner.size("original_max_position_embeddings")? {
-                Some(original) => Ok(original),
-                None => self.required_size("max_position_embeddings"),
-            },
-        };
-        match kind {
-            "default" => Ok(RopeScaling::Default),
-            "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
-            "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
-                factor: factor()?,
-                max_positions: self.required_size("max_position_embeddings")?,
-            }),
-            "llama3" => Ok(RopeScaling::Llama3 {
-                factor: factor()?,
-                low_freq_factor: required("low_freq_factor", "rope_scaling.low_freq_factor")?,
-                high_freq_factor: required("high_freq_factor", "rope_scaling.high_freq_factor")?,
-                original: original()?,
-            }),
-            "yarn" => yarn(inner, factor()?, original()?),
-            _ => Err(ConfigError::Unsupported {
-                key: "rope_type",
-                value: kind.to_owned(),
-                supported: "default, linear, dynamic, llama3, yarn",
-            }),
-        }
-    }
-}
-
-fn yarn(inner: &Config<'_>, factor: f64, original: usize) -> Result<RopeScaling, ConfigError> {
-    // 0.1 m ln(s) + 1: the temperature that the paper fits to a stretch of s (Peng et al. 2023, eq. 22).
-    let temperature = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
-    let nonzero = |key| Ok::<_, ConfigError>(inner.number(key)?.filter(|x| *x != 0.0));
-    let attention_factor = match inner.number("attention_factor")? {
-        Some(given) => given,
-        None => match (nonzero("mscale")?, nonzero("mscale_all_dim")?) {
-            (Some(mscale), Some(all)) => temperature(mscale) / temperature(all),
-            _ => temperature(1.0),
-        },
-    };
-    Ok(RopeScaling::Yarn {
-        factor,
-        beta_fast: nonzero("beta_fast")?.unwrap_or(32.0),
-        beta_slow: nonzero("beta_slow")?.unwrap_or(1.0),
-        attention_factor,
-        original,
-        truncate: inner.flag("truncate")?.unwrap_or(true),
-    })
 }
 
 /// A whole number, also when it was written as `8.0`.

@@ -1,0 +1,160 @@
+//! Rotary embeddings in config.json: two generations of spelling, and each family's defaults.
+
+use super::{Config, ConfigError};
+use crate::spec::{Pairing, Rope, RopeScaling};
+
+/// What a family knows of its rotary embedding before the config speaks.
+#[derive(Debug, Clone, Copy)]
+pub struct RopeQuery<'q> {
+    /// Width of a head.
+    pub d_head: usize,
+    /// Base, where the config has none.
+    pub theta: f64,
+    /// Share of a head's dimensions that rotates, where the config says nothing.
+    pub partial: f64,
+    /// Which dimensions turn together.
+    pub pairing: Pairing,
+    /// The kind of layer, where kinds rotate differently.
+    pub layer_type: Option<&'q str>,
+}
+
+impl RopeQuery<'_> {
+    /// Llama's rotary embedding: all of a head in half-split pairs.
+    pub fn new(d_head: usize, theta: f64) -> Self {
+        Self { d_head, theta, partial: 1.0, pairing: Pairing::HalfSplit, layer_type: None }
+    }
+}
+
+impl Config<'_> {
+    /// The rotary embedding, from either generation's spelling.
+    ///
+    /// # Errors
+    /// When a key is missing or wrong, or the `rope_type` is unknown.
+    pub fn rope(&self, query: &RopeQuery<'_>) -> Result<Rope, ConfigError> {
+        let inner = self.rope_section(query.layer_type)?;
+        let lookup = |keys: [&'static str; 2], default: f64| -> Result<f64, ConfigError> {
+            for (section, key) in [(inner, keys[0]), (Some(*self), keys[0]), (Some(*self), keys[1])] {
+                if let Some(value) = section.map(|section| section.positive(key)).transpose()?.flatten() {
+                    return Ok(value);
+                }
+            }
+            Ok(default)
+        };
+        let theta = lookup(["rope_theta", "rotary_emb_base"], query.theta)?;
+        let partial = lookup(["partial_rotary_factor", "rotary_pct"], query.partial)?;
+        let dims = (query.d_head as f64 * partial) as usize;
+        if dims == 0 || !dims.is_multiple_of(2) || dims > query.d_head {
+            let what = format!("{dims} rotated dimensions of a head of {}: they must be even", query.d_head);
+            return Err(ConfigError::Inconsistent { what });
+        }
+        let scaling = match inner {
+            None => RopeScaling::Default,
+            Some(inner) => self.rope_scaling(&inner, dims)?,
+        };
+        Ok(Rope { theta, dims, pairing: query.pairing, scaling })
+    }
+
+    /// The object that describes the rotation of a kind of layer. A non-empty `rope_scaling` wins over
+    /// `rope_parameters`, as in transformers.
+    fn rope_section(&self, layer_type: Option<&str>) -> Result<Option<Config<'_>>, ConfigError> {
+        let newer = self.object("rope_parameters")?;
+        if let (Some(kind), Some(newer)) = (layer_type, newer)
+            && let Some(section) = newer.keys.get(kind).and_then(|section| Config::new(section).ok())
+        {
+            return Ok(Some(section));
+        }
+        Ok(self.object("rope_scaling")?.or(newer))
+    }
+
+    fn rope_scaling(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
+        let kind = match inner.text("rope_type")? {
+            Some(kind) => kind,
+            None => inner.text("type")?.unwrap_or("default"),
+        };
+        let required =
+            |key, full| inner.positive(key).and_then(|value| value.ok_or(ConfigError::Missing { key: full }));
+        let factor = || required("factor", "rope_scaling.factor");
+        match kind {
+            "default" => Ok(RopeScaling::Default),
+            "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
+            "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
+                factor: factor()?,
+                max_positions: self.required_size("max_position_embeddings")?,
+            }),
+            "llama3" => Ok(RopeScaling::Llama3 {
+                factor: factor()?,
+                low_freq_factor: required("low_freq_factor", "rope_scaling.low_freq_factor")?,
+                high_freq_factor: required("high_freq_factor", "rope_scaling.high_freq_factor")?,
+                original: self.original_context(inner)?,
+            }),
+            // Early Phi-3 files say "su"; their "yarn" never meant YaRN.
+            "longrope" | "su" => self.longrope(inner, dims),
+            "yarn" if inner.get("short_factor").is_some() => self.longrope(inner, dims),
+            "yarn" => yarn(inner, factor()?, self.original_context(inner)?),
+            _ => Err(ConfigError::Unsupported {
+                key: "rope_type",
+                value: kind.to_owned(),
+                supported: "default, linear, dynamic, llama3, yarn, longrope",
+            }),
+        }
+    }
+
+    /// The context length before stretching: at the top (Phi-3), inside, or that of the model.
+    fn original_context(&self, inner: &Config<'_>) -> Result<usize, ConfigError> {
+        const KEY: &str = "original_max_position_embeddings";
+        match (self.size(KEY)?, inner.size(KEY)?) {
+            (Some(original), _) | (None, Some(original)) => Ok(original),
+            (None, None) => self.required_size("max_position_embeddings"),
+        }
+    }
+
+    fn longrope(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
+        let divisors = |key: &'static str| {
+            let list = inner.numbers(key)?.ok_or(ConfigError::Missing { key })?;
+            if list.len() != dims / 2 || list.iter().any(|divisor| *divisor <= 0.0) {
+                let what = format!("{key} needs {} positive numbers, it has {}", dims / 2, list.len());
+                return Err(ConfigError::Inconsistent { what });
+            }
+            Ok(list)
+        };
+        let original = self.original_context(inner)?;
+        let attention_factor = match inner.number("attention_factor")? {
+            Some(given) => given,
+            None => {
+                let stretch = match inner.positive("factor")? {
+                    Some(factor) => factor,
+                    None => self.required_size("max_position_embeddings")? as f64 / original as f64,
+                };
+                // sqrt(1 + ln(s) / ln(L)): LongRoPE's temperature (Ding et al. 2024).
+                if stretch <= 1.0 { 1.0 } else { (1.0 + stretch.ln() / (original as f64).ln()).sqrt() }
+            }
+        };
+        Ok(RopeScaling::LongRope {
+            short: divisors("short_factor")?,
+            long: divisors("long_factor")?,
+            original,
+            attention_factor,
+        })
+    }
+}
+
+fn yarn(inner: &Config<'_>, factor: f64, original: usize) -> Result<RopeScaling, ConfigError> {
+    // 0.1 m ln(s) + 1: the temperature that the paper fits to a stretch of s (Peng et al. 2023, eq. 22).
+    let temperature = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
+    let nonzero = |key| Ok::<_, ConfigError>(inner.number(key)?.filter(|x| *x != 0.0));
+    let attention_factor = match inner.number("attention_factor")? {
+        Some(given) => given,
+        None => match (nonzero("mscale")?, nonzero("mscale_all_dim")?) {
+            (Some(mscale), Some(all)) => temperature(mscale) / temperature(all),
+            _ => temperature(1.0),
+        },
+    };
+    Ok(RopeScaling::Yarn {
+        factor,
+        beta_fast: nonzero("beta_fast")?.unwrap_or(32.0),
+        beta_slow: nonzero("beta_slow")?.unwrap_or(1.0),
+        attention_factor,
+        original,
+        truncate: inner.flag("truncate")?.unwrap_or(true),
+    })
+}

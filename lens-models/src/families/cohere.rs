@@ -1,0 +1,72 @@
+//! Command R (Cohere) and Command R7B, A (Cohere 2).
+
+use super::{Family, TensorNames, shape::Shape};
+use crate::{
+    config::{Config, ConfigError, RopeQuery},
+    spec::{DecoderSpec, Mask, NormSpec, Pairing, Param, Position, QkNorm, QkScope, Wiring},
+};
+
+pub(super) const COHERE: Family = Family {
+    model_types: &["cohere"],
+    models: "Command R, Command R+, Aya",
+    particulars: "parallel, layer norms without bias, interleaved RoPE, logits times logit_scale; optional norm per head",
+    resolve: |config, names, family| {
+        let shape = read(config, names, family)?;
+        let mut spec = decoder(config, names, &shape)?;
+        if config.flag("use_qk_norm")?.unwrap_or(false) {
+            for (i, layer) in spec.layers.iter_mut().enumerate() {
+                let norm = |part: &str, n: usize| NormSpec {
+                    weight: Some(Param::whole(format!("{}.weight", shape.name(i, part)), [n, shape.d_head])),
+                    ..NormSpec::bare_layer(shape.eps)
+                };
+                layer.attn.qk_norm = Some(QkNorm {
+                    q: norm("self_attn.q_norm", shape.n_heads),
+                    k: norm("self_attn.k_norm", shape.n_kv_heads),
+                    scope: QkScope::Head,
+                });
+            }
+        }
+        Ok(spec)
+    },
+};
+
+pub(super) const COHERE2: Family = Family {
+    model_types: &["cohere2"],
+    models: "Command R7B, Command A",
+    particulars: "Cohere with three sliding layers that rotate to one full layer without positions",
+    resolve: |config, names, family| {
+        let mut shape = read(config, names, family)?;
+        let pattern = match config.size("sliding_window_pattern")? {
+            Some(pattern) => pattern,
+            None => config.size("_sliding_window_pattern")?.unwrap_or(4),
+        };
+        let window = config.size("sliding_window")?.unwrap_or(4096);
+        shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(pattern))?;
+        for (position, mask) in shape.positions.iter_mut().zip(&shape.masks) {
+            if *mask == Mask::Causal {
+                *position = Position::None;
+            }
+        }
+        decoder(config, names, &shape)
+    },
+};
+
+fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape, ConfigError> {
+    let shape = Shape::read(config, names, family)?;
+    let query = RopeQuery { pairing: Pairing::Interleaved, ..RopeQuery::new(shape.d_head, 5e5) };
+    let mut shape = shape.rotary(config, &query)?;
+    shape.eps = config.positive("layer_norm_eps")?.unwrap_or(1e-5);
+    shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, false);
+    shape.mlp_bias = false;
+    shape.tied_by_default = true;
+    Ok(shape)
+}
+
+fn decoder(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<DecoderSpec, ConfigError> {
+    let mut spec = shape.decoder(config, names)?;
+    for layer in &mut spec.layers {
+        layer.wiring = Wiring::Parallel { mlp_norm: None };
+    }
+    spec.readout.post.scale = config.positive("logit_scale")?.unwrap_or(0.0625) as f32;
+    Ok(spec)
+}

@@ -1,0 +1,61 @@
+//! gpt-oss.
+
+use super::{
+    Family,
+    shape::{Defaults, Shape},
+};
+use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["gpt_oss"],
+    models: "gpt-oss in bf16 (the published MXFP4 files are quantised and refused)",
+    particulars: "attention sinks, every other layer slides, experts with biases and a clamped SwiGLU, YaRN",
+    resolve: |config, names, family| {
+        let defaults = Defaults { d_head: Some(64), theta: Some(1.5e5), ..Defaults::default() };
+        let mut shape = Shape::read_with(config, names, family, &defaults)?;
+        let bias = config.flag("attention_bias")?.unwrap_or(true);
+        (shape.qkv_bias, shape.o_bias) = (bias, bias);
+        let window = config.size("sliding_window")?.unwrap_or(128);
+        shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
+        let (d_model, d_mlp) = (shape.d_model, shape.d_mlp);
+        let n = config.size_of(&["num_local_experts", "num_experts"])?;
+        let per_token = config.size_of(&["num_experts_per_tok", "experts_per_token"])?;
+        let gating = Gating::ClampedSwiglu {
+            alpha: config.positive("swiglu_alpha")?.unwrap_or(1.702),
+            limit: config.positive("swiglu_limit")?.unwrap_or(7.0),
+        };
+        let mut spec = shape.decoder(config, names)?;
+        for (i, layer) in spec.layers.iter_mut().enumerate() {
+            layer.attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
+            let block = shape.name(i, "mlp");
+            // Experts are stacked as [experts, in, out]; gate and up alternate among the outputs.
+            let expert = |part: &str, d_out: usize, d_in: usize, e: usize| LinearSpec {
+                weight: Param::whole(format!("{block}.experts.{part}"), [n, d_in, d_out])
+                    .cut(Cut::Index(e))
+                    .cut(Cut::Transpose),
+                bias: Some(
+                    Param::whole(format!("{block}.experts.{part}_bias"), [n, d_out]).cut(Cut::Index(e)),
+                ),
+            };
+            let experts = (0..n)
+                .map(|e| {
+                    let gate_up = expert("gate_up_proj", 2 * d_mlp, d_model, e);
+                    GatedSpec {
+                        gating,
+                        gate: gate_up.part(&Cut::Every { start: 0, step: 2 }),
+                        up: gate_up.part(&Cut::Every { start: 1, step: 2 }),
+                        down: expert("down_proj", d_model, d_mlp, e),
+                    }
+                })
+                .collect();
+            layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
+                router: LinearSpec::new(&format!("{block}.router"), n, d_model, true),
+                per_token,
+                weighting: Weighting::TopThenSoftmax,
+                experts,
+                shared: None,
+            }));
+        }
+        Ok(spec)
+    },
+};

@@ -1,0 +1,22 @@
+//! Granite.
+
+use super::{Family, shape::Shape};
+use crate::spec::EmbedScale;
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["granite"],
+    models: "Granite 3",
+    particulars: "four multipliers: on the embedding, the scores, both branches, and (dividing) the logits",
+    resolve: |config, names, family| {
+        let mut shape = Shape::read(config, names, family)?;
+        shape.scale = config.positive("attention_multiplier")?.unwrap_or(1.0);
+        let mut spec = shape.decoder(config, names)?;
+        spec.embed.scale = config.number("embedding_multiplier")?.map(EmbedScale::Factor);
+        let multiplier = config.number("residual_multiplier")?;
+        for layer in &mut spec.layers {
+            layer.multiplier = multiplier;
+        }
+        spec.readout.post.scale = 1.0 / config.positive("logits_scaling")?.unwrap_or(1.0) as f32;
+        Ok(spec)
+    },
+};

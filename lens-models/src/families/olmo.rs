@@ -1,0 +1,89 @@
+//! OLMo 1, 2 and 3.
+
+use std::sync::Arc;
+
+use super::{Family, TensorNames, shape::Shape};
+use crate::{
+    config::{Config, ConfigError, RopeQuery},
+    spec::{DecoderSpec, Mask, NormSpec, Position, QkNorm, QkScope, RopeScaling, Wiring},
+};
+
+pub(super) const OLMO: Family = Family {
+    model_types: &["olmo"],
+    models: "OLMo 1",
+    particulars: "layer norms without weights; queries, keys and values clipped",
+    resolve: |config, names, family| {
+        let mut shape = Shape::read(config, names, family)?;
+        shape.eps = 1e-5; // the config has none
+        shape.norm = |_, _, eps| NormSpec::bare_layer(eps);
+        shape.mlp_bias = false;
+        let clip = config.positive("clip_qkv")?;
+        let mut spec = shape.decoder(config, names)?;
+        for layer in &mut spec.layers {
+            layer.attn.clip = clip;
+        }
+        Ok(spec)
+    },
+};
+
+pub(super) const OLMO2: Family = Family {
+    model_types: &["olmo2"],
+    models: "OLMo 2",
+    particulars: "no norm in front of a branch, one behind it; norms on all query and key heads together",
+    resolve: |config, names, family| {
+        let shape = read(config, names, family)?;
+        post_normed(config, names, &shape)
+    },
+};
+
+pub(super) const OLMO3: Family = Family {
+    model_types: &["olmo3"],
+    models: "OLMo 3",
+    particulars: "OLMo 2 with three sliding layers to one full; only full ones stretch their RoPE",
+    resolve: |config, names, family| {
+        let mut shape = read(config, names, family)?;
+        let window = config.size("sliding_window")?.unwrap_or(4096);
+        shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(4))?;
+        let rope = |layer_type| {
+            config.rope(&RopeQuery { layer_type: Some(layer_type), ..RopeQuery::new(shape.d_head, 5e5) })
+        };
+        let (full, mut sliding) = (rope("full_attention")?, rope("sliding_attention")?);
+        if config.object("rope_scaling")?.is_some() {
+            sliding.scaling = RopeScaling::Default;
+        }
+        let (full, sliding) = (Arc::new(full), Arc::new(sliding));
+        let masks = shape.masks.iter();
+        shape.positions = masks
+            .map(|mask| match mask {
+                Mask::Causal => Position::Rotary(Arc::clone(&full)),
+                Mask::Sliding { .. } => Position::Rotary(Arc::clone(&sliding)),
+            })
+            .collect();
+        post_normed(config, names, &shape)
+    },
+};
+
+fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape, ConfigError> {
+    let mut shape = Shape::read(config, names, family)?;
+    shape.norm = |name, d, eps| NormSpec::rms(name, d, eps).rounded_last();
+    shape.mlp_bias = false;
+    Ok(shape)
+}
+
+/// Norms behind the branches, and on all query and key heads together.
+fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<DecoderSpec, ConfigError> {
+    let mut spec = shape.decoder(config, names)?;
+    for (i, layer) in spec.layers.iter_mut().enumerate() {
+        layer.attn_norm = None;
+        layer.attn_post_norm = Some(shape.layer_norm(i, "post_attention_layernorm"));
+        layer.wiring = Wiring::Sequential { mlp_norm: None };
+        layer.mlp_post_norm = Some(shape.layer_norm(i, "post_feedforward_layernorm"));
+        let heads = |part: &str, n: usize| (shape.norm)(&shape.name(i, part), n * shape.d_head, shape.eps);
+        layer.attn.qk_norm = Some(QkNorm {
+            q: heads("self_attn.q_norm", shape.n_heads),
+            k: heads("self_attn.k_norm", shape.n_kv_heads),
+            scope: QkScope::AllHeads,
+        });
+    }
+    Ok(spec)
+}

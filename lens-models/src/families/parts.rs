@@ -1,0 +1,138 @@
+//! Parts that the families before Llama share: GPT-2's way of putting a decoder together.
+
+use lens_core::Post;
+
+use super::{
+    TensorNames,
+    shape::{head_width, n_layers, unembedding},
+};
+use crate::{
+    config::{Config, ConfigError},
+    spec::{
+        AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LearnedPositions, LinearSpec, Mask,
+        NormSpec, Param, Position, ReadoutSpec,
+    },
+};
+
+/// Buffers that old checkpoints hold beside their weights: causal masks and rotary frequencies.
+pub(super) const BUFFERS: Ignored = Ignored {
+    suffixes: &[
+        ".attn.bias",
+        ".attn.masked_bias",
+        ".attention.bias",
+        ".attention.masked_bias",
+        "rotary_emb.inv_freq",
+    ],
+    prefixes: &[],
+};
+
+/// The sizes of a decoder.
+pub(super) struct Sizes {
+    pub(super) d_model: usize,
+    pub(super) n_layers: usize,
+    pub(super) n_heads: usize,
+    pub(super) d_head: usize,
+    pub(super) n_vocab: usize,
+    pub(super) eps: f64,
+}
+
+impl Sizes {
+    /// Reads the sizes under any of the names that families give them.
+    pub(super) fn read(config: &Config<'_>) -> Result<Self, ConfigError> {
+        let d_model = config.size_of(&["hidden_size", "n_embd", "n_embed", "d_model"])?;
+        let n_heads = config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads"])?;
+        let mut eps = None;
+        for key in ["layer_norm_epsilon", "layer_norm_eps"] {
+            eps = eps.or(config.positive(key)?);
+        }
+        Ok(Self {
+            d_model,
+            n_layers: n_layers(config, &["num_hidden_layers", "n_layer", "num_layers", "n_layers"])?,
+            n_heads,
+            d_head: head_width(d_model, n_heads)?,
+            n_vocab: config.required_size("vocab_size")?,
+            eps: eps.unwrap_or(1e-5),
+        })
+    }
+
+    /// A layer norm with weight and bias.
+    pub(super) fn norm(&self, name: &str) -> NormSpec {
+        NormSpec::layer(name, self.d_model, self.eps, true)
+    }
+
+    /// Attention with as many key-value heads as query heads, scaled by `d_head^-1/2`, without positions.
+    pub(super) fn attention(&self, [q, k, v, o]: [LinearSpec; 4]) -> AttentionSpec {
+        AttentionSpec {
+            n_heads: self.n_heads,
+            n_kv_heads: self.n_heads,
+            d_head: self.d_head,
+            scale: (self.d_head as f64).powf(-0.5),
+            mask: Mask::Causal,
+            position: Position::None,
+            qk_norm: None,
+            clip: None,
+            softcap: None,
+            sinks: None,
+            q,
+            k,
+            v,
+            o,
+        }
+    }
+
+    /// Query, key and value out of one map, as `[q; k; v]`.
+    pub(super) fn blocks(&self, qkv: &LinearSpec, n_kv_heads: usize) -> [LinearSpec; 3] {
+        let (q, kv) = (self.n_heads * self.d_head, n_kv_heads * self.d_head);
+        [0..q, q..q + kv, q + kv..q + 2 * kv].map(|rows| qkv.part(&Cut::Rows(rows)))
+    }
+
+    /// Query, key and value out of one map whose outputs are `groups` of (some query heads, a key, a value).
+    pub(super) fn interleaved(&self, qkv: &LinearSpec, groups: usize) -> [LinearSpec; 3] {
+        let queries = self.n_heads / groups;
+        let slots = queries + 2;
+        [0..queries, queries..queries + 1, queries + 1..slots]
+            .map(|take| qkv.part(&Cut::Heads { groups, slots, take }))
+    }
+
+    /// Learned positions without an offset.
+    pub(super) fn learned(&self, name: String, n: usize) -> LearnedPositions {
+        LearnedPositions { table: Param::whole(name, [n, self.d_model]), offset: 0, n }
+    }
+}
+
+/// The names of embedding, final norm and, where a checkpoint has its own, unembedding.
+pub(super) struct Ends<'n> {
+    pub(super) embed: String,
+    pub(super) norm: String,
+    pub(super) unembed: &'n [&'static str],
+    pub(super) tied_by_default: bool,
+    pub(super) context: Option<usize>,
+}
+
+/// A decoder around `layers`, with a layer norm at the end.
+pub(super) fn decoder(
+    config: &Config<'_>,
+    names: &TensorNames,
+    family: &str,
+    sizes: &Sizes,
+    ends: &Ends<'_>,
+    layers: Vec<LayerSpec>,
+) -> Result<DecoderSpec, ConfigError> {
+    let embed = EmbedSpec::plain(ends.embed.clone(), sizes.n_vocab, sizes.d_model);
+    let unembed = unembedding(config, names, &embed.tokens, ends.unembed, ends.tied_by_default)?;
+    Ok(DecoderSpec {
+        family: family.to_owned(),
+        d_model: sizes.d_model,
+        embed,
+        layers,
+        readout: ReadoutSpec {
+            norm: Some(sizes.norm(&ends.norm)),
+            project: None,
+            unembed,
+            bias: None,
+            post: Post::default(),
+        },
+        context: ends.context,
+        ignored: BUFFERS,
+    })
+}

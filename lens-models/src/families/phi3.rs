@@ -1,0 +1,25 @@
+//! Phi 3, 3.5 and 4-mini.
+
+use super::{Family, shape::Shape};
+use crate::spec::{Cut, LinearSpec, MlpSpec};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["phi3"],
+    models: "Phi 3, 3.5, 4, 4-mini",
+    particulars: "query, key and value in one matrix, gate and up in another; LongRoPE; optional window",
+    resolve: |config, names, family| {
+        let mut shape = Shape::read(config, names, family)?;
+        (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
+        shape.masks = config.masks(shape.n_layers, config.size("sliding_window")?, |_| true)?;
+        let mut spec = shape.decoder(config, names)?;
+        let (q, kv) = (shape.n_heads * shape.d_head, shape.n_kv_heads * shape.d_head);
+        for (i, layer) in spec.layers.iter_mut().enumerate() {
+            let qkv = LinearSpec::new(&shape.name(i, "self_attn.qkv_proj"), q + 2 * kv, shape.d_model, false);
+            layer.attn.q = qkv.part(&Cut::Rows(0..q));
+            layer.attn.k = qkv.part(&Cut::Rows(q..q + kv));
+            layer.attn.v = qkv.part(&Cut::Rows(q + kv..q + 2 * kv));
+            layer.mlp = MlpSpec::Gated(shape.gated_fused(&shape.name(i, "mlp")));
+        }
+        Ok(spec)
+    },
+};

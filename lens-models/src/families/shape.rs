@@ -1,0 +1,248 @@
+//! The shape that most families share: Llama's block under Llama's tensor names. A family reads it from its
+//! config, changes what it does differently, and lets it make the spec.
+
+use std::sync::Arc;
+
+use lens_core::Post;
+
+use super::TensorNames;
+use crate::{
+    config::{Config, ConfigError, RopeQuery},
+    spec::{
+        Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, GatedSpec, Gating, Ignored, LayerSpec,
+        LinearSpec, Mask, MlpSpec, NormSpec, Position, ReadoutSpec, TensorSpec,
+    },
+};
+
+/// More layers than any model has.
+const MOST_LAYERS: usize = 1024;
+
+/// A Llama-shaped decoder in the making.
+pub(super) struct Shape {
+    /// `model_type`.
+    pub(super) family: String,
+    /// What tensor names begin with; found on disk.
+    pub(super) prefix: String,
+    pub(super) d_model: usize,
+    pub(super) n_layers: usize,
+    pub(super) n_heads: usize,
+    pub(super) n_kv_heads: usize,
+    pub(super) d_head: usize,
+    pub(super) d_mlp: usize,
+    pub(super) n_vocab: usize,
+    pub(super) eps: f64,
+    /// Makes a norm from its name, width and epsilon.
+    pub(super) norm: fn(&str, usize, f64) -> NormSpec,
+    pub(super) activation: Activation,
+    pub(super) qkv_bias: bool,
+    pub(super) o_bias: bool,
+    pub(super) mlp_bias: bool,
+    /// Factor on attention scores.
+    pub(super) scale: f64,
+    /// Per layer.
+    pub(super) masks: Vec<Mask>,
+    /// Per layer.
+    pub(super) positions: Vec<Position>,
+    /// Whether the unembedding is the embedding when neither disk nor config say so.
+    pub(super) tied_by_default: bool,
+    pub(super) context: Option<usize>,
+}
+
+/// Sizes that a config may leave out because its class has defaults.
+#[derive(Default)]
+pub(super) struct Defaults {
+    pub(super) n_heads: Option<usize>,
+    pub(super) n_kv_heads: Option<usize>,
+    pub(super) d_head: Option<usize>,
+    pub(super) n_vocab: Option<usize>,
+    pub(super) theta: Option<f64>,
+}
+
+impl Shape {
+    /// Llama's reading of a config: full attention, rotary positions, no biases unless the config has them.
+    pub(super) fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Self, ConfigError> {
+        Self::read_with(config, names, family, &Defaults::default())
+    }
+
+    /// The same with a family's own defaults.
+    pub(super) fn read_with(
+        config: &Config<'_>,
+        names: &TensorNames,
+        family: &str,
+        defaults: &Defaults,
+    ) -> Result<Self, ConfigError> {
+        let or_default = |key: &'static str, default: Option<usize>| {
+            config.size(key)?.or(default).ok_or(ConfigError::Missing { key })
+        };
+        let d_model = config.required_size("hidden_size")?;
+        let n_heads = or_default("num_attention_heads", defaults.n_heads)?;
+        let n_kv_heads = config.size("num_key_value_heads")?.or(defaults.n_kv_heads).unwrap_or(n_heads);
+        let d_head = match config.size("head_dim")?.or(defaults.d_head) {
+            Some(d_head) => d_head,
+            None => head_width(d_model, n_heads)?,
+        };
+        let n_layers = n_layers(config, &["num_hidden_layers"])?;
+        if !n_heads.is_multiple_of(n_kv_heads) {
+            let what = format!("{n_heads} attention heads cannot share {n_kv_heads} key-value heads");
+            return Err(ConfigError::Inconsistent { what });
+        }
+        let bias = config.flag("attention_bias")?.unwrap_or(false);
+        Ok(Self {
+            family: family.to_owned(),
+            prefix: names.prefix(&["model.", ""], "embed_tokens.weight").to_owned(),
+            d_model,
+            n_layers,
+            n_heads,
+            n_kv_heads,
+            d_head,
+            d_mlp: config.required_size("intermediate_size")?,
+            n_vocab: or_default("vocab_size", defaults.n_vocab)?,
+            eps: config.positive("rms_norm_eps")?.unwrap_or(1e-6),
+            norm: NormSpec::rms,
+            activation: config.activation("hidden_act", Activation::Silu)?,
+            qkv_bias: bias,
+            o_bias: bias,
+            mlp_bias: config.flag("mlp_bias")?.unwrap_or(false),
+            scale: (d_head as f64).powf(-0.5),
+            masks: vec![Mask::Causal; n_layers],
+            positions: vec![Position::None; n_layers],
+            tied_by_default: false,
+            context: config.size("max_position_embeddings")?,
+        }
+        .rotary(config, &RopeQuery::new(d_head, defaults.theta.unwrap_or(1e4)))?)
+    }
+
+    /// Lets every layer rotate as `query` and the config say.
+    pub(super) fn rotary(mut self, config: &Config<'_>, query: &RopeQuery<'_>) -> Result<Self, ConfigError> {
+        let rope = Arc::new(config.rope(query)?);
+        self.positions = vec![Position::Rotary(rope); self.n_layers];
+        Ok(self)
+    }
+
+    /// The name of a tensor of layer `i`, without its `.weight`.
+    pub(super) fn name(&self, i: usize, part: &str) -> String {
+        format!("{}layers.{i}.{part}", self.prefix)
+    }
+
+    /// A norm of layer `i`.
+    pub(super) fn layer_norm(&self, i: usize, part: &str) -> NormSpec {
+        (self.norm)(&self.name(i, part), self.d_model, self.eps)
+    }
+
+    /// A gated MLP under `prefix`, with this shape's activation and biases.
+    pub(super) fn gated(&self, prefix: &str, d_mlp: usize) -> GatedSpec {
+        let linear = |part: &str, d_out, d_in| {
+            LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
+        };
+        GatedSpec {
+            gating: Gating::Plain(self.activation),
+            gate: linear("gate_proj", d_mlp, self.d_model),
+            up: linear("up_proj", d_mlp, self.d_model),
+            down: linear("down_proj", self.d_model, d_mlp),
+        }
+    }
+
+    /// A gated MLP under `prefix` whose gate and up projections are one matrix, the gate first.
+    pub(super) fn gated_fused(&self, prefix: &str) -> GatedSpec {
+        let d_mlp = self.d_mlp;
+        let gate_up =
+            LinearSpec::new(&format!("{prefix}.gate_up_proj"), 2 * d_mlp, self.d_model, self.mlp_bias);
+        GatedSpec {
+            gate: gate_up.part(&Cut::Rows(0..d_mlp)),
+            up: gate_up.part(&Cut::Rows(d_mlp..2 * d_mlp)),
+            ..self.gated(prefix, d_mlp)
+        }
+    }
+
+    /// The spec: Llama's blocks, final norm and unembedding.
+    pub(super) fn decoder(
+        &self,
+        config: &Config<'_>,
+        names: &TensorNames,
+    ) -> Result<DecoderSpec, ConfigError> {
+        let embed =
+            EmbedSpec::plain(format!("{}embed_tokens.weight", self.prefix), self.n_vocab, self.d_model);
+        let unembed = unembedding(config, names, &embed.tokens, &["lm_head.weight"], self.tied_by_default)?;
+        Ok(DecoderSpec {
+            family: self.family.clone(),
+            d_model: self.d_model,
+            embed,
+            layers: (0..self.n_layers).map(|i| self.layer(i)).collect(),
+            readout: ReadoutSpec {
+                norm: Some((self.norm)(&format!("{}norm", self.prefix), self.d_model, self.eps)),
+                project: None,
+                unembed,
+                bias: None,
+                post: Post::default(),
+            },
+            context: self.context,
+            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], prefixes: &[] },
+        })
+    }
+
+    fn layer(&self, i: usize) -> LayerSpec {
+        let &Self { d_model, n_heads, n_kv_heads, d_head, .. } = self;
+        let linear = |part: &str, d_out, d_in, bias| {
+            LinearSpec::new(&self.name(i, &format!("self_attn.{part}")), d_out, d_in, bias)
+        };
+        let attn = AttentionSpec {
+            n_heads,
+            n_kv_heads,
+            d_head,
+            scale: self.scale,
+            mask: self.masks[i],
+            position: self.positions[i].clone(),
+            qk_norm: None,
+            clip: None,
+            softcap: None,
+            sinks: None,
+            q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
+            k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
+            v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
+            o: linear("o_proj", d_model, n_heads * d_head, self.o_bias),
+        };
+        LayerSpec::pre_norm(
+            self.layer_norm(i, "input_layernorm"),
+            attn,
+            self.layer_norm(i, "post_attention_layernorm"),
+            MlpSpec::Gated(self.gated(&self.name(i, "mlp"), self.d_mlp)),
+        )
+    }
+}
+
+/// The number of layers, within reason: every layer is a spec before anything else is checked.
+pub(super) fn n_layers(config: &Config<'_>, keys: &[&'static str]) -> Result<usize, ConfigError> {
+    match config.size_of(keys)? {
+        n if n > MOST_LAYERS => {
+            let what = format!("{n} layers are more than the {MOST_LAYERS} that are plausible");
+            Err(ConfigError::Inconsistent { what })
+        }
+        n => Ok(n),
+    }
+}
+
+/// The width of a head where the config leaves it to arithmetic.
+pub(super) fn head_width(d_model: usize, n_heads: usize) -> Result<usize, ConfigError> {
+    if d_model.is_multiple_of(n_heads) {
+        return Ok(d_model / n_heads);
+    }
+    let what = format!("the width {d_model} is no multiple of {n_heads} heads, and head_dim is absent");
+    Err(ConfigError::Inconsistent { what })
+}
+
+/// The unembedding: what is on disk under one of `candidates`; else the embedding, if the model is tied.
+pub(super) fn unembedding(
+    config: &Config<'_>,
+    names: &TensorNames,
+    embed: &TensorSpec,
+    candidates: &[&'static str],
+    tied_by_default: bool,
+) -> Result<TensorSpec, ConfigError> {
+    if let Some(name) = candidates.iter().find(|name| names.has(name)) {
+        return Ok(TensorSpec::new(*name, embed.shape.clone()));
+    }
+    if config.flag("tie_word_embeddings")?.unwrap_or(tied_by_default) {
+        return Ok(embed.clone());
+    }
+    Err(ConfigError::NoUnembedding { name: candidates[0] })
+}

@@ -1,0 +1,41 @@
+//! StableLM.
+
+use super::{Family, shape::Shape};
+use crate::{
+    config::RopeQuery,
+    spec::{NormSpec, Param, QkNorm, QkScope, TensorSpec, Wiring},
+};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["stablelm"],
+    models: "StableLM 3B, 2-1.6B, 2-12B",
+    particulars: "layer norms; a quarter of each head rotates; the 12B is parallel with a norm per query and key head",
+    resolve: |config, names, family| {
+        let shape = Shape::read(config, names, family)?;
+        let query = RopeQuery { partial: 0.25, ..RopeQuery::new(shape.d_head, 1e4) };
+        let mut shape = shape.rotary(config, &query)?;
+        shape.eps = config.positive("layer_norm_eps")?.unwrap_or(1e-5);
+        shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, true);
+        shape.qkv_bias = config.flag("use_qkv_bias")?.unwrap_or(false);
+        (shape.o_bias, shape.mlp_bias) = (false, false);
+        let mut spec = shape.decoder(config, names)?;
+        let parallel = config.flag("use_parallel_residual")?.unwrap_or(false);
+        let head_norms = config.flag("qk_layernorm")?.unwrap_or(false);
+        for (i, layer) in spec.layers.iter_mut().enumerate() {
+            if parallel {
+                layer.wiring = Wiring::Parallel { mlp_norm: None };
+            }
+            let stack = |part: &str, n: usize| {
+                let name = |head| format!("{}.norms.{head}.weight", shape.name(i, part));
+                let weights = (0..n).map(|head| TensorSpec::new(name(head), [shape.d_head])).collect();
+                NormSpec { weight: Some(Param::stack(weights)), ..NormSpec::bare_layer(shape.eps) }
+            };
+            layer.attn.qk_norm = head_norms.then(|| QkNorm {
+                q: stack("self_attn.q_layernorm", shape.n_heads),
+                k: stack("self_attn.k_layernorm", shape.n_kv_heads),
+                scope: QkScope::Head,
+            });
+        }
+        Ok(spec)
+    },
+};

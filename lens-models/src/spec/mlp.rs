@@ -1,0 +1,115 @@
+//! The MLP as data: gated, plain, or a mixture of experts.
+
+use super::{LinearSpec, Param};
+
+/// An elementwise nonlinearity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `x * Phi(x)` with the error function.
+    Gelu,
+    /// The tanh approximation of GELU.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// `max(x, 0)^2`.
+    ReluSquared,
+}
+
+/// How a gate acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Gating {
+    /// `activation(gate) * up` (Shazeer 2020).
+    Plain(Activation),
+    /// `g * sigmoid(alpha g) * (u + 1)` with `g = min(gate, limit)` and `u` clamped to `[-limit, limit]` (gpt-oss).
+    ClampedSwiglu {
+        /// Steepness of the sigmoid.
+        alpha: f64,
+        /// Where gate and up are clamped.
+        limit: f64,
+    },
+}
+
+/// A gated MLP: `down(gating(gate(x), up(x)))`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatedSpec {
+    /// How the gate acts.
+    pub gating: Gating,
+    /// Gate, `[d_mlp, d_model]`.
+    pub gate: LinearSpec,
+    /// What is gated, `[d_mlp, d_model]`.
+    pub up: LinearSpec,
+    /// Back to the stream, `[d_model, d_mlp]`.
+    pub down: LinearSpec,
+}
+
+/// How a router's logits become the weights of the experts it chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weighting {
+    /// Softmax over all experts, then the largest; they are made to sum to one again if `renormalise`.
+    SoftmaxThenTop {
+        /// Whether the chosen weights sum to one.
+        renormalise: bool,
+    },
+    /// The largest, then softmax over those.
+    TopThenSoftmax,
+}
+
+/// A mixture of experts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpertsSpec {
+    /// The router, `[experts, d_model]`.
+    pub router: LinearSpec,
+    /// How many experts see a token.
+    pub per_token: usize,
+    /// How they are weighted.
+    pub weighting: Weighting,
+    /// The experts.
+    pub experts: Vec<GatedSpec>,
+    /// An expert that sees every token, and the gate, `[1, d_model]`, whose sigmoid scales it.
+    pub shared: Option<(GatedSpec, LinearSpec)>,
+}
+
+/// The MLP of one block.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MlpSpec {
+    /// Gated.
+    Gated(GatedSpec),
+    /// `down(activation(up(x)))`.
+    Plain {
+        /// The nonlinearity.
+        activation: Activation,
+        /// `[d_mlp, d_model]`.
+        up: LinearSpec,
+        /// `[d_model, d_mlp]`.
+        down: LinearSpec,
+    },
+    /// A mixture of experts.
+    Experts(Box<ExpertsSpec>),
+}
+
+impl GatedSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        [&self.gate, &self.up, &self.down].into_iter().flat_map(LinearSpec::params)
+    }
+}
+
+impl MlpSpec {
+    /// Its parameters.
+    pub fn params(&self) -> Vec<&Param> {
+        match self {
+            Self::Gated(gated) => gated.params().collect(),
+            Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
+            Self::Experts(experts) => {
+                let shared = experts.shared.iter().flat_map(|(mlp, gate)| mlp.params().chain(gate.params()));
+                experts
+                    .router
+                    .params()
+                    .chain(experts.experts.iter().flat_map(GatedSpec::params))
+                    .chain(shared)
+                    .collect()
+            }
+        }
+    }
+}
