@@ -27,6 +27,12 @@ impl Golden {
         Self::read(&checkpoints.join(name).join("golden.safetensors"))
     }
 
+    /// What transformers says of the same checkpoint in bfloat16, where a fixture has it.
+    pub fn bf16(name: &str) -> Option<Self> {
+        let path = crate::fixtures().join("checkpoints").join(name).join("golden_bf16.safetensors");
+        path.exists().then(|| Self::read(&path))
+    }
+
     /// Reads a golden file.
     pub fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

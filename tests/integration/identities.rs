@@ -1,0 +1,78 @@
+//! Every family keeps the identities of the residual stream, in every dtype.
+
+use lens_core::{Backend, Lens, Plan, Selection, TokenId, check_backend};
+use lens_models::StoredDtype;
+use lens_tests::{Golden, checkpoint_names, decoder, load};
+
+#[test]
+fn every_family_keeps_the_identities_in_float32() {
+    for name in checkpoint_names() {
+        let report = check_backend(&mut decoder(&name), &Golden::of(&name).tokens).unwrap();
+        let failed: Vec<_> = report.findings.iter().filter(|finding| !finding.passed).collect();
+        assert!(failed.is_empty(), "{name}: {failed:?}");
+        assert!(report.findings.len() >= 5, "{name}: only {} claims were checked", report.findings.len());
+    }
+}
+
+#[test]
+fn every_family_keeps_the_identities_as_it_is_stored() {
+    for name in checkpoint_names() {
+        let report = check_backend(&mut load(&name, None), &Golden::of(&name).tokens).unwrap();
+        let failed: Vec<_> = report.findings.iter().filter(|finding| !finding.passed).collect();
+        assert!(failed.is_empty(), "{name}: {failed:?}");
+    }
+}
+
+/// A long prompt is run in steps; what is read must not depend on how long they are.
+#[test]
+fn readings_do_not_depend_on_the_memory_budget() {
+    for name in checkpoint_names() {
+        let tokens = Golden::of(&name).tokens;
+        let plan = Plan { positions: Selection::all(), ..Plan::default() };
+        let whole = Lens::new(&mut decoder(&name)).read(&tokens, &plan).unwrap();
+        // So little that every step is a few tokens, or one.
+        let mut model = decoder(&name);
+        let budget = 3 * 4 * model.info().d_model * whole.points.len();
+        let steps =
+            Lens::new(&mut model).read(&tokens, &Plan { memory_budget: Some(budget), ..plan }).unwrap();
+        assert_eq!(whole.points, steps.points, "{name}");
+        for (a, b) in whole.readouts.iter().zip(&steps.readouts) {
+            let difference = (a.log_sum_exp - b.log_sum_exp).abs();
+            assert!(difference < 1e-4, "{name}: log-sum-exp differs by {difference}");
+            assert_eq!(a.top1(), b.top1(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_model_takes_no_more_tokens_than_it_has_positions() {
+    let mut model = decoder("gpt2");
+    let max = model.info().max_positions.unwrap();
+    let tokens = vec![TokenId(1); max + 1];
+    let message = Lens::new(&mut model).read(&tokens, &Plan::default()).unwrap_err().to_string();
+    assert!(message.contains(&max.to_string()), "{message}");
+    Lens::new(&mut model).read(&tokens[..max], &Plan::default()).unwrap();
+}
+
+#[test]
+fn components_that_a_family_does_not_have_are_refused_by_name() {
+    let tokens = Golden::of("opt_post_norm").tokens;
+    let mut model = decoder("opt_post_norm");
+    let plan = Plan { components: "attn_out".parse().unwrap(), ..Plan::default() };
+    let message = Lens::new(&mut model).read(&tokens, &plan).unwrap_err().to_string();
+    assert!(message.contains("attn_out") && message.contains("opt"), "{message}");
+    // "all" means all there are.
+    let reading = Lens::new(&mut model).read(&tokens, &Plan::default()).unwrap();
+    assert!(reading.points.len() > 2);
+}
+
+#[test]
+fn float32_weights_can_be_used_in_half_the_bytes() {
+    let tokens = Golden::of("llama_f32").tokens;
+    for dtype in [StoredDtype::Bf16, StoredDtype::F16] {
+        let mut model = load("llama_f32", Some(dtype));
+        assert_eq!(model.info().dtype, dtype.name());
+        let reading = Lens::new(&mut model).read(&tokens, &Plan::default()).unwrap();
+        assert!(reading.self_check.passed, "{dtype}: {:?}", reading.self_check);
+    }
+}

@@ -1,0 +1,128 @@
+//! Hooks: every point fires once, in order, and what a tap returns is what the model goes on with.
+
+use std::{cell::RefCell, rc::Rc};
+
+use lens_core::{Backend, Forward, Point, PointSet, Site, TokenId};
+use lens_models::{Decoder, ModelError};
+use lens_tests::{Golden, checkpoint_names, decoder};
+use tch::Tensor;
+
+fn capture(model: &mut Decoder, tokens: &[TokenId], points: &[Point]) -> Vec<Vec<f32>> {
+    let points: PointSet = points.iter().copied().collect();
+    let rows: Vec<usize> = (0..tokens.len()).collect();
+    let step = Forward { tokens, past: 0, total: tokens.len(), points: &points, rows: &rows };
+    let captured = model.forward(&step).unwrap();
+    captured
+        .iter()
+        .map(|hidden| {
+            let mut values = Vec::new();
+            model.rows(hidden, 0..tokens.len(), &mut values).unwrap();
+            values
+        })
+        .collect()
+}
+
+#[test]
+fn every_point_fires_once_in_order_of_execution() {
+    for name in checkpoint_names() {
+        let mut model = decoder(&name);
+        let tokens = Golden::of(&name).tokens;
+        let mut fired = Vec::new();
+        let mut tap = |point: Point, value: Tensor| -> Result<Tensor, ModelError> {
+            fired.push(point);
+            Ok(value)
+        };
+        drop(model.run(&tokens, 0, tokens.len(), &mut tap).unwrap());
+        let info = model.info().clone();
+        let expected: Vec<Point> = std::iter::once(Point::Embed)
+            .chain((0..info.n_layers).flat_map(|layer| Site::ALL.map(|site| Point::block(layer, site))))
+            .filter(|point| info.has(point.component()))
+            .collect();
+        assert_eq!(fired, expected, "{name}");
+    }
+}
+
+/// Removing what attention adds leaves the stream as it was before it, for the model and for the record.
+#[test]
+fn the_model_goes_on_with_what_a_tap_returns() {
+    let mut model = decoder("llama31");
+    let tokens = Golden::of("llama31").tokens;
+    let here = |site| Point::block(1, site);
+    let points = [here(Site::ResidPre), here(Site::AttnOut), here(Site::ResidMid), here(Site::ResidPost)];
+    let before = capture(&mut model, &tokens, &points);
+    let edit = move |point: Point, value: Tensor| -> Result<Tensor, ModelError> {
+        if point == here(Site::AttnOut) { Ok(value.f_zeros_like()?) } else { Ok(value) }
+    };
+    assert!(model.set_edit(Some(Box::new(edit))).is_none());
+    let after = capture(&mut model, &tokens, &points);
+    assert_eq!(after[0], before[0], "an edit changed what came before it");
+    assert!(after[1].iter().all(|value| *value == 0.0), "the record shows another value than the model used");
+    assert_eq!(after[2], after[0], "resid_mid is not resid_pre without attention");
+    assert_ne!(after[3], before[3]);
+    assert!(model.set_edit(None).is_some());
+    assert_eq!(capture(&mut model, &tokens, &points), before, "an edit outlived its removal");
+}
+
+/// z is per head: silencing one head takes exactly its part out of attention.
+#[test]
+fn z_can_be_edited_head_by_head() {
+    let mut model = decoder("llama2");
+    let tokens = Golden::of("llama2").tokens;
+    let attn_out = Point::block(0, Site::AttnOut);
+    let whole = capture(&mut model, &tokens, &[attn_out]).remove(0);
+    let n_heads = model.spec().layers[0].attn.n_heads as i64;
+    let mut sum = vec![0.0; whole.len()];
+    for kept in 0..n_heads {
+        let edit = move |point: Point, value: Tensor| -> Result<Tensor, ModelError> {
+            if point != Point::block(0, Site::Z) {
+                return Ok(value);
+            }
+            let mask = Tensor::f_zeros([n_heads, 1], (value.kind(), value.device()))?;
+            drop(mask.f_narrow(0, kept, 1)?.f_fill_(1.0)?);
+            Ok(value.f_mul(&mask)?)
+        };
+        model.set_edit(Some(Box::new(edit)));
+        let part = capture(&mut model, &tokens, &[attn_out]).remove(0);
+        sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    let worst = sum.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-5, "the heads do not add up to attention: off by {worst}");
+}
+
+#[test]
+fn a_tap_that_fails_or_changes_the_shape_is_an_error() {
+    let mut model = decoder("llama2");
+    let tokens = Golden::of("llama2").tokens;
+    let points: PointSet = [Point::Embed].into_iter().collect();
+    let step = Forward { tokens: &tokens, past: 0, total: tokens.len(), points: &points, rows: &[0] };
+
+    let narrower = |_: Point, value: Tensor| -> Result<Tensor, ModelError> { Ok(value.f_narrow(1, 0, 1)?) };
+    model.set_edit(Some(Box::new(narrower)));
+    let message = model.forward(&step).unwrap_err().to_string();
+    assert!(message.contains("embed"), "{message}");
+
+    let calls = Rc::new(RefCell::new(0));
+    let counted = Rc::clone(&calls);
+    let failing = move |_: Point, _: Tensor| -> Result<Tensor, ModelError> {
+        *counted.borrow_mut() += 1;
+        Err(ModelError::Tap("enough".into()))
+    };
+    model.set_edit(Some(Box::new(failing)));
+    assert_eq!(model.forward(&step).unwrap_err().to_string(), "enough");
+    assert_eq!(*calls.borrow(), 1, "the model ran on after a tap had failed");
+
+    model.set_edit(None);
+    model.forward(&step).unwrap();
+}
+
+#[test]
+fn a_step_that_does_not_continue_is_refused() {
+    let mut model = decoder("llama2");
+    let tokens = Golden::of("llama2").tokens;
+    let nothing = PointSet::default();
+    let step = |past: usize| Forward { tokens: &tokens[..2], past, total: 10, points: &nothing, rows: &[] };
+    model.forward(&step(0)).unwrap();
+    model.forward(&step(2)).unwrap();
+    let message = model.forward(&step(3)).unwrap_err().to_string();
+    assert!(message.contains("after 3 tokens") && message.contains('4'), "{message}");
+}
