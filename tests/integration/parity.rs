@@ -32,10 +32,10 @@ fn plan(golden: &Golden, norm: NormMode) -> Plan {
     components.sort_unstable();
     components.dedup();
     Plan {
-        components: components.join(",").parse().unwrap(),
+        components: components.join(",").parse().expect("names of components"),
         positions: Selection::all(),
         question: Question {
-            top_k: 5.try_into().unwrap(),
+            top_k: 5.try_into().expect("five is not zero"),
             norm,
             stats: Stats { distances: true, ..Stats::default() },
             ..Question::default()

@@ -11,12 +11,12 @@ fn capture(model: &mut Decoder, tokens: &[TokenId], points: &[Point]) -> Vec<Vec
     let points: PointSet = points.iter().copied().collect();
     let rows: Vec<usize> = (0..tokens.len()).collect();
     let step = Forward { tokens, past: 0, total: tokens.len(), points: &points, rows: &rows };
-    let captured = model.forward(&step).unwrap();
+    let captured = model.forward(&step).expect("a run");
     captured
         .iter()
         .map(|hidden| {
             let mut values = Vec::new();
-            model.rows(hidden, 0..tokens.len(), &mut values).unwrap();
+            model.rows(hidden, 0..tokens.len(), &mut values).expect("a copy");
             values
         })
         .collect()

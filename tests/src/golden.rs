@@ -44,10 +44,10 @@ impl Golden {
             let shape = view.shape().to_vec();
             match view.dtype() {
                 Dtype::F32 => {
-                    drop(floats.insert(name, (shape, words.map(|w| f32::from_le_bytes(*w)).collect())))
+                    floats.insert(name, (shape, words.map(|word| f32::from_le_bytes(*word)).collect()));
                 }
                 Dtype::I32 => {
-                    drop(ints.insert(name, (shape, words.map(|w| i32::from_le_bytes(*w)).collect())))
+                    ints.insert(name, (shape, words.map(|word| i32::from_le_bytes(*word)).collect()));
                 }
                 other => panic!("{}: {name} is {other:?}", path.display()),
             }

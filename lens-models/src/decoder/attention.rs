@@ -63,8 +63,8 @@ impl Attention {
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
-        let q = self.placed(self.clipped(self.q.forward(x)?)?, n_heads, self.q_norm.as_ref(), step)?;
-        let k = self.placed(self.clipped(self.k.forward(x)?)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let q = self.placed(&self.clipped(self.q.forward(x)?)?, n_heads, self.q_norm.as_ref(), step)?;
+        let k = self.placed(&self.clipped(self.k.forward(x)?)?, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v =
             self.clipped(self.v.forward(x)?)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         let (k, v) = self.cache.extend(&k, &v, step)?; // [n_kv_heads, past + pos, d_head]
@@ -88,10 +88,10 @@ impl Attention {
     }
 
     /// Queries or keys, normed and rotated, `[pos, heads, d_head]`.
-    fn placed(&self, x: Tensor, heads: i64, norm: Option<&Norm>, step: &Step) -> Result<Tensor, ModelError> {
+    fn placed(&self, x: &Tensor, heads: i64, norm: Option<&Norm>, step: &Step) -> Result<Tensor, ModelError> {
         let shape = [step.n as i64, heads, self.spec.d_head as i64];
         let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
-            Some(QkScope::AllHeads) => normed(norm, &x)?.f_view(shape)?,
+            Some(QkScope::AllHeads) => normed(norm, x)?.f_view(shape)?,
             Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
         };
         match &self.spec.position {

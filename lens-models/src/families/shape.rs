@@ -87,7 +87,7 @@ impl Shape {
             return Err(ConfigError::Inconsistent { what });
         }
         let bias = config.flag("attention_bias")?.unwrap_or(false);
-        Ok(Self {
+        let shape = Self {
             family: family.to_owned(),
             prefix: names.prefix(&["model.", ""], "embed_tokens.weight").to_owned(),
             d_model,
@@ -108,8 +108,8 @@ impl Shape {
             positions: vec![Position::None; n_layers],
             tied_by_default: false,
             context: config.size("max_position_embeddings")?,
-        }
-        .rotary(config, &RopeQuery::new(d_head, defaults.theta.unwrap_or(1e4)))?)
+        };
+        shape.rotary(config, &RopeQuery::new(d_head, defaults.theta.unwrap_or(1e4)))
     }
 
     /// Lets every layer rotate as `query` and the config say.
