@@ -91,7 +91,7 @@ impl Simd for Avx2 {
                 square[4 + c] = _mm256_permute2f128_ps::<0x31>(a, b);
             }
         }
-        fn prefetch(self, at: *const u8) { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        fn prefetch(self, at: *const u8) { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 }
 

