@@ -68,7 +68,7 @@ fn tokens(args: &CheckArgs, checkpoint: &Checkpoint, tokenizer: Option<&Tokenize
         (None, Some(ids)) => Ok(ids.0.clone()),
         (None, None) => {
             let length = outline.spec.context.map_or(LENGTH, |context| context.clamp(2, LENGTH));
-            Ok(spread(length, outline.spec.n_vocab))
+            Ok(spread(length, outline.spec.n_vocab()))
         }
     }
 }

@@ -5,26 +5,33 @@ use std::fmt::Write;
 use lens_core::NormKind;
 use lens_models::{
     DecoderSpec,
-    spec::{Activation, LayerSpec, LinearSpec, Mask, NormSpec, Rope, RopeScaling},
+    spec::{
+        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask, MlpSpec,
+        NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
+    },
 };
 
 /// Names and values, one pair a line.
 pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
     let per_layer = |what: fn(&LayerSpec) -> String| by_layer(spec.layers.iter().map(what));
     let untied = if spec.is_tied() { "tied to the embedding" } else { "an unembedding of its own" };
-    vec![
+    let mut facts = vec![
         ("layers", spec.layers.len().to_string()),
         ("d_model", spec.d_model.to_string()),
-        ("attention", per_layer(attention)),
-        ("positions", per_layer(|layer| rope(&layer.attn.rope))),
+        ("blocks", per_layer(wiring)),
+        ("attention", per_layer(|layer| attention(&layer.attn))),
+        ("positions", positions(spec)),
         ("mask", per_layer(|layer| mask(layer.attn.mask))),
-        ("mlp", per_layer(mlp)),
-        ("norms", per_layer(|layer| norm(&layer.attn_norm))),
+        ("mlp", per_layer(|layer| mlp(&layer.mlp))),
+        ("norms", per_layer(norms)),
         ("biases", per_layer(biases)),
-        ("vocabulary", format!("{} rows, {untied}", spec.readout.unembed.shape[0])),
+        ("embedding", embedding(spec)),
+        ("vocabulary", format!("{} rows, {untied}", spec.n_vocab())),
         ("readout", readout(spec)),
         ("context", spec.context.map_or_else(|| "not said".to_owned(), |n| format!("{n} tokens"))),
-    ]
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
 }
 
 /// One value if all layers agree; else each value with the layers that have it.
@@ -39,7 +46,10 @@ fn by_layer(values: impl Iterator<Item = String>) -> String {
     if let [(value, _)] = groups.as_mut_slice() {
         return std::mem::take(value);
     }
-    let groups = groups.into_iter().map(|(value, layers)| format!("{value} in {}", ranges(&layers)));
+    let layers = |layers: &[usize]| if layers.len() == 1 { "layer" } else { "layers" };
+    let groups = groups
+        .into_iter()
+        .map(|(value, indices)| format!("{value} ({} {})", layers(&indices), ranges(&indices)));
     groups.collect::<Vec<_>>().join("; ")
 }
 
@@ -54,33 +64,73 @@ fn ranges(indices: &[usize]) -> String {
     runs.collect::<Vec<_>>().join(",")
 }
 
-fn attention(layer: &LayerSpec) -> String {
-    let attn = &layer.attn;
-    let heads = match attn.n_kv_heads {
+fn wiring(layer: &LayerSpec) -> String {
+    let wiring = match &layer.wiring {
+        Wiring::Sequential { .. } => "attention, then MLP",
+        Wiring::Parallel { .. } => "attention and MLP side by side",
+        Wiring::PostNorm { .. } => "attention, then MLP, a norm behind each sum",
+        Wiring::NormedResidual { .. } => "attention, then MLP, each added to the normed stream",
+    };
+    match layer.multiplier {
+        Some(factor) => format!("{wiring}, each times {}", number(factor)),
+        None => wiring.to_owned(),
+    }
+}
+
+fn attention(attn: &AttentionSpec) -> String {
+    let mut text = match attn.n_kv_heads {
         n if n == attn.n_heads => format!("{} heads", attn.n_heads),
         n => format!("{} heads on {n} key-value heads", attn.n_heads),
     };
-    format!("{heads}, d_head {}, scale {}", attn.d_head, number(attn.scale))
-}
-
-fn rope(rope: &Rope) -> String {
-    let mut text = format!("RoPE on {} dimensions, theta {}", rope.dims, number(rope.theta));
-    match rope.scaling {
-        RopeScaling::Default => {}
-        RopeScaling::Linear { factor } => {
-            let _ = write!(text, ", linear, factor {}", number(factor));
-        }
-        RopeScaling::Dynamic { factor, .. } => {
-            let _ = write!(text, ", dynamic, factor {}", number(factor));
-        }
-        RopeScaling::Llama3 { factor, original, .. } => {
-            let _ = write!(text, ", llama3, factor {} over {original}", number(factor));
-        }
-        RopeScaling::Yarn { factor, original, .. } => {
-            let _ = write!(text, ", yarn, factor {} over {original}", number(factor));
-        }
+    let _ = write!(text, ", d_head {}, scale {}", attn.d_head, number(attn.scale));
+    if let Some(norm) = &attn.qk_norm {
+        text.push_str(match norm.scope {
+            QkScope::Head => ", queries and keys normed per head",
+            QkScope::AllHeads => ", queries and keys normed over all heads",
+        });
+    }
+    if let Some(clip) = attn.clip {
+        let _ = write!(text, ", clipped to {}", number(clip));
+    }
+    if let Some(cap) = attn.softcap {
+        let _ = write!(text, ", soft cap {}", number(cap));
+    }
+    if attn.sinks.is_some() {
+        text.push_str(", sinks");
     }
     text
+}
+
+fn positions(spec: &DecoderSpec) -> String {
+    let position = |layer: &LayerSpec| match &layer.attn.position {
+        Position::None => "none".to_owned(),
+        Position::Alibi(_) => "ALiBi".to_owned(),
+        Position::Rotary(rope) => rotary(rope),
+    };
+    match &spec.embed.positions {
+        Some(learned) => format!("{} learned", learned.n),
+        None => by_layer(spec.layers.iter().map(position)),
+    }
+}
+
+fn rotary(rope: &Rope) -> String {
+    let mut text = format!("RoPE on {} dimensions, theta {}", rope.dims, number(rope.theta));
+    if rope.pairing == Pairing::Interleaved {
+        text.push_str(", interleaved");
+    }
+    let scaling = match &rope.scaling {
+        RopeScaling::Default => return text,
+        RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
+        RopeScaling::Dynamic { factor, .. } => format!("dynamic, factor {}", number(*factor)),
+        RopeScaling::Llama3 { factor, original, .. } => {
+            format!("llama3, factor {} over {original}", number(*factor))
+        }
+        RopeScaling::Yarn { factor, original, .. } => {
+            format!("yarn, factor {} over {original}", number(*factor))
+        }
+        RopeScaling::LongRope { original, .. } => format!("longrope over {original}"),
+    };
+    format!("{text}, {scaling}")
 }
 
 fn mask(mask: Mask) -> String {
@@ -90,41 +140,135 @@ fn mask(mask: Mask) -> String {
     }
 }
 
-fn mlp(layer: &LayerSpec) -> String {
-    let activation = match layer.mlp.activation {
+fn mlp(mlp: &MlpSpec) -> String {
+    match mlp {
+        MlpSpec::Gated(gated) => self::gated(gated),
+        MlpSpec::Plain { activation, down, .. } => {
+            format!("{}, d_mlp {}", name(*activation), width(down))
+        }
+        MlpSpec::Experts(experts) => {
+            let each = experts.experts.first().map(gated).unwrap_or_default();
+            let mut text = format!("{} of {} experts, each {each}", experts.per_token, experts.experts.len());
+            if let Some((shared, _)) = &experts.shared {
+                let _ = write!(text, ", and a shared one, {}", gated(shared));
+            }
+            text
+        }
+    }
+}
+
+fn gated(mlp: &GatedSpec) -> String {
+    let gating = match mlp.gating {
+        Gating::Plain(activation) => name(activation),
+        Gating::ClampedSwiglu { .. } => "clamped swiglu",
+    };
+    format!("gated, {gating}, d_mlp {}", width(&mlp.down))
+}
+
+fn name(activation: Activation) -> &'static str {
+    match activation {
         Activation::Silu => "silu",
         Activation::Gelu => "gelu",
         Activation::GeluTanh => "gelu_tanh",
         Activation::Relu => "relu",
+        Activation::ReluSquared => "relu squared",
+    }
+}
+
+/// What goes into a linear map.
+fn width(linear: &LinearSpec) -> usize {
+    shape(&linear.weight).last().copied().unwrap_or(0)
+}
+
+/// The shape of a parameter after its cuts.
+fn shape(param: &Param) -> Vec<usize> {
+    let mut shape = param.tensors.first().map_or_else(Vec::new, |tensor| tensor.shape.clone());
+    if param.tensors.len() > 1 {
+        shape.insert(0, param.tensors.len());
+    }
+    for cut in &param.cuts {
+        let n = shape.len();
+        match cut {
+            Cut::Transpose if n >= 2 => shape.swap(n - 2, n - 1),
+            Cut::Index(_) if n >= 1 => drop(shape.remove(0)),
+            Cut::Rows(rows) if n >= 1 => shape[0] = rows.len(),
+            Cut::Heads { groups, slots, take } if n >= 1 => {
+                shape[0] = shape[0] / (groups * slots) * groups * take.len();
+            }
+            Cut::Every { step, .. } if n >= 1 => shape[0] /= step,
+            _ => {}
+        }
+    }
+    shape
+}
+
+fn norms(layer: &LayerSpec) -> String {
+    let (mlp_norm, behind) = match &layer.wiring {
+        Wiring::Sequential { mlp_norm } | Wiring::Parallel { mlp_norm } => (mlp_norm.as_ref(), None),
+        Wiring::NormedResidual { mlp_norm } => (Some(mlp_norm), None),
+        Wiring::PostNorm { attn_norm, .. } => (None, Some(attn_norm)),
     };
-    format!("gated, {activation}, d_mlp {}", layer.mlp.up.weight.shape[0])
+    let before = layer.attn_norm.as_ref().or(mlp_norm);
+    let after = layer.attn_post_norm.as_ref().or(layer.mlp_post_norm.as_ref());
+    let place = [(before, "in front of"), (after, "behind")].into_iter().filter(|(norm, _)| norm.is_some());
+    let places = place.map(|(_, place)| place).collect::<Vec<_>>().join(" and ");
+    match (before.or(after), behind) {
+        (Some(norm), _) => format!("{}, {places} each branch", self::norm(norm)),
+        (None, Some(norm)) => format!("{}, behind each sum", self::norm(norm)),
+        (None, None) => "none".to_owned(),
+    }
 }
 
 fn norm(norm: &NormSpec) -> String {
     let kind = match norm.kind {
-        NormKind::Rms => "RMS",
+        NormKind::Rms => "RMS norm",
         NormKind::Layer => "layer norm",
     };
-    format!("{kind}, eps {}", number(norm.eps))
+    let weight = if norm.weight.is_none() { " without weights" } else { "" };
+    format!("{kind}{weight}, eps {}", number(norm.eps))
 }
 
 fn biases(layer: &LayerSpec) -> String {
-    let linears: [(&str, &LinearSpec); 7] = [
-        ("q", &layer.attn.q),
-        ("k", &layer.attn.k),
-        ("v", &layer.attn.v),
-        ("o", &layer.attn.o),
-        ("gate", &layer.mlp.gate),
-        ("up", &layer.mlp.up),
-        ("down", &layer.mlp.down),
-    ];
-    let names: Vec<&str> =
-        linears.into_iter().filter(|(_, linear)| linear.bias.is_some()).map(|(name, _)| name).collect();
+    let AttentionSpec { q, k, v, o, .. } = &layer.attn;
+    let mut linears = vec![("q", q), ("k", k), ("v", v), ("o", o)];
+    linears.extend(match &layer.mlp {
+        MlpSpec::Gated(mlp) => linears_of(mlp),
+        MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
+        MlpSpec::Experts(experts) => {
+            let first = experts.experts.first().map(linears_of).unwrap_or_default();
+            std::iter::once(("router", &experts.router)).chain(first).collect()
+        }
+    });
+    let biased = linears.into_iter().filter(|(_, linear)| linear.bias.is_some());
+    let names: Vec<&str> = biased.map(|(name, _)| name).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
+fn linears_of(mlp: &GatedSpec) -> Vec<(&'static str, &LinearSpec)> {
+    vec![("gate", &mlp.gate), ("up", &mlp.up), ("down", &mlp.down)]
+}
+
+fn embedding(spec: &DecoderSpec) -> String {
+    let embed = &spec.embed;
+    let mut facts = Vec::new();
+    if let Some(EmbedScale::Factor(factor) | EmbedScale::RoundedFactor(factor)) = embed.scale {
+        facts.push(format!("times {}", number(factor)));
+    }
+    if embed.project.is_some() {
+        facts.push(format!("projected from {}", embed.tokens.shape[1]));
+    }
+    facts.extend(embed.norm.as_ref().map(norm));
+    facts.join("; ")
+}
+
 fn readout(spec: &DecoderSpec) -> String {
-    let mut text = format!("final norm {}", norm(&spec.readout.norm));
+    let mut text = match &spec.readout.norm {
+        Some(norm) => format!("final {}", self::norm(norm)),
+        None => "no final norm".to_owned(),
+    };
+    if spec.readout.project.is_some() {
+        let _ = write!(text, "; projected to {}", spec.readout.unembed.shape[1]);
+    }
     if spec.readout.bias.is_some() {
         text.push_str("; bias");
     }
@@ -155,8 +299,8 @@ mod tests {
     #[test]
     fn layers_that_differ_are_named() {
         let values = |text: &str| by_layer(text.chars().map(String::from));
-        assert_eq!(values("aaa"), "a");
-        assert_eq!(values("aaabba"), "a in 0..=2,5; b in 3,4");
+        assert_eq!((values("aaa"), values("ab")), ("a".into(), "a (layer 0); b (layer 1)".into()));
+        assert_eq!(values("aaabba"), "a (layers 0..=2,5); b (layers 3,4)");
     }
 
     #[test]
@@ -165,5 +309,14 @@ mod tests {
         assert_eq!(number(1e-5), "1e-5");
         assert_eq!(number(0.125), "0.125");
         assert_eq!(number(8f64.powf(-0.5)), "0.353553");
+    }
+
+    #[test]
+    fn cuts_change_the_shape() {
+        let param = Param::whole("w", [4, 6]).cut(Cut::Transpose).cut(Cut::Rows(0..2));
+        assert_eq!(shape(&param), [2, 4]);
+        assert_eq!(shape(&Param::whole("w", [8, 6, 5]).cut(Cut::Index(1)).cut(Cut::Transpose)), [5, 6]);
+        let heads = Cut::Heads { groups: 2, slots: 3, take: 0..1 };
+        assert_eq!(shape(&Param::whole("w", [24, 5]).cut(heads)), [8, 5]);
     }
 }

@@ -67,6 +67,8 @@ impl<'a> Facts<'a> {
     fn new(outline: &'a Outline, shards: &'a [Shard]) -> Self {
         let spec = &outline.spec;
         let parameters = outline.parameters();
+        let sites = Site::ALL.into_iter().filter(|site| !spec.absent_sites().contains(site));
+        let points_per_layer: Vec<&str> = sites.map(Site::name).collect();
         let needed = |dtype: StoredDtype| parameters.saturating_mul(dtype.bytes());
         Self {
             id: &outline.id,
@@ -74,13 +76,13 @@ impl<'a> Facts<'a> {
             family: &spec.family,
             n_layers: spec.layers.len(),
             d_model: spec.d_model,
-            n_vocab: spec.readout.unembed.shape[0],
+            n_vocab: spec.n_vocab(),
             tied: spec.is_tied(),
             context: spec.context,
             bos_token_ids: outline.bos_token_ids(),
             spec: describe(spec).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
-            points_per_layer: Site::ALL.map(Site::name).to_vec(),
-            points: 1 + spec.layers.len() * Site::ALL.len(),
+            points: 1 + spec.layers.len() * points_per_layer.len(),
+            points_per_layer,
             parameters,
             stored_bytes: outline.stored_bytes(),
             stored_dtypes: outline.stored_dtypes().into_iter().map(StoredDtype::name).collect(),
