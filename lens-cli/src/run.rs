@@ -17,6 +17,9 @@ use crate::{
 /// Tables beyond this many are hard to read.
 const MANY_TABLES: usize = 20;
 
+/// The most predictions below a table.
+const MANY_PREDICTIONS: usize = 50;
+
 /// The program and its version, as a trace names them.
 pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 
@@ -95,7 +98,11 @@ fn tables(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<()> {
         ascii: console.ascii,
         ..TableOptions::default()
     };
-    let predictions = args.top_k.map_or(options.predictions, usize::from);
+    let asked = args.top_k.map_or(options.predictions, usize::from);
+    let predictions = asked.min(MANY_PREDICTIONS);
+    if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
+        console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
+    }
     let mut rule = console.out.faint(&if console.ascii { "=" } else { "═" }.repeat(console.width));
     rule.push_str("\n\n");
     output::print(|out| {

@@ -54,6 +54,17 @@ fn a_text_needs_a_tokenizer() {
     says(&refused_run(&Model::new(), &["--token-ids", "1", "--target", "a"]), &["tokenizer.json"]);
     let broken = Model::new().with("tokenizer.json", "{}");
     says(&refused_run(&broken, &["hello"]), &["tokenizer.json cannot be used"]);
+    // The tokenizers crate panics on these merges.
+    let contradiction = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]],
+                  "continuing_subword_prefix": "longer"},
+    });
+    let panics = Model::new().with("tokenizer.json", contradiction.to_string());
+    let message = refused_run(&panics, &["ab"]);
+    says(&message, &["tokenizer.json cannot be used"]);
+    assert_eq!(message.lines().count(), 1, "{message}");
 }
 
 #[test]
