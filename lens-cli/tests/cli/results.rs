@@ -53,6 +53,9 @@ fn json_has_the_fields_of_the_schema() {
 fn more_than_the_vocabulary_is_the_vocabulary() {
     let trace = json(&["run", "-m", Model::new().path(), "--token-ids", "1", "-k", "5000"]);
     assert_eq!(trace["readouts"][0]["top"].as_array().map(Vec::len), Some(101));
+    let table = run(&["run", "-m", Model::new().path(), "--token-ids", "1", "-k", "5000"]);
+    assert_eq!(table.code, 0);
+    says(&table.stderr, &["note: ", "50 predictions"]);
 }
 
 #[test]
