@@ -21,7 +21,7 @@ use half::{bf16, f16};
 use lens_benches::{Shape, dtype, noise, threads};
 use lens_core::projection::{Job, Kernel, Post, Unembedding, VocabRows};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 const BF16: [Shape; 5] = [
     Shape::new(896, 151_936, 64),
@@ -63,12 +63,12 @@ impl Rows {
 
     fn tensor(&self, shape: &Shape) -> Tensor {
         let size = [shape.n_vocab as i64, shape.d_model as i64];
+        // By bytes and kind: tch takes a slice of `bf16` for half precision.
         match self {
-            Self::F32(rows) => Tensor::f_from_slice(rows),
-            Self::Bf16(rows) => Tensor::f_from_slice(rows),
-            Self::F16(rows) => Tensor::f_from_slice(rows),
+            Self::F32(rows) => Tensor::f_from_data_size(bytemuck::cast_slice(rows), &size, Kind::Float),
+            Self::Bf16(rows) => Tensor::f_from_data_size(bytemuck::cast_slice(rows), &size, Kind::BFloat16),
+            Self::F16(rows) => Tensor::f_from_data_size(bytemuck::cast_slice(rows), &size, Kind::Half),
         }
-        .and_then(|rows| rows.f_reshape(size))
         .expect("the rows fill the matrix")
     }
 }
@@ -122,7 +122,7 @@ fn projection(criterion: &mut Criterion, pool: &ThreadPool, dtype: &str, shapes:
             group.bench_function(BenchmarkId::new("libtorch_naive", shape.name()), |bencher| {
                 bencher.iter(|| {
                     product()
-                        .f_softmax(-1, tch::Kind::Float)
+                        .f_softmax(-1, Kind::Float)
                         .and_then(|probabilities| probabilities.f_topk(10, -1, true, true))
                         .expect("the product has a last dimension")
                 });
