@@ -33,6 +33,26 @@ impl Arguments {
         self.own.len() < before
     }
 
+    /// The value of `option`, given as `--option VALUE` or `--option=VALUE`; it then counts as understood.
+    pub(crate) fn take_option(&mut self, option: &str) -> Result<Option<String>, Usage> {
+        let value_of = |word: &str| word.strip_prefix(option)?.strip_prefix('=').map(str::to_owned);
+        let Some(at) = self.own.iter().position(|word| word == option || value_of(word).is_some()) else {
+            return Ok(None);
+        };
+        let word = self.own.remove(at);
+        match value_of(&word) {
+            Some(value) => Ok(Some(value)),
+            None if at < self.own.len() => Ok(Some(self.own.remove(at))),
+            None => Err(Usage(format!("{option} needs a value"))),
+        }
+    }
+
+    /// The next word that is no option; call it once the options are taken.
+    pub(crate) fn take_word(&mut self) -> Option<String> {
+        let at = self.own.iter().position(|word| !word.starts_with('-'))?;
+        Some(self.own.remove(at))
+    }
+
     /// The words after `--`. It is an error if a word before it was not understood.
     pub(crate) fn finish(self) -> Result<Vec<OsString>, Usage> {
         match self.own.first() {
@@ -41,6 +61,15 @@ impl Arguments {
             }
             None => Ok(self.through),
         }
+    }
+}
+
+/// The end of a message about a name that is unknown: the nearest of those that are not, if one is near.
+pub(crate) fn suggestion(name: &str, known: impl IntoIterator<Item = &'static str>) -> String {
+    let nearest = known.into_iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+    match nearest {
+        Some((distance, near)) if distance <= near.len() / 2 => format!(", did you mean {near:?}?"),
+        _ => String::new(),
     }
 }
 
@@ -58,6 +87,17 @@ mod tests {
         assert!(arguments.take_flag("--no-torch"));
         assert!(!arguments.take_flag("--release"));
         assert_eq!(arguments.finish().unwrap(), ["--release", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn options_take_their_value_and_words_keep_their_order() {
+        let mut arguments = parse(&["a", "--seed", "7", "b", "--dtype=f32", "--last"]);
+        assert_eq!(arguments.take_option("--seed").unwrap().as_deref(), Some("7"));
+        assert_eq!(arguments.take_option("--dtype").unwrap().as_deref(), Some("f32"));
+        assert_eq!(arguments.take_option("--shards").unwrap(), None);
+        assert!(arguments.take_option("--last").unwrap_err().to_string().contains("--last needs a value"));
+        assert_eq!([arguments.take_word(), arguments.take_word()].map(Option::unwrap), ["a", "b"]);
+        assert_eq!(arguments.take_word(), None);
     }
 
     #[test]

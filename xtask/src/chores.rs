@@ -1,12 +1,13 @@
 //! The table of chores. A new one is a file in `chores/` and a row here.
 
 mod demo;
+mod make_checkpoint;
 mod setup;
 mod test;
 
 use std::path::Path;
 
-use crate::arguments::{Arguments, Usage};
+use crate::arguments::{Arguments, Usage, suggestion};
 
 pub(crate) struct Chore {
     pub(crate) name: &'static str,
@@ -18,7 +19,7 @@ pub(crate) struct Chore {
     pub(crate) run: fn(&Path, Arguments) -> anyhow::Result<()>,
 }
 
-static CHORES: &[Chore] = &[setup::CHORE, test::CHORE, demo::CHORE];
+static CHORES: &[Chore] = &[setup::CHORE, test::CHORE, demo::CHORE, make_checkpoint::CHORE];
 
 impl Chore {
     pub(crate) fn help(&self) -> String {
@@ -28,15 +29,11 @@ impl Chore {
 
 /// The chore called `name`, or an error that suggests the nearest one.
 pub(crate) fn find(name: &str) -> Result<&'static Chore, Usage> {
-    CHORES.iter().find(|chore| chore.name == name).ok_or_else(|| {
-        let nearest =
-            CHORES.iter().map(|chore| (strsim::damerau_levenshtein(name, chore.name), chore.name)).min();
-        let suggestion = match nearest {
-            Some((distance, near)) if distance <= near.len() / 2 => format!(", did you mean {near:?}?"),
-            _ => String::new(),
-        };
-        Usage(format!("unknown chore {name:?}{suggestion}"))
-    })
+    let unknown = || {
+        let near = suggestion(name, CHORES.iter().map(|chore| chore.name));
+        Usage(format!("unknown chore {name:?}{near}"))
+    };
+    CHORES.iter().find(|chore| chore.name == name).ok_or_else(unknown)
 }
 
 pub(crate) fn help() -> String {

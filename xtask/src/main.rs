@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cargo;
+mod checkpoint;
 mod chores;
 mod libtorch;
 

@@ -1,0 +1,162 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use lens_models::{Checkpoint, StoredDtype, source};
+
+use super::*;
+
+fn order(shape: &str) -> Order {
+    Order { shape: find(shape).unwrap(), dtype: Dtype::Bf16, seed: 0, shards: 5_000_000_000, force: false }
+}
+
+fn open(dir: &Path) -> Checkpoint {
+    let options = source::SourceOptions::from_lookup(|_| None);
+    let files = source::locate(dir.to_str().unwrap(), &options, &mut source::Silent).unwrap();
+    Checkpoint::open(&files).unwrap()
+}
+
+/// Names and contents of a folder's files.
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn parameters(shape: &Shape) -> u64 {
+    shape.tensors().iter().map(tensor::Tensor::numel).sum()
+}
+
+#[test]
+fn shapes_have_as_many_parameters_as_the_models_they_are_named_after() {
+    for (name, expected) in [
+        ("qwen2.5-0.5b", 494_032_768),
+        ("qwen2.5-7b", 7_615_616_512),
+        ("llama-3.1-8b", 8_030_261_248),
+        ("llama-3.2-1b", 1_235_814_400),
+        ("llama-2-7b", 6_738_415_616),
+    ] {
+        assert_eq!(parameters(find(name).unwrap()), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_tensor_is_accounted_for_by_config_and_headers() {
+    let root = tempfile::tempdir().unwrap();
+    for (dtype, stored) in
+        [(Dtype::Bf16, StoredDtype::Bf16), (Dtype::F16, StoredDtype::F16), (Dtype::F32, StoredDtype::F32)]
+    {
+        let dir = root.path().join(dtype.in_config());
+        make(&Order { dtype, ..order("tiny") }, &dir).unwrap();
+        let checkpoint = open(&dir);
+        let outline = checkpoint.outline();
+        assert_eq!(outline.stored_dtypes(), [stored]);
+        assert_eq!(outline.parameters() as u64, parameters(find("tiny").unwrap()));
+        assert!(!outline.spec.is_tied());
+    }
+}
+
+#[test]
+fn shards_hold_the_same_numbers_as_one_file() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, many) = (root.path().join("one"), root.path().join("many"));
+    make(&order("tiny"), &one).unwrap();
+    make(&Order { shards: 50_000, ..order("tiny") }, &many).unwrap();
+    assert!(many.join("model.safetensors.index.json").exists() && !many.join("model.safetensors").exists());
+    let (one, many) = (open(&one), open(&many));
+    for (name, tensor) in one.outline().tensors.iter() {
+        let other = many.outline().tensors.get(name).unwrap();
+        assert!(one.tensor_bytes(tensor) == many.tensor_bytes(other), "{name} differs");
+    }
+}
+
+#[test]
+fn the_seed_decides_every_byte() {
+    let root = tempfile::tempdir().unwrap();
+    let made = |name: &str, seed| {
+        let dir = root.path().join(name);
+        make(&Order { seed, ..order("tiny") }, &dir).unwrap();
+        contents(&dir)
+    };
+    let first = made("a", 3);
+    assert!(first == made("b", 3));
+    assert!(first != made("c", 4));
+}
+
+#[test]
+fn the_tokenizer_encodes_every_text_and_has_a_word_for_every_id() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("tiny");
+    make(&order("tiny"), &dir).unwrap();
+    let checkpoint = open(&dir);
+    let tokenizer = checkpoint.tokenizer().unwrap().unwrap();
+    let vocabulary = &find("tiny").unwrap().vocabulary;
+    assert_eq!(tokenizer.len(), vocabulary.words + 2 + vocabulary.reserved);
+    let words: BTreeSet<_> =
+        (0..tokenizer.len() as u32).map(|id| tokenizer.bytes(lens_core::TokenId(id)).unwrap()).collect();
+    assert_eq!(words.len(), tokenizer.len());
+
+    let text = "The cat said \"早上好\" \\ and\n\u{0} left 🐈.";
+    let tokens = tokenizer.encode(text, true).unwrap();
+    assert_eq!(u64::from(tokens[0].0), vocabulary.words as u64, "no token begins the text");
+    assert_eq!(checkpoint.outline().bos_token_ids(), [tokens[0].0]);
+    let bytes: Vec<u8> = tokens[1..].iter().flat_map(|id| tokenizer.bytes(*id).unwrap()).collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), text);
+    assert!(tokens.len() < text.len(), "nothing was merged");
+}
+
+#[test]
+fn what_is_there_is_replaced_only_by_force_and_only_if_it_is_a_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("tiny");
+    let forced = Order { force: true, seed: 1, ..order("tiny") };
+    make(&order("tiny"), &dir).unwrap();
+    let first = contents(&dir);
+
+    let error = make(&order("tiny"), &dir).unwrap_err().to_string();
+    assert!(error.contains("--force"), "{error}");
+    assert!(contents(&dir) == first);
+
+    make(&forced, &dir).unwrap();
+    let second = contents(&dir);
+    assert!(second != first);
+
+    fs::write(dir.join("thesis.txt"), "mine").unwrap();
+    let error = make(&forced, &dir).unwrap_err().to_string();
+    assert!(error.contains("thesis.txt"), "{error}");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "something stayed behind");
+    assert_eq!(contents(&dir).len(), second.len() + 1);
+}
+
+#[test]
+fn debris_of_an_interrupted_run_does_not_matter_and_a_run_under_way_does() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, staging) = (root.path().join("tiny"), root.path().join("tiny.tmp"));
+    let running = folder::Folder::prepare(&dir, false, 0).unwrap();
+    let error = make(&order("tiny"), &dir).unwrap_err().to_string();
+    assert!(error.contains("another run"), "{error}");
+    drop(running);
+
+    fs::create_dir(&staging).unwrap();
+    fs::write(staging.join("model-00001-of-00009.safetensors"), "half").unwrap();
+    make(&order("tiny"), &dir).unwrap();
+    assert!(!dir.join("model-00001-of-00009.safetensors").exists() && !dir.join("lock").exists());
+}
+
+#[test]
+fn a_checkpoint_without_room_is_not_begun() {
+    let root = tempfile::tempdir().unwrap();
+    let error = folder::Folder::prepare(&root.path().join("a/b"), false, u64::MAX).err().unwrap().to_string();
+    assert!(error.contains("not enough room"), "{error}");
+    assert!(!root.path().join("a/b.tmp").exists());
+}
+
+#[test]
+fn a_misspelt_shape_suggests_the_near_one() {
+    let said = |name| find(name).err().unwrap().to_string();
+    assert!(said("lama-3.1-8b").contains("did you mean \"llama-3.1-8b\"?"), "{}", said("lama-3.1-8b"));
+    assert!(said("gpt").contains("there are qwen2.5-0.5b"), "{}", said("gpt"));
+}
