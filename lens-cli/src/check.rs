@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
-use lens_core::{Backend, Finding, ModelInfo, TokenId, check_backend, projection::Kernel};
+use lens_core::{Backend, Finding, ModelInfo, Outcome, TokenId, check_backend, projection::Kernel};
 use lens_models::{Checkpoint, Decoder, Tokenizer};
 
 use crate::{
@@ -46,20 +46,16 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     output::print(|out| {
         facts.write(out, console)?;
         findings.iter().try_for_each(|finding| write_finding(out, console, finding))?;
-        match (&checked, findings.iter().all(|finding| finding.passed)) {
+        match (&checked, findings.iter().all(|finding| finding.outcome == Outcome::Passed)) {
             (Ok(_), true) => writeln!(out, "\nall {} checks passed", findings.len()),
             _ => Ok(()),
         }
     })?;
     checked?;
-    let rounding = match model.info().dtype.as_str() {
-        "f32" => "",
-        _ => " (where rounding tips a choice of experts, --dtype f32 passes)",
-    };
-    match findings.iter().filter(|finding| !finding.passed).count() {
+    match findings.iter().filter(|finding| finding.outcome == Outcome::Failed).count() {
         0 => Ok(()),
         failed => {
-            bail!("{failed} of {} checks failed: do not believe these readouts{rounding}", findings.len())
+            bail!("{failed} of {} checks failed: do not believe these readouts", findings.len())
         }
     }
 }
@@ -94,7 +90,7 @@ fn finite_weights(scan: &Scan) -> Finding {
             detail.push_str(&format!(" and {} more tensors", scan.broken.len() - NAMED));
         }
     }
-    Finding { claim: "every weight is finite", passed: scan.broken.is_empty(), detail }
+    Finding { claim: "every weight is finite", outcome: Outcome::of(scan.broken.is_empty()), detail }
 }
 
 /// What a reader of the report must know.
@@ -126,7 +122,11 @@ impl Facts<'_> {
 
 fn write_finding(out: &mut dyn Write, console: &Console, finding: &Finding) -> io::Result<()> {
     let paint = console.out;
-    let mark = if finding.passed { paint.good("pass") } else { paint.bad("FAIL") };
+    let mark = match finding.outcome {
+        Outcome::Passed => paint.good("pass"),
+        Outcome::Failed => paint.bad("FAIL"),
+        Outcome::Undecided => paint.faint("n/a "),
+    };
     writeln!(out, "{mark}  {}", finding.claim)?;
     for line in wrap(&lens_viz::display_safe(&finding.detail), console.width.saturating_sub(6)) {
         writeln!(out, "      {}", paint.faint(&line))?;
@@ -154,6 +154,6 @@ mod tests {
     fn broken_tensors_are_named() {
         let scan = Scan { tensors: 2, bytes: 10, broken: vec![("a.weight".to_owned(), 3)] };
         let finding = finite_weights(&scan);
-        assert!(!finding.passed && finding.detail.contains("a.weight (3 values)"));
+        assert!(finding.outcome == Outcome::Failed && finding.detail.contains("a.weight (3 values)"));
     }
 }

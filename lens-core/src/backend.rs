@@ -29,6 +29,8 @@ pub struct ModelInfo {
     pub device: String,
     /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
     pub parallel_blocks: bool,
+    /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
+    pub routed: bool,
     /// Sites that this model does not have: where its branches are no summands of the stream.
     pub absent_sites: Vec<Site>,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).

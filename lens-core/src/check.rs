@@ -9,10 +9,28 @@ use crate::{Backend, BackendError, Forward, Point, PointSet, Question, ReadReque
 pub struct Finding {
     /// The property, as a claim.
     pub claim: &'static str,
-    /// Whether it holds.
-    pub passed: bool,
+    /// How it came out.
+    pub outcome: Outcome,
     /// The worst place and how far it is off, or what was compared.
     pub detail: String,
+}
+
+/// How a property came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// It cannot be decided on this model in this dtype; the finding's detail says why.
+    Undecided,
+}
+
+impl Outcome {
+    /// Passed or failed.
+    pub fn of(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
 }
 
 /// What a check of a model came to.
@@ -23,13 +41,14 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Whether everything holds.
+    /// Whether nothing failed.
     pub fn passed(&self) -> bool {
-        self.findings.iter().all(|finding| finding.passed)
+        self.findings.iter().all(|finding| finding.outcome != Outcome::Failed)
     }
 
     fn add(&mut self, claim: &'static str, worst: &Worst) {
-        self.findings.push(Finding { claim, passed: worst.excess <= 1.0, detail: worst.to_string() });
+        let outcome = Outcome::of(worst.excess <= 1.0);
+        self.findings.push(Finding { claim, outcome, detail: worst.to_string() });
     }
 }
 
@@ -103,8 +122,15 @@ pub fn check_backend<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<
     report.add("every activation is finite", &finite(&whole));
     sums(backend, &whole, &mut report);
 
-    let halves = record(backend, tokens, &every, &[tokens.len() / 2, tokens.len()])?;
-    report.add("two steps with a cache equal one step", &equal(backend, &whole, &halves, tokens.len()));
+    const STEPS: &str = "two steps with a cache equal one step";
+    if backend.info().routed && backend.info().unit_roundoff > f32::EPSILON {
+        // The rounding of one step is not that of two, and a router between two experts has no nearby answer.
+        let detail = "rounding in this dtype may tip a choice of experts: check it in float32".to_owned();
+        report.findings.push(Finding { claim: STEPS, outcome: Outcome::Undecided, detail });
+    } else {
+        let halves = record(backend, tokens, &every, &[tokens.len() / 2, tokens.len()])?;
+        report.add(STEPS, &equal(backend, &whole, &halves, tokens.len()));
+    }
 
     let mut changed = tokens.to_vec();
     if let Some(last) = changed.last_mut() {
@@ -182,10 +208,11 @@ fn sums<B: Backend>(backend: &B, recording: &Recording, report: &mut CheckReport
     report.add("resid_pre is embed or the resid_post before it", &worst);
 }
 
-/// The first `positions` of two recordings agree, up to a drift that grows with the number of roundings.
+/// The first `positions` of two recordings agree, up to what rounding explains.
 fn equal<B: Backend>(backend: &B, a: &Recording, b: &Recording, positions: usize) -> Worst {
     let info = backend.info();
-    let roundings = 16.0 * (f32::from(info.n_layers) + 1.0);
+    // Each block rounds a few times, and roundings of either sign add up like a random walk.
+    let roundings = 16.0 * (f32::from(info.n_layers) + 1.0).sqrt();
     let mut worst = Worst::none();
     for ((point, (a, width)), (b, _)) in a.points.as_slice().iter().zip(&a.values).zip(&b.values) {
         for (position, (a, b)) in a.chunks(*width).zip(b.chunks(*width)).take(positions).enumerate() {

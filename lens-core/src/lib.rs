@@ -49,7 +49,7 @@ pub mod toy;
 mod trace;
 
 pub use backend::{Backend, BackendError, Forward, ModelInfo, PlainLogits, ReadRequest, Readings};
-pub use check::{CheckReport, Finding, check_backend};
+pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use host::HostReadout;
 pub use lens::{FinalReading, Lens, LensError, Plan, Progress, Reading, SelfCheck};

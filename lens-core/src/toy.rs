@@ -74,6 +74,7 @@ impl ToyBackend {
                 unit_roundoff: f32::EPSILON / 2.0,
                 device: "cpu".to_owned(),
                 parallel_blocks: false,
+                routed: false,
                 absent_sites: Vec::new(),
                 max_positions: None,
             },

@@ -1,6 +1,8 @@
 //! What the whole must keep, with libtorch.
 
+mod demo;
 mod half;
 mod identities;
 mod parity;
 mod taps;
+mod tokenizer;

@@ -20,6 +20,14 @@ use crate::{
     tokenizer::{Tokenizer, TokenizerError},
 };
 
+/// How a checkpoint is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
+    /// and shapes of the tensors are checked all the same.
+    pub assume_family: Option<String>,
+}
+
 /// What config and headers say of a checkpoint: all but the weights.
 #[derive(Debug, Clone)]
 pub struct Outline {
@@ -31,6 +39,9 @@ pub struct Outline {
     pub config: Value,
     /// What it means.
     pub spec: DecoderSpec,
+    /// The family that was assumed, where config.json says another `model_type`: what is computed then is what
+    /// that family computes, and nothing here can know whether the model does.
+    pub assumed_family: Option<String>,
     /// Every tensor.
     pub tensors: TensorIndex,
 }
@@ -45,13 +56,19 @@ impl Outline {
         revision: Option<String>,
         config: &[u8],
         tensors: TensorIndex,
+        options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let config: Value =
             serde_json::from_slice(config).map_err(|source| CheckpointError::ConfigJson { source })?;
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
-        let spec = families::resolve(&config, &names)?;
-        ledger::close(&spec, &tensors)?;
-        Ok(Self { id, revision, config, spec, tensors })
+        let spec = match &options.assume_family {
+            None => families::resolve(&config, &names)?,
+            Some(family) => families::resolve_as(&config, &names, family)?,
+        };
+        ledger::close(&spec, &names, &tensors)?;
+        let assumed = options.assume_family.clone();
+        let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
+        Ok(Self { id, revision, config, spec, assumed_family, tensors })
     }
 
     /// Reads the outline of a checkpoint whose weights need not be here.
@@ -59,11 +76,22 @@ impl Outline {
     /// # Errors
     /// When a file cannot be read, or as for [`Outline::new`].
     pub fn of_headers(headers: &CheckpointHeaders) -> Result<Self, CheckpointError> {
+        Self::of_headers_with(headers, &OpenOptions::default())
+    }
+
+    /// The same, as `options` say.
+    ///
+    /// # Errors
+    /// As for [`Outline::of_headers`].
+    pub fn of_headers_with(
+        headers: &CheckpointHeaders,
+        options: &OpenOptions,
+    ) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
         for shard in &headers.shards {
             tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
         }
-        Self::new(headers.id.clone(), headers.revision.clone(), &read(&headers.config)?, tensors)
+        Self::new(headers.id.clone(), headers.revision.clone(), &read(&headers.config)?, tensors, options)
     }
 
     /// Number of weights that the model is made of, each counted once.
@@ -128,6 +156,14 @@ impl Checkpoint {
     /// # Errors
     /// When a file cannot be opened or is broken, the model is unsupported, or tensors are missing or left over.
     pub fn open(files: &CheckpointFiles) -> Result<Self, CheckpointError> {
+        Self::open_with(files, &OpenOptions::default())
+    }
+
+    /// The same, as `options` say.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn open_with(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
         let mut shards = Vec::new();
         for path in &files.weights {
@@ -136,7 +172,8 @@ impl Checkpoint {
             tensors.add_shard(&name, shard.as_slice(), shard.as_slice().len() as u64)?;
             shards.push(shard);
         }
-        let outline = Outline::new(files.id.clone(), files.revision.clone(), &read(&files.config)?, tensors)?;
+        let config = read(&files.config)?;
+        let outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
         Ok(Self { outline, shards, tokenizer: files.tokenizer.clone().map(TokenizerJson::File) })
     }
 
@@ -153,7 +190,7 @@ impl Checkpoint {
         let mut tensors = TensorIndex::default();
         tensors.add_shard("model.safetensors", weights, weights.len() as u64)?;
         Ok(Self {
-            outline: Outline::new(id.to_owned(), None, config, tensors)?,
+            outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
             shards: vec![Bytes::Static(weights)],
             tokenizer: Some(TokenizerJson::Embedded(tokenizer)),
         })

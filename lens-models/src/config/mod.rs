@@ -2,14 +2,16 @@
 
 mod rope;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::spec::{Activation, Mask};
 
 pub use rope::RopeQuery;
 
-/// The largest number that a size in a config may be: far above any model, far below overflow.
-const LARGEST_SIZE: u64 = 1 << 32;
+/// The largest number that a size in a config may be: far above any model, and no product of two overflows.
+const LARGEST_SIZE: u64 = 1 << 30;
 
 /// A config.json, or a part of it.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +47,7 @@ impl<'a> Config<'a> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match whole(value) {
             Some(n) if (1..=LARGEST_SIZE).contains(&n) => Ok(Some(n as usize)),
-            _ => Err(wrong(key, "a positive integer below 2^32", value)),
+            _ => Err(wrong(key, "a positive integer up to 2^30", value)),
         }
     }
 
@@ -154,7 +156,7 @@ impl<'a> Config<'a> {
                 (Some("sliding_attention"), None) => Err(ConfigError::Missing { key: "sliding_window" }),
                 _ => Err(ConfigError::Unsupported {
                     key: "layer_types",
-                    value: kind.to_string(),
+                    value: kind.as_str().map_or_else(|| kind.to_string(), str::to_owned),
                     supported: "full_attention, sliding_attention",
                 }),
             })
@@ -195,11 +197,25 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 fn wrong(key: &'static str, expected: &'static str, got: &Value) -> ConfigError {
-    let mut got = got.to_string();
-    if got.chars().count() > 60 {
-        got = got.chars().take(60).chain(['…']).collect();
+    ConfigError::Wrong { key, expected, got: got.to_string() }
+}
+
+/// `value` as a message shows it: not all of a long one.
+fn cut(value: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 60;
+    match value.char_indices().nth(SHOWN) {
+        None => value.into(),
+        Some((end, _)) => format!("{}…", &value[..end]).into(),
     }
-    ConfigError::Wrong { key, expected, got }
+}
+
+/// `sentence`, set off from the clause before it.
+fn after(clause: &str, sentence: &str) -> String {
+    match (sentence.is_empty(), clause.ends_with('?')) {
+        (true, _) => String::new(),
+        (false, true) => format!(" {sentence}"),
+        (false, false) => format!(". {sentence}"),
+    }
 }
 
 /// A config that cannot be understood, or must not be approximated.
@@ -216,7 +232,7 @@ pub enum ConfigError {
         key: &'static str,
     },
     /// A value of the wrong type or range.
-    #[error("config.json: \"{key}\" should be {expected}, but is {got}")]
+    #[error("config.json: \"{key}\" should be {expected}, but is {}", cut(got))]
     Wrong {
         /// The key.
         key: &'static str,
@@ -226,7 +242,7 @@ pub enum ConfigError {
         got: String,
     },
     /// A mechanism that this library does not have.
-    #[error("config.json: unsupported {key} \"{value}\" (supported: {supported})")]
+    #[error("config.json: unsupported {key} \"{}\" (supported: {supported})", cut(value))]
     Unsupported {
         /// The key.
         key: &'static str,
@@ -243,18 +259,34 @@ pub enum ConfigError {
     },
     /// Quantised weights.
     #[error(
-        "the checkpoint is quantised ({method}): a lens needs the weights themselves. Use the original checkpoint, \
-         or dequantise this one with transformers and save it as bf16 safetensors"
+        "the checkpoint is quantised ({}): a lens needs the weights themselves. Use the original checkpoint, \
+         or dequantise this one with transformers and save it as bf16 safetensors",
+        cut(method)
     )]
     Quantised {
         /// `quant_method` of the config.
         method: String,
     },
     /// A family that nobody taught this library.
-    #[error("unsupported model_type \"{model_type}\" (supported: {supported}){hint}")]
+    #[error(
+        "unsupported model_type \"{model_type}\" (supported: {supported}){hint}{}",
+        after(hint, likeness)
+    )]
     UnknownFamily {
         /// The `model_type`.
         model_type: String,
+        /// What would work.
+        supported: String,
+        /// The near name, as a clause.
+        hint: String,
+        /// What family the tensors look like, as a sentence; empty if the tensors are unknown.
+        likeness: String,
+    },
+    /// A family that was asked for, and that there is not.
+    #[error("no family is called \"{}\" (supported: {supported}){hint}", cut(family))]
+    NoSuchFamily {
+        /// The name.
+        family: String,
         /// What would work.
         supported: String,
         /// The near name, as a clause.

@@ -118,7 +118,7 @@ impl Config<'_> {
             Ok(list)
         };
         let original = self.original_context(inner)?;
-        let attention_factor = match inner.number("attention_factor")? {
+        let attention_factor = match inner.positive("attention_factor")? {
             Some(given) => given,
             None => {
                 let stretch = match inner.positive("factor")? {
@@ -141,8 +141,9 @@ impl Config<'_> {
 fn yarn(inner: &Config<'_>, factor: f64, original: usize) -> Result<RopeScaling, ConfigError> {
     // 0.1 m ln(s) + 1: the temperature that the paper fits to a stretch of s (Peng et al. 2023, eq. 22).
     let temperature = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
-    let nonzero = |key| Ok::<_, ConfigError>(inner.number(key)?.filter(|x| *x != 0.0));
-    let attention_factor = match inner.number("attention_factor")? {
+    // Zero counts as absent there.
+    let nonzero = |key| if inner.number(key)? == Some(0.0) { Ok(None) } else { inner.positive(key) };
+    let attention_factor = match inner.positive("attention_factor")? {
         Some(given) => given,
         None => match (nonzero("mscale")?, nonzero("mscale_all_dim")?) {
             (Some(mscale), Some(all)) => temperature(mscale) / temperature(all),

@@ -95,6 +95,7 @@ impl Decoder {
             unit_roundoff: unit_roundoff(kind_of(dtype)),
             device: "cpu".to_owned(),
             parallel_blocks: spec.is_parallel(),
+            routed: spec.is_routed(),
             absent_sites: spec.absent_sites().to_vec(),
             max_positions: spec.embed.positions.as_ref().map(|positions| positions.n),
         };

@@ -3,7 +3,7 @@
 use super::{
     Family, TensorNames,
     qwen::{head_norms, window},
-    shape::{Defaults, Shape},
+    shape::{Defaults, Shape, plausible},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -102,6 +102,21 @@ fn qwen_experts(
     }
 }
 
+/// More experts, over all layers, than any model has.
+const MOST_EXPERTS: usize = 1 << 16;
+
+/// How many experts a layer has, within reason, and how many of them see a token.
+pub(super) fn counts(config: &Config<'_>, n_layers: usize) -> Result<(usize, usize), ConfigError> {
+    let n = config.size_of(&["num_local_experts", "num_experts"])?;
+    let n = plausible(n, MOST_EXPERTS / n_layers, "experts in a layer")?;
+    let per_token = config.size_of(&["num_experts_per_tok", "experts_per_token"])?;
+    if per_token > n {
+        let what = format!("num_experts_per_tok is {per_token}, but there are {n} experts");
+        return Err(ConfigError::Inconsistent { what });
+    }
+    Ok((n, per_token))
+}
+
 /// Width of an expert, and the names of its gate, up and down projections where experts are stored singly.
 struct Layout {
     d_mlp: usize,
@@ -118,7 +133,7 @@ fn experts(
     renormalise: bool,
 ) -> Result<MlpSpec, ConfigError> {
     let (d_model, d_mlp) = (shape.d_model, layout.d_mlp);
-    let n = config.size_of(&["num_local_experts", "num_experts"])?;
+    let (n, per_token) = counts(config, shape.n_layers)?;
     let stacked = names.has(&format!("{block}.experts.gate_up_proj"));
     let gating = Gating::Plain(shape.activation);
     let expert = |e: usize| {
@@ -143,11 +158,6 @@ fn experts(
             down: LinearSpec::new(&down, d_model, d_mlp, false),
         }
     };
-    let per_token = config.required_size("num_experts_per_tok")?;
-    if per_token > n {
-        let what = format!("num_experts_per_tok is {per_token}, but there are {n} experts");
-        return Err(ConfigError::Inconsistent { what });
-    }
     Ok(MlpSpec::Experts(Box::new(ExpertsSpec {
         router: LinearSpec::new(&format!("{block}.gate"), n, d_model, false),
         per_token,

@@ -3,6 +3,7 @@
 use super::{
     Family, TensorNames,
     parts::{Ends, Sizes, decoder},
+    shape::MOST_LAYERS,
 };
 use crate::{
     config::{Config, ConfigError},
@@ -67,6 +68,10 @@ pub(super) const GPT_NEO: Family = Family {
         let window = config.size("window_size")?.unwrap_or(256);
         let kinds = attention_kinds(config)?;
         resolve(config, names, family, |sizes, at, i| {
+            if kinds.len() != sizes.n_layers {
+                let what = format!("attention_types names {} of {} layers", kinds.len(), sizes.n_layers);
+                return Err(ConfigError::Inconsistent { what });
+            }
             let d = sizes.d_model;
             let linear =
                 |part: &str, bias| LinearSpec::new(&at(&format!("attn.attention.{part}")), d, d, bias);
@@ -78,19 +83,15 @@ pub(super) const GPT_NEO: Family = Family {
             ];
             let mut attn = sizes.attention(qkvo);
             attn.scale = 1.0;
-            attn.mask = match kinds.get(i).map(String::as_str) {
-                Some("global") => Mask::Causal,
-                Some("local") => Mask::Sliding { window },
-                Some(other) => {
+            attn.mask = match kinds[i].as_str() {
+                "global" => Mask::Causal,
+                "local" => Mask::Sliding { window },
+                other => {
                     return Err(ConfigError::Unsupported {
                         key: "attention_types",
                         value: other.to_owned(),
                         supported: "global, local",
                     });
-                }
-                None => {
-                    let what = format!("attention_types names {} of {} layers", kinds.len(), sizes.n_layers);
-                    return Err(ConfigError::Inconsistent { what });
                 }
             };
             let d_mlp = config.size("intermediate_size")?.unwrap_or(4 * d);
@@ -113,8 +114,9 @@ fn attention_kinds(config: &Config<'_>) -> Result<Vec<String>, ConfigError> {
         for entry in types.as_array().ok_or_else(wrong)? {
             let group = entry.get(0).and_then(strings).ok_or_else(wrong)?;
             let repeats = entry.get(1).and_then(serde_json::Value::as_u64).ok_or_else(wrong)?;
-            // More layers than a model can have would be refused anyway.
-            kinds.extend((0..repeats.min(1024)).flat_map(|_| group.clone()));
+            // More layers than a model can have are refused anyway, and need not be written out.
+            let room = (MOST_LAYERS + 1).saturating_sub(kinds.len());
+            kinds.extend((0..repeats.min(room as u64)).flat_map(|_| &group).take(room).cloned());
         }
         return Ok(kinds);
     }

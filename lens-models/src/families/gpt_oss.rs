@@ -2,6 +2,7 @@
 
 use super::{
     Family,
+    experts::counts,
     shape::{Defaults, Shape},
 };
 use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting};
@@ -18,8 +19,7 @@ pub(super) const FAMILY: Family = Family {
         let window = config.size("sliding_window")?.unwrap_or(128);
         shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
         let (d_model, d_mlp) = (shape.d_model, shape.d_mlp);
-        let n = config.size_of(&["num_local_experts", "num_experts"])?;
-        let per_token = config.size_of(&["num_experts_per_tok", "experts_per_token"])?;
+        let (n, per_token) = counts(config, shape.n_layers)?;
         let gating = Gating::ClampedSwiglu {
             alpha: config.positive("swiglu_alpha")?.unwrap_or(1.702),
             limit: config.positive("swiglu_limit")?.unwrap_or(7.0),

@@ -14,6 +14,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod likeness;
 mod llama;
 mod mistral;
 mod mpt;
@@ -33,6 +34,8 @@ use std::collections::BTreeSet;
 
 use lens_core::suggest::did_you_mean;
 use serde_json::Value;
+
+pub(crate) use likeness::{Difference, listed};
 
 use crate::{
     config::{Config, ConfigError},
@@ -99,6 +102,11 @@ impl TensorNames {
         self.0.contains(name)
     }
 
+    /// All of them, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// The first of `prefixes` under which the checkpoint holds `name`; the first of all if none does, so that
     /// what is missing is missed under its usual name.
     pub fn prefix<'p>(&self, prefixes: &[&'p str], name: &str) -> &'p str {
@@ -119,18 +127,47 @@ impl<S: Into<String>> FromIterator<S> for TensorNames {
 pub fn resolve(config: &Value, names: &TensorNames) -> Result<DecoderSpec, ConfigError> {
     let config = Config::new(config)?;
     let model_type = config.text("model_type")?.ok_or(ConfigError::Missing { key: "model_type" })?;
-    if let Some(quantisation) = config.object("quantization_config")? {
-        let method = quantisation.text("quant_method")?.unwrap_or("unknown method").to_owned();
-        return Err(ConfigError::Quantised { method });
-    }
-    let known = || FAMILIES.iter().flat_map(|family| family.model_types.iter().copied());
-    let family =
-        FAMILIES.iter().find(|family| family.model_types.contains(&model_type)).ok_or_else(|| {
-            ConfigError::UnknownFamily {
-                model_type: model_type.to_owned(),
-                supported: known().collect::<Vec<_>>().join(", "),
-                hint: did_you_mean(model_type, known()),
-            }
-        })?;
+    refuse_quantised(&config)?;
+    let family = of_model_type(model_type).ok_or_else(|| ConfigError::UnknownFamily {
+        model_type: model_type.to_owned(),
+        supported: listed_model_types(),
+        hint: did_you_mean(model_type, model_types()),
+        likeness: likeness::sentence(&config, names),
+    })?;
     (family.resolve)(&config, names, model_type)
+}
+
+/// The spec of a checkpoint that is read as one of the family `model_type`, whatever its own `model_type` says.
+/// The names and shapes of its tensors are checked all the same; that it computes what the family computes is
+/// for the caller to know.
+///
+/// # Errors
+/// When there is no such family, or as for [`resolve`].
+pub fn resolve_as(config: &Value, names: &TensorNames, model_type: &str) -> Result<DecoderSpec, ConfigError> {
+    let config = Config::new(config)?;
+    let family = of_model_type(model_type).ok_or_else(|| ConfigError::NoSuchFamily {
+        family: model_type.to_owned(),
+        supported: listed_model_types(),
+        hint: did_you_mean(model_type, model_types()),
+    })?;
+    refuse_quantised(&config)?;
+    (family.resolve)(&config, names, model_type)
+}
+
+fn of_model_type(model_type: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|family| family.model_types.contains(&model_type))
+}
+
+fn model_types() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().flat_map(|family| family.model_types.iter().copied())
+}
+
+fn listed_model_types() -> String {
+    model_types().collect::<Vec<_>>().join(", ")
+}
+
+fn refuse_quantised(config: &Config<'_>) -> Result<(), ConfigError> {
+    let Some(quantisation) = config.object("quantization_config")? else { return Ok(()) };
+    let method = quantisation.text("quant_method")?.unwrap_or("unknown method").to_owned();
+    Err(ConfigError::Quantised { method })
 }

@@ -4,7 +4,7 @@ use lens_core::Post;
 
 use super::{
     TensorNames,
-    shape::{head_width, n_layers, unembedding},
+    shape::{head_width, n_layers, plausible_heads, unembedding},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -41,6 +41,7 @@ impl Sizes {
     pub(super) fn read(config: &Config<'_>) -> Result<Self, ConfigError> {
         let d_model = config.size_of(&["hidden_size", "n_embd", "n_embed", "d_model"])?;
         let n_heads = config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads"])?;
+        let n_heads = plausible_heads(n_heads)?;
         let mut eps = None;
         for key in ["layer_norm_epsilon", "layer_norm_eps"] {
             eps = eps.or(config.positive(key)?);

@@ -15,7 +15,10 @@ use crate::{
 };
 
 /// More layers than any model has.
-const MOST_LAYERS: usize = 1024;
+pub(super) const MOST_LAYERS: usize = 1024;
+
+/// More heads in a layer than any model has.
+const MOST_HEADS: usize = 1024;
 
 /// A Llama-shaped decoder in the making.
 pub(super) struct Shape {
@@ -75,7 +78,7 @@ impl Shape {
             config.size(key)?.or(default).ok_or(ConfigError::Missing { key })
         };
         let d_model = config.required_size("hidden_size")?;
-        let n_heads = or_default("num_attention_heads", defaults.n_heads)?;
+        let n_heads = plausible_heads(or_default("num_attention_heads", defaults.n_heads)?)?;
         let n_kv_heads = config.size("num_key_value_heads")?.or(defaults.n_kv_heads).unwrap_or(n_heads);
         let d_head = match config.size("head_dim")?.or(defaults.d_head) {
             Some(d_head) => d_head,
@@ -210,15 +213,24 @@ impl Shape {
     }
 }
 
-/// The number of layers, within reason: every layer is a spec before anything else is checked.
+/// The number of layers, within reason.
 pub(super) fn n_layers(config: &Config<'_>, keys: &[&'static str]) -> Result<usize, ConfigError> {
-    match config.size_of(keys)? {
-        n if n > MOST_LAYERS => {
-            let what = format!("{n} layers are more than the {MOST_LAYERS} that are plausible");
-            Err(ConfigError::Inconsistent { what })
-        }
-        n => Ok(n),
+    plausible(config.size_of(keys)?, MOST_LAYERS, "layers")
+}
+
+/// A number of heads, within reason.
+pub(super) fn plausible_heads(n: usize) -> Result<usize, ConfigError> {
+    plausible(n, MOST_HEADS, "heads in a layer")
+}
+
+/// A number of parts, within reason: every part becomes a spec before anything is compared with the tensors.
+pub(super) fn plausible(n: usize, most: usize, parts: &str) -> Result<usize, ConfigError> {
+    if n <= most {
+        return Ok(n);
     }
+    Err(ConfigError::Inconsistent {
+        what: format!("{n} {parts} are more than the {most} that are plausible"),
+    })
 }
 
 /// The width of a head where the config leaves it to arithmetic.
@@ -238,11 +250,10 @@ pub(super) fn unembedding(
     candidates: &[&'static str],
     tied_by_default: bool,
 ) -> Result<TensorSpec, ConfigError> {
-    if let Some(name) = candidates.iter().find(|name| names.has(name)) {
-        return Ok(TensorSpec::new(*name, embed.shape.clone()));
+    let tied = config.flag("tie_word_embeddings")?.unwrap_or(tied_by_default);
+    match candidates.iter().find(|name| names.has(name)) {
+        Some(name) => Ok(TensorSpec::new(*name, embed.shape.clone())),
+        None if tied => Ok(embed.clone()),
+        None => Err(ConfigError::NoUnembedding { name: candidates[0] }),
     }
-    if config.flag("tie_word_embeddings")?.unwrap_or(tied_by_default) {
-        return Ok(embed.clone());
-    }
-    Err(ConfigError::NoUnembedding { name: candidates[0] })
 }

@@ -172,7 +172,7 @@ pub struct ReadoutSpec {
 /// A whole decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderSpec {
-    /// `model_type` of the config.
+    /// `model_type` of the config, or of the family that was assumed.
     pub family: String,
     /// Width of the residual stream.
     pub d_model: usize,
@@ -235,6 +235,11 @@ impl DecoderSpec {
     /// Whether attention and MLP read the same stream.
     pub fn is_parallel(&self) -> bool {
         self.layers.iter().any(|layer| matches!(layer.wiring, Wiring::Parallel { .. }))
+    }
+
+    /// Whether some layer chooses among experts.
+    pub fn is_routed(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_)))
     }
 
     /// The sites that are no additive part of this model's stream.
