@@ -15,6 +15,8 @@ pub struct ModelInfo {
     pub revision: Option<String>,
     /// Family, as `model_type` names it.
     pub family: String,
+    /// Whether the family was assumed, against what config.json says.
+    pub family_assumed: bool,
     /// Number of blocks.
     pub n_layers: u16,
     /// Width of the residual stream.

@@ -62,6 +62,7 @@ pub use selection::{ComponentSelection, Selection, SelectionError};
 pub use text::{TokenText, TokenTexts};
 pub use token::TokenId;
 pub use trace::{
-    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, ReadoutTrace, SCHEMA, SelfCheckTrace,
-    TargetTrace, TokenTrace, TopTrace, TraceContext,
+    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
+    ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped, TargetTrace,
+    TokenTrace, TopTrace, TraceContext,
 };

@@ -67,6 +67,7 @@ impl ToyBackend {
                 id: "toy".to_owned(),
                 revision: None,
                 family: "toy".to_owned(),
+                family_assumed: false,
                 n_layers,
                 d_model,
                 n_vocab,

@@ -23,10 +23,22 @@ pub struct LensTrace {
     pub model: ModelTrace,
     /// The kind of lens.
     pub lens: LensKindTrace,
+    /// What was changed while the model ran, in the user's own words; empty for the model as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interventions: Vec<InterventionTrace>,
     /// The prompt, as text.
     pub prompt: String,
     /// Every token of the sequence.
     pub tokens: Vec<TokenTrace>,
+    /// Who says what, where the prompt is a conversation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleTrace>,
+    /// The tokens that the model wrote, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTrace>,
+    /// How the model's continuation was chosen and why it ended, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<GenerationTrace>,
     /// The readouts, by position, then in order of execution.
     pub readouts: Vec<ReadoutTrace>,
     /// The model's own answer at each position read.
@@ -54,6 +66,9 @@ pub struct ModelTrace {
     pub revision: Option<String>,
     /// Family, as `model_type` names it.
     pub family: String,
+    /// Whether the family was assumed by the user, against what config.json says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub family_assumed: bool,
     /// Number of blocks.
     pub n_layers: u16,
     /// Width of the residual stream.
@@ -72,6 +87,7 @@ impl From<&ModelInfo> for ModelTrace {
             id: info.id.clone(),
             revision: info.revision.clone(),
             family: info.family.clone(),
+            family_assumed: info.family_assumed,
             n_layers: info.n_layers,
             d_model: info.d_model,
             n_vocab: info.n_vocab,
@@ -102,6 +118,90 @@ pub struct TokenTrace {
     pub bytes: Option<Arc<str>>,
     /// Whether the model wrote it.
     pub generated: bool,
+}
+
+/// A message's place in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleTrace {
+    /// `system`, `user` or `assistant`; `template` for what the chat template puts around messages.
+    pub role: String,
+    /// First token.
+    pub start: usize,
+    /// One past the last token.
+    pub end: usize,
+}
+
+/// A token that the model wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepTrace {
+    /// Which, from 0.
+    pub step: usize,
+    /// The position whose readouts say how it formed: the one before the token's own.
+    pub position: usize,
+    /// What was sampled.
+    pub token: SampledTrace,
+}
+
+/// A sampled token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampledTrace {
+    /// Its id.
+    pub id: TokenId,
+    /// What it says.
+    pub text: Arc<str>,
+    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Arc<str>>,
+    /// Its probability in the final readout, before temperature and truncation.
+    pub prob: f32,
+}
+
+/// How a continuation was chosen, and why it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GenerationTrace {
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// Only the most probable tokens whose probabilities add up to this are sampled.
+    pub top_p: f32,
+    /// Only this many of the most probable tokens are sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    /// Seed of the random numbers; the trial's number is added.
+    pub seed: u64,
+    /// Which of several trials, from 0.
+    pub trial: usize,
+    /// Why it ended.
+    pub stopped: Stopped,
+}
+
+/// Why a continuation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// As many tokens as were asked for.
+    Length,
+    /// A token that ends a text.
+    EndOfText,
+    /// One of the texts at which to stop.
+    StopText,
+    /// The model has no position for another token.
+    Context,
+    /// The user's signal.
+    Interrupted,
+}
+
+/// Something that was changed while the model ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterventionTrace {
+    /// The point, with its head where there is one.
+    pub point: String,
+    /// What was done: `add`, `zero`, `mean` or `replace`.
+    pub kind: String,
+    /// The intervention as it was written.
+    pub text: String,
+    /// The positions that it was restricted to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Vec<usize>>,
 }
 
 /// A token of a readout.
@@ -267,8 +367,12 @@ impl LensTrace {
             },
             model: context.model.into(),
             lens: LensKindTrace { kind: "logit".to_owned(), norm: reading.norm },
+            interventions: Vec::new(),
             prompt,
             tokens,
+            roles: Vec::new(),
+            steps: Vec::new(),
+            generation: None,
             readouts,
             finals,
             self_check: SelfCheckTrace {

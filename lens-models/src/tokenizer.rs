@@ -89,10 +89,12 @@ impl Tokenizer {
     /// The bytes that a token stands for, or `None` for an id without a token.
     pub fn bytes(&self, id: TokenId) -> Option<Vec<u8>> {
         let token = self.inner.id_to_token(id.0)?;
-        if self.added.contains(&id.0) {
-            return Some(token.into_bytes());
+        // Added tokens are found in the text as it is, before bytes become characters. SentencePiece's sign for
+        // a space means one in them, too: Gemma's runs of spaces are added tokens.
+        match self.spelling {
+            Spelling::ByteLevel(_) if self.added.contains(&id.0) => Some(token.into_bytes()),
+            _ => Some(self.spelling.bytes(&token)),
         }
-        Some(self.spelling.bytes(&token))
     }
 
     /// How many ids have a token.

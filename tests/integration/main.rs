@@ -3,6 +3,7 @@
 mod demo;
 mod half;
 mod identities;
+mod made;
 mod parity;
 mod taps;
 mod tokenizer;

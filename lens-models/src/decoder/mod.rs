@@ -88,6 +88,7 @@ impl Decoder {
             id: outline.id.clone(),
             revision: outline.revision.clone(),
             family: spec.family.clone(),
+            family_assumed: outline.assumed_family.is_some(),
             n_layers: spec.layers.len() as u16,
             d_model: spec.d_model,
             n_vocab: spec.n_vocab(),

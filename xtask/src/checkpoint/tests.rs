@@ -1,18 +1,9 @@
-use std::collections::BTreeSet;
 use std::fs;
-
-use lens_models::{Checkpoint, StoredDtype, source};
 
 use super::*;
 
 fn order(shape: &str) -> Order {
     Order { shape: find(shape).unwrap(), dtype: Dtype::Bf16, seed: 0, shards: 5_000_000_000, force: false }
-}
-
-fn open(dir: &Path) -> Checkpoint {
-    let options = source::SourceOptions::from_lookup(|_| None);
-    let files = source::locate(dir.to_str().unwrap(), &options, &mut source::Silent).unwrap();
-    Checkpoint::open(&files).unwrap()
 }
 
 /// Names and contents of a folder's files.
@@ -44,36 +35,6 @@ fn shapes_have_as_many_parameters_as_the_models_they_are_named_after() {
 }
 
 #[test]
-fn every_tensor_is_accounted_for_by_config_and_headers() {
-    let root = tempfile::tempdir().unwrap();
-    for (dtype, stored) in
-        [(Dtype::Bf16, StoredDtype::Bf16), (Dtype::F16, StoredDtype::F16), (Dtype::F32, StoredDtype::F32)]
-    {
-        let dir = root.path().join(dtype.in_config());
-        make(&Order { dtype, ..order("tiny") }, &dir).unwrap();
-        let checkpoint = open(&dir);
-        let outline = checkpoint.outline();
-        assert_eq!(outline.stored_dtypes(), [stored]);
-        assert_eq!(outline.parameters() as u64, parameters(find("tiny").unwrap()));
-        assert!(!outline.spec.is_tied());
-    }
-}
-
-#[test]
-fn shards_hold_the_same_numbers_as_one_file() {
-    let root = tempfile::tempdir().unwrap();
-    let (one, many) = (root.path().join("one"), root.path().join("many"));
-    make(&order("tiny"), &one).unwrap();
-    make(&Order { shards: 50_000, ..order("tiny") }, &many).unwrap();
-    assert!(many.join("model.safetensors.index.json").exists() && !many.join("model.safetensors").exists());
-    let (one, many) = (open(&one), open(&many));
-    for (name, tensor) in one.outline().tensors.iter() {
-        let other = many.outline().tensors.get(name).unwrap();
-        assert!(one.tensor_bytes(tensor) == many.tensor_bytes(other), "{name} differs");
-    }
-}
-
-#[test]
 fn the_seed_decides_every_byte() {
     let root = tempfile::tempdir().unwrap();
     let made = |name: &str, seed| {
@@ -84,28 +45,6 @@ fn the_seed_decides_every_byte() {
     let first = made("a", 3);
     assert!(first == made("b", 3));
     assert!(first != made("c", 4));
-}
-
-#[test]
-fn the_tokenizer_encodes_every_text_and_has_a_word_for_every_id() {
-    let root = tempfile::tempdir().unwrap();
-    let dir = root.path().join("tiny");
-    make(&order("tiny"), &dir).unwrap();
-    let checkpoint = open(&dir);
-    let tokenizer = checkpoint.tokenizer().unwrap().unwrap();
-    let vocabulary = &find("tiny").unwrap().vocabulary;
-    assert_eq!(tokenizer.len(), vocabulary.words + 2 + vocabulary.reserved);
-    let words: BTreeSet<_> =
-        (0..tokenizer.len() as u32).map(|id| tokenizer.bytes(lens_core::TokenId(id)).unwrap()).collect();
-    assert_eq!(words.len(), tokenizer.len());
-
-    let text = "The cat said \"早上好\" \\ and\n\u{0} left 🐈.";
-    let tokens = tokenizer.encode(text, true).unwrap();
-    assert_eq!(u64::from(tokens[0].0), vocabulary.words as u64, "no token begins the text");
-    assert_eq!(checkpoint.outline().bos_token_ids(), [tokens[0].0]);
-    let bytes: Vec<u8> = tokens[1..].iter().flat_map(|id| tokenizer.bytes(*id).unwrap()).collect();
-    assert_eq!(String::from_utf8(bytes).unwrap(), text);
-    assert!(tokens.len() < text.len(), "nothing was merged");
 }
 
 #[test]
