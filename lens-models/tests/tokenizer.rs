@@ -229,24 +229,30 @@ fn caught_panics<T>(work: impl FnOnce() -> T) -> (T, usize) {
 
 /// What the tokens say, one after the other.
 fn bytes(tokenizer: &Tokenizer, ids: &[TokenId]) -> Vec<u8> {
-    ids.iter().flat_map(|id| tokenizer.bytes(*id).unwrap()).collect()
+    ids.iter().flat_map(|id| tokenizer.bytes(*id).expect("the id is of the vocabulary")).collect()
 }
 
 /// The id of a token of the vocabulary.
 fn id_of(name: &str, token: &str) -> TokenId {
-    TokenId(json(name)["model"]["vocab"][token].as_u64().unwrap() as u32)
+    let id = json(name)["model"]["vocab"][token].as_u64();
+    TokenId(id.expect("the token is of the vocabulary") as u32)
 }
 
 fn load(name: &str) -> Tokenizer {
-    Tokenizer::from_file(&folder(name).join("tokenizer.json")).unwrap()
+    Tokenizer::from_file(&folder(name).join("tokenizer.json")).expect("the file is a tokenizer")
 }
 
 fn json(name: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(folder(name).join("tokenizer.json")).unwrap()).unwrap()
+    read(name, "tokenizer.json")
 }
 
 fn cases(name: &str) -> Vec<Case> {
-    serde_json::from_slice(&std::fs::read(folder(name).join("expected.json")).unwrap()).unwrap()
+    read(name, "expected.json")
+}
+
+fn read<T: serde::de::DeserializeOwned>(name: &str, file: &str) -> T {
+    let bytes = std::fs::read(folder(name).join(file)).expect("the fixture is committed");
+    serde_json::from_slice(&bytes).expect("the fixture is of this form")
 }
 
 fn folder(name: &str) -> PathBuf {

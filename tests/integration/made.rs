@@ -13,8 +13,9 @@ fn make(dir: &Path, options: &[&str]) -> Checkpoint {
     let output = chore.output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let options = source::SourceOptions::from_lookup(|_| None);
-    let files = source::locate(dir.to_str().unwrap(), &options, &mut source::Silent).unwrap();
-    Checkpoint::open(&files).unwrap()
+    let dir = dir.to_str().expect("a temporary folder's name is text");
+    let files = source::locate(dir, &options, &mut source::Silent).expect("the chore wrote a checkpoint");
+    Checkpoint::open(&files).expect("what the chore wrote is whole")
 }
 
 #[test]
