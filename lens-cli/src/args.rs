@@ -188,6 +188,9 @@ pub(crate) struct SourceArgs {
     /// Use what is on this machine only
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Read the config as that of this family (see lens families), whatever its model_type says
+    #[arg(long, value_name = "FAMILY")]
+    pub(crate) assume_family: Option<String>,
 }
 
 /// How to run.

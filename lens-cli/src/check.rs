@@ -110,7 +110,11 @@ impl Facts<'_> {
         if let Some(revision) = &info.revision {
             say("revision", revision)?;
         }
-        say("family", &format!("{}, {} layers, d_model {}", info.family, info.n_layers, info.d_model))?;
+        let assumed = if info.family_assumed { " (assumed)" } else { "" };
+        say(
+            "family",
+            &format!("{}{assumed}, {} layers, d_model {}", info.family, info.n_layers, info.d_model),
+        )?;
         say("weights", &format!("{} on {}", info.dtype, info.device))?;
         say("kernel", &format!("{}, {} threads", self.kernel, self.threads))?;
         let ids: Vec<String> = self.tokens.iter().take(LENGTH).map(ToString::to_string).collect();

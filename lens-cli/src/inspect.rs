@@ -31,6 +31,7 @@ struct Facts<'a> {
     id: &'a str,
     revision: Option<&'a str>,
     family: &'a str,
+    family_assumed: bool,
     n_layers: usize,
     d_model: usize,
     n_vocab: usize,
@@ -74,6 +75,7 @@ impl<'a> Facts<'a> {
             id: &outline.id,
             revision: outline.revision.as_deref(),
             family: &spec.family,
+            family_assumed: outline.assumed_family.is_some(),
             n_layers: spec.layers.len(),
             d_model: spec.d_model,
             n_vocab: spec.n_vocab(),
@@ -101,7 +103,7 @@ impl<'a> Facts<'a> {
         if let Some(revision) = self.revision {
             say("revision", revision)?;
         }
-        say("family", self.family)?;
+        say("family", &format!("{}{}", self.family, if self.family_assumed { " (assumed)" } else { "" }))?;
         for (name, value) in describe(spec) {
             say(name, &value)?;
         }

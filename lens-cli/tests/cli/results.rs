@@ -2,6 +2,7 @@
 
 use std::{
     io::Read,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -194,4 +195,50 @@ fn families_have_three_forms() {
     let markdown = ok(&["families", "--format", "markdown"]);
     assert_eq!(markdown.lines().count(), 2 + list.as_array().unwrap().len());
     says(&ok(&["families"]), &["model_type", "qwen2"]);
+}
+
+#[test]
+fn readme_and_docs_carry_the_table_of_families() {
+    const BEGIN: &str = "<!-- families: from `lens families --format markdown` -->\n";
+    const END: &str = "\n<!-- /families -->";
+    let table = ok(&["families", "--format", "markdown"]);
+    for page in ["README.md", "docs/families.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let text = std::fs::read_to_string(&path).expect("a page of the project");
+        let (before, rest) = text.split_once(BEGIN).expect("where the table begins");
+        let (old, after) = rest.split_once(END).expect("where the table ends");
+        // LENS_BLESS=1 writes the table instead of comparing it.
+        if std::env::var_os("LENS_BLESS").is_some() {
+            std::fs::write(&path, format!("{before}{BEGIN}\n{table}{END}{after}")).expect("a writable page");
+        } else {
+            assert!(old.trim() == table.trim(), "{page} has another table: run this test with LENS_BLESS=1");
+        }
+    }
+}
+
+#[test]
+fn an_assumed_family_is_said_everywhere() {
+    let model = Model::new().with_config("\"model_type\": \"llama\"", "\"model_type\": \"newllama\"");
+    let args = ["run", "-m", model.path(), "--token-ids", "1,2,3"];
+    let refusal = run(&args);
+    assert_eq!(refusal.code, 1);
+    says(&refusal.stderr, &["newllama", "--assume-family llama"]);
+
+    let args = [&args[..], &["--assume-family", "llama"]].concat();
+    let trace = json(&args);
+    assert_eq!(trace["model"]["family"], "llama");
+    assert_eq!(trace["model"]["family_assumed"], true);
+    let outcome = run(&args);
+    says(&outcome.stdout, &["llama (assumed)"]);
+    says(&outcome.stderr, &["note: ", "newllama", "read as llama"]);
+    says(&ok(&["inspect", model.path(), "--assume-family", "llama"]), &["llama (assumed)"]);
+    says(&ok(&["check", model.path(), "--assume-family", "llama"]), &["llama (assumed)"]);
+
+    let known = json(&["run", "-m", Model::new().path(), "--token-ids", "1", "--assume-family", "llama"]);
+    assert_eq!(known["model"]["family_assumed"], Value::Null);
+    let typo = run(&["inspect", model.path(), "--assume-family", "lama"]);
+    assert_eq!(typo.code, 1);
+    says(&typo.stderr, &["lama", "did you mean \"llama\""]);
+    let demo = run(&["run", "a", "--assume-family", "llama"]);
+    assert_eq!(demo.code, 1);
 }

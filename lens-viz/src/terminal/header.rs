@@ -22,6 +22,7 @@ pub(super) fn named(name: &str, sheet: &Sheet) -> Line {
 
 pub(super) fn header(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Vec<Line> {
     let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
+    lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
     if last.position < trace.tokens.len() {
         lines.push(prompt(trace, last.position, sheet));
     }
@@ -35,8 +36,10 @@ fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
     let dot = sheet.glyph(" · ", ", ");
     let layers =
         if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
+    let family =
+        if model.family_assumed { format!("{} (assumed)", model.family) } else { model.family.clone() };
     // A long path loses its beginning, never the facts behind it.
-    let facts: String = [&model.family, &layers, &model.dtype, &model.device]
+    let facts: String = [&family, &layers, &model.dtype, &model.device]
         .map(|fact| format!("{dot}{}", sheet.safe(fact)))
         .concat();
     let room = sheet.width.saturating_sub(NAMES + facts.width()).max(12);
@@ -51,6 +54,14 @@ fn lens(trace: &LensTrace, sheet: &Sheet) -> Line {
     let dot = sheet.glyph(" · ", ", ");
     line.push(sheet.span(&trace.lens.kind, Ink::Plain));
     line.push(sheet.span(&format!("{dot}norm {}", trace.lens.norm.name()), Ink::Plain));
+    line
+}
+
+/// Something that was changed while the model ran: whoever reads the table must not take it for the model as it is.
+fn intervention(text: &str, sheet: &Sheet) -> Line {
+    let mut line = named("changed", sheet);
+    let width = sheet.width.saturating_sub(NAMES);
+    line.push(sheet.span(&cut(&sheet.safe(text), width, sheet.ellipsis()), Ink::Focus));
     line
 }
 
