@@ -79,7 +79,7 @@ fn steps(criterion: &mut Criterion, model: &mut Decoder) {
     for n in PROMPTS {
         let tokens: Vec<TokenId> = (0..n as u32).map(|i| TokenId(1000 + 37 * i)).collect();
         let last = [n - 1];
-        let forward = Forward { tokens: &tokens, past: 0, total: n, points: &points, rows: &last };
+        let forward = Forward { tokens: &tokens, past: 0, total: n, room: n, points: &points, rows: &last };
         group.bench_function(BenchmarkId::new("forward", n), |bencher| {
             bencher.iter(|| model.forward(&forward).expect("the model runs"));
         });

@@ -56,8 +56,11 @@ pub struct Forward<'a> {
     pub tokens: &'a [TokenId],
     /// How many tokens came before them. 0 starts a new sequence; otherwise it must be what was seen so far.
     pub past: usize,
-    /// How long the whole sequence is going to be, as far as known; at least `past + tokens.len()`.
+    /// How long the sequence is that these tokens are part of, as far as it is known; at least
+    /// `past + tokens.len()`. Position embeddings that depend on the length are those of this length.
     pub total: usize,
+    /// How long the sequence may become, at least `total`: caches are made for it.
+    pub room: usize,
     /// The points to capture.
     pub points: &'a PointSet,
     /// Which rows of this step to keep at every point: indices into `tokens`, ascending.
@@ -116,6 +119,13 @@ pub trait Backend {
     /// # Errors
     /// When a token is unknown, the sequence is too long, or the computation fails.
     fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Self::Hidden>, BackendError>;
+
+    /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
+    /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
+    fn continues(&self, seen: usize, total: usize) -> bool {
+        let _ = (seen, total);
+        true
+    }
 
     /// Appends some rows of `hidden` to `out`, each as `width` float32 values; returns the width.
     ///

@@ -156,7 +156,14 @@ fn record<B: Backend>(
     let mut past = 0;
     for end in ends.iter().copied().filter(|end| *end > 0) {
         let rows: Vec<usize> = (0..end - past).collect();
-        let step = Forward { tokens: &tokens[past..end], past, total: tokens.len(), points, rows: &rows };
+        let step = Forward {
+            tokens: &tokens[past..end],
+            past,
+            total: tokens.len(),
+            room: tokens.len(),
+            points,
+            rows: &rows,
+        };
         for (hidden, (values, width)) in backend.forward(&step)?.iter().zip(&mut values) {
             *width = backend.rows(hidden, 0..rows.len(), values)?;
         }
@@ -234,6 +241,7 @@ fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst
         tokens,
         past: 0,
         total: tokens.len(),
+        room: tokens.len(),
         points: &[point].into_iter().collect(),
         rows: &[row],
     };

@@ -52,7 +52,10 @@ pub use backend::{Backend, BackendError, Forward, ModelInfo, PlainLogits, ReadRe
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use host::HostReadout;
-pub use lens::{FinalReading, Lens, LensError, Plan, Progress, Reading, SelfCheck};
+pub use lens::{
+    Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
+    Sampling, SamplingError, SelfCheck, StepReading,
+};
 pub use nonfinite::NonFinite;
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};

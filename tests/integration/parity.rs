@@ -53,7 +53,8 @@ fn activations_equal_transformers() {
         let points: PointSet = golden.vectors().map(|(point, _)| point).collect();
         let rows: Vec<usize> = golden.ints("vec_positions").iter().map(|row| *row as usize).collect();
         let n = golden.tokens.len();
-        let step = Forward { tokens: &golden.tokens, past: 0, total: n, points: &points, rows: &rows };
+        let step =
+            Forward { tokens: &golden.tokens, past: 0, total: n, room: n, points: &points, rows: &rows };
         let captured = model.forward(&step).unwrap();
         assert_eq!(captured.len(), points.len(), "{name}: not every point fired");
         for ((point, expected), hidden) in golden.vectors().zip(&captured) {

@@ -10,7 +10,8 @@ use tch::Tensor;
 fn capture(model: &mut Decoder, tokens: &[TokenId], points: &[Point]) -> Vec<Vec<f32>> {
     let points: PointSet = points.iter().copied().collect();
     let rows: Vec<usize> = (0..tokens.len()).collect();
-    let step = Forward { tokens, past: 0, total: tokens.len(), points: &points, rows: &rows };
+    let step =
+        Forward { tokens, past: 0, total: tokens.len(), room: tokens.len(), points: &points, rows: &rows };
     let captured = model.forward(&step).expect("a run");
     captured
         .iter()
@@ -94,7 +95,14 @@ fn a_tap_that_fails_or_changes_the_shape_is_an_error() {
     let mut model = decoder("llama2");
     let tokens = Golden::of("llama2").tokens;
     let points: PointSet = [Point::Embed].into_iter().collect();
-    let step = Forward { tokens: &tokens, past: 0, total: tokens.len(), points: &points, rows: &[0] };
+    let step = Forward {
+        tokens: &tokens,
+        past: 0,
+        total: tokens.len(),
+        room: tokens.len(),
+        points: &points,
+        rows: &[0],
+    };
 
     let narrower = |_: Point, value: Tensor| -> Result<Tensor, ModelError> { Ok(value.f_narrow(1, 0, 1)?) };
     model.set_edit(Some(Box::new(narrower)));
@@ -120,7 +128,14 @@ fn a_step_that_does_not_continue_is_refused() {
     let mut model = decoder("llama2");
     let tokens = Golden::of("llama2").tokens;
     let nothing = PointSet::default();
-    let step = |past: usize| Forward { tokens: &tokens[..2], past, total: 10, points: &nothing, rows: &[] };
+    let step = |past: usize| Forward {
+        tokens: &tokens[..2],
+        past,
+        total: 10,
+        room: 10,
+        points: &nothing,
+        rows: &[],
+    };
     model.forward(&step(0)).unwrap();
     model.forward(&step(2)).unwrap();
     let message = model.forward(&step(3)).unwrap_err().to_string();

@@ -217,7 +217,7 @@ impl Cache {
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
         let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
-        if step.past == 0 && step.total <= step.n {
+        if step.past == 0 && step.room <= step.n {
             // Nothing will follow: no copy is worth making.
             self.0 = None;
             return Ok((k, v));
@@ -226,7 +226,7 @@ impl Cache {
         let (mut keys, mut values) = match self.0.take() {
             Some((keys, values)) if step.past > 0 && keys.size()[1] >= length => (keys, values),
             old => {
-                let capacity = (step.total as i64).max(length);
+                let capacity = (step.room as i64).max(length);
                 (
                     grow(&k, capacity, old.as_ref().map(|(k, _)| k), step)?,
                     grow(&v, capacity, old.as_ref().map(|(_, v)| v), step)?,

@@ -61,8 +61,8 @@ struct Step {
     past: usize,
     /// Tokens in this step.
     n: usize,
-    /// Tokens that the whole sequence will have.
-    total: usize,
+    /// Tokens that the sequence may come to have.
+    room: usize,
     tables: RotaryTables,
 }
 
@@ -121,8 +121,8 @@ impl Decoder {
     /// Runs some tokens after the `past` ones that were run before, with `tap` at every point, and returns the
     /// last block's output, `[pos, d_model]`.
     ///
-    /// `total` is how long the sequence is going to be: caches are made for it, and RoPE that depends on the
-    /// length (dynamic NTK) is that of the whole sequence from the start.
+    /// `total` is how long the sequence is: RoPE that depends on the length (dynamic NTK) is that of the whole
+    /// sequence from the start. Caches are made for as many tokens.
     ///
     /// # Errors
     /// When a token is unknown, `past` is not what was run before, or the tap or libtorch fails.
@@ -133,6 +133,17 @@ impl Decoder {
         total: usize,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
+        self.run_with_room(tokens, past, total, total, tap)
+    }
+
+    fn run_with_room(
+        &mut self,
+        tokens: &[TokenId],
+        past: usize,
+        total: usize,
+        room: usize,
+        tap: &mut dyn Tap,
+    ) -> Result<Tensor, ModelError> {
         if past != 0 && past != self.seen {
             return Err(ModelError::Discontinuous { past, seen: self.seen });
         }
@@ -140,7 +151,7 @@ impl Decoder {
         let ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
         let tables =
             RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
-        let step = Step { past, n: tokens.len(), total, tables };
+        let step = Step { past, n: tokens.len(), room: room.max(total), tables };
         let embedded = self.embed.forward(tokens, past)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
@@ -168,7 +179,7 @@ impl Backend for Decoder {
             rows: kept_rows(step.rows, step.tokens.len())?,
             captured: Vec::with_capacity(step.points.len()),
         };
-        let result = self.run(step.tokens, step.past, step.total, &mut recorder);
+        let result = self.run_with_room(step.tokens, step.past, step.total, step.room, &mut recorder);
         let captured = recorder.captured;
         self.edit = edit;
         drop(result?);
@@ -179,6 +190,11 @@ impl Backend for Decoder {
                 .into());
         }
         Ok(captured)
+    }
+
+    fn continues(&self, seen: usize, total: usize) -> bool {
+        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
+        ropes.all(|rope| rope.is_same_at(seen, total))
     }
 
     fn rows(&self, hidden: &Tensor, rows: Range<usize>, out: &mut Vec<f32>) -> Result<usize, BackendError> {

@@ -113,6 +113,15 @@ impl Rope {
         }
     }
 
+    /// Whether a sequence of `seen` tokens has the frequencies of one of `total`.
+    pub fn is_same_at(&self, seen: usize, total: usize) -> bool {
+        match self.scaling {
+            RopeScaling::Dynamic { max_positions, .. } => seen.max(max_positions) == total.max(max_positions),
+            RopeScaling::LongRope { original, .. } => (seen > original) == (total > original),
+            _ => true,
+        }
+    }
+
     /// Factor on cosines and sines.
     pub fn attention_factor(&self) -> f64 {
         match self.scaling {

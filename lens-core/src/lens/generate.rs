@@ -1,0 +1,206 @@
+//! A continuation, read while it is written: every token is sampled from the readout that is shown.
+
+use std::num::NonZeroUsize;
+
+use super::{FinalReading, Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
+use crate::{
+    Backend, BackendError, Point, Question, ReadRequest, Readout, Stats, Stopped, TokenId, TokenScore,
+};
+
+/// How much room caches get at once: a sequence may be announced much longer than it becomes.
+const ROOM: usize = 256;
+
+/// A continuation to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generate {
+    /// The most tokens to write.
+    pub max_new_tokens: NonZeroUsize,
+    /// How each is chosen.
+    pub sampling: Sampling,
+    /// Tokens that end a text; the one that comes is part of the continuation.
+    pub end_of_text: Vec<TokenId>,
+    /// The length of a sequence beyond which the model was not made to go, if that is known.
+    pub max_length: Option<usize>,
+}
+
+impl Generate {
+    /// Greedy, until `max_new_tokens` are written.
+    pub fn greedy(max_new_tokens: NonZeroUsize) -> Self {
+        Self { max_new_tokens, sampling: Sampling::default(), end_of_text: Vec::new(), max_length: None }
+    }
+}
+
+/// A token that was sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampledStep {
+    /// The position from whose final readout it was sampled: the one before its own.
+    pub position: usize,
+    /// The token, with its logit and probability in that readout, before temperature and truncation.
+    pub token: TokenScore,
+}
+
+/// A step that was just read.
+#[derive(Debug, Clone, Copy)]
+pub struct StepReading<'a> {
+    /// Which, from 0.
+    pub step: usize,
+    /// What was sampled, and where.
+    pub sampled: SampledStep,
+    /// The model's own answer.
+    pub last: &'a FinalReading,
+    /// The points read.
+    pub points: &'a [Point],
+    /// Their readouts.
+    pub readouts: &'a [Readout],
+}
+
+/// The tokens that a model wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Continuation {
+    /// The steps, in order.
+    pub steps: Vec<SampledStep>,
+    /// Why there are no more.
+    pub stopped: Stopped,
+}
+
+/// A continuation and its readouts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// The prompt and what was written.
+    pub tokens: Vec<TokenId>,
+    /// The readouts of the prompt's positions that were asked for, and of every step's.
+    pub reading: Reading,
+    /// What was sampled.
+    pub continuation: Continuation,
+}
+
+impl<B: Backend> Lens<'_, B> {
+    /// Runs `prompt` once and then one token at a time, reads what `plan` asks for of the prompt and of every
+    /// step, and samples each token from the readout of the same forward pass.
+    ///
+    /// The prompt's last position is the first step's, so it is always read. `each` sees every step when it
+    /// is read; what it returns ends the continuation.
+    ///
+    /// # Errors
+    /// As for [`Lens::read`], and when the sampling makes no sense.
+    pub fn generate(
+        &mut self,
+        prompt: &[TokenId],
+        plan: &Plan,
+        ask: &Generate,
+        mut each: impl FnMut(&StepReading<'_>) -> Option<Stopped>,
+    ) -> Result<Generated, LensError> {
+        ask.sampling.validate()?;
+        let scope = Scope::new(self.backend.info(), prompt, plan)?.with_last(prompt.len());
+        let limit = ask.max_length.into_iter().chain(self.backend.info().max_positions).min();
+        let mut reading = scope.empty_reading(plan);
+        let mut tokens = prompt.to_vec();
+        let mut steps: Vec<SampledStep> = Vec::new();
+        let mut chooser = Chooser::new(ask.sampling);
+
+        let mut captured = self.run_prompt(&tokens, ask, &scope, plan, &mut reading)?;
+        loop {
+            let position = tokens.len() - 1;
+            let last = captured.last().expect("the last block's output is always captured");
+            let token = self.choose(last, position, &mut chooser, &ask.sampling)?;
+            self.decode(&captured, &[position], &[Some(token.id)], &scope, plan, &mut reading)?;
+            tokens.push(token.id);
+            steps.push(SampledStep { position, token });
+
+            let stopped = if ask.end_of_text.contains(&token.id) { Some(Stopped::EndOfText) } else { None };
+            let asked = each(&reading.last_step(steps.len() - 1, &steps));
+            let full = limit.is_some_and(|limit| tokens.len() > limit).then_some(Stopped::Context);
+            let enough = (steps.len() == ask.max_new_tokens.get()).then_some(Stopped::Length);
+            let stopped = stopped.or(asked).or(enough).or(full);
+            if steps.len() == 1 || stopped.is_some() {
+                let last = captured.last().expect("the last block's output is always captured");
+                self.check_last(last, &[position], &mut reading)?;
+            }
+            if let Some(stopped) = stopped {
+                return Ok(Generated { tokens, reading, continuation: Continuation { steps, stopped } });
+            }
+            captured = self.extend(&tokens, ask.room(tokens.len() - prompt.len(), tokens.len()), &scope)?;
+        }
+    }
+
+    /// Runs the prompt, reads what is asked of it but its last position, and returns what was captured there.
+    fn run_prompt(
+        &mut self,
+        prompt: &[TokenId],
+        ask: &Generate,
+        scope: &Scope,
+        plan: &Plan,
+        reading: &mut Reading,
+    ) -> Result<Vec<B::Hidden>, LensError> {
+        let last = prompt.len() - 1;
+        let room = ask.room(0, prompt.len());
+        // The last position is read by itself, once its token is chosen. Where others are read too, it is run
+        // by itself as well.
+        let head = if scope.positions.len() > 1 { last } else { 0 };
+        for step in scope.steps(0..head) {
+            self.read_step(prompt, step, room, scope, plan, reading)?;
+        }
+        let mut captured = Vec::new();
+        for step in scope.steps(head..prompt.len()) {
+            let rows: &[usize] = if step.contains(&last) { &[last] } else { &[] };
+            captured = self.forward(prompt, step.clone(), room, scope, rows)?;
+            self.report(step.end, prompt.len());
+        }
+        Ok(captured)
+    }
+
+    /// Runs the newest token, or everything again where the tokens before it do not stand as they were run.
+    fn extend(
+        &mut self,
+        tokens: &[TokenId],
+        room: usize,
+        scope: &Scope,
+    ) -> Result<Vec<B::Hidden>, LensError> {
+        let last = tokens.len() - 1;
+        if self.backend.continues(last, tokens.len()) {
+            return self.forward(tokens, last..tokens.len(), room, scope, &[last]);
+        }
+        let mut captured = Vec::new();
+        for step in scope.steps(0..tokens.len()) {
+            let rows: &[usize] = if step.contains(&last) { &[last] } else { &[] };
+            captured = self.forward(tokens, step, room, scope, rows)?;
+        }
+        Ok(captured)
+    }
+
+    /// Chooses the token that comes after `position`.
+    fn choose(
+        &self,
+        last: &B::Hidden,
+        position: usize,
+        chooser: &mut Chooser,
+        sampling: &Sampling,
+    ) -> Result<TokenScore, LensError> {
+        let ask = Question {
+            top_k: sampling.candidates(self.backend.info().n_vocab),
+            stats: Stats { entropy: false, kl: false, rank_of_final: false, distances: false },
+            ..Question::default()
+        };
+        let request = ReadRequest { hidden: &[], last, positions: &[position], next: &[None], ask: &ask };
+        let finals = self.backend.read(&request)?.finals;
+        let top = finals.first().map_or(&[][..], |readout| &readout.top);
+        chooser.choose(top).ok_or_else(|| BackendError::Other("the model has no vocabulary".into()).into())
+    }
+}
+
+impl Generate {
+    /// How many tokens caches should have room for when the sequence has `length`, `written` of them by the
+    /// model.
+    fn room(&self, written: usize, length: usize) -> usize {
+        length + self.max_new_tokens.get().saturating_sub(written).min(ROOM)
+    }
+}
+
+impl Reading {
+    /// The step that was read last.
+    fn last_step<'a>(&'a self, step: usize, steps: &[SampledStep]) -> StepReading<'a> {
+        let readouts = &self.readouts[self.readouts.len() - self.points.len()..];
+        let last = self.finals.last().expect("a step has a final readout");
+        StepReading { step, sampled: steps[step], last, points: &self.points, readouts }
+    }
+}

@@ -1,0 +1,188 @@
+//! The pipeline: tokens in, readouts of every chosen point and position out.
+
+mod error;
+mod generate;
+mod plan;
+mod reading;
+mod sampling;
+
+use std::ops::Range;
+
+use crate::{
+    Backend, BackendError, Component, Forward, Point, PointSet, ReadRequest, Readout, Site, TokenId,
+    decided_at,
+};
+
+pub use error::LensError;
+pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
+pub use plan::Plan;
+use plan::Scope;
+pub use reading::{FinalReading, Reading, SelfCheck};
+pub use sampling::{Sampling, SamplingError};
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Tokens run and read.
+    pub done: usize,
+    /// Tokens in all.
+    pub total: usize,
+}
+
+/// The lens over a backend.
+pub struct Lens<'a, B: Backend> {
+    backend: &'a mut B,
+    progress: Option<Box<dyn FnMut(Progress) + 'a>>,
+}
+
+impl<'a, B: Backend> Lens<'a, B> {
+    /// A lens that looks into `backend`.
+    pub fn new(backend: &'a mut B) -> Self {
+        Self { backend, progress: None }
+    }
+
+    /// Calls `report` after every step.
+    #[must_use]
+    pub fn with_progress(mut self, report: impl FnMut(Progress) + 'a) -> Self {
+        self.progress = Some(Box::new(report));
+        self
+    }
+
+    /// Runs `tokens` once and reads what `plan` asks for.
+    ///
+    /// The sequence is run in steps, each continuing the one before, so that captured activations stay within
+    /// the plan's budget however long it is.
+    ///
+    /// # Errors
+    /// When there is no token, a selection does not fit, a token is unknown, or the backend fails.
+    pub fn read(&mut self, tokens: &[TokenId], plan: &Plan) -> Result<Reading, LensError> {
+        let scope = Scope::new(self.backend.info(), tokens, plan)?;
+        let mut reading = scope.empty_reading(plan);
+        for step in scope.steps(0..tokens.len()) {
+            self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?;
+        }
+        Ok(reading)
+    }
+
+    /// Runs and reads one step, and checks its last final readout.
+    fn read_step(
+        &mut self,
+        tokens: &[TokenId],
+        step: Range<usize>,
+        room: usize,
+        scope: &Scope,
+        plan: &Plan,
+        reading: &mut Reading,
+    ) -> Result<(), LensError> {
+        let positions: Vec<usize> = scope.positions.iter().copied().filter(|p| step.contains(p)).collect();
+        let captured = self.forward(tokens, step.clone(), room, scope, &positions)?;
+        if let (Some(last), false) = (captured.last(), positions.is_empty()) {
+            let next: Vec<Option<TokenId>> = positions.iter().map(|p| tokens.get(p + 1).copied()).collect();
+            self.decode(&captured, &positions, &next, scope, plan, reading)?;
+            self.check_last(last, &positions, reading)?;
+        }
+        self.report(step.end, tokens.len());
+        Ok(())
+    }
+
+    /// Runs one step and captures what the scope wants at `positions`, which lie in the step.
+    fn forward(
+        &mut self,
+        tokens: &[TokenId],
+        step: Range<usize>,
+        room: usize,
+        scope: &Scope,
+        positions: &[usize],
+    ) -> Result<Vec<B::Hidden>, LensError> {
+        let rows: Vec<usize> = positions.iter().map(|p| p - step.start).collect();
+        let nothing = PointSet::default();
+        Ok(self.backend.forward(&Forward {
+            tokens: &tokens[step.clone()],
+            past: step.start,
+            total: tokens.len(),
+            room,
+            points: if rows.is_empty() { &nothing } else { &scope.captured },
+            rows: &rows,
+        })?)
+    }
+
+    /// Reads what was captured at `positions`, each followed by the token in `next`.
+    fn decode(
+        &self,
+        captured: &[B::Hidden],
+        positions: &[usize],
+        next: &[Option<TokenId>],
+        scope: &Scope,
+        plan: &Plan,
+        reading: &mut Reading,
+    ) -> Result<(), LensError> {
+        let Some(last) = captured.last() else { return Ok(()) };
+        let points = scope.captured.as_slice();
+        let hidden: Vec<(Point, &B::Hidden)> = points.iter().copied().zip(captured).collect();
+        let request = ReadRequest { hidden: &hidden, last, positions, next, ask: &plan.question };
+        let readings = self.backend.read(&request)?;
+
+        let mut readouts = readings.points.into_iter();
+        for (position, readout) in positions.iter().zip(readings.finals) {
+            let mut top1_by_layer = Vec::with_capacity(scope.n_layers);
+            for (point, readout) in points.iter().zip(readouts.by_ref()) {
+                if point.component() == Component::Site(Site::ResidPost) {
+                    top1_by_layer.push(readout.top1());
+                }
+                if scope.wanted.contains(*point) {
+                    reading.readouts.push(readout);
+                }
+            }
+            let decided_at = decided_at(&top1_by_layer, readout.top1());
+            reading.positions.push(*position);
+            reading.finals.push(FinalReading { position: *position, readout, decided_at });
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, done: usize, total: usize) {
+        if let Some(report) = &mut self.progress {
+            report(Progress { done, total });
+        }
+    }
+
+    /// Checks the newest final readout, that of the last of `positions`, and keeps the worst check of a run.
+    fn check_last(
+        &self,
+        last: &B::Hidden,
+        positions: &[usize],
+        reading: &mut Reading,
+    ) -> Result<(), LensError> {
+        if let (Some(read), Some(position)) = (reading.finals.last(), positions.last()) {
+            let check = self.self_check(last, positions.len() - 1, *position, &read.readout)?;
+            reading.keep_worse(check);
+        }
+        Ok(())
+    }
+
+    /// Compares a final readout with the backend's plain product of the same row.
+    fn self_check(
+        &self,
+        last: &B::Hidden,
+        row: usize,
+        position: usize,
+        readout: &Readout,
+    ) -> Result<SelfCheck, BackendError> {
+        let scores: Vec<_> = readout.top.iter().chain(readout.targets.iter().map(|t| &t.score)).collect();
+        let ids: Vec<TokenId> = scores.iter().map(|score| score.id).collect();
+        let plain = self.backend.plain_logits(last, row, &ids)?;
+        let max_abs_logit_error = scores
+            .iter()
+            .zip(&plain.logits)
+            .map(|(score, plain)| (score.logit - plain).abs())
+            .fold(0.0, f32::max);
+        let log_sum_exp_error = (readout.log_sum_exp - plain.log_sum_exp).abs() as f32;
+        Ok(SelfCheck {
+            position,
+            max_abs_logit_error,
+            log_sum_exp_error,
+            passed: max_abs_logit_error <= plain.logit_tolerance
+                && log_sum_exp_error <= plain.log_sum_exp_tolerance,
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! What to read, and what that means for one model and one sequence.
+
+use std::ops::Range;
+
+use super::{LensError, Reading, SelfCheck};
+use crate::{
+    BackendError, Component, ComponentSelection, ModelInfo, Point, PointSet, Question, Selection, Site,
+    TokenId,
+};
+
+/// Memory for captured activations unless the plan says otherwise, in bytes.
+const DEFAULT_BUDGET: usize = 128 << 20;
+
+/// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
+const LONGEST_STEP: usize = 512;
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Which blocks.
+    pub layers: Selection,
+    /// Which components of each.
+    pub components: ComponentSelection,
+    /// Which positions of the sequence.
+    pub positions: Selection,
+    /// What to keep of each readout.
+    pub question: Question,
+    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 128 MiB.
+    pub memory_budget: Option<usize>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            layers: Selection::all(),
+            components: ComponentSelection::all(),
+            positions: Selection::last(),
+            question: Question::default(),
+            memory_budget: None,
+        }
+    }
+}
+
+/// A plan applied to one model and one sequence.
+pub(super) struct Scope {
+    /// The points that the reading shows.
+    pub(super) wanted: PointSet,
+    /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of. The
+    /// last one is always what the final readout is made of.
+    pub(super) captured: PointSet,
+    /// The positions to read.
+    pub(super) positions: Vec<usize>,
+    /// Tokens in one step.
+    step: usize,
+    pub(super) n_layers: usize,
+}
+
+impl Scope {
+    pub(super) fn new(info: &ModelInfo, tokens: &[TokenId], plan: &Plan) -> Result<Self, LensError> {
+        if tokens.is_empty() {
+            return Err(LensError::NoTokens);
+        }
+        if let Some(token) = tokens.iter().chain(&plan.question.targets).find(|t| t.index() >= info.n_vocab) {
+            return Err(BackendError::UnknownToken { token: *token, n_vocab: info.n_vocab }.into());
+        }
+        // "All layers" of a model without blocks are none, and its embedding can still be read.
+        let layers = match info.n_layers {
+            0 if plan.layers == Selection::all() => Vec::new(),
+            n_layers => plan.layers.resolve(n_layers.into(), "layer")?,
+        };
+        let positions = plan.positions.resolve(tokens.len(), "position")?;
+        let mut components = plan.components.as_slice().to_vec();
+        if plan.components.is_all() {
+            components.retain(|component| info.has(*component));
+        } else if let Some(component) = components.iter().find(|component| !info.has(**component)) {
+            return Err(LensError::AbsentComponent { component: *component, family: info.family.clone() });
+        }
+        let wanted: PointSet = components
+            .iter()
+            .flat_map(|component| match component {
+                Component::Embed => vec![Point::Embed],
+                Component::Site(site) => {
+                    layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect()
+                }
+            })
+            .collect();
+        let captured: PointSet = wanted
+            .as_slice()
+            .iter()
+            .copied()
+            .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
+            .chain((info.n_layers == 0).then_some(Point::Embed))
+            .collect();
+        let bytes_per_position = captured.len() * info.d_model * size_of::<f32>();
+        let step = plan.memory_budget.unwrap_or(DEFAULT_BUDGET) / bytes_per_position.max(1);
+        Ok(Self {
+            wanted,
+            captured,
+            positions,
+            step: step.clamp(1, LONGEST_STEP),
+            n_layers: info.n_layers.into(),
+        })
+    }
+
+    /// The same with the last of `length` positions.
+    pub(super) fn with_last(mut self, length: usize) -> Self {
+        if self.positions.last() != Some(&(length - 1)) {
+            self.positions.push(length - 1);
+        }
+        self
+    }
+
+    /// Steps that fit the budget and together are `tokens`.
+    pub(super) fn steps(&self, tokens: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (step, end) = (self.step, tokens.end);
+        tokens.step_by(step).map(move |start| start..(start + step).min(end))
+    }
+
+    /// A reading without any position yet.
+    pub(super) fn empty_reading(&self, plan: &Plan) -> Reading {
+        Reading {
+            points: self.wanted.as_slice().to_vec(),
+            positions: Vec::with_capacity(self.positions.len()),
+            readouts: Vec::with_capacity(self.positions.len() * self.wanted.len()),
+            finals: Vec::with_capacity(self.positions.len()),
+            norm: plan.question.norm,
+            self_check: SelfCheck::NOT_YET,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a run of the lens came to, in token ids.
+
+use crate::{NormMode, Point, Readout};
+
+/// What a run of the lens came to, in token ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The points read, in order of execution.
+    pub points: Vec<Point>,
+    /// The positions read, ascending.
+    pub positions: Vec<usize>,
+    /// The readouts, `[positions, points]` row-major.
+    pub readouts: Vec<Readout>,
+    /// The model's own answer at each position.
+    pub finals: Vec<FinalReading>,
+    /// The norm in front of the unembedding.
+    pub norm: NormMode,
+    /// Whether the readout path agrees with the backend's plain product.
+    pub self_check: SelfCheck,
+}
+
+impl Reading {
+    /// The readouts of the `index`-th position read, with their points.
+    pub fn at(&self, index: usize) -> impl Iterator<Item = (Point, &Readout)> {
+        let width = self.points.len();
+        self.points.iter().copied().zip(self.readouts.iter().skip(index * width).take(width))
+    }
+}
+
+/// The model's own answer at a position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinalReading {
+    /// The position.
+    pub position: usize,
+    /// The final readout.
+    pub readout: Readout,
+    /// First layer from which the top-1 of `resid_post` equals the final top-1 and stays so.
+    pub decided_at: Option<usize>,
+}
+
+/// The comparison of a final readout with the backend's plain matrix product.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SelfCheck {
+    /// Position that was compared.
+    pub position: usize,
+    /// Largest difference among the top and target logits.
+    pub max_abs_logit_error: f32,
+    /// Difference of the log-sum-exp over the whole vocabulary.
+    pub log_sum_exp_error: f32,
+    /// Whether both are within what rounding explains. A reading that failed must not be believed.
+    pub passed: bool,
+}
+
+impl SelfCheck {
+    /// Nothing was compared yet, so nothing can be believed.
+    pub(super) const NOT_YET: Self =
+        Self { position: 0, max_abs_logit_error: 0.0, log_sum_exp_error: 0.0, passed: false };
+}
+
+impl Reading {
+    /// Keeps `check` if it is the first, or worse than the one before.
+    pub(super) fn keep_worse(&mut self, check: SelfCheck) {
+        let old = &self.self_check;
+        let is_worse = match (old.passed, check.passed) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => check.max_abs_logit_error > old.max_abs_logit_error,
+        };
+        if *old == SelfCheck::NOT_YET || is_worse {
+            self.self_check = check;
+        }
+    }
+}
