@@ -10,7 +10,7 @@
 use std::hint::black_box;
 use std::io::{self, BufWriter, Write as _};
 
-use criterion::{BatchSize, Criterion, Throughput};
+use criterion::{Criterion, Throughput};
 use lens_core::toy::ToyBackend;
 use lens_core::{
     Backend as _, Lens, LensTrace, Plan, Selection, TokenId, TokenText, TokenTexts, TraceContext,
@@ -47,7 +47,7 @@ fn main() {
         texts: &Words,
         threshold: 0.5,
     };
-    let trace = LensTrace::new(reading.clone(), &context);
+    let trace = LensTrace::new(&reading, &context);
     let json = serde_json::to_vec(&trace).expect("a trace is JSON");
     eprintln!("{} readouts, {} bytes of JSON", reading.readouts.len(), json.len());
 
@@ -55,8 +55,7 @@ fn main() {
     let mut group = criterion.benchmark_group("trace");
     group.throughput(Throughput::Elements(reading.readouts.len() as u64));
     group.bench_function("new", |bencher| {
-        let reading = || reading.clone();
-        bencher.iter_batched(reading, |reading| LensTrace::new(reading, &context), BatchSize::LargeInput);
+        bencher.iter(|| LensTrace::new(&reading, &context));
     });
     group.throughput(Throughput::Bytes(json.len() as u64));
     group.bench_function("write", |bencher| {

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
 
     let texts: &dyn TokenTexts = tokenizer.as_ref().map_or(&(), |tokenizer| tokenizer);
     let trace = LensTrace::new(
-        reading,
+        &reading,
         &TraceContext {
             generator: GENERATOR,
             model: model.info(),

@@ -66,6 +66,6 @@ pub use text::{TokenText, TokenTexts};
 pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
-    ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped, TargetTrace,
-    TokenTrace, TopTrace, TraceContext,
+    PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped,
+    TargetTrace, TokenTrace, TopTrace, TraceContext, Tracer,
 };

@@ -59,7 +59,7 @@ fn trace(case: &Case) -> LensTrace {
         ..toy.info().clone()
     };
     LensTrace::new(
-        reading,
+        &reading,
         &TraceContext {
             generator: ("lens", "0.1.0"),
             model: &model,
@@ -100,8 +100,18 @@ fn what_is_written_reads_back_equal() {
 #[test]
 fn the_names_are_those_of_the_schema() {
     let plain = json(&trace(&PLAIN));
-    let top_level =
-        ["schema", "generator", "model", "lens", "prompt", "tokens", "readouts", "final", "self_check"];
+    let top_level = [
+        "schema",
+        "generator",
+        "model",
+        "lens",
+        "prompt",
+        "tokens",
+        "important_above",
+        "readouts",
+        "final",
+        "self_check",
+    ];
     assert_eq!(keys(&plain), set(top_level));
     assert_eq!(plain["schema"], SCHEMA);
     assert_eq!(SCHEMA, "lens-trace/1");

@@ -2,10 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use super::{FinalReading, Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
-use crate::{
-    Backend, BackendError, Point, Question, ReadRequest, Readout, Stats, Stopped, TokenId, TokenScore,
-};
+use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
+use crate::{Backend, BackendError, Question, ReadRequest, Stats, Stopped, TokenId, TokenScore};
 
 /// How much room caches get at once: a sequence may be announced much longer than it becomes.
 const ROOM: usize = 256;
@@ -46,12 +44,8 @@ pub struct StepReading<'a> {
     pub step: usize,
     /// What was sampled, and where.
     pub sampled: SampledStep,
-    /// The model's own answer.
-    pub last: &'a FinalReading,
-    /// The points read.
-    pub points: &'a [Point],
-    /// Their readouts.
-    pub readouts: &'a [Readout],
+    /// All that was read so far; this step's position is its last one.
+    pub reading: &'a Reading,
 }
 
 /// The tokens that a model wrote.
@@ -108,7 +102,12 @@ impl<B: Backend> Lens<'_, B> {
             steps.push(SampledStep { position, token });
 
             let stopped = if ask.end_of_text.contains(&token.id) { Some(Stopped::EndOfText) } else { None };
-            let asked = each(&reading.last_step(steps.len() - 1, &steps));
+            let step = StepReading {
+                step: steps.len() - 1,
+                sampled: SampledStep { position, token },
+                reading: &reading,
+            };
+            let asked = each(&step);
             let full = limit.is_some_and(|limit| tokens.len() > limit).then_some(Stopped::Context);
             let enough = (steps.len() == ask.max_new_tokens.get()).then_some(Stopped::Length);
             let stopped = stopped.or(asked).or(enough).or(full);
@@ -193,14 +192,5 @@ impl Generate {
     /// model.
     fn room(&self, written: usize, length: usize) -> usize {
         length + self.max_new_tokens.get().saturating_sub(written).min(ROOM)
-    }
-}
-
-impl Reading {
-    /// The step that was read last.
-    fn last_step<'a>(&'a self, step: usize, steps: &[SampledStep]) -> StepReading<'a> {
-        let readouts = &self.readouts[self.readouts.len() - self.points.len()..];
-        let last = self.finals.last().expect("a step has a final readout");
-        StepReading { step, sampled: steps[step], last, points: &self.points, readouts }
     }
 }

@@ -53,7 +53,7 @@ pub struct SelfCheck {
 
 impl SelfCheck {
     /// Nothing was compared yet, so nothing can be believed.
-    pub(super) const NOT_YET: Self =
+    pub(crate) const NOT_YET: Self =
         Self { position: 0, max_abs_logit_error: 0.0, log_sum_exp_error: 0.0, passed: false };
 }
 

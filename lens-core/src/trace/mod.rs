@@ -1,13 +1,14 @@
 //! The JSON form of a run: `lens-trace/1`.
 
-use std::{collections::HashMap, sync::Arc};
+mod tracer;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Component, ModelInfo, NormMode, Point, Reading, Readout, Site, TargetScore, TokenId, TokenScore,
-    TokenText, TokenTexts, important_layers,
-};
+use crate::{Component, ModelInfo, NormMode, TokenId};
+
+pub use tracer::{PositionTrace, TraceContext, Tracer};
 
 /// The schema that this crate writes and reads.
 pub const SCHEMA: &str = "lens-trace/1";
@@ -39,6 +40,9 @@ pub struct LensTrace {
     /// How the model's continuation was chosen and why it ended, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<GenerationTrace>,
+    /// Probability above which a token makes a layer important.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub important_above: Option<f32>,
     /// The readouts, by position, then in order of execution.
     pub readouts: Vec<ReadoutTrace>,
     /// The model's own answer at each position read.
@@ -303,137 +307,6 @@ pub struct SelfCheckTrace {
     /// Difference of the log-sum-exp over the whole vocabulary.
     #[serde(default)]
     pub log_sum_exp_error: f32,
-}
-
-/// What a trace says beside the reading.
-pub struct TraceContext<'a> {
-    /// The program that writes it and its version.
-    pub generator: (&'a str, &'a str),
-    /// The model.
-    pub model: &'a ModelInfo,
-    /// The prompt as the user wrote it; without one, the tokens' texts are joined.
-    pub prompt: Option<&'a str>,
-    /// The sequence that was read.
-    pub tokens: &'a [TokenId],
-    /// How many of `tokens` are the prompt; the model wrote the others.
-    pub n_prompt: usize,
-    /// What tokens say.
-    pub texts: &'a dyn TokenTexts,
-    /// Probability above which a layer counts as important, in `[0, 1]`.
-    pub threshold: f32,
-}
-
-impl LensTrace {
-    /// The trace of a reading.
-    pub fn new(reading: Reading, context: &TraceContext<'_>) -> Self {
-        let mut names = Names { texts: context.texts, known: HashMap::new() };
-        let tokens: Vec<TokenTrace> = context
-            .tokens
-            .iter()
-            .enumerate()
-            .map(|(i, id)| {
-                let TokenText { text, bytes } = names.text(*id);
-                TokenTrace { id: *id, text, bytes, generated: i >= context.n_prompt }
-            })
-            .collect();
-        let prompt = context.prompt.map_or_else(
-            || tokens.iter().take(context.n_prompt).map(|token| &*token.text).collect(),
-            str::to_owned,
-        );
-        let finals = reading
-            .finals
-            .iter()
-            .enumerate()
-            .map(|(i, last)| FinalTrace {
-                position: last.position,
-                top: names.top(&last.readout.top),
-                entropy: last.readout.entropy,
-                decided_at: last.decided_at,
-                important_layers: important_layers(reading.at(i), context.threshold).into_iter().collect(),
-                cross_entropy: last.readout.cross_entropy,
-                targets: names.targets(&last.readout.targets),
-            })
-            .collect();
-        let places = reading.positions.iter().flat_map(|p| reading.points.iter().map(|point| (*p, *point)));
-        let readouts = places
-            .zip(reading.readouts)
-            .map(|((position, point), readout)| names.readout(position, point, &readout, context.model))
-            .collect();
-        Self {
-            schema: SCHEMA.to_owned(),
-            generator: GeneratorTrace {
-                name: context.generator.0.to_owned(),
-                version: context.generator.1.to_owned(),
-            },
-            model: context.model.into(),
-            lens: LensKindTrace { kind: "logit".to_owned(), norm: reading.norm },
-            interventions: Vec::new(),
-            prompt,
-            tokens,
-            roles: Vec::new(),
-            steps: Vec::new(),
-            generation: None,
-            readouts,
-            finals,
-            self_check: SelfCheckTrace {
-                max_abs_logit_error: reading.self_check.max_abs_logit_error,
-                passed: reading.self_check.passed,
-                position: reading.self_check.position,
-                log_sum_exp_error: reading.self_check.log_sum_exp_error,
-            },
-        }
-    }
-}
-
-/// Token texts, each looked up once and shared: a long trace names the same few thousand tokens everywhere.
-struct Names<'a> {
-    texts: &'a dyn TokenTexts,
-    known: HashMap<TokenId, TokenText>,
-}
-
-impl Names<'_> {
-    fn text(&mut self, id: TokenId) -> TokenText {
-        self.known.entry(id).or_insert_with(|| self.texts.text(id)).clone()
-    }
-
-    fn token(&mut self, score: &TokenScore) -> TopTrace {
-        let TokenText { text, bytes } = self.text(score.id);
-        TopTrace { id: score.id, text, bytes, logit: score.logit, prob: score.prob }
-    }
-
-    fn top(&mut self, scores: &[TokenScore]) -> Vec<TopTrace> {
-        scores.iter().map(|score| self.token(score)).collect()
-    }
-
-    fn targets(&mut self, targets: &[TargetScore]) -> Vec<TargetTrace> {
-        targets
-            .iter()
-            .map(|target| TargetTrace { token: self.token(&target.score), rank: target.rank })
-            .collect()
-    }
-
-    fn readout(
-        &mut self,
-        position: usize,
-        point: Point,
-        readout: &Readout,
-        model: &ModelInfo,
-    ) -> ReadoutTrace {
-        ReadoutTrace {
-            layer: point.layer(),
-            component: point.component(),
-            position,
-            is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
-            top: self.top(&readout.top),
-            entropy: readout.entropy,
-            kl_to_final: readout.kl_to_final,
-            js_to_final: readout.js_to_final,
-            tv_to_final: readout.tv_to_final,
-            rank_of_final: readout.rank_of_final,
-            cross_entropy: readout.cross_entropy,
-            targets: self.targets(&readout.targets),
-        }
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]

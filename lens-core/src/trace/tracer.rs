@@ -1,0 +1,202 @@
+//! From readings in token ids to the trace's form, all at once or position by position.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{
+    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ReadoutTrace, SCHEMA, SampledTrace, SelfCheckTrace,
+    StepTrace, TargetTrace, TokenTrace, TopTrace,
+};
+use crate::{
+    Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, SelfCheck, Site, TargetScore,
+    TokenId, TokenScore, TokenText, TokenTexts, important_layers,
+};
+
+/// What a trace says beside the reading.
+pub struct TraceContext<'a> {
+    /// The program that writes it and its version.
+    pub generator: (&'a str, &'a str),
+    /// The model.
+    pub model: &'a ModelInfo,
+    /// The prompt as the user wrote it; without one, the tokens' texts are joined.
+    pub prompt: Option<&'a str>,
+    /// The sequence that was read.
+    pub tokens: &'a [TokenId],
+    /// How many of `tokens` are the prompt; the model wrote the others.
+    pub n_prompt: usize,
+    /// What tokens say.
+    pub texts: &'a dyn TokenTexts,
+    /// Probability above which a layer counts as important, in `[0, 1]`.
+    pub threshold: f32,
+}
+
+/// Everything that was read at one position.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PositionTrace {
+    /// The model's own answer.
+    #[serde(rename = "final")]
+    pub last: FinalTrace,
+    /// The readouts, in order of execution.
+    pub readouts: Vec<ReadoutTrace>,
+}
+
+/// Turns a reading into the trace's form, piece by piece: for those who write while the model still runs.
+pub struct Tracer<'a> {
+    context: &'a TraceContext<'a>,
+    names: Names<'a>,
+}
+
+impl<'a> Tracer<'a> {
+    /// A tracer that has said nothing yet.
+    pub fn new(context: &'a TraceContext<'a>) -> Self {
+        Self { context, names: Names { texts: context.texts, known: HashMap::new() } }
+    }
+
+    /// The trace of a run that has read nothing yet.
+    pub fn head(&mut self, norm: NormMode) -> LensTrace {
+        let context = self.context;
+        let tokens: Vec<TokenTrace> =
+            (0..).zip(context.tokens).map(|(i, id)| self.token(*id, i >= context.n_prompt)).collect();
+        let prompt = context.prompt.map_or_else(
+            || tokens.iter().take(context.n_prompt).map(|token| &*token.text).collect(),
+            str::to_owned,
+        );
+        LensTrace {
+            schema: SCHEMA.to_owned(),
+            generator: GeneratorTrace {
+                name: context.generator.0.to_owned(),
+                version: context.generator.1.to_owned(),
+            },
+            model: context.model.into(),
+            lens: LensKindTrace { kind: "logit".to_owned(), norm },
+            interventions: Vec::new(),
+            prompt,
+            tokens,
+            roles: Vec::new(),
+            steps: Vec::new(),
+            generation: None,
+            important_above: Some(context.threshold),
+            readouts: Vec::new(),
+            finals: Vec::new(),
+            self_check: SelfCheck::NOT_YET.into(),
+        }
+    }
+
+    /// A token of the sequence.
+    pub fn token(&mut self, id: TokenId, generated: bool) -> TokenTrace {
+        let TokenText { text, bytes } = self.names.text(id);
+        TokenTrace { id, text, bytes, generated }
+    }
+
+    /// What was sampled at a step.
+    pub fn step(&mut self, step: usize, sampled: &SampledStep) -> StepTrace {
+        let id = sampled.token.id;
+        let TokenText { text, bytes } = self.names.text(id);
+        let token = SampledTrace { id, text, bytes, prob: sampled.token.prob };
+        StepTrace { step, position: sampled.position, token }
+    }
+
+    /// What was read at the `index`-th position of a reading.
+    ///
+    /// # Panics
+    /// When the reading has no such position.
+    pub fn position(&mut self, reading: &Reading, index: usize) -> PositionTrace {
+        let last = &reading.finals[index];
+        PositionTrace {
+            last: FinalTrace {
+                position: last.position,
+                top: self.names.top(&last.readout.top),
+                entropy: last.readout.entropy,
+                decided_at: last.decided_at,
+                important_layers: important_layers(reading.at(index), self.context.threshold)
+                    .into_iter()
+                    .collect(),
+                cross_entropy: last.readout.cross_entropy,
+                targets: self.names.targets(&last.readout.targets),
+            },
+            readouts: reading
+                .at(index)
+                .map(|(point, readout)| self.names.readout(last.position, point, readout, self.context.model))
+                .collect(),
+        }
+    }
+}
+
+impl LensTrace {
+    /// The trace of a reading.
+    pub fn new(reading: &Reading, context: &TraceContext<'_>) -> Self {
+        let mut tracer = Tracer::new(context);
+        let mut trace = tracer.head(reading.norm);
+        trace.readouts.reserve_exact(reading.readouts.len());
+        for index in 0..reading.finals.len() {
+            let PositionTrace { last, readouts } = tracer.position(reading, index);
+            trace.finals.push(last);
+            trace.readouts.extend(readouts);
+        }
+        trace.self_check = reading.self_check.into();
+        trace
+    }
+}
+
+impl From<SelfCheck> for SelfCheckTrace {
+    fn from(check: SelfCheck) -> Self {
+        Self {
+            max_abs_logit_error: check.max_abs_logit_error,
+            passed: check.passed,
+            position: check.position,
+            log_sum_exp_error: check.log_sum_exp_error,
+        }
+    }
+}
+
+/// Token texts, each looked up once and shared: a long trace names the same few thousand tokens everywhere.
+struct Names<'a> {
+    texts: &'a dyn TokenTexts,
+    known: HashMap<TokenId, TokenText>,
+}
+
+impl Names<'_> {
+    fn text(&mut self, id: TokenId) -> TokenText {
+        self.known.entry(id).or_insert_with(|| self.texts.text(id)).clone()
+    }
+
+    fn token(&mut self, score: &TokenScore) -> TopTrace {
+        let TokenText { text, bytes } = self.text(score.id);
+        TopTrace { id: score.id, text, bytes, logit: score.logit, prob: score.prob }
+    }
+
+    fn top(&mut self, scores: &[TokenScore]) -> Vec<TopTrace> {
+        scores.iter().map(|score| self.token(score)).collect()
+    }
+
+    fn targets(&mut self, targets: &[TargetScore]) -> Vec<TargetTrace> {
+        targets
+            .iter()
+            .map(|target| TargetTrace { token: self.token(&target.score), rank: target.rank })
+            .collect()
+    }
+
+    fn readout(
+        &mut self,
+        position: usize,
+        point: Point,
+        readout: &Readout,
+        model: &ModelInfo,
+    ) -> ReadoutTrace {
+        ReadoutTrace {
+            layer: point.layer(),
+            component: point.component(),
+            position,
+            is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
+            top: self.top(&readout.top),
+            entropy: readout.entropy,
+            kl_to_final: readout.kl_to_final,
+            js_to_final: readout.js_to_final,
+            tv_to_final: readout.tv_to_final,
+            rank_of_final: readout.rank_of_final,
+            cross_entropy: readout.cross_entropy,
+            targets: self.targets(&readout.targets),
+        }
+    }
+}
