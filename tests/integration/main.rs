@@ -1,6 +1,7 @@
 //! What the whole must keep, with libtorch.
 
 mod demo;
+mod generation;
 mod half;
 mod identities;
 mod made;
