@@ -7,7 +7,7 @@ use lens_core::{ComponentSelection, NormMode, Selection};
 
 use crate::{
     style::When,
-    values::{Device, Percent, Size, Target, TokenIds},
+    values::{Device, Percent, Size, Target, Temperature, TokenIds, TopP},
 };
 
 /// See what a language model believes at every layer.
@@ -38,14 +38,17 @@ pub(crate) enum Command {
     },
 }
 
-/// Read every layer and component for a prompt
+/// Read every layer and component for a prompt, and for each token that the model writes behind it
 #[derive(Debug, Args)]
 #[command(
     after_help = "The model runs once. At every layer, what attention and MLP add to the residual stream, \
 and the stream itself, are decoded into next tokens by the model's own final norm and unembedding.
 
+With -n the model goes on writing, and every token is read while it forms.
+
 Examples:
   lens run \"The capital of France is\"
+  lens run \"The capital of France is\" -n 8
   lens run \"The capital of France is\" --components resid_post --positions all
   lens run --token-ids 5,7,11 --layers 0,-1 --format json
   lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\""
@@ -85,12 +88,15 @@ pub(crate) struct RunArgs {
     /// Norm in front of the unembedding: recomputed, final-scale or none
     #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
     pub(crate) norm: NormMode,
-    /// Probability above which a layer counts as important, in JSON
+    /// Probability of a token above which a layer counts as important
     #[arg(long, value_name = "PERCENT", default_value = "3", help_heading = "What to read")]
     pub(crate) threshold: Percent,
     /// Jensen-Shannon divergence and total variation to the final readout too
     #[arg(long, help_heading = "What to read")]
     pub(crate) distances: bool,
+
+    #[command(flatten)]
+    pub(crate) generate: GenerateArgs,
 
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
@@ -99,11 +105,74 @@ pub(crate) struct RunArgs {
     pub(crate) memory_budget: Option<Size>,
 
     /// What goes to stdout
-    #[arg(long, value_enum, default_value_t = Format::Table, help_heading = "Results")]
-    pub(crate) format: Format,
-    /// Write trace.json into this folder too, whole or not at all
+    #[arg(long, value_enum, default_value_t = RunFormat::Table, help_heading = "Results")]
+    #[arg(hide_possible_values = true, value_name = "table|json|jsonl")]
+    pub(crate) format: RunFormat,
+    /// With -n: the full table of every step, in place of a line
+    #[arg(long, requires = "max_new_tokens", help_heading = "Results")]
+    pub(crate) tables: bool,
+    /// Write trace.json into this folder too, whole or not at all (with --trials, into trial_0 and so on)
     #[arg(short, long, value_name = "DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What the model writes.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// The most tokens to write
+    #[arg(short = 'n', long, value_name = "N", help_heading = "What to write")]
+    pub(crate) max_new_tokens: Option<NonZeroUsize>,
+    /// 0 takes the most probable token; above, tokens are sampled, the more evenly the higher
+    #[arg(
+        long,
+        requires = "max_new_tokens",
+        value_name = "T",
+        default_value = "0",
+        help_heading = "What to write"
+    )]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) temperature: Temperature,
+    /// Sample from the smallest set of tokens with this probability
+    #[arg(
+        long,
+        requires = "max_new_tokens",
+        value_name = "P",
+        default_value = "1",
+        help_heading = "What to write"
+    )]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) top_p: TopP,
+    /// Sample from this many of the most probable tokens [default: all]
+    #[arg(long, requires = "max_new_tokens", value_name = "K", help_heading = "What to write")]
+    pub(crate) top_k_sampling: Option<NonZeroUsize>,
+    /// Of the random numbers; the same seed samples the same tokens
+    #[arg(
+        long,
+        requires = "max_new_tokens",
+        value_name = "SEED",
+        default_value_t = 0,
+        help_heading = "What to write"
+    )]
+    pub(crate) seed: u64,
+    /// How often to write, each time with the next seed
+    #[arg(
+        long,
+        requires = "max_new_tokens",
+        value_name = "N",
+        default_value = "1",
+        help_heading = "What to write"
+    )]
+    pub(crate) trials: NonZeroUsize,
+    /// End at this text; can be repeated
+    #[arg(
+        long,
+        requires = "max_new_tokens",
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        help_heading = "What to write"
+    )]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) stop: Vec<String>,
 }
 
 /// What the model reads.
@@ -223,6 +292,17 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The form of what a run says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunFormat {
+    /// For people.
+    Table,
+    /// One trace, when all is done.
+    Json,
+    /// A line for the run, for every position and step as it is read, and for the end.
+    Jsonl,
+}
+
 /// The form of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ListFormat {
@@ -260,6 +340,15 @@ mod tests {
             ["--memory-budget", "much"],
             ["--device", "gpu"],
             ["--format", "xml"],
+            ["-n", "0"],
+            ["--temperature", "-1"],
+            ["--temperature", "inf"],
+            ["--top-p", "0"],
+            ["--top-p", "1.5"],
+            ["--top-k-sampling", "0"],
+            ["--seed", "-1"],
+            ["--trials", "0"],
+            ["--stop", ""],
             ["--color", "red"],
             ["--token-ids", "1,two"],
         ] {
@@ -275,12 +364,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_refused_and_not_ignored() {
-        for option in
-            ["-n", "--max-new-tokens", "--temperature", "--top-p", "--seed", "--trials", "--chat", "--system"]
-        {
-            assert_eq!(refusal(&[option, "1"]), ErrorKind::UnknownArgument, "{option}");
-        }
+    fn what_is_written_has_the_defaults_of_a_greedy_continuation() {
+        let cli = Cli::try_parse_from(["lens", "run", "a", "-n", "3", "--stop", "-"]);
+        let Ok(Cli { command: Command::Run(args), .. }) = cli else { panic!("{cli:?}") };
+        let generate = &args.generate;
+        assert_eq!((generate.temperature.0, generate.top_p.0, generate.seed), (0.0, 1.0, 0));
+        assert_eq!((generate.trials.get(), generate.top_k_sampling), (1, None));
+        assert_eq!(generate.stop, ["-"]);
     }
 
     #[test]

@@ -4,14 +4,13 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
 use lens_core::{Backend, Finding, ModelInfo, Outcome, TokenId, check_backend, projection::Kernel};
-use lens_models::{Checkpoint, Decoder, Tokenizer};
+use lens_models::{Checkpoint, Decoder, session::Speech};
 
 use crate::{
     args::CheckArgs,
     fields::{bytes, field, wrap},
     model, output,
     progress::Running,
-    prompt::Prompt,
     run::GENERATOR,
     style::Console,
     weights::{self, Scan},
@@ -27,8 +26,7 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
     let kernel = Kernel::chosen()?;
     let checkpoint = model::open(&args.model, &args.source, console)?;
-    let tokenizer = checkpoint.tokenizer()?;
-    let tokens = tokens(args, &checkpoint, tokenizer.as_ref())?;
+    let tokens = tokens(args, &checkpoint)?;
 
     let running = Running::new("looking at every weight");
     let mut findings = vec![finite_weights(&weights::scan(&checkpoint))];
@@ -61,10 +59,10 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
 }
 
 /// The sequence to check with.
-fn tokens(args: &CheckArgs, checkpoint: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Result<Vec<TokenId>> {
+fn tokens(args: &CheckArgs, checkpoint: &Checkpoint) -> Result<Vec<TokenId>> {
     let outline = checkpoint.outline();
     match (&args.prompt, &args.token_ids) {
-        (Some(text), _) => Ok(Prompt::of_text(text.clone(), outline, tokenizer)?.tokens),
+        (Some(text), _) => Ok(Speech::of(checkpoint)?.encode(text)?),
         (None, Some(ids)) => Ok(ids.0.clone()),
         (None, None) => {
             let length = outline.spec.context.map_or(LENGTH, |context| context.clamp(2, LENGTH));

@@ -8,13 +8,16 @@ mod describe;
 mod families;
 mod fields;
 mod inspect;
+mod live;
 mod machine;
 mod model;
 mod output;
 mod progress;
 mod prompt;
 mod run;
+mod signals;
 mod style;
+mod tables;
 mod values;
 mod weights;
 
@@ -56,10 +59,13 @@ fn dispatch() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            console.error(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<signals::Interrupted>() {
+            Some(interrupted) => ExitCode::from(interrupted.status()),
+            None => {
+                console.error(&error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

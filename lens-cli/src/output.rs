@@ -9,12 +9,45 @@ use anyhow::{Context, Result};
 
 /// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    told(fill_stdout(write))
+}
+
+/// Stdout over the time of a run: after the first failure nothing is written any more, and it is told at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    failure: Option<io::Error>,
+}
+
+impl Sink {
+    /// Lets `write` write at once.
+    pub(crate) fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        if self.failure.is_none() {
+            self.failure = fill_stdout(write).err();
+        }
+    }
+
+    /// Whether nothing can be written any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Tells the failure. A reader that has seen enough and closes the pipe is none.
+    pub(crate) fn end(self) -> Result<()> {
+        self.failure.map_or(Ok(()), |error| told(Err(error)))
+    }
+}
+
+fn fill_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let result = write(&mut out).and_then(|()| out.flush());
     if result.is_err() {
         // What is left in the buffer has nowhere to go.
         drop(out.into_parts());
     }
+    result
+}
+
+fn told(result: io::Result<()>) -> Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write to stdout"),
@@ -51,7 +84,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Writes a file: beside its final name first, and under it once all bytes are on the disk.
+    /// Writes a file: beside its final name first, and under it once all bytes are on the disk. `name` may begin
+    /// with folders, with `/` between.
     pub(crate) fn write(
         &mut self,
         name: &str,
@@ -59,6 +93,9 @@ impl Folder {
     ) -> Result<()> {
         let path = self.path.join(name);
         let failed = || format!("cannot write {}", path.display());
+        let parent = path.parent().unwrap_or(&self.path);
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot create the folder {}", parent.display()))?;
         let mut file = self.temporary()?;
         let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
         write(&mut out).and_then(|()| out.flush()).with_context(failed)?;

@@ -64,6 +64,15 @@ impl Running {
         }
         self.0.set_position(progress.done as u64);
     }
+
+    /// The bar of a continuation, of which `done` tokens are written.
+    pub(crate) fn write(&self, done: usize, total: usize) {
+        if self.0.length() != Some(total as u64) || done == 1 {
+            self.0.set_length(total as u64);
+            self.0.set_style(style("writing  {wide_bar}  {pos}/{len} tokens  {eta}"));
+        }
+        self.0.set_position(done as u64);
+    }
 }
 
 impl Drop for Running {

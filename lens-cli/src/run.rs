@@ -1,122 +1,136 @@
-//! `lens run`: a prompt, a model, and what it says at every layer.
+//! `lens run`: a prompt, a model, what it says at every layer, and what it goes on to write.
 
-use anyhow::{Result, bail};
-use lens_core::{Backend, Lens, LensTrace, Plan, Question, SelfCheckTrace, Stats, TokenTexts, TraceContext};
-use lens_models::{Decoder, demo};
-use lens_viz::terminal::{TableOptions, table};
+use anyhow::{Context, Result, bail};
+use lens_core::{LensTrace, Sampling, SelfCheckTrace, Stopped};
+use lens_models::{
+    Request, Session, demo,
+    session::{Input, Prepared},
+};
 
 use crate::{
-    args::{Format, RunArgs},
+    args::{RunArgs, RunFormat},
+    live::{Live, Style},
     model,
     output::{self, Folder},
     progress::Running,
-    prompt::{self, Prompt},
+    prompt, signals,
     style::Console,
+    tables,
 };
-
-/// Tables beyond this many are hard to read.
-const MANY_TABLES: usize = 20;
-
-/// The most predictions below a table.
-const MANY_PREDICTIONS: usize = 50;
 
 /// The program and its version, as a trace names them.
 pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
-    let mut folder = args.out.as_deref().map(Folder::prepare).transpose()?;
+    let folder = args.out.as_deref().map(Folder::prepare).transpose()?;
+    let request = request(args, prompt::input(&args.input)?);
 
     let checkpoint = model::open(args.model.as_deref().unwrap_or(demo::ID), &args.source, console)?;
-    let tokenizer = checkpoint.tokenizer()?;
-    let prompt = Prompt::read(&args.input, checkpoint.outline(), tokenizer.as_ref())?;
-    let plan = plan(args, |text| prompt::target(text, checkpoint.outline(), tokenizer.as_ref()))?;
-    prompt.notes(checkpoint.outline(), tokenizer.as_ref(), console);
+    let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
+    let prepared = session.prepare(&request)?;
+    prompt::notes(&prepared, &session, console);
 
     let running = Running::new("loading the model");
-    let mut model = Decoder::load(checkpoint, &options)?;
+    session.model()?;
     drop(running);
-    let running = Running::new("reading");
-    let reading =
-        Lens::new(&mut model).with_progress(|done| running.report(done)).read(&prompt.tokens, &plan)?;
-    drop(running);
-
-    let texts: &dyn TokenTexts = tokenizer.as_ref().map_or(&(), |tokenizer| tokenizer);
-    let trace = LensTrace::new(
-        &reading,
-        &TraceContext {
-            generator: GENERATOR,
-            model: model.info(),
-            prompt: prompt.text.as_deref(),
-            tokens: &prompt.tokens,
-            n_prompt: prompt.tokens.len(),
-            texts,
-            threshold: args.threshold.0,
-        },
-    );
-    if let Some(folder) = &mut folder {
-        folder.write("trace.json", |out| output::json(out, &trace))?;
+    if args.generate.max_new_tokens.is_some() {
+        signals::watch().context("cannot watch for Ctrl-C")?;
     }
-    match args.format {
-        Format::Json => output::print(|out| output::json(out, &trace))?,
-        Format::Table => tables(&trace, args, console)?,
-    }
-    verdict(&trace.self_check)
+    Trials { args, console, session, folder, prepared }.run()
 }
 
-/// What to read, from what was asked.
-fn plan(
-    args: &RunArgs,
-    target: impl Fn(&crate::values::Target) -> Result<lens_core::TokenId>,
-) -> Result<Plan> {
-    let question = Question::default();
-    Ok(Plan {
-        layers: args.layers.clone(),
-        components: args.components.clone(),
-        positions: args.positions.clone(),
-        question: Question {
-            top_k: args.top_k.unwrap_or(question.top_k),
-            targets: args.targets.iter().map(target).collect::<Result<_>>()?,
-            stats: Stats { distances: args.distances, ..question.stats },
-            norm: args.norm,
-        },
-        memory_budget: args.memory_budget.map(|size| size.0.get()),
-    })
-}
-
-/// A table for every position.
-fn tables(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<()> {
-    if trace.finals.len() > MANY_TABLES {
-        console.note(&format!(
-            "{} positions make as many tables: --format json is the better choice for so many",
-            trace.finals.len()
-        ));
+/// What to read and write, from what was asked.
+fn request(args: &RunArgs, input: Input) -> Request {
+    let mut request = Request::new(input)
+        .layers(args.layers.clone())
+        .components(args.components.clone())
+        .positions(args.positions.clone())
+        .norm(args.norm)
+        .distances(args.distances)
+        .important_above(args.threshold.0);
+    if let Some(k) = args.top_k {
+        request = request.top_k(k.get());
     }
-    let options = TableOptions {
-        width: console.width,
-        color: console.out.0,
-        ascii: console.ascii,
-        ..TableOptions::default()
+    if let Some(size) = args.memory_budget {
+        request = request.memory_budget(size.0.get());
+    }
+    request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
+    let generate = &args.generate;
+    let sampling = Sampling {
+        temperature: generate.temperature.0,
+        top_p: generate.top_p.0,
+        top_k: generate.top_k_sampling,
+        seed: generate.seed,
     };
-    let asked = args.top_k.map_or(options.predictions, usize::from);
-    let predictions = asked.min(MANY_PREDICTIONS);
-    if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
-        console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
+    request = request.sampling(sampling);
+    if let Some(n) = generate.max_new_tokens {
+        request = request.max_new_tokens(n.get());
     }
-    let mut rule = console.out.faint(&if console.ascii { "=" } else { "═" }.repeat(console.width));
-    rule.push_str("\n\n");
-    output::print(|out| {
-        for (i, last) in trace.finals.iter().enumerate() {
-            if i > 0 {
-                out.write_all(b"\n")?;
-                out.write_all(rule.as_bytes())?;
-            }
-            let options = TableOptions { position: Some(last.position), predictions, ..options.clone() };
-            let text = table(trace, &options).map_err(std::io::Error::other)?;
-            out.write_all(text.as_bytes())?;
+    generate.stop.iter().fold(request, Request::stop)
+}
+
+/// One run, or several that differ in their seeds.
+struct Trials<'a> {
+    args: &'a RunArgs,
+    console: &'a Console,
+    session: Session,
+    folder: Option<Folder>,
+    prepared: Prepared,
+}
+
+impl Trials<'_> {
+    fn run(mut self) -> Result<()> {
+        let trials = self.args.generate.trials.get();
+        if trials > 1 && self.args.generate.temperature.0 == 0.0 {
+            self.console.note("greedy trials are all the same: give a --temperature above 0");
         }
-        Ok(())
-    })
+        let mut verdicts = Vec::new();
+        for trial in 0..trials {
+            if trials > 1 && self.args.format == RunFormat::Table {
+                let title = format!("trial {} of {trials}", trial + 1);
+                output::print(|out| writeln!(out, "{}{}", gap(trial), self.console.out.strong(&title)))?;
+            }
+            let trace = self.trial(trial)?;
+            verdicts.push(verdict(&trace.self_check));
+            if trace.generation.is_some_and(|generation| generation.stopped == Stopped::Interrupted)
+                && signals::seen().is_some()
+            {
+                return Err(signals::Interrupted.into());
+            }
+        }
+        verdicts.into_iter().collect()
+    }
+
+    /// Runs a trial, writes its files, and shows it.
+    fn trial(&mut self, trial: usize) -> Result<LensTrace> {
+        let args = self.args;
+        let style = match (args.format, args.generate.max_new_tokens) {
+            (RunFormat::Jsonl, _) => Style::Lines,
+            (RunFormat::Table, Some(n)) if !args.tables => Style::Steps { max_new_tokens: n.get() },
+            (_, n) => Style::Silent { max_new_tokens: n.map(usize::from) },
+        };
+        let mut live = Live::new(style, self.console, self.folder.is_some());
+        let result = self.session.run_prepared(&self.prepared.for_trial(trial), &mut live);
+        let trace = live.end(result)?;
+        if let Some(folder) = &mut self.folder {
+            let trials = args.generate.trials.get();
+            let place = if trials > 1 { format!("trial_{trial}/") } else { String::new() };
+            folder.write(&format!("{place}trace.json"), |out| output::json(out, &trace))?;
+        }
+        match args.format {
+            RunFormat::Json => output::print(|out| output::json(out, &trace))?,
+            RunFormat::Table if args.tables || trace.generation.is_none() => {
+                tables::print(&trace, args, self.console)?;
+            }
+            RunFormat::Table | RunFormat::Jsonl => {}
+        }
+        Ok(trace)
+    }
+}
+
+fn gap(trial: usize) -> &'static str {
+    if trial == 0 { "" } else { "\n" }
 }
 
 /// Readouts that contradict the model's own logits are shown, but never as a success.

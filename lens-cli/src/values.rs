@@ -61,6 +61,15 @@ impl FromStr for Target {
     }
 }
 
+impl From<&Target> for lens_models::session::Target {
+    fn from(target: &Target) -> Self {
+        match target {
+            Target::Id(id) => Self::Id(*id),
+            Target::Text(text) => Self::Text(text.clone()),
+        }
+    }
+}
+
 /// A number in decimal digits and nothing else.
 fn digits(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
@@ -112,6 +121,36 @@ impl FromStr for Percent {
         match number.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent)) {
             Some(percent) => Ok(Self((percent / 100.0) as f32)),
             None => bad(format_args!("{written:?} is no percentage from 0 to 100")),
+        }
+    }
+}
+
+/// `--temperature`: 0 or a positive number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Temperature(pub(crate) f32);
+
+impl FromStr for Temperature {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        match written.parse::<f32>().ok().filter(|t| *t >= 0.0 && t.is_finite()) {
+            Some(temperature) => Ok(Self(temperature)),
+            None => bad(format_args!("{written:?} is no temperature: give 0 (greedy) or a positive number")),
+        }
+    }
+}
+
+/// `--top-p`: a probability above 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct TopP(pub(crate) f32);
+
+impl FromStr for TopP {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        match written.parse::<f32>().ok().filter(|p| *p > 0.0 && *p <= 1.0) {
+            Some(p) => Ok(Self(p)),
+            None => bad(format_args!("{written:?} is no probability above 0 and at most 1")),
         }
     }
 }

@@ -38,6 +38,8 @@ pub mod config;
 pub mod decoder;
 pub mod demo;
 pub mod families;
+#[cfg(feature = "torch")]
+pub mod session;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;
@@ -45,5 +47,7 @@ pub mod tokenizer;
 pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};
 #[cfg(feature = "torch")]
 pub use decoder::{Decoder, LoadOptions, ModelError, Tap};
+#[cfg(feature = "torch")]
+pub use session::{Request, Session, SessionError};
 pub use spec::DecoderSpec;
 pub use tokenizer::{Tokenizer, TokenizerError};

@@ -128,6 +128,11 @@ impl Outline {
         Config::new(&self.config).and_then(|config| config.token_ids("bos_token_id")).unwrap_or_default()
     }
 
+    /// The ids of tokens that end a text, as the config says.
+    pub fn eos_token_ids(&self) -> Vec<u32> {
+        Config::new(&self.config).and_then(|config| config.token_ids("eos_token_id")).unwrap_or_default()
+    }
+
     fn used(&self) -> impl Iterator<Item = &StoredTensor> {
         let mut names: Vec<&str> = self.spec.tensors().into_iter().map(|t| t.name.as_str()).collect();
         names.sort_unstable();

@@ -20,14 +20,32 @@ pub(super) fn named(name: &str, sheet: &Sheet) -> Line {
     line
 }
 
+/// The lines above one position's table.
 pub(super) fn header(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Vec<Line> {
-    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
-    lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
+    let mut lines = model_lines(trace, sheet);
     if last.position < trace.tokens.len() {
         lines.push(prompt(trace, last.position, sheet));
     }
     lines.push(position(trace, last.position, sheet));
     lines.push(self_check(trace, sheet));
+    lines
+}
+
+/// The lines above a run that has only begun: its model and its whole prompt.
+pub(super) fn run(head: &LensTrace, sheet: &Sheet) -> Vec<Line> {
+    let mut lines = model_lines(head, sheet);
+    let mut line = named("prompt", sheet);
+    let room = sheet.width.saturating_sub(NAMES);
+    let columns = 4 * room.max(1);
+    let text = sheet.safe(&text_of(head, (0..head.tokens.len()).rev(), columns));
+    line.push(sheet.span(&cut_start(&text, room, sheet.ellipsis()), Ink::Strong));
+    lines.push(line);
+    lines
+}
+
+fn model_lines(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
+    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
+    lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
     lines
 }
 
@@ -103,7 +121,7 @@ fn text_of(trace: &LensTrace, places: impl Iterator<Item = usize>, columns: usiz
     TokenText::from_bytes(&bytes).text.to_string()
 }
 
-fn from_hex(hex: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(hex: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
@@ -130,7 +148,8 @@ fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     line
 }
 
-fn self_check(trace: &LensTrace, sheet: &Sheet) -> Line {
+/// Whether the numbers can be believed.
+pub(super) fn self_check(trace: &LensTrace, sheet: &Sheet) -> Line {
     let check = &trace.self_check;
     let mut line = named("self-check", sheet);
     let dot = sheet.glyph(" · ", ", ");

@@ -1,4 +1,5 @@
-//! A table for the terminal: one position, layers down, components across.
+//! The terminal: a table of one position, layers down and components across, and [`StepsView`], a line for every
+//! token of a continuation while it is written.
 //!
 //! ```
 //! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
@@ -30,6 +31,7 @@ mod label;
 mod layout;
 mod line;
 mod paint;
+mod steps;
 mod summary;
 
 use std::num::NonZeroUsize;
@@ -43,6 +45,7 @@ use line::{Line, Sheet};
 use paint::Paint;
 
 pub use paint::ColorLevel;
+pub use steps::StepsView;
 
 /// How a table is to look.
 #[derive(Debug, Clone, PartialEq, Eq)]

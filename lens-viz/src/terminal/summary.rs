@@ -8,8 +8,9 @@ use super::{
     header::{NAMES, named},
     label::Label,
     layout::{Column, Layout},
-    line::{Line, Sheet, Span},
+    line::{Line, Sheet, Span, cut},
     paint::Ink,
+    steps::{percent_of, ranges},
 };
 
 /// Columns of a bar that stands for certainty.
@@ -19,6 +20,7 @@ pub(super) fn summary(trace: &LensTrace, last: &FinalTrace, shown: usize, sheet:
     let top: Vec<&TopTrace> = last.top.iter().take(shown).collect();
     let mut lines = ranked("prediction", &top, sheet, |_| String::new());
     lines.push(decided(trace, last, sheet));
+    lines.extend(important(trace, last, sheet));
     let targets: Vec<&TopTrace> = last.targets.iter().map(|target| &target.token).collect();
     lines.extend(ranked("targets", &targets, sheet, |i| format!("  rank {}", last.targets[i].rank)));
     lines
@@ -80,6 +82,20 @@ fn decided(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Line {
         line.push(sheet.span(&format!("{dot}next token {cross_entropy:.2} nats"), Ink::Plain));
     }
     line
+}
+
+/// The layers in which a part adds or holds a token above the threshold.
+fn important(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Option<Line> {
+    let threshold = trace.important_above?;
+    let mut line = named("important", sheet);
+    let above = format!(" (a token above {} %)", percent_of(threshold));
+    let room = sheet.width.saturating_sub(NAMES + 7 + above.len());
+    let layers = cut(&ranges(&last.important_layers), room, sheet.ellipsis());
+    let layers =
+        if last.important_layers.is_empty() { "no layer".to_owned() } else { format!("layers {layers}") };
+    line.push(sheet.span(&layers, Ink::Plain));
+    line.push(sheet.span(&above, Ink::Faint));
+    Some(line)
 }
 
 /// What the signs and columns of the table mean: only those that it has.

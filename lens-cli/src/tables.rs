@@ -1,0 +1,53 @@
+//! Tables of a whole trace on stdout.
+
+use anyhow::Result;
+use lens_core::LensTrace;
+use lens_viz::terminal::{TableOptions, table};
+
+use crate::{args::RunArgs, output, style::Console};
+
+/// Tables beyond this many are hard to read.
+const MANY_TABLES: usize = 20;
+
+/// The most predictions below a table.
+const MANY_PREDICTIONS: usize = 50;
+
+/// How tables look on this console.
+pub(crate) fn options(console: &Console) -> TableOptions {
+    TableOptions {
+        width: console.width,
+        color: console.out.0,
+        ascii: console.ascii,
+        ..TableOptions::default()
+    }
+}
+
+/// A table for every position.
+pub(crate) fn print(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<()> {
+    if trace.finals.len() > MANY_TABLES {
+        console.note(&format!(
+            "{} positions make as many tables: --format json is the better choice for so many",
+            trace.finals.len()
+        ));
+    }
+    let options = options(console);
+    let asked = args.top_k.map_or(options.predictions, usize::from);
+    let predictions = asked.min(MANY_PREDICTIONS);
+    if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
+        console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
+    }
+    let mut rule = console.out.faint(&if console.ascii { "=" } else { "═" }.repeat(console.width));
+    rule.push_str("\n\n");
+    output::print(|out| {
+        for (i, last) in trace.finals.iter().enumerate() {
+            if i > 0 {
+                out.write_all(b"\n")?;
+                out.write_all(rule.as_bytes())?;
+            }
+            let options = TableOptions { position: Some(last.position), predictions, ..options.clone() };
+            let text = table(trace, &options).map_err(std::io::Error::other)?;
+            out.write_all(text.as_bytes())?;
+        }
+        Ok(())
+    })
+}

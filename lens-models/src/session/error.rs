@@ -1,0 +1,69 @@
+//! What can be wrong with a request, and what can go wrong with a run.
+
+use lens_core::LensError;
+
+use crate::{CheckpointError, ModelError, TokenizerError, source::SourceError};
+
+/// A session that cannot be opened, or a request that cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The checkpoint was not found.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The tokenizer cannot be used, or fails.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The model cannot be loaded.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model cannot be read.
+    #[error(transparent)]
+    Lens(#[from] LensError),
+    /// Loading failed before.
+    #[error("the model could not be loaded before: open the session again")]
+    NotLoaded,
+    /// A text, and no tokenizer.
+    #[error(
+        "{id} has no tokenizer.json, so texts have no tokens: give token ids instead (--token-ids 1,2,3)"
+    )]
+    NoTokenizer {
+        /// The model.
+        id: String,
+    },
+    /// A text without any token.
+    #[error("the prompt {text:?} has no tokens: there is no position to read")]
+    NoTokens {
+        /// The text.
+        text: String,
+    },
+    /// A target without any token.
+    #[error("the target {text:?} has no tokens")]
+    EmptyTarget {
+        /// The text.
+        text: String,
+    },
+    /// A target that the tokenizer replaces.
+    #[error("the target {text:?} reads as the token {token}: if that is meant, give its id")]
+    OtherTarget {
+        /// The text.
+        text: String,
+        /// The token.
+        token: String,
+    },
+    /// A target of several tokens.
+    #[error("the target {text:?} is not one token but {count}: {tokens}{hint}")]
+    SplitTarget {
+        /// The text.
+        text: String,
+        /// How many.
+        count: usize,
+        /// Which.
+        tokens: String,
+        /// What would be one, as a clause.
+        hint: String,
+    },
+}

@@ -1,0 +1,203 @@
+//! The whole main job in a few lines: a model, a request, a trace.
+//!
+//! ```
+//! use lens_models::{Request, Session};
+//!
+//! let mut session = Session::open("demo")?; // or a folder, or a hub id
+//! let trace = session.run(&Request::text("The capital of France is").max_new_tokens(2))?;
+//! for step in &trace.steps {
+//!     println!("{:?} with p = {:.3}", step.token.text, step.token.prob);
+//! }
+//! assert_eq!(&*trace.steps[0].token.text, " Paris");
+//! # Ok::<(), lens_models::SessionError>(())
+//! ```
+
+mod error;
+mod observer;
+mod prepared;
+mod request;
+mod speech;
+
+use lens_core::{Backend, Generate, GenerationTrace, Lens, LensTrace, TokenTexts, TraceContext, Tracer};
+
+pub use error::SessionError;
+pub use observer::{Observer, Unobserved};
+pub use prepared::Prepared;
+pub use request::{Input, Request, Target};
+pub use speech::Speech;
+
+use self::observer::Watch;
+use crate::{
+    Checkpoint, Decoder, LoadOptions, Outline, demo,
+    source::{self, SourceOptions},
+};
+
+/// What writes a trace, unless the caller says otherwise.
+const GENERATOR: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+
+/// A model together with its texts.
+pub struct Session {
+    outline: Outline,
+    speech: Speech,
+    model: State,
+    generator: (&'static str, &'static str),
+}
+
+/// The weights are not touched before they are needed: what is wrong with a request is said before.
+enum State {
+    Unloaded(Box<Checkpoint>, LoadOptions),
+    Loaded(Box<Decoder>),
+    /// Loading failed.
+    Gone,
+}
+
+impl Session {
+    /// Opens the demo model, a folder, or a model on the hub, as the environment says (`HF_HOME`, `HF_TOKEN`).
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be found, is not supported or is broken.
+    pub fn open(model: &str) -> Result<Self, SessionError> {
+        let checkpoint = if model == demo::ID {
+            demo::checkpoint()?
+        } else {
+            let files = source::locate(model, &SourceOptions::from_env(), &mut source::Silent)?;
+            Checkpoint::open(&files)?
+        };
+        Self::new(checkpoint, LoadOptions::default())
+    }
+
+    /// A session with a checkpoint, whose weights are loaded when they are needed.
+    ///
+    /// # Errors
+    /// When its tokenizer is broken.
+    pub fn new(checkpoint: Checkpoint, options: LoadOptions) -> Result<Self, SessionError> {
+        let outline = checkpoint.outline().clone();
+        let speech = Speech::of(&checkpoint)?;
+        let model = State::Unloaded(Box::new(checkpoint), options);
+        Ok(Self { outline, speech, model, generator: GENERATOR })
+    }
+
+    /// Names the program and its version in traces.
+    #[must_use]
+    pub fn with_generator(self, name: &'static str, version: &'static str) -> Self {
+        Self { generator: (name, version), ..self }
+    }
+
+    /// What config and headers say.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// What turns texts into tokens and back.
+    pub fn speech(&self) -> &Speech {
+        &self.speech
+    }
+
+    /// The model itself, loaded now if it was not yet.
+    ///
+    /// # Errors
+    /// When the weights cannot be loaded.
+    pub fn model(&mut self) -> Result<&mut Decoder, SessionError> {
+        if let State::Unloaded(..) = self.model
+            && let State::Unloaded(checkpoint, options) = std::mem::replace(&mut self.model, State::Gone)
+        {
+            self.model = State::Loaded(Box::new(Decoder::load(*checkpoint, &options)?));
+        }
+        match &mut self.model {
+            State::Loaded(model) => Ok(model),
+            _ => Err(SessionError::NotLoaded),
+        }
+    }
+
+    /// Turns a request into tokens and a plan, and says what is wrong with it before anything is run.
+    ///
+    /// # Errors
+    /// When a text has no tokens or needs a tokenizer that is not there, or a target is not one token.
+    pub fn prepare(&self, request: &Request) -> Result<Prepared, SessionError> {
+        Prepared::new(request, &self.outline, &self.speech)
+    }
+
+    /// Runs a request.
+    ///
+    /// # Errors
+    /// As for [`Session::prepare`] and [`Session::run_prepared`].
+    pub fn run(&mut self, request: &Request) -> Result<LensTrace, SessionError> {
+        let prepared = self.prepare(request)?;
+        self.run_prepared(&prepared, &mut Unobserved)
+    }
+
+    /// Runs what was prepared; `observer` sees every position as it is read.
+    ///
+    /// # Errors
+    /// When the weights cannot be loaded, a selection does not fit the model, or the computation fails.
+    pub fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        observer: &mut dyn Observer,
+    ) -> Result<LensTrace, SessionError> {
+        self.model()?;
+        let State::Loaded(model) = &mut self.model else { return Err(SessionError::NotLoaded) };
+        let info = model.info().clone();
+        let texts: &dyn TokenTexts = self.speech.texts();
+        let context = TraceContext {
+            generator: self.generator,
+            model: &info,
+            prompt: prepared.text.as_deref(),
+            tokens: &prepared.tokens,
+            n_prompt: prepared.tokens.len(),
+            texts,
+            threshold: prepared.threshold,
+        };
+        let mut tracer = Tracer::new(&context);
+        let head = tracer.head(prepared.plan.question.norm);
+        match &prepared.generate {
+            None => read(model, prepared, head, tracer, observer),
+            Some(ask) => generate(model, prepared, ask, head, tracer, observer, &self.speech),
+        }
+    }
+}
+
+/// Reads the prompt.
+fn read(
+    model: &mut Decoder,
+    prepared: &Prepared,
+    head: LensTrace,
+    tracer: Tracer<'_>,
+    observer: &mut dyn Observer,
+) -> Result<LensTrace, SessionError> {
+    observer.begin(&head);
+    let reading = Lens::new(model)
+        .with_progress(|progress| observer.progress(progress))
+        .read(&prepared.tokens, &prepared.plan)?;
+    let mut watch = Watch::new(head, tracer, observer);
+    watch.positions(&reading);
+    Ok(watch.end(reading.self_check))
+}
+
+/// Reads the prompt and what the model writes behind it.
+fn generate(
+    model: &mut Decoder,
+    prepared: &Prepared,
+    ask: &Generate,
+    head: LensTrace,
+    tracer: Tracer<'_>,
+    observer: &mut dyn Observer,
+    speech: &Speech,
+) -> Result<LensTrace, SessionError> {
+    observer.begin(&head);
+    let mut stop = speech.stop(&prepared.stop);
+    let mut watch = Watch::new(head, tracer, observer);
+    let generated = Lens::new(model).generate(&prepared.tokens, &prepared.plan, ask, |step| {
+        let asked = watch.step(step);
+        asked.or_else(|| stop.sees(step.sampled.token.id))
+    })?;
+    watch.generation(GenerationTrace {
+        temperature: ask.sampling.temperature,
+        top_p: ask.sampling.top_p,
+        top_k: ask.sampling.top_k.map(usize::from),
+        seed: prepared.seed,
+        trial: prepared.trial,
+        stopped: generated.continuation.stopped,
+    });
+    Ok(watch.end(generated.reading.self_check))
+}

@@ -1,0 +1,64 @@
+//! A request in the model's own terms.
+
+use lens_core::{Generate, Plan, Sampling, TokenId};
+
+use super::{Input, Request, SessionError, Speech};
+use crate::Outline;
+
+/// A request in tokens, ready to be run, as often as one likes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// The text, if the input was one.
+    pub text: Option<String>,
+    /// What the model reads.
+    pub tokens: Vec<TokenId>,
+    pub(super) plan: Plan,
+    pub(super) threshold: f32,
+    pub(super) generate: Option<Generate>,
+    pub(super) seed: u64,
+    pub(super) trial: usize,
+    pub(super) stop: Vec<String>,
+}
+
+impl Prepared {
+    pub(super) fn new(request: &Request, outline: &Outline, speech: &Speech) -> Result<Self, SessionError> {
+        let (text, tokens) = match &request.input {
+            Input::Tokens(tokens) => (None, tokens.clone()),
+            Input::Text(text) => (Some(text.clone()), speech.encode(text)?),
+        };
+        let mut plan = request.plan.clone();
+        plan.question.targets =
+            request.targets.iter().map(|target| speech.target(target)).collect::<Result<_, _>>()?;
+        if !request.stop.is_empty() {
+            speech.tokenizer()?;
+        }
+        let generate = request.max_new_tokens.map(|max_new_tokens| Generate {
+            max_new_tokens,
+            sampling: request.sampling,
+            end_of_text: speech.end_of_text().to_vec(),
+            max_length: outline.spec.context,
+        });
+        let prepared = Self {
+            text,
+            tokens,
+            plan,
+            threshold: request.threshold,
+            generate,
+            seed: request.sampling.seed,
+            trial: 0,
+            stop: request.stop.clone(),
+        };
+        Ok(prepared.for_trial(request.trial))
+    }
+
+    /// The same for another trial: its number is added to the seed.
+    #[must_use]
+    pub fn for_trial(&self, trial: usize) -> Self {
+        let mut other = Self { trial, ..self.clone() };
+        if let Some(generate) = &mut other.generate {
+            let seed = self.seed.wrapping_add(trial as u64);
+            generate.sampling = Sampling { seed, ..generate.sampling };
+        }
+        other
+    }
+}

@@ -1,0 +1,154 @@
+//! What a user wants of a model, as a builder.
+
+use std::num::NonZeroUsize;
+
+use lens_core::{ComponentSelection, NormMode, Plan, Sampling, Selection, TokenId};
+
+/// What the model is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A text, with the special tokens that the tokenizer adds.
+    Text(String),
+    /// Token ids as they are.
+    Tokens(Vec<TokenId>),
+}
+
+/// A token to watch in every readout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Its id.
+    Id(TokenId),
+    /// Its text, which has to be exactly one token.
+    Text(String),
+}
+
+/// What a user wants of a model. Everything but the input has a default: all layers and components at the last
+/// position, the ten most probable tokens of each, and no continuation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    pub(super) input: Input,
+    pub(super) plan: Plan,
+    pub(super) targets: Vec<Target>,
+    pub(super) threshold: f32,
+    pub(super) max_new_tokens: Option<NonZeroUsize>,
+    pub(super) sampling: Sampling,
+    pub(super) trial: usize,
+    pub(super) stop: Vec<String>,
+}
+
+impl Request {
+    /// Reads this.
+    pub fn new(input: Input) -> Self {
+        Self {
+            input,
+            plan: Plan::default(),
+            targets: Vec::new(),
+            threshold: 0.03,
+            max_new_tokens: None,
+            sampling: Sampling::default(),
+            trial: 0,
+            stop: Vec::new(),
+        }
+    }
+
+    /// Reads a text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(Input::Text(text.into()))
+    }
+
+    /// Reads tokens as they are.
+    pub fn tokens(tokens: impl IntoIterator<Item = TokenId>) -> Self {
+        Self::new(Input::Tokens(tokens.into_iter().collect()))
+    }
+
+    /// Which layers; all of them by default.
+    #[must_use]
+    pub fn layers(mut self, layers: Selection) -> Self {
+        self.plan.layers = layers;
+        self
+    }
+
+    /// Which components of each layer; all of them by default.
+    #[must_use]
+    pub fn components(mut self, components: ComponentSelection) -> Self {
+        self.plan.components = components;
+        self
+    }
+
+    /// Which positions of the prompt; the last by default. Those of a continuation are always read.
+    #[must_use]
+    pub fn positions(mut self, positions: Selection) -> Self {
+        self.plan.positions = positions;
+        self
+    }
+
+    /// How many of the most probable tokens to keep; ten by default, and at least one.
+    #[must_use]
+    pub fn top_k(mut self, k: usize) -> Self {
+        self.plan.question.top_k = NonZeroUsize::new(k).unwrap_or(NonZeroUsize::MIN);
+        self
+    }
+
+    /// Another token to watch in every readout.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// The norm in front of the unembedding.
+    #[must_use]
+    pub fn norm(mut self, norm: NormMode) -> Self {
+        self.plan.question.norm = norm;
+        self
+    }
+
+    /// Whether to compute the Jensen-Shannon divergence and the total variation too.
+    #[must_use]
+    pub fn distances(mut self, wanted: bool) -> Self {
+        self.plan.question.stats.distances = wanted;
+        self
+    }
+
+    /// Probability above which a token makes a layer important; 0.03 by default.
+    #[must_use]
+    pub fn important_above(mut self, probability: f32) -> Self {
+        self.threshold = probability;
+        self
+    }
+
+    /// Bytes that captured activations may take.
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.plan.memory_budget = Some(bytes);
+        self
+    }
+
+    /// Lets the model write up to `n` tokens, each read while it forms; 0 is none.
+    #[must_use]
+    pub fn max_new_tokens(mut self, n: usize) -> Self {
+        self.max_new_tokens = NonZeroUsize::new(n);
+        self
+    }
+
+    /// How tokens are chosen; greedily by default.
+    #[must_use]
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// Which of several trials this is: its number is added to the seed.
+    #[must_use]
+    pub fn trial(mut self, trial: usize) -> Self {
+        self.trial = trial;
+        self
+    }
+
+    /// Another text that ends the continuation.
+    #[must_use]
+    pub fn stop(mut self, text: impl Into<String>) -> Self {
+        self.stop.push(text.into());
+        self
+    }
+}

@@ -1,0 +1,130 @@
+//! A model's texts: what turns them into tokens and back.
+
+use lens_core::{Stopped, TokenId, TokenTexts};
+
+use super::{SessionError, Target};
+use crate::{Checkpoint, Tokenizer};
+
+/// Tokens of a split target that a message names.
+const NAMED: usize = 8;
+
+/// A model's texts: its tokenizer, where it has one, and the tokens that end a text.
+pub struct Speech {
+    id: String,
+    tokenizer: Option<Tokenizer>,
+    end_of_text: Vec<TokenId>,
+}
+
+impl Speech {
+    /// What a checkpoint says about texts.
+    ///
+    /// # Errors
+    /// When tokenizer.json is broken.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
+        let outline = checkpoint.outline();
+        Ok(Self {
+            id: outline.id.clone(),
+            tokenizer: checkpoint.tokenizer()?,
+            end_of_text: outline.eos_token_ids().into_iter().map(TokenId).collect(),
+        })
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// When the checkpoint has none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, SessionError> {
+        self.tokenizer.as_ref().ok_or_else(|| SessionError::NoTokenizer { id: self.id.clone() })
+    }
+
+    /// What tokens say; without a tokenizer, their ids.
+    pub fn texts(&self) -> &dyn TokenTexts {
+        self.tokenizer.as_ref().map_or(&(), |tokenizer| tokenizer)
+    }
+
+    /// The tokens that end a text.
+    pub fn end_of_text(&self) -> &[TokenId] {
+        &self.end_of_text
+    }
+
+    /// The tokens of a text, with the special tokens that the tokenizer adds.
+    ///
+    /// # Errors
+    /// When there is no tokenizer, it fails, or the text has no tokens.
+    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, SessionError> {
+        let tokens = self.tokenizer()?.encode(text, true)?;
+        if tokens.is_empty() {
+            return Err(SessionError::NoTokens { text: text.to_owned() });
+        }
+        Ok(tokens)
+    }
+
+    /// The token of a target: an id as it is, or a text that is exactly one token.
+    ///
+    /// # Errors
+    /// When the text is not one token; the message names those that it is.
+    pub fn target(&self, target: &Target) -> Result<TokenId, SessionError> {
+        let text = match target {
+            Target::Id(id) => return Ok(*id),
+            Target::Text(text) => text,
+        };
+        let tokenizer = self.tokenizer()?;
+        let tokens = tokenizer.encode(text, false)?;
+        let name = |id: &TokenId| format!("{:?} (id {id})", tokenizer.text(*id).text);
+        match tokens.as_slice() {
+            [] => Err(SessionError::EmptyTarget { text: text.clone() }),
+            // A tokenizer may put a space in front, and it replaces what it does not know.
+            [id] if tokenizer.text(*id).text.trim_start() == text.trim_start() => Ok(*id),
+            [id] => Err(SessionError::OtherTarget { text: text.clone(), token: name(id) }),
+            several => {
+                let mut tokens = several.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+                if several.len() > NAMED {
+                    tokens.push_str(&format!(" and {} more", several.len() - NAMED));
+                }
+                let hint = spaced_hint(tokenizer, text)?;
+                Err(SessionError::SplitTarget { text: text.clone(), count: several.len(), tokens, hint })
+            }
+        }
+    }
+
+    /// Watches a continuation for texts that end it.
+    pub(super) fn stop<'a>(&'a self, texts: &'a [String]) -> StopTexts<'a> {
+        StopTexts { tokenizer: self.tokenizer.as_ref(), texts, written: Vec::new() }
+    }
+}
+
+/// Many vocabularies have a word only with the space in front of it.
+fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError> {
+    let spaced = format!(" {text}");
+    Ok(match tokenizer.encode(&spaced, false)?.as_slice() {
+        [id] if !text.starts_with(' ') => {
+            format!("; with a space in front, {spaced:?} is one token (id {id})")
+        }
+        _ => String::new(),
+    })
+}
+
+/// Watches for texts in what was written, however they are spread over tokens.
+pub(super) struct StopTexts<'a> {
+    tokenizer: Option<&'a Tokenizer>,
+    texts: &'a [String],
+    written: Vec<u8>,
+}
+
+impl StopTexts<'_> {
+    /// Whether one of the texts is complete with this token.
+    pub(super) fn sees(&mut self, token: TokenId) -> Option<Stopped> {
+        let longest = self.texts.iter().map(String::len).max()?;
+        let bytes = self.tokenizer.and_then(|tokenizer| tokenizer.bytes(token)).unwrap_or_default();
+        self.written.extend(bytes);
+        let found = self.texts.iter().any(|text| contains(&self.written, text.as_bytes()));
+        // Only the end can become part of a text that is not complete yet.
+        let keep = self.written.len().saturating_sub(longest);
+        self.written.drain(..keep);
+        found.then_some(Stopped::StopText)
+    }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
+}
