@@ -7,10 +7,12 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use lens_core::{LensTrace, TokenId};
+use lens_core::{
+    FinalTrace, GenerationTrace, LensTrace, SampledTrace, StepTrace, Stopped, TokenId, TopTrace,
+};
 use lens_viz::{
     display_safe,
-    terminal::{ColorLevel, TableError, TableOptions, table},
+    terminal::{ColorLevel, StepsView, TableError, TableOptions, table},
 };
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -39,6 +41,42 @@ fn tables(trace: &LensTrace, options: &TableOptions) -> String {
         table(trace, &TableOptions { position: Some(last.position), ..options.clone() }).unwrap()
     });
     each.collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of a continuation that took a token at every position of the trace.
+fn steps(trace: &LensTrace, options: &TableOptions) -> String {
+    let mut trace = trace.clone();
+    trace.generation = Some(GenerationTrace {
+        temperature: 0.0,
+        top_p: 1.0,
+        top_k: None,
+        seed: 0,
+        trial: 0,
+        stopped: Stopped::EndOfText,
+    });
+    let sampled = |(step, last): (usize, &FinalTrace)| {
+        let TopTrace { id, text, bytes, prob, .. } = last.top[0].clone();
+        StepTrace { step, position: last.position, token: SampledTrace { id, text, bytes, prob } }
+    };
+    trace.steps = trace.finals.iter().enumerate().map(sampled).collect();
+    let view = StepsView::new(&trace, 200, options);
+    let mut text = view.header(&trace);
+    for (step, last) in trace.steps.iter().zip(&trace.finals) {
+        let readouts: Vec<_> =
+            trace.readouts.iter().filter(|readout| readout.position == last.position).cloned().collect();
+        text.push_str(&view.step(step, last, &readouts));
+    }
+    text + &view.footer(&trace)
+}
+
+#[test]
+fn a_step_says_where_it_was_decided_and_how_it_formed() {
+    let text = steps(&trace("common"), &TableOptions::default());
+    let line = text.lines().find(|line| line.starts_with("   0")).unwrap();
+    let last = &trace("common").finals[0];
+    assert!(line.contains(&format!("L{}", last.decided_at.unwrap())), "{text}");
+    assert!(line.contains("·····▂▄▅"), "{text}");
+    assert!(text.contains("written ") && text.contains("ends a text"), "{text}");
 }
 
 fn without_escapes(text: &str) -> String {
@@ -234,7 +272,7 @@ proptest! {
             tokens_per_cell: tokens.try_into().unwrap(),
             ..TableOptions::default()
         };
-        let plain = without_escapes(&tables(&trace, &options));
+        let plain = without_escapes(&(tables(&trace, &options) + &steps(&trace, &options)));
         for line in plain.lines() {
             prop_assert!(line.width() <= width, "{} columns of {width}: {line:?}", line.width());
             prop_assert_eq!(breaks_the_sink(line), None);
