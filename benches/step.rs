@@ -20,8 +20,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use lens_benches::threads;
 use lens_core::{
-    Backend as _, Component, ComponentSelection, Forward, Lens, Plan, Point, PointSet, Question, ReadRequest,
-    Selection, TokenId,
+    Backend as _, Component, ComponentSelection, Forward, Lens, Next, Plan, Point, PointSet, Question,
+    ReadRequest, Selection, TokenId,
 };
 use lens_models::{Checkpoint, Decoder, LoadOptions, source};
 
@@ -90,7 +90,7 @@ fn steps(criterion: &mut Criterion, model: &mut Decoder) {
             hidden: &hidden,
             last: captured.last().expect("points were captured"),
             positions: &last,
-            next: &[None],
+            next: &[Next::Nothing],
             ask: &Question::default(),
         };
         group.bench_function(BenchmarkId::new("read", n), |bencher| {

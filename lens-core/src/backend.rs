@@ -76,10 +76,27 @@ pub struct ReadRequest<'a, H> {
     pub last: &'a H,
     /// Absolute position of every row.
     pub positions: &'a [usize],
-    /// Per row, the token that comes next in the sequence, where there is one.
-    pub next: &'a [Option<TokenId>],
+    /// Per row, what comes next in the sequence.
+    pub next: &'a [Next],
     /// What to keep.
     pub ask: &'a Question,
+}
+
+/// What comes after a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing that is known.
+    Nothing,
+    /// This token.
+    Token(TokenId),
+    /// The final readout's own top-1 token: the model writes it, greedily.
+    Top1,
+}
+
+impl From<Option<TokenId>> for Next {
+    fn from(token: Option<TokenId>) -> Self {
+        token.map_or(Self::Nothing, Self::Token)
+    }
 }
 
 /// What a [`ReadRequest`] came to.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Backend, BackendError, Forward, Point, PointSet, Question, ReadRequest, Site, TokenId};
+use crate::{Backend, BackendError, Forward, Next, Point, PointSet, Question, ReadRequest, Site, TokenId};
 
 /// One property and how it came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -251,7 +251,7 @@ fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst
             hidden: &[(point, &last)],
             last: &last,
             positions: &[row],
-            next: &[None],
+            next: &[Next::Nothing],
             ask: &ask,
         };
         for readout in backend.read(&request)?.points {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    BackendError, FinalNorm, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, Site, TargetScore,
-    TokenId, TokenScore, Unembedding,
+    BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, Site,
+    TargetScore, TokenId, TokenScore, Unembedding,
     projection::{Job, NonFiniteLogits, Projected},
 };
 
@@ -75,7 +75,11 @@ impl<'a> HostReadout<'a> {
         for (x, scale) in finals.chunks_exact_mut(d).zip(&scales) {
             self.norm.apply(x, *scale);
         }
-        let tracked = |row: usize| ask.targets.iter().copied().chain(request.next[row]);
+        let known = |row: usize| match request.next[row] {
+            Next::Token(token) => Some(token),
+            Next::Nothing | Next::Top1 => None,
+        };
+        let tracked = |next: Option<TokenId>| ask.targets.iter().copied().chain(next).collect::<Vec<_>>();
         let final_readouts = self.project(
             &Job {
                 readouts: &finals,
@@ -83,13 +87,18 @@ impl<'a> HostReadout<'a> {
                 entropy: ask.stats.entropy,
                 finals: None,
                 distances: false,
-                tracked: &group.clone().map(|row| tracked(row).collect()).collect::<Vec<_>>(),
+                tracked: &group.clone().map(|row| tracked(known(row))).collect::<Vec<_>>(),
             },
             |i| (self.last, request.positions[group.start + i]),
         )?;
         let first = readings.finals.len();
         for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
-            readings.finals.push(readout(&projected, &ask.targets, request.next[row].is_some(), false));
+            let mut last = readout(&projected, &ask.targets, known(row).is_some(), false);
+            if request.next[row] == Next::Top1 {
+                last.cross_entropy =
+                    last.top.first().map(|top| (last.log_sum_exp - f64::from(top.logit)) as f32);
+            }
+            readings.finals.push(last);
         }
         if request.hidden.is_empty() {
             return Ok(());
@@ -121,8 +130,10 @@ impl<'a> HostReadout<'a> {
             .clone()
             .enumerate()
             .flat_map(|(i, row)| {
-                let top1 = readings.finals[first + i].top1().filter(|_| ask.stats.rank_of_final);
-                let tokens: Vec<TokenId> = top1.into_iter().chain(tracked(row)).collect();
+                let top1 = readings.finals[first + i].top1();
+                let next = if request.next[row] == Next::Top1 { top1 } else { known(row) };
+                let tokens: Vec<TokenId> =
+                    top1.filter(|_| ask.stats.rank_of_final).into_iter().chain(tracked(next)).collect();
                 std::iter::repeat_n(tokens, width - 1).chain([Vec::new()])
             })
             .collect();
@@ -141,7 +152,7 @@ impl<'a> HostReadout<'a> {
             },
         )?;
         for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width != width - 1) {
-            let has_next = request.next[group.start + i / width].is_some();
+            let has_next = request.next[group.start + i / width] != Next::Nothing;
             readings.points.push(readout(&projected, &ask.targets, has_next, ask.stats.rank_of_final));
         }
         Ok(())

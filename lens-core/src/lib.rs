@@ -48,7 +48,7 @@ mod token;
 pub mod toy;
 mod trace;
 
-pub use backend::{Backend, BackendError, Forward, ModelInfo, PlainLogits, ReadRequest, Readings};
+pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings};
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use host::HostReadout;

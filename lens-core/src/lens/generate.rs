@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
-use crate::{Backend, BackendError, Question, ReadRequest, Stats, Stopped, TokenId, TokenScore};
+use crate::{Backend, BackendError, Next, Question, ReadRequest, Stats, Stopped, TokenId, TokenScore};
 
 /// How much room caches get at once: a sequence may be announced much longer than it becomes.
 const ROOM: usize = 256;
@@ -96,8 +96,19 @@ impl<B: Backend> Lens<'_, B> {
         loop {
             let position = tokens.len() - 1;
             let last = captured.last().expect("the last block's output is always captured");
-            let token = self.choose(last, position, &mut chooser, &ask.sampling)?;
-            self.decode(&captured, &[position], &[Some(token.id)], &scope, plan, &mut reading)?;
+            let token = if ask.sampling.is_greedy() {
+                // The readout's own top-1: no need to look for it first.
+                self.decode(&captured, &[position], &[Next::Top1], &scope, plan, &mut reading)?;
+                reading
+                    .finals
+                    .last()
+                    .and_then(|last| last.readout.top.first().copied())
+                    .ok_or_else(no_vocabulary)?
+            } else {
+                let token = self.choose(last, position, &mut chooser, &ask.sampling)?;
+                self.decode(&captured, &[position], &[Next::Token(token.id)], &scope, plan, &mut reading)?;
+                token
+            };
             tokens.push(token.id);
             steps.push(SampledStep { position, token });
 
@@ -180,11 +191,16 @@ impl<B: Backend> Lens<'_, B> {
             stats: Stats { entropy: false, kl: false, rank_of_final: false, distances: false },
             ..Question::default()
         };
-        let request = ReadRequest { hidden: &[], last, positions: &[position], next: &[None], ask: &ask };
+        let request =
+            ReadRequest { hidden: &[], last, positions: &[position], next: &[Next::Nothing], ask: &ask };
         let finals = self.backend.read(&request)?.finals;
         let top = finals.first().map_or(&[][..], |readout| &readout.top);
-        chooser.choose(top).ok_or_else(|| BackendError::Other("the model has no vocabulary".into()).into())
+        chooser.choose(top).ok_or_else(no_vocabulary)
     }
+}
+
+fn no_vocabulary() -> LensError {
+    BackendError::Other("the model has no vocabulary".into()).into()
 }
 
 impl Generate {

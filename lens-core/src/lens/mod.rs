@@ -9,7 +9,7 @@ mod sampling;
 use std::ops::Range;
 
 use crate::{
-    Backend, BackendError, Component, Forward, Point, PointSet, ReadRequest, Readout, Site, TokenId,
+    Backend, BackendError, Component, Forward, Next, Point, PointSet, ReadRequest, Readout, Site, TokenId,
     decided_at,
 };
 
@@ -77,7 +77,7 @@ impl<'a, B: Backend> Lens<'a, B> {
         let positions: Vec<usize> = scope.positions.iter().copied().filter(|p| step.contains(p)).collect();
         let captured = self.forward(tokens, step.clone(), room, scope, &positions)?;
         if let (Some(last), false) = (captured.last(), positions.is_empty()) {
-            let next: Vec<Option<TokenId>> = positions.iter().map(|p| tokens.get(p + 1).copied()).collect();
+            let next: Vec<Next> = positions.iter().map(|p| tokens.get(p + 1).copied().into()).collect();
             self.decode(&captured, &positions, &next, scope, plan, reading)?;
             self.check_last(last, &positions, reading)?;
         }
@@ -106,12 +106,12 @@ impl<'a, B: Backend> Lens<'a, B> {
         })?)
     }
 
-    /// Reads what was captured at `positions`, each followed by the token in `next`.
+    /// Reads what was captured at `positions`, each followed by what `next` says.
     fn decode(
         &self,
         captured: &[B::Hidden],
         positions: &[usize],
-        next: &[Option<TokenId>],
+        next: &[Next],
         scope: &Scope,
         plan: &Plan,
         reading: &mut Reading,
