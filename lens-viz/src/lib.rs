@@ -9,6 +9,7 @@
 //! colours that stand for probabilities.
 
 pub mod ramp;
+pub mod picture;
 mod safe;
 pub mod terminal;
 

@@ -44,6 +44,9 @@ pub enum Ramp {
     /// Viridis (Smith and van der Walt 2015), dark violet to yellow: equal steps look equal, also in grey.
     #[default]
     Viridis,
+    /// Cividis (Nuñez, Anderton and Renslow 2018), dark blue to yellow: looks nearly the same to every kind of
+    /// colour vision.
+    Cividis,
 }
 
 impl Ramp {
@@ -51,6 +54,7 @@ impl Ramp {
     pub fn at(self, value: f32) -> Rgb {
         let anchors = match self {
             Self::Viridis => &VIRIDIS,
+            Self::Cividis => &CIVIDIS,
         };
         let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
         let place = value * (anchors.len() - 1) as f32;
@@ -72,18 +76,33 @@ const VIRIDIS: [Rgb; 9] = [
     Rgb(253, 231, 37),
 ];
 
+/// Nine evenly spaced colours of cividis.
+const CIVIDIS: [Rgb; 9] = [
+    Rgb(0, 34, 78),
+    Rgb(26, 56, 111),
+    Rgb(67, 78, 108),
+    Rgb(97, 101, 111),
+    Rgb(124, 123, 120),
+    Rgb(155, 147, 118),
+    Rgb(187, 173, 108),
+    Rgb(221, 201, 88),
+    Rgb(254, 232, 56),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn more_is_lighter_and_text_can_be_read_on_it() {
-        let mut before = -1.0;
-        for step in 0..=100 {
-            let colour = Ramp::Viridis.at(step as f32 / 100.0);
-            assert!(colour.luminance() > before, "step {step} is not lighter than the one before");
-            assert!(colour.contrast(colour.text()) >= 4.5, "text on {colour:?} has too little contrast");
-            before = colour.luminance();
+        for ramp in [Ramp::Viridis, Ramp::Cividis] {
+            let mut before = -1.0;
+            for step in 0..=100 {
+                let colour = ramp.at(step as f32 / 100.0);
+                assert!(colour.luminance() > before, "step {step} of {ramp:?} is not lighter than the last");
+                assert!(colour.contrast(colour.text()) >= 4.5, "text on {colour:?} has too little contrast");
+                before = colour.luminance();
+            }
         }
     }
 

@@ -102,7 +102,7 @@ fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
 
 /// The text of tokens next to the position, going away from it until there is surely enough. Characters
 /// whose bytes are spread over several tokens come together again.
-fn text_of(trace: &LensTrace, places: impl Iterator<Item = usize>, columns: usize) -> String {
+pub(crate) fn text_of(trace: &LensTrace, places: impl Iterator<Item = usize>, columns: usize) -> String {
     let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
     let mut length = 0;
     // The widest look at a line needs few bytes a column; the bound only keeps a long prompt cheap.

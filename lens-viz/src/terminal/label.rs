@@ -8,19 +8,19 @@ use super::line::{Sheet, cut};
 
 /// A token's text, in the parts that are drawn differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Label {
+pub(crate) struct Label {
     /// Marks for the spaces in front.
-    pub(super) lead: String,
-    pub(super) text: String,
+    pub(crate) lead: String,
+    pub(crate) text: String,
     /// Marks for the spaces behind.
-    pub(super) trail: String,
+    pub(crate) trail: String,
     /// The id, where the text alone does not say which token it is.
-    pub(super) id: String,
+    pub(crate) id: String,
 }
 
 impl Label {
     /// The label of a text: spaces at its ends become middle dots (`_` in ASCII).
-    pub(super) fn new(text: &str, sheet: &Sheet) -> Self {
+    pub(crate) fn new(text: &str, sheet: &Sheet) -> Self {
         let mark = sheet.glyph("·", "_");
         let inner = text.trim_start_matches(' ');
         let lead = mark.repeat(text.len() - inner.len());
@@ -38,7 +38,7 @@ impl Label {
     }
 
     /// The labels of tokens that stand together: those with the same text say their ids.
-    pub(super) fn of_list<'a>(tokens: impl IntoIterator<Item = &'a TopTrace>, sheet: &Sheet) -> Vec<Self> {
+    pub(crate) fn of_list<'a>(tokens: impl IntoIterator<Item = &'a TopTrace>, sheet: &Sheet) -> Vec<Self> {
         let tokens: Vec<&TopTrace> = tokens.into_iter().collect();
         let mut labels: Vec<Self> = tokens.iter().map(|token| Self::new(&token.text, sheet)).collect();
         let twins: Vec<bool> = (0..labels.len())
@@ -50,12 +50,12 @@ impl Label {
         labels
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.lead.width() + self.text.width() + self.trail.width() + self.id.width()
     }
 
     /// The label in at most `width` columns. The id stays whole as long as it can.
-    pub(super) fn fit(mut self, width: usize, ellipsis: &str) -> Self {
+    pub(crate) fn fit(mut self, width: usize, ellipsis: &str) -> Self {
         if self.width() <= width {
             return self;
         }
@@ -83,7 +83,7 @@ impl Label {
     }
 
     /// The label as plain text.
-    pub(super) fn plain(&self) -> String {
+    pub(crate) fn plain(&self) -> String {
         format!("{}{}{}{}", self.lead, self.text, self.trail, self.id)
     }
 }

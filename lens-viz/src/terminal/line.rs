@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::{Ink, Paint};
+use super::paint::{ColorLevel, Ink, Paint};
 
 /// Text in one ink. It has been made safe: only [`Sheet`] makes spans.
 #[derive(Debug, Clone)]
@@ -16,13 +16,17 @@ pub(super) struct Span {
 
 /// What all lines of a table are made for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sheet {
+pub(crate) struct Sheet {
     pub(super) width: usize,
     pub(super) paint: Paint,
     pub(super) ascii: bool,
 }
 
 impl Sheet {
+    /// For labels that are not drawn on a terminal: no limit, no colour, all of Unicode.
+    pub(crate) const UNBOUNDED: Self =
+        Self { width: usize::MAX, paint: Paint(ColorLevel::None), ascii: false };
+
     /// The text, safe to show here.
     pub(super) fn safe(&self, text: &str) -> String {
         if self.ascii {

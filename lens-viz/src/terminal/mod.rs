@@ -27,9 +27,9 @@
 mod body;
 mod grid;
 mod header;
-mod label;
+pub(crate) mod label;
 mod layout;
-mod line;
+pub(crate) mod line;
 mod paint;
 mod steps;
 mod summary;
@@ -46,6 +46,9 @@ use paint::Paint;
 
 pub use paint::ColorLevel;
 pub use steps::StepsView;
+
+pub(crate) use header::text_of;
+pub(crate) use summary::{nats, percent};
 
 /// How a table is to look.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -137,7 +137,7 @@ pub(super) fn legend(grid: &Grid<'_>, layout: &Layout, sheet: &Sheet) -> Vec<Lin
 }
 
 /// A probability as a percentage, three columns wide or, with a decimal, four (five for 100).
-pub(super) fn percent(probability: f32, decimals: bool) -> String {
+pub(crate) fn percent(probability: f32, decimals: bool) -> String {
     let percent = f64::from(probability) * 100.0;
     match decimals {
         true if percent >= 99.95 => "100".to_owned(),
@@ -149,7 +149,7 @@ pub(super) fn percent(probability: f32, decimals: bool) -> String {
 }
 
 /// A number of nats in at most five columns, without a sign in front of a zero.
-pub(super) fn nats(value: f32) -> String {
+pub(crate) fn nats(value: f32) -> String {
     let digits = match value.abs() {
         v if v < 99.995 => 2,
         v if v < 999.95 => 1,

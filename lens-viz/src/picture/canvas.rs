@@ -1,0 +1,236 @@
+//! Drawing in pixels, on plotters' SVG backend.
+//!
+//! plotters counts in whole units, so a pixel is ten of them: hairlines and curves need the tenths.
+
+use std::io;
+
+use plotters::{
+    coord::Shift,
+    element::{Circle, PathElement, Polygon, Rectangle},
+    prelude::{
+        DrawingArea, DrawingAreaErrorKind, FontFamily, FontStyle, IntoDrawingArea, IntoTextStyle, RGBColor,
+        SVGBackend, ShapeStyle,
+    },
+    style::{
+        Color, FontTransform, TextStyle,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::{PictureError, fonts::Face, text::Shown};
+use crate::Rgb;
+
+/// Units of plotters in a pixel.
+const UNITS: f64 = 10.0;
+
+/// Ordinary text.
+pub(super) const INK: Rgb = Rgb(26, 26, 26);
+/// Names of axes and what matters less.
+pub(super) const GREY: Rgb = Rgb(96, 96, 96);
+/// Grid lines, frames.
+pub(super) const FAINT: Rgb = Rgb(226, 226, 226);
+/// A cell without a value.
+pub(super) const NOTHING: Rgb = Rgb(242, 242, 242);
+/// What must not be overlooked.
+pub(super) const ALARM: Rgb = Rgb(176, 0, 32);
+
+/// How a text is written.
+#[derive(Clone, Copy)]
+pub(super) struct Pen {
+    pub(super) face: Face,
+    /// Pixels.
+    pub(super) size: f64,
+    pub(super) colour: Rgb,
+    pub(super) anchor: HPos,
+    /// Bottom to top.
+    pub(super) upright: bool,
+}
+
+impl Pen {
+    pub(super) const fn new(face: Face, size: f64, colour: Rgb) -> Self {
+        Self { face, size, colour, anchor: HPos::Left, upright: false }
+    }
+
+    pub(super) const fn centred(self) -> Self {
+        Self { anchor: HPos::Center, ..self }
+    }
+
+    pub(super) const fn to_the_left(self) -> Self {
+        Self { anchor: HPos::Right, ..self }
+    }
+
+    pub(super) const fn sized(self, size: f64) -> Self {
+        Self { size, ..self }
+    }
+
+    pub(super) const fn coloured(self, colour: Rgb) -> Self {
+        Self { colour, ..self }
+    }
+}
+
+/// A rectangle in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Frame {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+impl Frame {
+    pub(super) fn right(self) -> f64 {
+        self.x + self.width
+    }
+
+    pub(super) fn bottom(self) -> f64 {
+        self.y + self.height
+    }
+
+    pub(super) fn middle(self) -> (f64, f64) {
+        (self.x + self.width / 2.0, self.y + self.height / 2.0)
+    }
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Failure = DrawingAreaErrorKind<io::Error>;
+
+/// A white page. The first failure is kept and told at the end.
+pub(super) struct Canvas<'a> {
+    area: Area<'a>,
+    failed: Option<Failure>,
+}
+
+fn units(pixels: f64) -> i32 {
+    (pixels * UNITS).round() as i32
+}
+
+fn rgb(colour: Rgb) -> RGBColor {
+    RGBColor(colour.0, colour.1, colour.2)
+}
+
+/// A stroke of so many pixels.
+fn stroke(colour: Rgb, width: f64) -> ShapeStyle {
+    rgb(colour).stroke_width((width * UNITS).round() as u32)
+}
+
+impl<'a> Canvas<'a> {
+    fn new(svg: &'a mut String, width: f64, height: f64) -> Self {
+        let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
+        let area = SVGBackend::with_string(svg, size).into_drawing_area();
+        let mut canvas = Self { area, failed: None };
+        canvas.rect(Frame { x: 0.0, y: 0.0, width, height }, Rgb::WHITE);
+        canvas
+    }
+
+    fn note(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.failed.get_or_insert(failure);
+        }
+    }
+
+    pub(super) fn rect(&mut self, frame: Frame, fill: Rgb) {
+        let corners = [(units(frame.x), units(frame.y)), (units(frame.right()), units(frame.bottom()))];
+        let result = self.area.draw(&Rectangle::new(corners, rgb(fill).filled()));
+        self.note(result);
+    }
+
+    pub(super) fn line(&mut self, points: &[(f64, f64)], colour: Rgb, width: f64) {
+        let points: Vec<(i32, i32)> = points.iter().map(|(x, y)| (units(*x), units(*y))).collect();
+        let result = self.area.draw(&PathElement::new(points, stroke(colour, width)));
+        self.note(result);
+    }
+
+    pub(super) fn dot(&mut self, (x, y): (f64, f64), radius: f64, fill: Rgb) {
+        let result = self.area.draw(&Circle::new((units(x), units(y)), units(radius), rgb(fill).filled()));
+        self.note(result);
+    }
+
+    pub(super) fn polygon(&mut self, points: &[(f64, f64)], fill: Rgb) {
+        let points: Vec<(i32, i32)> = points.iter().map(|(x, y)| (units(*x), units(*y))).collect();
+        let result = self.area.draw(&Polygon::new(points, rgb(fill).filled()));
+        self.note(result);
+    }
+
+    /// Writes a line of text; `y` is where the middle of its small letters stands.
+    pub(super) fn text(&mut self, text: &Shown, (x, y): (f64, f64), pen: Pen) {
+        if text.as_str().is_empty() {
+            return;
+        }
+        let font_style = if pen.face == Face::Bold { FontStyle::Bold } else { FontStyle::Normal };
+        let family = FontFamily::Name(pen.face.families());
+        let transform = if pen.upright { FontTransform::Rotate270 } else { FontTransform::None };
+        let colour = rgb(pen.colour);
+        let style: TextStyle<'_> = (family, points(pen.size), font_style, &colour)
+            .into_text_style(&self.area)
+            .transform(transform)
+            .pos(Pos::new(pen.anchor, VPos::Center));
+        let result = self.area.draw_text(text.as_str(), &style, (units(x), units(y)));
+        self.note(result);
+    }
+
+    fn finish(self) -> Result<(), PictureError> {
+        let result = self.area.present();
+        match self.failed.or(result.err()) {
+            None => Ok(()),
+            Some(failure) => Err(PictureError::Draw { message: failure.to_string() }),
+        }
+    }
+}
+
+/// What plotters must be told for a font size of so many pixels: it divides by 1.24, and the quotient is to be
+/// the short number that was meant.
+fn points(size: f64) -> f64 {
+    let wanted = (size * UNITS * 10.0).round() / 10.0;
+    let guess = wanted * 1.24;
+    let exact = |guess: &f64| guess / 1.24 == wanted;
+    [guess, guess.next_up(), guess.next_down()].into_iter().find(exact).unwrap_or(guess)
+}
+
+/// The SVG of a page of `width` by `height` pixels.
+pub(super) fn page(
+    (width, height): (f64, f64),
+    title: &Shown,
+    draw: impl FnOnce(&mut Canvas<'_>),
+) -> Result<String, PictureError> {
+    let mut raw = String::new();
+    let mut canvas = Canvas::new(&mut raw, width, height);
+    draw(&mut canvas);
+    canvas.finish()?;
+    Ok(tidy(&raw, width, height, title))
+}
+
+/// plotters' SVG with its size in pixels, a title, and without what goes without saying. Every element of it is
+/// on a line of its own, and no text in it begins with `<` or holds a quotation mark: those are escaped.
+fn tidy(raw: &str, width: f64, height: f64, title: &Shown) -> String {
+    let mono = format!(" font-family=\"{}\"", Face::Mono.families());
+    let mut svg = String::with_capacity(raw.len());
+    let mut in_text = false;
+    for line in raw.lines() {
+        if line.starts_with("<svg") {
+            svg.push_str(&format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+                 viewBox=\"0 0 {} {}\" role=\"img\"{mono}>\n<title>{}</title>\n",
+                units(width),
+                units(height),
+                escape(title.as_str()),
+            ));
+            continue;
+        }
+        in_text |= line.starts_with("<text");
+        if line.starts_with('<') {
+            let short = line.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(&mono, "");
+            svg.push_str(&short);
+        } else {
+            svg.push_str(line);
+        }
+        in_text &= !line.starts_with("</text");
+        if !in_text {
+            svg.push('\n');
+        }
+    }
+    svg
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

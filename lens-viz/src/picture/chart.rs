@@ -1,0 +1,276 @@
+//! Lines from layer to layer, in panels that share their layers.
+
+use super::{
+    Fonts, Picture, PictureError,
+    axis::{decades, linear_ticks, short},
+    canvas::{Canvas, FAINT, Frame, GREY, INK, Pen, page},
+    fonts::Face,
+    head::{Head, MARGIN},
+    text::Shown,
+};
+use crate::Rgb;
+
+/// One statistic of every line.
+pub(super) struct Panel {
+    pub(super) name: &'static str,
+    /// The values that the axis shows.
+    pub(super) range: (f64, f64),
+    pub(super) logarithmic: bool,
+    /// Whether small values stand at the top.
+    pub(super) downwards: bool,
+    /// For each line, a value for each place; none where it is not known.
+    pub(super) values: Vec<Vec<Option<f64>>>,
+}
+
+/// Panels, one below the other.
+pub(super) struct Chart {
+    pub(super) head: Head,
+    /// The places, ascending; `None` is `embed`, before the first layer.
+    pub(super) places: Vec<Option<u16>>,
+    /// What the lines stand for.
+    pub(super) lines: Vec<Shown>,
+    pub(super) panels: Vec<Panel>,
+    /// The layer at which the prediction is made.
+    pub(super) decided: Option<u16>,
+    pub(super) notes: Vec<String>,
+    pub(super) fonts: Fonts,
+    pub(super) width: f64,
+}
+
+/// Okabe and Ito's colours, which stay apart for every kind of colour vision, without the yellow, which is lost
+/// on white.
+const COLOURS: [Rgb; 8] = [
+    Rgb(0, 114, 178),
+    Rgb(213, 94, 0),
+    Rgb(0, 158, 115),
+    Rgb(204, 121, 167),
+    Rgb(230, 159, 0),
+    Rgb(86, 180, 233),
+    Rgb(0, 0, 0),
+    Rgb(127, 127, 127),
+];
+
+/// The most lines that can be told apart.
+pub(super) const MOST_LINES: usize = COLOURS.len();
+
+const PANEL: f64 = 190.0;
+const GAP: f64 = 16.0;
+/// Room for the numbers and the name of an axis.
+const AXIS: f64 = 62.0;
+const SIZE: f64 = 10.0;
+const LINE: f64 = 15.0;
+/// White at both ends of the layers' axis, so that no point stands on the frame.
+const INSET: f64 = 8.0;
+/// Points that are marked one by one; of more, some are.
+const MARKED: usize = 40;
+
+impl Chart {
+    pub(super) fn draw(&self) -> Result<Picture, PictureError> {
+        let top = self.head.bottom(0);
+        let panels = self.panels.len() as f64 * (PANEL + GAP);
+        let rows = self.legend_rows();
+        let legend = top + panels + 2.0 * LINE + 4.0;
+        let height = legend + (rows.len() + self.notes.len()) as f64 * LINE + MARGIN;
+        let svg = page((self.width, height), self.head.title(), |canvas| {
+            self.head.draw(canvas, None);
+            for (i, panel) in self.panels.iter().enumerate() {
+                let frame = Frame {
+                    x: MARGIN + AXIS,
+                    y: top + i as f64 * (PANEL + GAP),
+                    width: self.width - 2.0 * MARGIN - AXIS,
+                    height: PANEL,
+                };
+                self.draw_panel(canvas, panel, frame, i + 1 == self.panels.len());
+            }
+            self.draw_legend(canvas, &rows, legend);
+        })?;
+        let title = self.head.title().as_str().to_owned();
+        Ok(Picture { title, page: 1, pages: 1, width: self.width, height, svg })
+    }
+
+    fn draw_panel(&self, canvas: &mut Canvas<'_>, panel: &Panel, frame: Frame, is_last: bool) {
+        let small = Pen::new(Face::Sans, SIZE - 1.0, GREY);
+        for tick in panel.ticks() {
+            let y = panel.y(tick, frame);
+            canvas.line(&[(frame.x, y), (frame.right(), y)], FAINT, 0.8);
+            canvas.text(&self.fonts.words(&short(tick)), (frame.x - 6.0, y), small.to_the_left());
+        }
+        for (layer, name) in self.layer_ticks() {
+            let x = self.x(layer, frame);
+            canvas.line(&[(x, frame.y), (x, frame.bottom())], FAINT, 0.8);
+            canvas.line(&[(x, frame.bottom()), (x, frame.bottom() + 3.5)], GREY, 0.8);
+            if is_last {
+                canvas.text(&self.fonts.words(&name), (x, frame.bottom() + 11.0), small.centred());
+            }
+        }
+        if let Some(decided) = self.decided {
+            let x = self.x(f64::from(decided), frame);
+            canvas.line(&[(x, frame.y), (x, frame.bottom())], GREY, 1.4);
+        }
+        for (line, values) in panel.values.iter().enumerate() {
+            self.draw_line(canvas, panel, frame, (line, values));
+        }
+        let (x, y) = (frame.x, frame.y);
+        let border = [(x, y), (frame.right(), y), (frame.right(), frame.bottom()), (x, frame.bottom()), (x, y)];
+        canvas.line(&border, GREY, 0.8);
+        let upright = Pen { upright: true, ..Pen::new(Face::Sans, SIZE, INK).centred() };
+        canvas.text(&self.fonts.words(panel.name), (MARGIN + 6.0, frame.middle().1), upright);
+        if is_last {
+            let pen = Pen::new(Face::Sans, SIZE, INK).centred();
+            canvas.text(&self.fonts.words("layer"), (frame.middle().0, frame.bottom() + 25.0), pen);
+        }
+    }
+
+    fn draw_line(
+        &self,
+        canvas: &mut Canvas<'_>,
+        panel: &Panel,
+        frame: Frame,
+        (line, values): (usize, &[Option<f64>]),
+    ) {
+        let colour = COLOURS[line % COLOURS.len()];
+        let place = |(place, value): (&Option<u16>, &Option<f64>)| {
+            let value = value.filter(|value| value.is_finite())?;
+            Some((self.x(self.number(*place), frame), panel.y(value, frame)))
+        };
+        let points: Vec<Option<(f64, f64)>> = self.places.iter().zip(values).map(place).collect();
+        for run in points.split(Option::is_none) {
+            let run: Vec<(f64, f64)> = run.iter().copied().flatten().collect();
+            if run.len() > 1 {
+                canvas.line(&run, colour, 1.6);
+            }
+        }
+        let every = points.len().div_ceil(MARKED).max(1);
+        let alone = |i: usize| {
+            (i == 0 || points[i - 1].is_none()) && points.get(i + 1).copied().flatten().is_none()
+        };
+        for (i, point) in points.iter().enumerate() {
+            if let Some(point) = point.filter(|_| i % every == 0 || i + 1 == points.len() || alone(i)) {
+                marker(canvas, line, point);
+            }
+        }
+    }
+
+    /// Layers that have a number under the axis.
+    fn layer_ticks(&self) -> Vec<(f64, String)> {
+        let embed = self.places.contains(&None).then(|| (self.number(None), "embed".to_owned()));
+        let layers: Vec<f64> = self.places.iter().flatten().map(|layer| f64::from(*layer)).collect();
+        let (Some(first), Some(last)) = (layers.first().copied(), layers.last().copied()) else {
+            return embed.into_iter().collect();
+        };
+        let wanted = (((self.width - 2.0 * MARGIN - AXIS) / 42.0) as usize).clamp(2, 24);
+        let mut ticks = linear_ticks(first, last, wanted);
+        ticks.retain(|tick| tick.fract() == 0.0);
+        let crowded = |tick: &f64| last - *tick > 0.0 && (last - *tick) * 24.0 < (last - first);
+        // The first and the last layer are what a reader looks for.
+        ticks.retain(|tick| !crowded(tick));
+        if ticks.last().is_none_or(|tick| *tick < last) {
+            ticks.push(last);
+        }
+        let clear = |tick: &f64| embed.is_none() || self.spacing() * (*tick - first + 1.0) > 34.0;
+        let named = ticks.into_iter().filter(clear).map(|tick| (tick, short(tick)));
+        embed.clone().into_iter().chain(named).collect()
+    }
+
+    /// Pixels from one layer to the next.
+    fn spacing(&self) -> f64 {
+        let (low, high) = self.span();
+        (self.width - 2.0 * MARGIN - AXIS - 2.0 * INSET) / (high - low).max(1.0)
+    }
+
+    /// Where a place stands on the axis of layers.
+    fn number(&self, place: Option<u16>) -> f64 {
+        let first = self.places.iter().flatten().next().copied().unwrap_or(0);
+        place.map_or(f64::from(first) - 1.0, f64::from)
+    }
+
+    fn span(&self) -> (f64, f64) {
+        let low = self.places.first().map_or(0.0, |place| self.number(*place));
+        let high = self.places.last().map_or(0.0, |place| self.number(*place));
+        if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
+    }
+
+    fn x(&self, layer: f64, frame: Frame) -> f64 {
+        let (low, high) = self.span();
+        let share = ((layer - low) / (high - low)).clamp(0.0, 1.0);
+        frame.x + INSET + share * (frame.width - 2.0 * INSET)
+    }
+
+    /// The lines on each row of the legend, with the place where each begins.
+    fn legend_rows(&self) -> Vec<Vec<(usize, f64)>> {
+        let mut rows: Vec<Vec<(usize, f64)>> = Vec::new();
+        let mut x = f64::INFINITY;
+        for (line, name) in self.lines.iter().enumerate() {
+            let needed = SAMPLE + self.legend_name(name).width(Face::Mono, SIZE) + 18.0;
+            if x + needed > self.width - MARGIN {
+                rows.push(Vec::new());
+                x = MARGIN + AXIS;
+            }
+            if let Some(row) = rows.last_mut() {
+                row.push((line, x));
+            }
+            x += needed;
+        }
+        rows
+    }
+
+    fn legend_name(&self, name: &Shown) -> Shown {
+        name.start(self.width / 3.0, Face::Mono, SIZE)
+    }
+
+    fn draw_legend(&self, canvas: &mut Canvas<'_>, rows: &[Vec<(usize, f64)>], top: f64) {
+        let mut y = top + LINE / 2.0;
+        for row in rows {
+            for (line, x) in row {
+                let sample = [(*x, y), (x + SAMPLE - 6.0, y)];
+                canvas.line(&sample, COLOURS[line % COLOURS.len()], 1.6);
+                marker(canvas, *line, (x + (SAMPLE - 6.0) / 2.0, y));
+                let name = self.legend_name(&self.lines[*line]);
+                canvas.text(&name, (x + SAMPLE, y), Pen::new(Face::Mono, SIZE, INK));
+            }
+            y += LINE;
+        }
+        for note in &self.notes {
+            let x = MARGIN + AXIS;
+            let note = self.fonts.words(note).start(self.width - MARGIN - x, Face::Sans, SIZE - 0.5);
+            canvas.text(&note, (x, y), Pen::new(Face::Sans, SIZE - 0.5, GREY));
+            y += LINE;
+        }
+    }
+}
+
+/// Length of the piece of line in the legend.
+const SAMPLE: f64 = 30.0;
+
+impl Panel {
+    fn y(&self, value: f64, frame: Frame) -> f64 {
+        let of = |value: f64| if self.logarithmic { value.max(f64::MIN_POSITIVE).ln() } else { value };
+        let (low, high) = (of(self.range.0), of(self.range.1));
+        let share = ((of(value) - low) / (high - low)).clamp(0.0, 1.0);
+        let share = if self.downwards { share } else { 1.0 - share };
+        frame.y + PAD + share * (frame.height - 2.0 * PAD)
+    }
+
+    fn ticks(&self) -> Vec<f64> {
+        let (low, high) = self.range;
+        if self.logarithmic { decades(low, high) } else { linear_ticks(low, high, 6) }
+    }
+}
+
+/// White above the highest and below the lowest value.
+const PAD: f64 = 5.0;
+
+/// The sign of a line, which tells it from others without any colour.
+fn marker(canvas: &mut Canvas<'_>, line: usize, (x, y): (f64, f64)) {
+    let colour = COLOURS[line % COLOURS.len()];
+    let r = 3.0;
+    match line % 4 {
+        0 => canvas.dot((x, y), r, colour),
+        1 => canvas.rect(Frame { x: x - 2.6, y: y - 2.6, width: 5.2, height: 5.2 }, colour),
+        2 => canvas.polygon(&[(x, y - 3.6), (x + 3.4, y + 2.6), (x - 3.4, y + 2.6)], colour),
+        _ => canvas.polygon(&[(x, y - 3.8), (x + 3.8, y), (x, y + 3.8), (x - 3.8, y)], colour),
+    }
+    if line % 8 >= 4 {
+        canvas.dot((x, y), 1.3, Rgb::WHITE);
+    }
+}

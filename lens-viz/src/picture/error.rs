@@ -1,0 +1,154 @@
+//! What can be wrong with a picture.
+
+use lens_core::{Component, TokenId};
+
+/// A picture that cannot be drawn.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// The trace holds nothing that the picture could show.
+    #[error("the trace holds no {what}: there is nothing to draw")]
+    Empty {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// The position was not read.
+    #[error("position {position} was not read; the trace holds {}", list(available))]
+    PositionNotRead {
+        /// The position asked for.
+        position: usize,
+        /// The positions of the trace.
+        available: Vec<usize>,
+    },
+    /// The layer was not read.
+    #[error("layer {layer} was not read; the trace holds {}", list(available))]
+    LayerNotRead {
+        /// The layer asked for.
+        layer: u16,
+        /// The layers of the trace.
+        available: Vec<u16>,
+    },
+    /// The component was not read.
+    #[error("{component} was not read; the trace holds {}", list(available))]
+    ComponentNotRead {
+        /// The component asked for.
+        component: Component,
+        /// The components of the trace.
+        available: Vec<Component>,
+    },
+    /// A picture with one line for each token was asked for several components.
+    #[error("a token's way through the layers can be drawn in one component, not in {}: choose one", list(given))]
+    OneComponent {
+        /// The components asked for.
+        given: Vec<Component>,
+    },
+    /// There are more lines than an eye can tell apart.
+    #[error("{given} lines in one chart cannot be told apart (at most {most}): choose fewer {what}")]
+    TooManyLines {
+        /// How many there are.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+        /// What the lines stand for.
+        what: &'static str,
+    },
+    /// A token was asked for that no readout says anything about.
+    #[error(
+        "token {id} is in no readout of position {position}: make it a target of the run, so that its rank and \
+         probability are known everywhere"
+    )]
+    TokenNotRead {
+        /// The token asked for.
+        id: TokenId,
+        /// The position.
+        position: usize,
+    },
+    /// The picture would need very many pages.
+    #[error(
+        "{rows} rows by {columns} columns would need {pages} pages {width} pixels wide (at most {most}): choose \
+         {advice}"
+    )]
+    TooManyPages {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        columns: usize,
+        /// Pages that this would need.
+        pages: usize,
+        /// Pages that there may be.
+        most: usize,
+        /// Width of a page.
+        width: f64,
+        /// What makes it smaller.
+        advice: &'static str,
+    },
+    /// The threshold is no probability.
+    #[error("a threshold of {threshold} is no probability: choose one from 0 to 1")]
+    Threshold {
+        /// The threshold asked for.
+        threshold: f32,
+    },
+    /// The ends of the colour scale are no range.
+    #[error(
+        "a colour scale from {low} to {high} cannot be drawn: choose two finite numbers, the smaller one first{}",
+        least.map_or(String::new(), |least| format!(", of at least {least}"))
+    )]
+    Range {
+        /// The lower end asked for.
+        low: f32,
+        /// The upper end asked for.
+        high: f32,
+        /// What the lower end may be at least, on a logarithmic scale.
+        least: Option<f32>,
+    },
+    /// The page is too narrow or too wide.
+    #[error("a picture {width} pixels wide cannot be drawn: choose a width from {least} to {most}")]
+    Width {
+        /// The width asked for.
+        width: u32,
+        /// The least.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
+    /// The PNG would have no pixels, or too many.
+    #[error(
+        "a picture of {width} by {height} pixels cannot be drawn {scale} times as large: choose a scale above 0 \
+         with which it has at most 100 million pixels"
+    )]
+    Scale {
+        /// The scale asked for.
+        scale: f32,
+        /// Width at scale 1.
+        width: f64,
+        /// Height at scale 1.
+        height: f64,
+    },
+    /// plotters could not draw.
+    #[error("the picture could not be drawn: {message}")]
+    Draw {
+        /// What plotters says.
+        message: String,
+    },
+    /// The text to be rasterised is no SVG.
+    #[error("the picture is no SVG that can be rasterised: {message}")]
+    NoSvg {
+        /// What usvg says.
+        message: String,
+    },
+    /// The PNG could not be written.
+    #[error("the PNG could not be encoded: {message}")]
+    Encode {
+        /// What the encoder says.
+        message: String,
+    },
+}
+
+fn list(available: &[impl ToString]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = available.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if available.len() > SHOWN {
+        text.push_str(&format!(" and {} more", available.len() - SHOWN));
+    }
+    if text.is_empty() { "none".to_owned() } else { text }
+}

@@ -1,0 +1,49 @@
+//! Which pictures belong to a run.
+
+use lens_core::LensTrace;
+
+use super::{PictureKind, PictureOptions};
+
+/// A picture that is written for a run without being asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PictureFile {
+    /// The file's name without folder and ending, e.g. `all_layers_step_0`.
+    pub stem: String,
+    /// What it shows.
+    pub kind: PictureKind,
+    /// Of which position.
+    pub options: PictureOptions,
+}
+
+/// The pictures that a run writes by default: for each step that was read, all layers and the important ones,
+/// and a grid where more than one position was read. A run that wrote nothing is one step, its last position.
+///
+/// Draw each with [`svg`](super::svg), giving it width and fonts, and name its pages with
+/// [`Picture::file_stem`](super::Picture::file_stem).
+pub fn files(trace: &LensTrace) -> Vec<PictureFile> {
+    let mut positions: Vec<usize> = trace.readouts.iter().map(|readout| readout.position).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    let mut steps: Vec<(usize, usize)> = trace
+        .steps
+        .iter()
+        .filter(|step| positions.binary_search(&step.position).is_ok())
+        .map(|step| (step.step, step.position))
+        .collect();
+    if trace.steps.is_empty() {
+        steps.extend(positions.last().map(|position| (0, *position)));
+    }
+    let of_step = |(step, position): (usize, usize)| {
+        [PictureKind::AllLayers, PictureKind::ImportantLayers].map(|kind| PictureFile {
+            stem: format!("{}_step_{step}", kind.name().replace('-', "_")),
+            kind,
+            options: PictureOptions { position: Some(position), ..PictureOptions::default() },
+        })
+    };
+    let grid = (positions.len() > 1).then(|| PictureFile {
+        stem: "grid".to_owned(),
+        kind: PictureKind::default_grid(),
+        options: PictureOptions::default(),
+    });
+    steps.into_iter().flat_map(of_step).chain(grid).collect()
+}

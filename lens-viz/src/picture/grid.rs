@@ -1,0 +1,149 @@
+//! Layers up, positions across: what the model would say at every place.
+
+use lens_core::{ReadoutTrace, TopTrace};
+
+use super::{
+    Fonts, Picture, PictureError, PictureOptions, Statistic,
+    head::Head,
+    heatmap::{Cell, Column, Heatmap},
+    legend::Legend,
+    scale::Scale,
+    source::{Place, Source},
+    step::{VIRTUAL, rows},
+    text::{Names, TokenLabel},
+};
+use crate::terminal::{nats, percent};
+
+const WIDTH: u32 = 1000;
+
+pub(super) fn grid(
+    source: &Source<'_>,
+    statistic: Statistic,
+    options: &PictureOptions,
+) -> Result<Vec<Picture>, PictureError> {
+    let (fonts, width) = (options.fonts, options.width_or(WIDTH));
+    let positions = source.positions(&options.positions)?;
+    let mut places = source.places(&source.stream(&options.components)?, options)?;
+    places.reverse();
+    let readouts: Vec<Vec<Option<&ReadoutTrace>>> =
+        places.iter().map(|place| positions.iter().map(|p| source.at(*p, *place)).collect()).collect();
+    let all = || readouts.iter().flatten().flatten();
+    let values = || all().filter_map(|readout| value(readout, statistic));
+    if values().next().is_none() {
+        return Err(PictureError::Empty { what: missing(statistic) });
+    }
+    let names = Names::new(fonts, all().filter_map(|readout| readout.top.first()));
+    let cells = readouts.iter().map(|row| {
+        let cell = |(readout, position): (&Option<&ReadoutTrace>, &usize)| {
+            readout.map(|readout| cell(source, readout, *position, statistic, &names, fonts))
+        };
+        row.iter().zip(&positions).map(cell).collect()
+    });
+    let title = options.title.clone().unwrap_or_else(|| default_title(&places, statistic));
+    let scale = Scale::new(statistic, source.trace.model.n_vocab, values(), options)?;
+    let heatmap = Heatmap {
+        head: Head::new(source, &title, None, fonts, width),
+        rows: rows(source, &places, None, fonts),
+        columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
+        columns_are: "position",
+        cells: cells.collect(),
+        legend: Legend { scale, notes: notes(source, &positions, all().any(|readout| readout.is_virtual)) },
+        fonts,
+        width,
+        advice: "fewer positions, fewer layers, a larger stride, fewer components or a wider page",
+    };
+    heatmap.draw()
+}
+
+fn default_title(places: &[Place], statistic: Statistic) -> String {
+    let mut components: Vec<&str> = places.iter().filter(|(layer, _)| layer.is_some()).map(|p| p.1.name()).collect();
+    components.dedup();
+    let of = match components[..] {
+        [only] => format!(" of {only}"),
+        _ => String::new(),
+    };
+    match statistic {
+        Statistic::Probability => format!("Top-1 token{of} and its probability, layer by position"),
+        Statistic::Logit => format!("Top-1 token{of} and its logit, layer by position"),
+        Statistic::Rank => format!("Top-1 token{of}; rank of the final token, layer by position"),
+        Statistic::Kl => format!("Top-1 token{of}; divergence from the final readout, layer by position"),
+        Statistic::Entropy => format!("Top-1 token{of}; entropy, layer by position"),
+    }
+}
+
+fn missing(statistic: Statistic) -> &'static str {
+    match statistic {
+        Statistic::Probability | Statistic::Logit => "readout of these layers, positions and components",
+        Statistic::Rank => "rank of the final token (rank_of_final)",
+        Statistic::Kl => "divergence from the final readout (kl_to_final)",
+        Statistic::Entropy => "entropy",
+    }
+}
+
+fn value(readout: &ReadoutTrace, statistic: Statistic) -> Option<f64> {
+    let top = readout.top.first();
+    match statistic {
+        Statistic::Probability => top.map(|token| token.prob.into()),
+        Statistic::Logit => top.map(|token| token.logit.into()),
+        Statistic::Rank => readout.rank_of_final.map(Into::into),
+        Statistic::Kl => readout.kl_to_final.map(Into::into),
+        Statistic::Entropy => readout.entropy.map(Into::into),
+    }
+}
+
+fn digits(readout: &ReadoutTrace, statistic: Statistic) -> String {
+    let top = readout.top.first();
+    let text = match statistic {
+        Statistic::Probability => top.map(|token| percent(token.prob, true)),
+        Statistic::Logit => top.map(|token| format!("{:.1}", token.logit)),
+        Statistic::Rank => readout.rank_of_final.map(|rank| rank.to_string()),
+        Statistic::Kl => readout.kl_to_final.map(nats),
+        Statistic::Entropy => readout.entropy.map(nats),
+    };
+    text.unwrap_or_default()
+}
+
+fn cell(
+    source: &Source<'_>,
+    readout: &ReadoutTrace,
+    position: usize,
+    statistic: Statistic,
+    names: &Names<'_>,
+    fonts: Fonts,
+) -> Cell {
+    let top = readout.top.first();
+    Cell {
+        label: top.map_or_else(TokenLabel::none, |token| names.label(token)),
+        value: value(readout, statistic),
+        number: fonts.words(&digits(readout, statistic)),
+        is_right: is_right(source, top, position),
+    }
+}
+
+/// Whether the token is the one that actually comes next.
+fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: usize) -> bool {
+    top.zip(source.next_token(position)).is_some_and(|(top, next)| top.id == next.id)
+}
+
+fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
+    let token = source.trace.tokens.get(position);
+    let next = source.next_token(position);
+    let top = source.last(position).and_then(|last| last.top.first());
+    Column {
+        name: fonts.words(&position.to_string()),
+        below: token.map(|token| fonts.token(&token.text)),
+        above: next.map(|token| fonts.token(&token.text)),
+        is_right: is_right(source, top, position),
+    }
+}
+
+fn notes(source: &Source<'_>, positions: &[usize], has_virtual: bool) -> Vec<String> {
+    let mut notes = vec!["in cells: the top-1 token (· is a space)".to_owned()];
+    if positions.iter().any(|position| source.next_token(*position).is_some()) {
+        notes.push("* it is the token that actually comes next".to_owned());
+    }
+    if has_virtual {
+        notes.push(VIRTUAL.to_owned());
+    }
+    notes
+}

@@ -1,0 +1,164 @@
+//! The lines above a picture: what it shows, of which model, how it was read, and what was changed.
+
+use lens_core::LensTrace;
+
+use super::{
+    Fonts,
+    canvas::{ALARM, Canvas, GREY, INK, Pen},
+    fonts::Face,
+    source::Source,
+    text::Shown,
+};
+use crate::Rgb;
+
+/// Pixels from the edges of the page.
+pub(super) const MARGIN: f64 = 16.0;
+
+const TITLE: Pen = Pen::new(Face::Bold, 14.0, INK);
+const SMALL: f64 = 10.0;
+const TITLE_HEIGHT: f64 = 20.0;
+const LINE_HEIGHT: f64 = 14.0;
+
+/// Interventions that are written out; of more, the number is.
+const MOST_CHANGES: usize = 6;
+
+struct Line {
+    text: Shown,
+    face: Face,
+    colour: Rgb,
+}
+
+/// The lines above a picture, made for a width.
+pub(super) struct Head {
+    title: Shown,
+    lines: Vec<Line>,
+    width: f64,
+}
+
+impl Head {
+    /// What every picture of a trace says. `position` is that of a picture of one.
+    pub(super) fn new(
+        source: &Source<'_>,
+        title: &str,
+        position: Option<usize>,
+        fonts: Fonts,
+        width: f64,
+    ) -> Self {
+        let (trace, room) = (source.trace, width - 2.0 * MARGIN);
+        let mut head = Self { title: fonts.words(title), lines: Vec::new(), width };
+        head.flow(model_facts(trace), fonts);
+        head.flow(lens_facts(trace, position), fonts);
+        let prompt = match position.filter(|position| *position < trace.tokens.len()) {
+            Some(position) => around(trace, position, fonts, room),
+            None => fonts.words(&format!("prompt: {}", start_of(&trace.prompt))),
+        };
+        head.line(&prompt, Face::Sans, GREY);
+        let changed: Vec<Shown> =
+            trace.interventions.iter().map(|c| fonts.words(&format!("changed: {}", c.text))).collect();
+        for change in changed.iter().take(MOST_CHANGES) {
+            head.line(change, Face::Sans, ALARM);
+        }
+        if changed.len() > MOST_CHANGES {
+            let more = format!("changed: {} more interventions", changed.len() - MOST_CHANGES);
+            head.line(&fonts.words(&more), Face::Sans, ALARM);
+        }
+        if !trace.self_check.passed {
+            let alarm = "self-check FAILED: do not believe these numbers";
+            head.line(&fonts.words(alarm), Face::Sans, ALARM);
+        }
+        head
+    }
+
+    /// Adds a line; what is too long for it loses its end.
+    pub(super) fn line(&mut self, text: &Shown, face: Face, colour: Rgb) {
+        let text = text.start(self.width - 2.0 * MARGIN, face, SMALL);
+        self.lines.push(Line { text, face, colour });
+    }
+
+    /// Adds facts, as many on a line as fit.
+    fn flow(&mut self, facts: Vec<String>, fonts: Fonts) {
+        let room = self.width - 2.0 * MARGIN;
+        let mut line = String::new();
+        for fact in facts.into_iter().filter(|fact| !fact.is_empty()) {
+            let longer = if line.is_empty() { fact.clone() } else { format!("{line} · {fact}") };
+            if !line.is_empty() && fonts.words(&longer).width(Face::Sans, SMALL) > room {
+                self.line(&fonts.words(&line), Face::Sans, GREY);
+                line = fact;
+            } else {
+                line = longer;
+            }
+        }
+        self.line(&fonts.words(&line), Face::Sans, GREY);
+    }
+
+    pub(super) fn title(&self) -> &Shown {
+        &self.title
+    }
+
+    /// Where the head ends, and the picture may begin.
+    pub(super) fn bottom(&self, notes: usize) -> f64 {
+        MARGIN + TITLE_HEIGHT + (self.lines.len() + notes) as f64 * LINE_HEIGHT + 6.0
+    }
+
+    /// Draws the head, with a note on this page alone below it.
+    pub(super) fn draw(&self, canvas: &mut Canvas<'_>, note: Option<&Shown>) {
+        let room = self.width - 2.0 * MARGIN;
+        let mut y = MARGIN + TITLE_HEIGHT / 2.0 - 3.0;
+        canvas.text(&self.title.start(room, Face::Bold, TITLE.size), (MARGIN, y), TITLE);
+        y += TITLE_HEIGHT / 2.0 + LINE_HEIGHT / 2.0 + 2.0;
+        for line in &self.lines {
+            canvas.text(&line.text, (MARGIN, y), Pen::new(line.face, SMALL, line.colour));
+            y += LINE_HEIGHT;
+        }
+        if let Some(note) = note {
+            canvas.text(&note.start(room, Face::Sans, SMALL), (MARGIN, y), Pen::new(Face::Sans, SMALL, INK));
+        }
+    }
+}
+
+fn model_facts(trace: &LensTrace) -> Vec<String> {
+    let model = &trace.model;
+    let id = match &model.revision {
+        // A commit is known by its beginning; a branch is no longer than that, or worth its room.
+        Some(revision) if is_commit(revision) => format!("{} @ {}", model.id, &revision[..12]),
+        Some(revision) => format!("{} @ {revision}", model.id),
+        None => model.id.clone(),
+    };
+    let assumed = if model.family_assumed { " (family assumed)" } else { "" };
+    let layers = if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
+    vec![id, format!("{}{assumed}", model.family), layers, model.dtype.clone()]
+}
+
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn lens_facts(trace: &LensTrace, position: Option<usize>) -> Vec<String> {
+    let mut facts = vec![format!("{} lens", trace.lens.kind), format!("norm {}", trace.lens.norm.name())];
+    if let Some(position) = position {
+        facts.push(format!("position {position} of 0..{}", trace.tokens.len()));
+        let step = trace.steps.iter().find(|step| step.position == position);
+        facts.extend(step.map(|step| format!("step {}, which wrote {:?}", step.step, &*step.token.text)));
+    }
+    facts
+}
+
+/// The text around a position, its token in brackets. What came before it matters more than what follows.
+fn around(trace: &LensTrace, position: usize, fonts: Fonts, room: f64) -> Shown {
+    const COLUMNS: usize = 400;
+    let text = |places: &mut dyn Iterator<Item = usize>| crate::terminal::text_of(trace, places, COLUMNS);
+    let before = fonts.words(&text(&mut (0..position).rev()));
+    let after = fonts.words(&text(&mut (position + 1..trace.tokens.len())));
+    let focus = fonts.token(&trace.tokens[position].text).fit(room / 3.0, SMALL).0;
+    let name = fonts.words("prompt: ");
+    let fixed = fonts.words(&format!("{}[{}]", name.as_str(), focus.as_str())).width(Face::Sans, SMALL) + 4.0;
+    let for_after = after.width(Face::Sans, SMALL).min(room / 4.0);
+    let before = before.end(room - fixed - for_after, Face::Sans, SMALL);
+    let after = after.start(room - fixed - before.width(Face::Sans, SMALL), Face::Sans, SMALL);
+    Shown::joined([&name, &before, &fonts.words("["), &focus, &fonts.words("]"), &after])
+}
+
+/// Enough of a text for any line.
+fn start_of(text: &str) -> &str {
+    text.char_indices().nth(4000).map_or(text, |(end, _)| &text[..end])
+}

@@ -1,0 +1,356 @@
+//! Rows and columns of coloured cells with tokens in them, on as many pages as it takes.
+
+use std::ops::Range;
+
+use super::{
+    Fonts, Picture, PictureError,
+    canvas::{Canvas, FAINT, Frame, GREY, INK, Pen, page},
+    fonts::Face,
+    head::{Head, MARGIN},
+    legend::{Legend, empty_cell},
+    pages::split,
+    text::{Shown, TokenLabel},
+};
+use crate::Rgb;
+
+/// What a row shows.
+pub(super) struct Row {
+    /// The layer: neighbours of the same one belong together.
+    pub(super) group: Shown,
+    /// The component; empty where all rows have the same one.
+    pub(super) name: Shown,
+    /// Whether the layer is one to look at.
+    pub(super) marked: bool,
+}
+
+/// What a column shows.
+pub(super) struct Column {
+    /// The rank or the position.
+    pub(super) name: Shown,
+    /// The token that is read here.
+    pub(super) below: Option<TokenLabel>,
+    /// The token that actually comes next.
+    pub(super) above: Option<TokenLabel>,
+    /// Whether the model is right here.
+    pub(super) is_right: bool,
+}
+
+/// What one readout says.
+pub(super) struct Cell {
+    pub(super) label: TokenLabel,
+    /// What the colour stands for; without it the cell has none.
+    pub(super) value: Option<f64>,
+    /// The value in digits, where there is room.
+    pub(super) number: Shown,
+    /// Whether the token is the one that actually comes next.
+    pub(super) is_right: bool,
+}
+
+/// A heatmap that fits any page.
+pub(super) struct Heatmap {
+    pub(super) head: Head,
+    pub(super) rows: Vec<Row>,
+    pub(super) columns: Vec<Column>,
+    /// What the columns' names are.
+    pub(super) columns_are: &'static str,
+    /// A row for each of `rows`, a cell for each of `columns`.
+    pub(super) cells: Vec<Vec<Option<Cell>>>,
+    pub(super) legend: Legend,
+    pub(super) fonts: Fonts,
+    /// The most pixels of a page.
+    pub(super) width: f64,
+    /// What to choose less of where there are too many pages.
+    pub(super) advice: &'static str,
+}
+
+/// Pages of one picture.
+const MOST_PAGES: usize = 48;
+/// A page is this many times as high as wide, at most.
+const HIGH: f64 = 1.5;
+/// Heights of a row: the least that can be read, and the most that looks like a table.
+const ROW: (f64, f64) = (10.5, 17.0);
+/// Widths of a column.
+const COLUMN: (f64, f64) = (48.0, 118.0);
+/// White between cells.
+const SEAM: f64 = 1.0;
+/// White between a cell's edge and its text.
+const PADDING: f64 = 3.0;
+/// Text of names and columns.
+const NAMES: f64 = 10.0;
+/// A line of column names.
+const LINE: f64 = 14.0;
+/// From this width of a column on, numbers have room beside tokens.
+const WITH_NUMBER: f64 = 72.0;
+
+/// Sizes that all pages share.
+struct Layout {
+    /// Left edge of the cells.
+    left: f64,
+    /// Top edge of the cells.
+    top: f64,
+    /// Width and height of a cell with its seam.
+    cell: (f64, f64),
+    /// Size of the text in cells.
+    text: f64,
+    rows: Vec<Range<usize>>,
+    columns: Vec<Range<usize>>,
+    has_numbers: bool,
+    page: f64,
+}
+
+impl Heatmap {
+    /// All pages, row by row of pages.
+    pub(super) fn draw(&self) -> Result<Vec<Picture>, PictureError> {
+        let layout = self.layout();
+        let pages = layout.rows.len() * layout.columns.len();
+        if pages > MOST_PAGES {
+            return Err(PictureError::TooManyPages {
+                rows: self.rows.len(),
+                columns: self.columns.len(),
+                pages,
+                most: MOST_PAGES,
+                width: self.width,
+                advice: self.advice,
+            });
+        }
+        let each = layout.rows.iter().flat_map(|rows| layout.columns.iter().map(move |columns| (rows, columns)));
+        each.enumerate()
+            .map(|(i, (rows, columns))| self.page(&layout, rows.clone(), columns.clone(), (i + 1, pages)))
+            .collect()
+    }
+
+    fn layout(&self) -> Layout {
+        let left = MARGIN + self.names_width();
+        let room = self.width - MARGIN - left;
+        let fitting = (room / COLUMN.0).floor().max(1.0) as usize;
+        let columns = at_least_one(split(self.columns.len(), fitting, |_| true));
+        let on_a_page = columns.iter().map(Range::len).max().unwrap_or(1).max(1);
+        let share = (room / on_a_page as f64 * 2.0).floor() / 2.0;
+        let natural = self.natural_width(share);
+        let cell_width = if columns.len() > 1 { share } else { share.min(natural) };
+        let body = self.body_height();
+        let rows = at_least_one(split(self.rows.len(), (body / ROW.0).floor() as usize, |at| {
+            self.rows[at].group != self.rows[at - 1].group
+        }));
+        let most = rows.iter().map(Range::len).max().unwrap_or(1).max(1);
+        let height = (body / most as f64 * 2.0).floor() / 2.0;
+        let height = height.clamp(ROW.0, ROW.1);
+        // A narrow picture still has room for what stands above it.
+        let needed = left + cell_width * on_a_page as f64 + MARGIN;
+        Layout {
+            left,
+            top: self.head.bottom(1) + self.lines_above() * LINE,
+            cell: (cell_width, height),
+            text: (height * 0.78).min(11.0),
+            rows,
+            columns,
+            has_numbers: cell_width >= WITH_NUMBER && self.has_numbers(),
+            page: needed.max(self.width.min(640.0)),
+        }
+    }
+
+    /// What is left of a page of full height for rows.
+    fn body_height(&self) -> f64 {
+        let above = self.head.bottom(1) + self.lines_above() * LINE;
+        let below = self.lines_below() * LINE + 10.0 + self.legend.height(self.fonts, self.width);
+        (HIGH * self.width - above - below).max(8.0 * ROW.1)
+    }
+
+    /// Lines of column names above the cells.
+    fn lines_above(&self) -> f64 {
+        1.0 + f64::from(u8::from(self.columns.iter().any(|column| column.above.is_some())))
+    }
+
+    fn lines_below(&self) -> f64 {
+        f64::from(u8::from(self.columns.iter().any(|column| column.below.is_some())))
+    }
+
+    fn has_numbers(&self) -> bool {
+        self.cells.iter().flatten().flatten().any(|cell| !cell.number.as_str().is_empty())
+    }
+
+    fn names_width(&self) -> f64 {
+        let widest = |name: fn(&Row) -> &Shown| {
+            self.rows.iter().map(|row| name(row).width(Face::Sans, NAMES)).fold(0.0, f64::max)
+        };
+        let (groups, names) = (widest(|row| &row.group), widest(|row| &row.name));
+        let captions = ["layer", self.columns_are, "next token", "token"]
+            .map(|caption| self.fonts.words(caption).width(Face::Sans, NAMES));
+        let needed = 14.0 + groups + if names > 0.0 { names + 10.0 } else { 0.0 };
+        needed.max(captions.into_iter().fold(0.0, f64::max)) + 6.0
+    }
+
+    /// The width that most labels would like.
+    fn natural_width(&self, share: f64) -> f64 {
+        let number = if share >= WITH_NUMBER && self.has_numbers() { 32.0 } else { 0.0 };
+        let cells = self.cells.iter().flatten().flatten().map(|cell| cell.label.whole().width(Face::Mono, 10.5));
+        let names = self.columns.iter().flat_map(|column| [&column.below, &column.above]).flatten();
+        let names = names.map(|label| label.whole().width(Face::Mono, 10.5) - number);
+        let mut widths: Vec<f64> = cells.chain(names).collect();
+        widths.sort_by(f64::total_cmp);
+        let most = widths.get(widths.len() * 19 / 20).copied().unwrap_or(0.0);
+        (most + number + 2.0 * PADDING + SEAM + 8.0).ceil().clamp(COLUMN.0, COLUMN.1)
+    }
+
+    fn page(
+        &self,
+        layout: &Layout,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        (number, pages): (usize, usize),
+    ) -> Result<Picture, PictureError> {
+        let note = (pages > 1).then(|| self.page_note(&rows, &columns, layout, (number, pages)));
+        let body = layout.cell.1 * rows.len() as f64;
+        let end = layout.top + body + self.lines_below() * LINE + 10.0;
+        let height = (end + self.legend.height(self.fonts, layout.page)).ceil();
+        let svg = page((layout.page, height), self.head.title(), |canvas| {
+            self.head.draw(canvas, note.as_ref());
+            self.draw_columns(canvas, layout, &columns, body);
+            self.draw_rows(canvas, layout, &rows, columns.len());
+            for (i, row) in rows.clone().enumerate() {
+                for (j, column) in columns.clone().enumerate() {
+                    let (width, height) = layout.cell;
+                    let (x, y) = (layout.left + j as f64 * width, layout.top + i as f64 * height);
+                    let frame = Frame { x, y, width: width - SEAM, height: height - SEAM };
+                    let cell = self.cells.get(row).and_then(|cells| cells.get(column)).and_then(Option::as_ref);
+                    self.draw_cell(canvas, layout, frame, cell);
+                }
+            }
+            self.legend.draw(canvas, self.fonts, end, layout.page);
+        })?;
+        let title = self.head.title().as_str().to_owned();
+        Ok(Picture { title, page: number, pages, width: layout.page, height, svg })
+    }
+
+    fn page_note(
+        &self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        layout: &Layout,
+        (number, pages): (usize, usize),
+    ) -> Shown {
+        let mut note = format!("page {number} of {pages}");
+        let ends = |first: &Shown, last: &Shown| format!("{} to {}", first.as_str(), last.as_str());
+        if layout.rows.len() > 1 {
+            let (first, last) = (&self.rows[rows.start].group, &self.rows[rows.end - 1].group);
+            note.push_str(&format!(" · layers {}", ends(first, last)));
+        }
+        if layout.columns.len() > 1 {
+            let (first, last) = (&self.columns[columns.start].name, &self.columns[columns.end - 1].name);
+            note.push_str(&format!(" · {} {}", self.columns_are, ends(first, last)));
+        }
+        self.fonts.words(&note)
+    }
+
+    fn draw_columns(&self, canvas: &mut Canvas<'_>, layout: &Layout, columns: &Range<usize>, body: f64) {
+        let caption = Pen::new(Face::Sans, NAMES, GREY).to_the_left();
+        let side = layout.left - 8.0;
+        let above = layout.top - LINE / 2.0 - 1.0;
+        let below = layout.top + body + LINE / 2.0;
+        let has_next = self.lines_above() > 1.0;
+        canvas.text(&self.fonts.words(self.columns_are), (side, above), caption);
+        if has_next {
+            canvas.text(&self.fonts.words("next token"), (side, above - LINE), caption);
+        }
+        if self.lines_below() > 0.0 {
+            canvas.text(&self.fonts.words("token"), (side, below), caption);
+        }
+        let room = layout.cell.0 - SEAM - 2.0;
+        for (j, column) in self.columns[columns.clone()].iter().enumerate() {
+            let x = layout.left + (j as f64 + 0.5) * layout.cell.0 - SEAM / 2.0;
+            canvas.text(&column.name, (x, above), Pen::new(Face::Sans, NAMES - 1.0, GREY).centred());
+            let label = |canvas: &mut Canvas<'_>, label: &TokenLabel, y: f64, room: f64, x: f64| {
+                let (text, size) = label.fit(room, NAMES);
+                canvas.text(&text, (x, y), Pen::new(Face::Mono, size, INK).centred());
+            };
+            if let Some(below_label) = &column.below {
+                label(canvas, below_label, below, room, x);
+            }
+            if let Some(next) = &column.above {
+                let star = if column.is_right { STAR_ROOM } else { 0.0 };
+                label(canvas, next, above - LINE, room - star, x + star / 2.0);
+                if column.is_right {
+                    let width = next.fit(room - star, NAMES);
+                    let left = x - width.0.width(Face::Mono, width.1) / 2.0 - star / 2.0;
+                    self.draw_star(canvas, (left, above - LINE), NAMES, INK);
+                }
+            }
+        }
+    }
+
+    fn draw_star(&self, canvas: &mut Canvas<'_>, (x, y): (f64, f64), size: f64, colour: Rgb) {
+        canvas.text(&self.fonts.words("*"), (x, y), Pen::new(Face::Mono, size, colour));
+    }
+
+    fn draw_rows(&self, canvas: &mut Canvas<'_>, layout: &Layout, rows: &Range<usize>, columns: usize) {
+        let (width, height) = layout.cell;
+        let size = NAMES.min(layout.text);
+        let right = layout.left + width * columns as f64 - SEAM;
+        for (i, row) in self.rows[rows.clone()].iter().enumerate() {
+            let y = layout.top + i as f64 * height;
+            let middle = y + (height - SEAM) / 2.0;
+            let begins = i == 0 || self.rows[rows.start + i - 1].group != row.group;
+            let has_name = !row.name.as_str().is_empty();
+            if begins && has_name && i > 0 {
+                canvas.line(&[(MARGIN, y - SEAM / 2.0), (right, y - SEAM / 2.0)], GREY, 0.5);
+            }
+            let pen = Pen::new(Face::Sans, size, INK).to_the_left();
+            canvas.text(&row.name, (layout.left - 6.0, middle), pen.coloured(GREY));
+            if begins {
+                let x = if has_name { MARGIN + 14.0 + self.group_width(size) } else { layout.left - 6.0 };
+                canvas.text(&row.group, (x, middle), pen);
+                if row.marked {
+                    let mark = Pen::new(Face::Sans, size, INK);
+                    let x = x - row.group.width(Face::Sans, size) - 10.0;
+                    canvas.text(&self.fonts.words("▸"), (x, middle), mark);
+                }
+            }
+        }
+    }
+
+    fn group_width(&self, size: f64) -> f64 {
+        self.rows.iter().map(|row| row.group.width(Face::Sans, size)).fold(0.0, f64::max)
+    }
+
+    fn draw_cell(&self, canvas: &mut Canvas<'_>, layout: &Layout, frame: Frame, cell: Option<&Cell>) {
+        let Some(cell) = cell else {
+            empty_cell(canvas, frame);
+            return;
+        };
+        let ground = cell.value.map_or(FAINT, |value| self.legend.scale.colour(value));
+        canvas.rect(frame, ground);
+        let colour = ground.text();
+        let (middle_x, y) = frame.middle();
+        let (mut left, mut right) = (frame.x + PADDING, frame.right() - PADDING);
+        if cell.is_right {
+            self.draw_star(canvas, (frame.x + 1.5, y), layout.text, colour);
+            left = frame.x + STAR_ROOM + 1.5;
+        }
+        if layout.has_numbers {
+            let size = layout.text * 0.82;
+            let pen = Pen::new(Face::Sans, size, colour.mix(ground, 0.2)).to_the_left();
+            canvas.text(&cell.number, (right, y), pen);
+            right -= cell.number.width(Face::Sans, size) + 3.0;
+        }
+        let (text, size) = cell.label.fit(right - left, layout.text);
+        let pen = Pen::new(Face::Mono, size, colour);
+        if layout.has_numbers {
+            canvas.text(&text, (left, y), pen);
+        } else {
+            // In the middle of the cell, unless the star is in the way.
+            let half = text.width(Face::Mono, size) / 2.0;
+            canvas.text(&text, (middle_x.max(left + half), y), pen.centred());
+        }
+    }
+}
+
+/// A picture without rows has a page all the same.
+fn at_least_one(mut pages: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    if pages.is_empty() {
+        pages.push(0..0);
+    }
+    pages
+}
+
+/// What the sign of a right answer takes.
+const STAR_ROOM: f64 = 7.0;

@@ -1,0 +1,109 @@
+//! Pictures of a trace: SVG, and PNG made from it.
+//!
+//! What is drawn is chosen by a [`PictureKind`]: heatmaps of one position, grids of layers and positions, and
+//! curves from layer to layer. Each picture fits a page; what does not fit one is split into several, and what
+//! would need too many is refused with advice. Colours mean the same in every picture of a kind, whatever the
+//! trace: the scales are fixed.
+//!
+//! ```
+//! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
+//! use lens_viz::picture::{PictureKind, PictureOptions, png, svg};
+//!
+//! let mut model = ToyBackend::new(3, 16, 50, 7);
+//! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
+//! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
+//! let trace = LensTrace::new(reading, &TraceContext {
+//!     generator: ("example", "1.0"),
+//!     model: model.info(),
+//!     prompt: None,
+//!     tokens: &tokens,
+//!     n_prompt: tokens.len(),
+//!     texts: &(), // no tokenizer: tokens are shown as <id 3>
+//!     threshold: 0.03,
+//! });
+//!
+//! let pages = svg(&trace, PictureKind::AllLayers, &PictureOptions::default())?;
+//! assert!(pages[0].svg.starts_with("<svg "));
+//! assert!(png(&pages[0].svg, 2.0)?.starts_with(b"\x89PNG"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod axis;
+mod canvas;
+mod chart;
+mod curves;
+mod error;
+mod files;
+mod fonts;
+mod grid;
+mod head;
+mod heatmap;
+mod kind;
+mod legend;
+mod options;
+mod pages;
+mod raster;
+mod scale;
+mod source;
+mod step;
+mod text;
+mod trajectories;
+
+use lens_core::LensTrace;
+
+pub use error::PictureError;
+pub use files::{PictureFile, files};
+pub use kind::{ParseKindError, PictureKind, Statistic};
+pub use options::PictureOptions;
+pub use raster::png;
+pub use text::Fonts;
+
+use source::Source;
+
+/// One page of a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// What it is called: its `<title>`.
+    pub title: String,
+    /// The page, from 1.
+    pub page: usize,
+    /// How many pages the picture has.
+    pub pages: usize,
+    /// Width in pixels, 96 to an inch.
+    pub width: f64,
+    /// Height in pixels.
+    pub height: f64,
+    /// The picture: SVG 1.1, UTF-8, self-contained.
+    pub svg: String,
+}
+
+impl Picture {
+    /// The name of the page's file without its ending: `stem`, and `stem_page_2` from the second page on.
+    pub fn file_stem(&self, stem: &str) -> String {
+        if self.page > 1 { format!("{stem}_page_{}", self.page) } else { stem.to_owned() }
+    }
+}
+
+/// Draws a trace. There is at least one page.
+///
+/// Every text of the trace goes through [`crate::display_safe`]. The same trace and options give the same SVG on
+/// every machine, unless the options ask for the fonts that are installed.
+///
+/// # Errors
+/// When the trace lacks what the picture is about, when an option asks for what was not read, and when the
+/// picture would not fit a reasonable number of pages.
+pub fn svg(
+    trace: &LensTrace,
+    kind: PictureKind,
+    options: &PictureOptions,
+) -> Result<Vec<Picture>, PictureError> {
+    options.check()?;
+    let source = Source::new(trace)?;
+    match kind {
+        PictureKind::AllLayers => step::all_layers(&source, options),
+        PictureKind::ImportantLayers => step::important_layers(&source, options),
+        PictureKind::Grid(statistic) => grid::grid(&source, statistic, options),
+        PictureKind::Trajectories => trajectories::trajectories(&source, options),
+        PictureKind::Curves => curves::curves(&source, options),
+    }
+}

@@ -1,0 +1,87 @@
+//! What can be chosen about a picture.
+
+use std::num::{NonZeroU16, NonZeroUsize};
+
+use lens_core::{Component, TokenId};
+
+use super::{Fonts, PictureError};
+use crate::Ramp;
+
+/// What a picture shows and how. The default is a good picture of any trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PictureOptions {
+    /// For pictures of one position: which; `None` is the last one read.
+    pub position: Option<usize>,
+    /// For grids: which positions; none means all that were read.
+    pub positions: Vec<usize>,
+    /// Which components. None means all that were read, and in grids and trajectories the residual stream as
+    /// each layer leaves it.
+    pub components: Vec<Component>,
+    /// Which layers; none means all that were read.
+    pub layers: Vec<u16>,
+    /// Every how many layers one is shown, counted from the first. The last one always is.
+    pub stride: NonZeroU16,
+    /// For heatmaps of one position: the most ranks that are shown.
+    pub top: NonZeroUsize,
+    /// For trajectories: which tokens, by id. None means the targets of the run and the tokens that are top-1
+    /// somewhere, the most probable first.
+    pub tokens: Vec<TokenId>,
+    /// Probability above which a layer counts as important, in `[0, 1]`; `None` is what the run was told.
+    pub threshold: Option<f32>,
+    /// The ends of the colour scale, in the statistic's own unit, instead of the fixed ones.
+    pub range: Option<(f32, f32)>,
+    /// The colours.
+    pub ramp: Ramp,
+    /// The most pixels a page is wide, 96 to an inch; `None` is 1000 for heatmaps and grids and 720 for curves.
+    pub width: Option<u32>,
+    /// What stands above the picture, instead of what it is.
+    pub title: Option<String>,
+    /// Which characters may be used.
+    pub fonts: Fonts,
+}
+
+impl Default for PictureOptions {
+    fn default() -> Self {
+        Self {
+            position: None,
+            positions: Vec::new(),
+            components: Vec::new(),
+            layers: Vec::new(),
+            stride: NonZeroU16::MIN,
+            top: const { NonZeroUsize::new(10).expect("ten is not zero") },
+            tokens: Vec::new(),
+            threshold: None,
+            range: None,
+            ramp: Ramp::default(),
+            width: None,
+            title: None,
+            fonts: Fonts::default(),
+        }
+    }
+}
+
+/// The widths that a page may have.
+const WIDTHS: (u32, u32) = (320, 10_000);
+
+impl PictureOptions {
+    pub(super) fn check(&self) -> Result<(), PictureError> {
+        if let Some(width) = self.width.filter(|width| !(WIDTHS.0..=WIDTHS.1).contains(width)) {
+            return Err(PictureError::Width { width, least: WIDTHS.0, most: WIDTHS.1 });
+        }
+        if let Some(threshold) = self.threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
+            return Err(PictureError::Threshold { threshold });
+        }
+        match self.range {
+            // Written so that what is no number is refused too.
+            Some((low, high)) if !(low < high && low.is_finite() && high.is_finite()) => {
+                Err(PictureError::Range { low, high, least: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The page's width in pixels.
+    pub(super) fn width_or(&self, default: u32) -> f64 {
+        f64::from(self.width.unwrap_or(default))
+    }
+}

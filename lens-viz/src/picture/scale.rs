@@ -1,0 +1,136 @@
+//! From a statistic to a colour.
+
+use super::{
+    PictureError, PictureOptions, Statistic,
+    axis::{decades, linear_ticks, round_down, round_up, short},
+};
+use crate::{Ramp, Rgb};
+
+/// The ends of the scale of divergences, nats. Below a hundredth two distributions are the same to the eye of
+/// any reader; a hundred is beyond what models do.
+const KL: (f64, f64) = (0.01, 100.0);
+
+/// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
+pub(super) struct Scale {
+    /// What it measures, and in what.
+    pub(super) name: String,
+    low: f64,
+    high: f64,
+    logarithmic: bool,
+    /// Whether a small value is light.
+    reversed: bool,
+    ramp: Ramp,
+}
+
+impl Scale {
+    /// The scale of a statistic; `values` are those that will be shown, which matters for logits alone: they
+    /// have no bounds of their own.
+    pub(super) fn new(
+        statistic: Statistic,
+        n_vocab: usize,
+        values: impl Iterator<Item = f64>,
+        options: &PictureOptions,
+    ) -> Result<Self, PictureError> {
+        let vocabulary = n_vocab.max(2) as f64;
+        let (name, (low, high), logarithmic, reversed) = match statistic {
+            Statistic::Probability => ("probability of the top-1 token", (0.0, 1.0), false, false),
+            Statistic::Logit => ("logit of the top-1 token", span(values), false, false),
+            Statistic::Rank => ("rank of the final top-1 token", (1.0, vocabulary), true, true),
+            Statistic::Kl => ("KL(final ‖ readout), nats", KL, true, true),
+            Statistic::Entropy => ("entropy, nats", (0.0, vocabulary.ln()), false, true),
+        };
+        let mut scale = Self { name: name.to_owned(), low, high, logarithmic, reversed, ramp: options.ramp };
+        if let Some((low, high)) = options.range {
+            if logarithmic && low <= 0.0 {
+                return Err(PictureError::Range { low, high, least: Some(f32::MIN_POSITIVE) });
+            }
+            (scale.low, scale.high) = (f64::from(low), f64::from(high));
+        }
+        Ok(scale)
+    }
+
+    /// The same scale under another name.
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// Where a value lies between the ends of the scale, as it is drawn from dark to light.
+    fn share(&self, value: f64) -> f64 {
+        let of = |value: f64| if self.logarithmic { value.max(f64::MIN_POSITIVE).ln() } else { value };
+        let (low, high) = (of(self.low), of(self.high));
+        let share = ((of(value) - low) / (high - low)).clamp(0.0, 1.0);
+        if self.reversed { 1.0 - share } else { share }
+    }
+
+    pub(super) fn colour(&self, value: f64) -> Rgb {
+        self.ramp.at(self.share(value) as f32)
+    }
+
+    pub(super) fn at_share(&self, share: f64) -> Rgb {
+        self.ramp.at(share as f32)
+    }
+
+    /// What to write under the bar of colours, each with its place on it from 0 to 1.
+    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+        let ticks = if self.logarithmic { decades(self.low, self.high) } else { linear_ticks(self.low, self.high, 5) };
+        ticks.into_iter().map(|tick| (self.share(tick), short(tick))).collect()
+    }
+}
+
+/// Round numbers around the values.
+fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let finite = values.filter(|value| value.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let (low, high) = (round_down(low), round_up(high));
+    if low < high { (low, high) } else { (low - 1.0, high + 1.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scale(statistic: Statistic, values: &[f64]) -> Scale {
+        Scale::new(statistic, 1000, values.iter().copied(), &PictureOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn the_light_end_is_where_the_model_is_sure() {
+        let light = Ramp::Viridis.at(1.0);
+        for (statistic, value) in
+            [(Statistic::Probability, 1.0), (Statistic::Rank, 1.0), (Statistic::Kl, 0.0), (Statistic::Entropy, 0.0)]
+        {
+            assert_eq!(scale(statistic, &[]).colour(value), light, "{statistic}");
+        }
+        assert_eq!(scale(Statistic::Kl, &[]).colour(-1e-9), light, "a rounding error below zero");
+    }
+
+    #[test]
+    fn scales_are_the_same_for_every_trace_but_for_logits() {
+        for statistic in Statistic::ALL {
+            let same = scale(statistic, &[0.2]).ticks() == scale(statistic, &[7.0, 19.0]).ticks();
+            assert_eq!(same, statistic != Statistic::Logit, "{statistic}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_has_a_colour_too() {
+        for statistic in Statistic::ALL {
+            let scale = scale(statistic, &[f64::NAN, f64::INFINITY, 3.0, 3.0]);
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0] {
+                scale.colour(value);
+            }
+            assert!(scale.ticks().len() > 1, "{statistic}");
+        }
+    }
+
+    #[test]
+    fn a_logarithmic_scale_does_not_begin_at_zero() {
+        let options = PictureOptions { range: Some((0.0, 10.0)), ..PictureOptions::default() };
+        let error = Scale::new(Statistic::Kl, 10, std::iter::empty(), &options).err().unwrap();
+        assert!(error.to_string().contains("of at least"), "{error}");
+        assert!(Scale::new(Statistic::Entropy, 10, std::iter::empty(), &options).is_ok());
+    }
+}

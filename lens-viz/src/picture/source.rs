@@ -1,0 +1,135 @@
+//! A trace, indexed for drawing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, TokenTrace};
+
+use super::{PictureError, PictureOptions};
+
+/// A row of a heatmap: a component of a layer, `None` for `embed`.
+pub(super) type Place = (Option<u16>, Component);
+
+/// The stream as a layer leaves it.
+pub(super) const RESID_POST: Component = Component::Site(Site::ResidPost);
+
+/// A trace whose readouts can be found.
+pub(super) struct Source<'a> {
+    pub(super) trace: &'a LensTrace,
+    readouts: HashMap<(usize, Place), &'a ReadoutTrace>,
+    finals: HashMap<usize, &'a FinalTrace>,
+    positions: BTreeSet<usize>,
+    layers: BTreeSet<u16>,
+    components: BTreeSet<Component>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(trace: &'a LensTrace) -> Result<Self, PictureError> {
+        if trace.readouts.is_empty() {
+            return Err(PictureError::Empty { what: "readout" });
+        }
+        let mut readouts = HashMap::with_capacity(trace.readouts.len());
+        for readout in &trace.readouts {
+            readouts.entry((readout.position, place(readout))).or_insert(readout);
+        }
+        Ok(Self {
+            trace,
+            readouts,
+            finals: trace.finals.iter().rev().map(|last| (last.position, last)).collect(),
+            positions: trace.readouts.iter().map(|readout| readout.position).collect(),
+            layers: trace.readouts.iter().filter_map(|readout| place(readout).0).collect(),
+            components: trace.readouts.iter().map(|readout| readout.component).collect(),
+        })
+    }
+
+    pub(super) fn at(&self, position: usize, place: Place) -> Option<&'a ReadoutTrace> {
+        self.readouts.get(&(position, place)).copied()
+    }
+
+    /// The model's own answer.
+    pub(super) fn last(&self, position: usize) -> Option<&'a FinalTrace> {
+        self.finals.get(&position).copied()
+    }
+
+    /// The token that actually comes after the position.
+    pub(super) fn next_token(&self, position: usize) -> Option<&'a TokenTrace> {
+        self.trace.tokens.get(position.checked_add(1)?)
+    }
+
+    /// The position of a picture that shows one.
+    pub(super) fn position(&self, asked: Option<usize>) -> Result<usize, PictureError> {
+        let position = asked.or(self.positions.last().copied());
+        let read = position.filter(|position| self.positions.contains(position));
+        read.ok_or_else(|| self.not_read(position.unwrap_or(0)))
+    }
+
+    /// The positions of a picture that shows several, ascending.
+    pub(super) fn positions(&self, asked: &[usize]) -> Result<Vec<usize>, PictureError> {
+        if let Some(position) = asked.iter().find(|position| !self.positions.contains(position)) {
+            return Err(self.not_read(*position));
+        }
+        let asked: BTreeSet<usize> = asked.iter().copied().collect();
+        Ok(if asked.is_empty() { self.positions.iter().copied().collect() } else { asked.into_iter().collect() })
+    }
+
+    fn not_read(&self, position: usize) -> PictureError {
+        PictureError::PositionNotRead { position, available: self.positions.iter().copied().collect() }
+    }
+
+    /// What there is to show of each layer, in order of execution: `embed` first, if it is among the components.
+    pub(super) fn places(
+        &self,
+        components: &[Component],
+        options: &PictureOptions,
+    ) -> Result<Vec<Place>, PictureError> {
+        let layers = self.layers(options)?;
+        let asked = options.layers.is_empty() || options.components.contains(&Component::Embed);
+        let embed = (asked && components.contains(&Component::Embed)).then_some((None, Component::Embed));
+        let blocks = layers.iter().flat_map(|layer| {
+            components.iter().filter(|c| **c != Component::Embed).map(|component| (Some(*layer), *component))
+        });
+        let read: BTreeSet<Place> = self.readouts.keys().map(|(_, place)| *place).collect();
+        Ok(embed.into_iter().chain(blocks).filter(|place| read.contains(place)).collect())
+    }
+
+    /// The components asked for, in order of execution; all that were read if none was.
+    pub(super) fn components(&self, asked: &[Component]) -> Result<Vec<Component>, PictureError> {
+        if let Some(component) = asked.iter().find(|component| !self.components.contains(component)) {
+            let available = self.components.iter().copied().collect();
+            return Err(PictureError::ComponentNotRead { component: *component, available });
+        }
+        let wanted = |component: &Component| asked.is_empty() || asked.contains(component);
+        Ok(Component::READABLE.into_iter().filter(|c| self.components.contains(c) && wanted(c)).collect())
+    }
+
+    /// The components asked for, or the stream as each layer leaves it with `embed` in front; whatever was read
+    /// of the rest if neither was.
+    pub(super) fn stream(&self, asked: &[Component]) -> Result<Vec<Component>, PictureError> {
+        if !asked.is_empty() {
+            return self.components(asked);
+        }
+        let states = [Site::ResidPost, Site::ResidMid, Site::ResidPre, Site::MlpOut, Site::AttnOut];
+        let state = states.into_iter().map(Component::Site).find(|state| self.components.contains(state));
+        let embed = self.components.contains(&Component::Embed).then_some(Component::Embed);
+        Ok(embed.into_iter().chain(state).collect())
+    }
+
+    fn layers(&self, options: &PictureOptions) -> Result<Vec<u16>, PictureError> {
+        if let Some(layer) = options.layers.iter().find(|layer| !self.layers.contains(layer)) {
+            let available = self.layers.iter().copied().collect();
+            return Err(PictureError::LayerNotRead { layer: *layer, available });
+        }
+        let wanted = |layer: &u16| options.layers.is_empty() || options.layers.contains(layer);
+        let layers: Vec<u16> = self.layers.iter().copied().filter(wanted).collect();
+        let (stride, n) = (usize::from(options.stride.get()), layers.len());
+        let kept = layers.into_iter().enumerate().filter(|(i, _)| i % stride == 0 || i + 1 == n);
+        Ok(kept.map(|(_, layer)| layer).collect())
+    }
+}
+
+/// `embed` has no layer, whatever a trace says, and only `embed` has none.
+fn place(readout: &ReadoutTrace) -> Place {
+    match readout.component {
+        Component::Embed => (None, Component::Embed),
+        component => (Some(readout.layer.unwrap_or(0)), component),
+    }
+}

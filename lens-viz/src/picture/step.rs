@@ -1,0 +1,159 @@
+//! One position: layers and components down, ranks across.
+
+use std::collections::BTreeSet;
+
+use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
+
+use super::{
+    Fonts, Picture, PictureError, PictureOptions, Statistic,
+    canvas::INK,
+    fonts::Face,
+    head::Head,
+    heatmap::{Cell, Column, Heatmap, Row},
+    legend::Legend,
+    scale::Scale,
+    source::{Place, Source},
+    text::Names,
+};
+use crate::terminal::percent;
+
+const WIDTH: u32 = 1000;
+
+/// The threshold of a trace whose own cannot be told.
+const THRESHOLD: f32 = 0.03;
+
+pub(super) fn all_layers(source: &Source<'_>, options: &PictureOptions) -> Result<Vec<Picture>, PictureError> {
+    let position = source.position(options.position)?;
+    let places = source.places(&source.components(&options.components)?, options)?;
+    if places.is_empty() {
+        return Err(PictureError::Empty { what: "readout of these layers and components" });
+    }
+    draw(source, position, &places, "All layers", None, options)
+}
+
+pub(super) fn important_layers(
+    source: &Source<'_>,
+    options: &PictureOptions,
+) -> Result<Vec<Picture>, PictureError> {
+    let position = source.position(options.position)?;
+    let (important, threshold) = important(source, position, options.threshold);
+    let mut places = source.places(&source.components(&options.components)?, options)?;
+    places.retain(|(layer, _)| layer.is_some_and(|layer| important.contains(&layer)));
+    let which = if places.is_empty() { "no layer shown has" } else { "layers where" };
+    let rule = match places.is_empty() {
+        true => format!("{which} a token above {threshold} in attn_out, mlp_out or resid_post"),
+        false => format!("{which} attn_out, mlp_out or resid_post has a token above {threshold}"),
+    };
+    draw(source, position, &places, "Important layers", Some(&rule), options)
+}
+
+/// The important layers, and above what they are.
+fn important(source: &Source<'_>, position: usize, threshold: Option<f32>) -> (BTreeSet<u16>, String) {
+    if let (None, Some(last)) = (threshold, source.last(position)) {
+        return (last.important_layers.iter().copied().collect(), "the run's threshold".to_owned());
+    }
+    let threshold = threshold.unwrap_or(THRESHOLD);
+    let sites = [Site::AttnOut, Site::MlpOut, Site::ResidPost].map(Component::Site);
+    let readouts = source.trace.readouts.iter().filter(|readout| {
+        readout.position == position
+            && sites.contains(&readout.component)
+            && readout.top.first().is_some_and(|token| token.prob > threshold)
+    });
+    let percent = (f64::from(threshold) * 1e5).round() / 1e3;
+    (readouts.filter_map(|readout| readout.layer).collect(), format!("{percent} %"))
+}
+
+fn draw(
+    source: &Source<'_>,
+    position: usize,
+    places: &[Place],
+    what: &str,
+    rule: Option<&str>,
+    options: &PictureOptions,
+) -> Result<Vec<Picture>, PictureError> {
+    let (fonts, width) = (options.fonts, options.width_or(WIDTH));
+    let readouts: Vec<Option<&ReadoutTrace>> = places.iter().map(|place| source.at(position, *place)).collect();
+    let ranks = readouts.iter().flatten().map(|readout| readout.top.len()).max().unwrap_or(0);
+    let ranks = ranks.min(options.top.get());
+    let names = Names::new(fonts, readouts.iter().flatten().flat_map(|readout| readout.top.iter().take(ranks)));
+    let token = source.trace.tokens.get(position).map(|token| fonts.token(&token.text).whole());
+    let after = token.map_or(String::new(), |token| format!(", after {}", token.as_str()));
+    let title = options.title.clone().unwrap_or(format!("{what} at position {position}{after}"));
+    let mut head = Head::new(source, &title, Some(position), fonts, width);
+    if let Some(rule) = rule {
+        head.line(&fonts.words(rule), Face::Sans, INK);
+    }
+    let cell = |token: &TopTrace| Cell {
+        label: names.label(token),
+        value: Some(token.prob.into()),
+        number: fonts.words(&percent(token.prob, true)),
+        is_right: false,
+    };
+    let cells = readouts.iter().map(|readout| {
+        let top = readout.map_or(&[][..], |readout| &readout.top);
+        (0..ranks).map(|rank| top.get(rank).map(cell)).collect()
+    });
+    let column = |rank: usize| {
+        Column { name: fonts.words(&rank.to_string()), below: None, above: None, is_right: false }
+    };
+    let heatmap = Heatmap {
+        head,
+        rows: rows(source, places, source.last(position), fonts),
+        columns: (1..=ranks).map(column).collect(),
+        columns_are: "rank",
+        cells: cells.collect(),
+        legend: Legend {
+            scale: Scale::new(Statistic::Probability, 0, std::iter::empty(), options)?.named("probability"),
+            notes: notes(&readouts, source.last(position)),
+        },
+        fonts,
+        width,
+        advice: "fewer layers, a larger stride, fewer components or a wider page",
+    };
+    heatmap.draw()
+}
+
+/// Names of rows; the layer at which the position's prediction is made is marked.
+pub(super) fn rows(
+    source: &Source<'_>,
+    places: &[Place],
+    last: Option<&FinalTrace>,
+    fonts: Fonts,
+) -> Vec<Row> {
+    let is_virtual =
+        source.trace.readouts.iter().any(|readout| readout.is_virtual && readout.component == RESID_MID);
+    let mut components: Vec<Component> = places.iter().map(|(_, component)| *component).collect();
+    components.retain(|component| *component != Component::Embed);
+    let only_one = components.iter().all(|component| Some(component) == components.first());
+    let row = |(layer, component): &Place| {
+        let dagger = if is_virtual && *component == RESID_MID { "†" } else { "" };
+        let name = match layer {
+            Some(_) if !only_one => format!("{component}{dagger}"),
+            _ => String::new(),
+        };
+        let decided = last.and_then(|last| last.decided_at);
+        Row {
+            group: fonts.words(&layer.map_or_else(|| "embed".to_owned(), |layer| layer.to_string())),
+            name: fonts.words(&name),
+            marked: decided.is_some() && layer.map(usize::from) == decided,
+        }
+    };
+    places.iter().map(row).collect()
+}
+
+const RESID_MID: Component = Component::Site(Site::ResidMid);
+
+/// What signs mean: those that occur.
+fn notes(readouts: &[Option<&ReadoutTrace>], last: Option<&FinalTrace>) -> Vec<String> {
+    let mut notes = vec!["in cells: the token (· is a space) and its probability in %".to_owned()];
+    if last.and_then(|last| last.decided_at).is_some() {
+        notes.push("▸ from this layer on the top-1 of resid_post is the final one".to_owned());
+    }
+    if readouts.iter().flatten().any(|readout| readout.is_virtual) {
+        notes.push(VIRTUAL.to_owned());
+    }
+    notes
+}
+
+pub(super) const VIRTUAL: &str =
+    "† virtual: attention and MLP run side by side, and no part of the model reads this sum";
