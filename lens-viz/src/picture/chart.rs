@@ -56,7 +56,7 @@ pub(super) const MOST_LINES: usize = COLOURS.len();
 const PANEL: f64 = 190.0;
 const GAP: f64 = 16.0;
 /// Room for the numbers and the name of an axis.
-const AXIS: f64 = 62.0;
+const AXIS: f64 = 54.0;
 const SIZE: f64 = 10.0;
 const LINE: f64 = 15.0;
 /// White at both ends of the layers' axis, so that no point stands on the frame.
@@ -66,7 +66,7 @@ const MARKED: usize = 40;
 
 impl Chart {
     pub(super) fn draw(&self) -> Result<Picture, PictureError> {
-        let top = self.head.bottom(0);
+        let top = self.head.bottom(0) + 4.0;
         let panels = self.panels.len() as f64 * (PANEL + GAP);
         let rows = self.legend_rows();
         let legend = top + panels + 2.0 * LINE + 4.0;

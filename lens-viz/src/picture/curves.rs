@@ -6,7 +6,7 @@ use super::{
     Picture, PictureError, PictureOptions,
     axis::round_up,
     chart::{Chart, MOST_LINES, Panel},
-    head::Head,
+    head::Heading,
     source::Source,
 };
 
@@ -64,8 +64,10 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
         notes.push("upright line: from this layer on the top-1 of resid_post is the final one".to_owned());
     }
     let title = format!("Entropy and divergence from layer to layer, position {position}");
+    let title = options.title.clone().unwrap_or(title);
+    let heading = Heading { source, title, position: Some(position), rule: None, fonts };
     let chart = Chart {
-        head: Head::new(source, options.title.as_deref().unwrap_or(&title), Some(position), fonts, width),
+        head: heading.head(width),
         places: layers,
         lines: lines.iter().map(|component| fonts.words(component.name())).collect(),
         panels,

@@ -4,7 +4,7 @@ use lens_core::{ReadoutTrace, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions, Statistic,
-    head::Head,
+    head::Heading,
     heatmap::{Cell, Column, Heatmap},
     legend::Legend,
     scale::Scale,
@@ -42,7 +42,7 @@ pub(super) fn grid(
     let title = options.title.clone().unwrap_or_else(|| default_title(&places, statistic));
     let scale = Scale::new(statistic, source.trace.model.n_vocab, values(), options)?;
     let heatmap = Heatmap {
-        head: Head::new(source, &title, None, fonts, width),
+        heading: Heading { source, title, position: None, rule: None, fonts },
         rows: rows(source, &places, None, fonts),
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
@@ -63,11 +63,11 @@ fn default_title(places: &[Place], statistic: Statistic) -> String {
         _ => String::new(),
     };
     match statistic {
-        Statistic::Probability => format!("Top-1 token{of} and its probability, layer by position"),
-        Statistic::Logit => format!("Top-1 token{of} and its logit, layer by position"),
-        Statistic::Rank => format!("Top-1 token{of}; rank of the final token, layer by position"),
-        Statistic::Kl => format!("Top-1 token{of}; divergence from the final readout, layer by position"),
-        Statistic::Entropy => format!("Top-1 token{of}; entropy, layer by position"),
+        Statistic::Probability => format!("Top-1 token{of} and its probability"),
+        Statistic::Logit => format!("Top-1 token{of} and its logit"),
+        Statistic::Rank => format!("Top-1 token{of}, and the rank of the final one"),
+        Statistic::Kl => format!("Top-1 token{of}, and the divergence from the final readout"),
+        Statistic::Entropy => format!("Top-1 token{of} and entropy"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::Rgb;
 pub(super) const MARGIN: f64 = 16.0;
 
 const TITLE: Pen = Pen::new(Face::Bold, 14.0, INK);
+const LEAST_TITLE: f64 = 11.0;
 const SMALL: f64 = 10.0;
 const TITLE_HEIGHT: f64 = 20.0;
 const LINE_HEIGHT: f64 = 14.0;
@@ -24,8 +25,18 @@ const MOST_CHANGES: usize = 6;
 
 struct Line {
     text: Shown,
-    face: Face,
     colour: Rgb,
+}
+
+/// What is said above a picture, whatever its width.
+pub(super) struct Heading<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) title: String,
+    /// Of a picture of one position.
+    pub(super) position: Option<usize>,
+    /// By what rule the picture shows what it shows.
+    pub(super) rule: Option<String>,
+    pub(super) fonts: Fonts,
 }
 
 /// The lines above a picture, made for a width.
@@ -35,44 +46,35 @@ pub(super) struct Head {
     width: f64,
 }
 
-impl Head {
-    /// What every picture of a trace says. `position` is that of a picture of one.
-    pub(super) fn new(
-        source: &Source<'_>,
-        title: &str,
-        position: Option<usize>,
-        fonts: Fonts,
-        width: f64,
-    ) -> Self {
-        let (trace, room) = (source.trace, width - 2.0 * MARGIN);
-        let mut head = Self { title: fonts.words(title), lines: Vec::new(), width };
+impl Heading<'_> {
+    pub(super) fn head(&self, width: f64) -> Head {
+        let (trace, fonts, room) = (self.source.trace, self.fonts, width - 2.0 * MARGIN);
+        let mut head = Head { title: fonts.words(&self.title), lines: Vec::new(), width };
         head.flow(model_facts(trace), fonts);
-        head.flow(lens_facts(trace, position), fonts);
-        let prompt = match position.filter(|position| *position < trace.tokens.len()) {
+        head.flow(lens_facts(trace, self.position), fonts);
+        let prompt = match self.position.filter(|position| *position < trace.tokens.len()) {
             Some(position) => around(trace, position, fonts, room),
             None => fonts.words(&format!("prompt: {}", start_of(&trace.prompt))),
         };
-        head.line(&prompt, Face::Sans, GREY);
-        let changed: Vec<Shown> =
-            trace.interventions.iter().map(|c| fonts.words(&format!("changed: {}", c.text))).collect();
-        for change in changed.iter().take(MOST_CHANGES) {
-            head.line(change, Face::Sans, ALARM);
-        }
-        if changed.len() > MOST_CHANGES {
-            let more = format!("changed: {} more interventions", changed.len() - MOST_CHANGES);
-            head.line(&fonts.words(&more), Face::Sans, ALARM);
+        head.line(&prompt, GREY);
+        for change in changes(trace) {
+            head.line(&fonts.words(&change), ALARM);
         }
         if !trace.self_check.passed {
-            let alarm = "self-check FAILED: do not believe these numbers";
-            head.line(&fonts.words(alarm), Face::Sans, ALARM);
+            head.line(&fonts.words("self-check FAILED: do not believe these numbers"), ALARM);
+        }
+        if let Some(rule) = &self.rule {
+            head.line(&fonts.words(rule), INK);
         }
         head
     }
+}
 
+impl Head {
     /// Adds a line; what is too long for it loses its end.
-    pub(super) fn line(&mut self, text: &Shown, face: Face, colour: Rgb) {
-        let text = text.start(self.width - 2.0 * MARGIN, face, SMALL);
-        self.lines.push(Line { text, face, colour });
+    fn line(&mut self, text: &Shown, colour: Rgb) {
+        let text = text.start(self.width - 2.0 * MARGIN, Face::Sans, SMALL);
+        self.lines.push(Line { text, colour });
     }
 
     /// Adds facts, as many on a line as fit.
@@ -82,13 +84,13 @@ impl Head {
         for fact in facts.into_iter().filter(|fact| !fact.is_empty()) {
             let longer = if line.is_empty() { fact.clone() } else { format!("{line} · {fact}") };
             if !line.is_empty() && fonts.words(&longer).width(Face::Sans, SMALL) > room {
-                self.line(&fonts.words(&line), Face::Sans, GREY);
+                self.line(&fonts.words(&line), GREY);
                 line = fact;
             } else {
                 line = longer;
             }
         }
-        self.line(&fonts.words(&line), Face::Sans, GREY);
+        self.line(&fonts.words(&line), GREY);
     }
 
     pub(super) fn title(&self) -> &Shown {
@@ -97,17 +99,20 @@ impl Head {
 
     /// Where the head ends, and the picture may begin.
     pub(super) fn bottom(&self, notes: usize) -> f64 {
-        MARGIN + TITLE_HEIGHT + (self.lines.len() + notes) as f64 * LINE_HEIGHT + 6.0
+        MARGIN + TITLE_HEIGHT + (self.lines.len() + notes) as f64 * LINE_HEIGHT + 8.0
     }
 
     /// Draws the head, with a note on this page alone below it.
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, note: Option<&Shown>) {
         let room = self.width - 2.0 * MARGIN;
         let mut y = MARGIN + TITLE_HEIGHT / 2.0 - 3.0;
-        canvas.text(&self.title.start(room, Face::Bold, TITLE.size), (MARGIN, y), TITLE);
+        // A title that is a little too long is written smaller before it is cut.
+        let size = (TITLE.size * room / self.title.width(Face::Bold, TITLE.size)).clamp(LEAST_TITLE, TITLE.size);
+        let size = (size * 10.0).floor() / 10.0;
+        canvas.text(&self.title.start(room, Face::Bold, size), (MARGIN, y), TITLE.sized(size));
         y += TITLE_HEIGHT / 2.0 + LINE_HEIGHT / 2.0 + 2.0;
         for line in &self.lines {
-            canvas.text(&line.text, (MARGIN, y), Pen::new(line.face, SMALL, line.colour));
+            canvas.text(&line.text, (MARGIN, y), Pen::new(Face::Sans, SMALL, line.colour));
             y += LINE_HEIGHT;
         }
         if let Some(note) = note {
@@ -141,6 +146,15 @@ fn lens_facts(trace: &LensTrace, position: Option<usize>) -> Vec<String> {
         facts.extend(step.map(|step| format!("step {}, which wrote {:?}", step.step, &*step.token.text)));
     }
     facts
+}
+
+fn changes(trace: &LensTrace) -> Vec<String> {
+    let changes = trace.interventions.iter().map(|change| format!("changed: {}", change.text));
+    let mut changes: Vec<String> = changes.take(MOST_CHANGES).collect();
+    if trace.interventions.len() > MOST_CHANGES {
+        changes.push(format!("changed: {} more interventions", trace.interventions.len() - MOST_CHANGES));
+    }
+    changes
 }
 
 /// The text around a position, its token in brackets. What came before it matters more than what follows.

@@ -6,7 +6,7 @@ use super::{
     Fonts, Picture, PictureError,
     canvas::{Canvas, FAINT, Frame, GREY, INK, Pen, page},
     fonts::Face,
-    head::{Head, MARGIN},
+    head::{Head, Heading, MARGIN},
     legend::{Legend, empty_cell},
     pages::split,
     text::{Shown, TokenLabel},
@@ -47,8 +47,8 @@ pub(super) struct Cell {
 }
 
 /// A heatmap that fits any page.
-pub(super) struct Heatmap {
-    pub(super) head: Head,
+pub(super) struct Heatmap<'a> {
+    pub(super) heading: Heading<'a>,
     pub(super) rows: Vec<Row>,
     pub(super) columns: Vec<Column>,
     /// What the columns' names are.
@@ -71,6 +71,8 @@ const HIGH: f64 = 1.5;
 const ROW: (f64, f64) = (10.5, 17.0);
 /// Widths of a column.
 const COLUMN: (f64, f64) = (48.0, 118.0);
+/// No page is narrower, unless it was asked to be.
+const NARROWEST: f64 = 640.0;
 /// White between cells.
 const SEAM: f64 = 1.0;
 /// White between a cell's edge and its text.
@@ -82,8 +84,9 @@ const LINE: f64 = 14.0;
 /// From this width of a column on, numbers have room beside tokens.
 const WITH_NUMBER: f64 = 72.0;
 
-/// Sizes that all pages share.
+/// What all pages share.
 struct Layout {
+    head: Head,
     /// Left edge of the cells.
     left: f64,
     /// Top edge of the cells.
@@ -98,7 +101,7 @@ struct Layout {
     page: f64,
 }
 
-impl Heatmap {
+impl Heatmap<'_> {
     /// All pages, row by row of pages.
     pub(super) fn draw(&self) -> Result<Vec<Picture>, PictureError> {
         let layout = self.layout();
@@ -128,32 +131,31 @@ impl Heatmap {
         let share = (room / on_a_page as f64 * 2.0).floor() / 2.0;
         let natural = self.natural_width(share);
         let cell_width = if columns.len() > 1 { share } else { share.min(natural) };
-        let body = self.body_height();
+        // A narrow picture still has room for what stands above it.
+        let needed = left + cell_width * on_a_page as f64 + MARGIN;
+        let page = needed.max(self.width.min(NARROWEST));
+        let head = self.heading.head(page);
+        let above = |notes| head.bottom(notes) + self.lines_above() * LINE;
+        let below = self.lines_below() * LINE + 10.0 + self.legend.height(self.fonts, page);
+        let body = (HIGH * self.width - above(1) - below).max(8.0 * ROW.1);
         let rows = at_least_one(split(self.rows.len(), (body / ROW.0).floor() as usize, |at| {
             self.rows[at].group != self.rows[at - 1].group
         }));
         let most = rows.iter().map(Range::len).max().unwrap_or(1).max(1);
         let height = (body / most as f64 * 2.0).floor() / 2.0;
         let height = height.clamp(ROW.0, ROW.1);
-        // A narrow picture still has room for what stands above it.
-        let needed = left + cell_width * on_a_page as f64 + MARGIN;
+        let notes = usize::from(rows.len() * columns.len() > 1);
         Layout {
             left,
-            top: self.head.bottom(1) + self.lines_above() * LINE,
+            top: above(notes),
+            head,
             cell: (cell_width, height),
             text: (height * 0.78).min(11.0),
             rows,
             columns,
             has_numbers: cell_width >= WITH_NUMBER && self.has_numbers(),
-            page: needed.max(self.width.min(640.0)),
+            page,
         }
-    }
-
-    /// What is left of a page of full height for rows.
-    fn body_height(&self) -> f64 {
-        let above = self.head.bottom(1) + self.lines_above() * LINE;
-        let below = self.lines_below() * LINE + 10.0 + self.legend.height(self.fonts, self.width);
-        (HIGH * self.width - above - below).max(8.0 * ROW.1)
     }
 
     /// Lines of column names above the cells.
@@ -203,8 +205,8 @@ impl Heatmap {
         let body = layout.cell.1 * rows.len() as f64;
         let end = layout.top + body + self.lines_below() * LINE + 10.0;
         let height = (end + self.legend.height(self.fonts, layout.page)).ceil();
-        let svg = page((layout.page, height), self.head.title(), |canvas| {
-            self.head.draw(canvas, note.as_ref());
+        let svg = page((layout.page, height), layout.head.title(), |canvas| {
+            layout.head.draw(canvas, note.as_ref());
             self.draw_columns(canvas, layout, &columns, body);
             self.draw_rows(canvas, layout, &rows, columns.len());
             for (i, row) in rows.clone().enumerate() {
@@ -218,7 +220,7 @@ impl Heatmap {
             }
             self.legend.draw(canvas, self.fonts, end, layout.page);
         })?;
-        let title = self.head.title().as_str().to_owned();
+        let title = layout.head.title().as_str().to_owned();
         Ok(Picture { title, page: number, pages, width: layout.page, height, svg })
     }
 

@@ -1,10 +1,8 @@
 //! From an SVG to a PNG.
 
-use std::borrow::Cow;
-
 use resvg::{tiny_skia, usvg};
 
-use super::{PictureError, fonts};
+use super::{PictureError, runs};
 
 /// The most pixels that one PNG may have; 100 million are 400 MB while it is drawn.
 const MOST_PIXELS: f64 = 1e8;
@@ -20,8 +18,8 @@ const PIXELS_PER_METRE: f64 = 96.0 / 0.0254;
 /// # Errors
 /// When the text is no SVG, or the scale asks for an image without pixels or with too many.
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
-    let svg = without_missing(svg);
-    let tree = usvg::Tree::from_str(&svg, &fonts::options_for(&svg))
+    let (svg, options) = runs::with_fonts(svg);
+    let tree = usvg::Tree::from_str(&svg, &options)
         .map_err(|source| PictureError::NoSvg { message: source.to_string() })?;
     let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
     let pixels = |length: f64| (length * f64::from(scale)).round();
@@ -41,23 +39,14 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
     encode(&pixmap, scale).map_err(|source| PictureError::Encode { message: source.to_string() })
 }
 
-/// The same SVG with code points in the place of characters that no font has.
-fn without_missing(svg: &str) -> Cow<'_, str> {
-    let missing = |c: char| !c.is_control() && fonts::is_missing(c);
-    if !svg.contains(missing) {
-        return Cow::Borrowed(svg);
-    }
-    let mut shown = String::with_capacity(svg.len() + 64);
-    for c in svg.chars() {
-        if missing(c) { shown.push_str(&super::text::code_point(c)) } else { shown.push(c) }
-    }
-    Cow::Owned(shown)
-}
-
 /// An opaque PNG that knows how large it is meant to be printed.
 fn encode(pixmap: &tiny_skia::Pixmap, scale: f32) -> Result<Vec<u8>, ::png::EncodingError> {
     // The background is opaque, so that nothing has to be divided by alpha.
-    let colours: Vec<u8> = pixmap.data().as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect();
+    let pixels = pixmap.data().as_chunks::<4>().0;
+    let mut colours = vec![0; 3 * pixels.len()];
+    for (colour, [r, g, b, _]) in colours.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        *colour = [*r, *g, *b];
+    }
     let mut bytes = Vec::new();
     let mut encoder = ::png::Encoder::new(&mut bytes, pixmap.width(), pixmap.height());
     encoder.set_color(::png::ColorType::Rgb);

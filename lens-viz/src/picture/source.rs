@@ -9,9 +9,6 @@ use super::{PictureError, PictureOptions};
 /// A row of a heatmap: a component of a layer, `None` for `embed`.
 pub(super) type Place = (Option<u16>, Component);
 
-/// The stream as a layer leaves it.
-pub(super) const RESID_POST: Component = Component::Site(Site::ResidPost);
-
 /// A trace whose readouts can be found.
 pub(super) struct Source<'a> {
     pub(super) trace: &'a LensTrace,

@@ -6,9 +6,7 @@ use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions, Statistic,
-    canvas::INK,
-    fonts::Face,
-    head::Head,
+    head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
     scale::Scale,
@@ -44,7 +42,7 @@ pub(super) fn important_layers(
         true => format!("{which} a token above {threshold} in attn_out, mlp_out or resid_post"),
         false => format!("{which} attn_out, mlp_out or resid_post has a token above {threshold}"),
     };
-    draw(source, position, &places, "Important layers", Some(&rule), options)
+    draw(source, position, &places, "Important layers", Some(rule), options)
 }
 
 /// The important layers, and above what they are.
@@ -68,7 +66,7 @@ fn draw(
     position: usize,
     places: &[Place],
     what: &str,
-    rule: Option<&str>,
+    rule: Option<String>,
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     let (fonts, width) = (options.fonts, options.width_or(WIDTH));
@@ -79,10 +77,6 @@ fn draw(
     let token = source.trace.tokens.get(position).map(|token| fonts.token(&token.text).whole());
     let after = token.map_or(String::new(), |token| format!(", after {}", token.as_str()));
     let title = options.title.clone().unwrap_or(format!("{what} at position {position}{after}"));
-    let mut head = Head::new(source, &title, Some(position), fonts, width);
-    if let Some(rule) = rule {
-        head.line(&fonts.words(rule), Face::Sans, INK);
-    }
     let cell = |token: &TopTrace| Cell {
         label: names.label(token),
         value: Some(token.prob.into()),
@@ -97,7 +91,7 @@ fn draw(
         Column { name: fonts.words(&rank.to_string()), below: None, above: None, is_right: false }
     };
     let heatmap = Heatmap {
-        head,
+        heading: Heading { source, title, position: Some(position), rule, fonts },
         rows: rows(source, places, source.last(position), fonts),
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",

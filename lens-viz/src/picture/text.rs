@@ -53,11 +53,6 @@ const ELLIPSIS: &str = "…";
 const SMALLEST: f64 = 0.84;
 
 impl Fonts {
-    /// Any text of a trace.
-    pub(super) fn shown(self, text: &str) -> Shown {
-        Shown(self.drawable(&Label::new(text, &Sheet::UNBOUNDED).plain()))
-    }
-
     /// Our own words, or text that is known to be short and harmless; made safe all the same.
     pub(super) fn words(self, text: &str) -> Shown {
         Shown(self.drawable(&crate::display_safe(text)))
@@ -195,20 +190,20 @@ mod tests {
 
     #[test]
     fn what_xml_cannot_hold_is_shown_by_its_number() {
-        let shown = Fonts::Viewer.shown("a\u{0}\u{1b}\u{fffe}\u{202e}b");
+        let shown = Fonts::Viewer.token("a\u{0}\u{1b}\u{fffe}\u{202e}b").whole();
         assert_eq!(shown.as_str(), "a‹U+0000›␛‹U+FFFE›‹U+202E›b");
     }
 
     #[test]
     fn spaces_are_seen_wherever_they_would_be_lost() {
-        assert_eq!(Fonts::Viewer.shown("  a b   c ").as_str(), "··a b···c·");
+        assert_eq!(Fonts::Viewer.token("  a b   c ").whole().as_str(), "··a b···c·");
     }
 
     #[test]
     fn what_no_font_has_is_a_code_point_only_where_it_matters() {
         let nobody = "\u{10fffd}";
-        assert_eq!(Fonts::Viewer.shown(nobody).as_str(), nobody);
-        assert_eq!(Fonts::Installed.shown(nobody).as_str(), "‹U+10FFFD›");
+        assert_eq!(Fonts::Viewer.token(nobody).whole().as_str(), nobody);
+        assert_eq!(Fonts::Installed.token(nobody).whole().as_str(), "‹U+10FFFD›");
     }
 
     #[test]
@@ -224,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_long_text_keeps_its_end_or_its_beginning() {
-        let shown = Fonts::Viewer.shown("one two three four five six");
+        let shown = Fonts::Viewer.token("one two three four five six").whole();
         assert!(shown.end(60.0, Face::Sans, 10.0).as_str().ends_with("six"));
         assert!(shown.start(60.0, Face::Sans, 10.0).as_str().starts_with("one"));
         assert!(shown.end(60.0, Face::Sans, 10.0).width(Face::Sans, 10.0) <= 60.0);

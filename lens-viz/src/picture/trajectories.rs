@@ -7,7 +7,7 @@ use lens_core::{Component, ReadoutTrace, TokenId, TopTrace};
 use super::{
     Picture, PictureError, PictureOptions,
     chart::{Chart, MOST_LINES, Panel},
-    head::Head,
+    head::Heading,
     source::{Place, Source},
     text::Names,
 };
@@ -62,8 +62,10 @@ pub(super) fn trajectories(
     let what = components.iter().find(|component| **component != Component::Embed);
     let what = what.map_or("embed", |component| component.name());
     let title = format!("Tokens from layer to layer in {what}, position {position}");
+    let title = options.title.clone().unwrap_or(title);
+    let heading = Heading { source, title, position: Some(position), rule: None, fonts };
     let chart = Chart {
-        head: Head::new(source, options.title.as_deref().unwrap_or(&title), Some(position), fonts, width),
+        head: heading.head(width),
         places: readouts.iter().map(|((layer, _), _)| *layer).collect(),
         lines: tokens.iter().filter_map(|id| Some(names.label(known.get(id)?).whole())).collect(),
         panels: vec![

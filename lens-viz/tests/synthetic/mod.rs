@@ -1,0 +1,137 @@
+//! Traces that no model made: of any size, with tokens of many scripts and tokens that mean harm.
+
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by tests and the benchmark")]
+
+use std::sync::Arc;
+
+use lens_core::{
+    Component, FinalTrace, LensTrace, ReadoutTrace, Site, TargetTrace, TokenId, TokenTrace, TopTrace,
+};
+
+/// Tokens as vocabularies have them.
+pub const MIXED: [&str; 32] = [
+    " the", " Paris", "ization", " capital", "的", "法国", "。", "こんにちは", "서울", " город", "Привет", " πόλη",
+    "مرحبا", " של", "नमस्ते", "ภาษา", "\n", "\t", "  ", "    ", ".", "\"", "<|endoftext|>", " naïve", "é", "🦀", "👍🏽",
+    "<0xE4>", "ing", "123", "();", " supercalifragilistic",
+];
+
+/// Tokens that break what shows them, or try to.
+pub const HOSTILE: [&str; 20] = [
+    "</text>", "<script>alert(1)</script>", "&amp;", "\"'", "]]>", "\u{0}", "\u{1b}[31m", "\u{202e}evil", "\u{200d}",
+    "\u{2028}", "\u{fffe}", "\u{feff}", "\u{ad}", "\u{10fffd}", "\u{301}", "a\r\nb", "", " ", "\u{e0041}", "<!--",
+];
+
+/// A random number that is the same everywhere (SplitMix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+/// What a trace is to hold.
+pub struct Shape<'a> {
+    pub layers: u16,
+    pub components: &'a [Component],
+    pub positions: std::ops::Range<usize>,
+    pub top: usize,
+    pub texts: &'a [&'a str],
+}
+
+pub const SITES: [Component; 5] = [
+    Component::Embed,
+    Component::Site(Site::AttnOut),
+    Component::Site(Site::ResidMid),
+    Component::Site(Site::MlpOut),
+    Component::Site(Site::ResidPost),
+];
+
+/// Embedding and the five sites of a block that can be decoded.
+pub const EVERY: [Component; 6] = Component::READABLE;
+
+fn top(dice: &mut Dice, shape: &Shape<'_>, sure: f32) -> Vec<TopTrace> {
+    let first = dice.below(shape.texts.len());
+    (0..shape.top)
+        .map(|rank| {
+            let place = (first + rank * 7) % shape.texts.len();
+            TopTrace {
+                // Two ids for each text, so that texts repeat.
+                id: TokenId((2 * place + rank % 2) as u32),
+                text: Arc::from(shape.texts[place]),
+                bytes: None,
+                logit: 20.0 * sure - rank as f32,
+                prob: sure / f32::powi(2.5, rank as i32),
+            }
+        })
+        .collect()
+}
+
+/// A trace in which certainty grows with the layer.
+pub fn trace(shape: &Shape<'_>) -> LensTrace {
+    let mut dice = Dice(7);
+    let mut readouts = Vec::new();
+    let mut finals = Vec::new();
+    for position in shape.positions.clone() {
+        for layer in 0..shape.layers {
+            for component in shape.components.iter().filter(|c| layer == 0 || **c != Component::Embed) {
+                let embed = *component == Component::Embed;
+                let sure = (f32::from(layer) + 1.0) / f32::from(shape.layers) * (dice.below(60) as f32 + 40.0) / 100.0;
+                let far = 1.0 - f32::from(layer + 1) / f32::from(shape.layers);
+                let top = top(&mut dice, shape, sure);
+                let targets = top.first().cloned().into_iter().map(|token| TargetTrace { token, rank: 1 });
+                readouts.push(ReadoutTrace {
+                    layer: (!embed).then_some(layer),
+                    component: *component,
+                    position,
+                    is_virtual: false,
+                    targets: if position % 2 == 1 { targets.collect() } else { Vec::new() },
+                    top,
+                    entropy: Some(10.0 * far),
+                    kl_to_final: Some(15.0 * far * far),
+                    js_to_final: None,
+                    tv_to_final: None,
+                    rank_of_final: Some(1 + (3000.0 * far * far * far) as u32),
+                    cross_entropy: None,
+                });
+            }
+        }
+        let last = readouts.last().cloned();
+        finals.push(FinalTrace {
+            position,
+            top: last.map(|readout| readout.top).unwrap_or_default(),
+            entropy: Some(0.5),
+            decided_at: shape.layers.checked_sub(2).map(usize::from),
+            important_layers: (shape.layers / 6..shape.layers).collect(),
+            cross_entropy: None,
+            targets: Vec::new(),
+        });
+    }
+    let token = |i: usize| TokenTrace {
+        id: TokenId(2 * (i % shape.texts.len()) as u32),
+        text: Arc::from(shape.texts[i % shape.texts.len()]),
+        bytes: None,
+        generated: false,
+    };
+    let tokens: Vec<TokenTrace> = (0..shape.positions.end).map(token).collect();
+    let mut trace: LensTrace = serde_json::from_str(EMPTY).unwrap();
+    trace.model.n_layers = shape.layers;
+    trace.prompt = tokens.iter().map(|token| &*token.text).collect();
+    (trace.tokens, trace.readouts, trace.finals) = (tokens, readouts, finals);
+    trace
+}
+
+const EMPTY: &str = r#"{
+    "schema": "lens-trace/1", "generator": {"name": "lens", "version": "0.0.0"},
+    "model": {"id": "example/synthetic", "revision": "0123456789abcdef0123456789abcdef01234567", "family": "llama",
+              "n_layers": 0, "d_model": 64, "n_vocab": 151936, "dtype": "bf16", "device": "cpu"},
+    "lens": {"kind": "logit", "norm": "recomputed"}, "prompt": "", "tokens": [], "readouts": [], "final": [],
+    "self_check": {"max_abs_logit_error": 0.000001, "passed": true}
+}"#;
