@@ -4,10 +4,14 @@
 //! image; no model is needed. Each way of showing a trace is a module:
 //!
 //! - [`terminal`]: a table for one position, layers down and components across.
+//! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
+//! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!
 //! They share [`display_safe`], through which every text of a trace goes before it is shown, and [`Ramp`], the
 //! colours that stand for probabilities.
 
+pub mod logitlenskit;
+pub mod page;
 pub mod ramp;
 pub mod picture;
 mod safe;

@@ -1,0 +1,127 @@
+//! The JSON of logitlenskit's viewer, version 2, out of a trace and back into one.
+//!
+//! That form knows one point a layer, names tokens by their text, and holds for each position the probabilities,
+//! over all layers, of the tokens that are among the most probable in any of them.
+//!
+//! ```
+//! use lens_core::{Backend, Component, Lens, LensTrace, Plan, Site, TokenId, TraceContext, toy::ToyBackend};
+//! use lens_viz::logitlenskit::{from_v2, to_v2};
+//!
+//! # let mut model = ToyBackend::new(3, 16, 50, 7);
+//! # let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
+//! # let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
+//! # let trace = LensTrace::new(reading, &TraceContext {
+//! #     generator: ("example", "1.0"), model: model.info(), prompt: None, tokens: &tokens,
+//! #     n_prompt: tokens.len(), texts: &(), threshold: 0.03,
+//! # });
+//! let v2 = to_v2(&trace, Component::Site(Site::ResidPost))?;
+//! assert_eq!(v2.layers, [0, 1, 2]);
+//! let back = from_v2(&v2)?;
+//! assert_eq!(back.finals[0].top[0].id, trace.finals[0].top[0].id);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod export;
+mod import;
+
+use std::collections::BTreeMap;
+
+use lens_core::{Component, LensTrace};
+use serde::{Deserialize, Serialize};
+
+pub use export::to_v2;
+pub use import::from_v2;
+
+/// The version that is written and read.
+pub const VERSION: u32 = 2;
+
+/// What an imported trace says it was written by.
+const GENERATOR: &str = "logitlenskit";
+
+/// A file of logitlenskit, version 2.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct V2 {
+    /// What the file is.
+    pub meta: Meta,
+    /// The layers read, `[layers]`.
+    pub layers: Vec<u16>,
+    /// The tokens of the sequence, `[positions]`.
+    pub input: Vec<String>,
+    /// Probabilities over the layers by token, `[positions]` maps to `[layers]`.
+    pub tracked: Vec<BTreeMap<String, Vec<f32>>>,
+    /// The most probable tokens, best first, `[layers][positions][k]`.
+    pub topk: Vec<Vec<Vec<String>>>,
+    /// Entropies in nats, `[layers][positions]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<Vec<Vec<f32>>>,
+    /// The ids of the tokens in `tracked` and `topk`. Ours; the viewer does without.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<String, u32>,
+    /// The ids of `input`, `[positions]`. Ours as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input_ids: Vec<u32>,
+}
+
+/// What a file of logitlenskit is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// [`VERSION`].
+    pub version: u32,
+    /// When it was made, ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
+    /// The model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// A trace that has no such form, or a file that makes no trace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum V2Error {
+    /// The trace has nothing of this component.
+    #[error("the trace holds no readout of {component}: read that component, or export one that was read")]
+    NotRead {
+        /// What was asked for.
+        component: Component,
+    },
+    /// Not every layer was read at every position, which the form demands.
+    #[error("the trace holds no readout of {component} in layer {layer} at position {position}")]
+    Gap {
+        /// What was asked for.
+        component: Component,
+        /// Where it is missing.
+        layer: u16,
+        /// Where it is missing.
+        position: usize,
+    },
+    /// Another version.
+    #[error("the file has version {version} of logitlenskit's JSON; only version {VERSION} can be read")]
+    Version {
+        /// What the file says.
+        version: u32,
+    },
+    /// A list has another length than the lists that it belongs to.
+    #[error("`{field}` has {found} entries where {expected} are expected")]
+    Length {
+        /// The list, as a path into the file.
+        field: String,
+        /// Its length.
+        found: usize,
+        /// What the rest of the file demands.
+        expected: usize,
+    },
+    /// Something is not what it has to be.
+    #[error("`{field}` {problem}")]
+    Value {
+        /// Where, as a path into the file.
+        field: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+/// Whether a trace comes from a file of logitlenskit: it has no self-check and no distance to the final readout.
+pub(crate) fn is_import(trace: &LensTrace) -> bool {
+    trace.generator.name == GENERATOR
+}

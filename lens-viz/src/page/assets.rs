@@ -1,0 +1,72 @@
+//! The page's own program, style and markup: written by hand, part of the library, the same in every page.
+
+use super::colours;
+
+/// What the program works on, hidden until it runs.
+pub(super) const MARKUP: &str = include_str!("assets/page.html");
+
+/// The parts of the program, in the order in which they need one another. They share one scope.
+const PROGRAM: [&str; 12] = [
+    include_str!("assets/dom.js"),
+    include_str!("assets/trace.js"),
+    include_str!("assets/statistics.js"),
+    include_str!("assets/state.js"),
+    include_str!("assets/grid.js"),
+    include_str!("assets/detail.js"),
+    include_str!("assets/pins.js"),
+    include_str!("assets/chart.js"),
+    include_str!("assets/search.js"),
+    include_str!("assets/controls.js"),
+    include_str!("assets/print.js"),
+    include_str!("assets/main.js"),
+];
+
+/// The program.
+pub(super) fn program() -> String {
+    format!("\"use strict\";\n(() => {{\n{}}})();\n", PROGRAM.concat())
+}
+
+/// The style sheet.
+pub(super) fn style() -> String {
+    format!("{}{}", include_str!("assets/page.css"), colours::rules())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_never_makes_markup_of_text() {
+        let program = program();
+        for banned in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "Function(",
+            "parseFromString",
+            "srcdoc",
+            "createContextualFragment",
+            "setAttribute(\"on",
+            "setAttribute(\"style",
+            "import(",
+            "fetch(",
+            "XMLHttpRequest",
+            "WebSocket",
+            "sendBeacon",
+            "setTimeout(\"",
+        ] {
+            assert!(!program.contains(banned), "the program says {banned}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_assets_ends_its_element_or_names_an_address() {
+        for asset in [program(), style(), MARKUP.to_owned()] {
+            for banned in ["</script", "<!--", "</style", "//", "url(", "@import"] {
+                assert!(!asset.contains(banned), "an asset says {banned}");
+            }
+        }
+    }
+}

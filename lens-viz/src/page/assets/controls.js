@@ -1,0 +1,89 @@
+/* The row of choices above the grid, the legend below it, and the steps of a generation. */
+
+class Controls {
+  constructor(page) {
+    this.page = page;
+    const on = (id, event, act) => byId(id).addEventListener(event, (happened) => act(happened.target));
+    on("trace", "change", ({ value }) => page.update({ trace: Number(value), column: null, pins: null }));
+    on("statistic", "change", ({ value }) => page.update({ statistic: value }));
+    on("tracked", "change", ({ value }) => page.update({ tracked: /^\d+$/.test(value) ? Number(value) : value }));
+    on("component", "change", ({ value }) => page.update({ component: value }));
+    on("stride", "change", ({ value }) => page.update({ stride: Number(value) }));
+    on("size", "change", ({ value }) => page.update({ size: value }));
+    on("theme", "click", () => page.toggleTheme());
+    on("step", "input", ({ value }) => this.toStep(Number(value)));
+    on("step-back", "click", () => this.by(-1));
+    on("step-on", "click", () => this.by(1));
+  }
+
+  draw() {
+    const { page } = this;
+    const { traces, trace, state, statistic } = page;
+    byId("trace-label").hidden = traces.length < 2;
+    options(byId("trace"), traces.map((_, i) => [String(i), `${i + 1} of ${traces.length}`]), String(state.trace));
+    options(byId("statistic"), statisticsOf(trace).map((one) => [one.key, one.name]), state.statistic);
+    byId("tracked-label").hidden = !statistic.tracked;
+    options(byId("tracked"), this.tracked(), String(state.tracked));
+    const components = trace.components.filter((component) => component !== "embed" || trace.components.length === 1);
+    const every = components.length > 1 ? [["all", "all, one below the other"]] : [];
+    options(byId("component"), [...components.map((component) => [component, component]), ...every], state.component);
+    const strides = [...new Set([1, 2, 3, 4, 6, 8, 12, 16, state.stride])].sort((a, b) => a - b);
+    options(byId("stride"), strides.map((stride) => [String(stride), stride === 1 ? "every" : `1 in ${stride}`]), String(state.stride));
+    byId("size").value = state.size;
+    byId("theme").textContent = page.isDark() ? "Light" : "Dark";
+    this.legend();
+    this.steps();
+  }
+
+  /* The tokens whose probability or rank the grid can show. */
+  tracked() {
+    const { vocabulary, pins, trace, state } = this.page;
+    const asked = trace.raw.final.flatMap((last) => last.targets?.[0] ?? []);
+    const chosen = typeof state.tracked === "number" ? [state.tracked] : [];
+    const rows = [...new Set([...chosen, ...pins.curves(), ...asked])];
+    const named = rows.map((row) => [String(row), `${vocabulary.shown(row)} (id ${vocabulary.id(row)})`]);
+    return [["final", "each position's final answer"], ["next", "the token that comes next"], ...named];
+  }
+
+  legend() {
+    const { trace, statistic } = this.page;
+    const [name, low, high] = statistic.scale(trace);
+    const ramp = element("span", { class: "ramp", "aria-hidden": "true" });
+    for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: `q${level}` }));
+    byId("legend").replaceChildren(
+      element("span", {}, name), element("span", {}, low), ramp, element("span", {}, high),
+      element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, "not in the trace"));
+  }
+
+  steps() {
+    const { trace, state, vocabulary } = this.page;
+    const { steps } = trace.raw;
+    byId("steps").hidden = steps.length === 0;
+    if (steps.length === 0) return;
+    const at = steps.findIndex((step) => trace.columnOf.get(step[1]) === state.column);
+    byId("step").max = steps.length - 1;
+    if (at < 0) {
+      byId("step-says").replaceChildren(`${steps.length} generated tokens; this position is before them`);
+      byId("step").value = 0;
+      return;
+    }
+    const [step, , row, prob] = steps[at];
+    byId("step").value = at;
+    byId("step").setAttribute("aria-valuetext", `step ${step}: ${vocabulary.shown(row)}`);
+    byId("step-says").replaceChildren(`step ${step} of ${steps.length - 1}: `, vocabulary.node(row), ` (${percent(prob)})`);
+  }
+
+  by(way) {
+    const { trace, state } = this.page;
+    const at = trace.raw.steps.findIndex((step) => trace.columnOf.get(step[1]) === state.column);
+    this.toStep(clamp(at + way, 0, trace.raw.steps.length - 1));
+  }
+
+  toStep(index) {
+    const { trace } = this.page;
+    const column = trace.columnOf.get(trace.raw.steps[index]?.[1]);
+    if (column === undefined) return;
+    this.page.update({ column });
+    this.page.grid.reveal();
+  }
+}

@@ -1,0 +1,45 @@
+/* Small helpers. Text reaches the page through text nodes only. */
+
+const byId = (id) => document.getElementById(id);
+
+/* An element with attributes and children; a child that is no node becomes text. */
+function element(name, attributes = {}, ...children) {
+  return dress(document.createElement(name), attributes, children);
+}
+
+/* The same in SVG, whose namespace the page's own charts know. */
+function shape(name, attributes = {}, ...children) {
+  return dress(document.createElementNS(byId("by-layer").namespaceURI, name), attributes, children);
+}
+
+function dress(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, ...text]) => element("option", { value, selected: value === chosen }, ...text)));
+  select.value = chosen;
+}
+
+const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
+
+/* A probability as people read it, never 100 % or 0 % that is not. */
+function percent(prob) {
+  const p = prob * 100;
+  if (prob < 1 && p >= 99.95) return ">99.9%";
+  if (p >= 10) return `${p.toFixed(0)}%`;
+  if (p >= 0.1) return `${p.toFixed(1)}%`;
+  return p > 0 ? `${p.toExponential(0)}%` : "0%";
+}
+
+/* A number with about three digits. */
+function brief(number) {
+  if (number === 0) return "0";
+  const size = Math.abs(number);
+  if (size < 0.001) return number.toExponential(0);
+  return size >= 100 ? number.toFixed(0) : number.toFixed(size >= 10 ? 1 : 2);
+}

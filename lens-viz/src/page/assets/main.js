@@ -1,0 +1,150 @@
+/* The page as a whole: one state, and everything drawn from it. */
+
+class Page {
+  constructor(data) {
+    this.vocabulary = new Vocabulary(data.vocabulary);
+    this.grades = data.grades;
+    this.traces = data.traces.map((raw) => new Trace(raw));
+    this.tracked = (column) => this.trackedAt(column);
+    this.grid = new Grid(byId("grid"), this);
+    this.detail = new Detail(byId("detail"), this);
+    this.pins = new Pins(byId("pins"), this);
+    this.search = new Search(byId("search"), byId("found"), this);
+    this.controls = new Controls(this);
+    this.curves = new Curves(this);
+    this.found = new Set();
+    this.read();
+    this.describeGrades();
+  }
+
+  get trace() {
+    return this.traces[this.state.trace];
+  }
+
+  get statistic() {
+    return STATISTICS.find((one) => one.key === this.state.statistic);
+  }
+
+  get point() {
+    return this.trace.points.find((point) => point.key === this.state.point);
+  }
+
+  /* The token whose probability or rank is shown at a position. */
+  trackedAt(column) {
+    const { tracked } = this.state;
+    if (tracked === "final") return this.trace.answer(column);
+    return tracked === "next" ? this.trace.next(column) : tracked;
+  }
+
+  /* Takes the state from the address. */
+  read() {
+    this.state = fromAddress(location.hash.slice(1), this.traces, this.vocabulary);
+    this.found = this.search.rows(this.state.query);
+    this.draw();
+    this.grid.reveal();
+  }
+
+  update(changes) {
+    const next = { ...this.state, ...changes };
+    const trace = this.traces[next.trace];
+    if (next.trace !== this.state.trace) {
+      if (!statisticsOf(trace).some((one) => one.key === next.statistic)) next.statistic = "top";
+      if (![...trace.components, "all"].includes(next.component)) next.component = usualComponent(trace);
+    }
+    this.state = settled(next, trace);
+    if ("query" in changes) this.found = this.search.rows(this.state.query);
+    this.write();
+    this.draw();
+  }
+
+  write() {
+    const address = toAddress(this.state, this.trace, this.vocabulary);
+    try {
+      history.replaceState(null, "", address === "" ? location.pathname + location.search : `#${address}`);
+    } catch {
+      /* A frame without an address of its own, as in a notebook: the view works, it cannot be linked. */
+    }
+  }
+
+  draw() {
+    const { state } = this;
+    if (state.theme) document.documentElement.dataset.theme = state.theme;
+    else delete document.documentElement.dataset.theme;
+    this.traces.forEach((_, i) => {
+      byId(`head-${i}`).hidden = i !== state.trace;
+    });
+    this.previewed = null;
+    this.grid.draw();
+    this.detail.draw(this.point, state.column);
+    this.pins.draw();
+    this.search.draw();
+    this.controls.draw();
+    this.curves.draw();
+  }
+
+  /* Shows a readout without choosing it; null goes back to the chosen one. */
+  preview(place) {
+    const same = (a, b) => a?.point === b?.point && a?.column === b?.column;
+    if (same(place, this.previewed)) return;
+    this.previewed = place;
+    this.detail.draw(place?.point ?? this.point, place?.column ?? this.state.column);
+  }
+
+  isDark() {
+    return this.state.theme ? this.state.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  toggleTheme() {
+    this.update({ theme: this.isDark() ? "light" : "dark" });
+  }
+
+  /* Acts on a key of the grid; says whether there was anything to do. */
+  shortcut(key) {
+    const { trace, state } = this;
+    const after = (list, here) => list[(list.indexOf(here) + 1) % list.length];
+    const acts = {
+      s: () => this.update({ statistic: after(statisticsOf(trace).map((one) => one.key), state.statistic) }),
+      c: () => this.update({ component: after([...byId("component").options].map((option) => option.value), state.component) }),
+      d: () => this.toggleTheme(),
+      "[": () => this.controls.by(-1),
+      "]": () => this.controls.by(1),
+      Escape: () => this.update({ query: "" }),
+      Enter: () => this.pinTop(),
+      " ": () => this.pinTop(),
+    };
+    acts[key]?.();
+    if (acts[key]) this.grid.focus();
+    return key in acts;
+  }
+
+  pinTop() {
+    const row = this.trace.top(this.state.column, this.point)?.[0][0];
+    if (row !== undefined) this.pins.toggle(row);
+  }
+
+  describeGrades() {
+    byId("grades").replaceChildren(...this.grades.map(({ up_to: most, meaning }, i) => element("li", {},
+      element("span", { class: `mark g${i}` }), ` ${meaning}: ${most === null ? "more" : `up to ${most} nats`}`)));
+  }
+}
+
+try {
+  const page = new Page(startData());
+  addEventListener("hashchange", () => page.read());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => page.controls.draw());
+  addEventListener("beforeprint", () => byId("printed").replaceChildren(...printed(page)));
+  addEventListener("afterprint", () => byId("printed").replaceChildren());
+} catch (error) {
+  /* The table is still there. */
+  document.documentElement.classList.remove("js");
+  byId("app").hidden = true;
+  throw error;
+}
+
+function startData() {
+  const data = JSON.parse(byId("data").textContent);
+  document.documentElement.classList.add("js");
+  byId("app").hidden = false;
+  byId("printed").hidden = false;
+  return data;
+}

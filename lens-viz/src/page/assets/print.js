@@ -1,0 +1,38 @@
+/* Paper has no scroll bar: the grid as tables, in bands of as many positions as fit beside one another. */
+
+const BAND = 10;
+const MOST_PRINTED = 6000;
+
+function printed(page) {
+  const { trace, state, grid } = page;
+  const bands = Math.max(1, Math.min(Math.ceil(trace.positions.length / BAND), Math.floor(MOST_PRINTED / (grid.rows.length * BAND))));
+  const all = Math.ceil(trace.positions.length / BAND);
+  const first = clamp(Math.floor(state.column / BAND) - Math.floor(bands / 2), 0, all - bands);
+  const parts = [];
+  if (bands < all) parts.push(element("p", {}, `Positions around the chosen one; ${trace.positions.length} were read.`));
+  for (let band = first; band < first + bands; band++) {
+    const columns = trace.positions.map((_, column) => column).slice(band * BAND, (band + 1) * BAND);
+    parts.push(printedBand(page, columns));
+  }
+  return parts;
+}
+
+function printedBand({ trace, vocabulary, statistic, grid, grades, tracked }, columns) {
+  const heads = columns.map((column) => {
+    const row = trace.raw.tokens[trace.positions[column]];
+    return element("th", { scope: "col" }, element("small", {}, String(trace.positions[column])), row === undefined ? "" : vocabulary.node(row));
+  });
+  const lines = grid.rows.map((point) => {
+    const mark = point.grade === null ? [] : [
+      " ", element("span", { class: `mark g${point.grade}`, title: grades[point.grade].meaning }), ` ${brief(point.kl)}`];
+    const cells = columns.map((column) => {
+      const said = statistic.read(trace, column, point, tracked(column));
+      return element("td", { class: levelClass(said.level) }, said.row === null ? "–" : vocabulary.node(said.row), element("small", {}, said.number));
+    });
+    const name = point.layer === null ? "embed" : point.key;
+    return element("tr", {}, element("th", { scope: "row" }, name, ...mark), ...cells);
+  });
+  return element("table", {},
+    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "point, KL"), ...heads)),
+    element("tbody", {}, ...lines));
+}

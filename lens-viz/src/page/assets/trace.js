@@ -1,0 +1,122 @@
+/* What the page's data says, with names. Tokens are rows of one table: identity is the row, never the text. */
+
+class Vocabulary {
+  constructor(rows) {
+    this.rows = rows;
+  }
+
+  id(row) {
+    return this.rows[row][0];
+  }
+
+  /* The token's text with everything visible: what hides comes from the data, spaces at the ends become marks. */
+  shown(row) {
+    const [, text, shown] = this.rows[row];
+    if (shown !== null && shown !== undefined) return shown;
+    return text.replace(/^ +| +$/g, (spaces) => "␠".repeat(spaces.length));
+  }
+
+  /* The row of an id; the first, should traces with different vocabularies share the page. */
+  find(id) {
+    const row = this.rows.findIndex((entry) => entry[0] === id);
+    return row < 0 ? null : row;
+  }
+
+  /* The token as an element of its own language and direction. */
+  node(row, attributes = {}) {
+    const [, lead, body, trail] = this.shown(row).match(/^(␠*)(.*?)(␠*)$/su);
+    const spaces = (marks) => (marks ? [element("span", { class: "space" }, marks)] : []);
+    return element("bdi", { lang: "", class: "token", ...attributes }, ...spaces(lead), body, ...spaces(trail));
+  }
+
+  /* Rows whose text, shown or real, has the query in it, or whose id is the query's `#id`. */
+  search(query) {
+    const id = /^#(\d+)$/.exec(query);
+    const wanted = query.toLocaleLowerCase();
+    const found = [];
+    this.rows.forEach((entry, row) => {
+      const hit = id
+        ? entry[0] === Number(id[1])
+        : entry[1].toLocaleLowerCase().includes(wanted) || this.shown(row).toLocaleLowerCase().includes(wanted);
+      if (hit) found.push(row);
+    });
+    return found;
+  }
+}
+
+class Trace {
+  constructor(raw) {
+    this.raw = raw;
+    this.positions = raw.positions;
+    this.columnOf = new Map(raw.positions.map((position, column) => [position, column]));
+    this.generated = new Set(raw.generated);
+    this.points = raw.points.map(([layer, component, virtual, kl, grade], index) => ({
+      index, layer, component, virtual: virtual === 1, kl, grade,
+      key: layer === null ? component : `L${layer}.${component}`,
+    }));
+    this.finals = new Map(raw.final.map((last) => [this.columnOf.get(last.position), last]));
+    const components = new Set(this.points.map((point) => point.component));
+    this.components = COMPONENTS.filter((component) => components.has(component));
+  }
+
+  /* The points that a component's rows show, with the embedding on top of the stream's. */
+  rows(component, stride) {
+    const stream = component.startsWith("resid");
+    const shown = this.points.filter((point) => component === "all" || point.component === component
+      || (stream && point.component === "embed"));
+    const layers = [...new Set(shown.map((point) => point.layer))];
+    /* Counted from the last layer, which therefore always stays. */
+    const kept = new Set(layers.filter((layer, i) => layer === null || (layers.length - 1 - i) % stride === 0));
+    return shown.filter((point) => kept.has(point.layer));
+  }
+
+  place(column, point) {
+    return column * this.points.length + point.index;
+  }
+
+  top(column, point) {
+    return this.raw.cells.top[this.place(column, point)] ?? null;
+  }
+
+  number(name, column, point) {
+    return this.raw.cells[name][this.place(column, point)] ?? null;
+  }
+
+  /* The token that the model itself puts first at a position. */
+  answer(column) {
+    return this.finals.get(column)?.top[0][0] ?? null;
+  }
+
+  /* The token that really comes next, if the sequence goes on. */
+  next(column) {
+    return this.raw.tokens[this.positions[column] + 1] ?? null;
+  }
+
+  /* What is known of a token at a place: probability, logit and rank, each null where it is not known. */
+  score(column, point, row) {
+    const known = { prob: null, logit: null, rank: null };
+    const targets = this.raw.cells.targets[this.place(column, point)];
+    const asked = targets ? targets[0].indexOf(row) : -1;
+    if (asked >= 0) {
+      Object.assign(known, { prob: targets[1][asked], logit: targets[2][asked], rank: targets[3][asked] || null });
+    }
+    const top = this.top(column, point);
+    const at = top ? top[0].indexOf(row) : -1;
+    if (at >= 0) {
+      Object.assign(known, { prob: top[1][at], logit: top[2][at], rank: top[3] ? top[3][at] : at + 1 });
+    }
+    if (known.rank === null && row === this.answer(column)) known.rank = this.number("rank_of_final", column, point);
+    if (known.prob === null && row === this.next(column)) {
+      const surprise = this.number("cross_entropy", column, point);
+      if (surprise !== null) known.prob = Math.exp(-surprise);
+    }
+    return known;
+  }
+
+  has(name) {
+    return this.raw.cells[name].length > 0;
+  }
+}
+
+/* In order of execution. */
+const COMPONENTS = ["embed", "resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"];

@@ -1,0 +1,36 @@
+//! The colours of cells, as classes of the style sheet: the page's policy lets no style stand in an attribute.
+
+use crate::{Ramp, Rgb};
+
+/// Steps between the two ends of the scale: finer than an eye tells apart in cells that do not touch.
+const STEPS: u8 = 40;
+
+/// The class of a value from 0 to 1.
+pub(super) fn level(value: f32) -> u8 {
+    (value.clamp(0.0, 1.0) * f32::from(STEPS)).round() as u8
+}
+
+/// `.q0` to `.q40`, each with a text colour that can be read on it.
+pub(super) fn rules() -> String {
+    (0..=STEPS)
+        .map(|step| {
+            let colour = Ramp::Viridis.at(f32::from(step) / f32::from(STEPS));
+            format!(".q{step}{{background:{};color:{}}}\n", hex(colour), hex(colour.text()))
+        })
+        .collect()
+}
+
+fn hex(Rgb(red, green, blue): Rgb) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_reach_both_ends_and_stay_between_them() {
+        assert_eq!([-1.0, 0.0, 0.5, 1.0, 7.0, f32::NAN].map(level), [0, 0, 20, 40, 40, 0]);
+        assert!(rules().contains(".q40{background:#fde725;color:#000000}"));
+    }
+}

@@ -1,0 +1,304 @@
+//! The data of a page: what a trace says, with every token named by its row in one table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use lens_core::{
+    Component, FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace,
+    ModelTrace, ReadoutTrace, RoleTrace, SelfCheckTrace, TargetTrace, TopTrace,
+};
+use serde::Serialize;
+
+use super::{
+    PageError, PageOptions,
+    faithfulness::{self, GRADES, Grade},
+    number::Rounded,
+    vocabulary::Vocabulary,
+};
+
+/// The layout that the page's program reads; it is no file format and may change with the program.
+const FORMAT: &str = "lens-page/1";
+
+#[derive(Serialize)]
+struct Data<'a> {
+    format: &'static str,
+    vocabulary: &'a Vocabulary,
+    grades: &'static [Grade],
+    traces: Vec<Trace<'a>>,
+}
+
+#[derive(Serialize)]
+struct Trace<'a> {
+    generator: &'a GeneratorTrace,
+    model: &'a ModelTrace,
+    lens: &'a LensKindTrace,
+    interventions: &'a [InterventionTrace],
+    prompt: &'a str,
+    roles: &'a [RoleTrace],
+    generation: Option<&'a GenerationTrace>,
+    self_check: &'a SelfCheckTrace,
+    /// The row of each token of the sequence.
+    tokens: Vec<u32>,
+    /// Which of them the model wrote.
+    generated: Vec<usize>,
+    /// Step, position, row of the sampled token, its probability.
+    steps: Vec<(usize, usize, u32, Rounded)>,
+    /// Layer, component, whether it is virtual, median KL to the final readout and its grade; in order of execution.
+    points: Vec<(Option<u16>, &'static str, u8, Option<Rounded>, Option<usize>)>,
+    /// The positions read, ascending.
+    positions: Vec<usize>,
+    cells: Cells,
+    #[serde(rename = "final")]
+    finals: Vec<Final>,
+}
+
+/// The readouts by position, then by point: `[positions * points]`, null where nothing was read.
+#[derive(Serialize, Default)]
+struct Cells {
+    top: Vec<Option<Tokens>>,
+    entropy: Vec<Option<Rounded>>,
+    kl_to_final: Vec<Option<Rounded>>,
+    js_to_final: Vec<Option<Rounded>>,
+    tv_to_final: Vec<Option<Rounded>>,
+    rank_of_final: Vec<Option<u32>>,
+    cross_entropy: Vec<Option<Rounded>>,
+    targets: Vec<Option<Targets>>,
+}
+
+/// Rows, probabilities, logits, and ranks where ties make them differ from 1, 2, 3 and so on.
+#[derive(Serialize)]
+struct Tokens(
+    Vec<u32>,
+    Vec<Rounded>,
+    Vec<Rounded>,
+    #[serde(skip_serializing_if = "Option::is_none")] Option<Vec<u32>>,
+);
+
+/// Rows, probabilities, logits, ranks.
+#[derive(Serialize)]
+struct Targets(Vec<u32>, Vec<Rounded>, Vec<Rounded>, Vec<u32>);
+
+#[derive(Serialize)]
+struct Final {
+    position: usize,
+    top: Tokens,
+    entropy: Option<Rounded>,
+    decided_at: Option<usize>,
+    important_layers: Vec<u16>,
+    cross_entropy: Option<Rounded>,
+    targets: Option<Targets>,
+}
+
+/// The data of the page as JSON, not yet fit to stand in HTML.
+pub(super) fn compact(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
+    let mut vocabulary = Vocabulary::default();
+    let mut parts = Vec::with_capacity(traces.len());
+    for trace in traces {
+        if trace.readouts.is_empty() {
+            return Err(PageError::Empty);
+        }
+        let places = Places::new(trace);
+        // Eight values for each place, "null," at the least.
+        let least = places.len().saturating_mul(10);
+        if least > options.max_bytes {
+            return Err(too_large(traces, options, least));
+        }
+        parts.push(one(trace, &places, &mut vocabulary, options));
+    }
+    let data = Data { format: FORMAT, vocabulary: &vocabulary, grades: &GRADES, traces: parts };
+    Ok(serde_json::to_string(&data)?)
+}
+
+/// The error of a page that needs so many bytes.
+pub(super) fn too_large(traces: &[LensTrace], options: &PageOptions, bytes: usize) -> PageError {
+    let places: Vec<Places> = traces.iter().map(Places::new).collect();
+    let longest = traces.iter().flat_map(|trace| &trace.readouts).map(|readout| readout.top.len()).max();
+    PageError::TooLarge {
+        bytes,
+        limit: options.max_bytes,
+        top_k: longest.unwrap_or(0).min(options.top_k.unwrap_or(usize::MAX)),
+        positions: places.iter().map(|places| places.positions.len()).max().unwrap_or(0),
+        points: places.iter().map(|places| places.points.len()).max().unwrap_or(0),
+    }
+}
+
+fn one<'a>(
+    trace: &'a LensTrace,
+    places: &Places,
+    vocabulary: &mut Vocabulary,
+    options: &PageOptions,
+) -> Trace<'a> {
+    let keep = options.top_k.unwrap_or(usize::MAX);
+    let mut names = Names { vocabulary, keep };
+    Trace {
+        generator: &trace.generator,
+        model: &trace.model,
+        lens: &trace.lens,
+        interventions: &trace.interventions,
+        prompt: &trace.prompt,
+        roles: &trace.roles,
+        generation: trace.generation.as_ref(),
+        self_check: &trace.self_check,
+        tokens: trace
+            .tokens
+            .iter()
+            .map(|token| names.vocabulary.row(token.id, &token.text, token.bytes.as_ref()))
+            .collect(),
+        generated: (0..trace.tokens.len()).filter(|i| trace.tokens[*i].generated).collect(),
+        steps: trace
+            .steps
+            .iter()
+            .map(|step| {
+                let token = &step.token;
+                let row = names.vocabulary.row(token.id, &token.text, token.bytes.as_ref());
+                (step.step, step.position, row, Rounded(token.prob))
+            })
+            .collect(),
+        points: places.described(trace),
+        positions: places.positions.clone(),
+        cells: names.cells(trace, places),
+        finals: trace.finals.iter().map(|last| names.last(last)).collect(),
+    }
+}
+
+/// Which points and positions a trace has, and where a readout stands among them.
+struct Places {
+    points: Vec<((Option<u16>, Component), bool)>,
+    positions: Vec<usize>,
+    point_at: HashMap<(Option<u16>, Component), usize>,
+    position_at: HashMap<usize, usize>,
+}
+
+impl Places {
+    fn new(trace: &LensTrace) -> Self {
+        // `embed` has no layer and comes first, as it should.
+        let mut points = BTreeMap::new();
+        for readout in &trace.readouts {
+            *points.entry((readout.layer, readout.component)).or_insert(false) |= readout.is_virtual;
+        }
+        let positions: BTreeSet<usize> = trace.readouts.iter().map(|readout| readout.position).collect();
+        let points: Vec<_> = points.into_iter().collect();
+        let positions: Vec<_> = positions.into_iter().collect();
+        Self {
+            point_at: points.iter().enumerate().map(|(i, (point, _))| (*point, i)).collect(),
+            position_at: positions.iter().enumerate().map(|(i, position)| (*position, i)).collect(),
+            points,
+            positions,
+        }
+    }
+
+    /// The points as the page's data has them.
+    fn described(
+        &self,
+        trace: &LensTrace,
+    ) -> Vec<(Option<u16>, &'static str, u8, Option<Rounded>, Option<usize>)> {
+        let mut distances = vec![Vec::new(); self.points.len()];
+        for readout in &trace.readouts {
+            if let Some(point) = self.point_at.get(&(readout.layer, readout.component)) {
+                distances[*point].extend(readout.kl_to_final);
+            }
+        }
+        let medians = distances.into_iter().map(faithfulness::middle);
+        let points = self.points.iter().zip(medians);
+        points
+            .map(|(((layer, component), is_virtual), median)| {
+                let grade = median.map(faithfulness::grade);
+                (*layer, component.name(), u8::from(*is_virtual), median.map(Rounded), grade)
+            })
+            .collect()
+    }
+
+    fn len(&self) -> usize {
+        self.points.len().saturating_mul(self.positions.len())
+    }
+
+    fn place(&self, readout: &ReadoutTrace) -> Option<usize> {
+        let point = self.point_at.get(&(readout.layer, readout.component))?;
+        Some(self.position_at.get(&readout.position)? * self.points.len() + point)
+    }
+}
+
+struct Names<'a> {
+    vocabulary: &'a mut Vocabulary,
+    keep: usize,
+}
+
+impl Names<'_> {
+    fn tokens(&mut self, top: &[TopTrace]) -> Tokens {
+        let top = &top[..top.len().min(self.keep)];
+        Tokens(
+            top.iter()
+                .map(|token| self.vocabulary.row(token.id, &token.text, token.bytes.as_ref()))
+                .collect(),
+            top.iter().map(|token| Rounded(token.prob)).collect(),
+            top.iter().map(|token| Rounded(token.logit)).collect(),
+            ranks_of_ties(top),
+        )
+    }
+
+    fn targets(&mut self, targets: &[TargetTrace]) -> Option<Targets> {
+        let tokens = || targets.iter().map(|target| &target.token);
+        (!targets.is_empty()).then(|| {
+            Targets(
+                tokens()
+                    .map(|token| self.vocabulary.row(token.id, &token.text, token.bytes.as_ref()))
+                    .collect(),
+                tokens().map(|token| Rounded(token.prob)).collect(),
+                tokens().map(|token| Rounded(token.logit)).collect(),
+                targets.iter().map(|target| target.rank).collect(),
+            )
+        })
+    }
+
+    fn last(&mut self, last: &FinalTrace) -> Final {
+        Final {
+            position: last.position,
+            top: self.tokens(&last.top),
+            entropy: last.entropy.map(Rounded),
+            decided_at: last.decided_at,
+            important_layers: last.important_layers.clone(),
+            cross_entropy: last.cross_entropy.map(Rounded),
+            targets: self.targets(&last.targets),
+        }
+    }
+
+    fn cells(&mut self, trace: &LensTrace, places: &Places) -> Cells {
+        let mut at: Vec<Option<&ReadoutTrace>> = vec![None; places.len()];
+        for readout in &trace.readouts {
+            if let Some(place) = places.place(readout) {
+                at[place] = Some(readout);
+            }
+        }
+        Cells {
+            top: at.iter().map(|readout| readout.map(|readout| self.tokens(&readout.top))).collect(),
+            entropy: column(&at, |readout| readout.entropy.map(Rounded)),
+            kl_to_final: column(&at, |readout| readout.kl_to_final.map(Rounded)),
+            js_to_final: column(&at, |readout| readout.js_to_final.map(Rounded)),
+            tv_to_final: column(&at, |readout| readout.tv_to_final.map(Rounded)),
+            rank_of_final: column(&at, |readout| readout.rank_of_final),
+            cross_entropy: column(&at, |readout| readout.cross_entropy.map(Rounded)),
+            targets: column(&at, |readout| self.targets(&readout.targets)),
+        }
+    }
+}
+
+/// 1 + the number of tokens with a strictly larger logit, for tokens in order of their logits; `None` without a tie.
+fn ranks_of_ties(top: &[TopTrace]) -> Option<Vec<u32>> {
+    let mut ranks: Vec<u32> = (1..).take(top.len()).collect();
+    let mut tied = false;
+    for i in 1..top.len() {
+        if top[i].logit == top[i - 1].logit {
+            ranks[i] = ranks[i - 1];
+            tied = true;
+        }
+    }
+    tied.then_some(ranks)
+}
+
+/// One value of every place; empty where no readout has it.
+fn column<T>(
+    at: &[Option<&ReadoutTrace>],
+    mut value: impl FnMut(&ReadoutTrace) -> Option<T>,
+) -> Vec<Option<T>> {
+    let column: Vec<Option<T>> = at.iter().map(|readout| readout.and_then(&mut value)).collect();
+    if column.iter().all(Option::is_none) { Vec::new() } else { column }
+}

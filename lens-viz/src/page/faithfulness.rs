@@ -1,0 +1,63 @@
+//! How far a point's readouts are from the final ones, so that nobody reads early layers with full confidence.
+
+use lens_core::{Component, LensTrace};
+use serde::Serialize;
+
+/// A grade of closeness to the final readout.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Grade {
+    /// The largest median of KL(final ‖ readout) that still has this grade, nats; `None` for the last grade.
+    up_to: Option<f32>,
+    /// What it means.
+    pub(super) meaning: &'static str,
+}
+
+/// The grades, closest first; each is drawn as a disc that is filled less than the one before.
+///
+/// The bounds are a convention, for a look down the margin; what was measured stands beside the mark.
+pub(super) const GRADES: [Grade; 5] = [
+    Grade { up_to: Some(0.1), meaning: "as the final layer" },
+    Grade { up_to: Some(0.5), meaning: "close" },
+    Grade { up_to: Some(1.5), meaning: "partly" },
+    Grade { up_to: Some(4.0), meaning: "far" },
+    Grade { up_to: None, meaning: "very far" },
+];
+
+/// Which of [`GRADES`] a median has.
+pub(super) fn grade(median: f32) -> usize {
+    GRADES
+        .iter()
+        .position(|grade| grade.up_to.is_none_or(|bound| median <= bound))
+        .unwrap_or(GRADES.len() - 1)
+}
+
+/// The median over the positions of KL(final ‖ readout) at a point, nats; `None` where the trace has no KL there.
+pub(super) fn median(trace: &LensTrace, layer: Option<u16>, component: Component) -> Option<f32> {
+    let at_point = trace.readouts.iter().filter(|r| r.layer == layer && r.component == component);
+    middle(at_point.filter_map(|readout| readout.kl_to_final).collect())
+}
+
+/// The middle of the numbers, the mean of the two middle ones of an even count.
+pub(super) fn middle(mut numbers: Vec<f32>) -> Option<f32> {
+    numbers.sort_by(f32::total_cmp);
+    let half = numbers.len() / 2;
+    let upper = *numbers.get(half)?;
+    Some(if numbers.len() % 2 == 1 { upper } else { f32::midpoint(numbers[half - 1], upper) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_is_the_median() {
+        assert_eq!(middle(vec![]), None);
+        assert_eq!(middle(vec![3.0, 1.0, 9.0]), Some(3.0));
+        assert_eq!(middle(vec![3.0, 1.0, 9.0, 5.0]), Some(4.0));
+    }
+
+    #[test]
+    fn grades_follow_their_bounds() {
+        assert_eq!([0.0, 0.1, 0.11, 4.0, 4.1, f32::MAX].map(grade), [0, 0, 1, 3, 4, 4]);
+    }
+}

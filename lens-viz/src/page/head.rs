@@ -1,0 +1,120 @@
+//! The facts above the page's views: what ran, on what, and what must not be overlooked.
+
+use lens_core::{GenerationTrace, LensTrace, Stopped};
+
+use super::escape::html;
+use crate::logitlenskit;
+
+/// The head of one trace of the page; all but the first are hidden until they are chosen.
+pub(super) fn head(trace: &LensTrace, number: usize) -> String {
+    let hidden = if number == 0 { "" } else { " hidden" };
+    let facts: String = facts(trace)
+        .into_iter()
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>"))
+        .collect();
+    format!(
+        "<header class=\"head\" id=\"head-{number}\"{hidden}>\n<h1>{title}</h1>\n<dl class=\"facts\">{facts}</dl>\n{}</header>\n",
+        notices(trace),
+        title = title(trace),
+    )
+}
+
+/// What kind of lens on which model, as HTML.
+fn title(trace: &LensTrace) -> String {
+    format!(
+        "{} lens <span class=\"of\">on</span> {}",
+        capital(&html(&trace.lens.kind)),
+        foreign(&trace.model.id)
+    )
+}
+
+/// A text that may be in any language and direction.
+fn foreign(text: &str) -> String {
+    format!("<bdi lang=\"\">{}</bdi>", html(text))
+}
+
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
+    let model = &trace.model;
+    let mut family = html(&model.family);
+    if model.family_assumed {
+        family.push_str(" (assumed)");
+    }
+    let layers =
+        if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
+    let mut facts = vec![("Prompt", foreign(&trace.prompt))];
+    if let Some(revision) = &model.revision {
+        facts.push(("Revision", foreign(revision)));
+    }
+    facts.extend([
+        ("Model", [family, layers, html(&model.dtype), html(&model.device)].join(" · ")),
+        ("Norm", html(trace.lens.norm.name())),
+        ("Read", format!("{} of {} positions", trace.finals.len(), trace.tokens.len())),
+    ]);
+    if let Some(generation) = &trace.generation {
+        facts.push(("Generation", generated(generation)));
+    }
+    facts.push(("Self-check", self_check(trace)));
+    facts.push(("Written by", html(&format!("{} {}", trace.generator.name, trace.generator.version))));
+    facts
+}
+
+fn generated(generation: &GenerationTrace) -> String {
+    let choice = if generation.temperature == 0.0 {
+        "greedy".to_owned()
+    } else {
+        let top_k = generation.top_k.map_or_else(String::new, |k| format!(", top-k {k}"));
+        format!(
+            "temperature {}, top-p {}{top_k}, seed {}, trial {}",
+            generation.temperature, generation.top_p, generation.seed, generation.trial
+        )
+    };
+    let end = match generation.stopped {
+        Stopped::Length => "as long as asked for",
+        Stopped::EndOfText => "ended by the model",
+        Stopped::StopText => "ended by a stop text",
+        Stopped::Context => "ended by the context's length",
+        Stopped::Interrupted => "interrupted",
+    };
+    format!("{choice}; {end}")
+}
+
+fn self_check(trace: &LensTrace) -> String {
+    if logitlenskit::is_import(trace) {
+        return "none: imported".to_owned();
+    }
+    let verdict = if trace.self_check.passed { "passed" } else { "FAILED" };
+    format!("{verdict}, largest logit error {:.1e}", trace.self_check.max_abs_logit_error)
+}
+
+/// What changes the meaning of everything below.
+fn notices(trace: &LensTrace) -> String {
+    let mut notices = Vec::new();
+    if !trace.interventions.is_empty() {
+        let list: String = trace
+            .interventions
+            .iter()
+            .map(|change| format!("<li><code>{}</code></li>", html(&change.text)))
+            .collect();
+        notices.push(format!(
+            "The model was changed while it ran: these are not its own readouts.<ul>{list}</ul>"
+        ));
+    }
+    if trace.model.family_assumed {
+        notices.push(format!(
+            "The checkpoint was read as family {}, against what its config.json says.",
+            foreign(&trace.model.family)
+        ));
+    }
+    if !trace.self_check.passed && !logitlenskit::is_import(trace) {
+        notices.push("The self-check failed: do not believe these numbers.".to_owned());
+    }
+    notices
+        .into_iter()
+        .map(|notice| format!("<div class=\"notice\" role=\"note\">{notice}</div>\n"))
+        .collect()
+}

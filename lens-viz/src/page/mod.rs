@@ -1,0 +1,114 @@
+//! One HTML file that shows a whole trace and needs nothing else: no server, no network, no installation.
+//!
+//! The file holds its style, its program and its data. A content security policy with the digests of the first
+//! two keeps anything else from running or loading, so a trace of hostile tokens stays text. Without
+//! JavaScript it shows a table.
+//!
+//! ```
+//! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
+//! use lens_viz::page::{PageOptions, page};
+//!
+//! let mut model = ToyBackend::new(3, 16, 50, 7);
+//! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
+//! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
+//! let trace = LensTrace::new(reading, &TraceContext {
+//!     generator: ("example", "1.0"),
+//!     model: model.info(),
+//!     prompt: None,
+//!     tokens: &tokens,
+//!     n_prompt: tokens.len(),
+//!     texts: &(),
+//!     threshold: 0.03,
+//! });
+//!
+//! let html = page(&trace, &PageOptions::default())?;
+//! assert!(html.starts_with("<!DOCTYPE html>"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod assets;
+mod colours;
+mod compact;
+mod document;
+mod escape;
+mod faithfulness;
+mod head;
+mod number;
+mod plain;
+mod visible;
+mod vocabulary;
+
+use lens_core::LensTrace;
+
+/// What a page may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageOptions {
+    /// The largest file, bytes. A page beyond it is refused: browsers grow slow before they fail.
+    pub max_bytes: usize,
+    /// The most tokens kept of each readout; `None` keeps those that the trace has.
+    pub top_k: Option<usize>,
+    /// The most cells of the table that is shown without JavaScript.
+    pub plain_cells: usize,
+}
+
+impl Default for PageOptions {
+    /// 64 MiB, every token, 1,500 cells without JavaScript.
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20, top_k: None, plain_cells: 1500 }
+    }
+}
+
+/// A page that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// There is no readout in the trace, or no trace at all.
+    #[error("the trace holds no readout: there is nothing to show")]
+    Empty,
+    /// The file would be too large.
+    #[error(
+        "the page would take {:.1} MB, over the limit of {:.1} MB: keep fewer tokens of each readout \
+         ({top_k} now), read fewer positions ({positions}) or points ({points}), or raise the limit",
+        *bytes as f64 / 1e6,
+        *limit as f64 / 1e6
+    )]
+    TooLarge {
+        /// Bytes that the page needs, at least.
+        bytes: usize,
+        /// [`PageOptions::max_bytes`].
+        limit: usize,
+        /// Tokens kept of a readout, at most.
+        top_k: usize,
+        /// Positions read, at most over the traces.
+        positions: usize,
+        /// Points read, at most over the traces.
+        points: usize,
+    },
+    /// The data could not be written as JSON.
+    #[error("the trace cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The page of one trace, as HTML.
+///
+/// # Errors
+/// When the trace holds no readout, and when the page would be larger than `options` allows.
+pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageError> {
+    pages(std::slice::from_ref(trace), options)
+}
+
+/// One page with several traces to choose from, such as the trials of one prompt, as HTML. The first is shown.
+///
+/// # Errors
+/// When there is no trace or one without a readout, and when the page would be larger than `options` allows.
+pub fn pages(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
+    if traces.is_empty() {
+        return Err(PageError::Empty);
+    }
+    let data = compact::compact(traces, options)?;
+    let html = document::document(traces, &data, options);
+    if html.len() > options.max_bytes {
+        return Err(compact::too_large(traces, options, html.len()));
+    }
+    Ok(html)
+}
