@@ -32,6 +32,7 @@ println!("decided at layer {:?}", answer.decided_at);
 "#
 )]
 
+pub mod chat;
 pub mod checkpoint;
 pub mod config;
 #[cfg(feature = "torch")]
@@ -44,6 +45,7 @@ pub mod source;
 pub mod spec;
 pub mod tokenizer;
 
+pub use chat::{ChatError, ChatTemplate, Message};
 pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};
 #[cfg(feature = "torch")]
 pub use decoder::{Decoder, LoadOptions, ModelError, Tap};

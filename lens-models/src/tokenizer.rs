@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -76,6 +77,23 @@ impl Tokenizer {
             .ok_or_else(|| TokenizerError::Encode { reason: "it gave up on this text".to_owned() })?
             .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
         Ok(encoding.get_ids().iter().copied().map(TokenId).collect())
+    }
+
+    /// The same tokens, each with the bytes of `text` that it stands for. Several tokens that share a character have
+    /// all of its bytes, and a token that stands for nothing in the text has none.
+    ///
+    /// # Errors
+    /// When the tokenizer fails on this text.
+    pub fn encode_with_ranges(
+        &self,
+        text: &str,
+        special_tokens: bool,
+    ) -> Result<Vec<(TokenId, Range<usize>)>, TokenizerError> {
+        let encoding = isolated(|| self.inner.encode(text, special_tokens))
+            .ok_or_else(|| TokenizerError::Encode { reason: "it gave up on this text".to_owned() })?
+            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
+        let ranges = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
+        Ok(encoding.get_ids().iter().copied().map(TokenId).zip(ranges).collect())
     }
 
     /// Whether encoding a text puts the token `bos` in front.
@@ -183,7 +201,7 @@ fn collect_parts<'a>(section: &'a Value, parts: &mut Vec<&'a Value>) {
 
 /// Runs `work` on a thread of its own with a deep stack; `None` if it panicked. The tokenizers crate panics on
 /// contradictory merges and on texts that exhaust its regular expressions.
-fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(crate) fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
         thread.spawn_scoped(scope, work).ok()?.join().ok()

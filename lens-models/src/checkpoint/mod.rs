@@ -3,16 +3,20 @@
 mod bytes;
 mod header;
 mod ledger;
+mod sidecar;
 
 use std::path::{Path, PathBuf};
 
+use lens_core::TokenId;
 use serde_json::Value;
 
 pub use bytes::Aligned;
 pub(crate) use bytes::Bytes;
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
+pub(crate) use sidecar::{Sidecar, Sidecars};
 
 use crate::{
+    chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError},
     families::{self, TensorNames},
     source::{CheckpointFiles, CheckpointHeaders},
@@ -128,9 +132,15 @@ impl Outline {
         Config::new(&self.config).and_then(|config| config.token_ids("bos_token_id")).unwrap_or_default()
     }
 
-    /// The ids of tokens that end a text, as the config says.
-    pub fn eos_token_ids(&self) -> Vec<u32> {
-        Config::new(&self.config).and_then(|config| config.token_ids("eos_token_id")).unwrap_or_default()
+    /// The ids of tokens that end a text, as the config says: its own, or those of the text model within.
+    fn end_of_text(&self) -> Result<Vec<TokenId>, ConfigError> {
+        const KEY: &str = "eos_token_id";
+        let config = Config::new(&self.config)?;
+        let mut ids = config.token_ids(KEY)?;
+        if let Some(text) = config.object("text_config")? {
+            ids.extend(text.token_ids(KEY)?);
+        }
+        Ok(ids.into_iter().map(TokenId).collect())
     }
 
     fn used(&self) -> impl Iterator<Item = &StoredTensor> {
@@ -146,13 +156,7 @@ impl Outline {
 pub struct Checkpoint {
     outline: Outline,
     pub(crate) shards: Vec<Bytes>,
-    tokenizer: Option<TokenizerJson>,
-}
-
-#[derive(Debug)]
-enum TokenizerJson {
-    File(PathBuf),
-    Embedded(&'static [u8]),
+    pub(crate) sidecars: Sidecars,
 }
 
 impl Checkpoint {
@@ -179,7 +183,7 @@ impl Checkpoint {
         }
         let config = read(&files.config)?;
         let outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
-        Ok(Self { outline, shards, tokenizer: files.tokenizer.clone().map(TokenizerJson::File) })
+        Ok(Self { outline, shards, sidecars: Sidecars::of_files(files) })
     }
 
     /// A checkpoint that is part of the program.
@@ -197,7 +201,7 @@ impl Checkpoint {
         Ok(Self {
             outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
             shards: vec![Bytes::Static(weights)],
-            tokenizer: Some(TokenizerJson::Embedded(tokenizer)),
+            sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
         })
     }
 
@@ -216,11 +220,33 @@ impl Checkpoint {
     /// # Errors
     /// When tokenizer.json is broken.
     pub fn tokenizer(&self) -> Result<Option<Tokenizer>, TokenizerError> {
-        match &self.tokenizer {
+        match &self.sidecars.tokenizer {
             None => Ok(None),
-            Some(TokenizerJson::File(path)) => Tokenizer::from_file(path).map(Some),
-            Some(TokenizerJson::Embedded(json)) => Tokenizer::from_json(json).map(Some),
+            Some(Sidecar::File(path)) => Tokenizer::from_file(path).map(Some),
+            Some(Sidecar::Embedded(json)) => Tokenizer::from_json(json).map(Some),
         }
+    }
+
+    /// The checkpoint's chat template.
+    ///
+    /// # Errors
+    /// [`ChatError::NoTemplate`] for a base model, and other errors when the template or a file that it needs is
+    /// broken.
+    pub fn chat_template(&self) -> Result<ChatTemplate, ChatError> {
+        ChatTemplate::of(&self.outline.id, &self.sidecars)
+    }
+
+    /// The tokens that end a text: those that config.json and generation_config.json name, in ascending order.
+    /// Both may be silent; then a text has no end of its own.
+    ///
+    /// # Errors
+    /// When one of the files cannot be read, or names something that is no token id.
+    pub fn end_of_text(&self) -> Result<Vec<TokenId>, CheckpointError> {
+        let mut ids = self.outline.end_of_text()?;
+        ids.extend(self.sidecars.end_of_text()?);
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 }
 
@@ -239,6 +265,14 @@ pub enum CheckpointError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file beside config.json cannot be used.
+    #[error("{file} cannot be used: {reason}")]
+    BrokenFile {
+        /// Which.
+        file: &'static str,
+        /// What is wrong with it.
+        reason: String,
     },
     /// config.json is no JSON.
     #[error("config.json is not valid JSON")]

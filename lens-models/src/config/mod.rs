@@ -201,7 +201,7 @@ fn wrong(key: &'static str, expected: &'static str, got: &Value) -> ConfigError 
 }
 
 /// `value` as a message shows it: not all of a long one.
-fn cut(value: &str) -> Cow<'_, str> {
+pub(crate) fn cut(value: &str) -> Cow<'_, str> {
     const SHOWN: usize = 60;
     match value.char_indices().nth(SHOWN) {
         None => value.into(),

@@ -25,7 +25,7 @@ impl Speech {
         Ok(Self {
             id: outline.id.clone(),
             tokenizer: checkpoint.tokenizer()?,
-            end_of_text: outline.eos_token_ids().into_iter().map(TokenId).collect(),
+            end_of_text: checkpoint.end_of_text()?,
         })
     }
 

@@ -66,6 +66,7 @@ impl Folder {
             special_tokens_map: self.optional(layout::SPECIAL_TOKENS_MAP)?,
             generation_config: self.optional(layout::GENERATION_CONFIG)?,
             chat_template: self.optional(layout::CHAT_TEMPLATE)?,
+            chat_template_json: self.optional(layout::CHAT_TEMPLATE_JSON)?,
             root: self.root.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),

@@ -78,6 +78,8 @@ pub struct CheckpointFiles {
     pub generation_config: Option<PathBuf>,
     /// chat_template.jinja.
     pub chat_template: Option<PathBuf>,
+    /// chat_template.json.
+    pub chat_template_json: Option<PathBuf>,
 }
 
 /// Finds a checkpoint's files, and downloads those that are missing.

@@ -59,7 +59,9 @@ fn a_sharded_model_arrives_whole_in_the_layout_of_the_hubs_tools() {
     );
     assert_eq!(read(&bench.blob(&second)), model.content(SECOND));
     assert_eq!(read(&bench.model_dir().join("refs/main")), COMMIT.as_bytes());
-    assert!(bench.model_dir().join(".no_exist").join(COMMIT).join("chat_template.jinja").exists());
+    for absent in ["chat_template.jinja", "chat_template.json", "generation_config.json"] {
+        assert!(bench.model_dir().join(".no_exist").join(COMMIT).join(absent).exists());
+    }
     assert!(bench.blobs().iter().all(|name| !name.contains("incomplete")));
     assert!(server.gets("README.md").is_empty());
     assert!(events.iter().any(|event| event.starts_with("Start") && event.contains(SECOND)));

@@ -32,6 +32,7 @@ fn a_folder_is_its_files() {
         ("special_tokens_map.json", b"{}"),
         ("generation_config.json", b"{}"),
         ("chat_template.jinja", b""),
+        ("chat_template.json", b"{}"),
         // transformers prefers the single file, too.
         ("model.safetensors.index.json", b"not read"),
     ]);
@@ -40,6 +41,7 @@ fn a_folder_is_its_files() {
     assert_eq!((files.index, files.revision, files.tokenizer_config), (None, None, None));
     assert!(files.tokenizer.is_some() && files.special_tokens_map.is_some());
     assert!(files.generation_config.is_some() && files.chat_template.is_some());
+    assert!(files.chat_template_json.is_some());
 
     let options = SourceOptions::from_lookup(|_| None);
     let headers = headers(dir.path().to_str().unwrap(), &options, &mut Silent).unwrap();

@@ -1,0 +1,90 @@
+//! Where a checkpoint keeps its chat template and the tokens that the template names.
+
+use serde_json::{Map, Value};
+
+use super::ChatError;
+use crate::checkpoint::{Sidecar, Sidecars};
+
+/// tokenizer_config.json may list every added token; a few megabytes at most.
+const LARGEST_FILE: u64 = 64 << 20;
+
+const JINJA: &str = "chat_template.jinja";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const TEMPLATE_JSON: &str = "chat_template.json";
+const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+
+/// The tokens that transformers hands to a template.
+const TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// The template, if there is one: chat_template.jinja before tokenizer_config.json, as in transformers, and last
+/// chat_template.json, where processors of multimodal models had it.
+pub(super) fn template(files: &Sidecars) -> Result<Option<String>, ChatError> {
+    if let Some(file) = &files.chat_template {
+        let bytes = read(file, JINJA)?;
+        let invalid = |_| broken(JINJA, "it is not valid UTF-8");
+        return String::from_utf8(bytes).map(Some).map_err(invalid);
+    }
+    for (file, name) in
+        [(&files.tokenizer_config, TOKENIZER_CONFIG), (&files.chat_template_json, TEMPLATE_JSON)]
+    {
+        if let Some(template) = object(file.as_ref(), name)?.remove("chat_template").filter(|t| !t.is_null())
+        {
+            return default_of(template, name).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The template, or the default one of a list.
+fn default_of(template: Value, file: &'static str) -> Result<String, ChatError> {
+    let list = match template {
+        Value::String(template) => return Ok(template),
+        Value::Array(list) => list,
+        _ => return Err(broken(file, "\"chat_template\" should be a string, or a list of named ones")),
+    };
+    let mut names = Vec::new();
+    for entry in &list {
+        let text = |key| entry.get(key).and_then(Value::as_str);
+        match (text("name"), text("template")) {
+            (Some("default"), Some(template)) => return Ok(template.to_owned()),
+            (Some(name), Some(_)) => names.push(name.to_owned()),
+            _ => {
+                return Err(broken(file, "an entry of \"chat_template\" has no \"name\" or no \"template\""));
+            }
+        }
+    }
+    Err(ChatError::NoDefault { file, names })
+}
+
+/// `bos_token` and its like, by name. special_tokens_map.json has the word where tokenizer_config.json is of the
+/// kind that does not list its added tokens, as in transformers, and fills in what is missing.
+pub(super) fn tokens(files: &Sidecars) -> Result<Vec<(String, String)>, ChatError> {
+    let config = object(files.tokenizer_config.as_ref(), TOKENIZER_CONFIG)?;
+    let map = object(files.special_tokens_map.as_ref(), SPECIAL_TOKENS)?;
+    let sources = if config.contains_key("added_tokens_decoder") { [&config, &map] } else { [&map, &config] };
+    let find = |name: &str| sources.iter().find_map(|source| token(source.get(name)?));
+    Ok(TOKENS.iter().filter_map(|name| Some(((*name).to_owned(), find(name)?))).collect())
+}
+
+/// A token as both files write it: its text, or an object that has it.
+fn token(value: &Value) -> Option<String> {
+    value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+}
+
+fn object(file: Option<&Sidecar>, name: &'static str) -> Result<Map<String, Value>, ChatError> {
+    let Some(file) = file else { return Ok(Map::new()) };
+    match serde_json::from_slice(&read(file, name)?) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(broken(name, "it is no JSON object")),
+        Err(error) => Err(broken(name, &error.to_string())),
+    }
+}
+
+fn read(file: &Sidecar, name: &'static str) -> Result<Vec<u8>, ChatError> {
+    file.read(LARGEST_FILE).map_err(|error| broken(name, &error.to_string()))
+}
+
+fn broken(file: &'static str, reason: &str) -> ChatError {
+    ChatError::BrokenFile { file, reason: reason.to_owned() }
+}
