@@ -1,13 +1,16 @@
 //! The command line as data.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lens_core::{ComponentSelection, NormMode, Selection};
 
 use crate::{
     style::When,
-    values::{Device, Percent, Size, Target, Temperature, TokenIds, TopP},
+    values::{Device, Percent, Show, Size, Target, Temperature, TokenIds, TopP},
 };
 
 /// See what a language model believes at every layer.
@@ -26,6 +29,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
     Families(FamiliesArgs),
@@ -61,6 +65,8 @@ pub(crate) struct RunArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) chat: ChatArgs,
 
     /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these
     #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
@@ -111,7 +117,8 @@ pub(crate) struct RunArgs {
     /// With -n: the full table of every step, in place of a line
     #[arg(long, requires = "max_new_tokens", help_heading = "Results")]
     pub(crate) tables: bool,
-    /// Write trace.json into this folder too, whole or not at all (with --trials, into trial_0 and so on)
+    /// Write all results into this folder too: trace.json, all_layers.json, important_layers.json, heatmaps/ and
+    /// lens.html (with --trials, into trial_0 and so on)
     #[arg(short, long, value_name = "DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -175,6 +182,85 @@ pub(crate) struct GenerateArgs {
     pub(crate) stop: Vec<String>,
 }
 
+/// Draw a saved trace: tables, heatmaps, curves, and a page to explore it
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The trace is what lens run writes with --out, or prints with --format json. No model is needed.
+
+Examples:
+  lens run \"The capital of France is\" --positions all --format json > trace.json
+  lens render trace.json -o lens.html
+  lens render trace.json --kind grid-kl -o grid.svg
+  lens render trace.json --kind trajectories --tokens \" Paris\" -o paris.png
+  lens render trace.json --positions 0..2"
+)]
+pub(crate) struct RenderArgs {
+    /// The file; - is stdin
+    pub(crate) trace: PathBuf,
+    /// What to show: table, page, all-layers, important-layers, grid, grid-logit, grid-rank, grid-kl,
+    /// grid-entropy, trajectories or curves [default: what the file's name implies]
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Show>,
+    /// The file to write: .svg, .png, .html or .txt; without it, a table goes to the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Positions; for all but tables and grids one [default: the last; for grids all]
+    #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
+    pub(crate) positions: Option<Selection>,
+    /// In place of a position: what was read when this token was generated, from 0
+    #[arg(long, value_name = "STEP", conflicts_with = "positions", help_heading = "What to show")]
+    pub(crate) step: Option<usize>,
+    /// Layers, written as for lens run
+    #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
+    pub(crate) layers: Option<Selection>,
+    /// Every how many layers one is shown; the last one always is
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "What to show")]
+    pub(crate) stride: NonZeroU16,
+    /// Components, written as for lens run
+    #[arg(long, value_name = "NAMES", help_heading = "What to show")]
+    pub(crate) components: Option<ComponentSelection>,
+    /// The most ranks of a heatmap, and tokens of a readout on a page
+    #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
+    pub(crate) top_k: Option<NonZeroUsize>,
+    /// A token whose trajectory to draw, by text or id; can be repeated
+    #[arg(long, value_name = "TEXT|ID", allow_hyphen_values = true, help_heading = "What to show")]
+    pub(crate) tokens: Vec<Target>,
+    /// Probability of a token above which a layer counts as important [default: that of the run]
+    #[arg(long, value_name = "PERCENT", help_heading = "What to show")]
+    pub(crate) threshold: Option<Percent>,
+
+    /// The most pixels that a page is wide
+    #[arg(long, value_name = "PIXELS", help_heading = "Looks")]
+    pub(crate) width: Option<u32>,
+    /// Pixels of a PNG for each pixel of the page
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0, help_heading = "Looks")]
+    pub(crate) scale: f32,
+    /// Colours: viridis or cividis
+    #[arg(long, value_enum, default_value_t = RampName::Viridis, value_name = "NAME", help_heading = "Looks")]
+    #[arg(hide_possible_values = true)]
+    pub(crate) ramp: RampName,
+    /// What stands above the picture
+    #[arg(long, value_name = "TEXT", help_heading = "Looks")]
+    pub(crate) title: Option<String>,
+}
+
+/// The colours of probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RampName {
+    Viridis,
+    Cividis,
+}
+
+impl From<RampName> for lens_viz::Ramp {
+    fn from(name: RampName) -> Self {
+        match name {
+            RampName::Viridis => Self::Viridis,
+            RampName::Cividis => Self::Cividis,
+        }
+    }
+}
+
 /// What the model reads.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
@@ -187,6 +273,17 @@ pub(crate) struct InputArgs {
     /// Token ids such as 1,2,3 in place of a text; no special token is added
     #[arg(long, value_name = "IDS")]
     pub(crate) token_ids: Option<TokenIds>,
+}
+
+/// How the text becomes a conversation.
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// Ask the text as a user does, in the model's chat template
+    #[arg(long, conflicts_with = "token_ids")]
+    pub(crate) chat: bool,
+    /// What the system message says; implies --chat
+    #[arg(long, value_name = "TEXT", conflicts_with = "token_ids")]
+    pub(crate) system: Option<String>,
 }
 
 /// Say what a model is made of

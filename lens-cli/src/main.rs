@@ -14,6 +14,8 @@ mod model;
 mod output;
 mod progress;
 mod prompt;
+mod render;
+mod results;
 mod run;
 mod signals;
 mod style;
@@ -48,6 +50,7 @@ fn dispatch() -> ExitCode {
     let console = Console::new(cli.color);
     let result = match &cli.command {
         Command::Run(args) => run::run(args, &console),
+        Command::Render(args) => render::render(args, &console),
         Command::Inspect(args) => inspect::inspect(args, &console),
         Command::Check(args) => check::check(args, &console),
         Command::Families(args) => families::families(args, &console),

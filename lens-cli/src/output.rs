@@ -60,6 +60,13 @@ pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Re
     out.write_all(b"\n")
 }
 
+/// Writes a file whole or not at all; folders that it lies in are created.
+pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Folder::prepare(folder)?.write(&name, write)
+}
+
 /// A folder for results.
 #[derive(Debug)]
 pub(crate) struct Folder {

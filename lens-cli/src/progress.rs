@@ -65,6 +65,15 @@ impl Running {
         self.0.set_position(progress.done as u64);
     }
 
+    /// The bar of pictures, of which `done` are drawn.
+    pub(crate) fn draw(&self, done: usize, total: usize) {
+        if done == 0 {
+            self.0.set_length(total as u64);
+            self.0.set_style(style("drawing  {wide_bar}  {pos}/{len} pictures  {eta}"));
+        }
+        self.0.set_position(done as u64);
+    }
+
     /// The bar of a continuation, of which `done` tokens are written.
     pub(crate) fn write(&self, done: usize, total: usize) {
         if self.0.length() != Some(total as u64) || done == 1 {

@@ -9,17 +9,20 @@ use std::{
 use anyhow::{Context, Result, bail};
 use lens_core::TokenId;
 use lens_models::{
-    Session,
+    Message, Session,
     session::{Input, Prepared},
 };
 
-use crate::{args::InputArgs, style::Console};
+use crate::{
+    args::{ChatArgs, InputArgs},
+    style::Console,
+};
 
 /// A text beyond this is a mistake.
 const LONGEST_TEXT: u64 = 64 << 20;
 
 /// What the user wants the model to read.
-pub(crate) fn input(args: &InputArgs) -> Result<Input> {
+pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
     if let Some(ids) = &args.token_ids {
         return Ok(Input::Tokens(ids.0.clone()));
     }
@@ -33,7 +36,11 @@ pub(crate) fn input(args: &InputArgs) -> Result<Input> {
         }
         (None, None) => bail!("there is no prompt"),
     };
-    Ok(Input::Text(text))
+    if !chat.chat && chat.system.is_none() {
+        return Ok(Input::Text(text));
+    }
+    let system = chat.system.iter().map(|system| Message::new("system", system));
+    Ok(Input::Chat(system.chain([Message::new("user", text)]).collect()))
 }
 
 /// Tells what is unusual about the prompt without being wrong.

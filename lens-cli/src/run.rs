@@ -13,7 +13,7 @@ use crate::{
     model,
     output::{self, Folder},
     progress::Running,
-    prompt, signals,
+    prompt, results, signals,
     style::Console,
     tables,
 };
@@ -24,7 +24,7 @@ pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
     let folder = args.out.as_deref().map(Folder::prepare).transpose()?;
-    let request = request(args, prompt::input(&args.input)?);
+    let request = request(args, prompt::input(&args.input, &args.chat)?);
 
     let checkpoint = model::open(args.model.as_deref().unwrap_or(demo::ID), &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
@@ -116,7 +116,7 @@ impl Trials<'_> {
         if let Some(folder) = &mut self.folder {
             let trials = args.generate.trials.get();
             let place = if trials > 1 { format!("trial_{trial}/") } else { String::new() };
-            folder.write(&format!("{place}trace.json"), |out| output::json(out, &trace))?;
+            results::write(folder, &place, &trace, self.console)?;
         }
         match args.format {
             RunFormat::Json => output::print(|out| output::json(out, &trace))?,

@@ -87,6 +87,11 @@ impl Console {
         }
     }
 
+    /// The same without colours, for a file.
+    pub(crate) fn plain(self) -> Self {
+        Self { out: Paint(ColorLevel::None), ..self }
+    }
+
     /// Says something that the user may want to know.
     pub(crate) fn note(&self, text: &str) {
         self.say(&format!("{} {}", self.err.aside("note:"), display_safe(text)));

@@ -22,6 +22,12 @@ pub(crate) fn options(console: &Console) -> TableOptions {
     }
 }
 
+/// What stands between two tables.
+pub(crate) fn rule(console: &Console) -> String {
+    let line = if console.ascii { "=" } else { "═" }.repeat(console.width);
+    format!("\n{}\n\n", console.out.faint(&line))
+}
+
 /// A table for every position.
 pub(crate) fn print(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<()> {
     if trace.finals.len() > MANY_TABLES {
@@ -36,12 +42,10 @@ pub(crate) fn print(trace: &LensTrace, args: &RunArgs, console: &Console) -> Res
     if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
         console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
     }
-    let mut rule = console.out.faint(&if console.ascii { "=" } else { "═" }.repeat(console.width));
-    rule.push_str("\n\n");
+    let rule = rule(console);
     output::print(|out| {
         for (i, last) in trace.finals.iter().enumerate() {
             if i > 0 {
-                out.write_all(b"\n")?;
                 out.write_all(rule.as_bytes())?;
             }
             let options = TableOptions { position: Some(last.position), predictions, ..options.clone() };

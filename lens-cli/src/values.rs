@@ -3,6 +3,7 @@
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
 use lens_core::TokenId;
+use lens_viz::picture::PictureKind;
 
 /// A value that an option does not take, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,53 @@ impl FromStr for TokenIds {
             }
         };
         written.split(',').map(id).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// `--kind`: what to show of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// Text.
+    Table,
+    /// HTML.
+    Page,
+    /// SVG or PNG.
+    Picture(PictureKind),
+}
+
+impl Show {
+    /// Into which files it can be written.
+    pub(crate) fn endings(self) -> &'static str {
+        match self {
+            Self::Table => "a table is .txt",
+            Self::Page => "a page is .html",
+            Self::Picture(_) => "a picture is .svg or .png",
+        }
+    }
+}
+
+impl fmt::Display for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table => f.pad("table"),
+            Self::Page => f.pad("page"),
+            Self::Picture(kind) => kind.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Show {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        match written {
+            "table" => Ok(Self::Table),
+            "page" => Ok(Self::Page),
+            _ => match written.parse() {
+                Ok(kind) => Ok(Self::Picture(kind)),
+                Err(error) => bad(format_args!("{error}; there are also table and page")),
+            },
+        }
     }
 }
 

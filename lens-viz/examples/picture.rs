@@ -15,9 +15,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let is_png = Path::new(file).extension().is_some_and(|ending| ending == "png");
     let fonts = if is_png { Fonts::Installed } else { Fonts::Viewer };
     for page in svg(&trace, kind.parse()?, &PictureOptions { width, fonts, ..PictureOptions::default() })? {
-        let path = Path::new(file).with_file_name(page.file_stem(
-            Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("picture"),
-        ));
+        let path = Path::new(file).with_file_name(
+            page.file_stem(Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("picture")),
+        );
         if is_png {
             fs::write(path.with_extension("png"), png(&page.svg, 2.0)?)?;
         } else {

@@ -12,8 +12,8 @@
 
 pub mod logitlenskit;
 pub mod page;
-pub mod ramp;
 pub mod picture;
+pub mod ramp;
 mod safe;
 pub mod terminal;
 

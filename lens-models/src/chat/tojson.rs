@@ -18,6 +18,7 @@ struct Style {
 }
 
 /// The value as JSON.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja passes arguments by value")]
 pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<String, Error> {
     let indent = match indent {
         Some(indent) => Some(indent),
@@ -42,6 +43,7 @@ pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> R
 }
 
 /// A number of spaces, or the text itself.
+#[expect(clippy::needless_pass_by_value, reason = "it is what minijinja hands over")]
 fn indentation(indent: Value) -> Result<String, Error> {
     const WIDEST: usize = 64;
     match usize::try_from(indent.clone()) {
@@ -120,7 +122,10 @@ fn write_items(
 fn number(value: &Value) -> String {
     let x = if value.is_integer() { None } else { f64::try_from(value.clone()).ok() };
     let scientific = x.map(|x| format!("{x:e}")).unwrap_or_default();
-    match scientific.split_once('e').and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?))) {
+    match scientific
+        .split_once('e')
+        .and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?)))
+    {
         Some((digits, exponent)) if !(-4..16).contains(&exponent) => {
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{digits}e{sign}{:02}", exponent.unsigned_abs())

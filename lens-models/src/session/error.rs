@@ -2,7 +2,7 @@
 
 use lens_core::LensError;
 
-use crate::{CheckpointError, ModelError, TokenizerError, source::SourceError};
+use crate::{ChatError, CheckpointError, ModelError, TokenizerError, source::SourceError};
 
 /// A session that cannot be opened, or a request that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,15 @@ pub enum SessionError {
     /// The tokenizer cannot be used, or fails.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// There is no chat template, or it fails.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// Nobody knows where a text ends.
+    #[error("it is unclear which tokens end a text: {reason}")]
+    EndOfText {
+        /// Why.
+        reason: String,
+    },
     /// The model cannot be loaded.
     #[error(transparent)]
     Model(#[from] ModelError),

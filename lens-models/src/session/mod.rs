@@ -24,7 +24,7 @@ pub use error::SessionError;
 pub use observer::{Observer, Unobserved};
 pub use prepared::Prepared;
 pub use request::{Input, Request, Target};
-pub use speech::Speech;
+pub use speech::{Conversation, Speech};
 
 use self::observer::Watch;
 use crate::{
@@ -149,7 +149,8 @@ impl Session {
             threshold: prepared.threshold,
         };
         let mut tracer = Tracer::new(&context);
-        let head = tracer.head(prepared.plan.question.norm);
+        let mut head = tracer.head(prepared.plan.question.norm);
+        head.roles.clone_from(&prepared.roles);
         match &prepared.generate {
             None => read(model, prepared, head, tracer, observer),
             Some(ask) => generate(model, prepared, ask, head, tracer, observer, &self.speech),

@@ -1,8 +1,8 @@
 //! A request in the model's own terms.
 
-use lens_core::{Generate, Plan, Sampling, TokenId};
+use lens_core::{Generate, Plan, RoleTrace, Sampling, TokenId};
 
-use super::{Input, Request, SessionError, Speech};
+use super::{Conversation, Input, Request, SessionError, Speech};
 use crate::Outline;
 
 /// A request in tokens, ready to be run, as often as one likes.
@@ -12,6 +12,8 @@ pub struct Prepared {
     pub text: Option<String>,
     /// What the model reads.
     pub tokens: Vec<TokenId>,
+    /// Who says which of them, in a conversation.
+    pub roles: Vec<RoleTrace>,
     pub(super) plan: Plan,
     pub(super) threshold: f32,
     pub(super) generate: Option<Generate>,
@@ -22,9 +24,13 @@ pub struct Prepared {
 
 impl Prepared {
     pub(super) fn new(request: &Request, outline: &Outline, speech: &Speech) -> Result<Self, SessionError> {
-        let (text, tokens) = match &request.input {
-            Input::Tokens(tokens) => (None, tokens.clone()),
-            Input::Text(text) => (Some(text.clone()), speech.encode(text)?),
+        let (text, tokens, roles) = match &request.input {
+            Input::Tokens(tokens) => (None, tokens.clone(), Vec::new()),
+            Input::Text(text) => (Some(text.clone()), speech.encode(text)?, Vec::new()),
+            Input::Chat(messages) => {
+                let Conversation { text, tokens, roles } = speech.converse(messages)?;
+                (Some(text), tokens, roles)
+            }
         };
         let mut plan = request.plan.clone();
         plan.question.targets =
@@ -32,15 +38,19 @@ impl Prepared {
         if !request.stop.is_empty() {
             speech.tokenizer()?;
         }
-        let generate = request.max_new_tokens.map(|max_new_tokens| Generate {
-            max_new_tokens,
-            sampling: request.sampling,
-            end_of_text: speech.end_of_text().to_vec(),
-            max_length: outline.spec.context,
-        });
+        let generate = match request.max_new_tokens {
+            None => None,
+            Some(max_new_tokens) => Some(Generate {
+                max_new_tokens,
+                sampling: request.sampling,
+                end_of_text: speech.end_of_text()?.to_vec(),
+                max_length: outline.spec.context,
+            }),
+        };
         let prepared = Self {
             text,
             tokens,
+            roles,
             plan,
             threshold: request.threshold,
             generate,

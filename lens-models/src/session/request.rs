@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use lens_core::{ComponentSelection, NormMode, Plan, Sampling, Selection, TokenId};
 
+use crate::Message;
+
 /// What the model is to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -11,6 +13,8 @@ pub enum Input {
     Text(String),
     /// Token ids as they are.
     Tokens(Vec<TokenId>),
+    /// A conversation, which the checkpoint's chat template makes a text of.
+    Chat(Vec<Message>),
 }
 
 /// A token to watch in every readout.
@@ -59,6 +63,11 @@ impl Request {
     /// Reads tokens as they are.
     pub fn tokens(tokens: impl IntoIterator<Item = TokenId>) -> Self {
         Self::new(Input::Tokens(tokens.into_iter().collect()))
+    }
+
+    /// Reads a conversation, up to where the assistant's answer begins.
+    pub fn chat(messages: impl IntoIterator<Item = Message>) -> Self {
+        Self::new(Input::Chat(messages.into_iter().collect()))
     }
 
     /// Which layers; all of them by default.

@@ -1,9 +1,9 @@
 //! A model's texts: what turns them into tokens and back.
 
-use lens_core::{Stopped, TokenId, TokenTexts};
+use lens_core::{RoleTrace, Stopped, TokenId, TokenTexts};
 
 use super::{SessionError, Target};
-use crate::{Checkpoint, Tokenizer};
+use crate::{ChatError, ChatTemplate, Checkpoint, Message, Tokenizer};
 
 /// Tokens of a split target that a message names.
 const NAMED: usize = 8;
@@ -12,7 +12,21 @@ const NAMED: usize = 8;
 pub struct Speech {
     id: String,
     tokenizer: Option<Tokenizer>,
-    end_of_text: Vec<TokenId>,
+    /// Only chats need it: its faults are theirs.
+    chat: Result<ChatTemplate, ChatError>,
+    /// Only continuations need it.
+    end_of_text: Result<Vec<TokenId>, String>,
+}
+
+/// A conversation in tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// What the template made of the messages.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: Vec<TokenId>,
+    /// Who says which of them.
+    pub roles: Vec<RoleTrace>,
 }
 
 impl Speech {
@@ -25,7 +39,8 @@ impl Speech {
         Ok(Self {
             id: outline.id.clone(),
             tokenizer: checkpoint.tokenizer()?,
-            end_of_text: checkpoint.end_of_text()?,
+            chat: checkpoint.chat_template(),
+            end_of_text: checkpoint.end_of_text().map_err(|error| error.to_string()),
         })
     }
 
@@ -43,8 +58,24 @@ impl Speech {
     }
 
     /// The tokens that end a text.
-    pub fn end_of_text(&self) -> &[TokenId] {
-        &self.end_of_text
+    ///
+    /// # Errors
+    /// When the configs name something that is no token id.
+    pub fn end_of_text(&self) -> Result<&[TokenId], SessionError> {
+        self.end_of_text.as_deref().map_err(|reason| SessionError::EndOfText { reason: reason.clone() })
+    }
+
+    /// A conversation as the model was trained to answer it: its text, its tokens, and who says which of them.
+    ///
+    /// # Errors
+    /// When the model has no chat template or tokenizer, or the template fails on the messages.
+    pub fn converse(&self, messages: &[Message]) -> Result<Conversation, SessionError> {
+        let rendered = self.chat.as_ref().map_err(Clone::clone)?.render(messages, true)?;
+        let (tokens, roles) = rendered.encode(self.tokenizer()?)?;
+        if tokens.is_empty() {
+            return Err(SessionError::NoTokens { text: rendered.text });
+        }
+        Ok(Conversation { text: rendered.text, tokens, roles })
     }
 
     /// The tokens of a text, with the special tokens that the tokenizer adds.

@@ -76,7 +76,7 @@ fn texts_and_refusals_are_those_of_transformers() {
             match (template.render(&row.messages(), row.add_generation_prompt), row.text) {
                 (Ok(rendered), Some(text)) => assert_eq!(rendered.text, text, "{context}"),
                 (Err(ChatError::Refused { message }), None) => {
-                    assert_eq!(Some(message), row.error, "{context}")
+                    assert_eq!(Some(message), row.error, "{context}");
                 }
                 (other, _) => panic!("{context}: {other:?} where transformers says {:?}", row.error),
             }

@@ -5,7 +5,7 @@ use lens_models::{Message, Tokenizer, chat::Rendered};
 use crate::{fixtures, say, template};
 
 /// Every part as its role and its text.
-fn parts<'a>(rendered: &'a Rendered) -> Vec<(&'a str, &'a str)> {
+fn parts(rendered: &Rendered) -> Vec<(&str, &str)> {
     rendered.roles.iter().map(|part| (part.role.as_str(), &rendered.text[part.bytes.clone()])).collect()
 }
 

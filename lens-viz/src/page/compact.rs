@@ -42,14 +42,17 @@ struct Trace<'a> {
     generated: Vec<usize>,
     /// Step, position, row of the sampled token, its probability.
     steps: Vec<(usize, usize, u32, Rounded)>,
-    /// Layer, component, whether it is virtual, median KL to the final readout and its grade; in order of execution.
-    points: Vec<(Option<u16>, &'static str, u8, Option<Rounded>, Option<usize>)>,
+    /// In order of execution.
+    points: Vec<PointRow>,
     /// The positions read, ascending.
     positions: Vec<usize>,
     cells: Cells,
     #[serde(rename = "final")]
     finals: Vec<Final>,
 }
+
+/// Layer, component, whether it is virtual, median KL to the final readout and its grade.
+type PointRow = (Option<u16>, &'static str, u8, Option<Rounded>, Option<usize>);
 
 /// The readouts by position, then by point: `[positions * points]`, null where nothing was read.
 #[derive(Serialize, Default)]
@@ -187,10 +190,7 @@ impl Places {
     }
 
     /// The points as the page's data has them.
-    fn described(
-        &self,
-        trace: &LensTrace,
-    ) -> Vec<(Option<u16>, &'static str, u8, Option<Rounded>, Option<usize>)> {
+    fn described(&self, trace: &LensTrace) -> Vec<PointRow> {
         let mut distances = vec![Vec::new(); self.points.len()];
         for readout in &trace.readouts {
             if let Some(point) = self.point_at.get(&(readout.layer, readout.component)) {

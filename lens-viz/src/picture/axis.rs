@@ -15,7 +15,11 @@ pub(super) fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 fn step(span: f64, wanted: usize) -> f64 {
     let least = (span / wanted.max(1) as f64).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|digit| digit * power).find(|step| *step >= least * 0.999).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|digit| digit * power)
+        .find(|step| *step >= least * 0.999)
+        .unwrap_or(10.0 * power)
 }
 
 /// The powers of ten from `low` to `high`.

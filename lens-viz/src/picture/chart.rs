@@ -111,7 +111,8 @@ impl Chart {
             self.draw_line(canvas, panel, frame, (line, values));
         }
         let (x, y) = (frame.x, frame.y);
-        let border = [(x, y), (frame.right(), y), (frame.right(), frame.bottom()), (x, frame.bottom()), (x, y)];
+        let border =
+            [(x, y), (frame.right(), y), (frame.right(), frame.bottom()), (x, frame.bottom()), (x, y)];
         canvas.line(&border, GREY, 0.8);
         let upright = Pen { upright: true, ..Pen::new(Face::Sans, SIZE, INK).centred() };
         canvas.text(&self.fonts.words(panel.name), (MARGIN + 6.0, frame.middle().1), upright);
@@ -141,9 +142,8 @@ impl Chart {
             }
         }
         let every = points.len().div_ceil(MARKED).max(1);
-        let alone = |i: usize| {
-            (i == 0 || points[i - 1].is_none()) && points.get(i + 1).copied().flatten().is_none()
-        };
+        let alone =
+            |i: usize| (i == 0 || points[i - 1].is_none()) && points.get(i + 1).copied().flatten().is_none();
         for (i, point) in points.iter().enumerate() {
             if let Some(point) = point.filter(|_| i % every == 0 || i + 1 == points.len() || alone(i)) {
                 marker(canvas, line, point);

@@ -59,7 +59,8 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
     let last = source.last(position);
     let decided = last.and_then(|last| last.decided_at).and_then(|layer| u16::try_from(layer).ok());
     let decided = decided.filter(|layer| layers.contains(&Some(*layer)));
-    let mut notes = vec!["entropy: from 0, certain, to the logarithm of the size of the vocabulary".to_owned()];
+    let mut notes =
+        vec!["entropy: from 0, certain, to the logarithm of the size of the vocabulary".to_owned()];
     if decided.is_some() {
         notes.push("upright line: from this layer on the top-1 of resid_post is the final one".to_owned());
     }

@@ -37,7 +37,10 @@ pub enum PictureError {
         available: Vec<Component>,
     },
     /// A picture with one line for each token was asked for several components.
-    #[error("a token's way through the layers can be drawn in one component, not in {}: choose one", list(given))]
+    #[error(
+        "a token's way through the layers can be drawn in one component, not in {}: choose one",
+        list(given)
+    )]
     OneComponent {
         /// The components asked for.
         given: Vec<Component>,

@@ -56,7 +56,8 @@ pub(super) fn grid(
 }
 
 fn default_title(places: &[Place], statistic: Statistic) -> String {
-    let mut components: Vec<&str> = places.iter().filter(|(layer, _)| layer.is_some()).map(|p| p.1.name()).collect();
+    let mut components: Vec<&str> =
+        places.iter().filter(|(layer, _)| layer.is_some()).map(|p| p.1.name()).collect();
     components.dedup();
     let of = match components[..] {
         [only] => format!(" of {only}"),

@@ -107,7 +107,8 @@ impl Head {
         let room = self.width - 2.0 * MARGIN;
         let mut y = MARGIN + TITLE_HEIGHT / 2.0 - 3.0;
         // A title that is a little too long is written smaller before it is cut.
-        let size = (TITLE.size * room / self.title.width(Face::Bold, TITLE.size)).clamp(LEAST_TITLE, TITLE.size);
+        let size =
+            (TITLE.size * room / self.title.width(Face::Bold, TITLE.size)).clamp(LEAST_TITLE, TITLE.size);
         let size = (size * 10.0).floor() / 10.0;
         canvas.text(&self.title.start(room, Face::Bold, size), (MARGIN, y), TITLE.sized(size));
         y += TITLE_HEIGHT / 2.0 + LINE_HEIGHT / 2.0 + 2.0;
@@ -130,7 +131,8 @@ fn model_facts(trace: &LensTrace) -> Vec<String> {
         None => model.id.clone(),
     };
     let assumed = if model.family_assumed { " (family assumed)" } else { "" };
-    let layers = if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
+    let layers =
+        if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
     vec![id, format!("{}{assumed}", model.family), layers, model.dtype.clone()]
 }
 

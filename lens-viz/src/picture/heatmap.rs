@@ -116,7 +116,8 @@ impl Heatmap<'_> {
                 advice: self.advice,
             });
         }
-        let each = layout.rows.iter().flat_map(|rows| layout.columns.iter().map(move |columns| (rows, columns)));
+        let each =
+            layout.rows.iter().flat_map(|rows| layout.columns.iter().map(move |columns| (rows, columns)));
         each.enumerate()
             .map(|(i, (rows, columns))| self.page(&layout, rows.clone(), columns.clone(), (i + 1, pages)))
             .collect()
@@ -185,7 +186,8 @@ impl Heatmap<'_> {
     /// The width that most labels would like.
     fn natural_width(&self, share: f64) -> f64 {
         let number = if share >= WITH_NUMBER && self.has_numbers() { 32.0 } else { 0.0 };
-        let cells = self.cells.iter().flatten().flatten().map(|cell| cell.label.whole().width(Face::Mono, 10.5));
+        let cells =
+            self.cells.iter().flatten().flatten().map(|cell| cell.label.whole().width(Face::Mono, 10.5));
         let names = self.columns.iter().flat_map(|column| [&column.below, &column.above]).flatten();
         let names = names.map(|label| label.whole().width(Face::Mono, 10.5) - number);
         let mut widths: Vec<f64> = cells.chain(names).collect();
@@ -214,7 +216,8 @@ impl Heatmap<'_> {
                     let (width, height) = layout.cell;
                     let (x, y) = (layout.left + j as f64 * width, layout.top + i as f64 * height);
                     let frame = Frame { x, y, width: width - SEAM, height: height - SEAM };
-                    let cell = self.cells.get(row).and_then(|cells| cells.get(column)).and_then(Option::as_ref);
+                    let cell =
+                        self.cells.get(row).and_then(|cells| cells.get(column)).and_then(Option::as_ref);
                     self.draw_cell(canvas, layout, frame, cell);
                 }
             }

@@ -28,13 +28,13 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
     if !(columns >= 1.0 && rows >= 1.0 && columns * rows <= MOST_PIXELS) {
         return Err(PictureError::Scale { scale, width, height });
     }
-    let mut pixmap = tiny_skia::Pixmap::new(columns as u32, rows as u32)
-        .ok_or(PictureError::Scale { scale, width, height })?;
+    let mut pixmap = tiny_skia::Pixmap::new(columns as u32, rows as u32).ok_or(PictureError::Scale {
+        scale,
+        width,
+        height,
+    })?;
     pixmap.fill(tiny_skia::Color::WHITE);
-    let to_pixels = tiny_skia::Transform::from_scale(
-        (columns / width) as f32,
-        (rows / height) as f32,
-    );
+    let to_pixels = tiny_skia::Transform::from_scale((columns / width) as f32, (rows / height) as f32);
     resvg::render(&tree, to_pixels, &mut pixmap.as_mut());
     encode(&pixmap, scale).map_err(|source| PictureError::Encode { message: source.to_string() })
 }

@@ -116,7 +116,8 @@ fn push_text(out: &mut String, text: &str, base: Option<Font>) -> bool {
 /// The font to draw a character with its marks, the one that is in use if that is as good.
 fn font_of(cluster: &str, base: Font, open: Font) -> Option<Font> {
     let whole = |font: Font| cluster.chars().all(|c| c.is_control() || fonts::has(font, c));
-    let embedded = [base, open, SANS, MONO, SYMBOLS].into_iter().find(|font| *font <= SYMBOLS && whole(*font));
+    let embedded =
+        [base, open, SANS, MONO, SYMBOLS].into_iter().find(|font| *font <= SYMBOLS && whole(*font));
     embedded.or_else(|| installed::font_for(cluster)).or_else(|| {
         // The letter without its marks is better than none of it.
         let first = cluster.chars().next()?;
@@ -146,7 +147,13 @@ fn options(shelf: Shelf) -> usvg::Options<'static> {
             _ => None,
         });
         let mono = font.families().contains(&FontFamily::Monospace);
-        let base = if font.weight() >= 600 { BOLD } else if mono { MONO } else { SANS };
+        let base = if font.weight() >= 600 {
+            BOLD
+        } else if mono {
+            MONO
+        } else {
+            SANS
+        };
         faces.get(named.unwrap_or(base)).copied()
     };
     let font_resolver = FontResolver {
@@ -189,7 +196,9 @@ mod tests {
 
     #[test]
     fn tags_comments_and_titles_are_left_alone() {
-        for svg in ["<svg><!-- <text>\u{10fffd} --></svg>", "<svg><textPath>\u{10fffd}</textPath></svg>", "<svg", ""] {
+        for svg in
+            ["<svg><!-- <text>\u{10fffd} --></svg>", "<svg><textPath>\u{10fffd}</textPath></svg>", "<svg", ""]
+        {
             assert_eq!(with_fonts(svg).0, svg);
         }
     }

@@ -72,7 +72,11 @@ impl Scale {
 
     /// What to write under the bar of colours, each with its place on it from 0 to 1.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
-        let ticks = if self.logarithmic { decades(self.low, self.high) } else { linear_ticks(self.low, self.high, 5) };
+        let ticks = if self.logarithmic {
+            decades(self.low, self.high)
+        } else {
+            linear_ticks(self.low, self.high, 5)
+        };
         ticks.into_iter().map(|tick| (self.share(tick), short(tick))).collect()
     }
 }
@@ -99,9 +103,12 @@ mod tests {
     #[test]
     fn the_light_end_is_where_the_model_is_sure() {
         let light = Ramp::Viridis.at(1.0);
-        for (statistic, value) in
-            [(Statistic::Probability, 1.0), (Statistic::Rank, 1.0), (Statistic::Kl, 0.0), (Statistic::Entropy, 0.0)]
-        {
+        for (statistic, value) in [
+            (Statistic::Probability, 1.0),
+            (Statistic::Rank, 1.0),
+            (Statistic::Kl, 0.0),
+            (Statistic::Entropy, 0.0),
+        ] {
             assert_eq!(scale(statistic, &[]).colour(value), light, "{statistic}");
         }
         assert_eq!(scale(Statistic::Kl, &[]).colour(-1e-9), light, "a rounding error below zero");

@@ -65,7 +65,11 @@ impl<'a> Source<'a> {
             return Err(self.not_read(*position));
         }
         let asked: BTreeSet<usize> = asked.iter().copied().collect();
-        Ok(if asked.is_empty() { self.positions.iter().copied().collect() } else { asked.into_iter().collect() })
+        Ok(if asked.is_empty() {
+            self.positions.iter().copied().collect()
+        } else {
+            asked.into_iter().collect()
+        })
     }
 
     fn not_read(&self, position: usize) -> PictureError {

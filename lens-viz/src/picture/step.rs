@@ -20,7 +20,10 @@ const WIDTH: u32 = 1000;
 /// The threshold of a trace whose own cannot be told.
 const THRESHOLD: f32 = 0.03;
 
-pub(super) fn all_layers(source: &Source<'_>, options: &PictureOptions) -> Result<Vec<Picture>, PictureError> {
+pub(super) fn all_layers(
+    source: &Source<'_>,
+    options: &PictureOptions,
+) -> Result<Vec<Picture>, PictureError> {
     let position = source.position(options.position)?;
     let places = source.places(&source.components(&options.components)?, options)?;
     if places.is_empty() {
@@ -70,10 +73,12 @@ fn draw(
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     let (fonts, width) = (options.fonts, options.width_or(WIDTH));
-    let readouts: Vec<Option<&ReadoutTrace>> = places.iter().map(|place| source.at(position, *place)).collect();
+    let readouts: Vec<Option<&ReadoutTrace>> =
+        places.iter().map(|place| source.at(position, *place)).collect();
     let ranks = readouts.iter().flatten().map(|readout| readout.top.len()).max().unwrap_or(0);
     let ranks = ranks.min(options.top.get());
-    let names = Names::new(fonts, readouts.iter().flatten().flat_map(|readout| readout.top.iter().take(ranks)));
+    let names =
+        Names::new(fonts, readouts.iter().flatten().flat_map(|readout| readout.top.iter().take(ranks)));
     let token = source.trace.tokens.get(position).map(|token| fonts.token(&token.text).whole());
     let after = token.map_or(String::new(), |token| format!(", after {}", token.as_str()));
     let title = options.title.clone().unwrap_or(format!("{what} at position {position}{after}"));
@@ -87,8 +92,11 @@ fn draw(
         let top = readout.map_or(&[][..], |readout| &readout.top);
         (0..ranks).map(|rank| top.get(rank).map(cell)).collect()
     });
-    let column = |rank: usize| {
-        Column { name: fonts.words(&rank.to_string()), below: None, above: None, is_right: false }
+    let column = |rank: usize| Column {
+        name: fonts.words(&rank.to_string()),
+        below: None,
+        above: None,
+        is_right: false,
     };
     let heatmap = Heatmap {
         heading: Heading { source, title, position: Some(position), rule, fonts },

@@ -75,7 +75,8 @@ impl Fonts {
             after_space = c == ' ';
             if in_run {
                 shown.push('·');
-            } else if matches!(c, '\u{fffe}' | '\u{ffff}') || self == Self::Installed && fonts::is_missing(c) {
+            } else if matches!(c, '\u{fffe}' | '\u{ffff}') || self == Self::Installed && fonts::is_missing(c)
+            {
                 shown.push_str(&code_point(c));
             } else {
                 shown.push(c);
@@ -179,7 +180,8 @@ impl Shown {
         };
         let from = self.0.char_indices().rev().take_while(fits).last().map_or(self.0.len(), |(at, _)| at);
         // A mark does not stand without its base.
-        let rest = self.0[from..].trim_start_matches(|c| unicode_width::UnicodeWidthChar::width(c) == Some(0));
+        let rest =
+            self.0[from..].trim_start_matches(|c| unicode_width::UnicodeWidthChar::width(c) == Some(0));
         Self(format!("{ELLIPSIS}{rest}"))
     }
 }
@@ -208,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_label_fits_its_room() {
-        for text in [" the", "supercalifragilistic", "你好世界你好世界", "नमस्तेनमस्ते", "          "] {
+        for text in [" the", "supercalifragilistic", "你好世界你好世界", "नमस्तेनमस्ते", "          "]
+        {
             let label = Fonts::Viewer.token(text);
             for room in [20.0, 40.0, 80.0] {
                 let (shown, size) = label.fit(room, 10.0);

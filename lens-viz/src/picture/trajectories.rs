@@ -131,7 +131,8 @@ fn tokens(
         };
     }
     let mut chosen: Vec<TokenId> = Vec::new();
-    let targets = readouts.iter().flat_map(|(_, readout)| readout.targets.iter().map(|target| target.token.id));
+    let targets =
+        readouts.iter().flat_map(|(_, readout)| readout.targets.iter().map(|target| target.token.id));
     for id in targets {
         if !chosen.contains(&id) && chosen.len() < MOST_LINES {
             chosen.push(id);

@@ -10,15 +10,62 @@ use lens_core::{
 
 /// Tokens as vocabularies have them.
 pub const MIXED: [&str; 32] = [
-    " the", " Paris", "ization", " capital", "的", "法国", "。", "こんにちは", "서울", " город", "Привет", " πόλη",
-    "مرحبا", " של", "नमस्ते", "ภาษา", "\n", "\t", "  ", "    ", ".", "\"", "<|endoftext|>", " naïve", "é", "🦀", "👍🏽",
-    "<0xE4>", "ing", "123", "();", " supercalifragilistic",
+    " the",
+    " Paris",
+    "ization",
+    " capital",
+    "的",
+    "法国",
+    "。",
+    "こんにちは",
+    "서울",
+    " город",
+    "Привет",
+    " πόλη",
+    "مرحبا",
+    " של",
+    "नमस्ते",
+    "ภาษา",
+    "\n",
+    "\t",
+    "  ",
+    "    ",
+    ".",
+    "\"",
+    "<|endoftext|>",
+    " naïve",
+    "é",
+    "🦀",
+    "👍🏽",
+    "<0xE4>",
+    "ing",
+    "123",
+    "();",
+    " supercalifragilistic",
 ];
 
 /// Tokens that break what shows them, or try to.
 pub const HOSTILE: [&str; 20] = [
-    "</text>", "<script>alert(1)</script>", "&amp;", "\"'", "]]>", "\u{0}", "\u{1b}[31m", "\u{202e}evil", "\u{200d}",
-    "\u{2028}", "\u{fffe}", "\u{feff}", "\u{ad}", "\u{10fffd}", "\u{301}", "a\r\nb", "", " ", "\u{e0041}", "<!--",
+    "</text>",
+    "<script>alert(1)</script>",
+    "&amp;",
+    "\"'",
+    "]]>",
+    "\u{0}",
+    "\u{1b}[31m",
+    "\u{202e}evil",
+    "\u{200d}",
+    "\u{2028}",
+    "\u{fffe}",
+    "\u{feff}",
+    "\u{ad}",
+    "\u{10fffd}",
+    "\u{301}",
+    "a\r\nb",
+    "",
+    " ",
+    "\u{e0041}",
+    "<!--",
 ];
 
 /// A random number that is the same everywhere (SplitMix64).
@@ -83,7 +130,9 @@ pub fn trace(shape: &Shape<'_>) -> LensTrace {
         for layer in 0..shape.layers {
             for component in shape.components.iter().filter(|c| layer == 0 || **c != Component::Embed) {
                 let embed = *component == Component::Embed;
-                let sure = (f32::from(layer) + 1.0) / f32::from(shape.layers) * (dice.below(60) as f32 + 40.0) / 100.0;
+                let sure = (f32::from(layer) + 1.0) / f32::from(shape.layers)
+                    * (dice.below(60) as f32 + 40.0)
+                    / 100.0;
                 let far = 1.0 - f32::from(layer + 1) / f32::from(shape.layers);
                 let top = top(&mut dice, shape, sure);
                 let targets = top.first().cloned().into_iter().map(|token| TargetTrace { token, rank: 1 });

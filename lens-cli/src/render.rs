@@ -1,0 +1,251 @@
+//! `lens render`: pictures, pages and tables from a saved trace; no model is needed.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use lens_core::{Component, LensTrace, SCHEMA, TokenId};
+use lens_viz::{
+    page::{PageOptions, page},
+    picture::{Fonts, Picture, PictureKind, PictureOptions, png, svg},
+    terminal::{TableOptions, table},
+};
+
+use crate::{
+    args::RenderArgs,
+    output,
+    style::Console,
+    tables,
+    values::{Show, Target},
+};
+
+/// What a file's name says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Svg,
+    Png,
+    Html,
+    Text,
+}
+
+impl Ending {
+    const ALL: [(&'static str, Self); 4] =
+        [("svg", Self::Svg), ("png", Self::Png), ("html", Self::Html), ("txt", Self::Text)];
+
+    fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
+        match Self::ALL.into_iter().find(|(name, _)| *name == ending) {
+            Some((_, ending)) => Ok(ending),
+            None => bail!(
+                "{} does not say what to write: give a name that ends in .svg, .png, .html or .txt",
+                path.display()
+            ),
+        }
+    }
+}
+
+pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
+    let ending = args.out.as_deref().map(Ending::of).transpose()?;
+    let show = shown(args.kind, ending)?;
+    let trace = read(&args.trace)?;
+    match (show, args.out.as_deref(), ending) {
+        (Show::Table, None, _) => {
+            let text = text(&trace, args, &tables::options(console), console)?;
+            output::print(|out| out.write_all(text.as_bytes()))
+        }
+        (Show::Table, Some(path), _) => {
+            let plain = console.plain();
+            let text = text(&trace, args, &tables::options(&plain), &plain)?;
+            output::write_file(path, |out| out.write_all(text.as_bytes()))
+        }
+        (Show::Page, path, _) => {
+            let html =
+                page(&trace, &PageOptions { top_k: args.top_k.map(usize::from), ..PageOptions::default() })?;
+            match path {
+                Some(path) => output::write_file(path, |out| out.write_all(html.as_bytes())),
+                None => output::print(|out| out.write_all(html.as_bytes())),
+            }
+        }
+        (Show::Picture(kind), path, ending) => picture(&trace, kind, args, path, ending, console),
+    }
+}
+
+/// What to show, as asked for or as the file's name implies.
+fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
+    let usual = match ending {
+        None | Some(Ending::Text) => Show::Table,
+        Some(Ending::Html) => Show::Page,
+        Some(Ending::Svg | Ending::Png) => Show::Picture(PictureKind::AllLayers),
+    };
+    let show = kind.unwrap_or(usual);
+    let fits = match (show, ending) {
+        (_, None) => true,
+        (Show::Table, Some(ending)) => ending == Ending::Text,
+        (Show::Page, Some(ending)) => ending == Ending::Html,
+        (Show::Picture(_), Some(ending)) => matches!(ending, Ending::Svg | Ending::Png),
+    };
+    if !fits {
+        bail!("--kind {show} cannot be written into such a file: {}", show.endings());
+    }
+    Ok(show)
+}
+
+/// Reads a trace and makes sure that it is one.
+fn read(path: &Path) -> Result<LensTrace> {
+    let name = path.display();
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut bytes).context("cannot read the trace from stdin")?;
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
+        BufReader::new(file).read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
+    }
+    let trace: LensTrace = serde_json::from_slice(&bytes).with_context(|| {
+        format!("{name} is no trace: it is what lens run writes with --out or --format json")
+    })?;
+    if trace.schema != SCHEMA {
+        bail!("{name} is of the schema {:?}, this lens reads {SCHEMA}", trace.schema);
+    }
+    Ok(trace)
+}
+
+fn text(trace: &LensTrace, args: &RenderArgs, options: &TableOptions, console: &Console) -> Result<String> {
+    let positions = positions(trace, args)?;
+    let mut text = String::new();
+    for (i, position) in positions.into_iter().enumerate() {
+        if i > 0 {
+            text.push_str(&tables::rule(console));
+        }
+        text.push_str(&table(trace, &TableOptions { position: Some(position), ..options.clone() })?);
+    }
+    Ok(text)
+}
+
+/// The positions asked for; the last one that was read, if none was.
+fn positions(trace: &LensTrace, args: &RenderArgs) -> Result<Vec<usize>> {
+    match (&args.positions, args.step) {
+        (Some(positions), _) => Ok(positions.resolve(trace.tokens.len(), "position")?),
+        (None, Some(step)) => Ok(vec![position_of_step(trace, step)?]),
+        (None, None) => match trace.finals.last() {
+            Some(last) => Ok(vec![last.position]),
+            None => bail!("the trace holds no position: there is nothing to show"),
+        },
+    }
+}
+
+fn position_of_step(trace: &LensTrace, step: usize) -> Result<usize> {
+    match trace.steps.get(step) {
+        Some(step) => Ok(step.position),
+        None if trace.steps.is_empty() => {
+            bail!("the trace has no steps: nothing was generated (lens run -n)")
+        }
+        None => bail!("the trace has no step {step}: its steps are 0 to {}", trace.steps.len() - 1),
+    }
+}
+
+fn picture(
+    trace: &LensTrace,
+    kind: PictureKind,
+    args: &RenderArgs,
+    path: Option<&Path>,
+    ending: Option<Ending>,
+    console: &Console,
+) -> Result<()> {
+    let pages = svg(trace, kind, &options(trace, kind, args, ending)?)?;
+    let Some(path) = path else {
+        let [only] = pages.as_slice() else {
+            bail!("the picture has {} pages: name a file for them with -o", pages.len());
+        };
+        return output::print(|out| out.write_all(only.svg.as_bytes()));
+    };
+    if pages.len() > 1 {
+        console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
+    }
+    for page in &pages {
+        let path = path.with_file_name(named(path, page));
+        match ending {
+            Some(Ending::Png) => {
+                let bytes = png(&page.svg, args.scale)?;
+                output::write_file(&path, |out| out.write_all(&bytes))?;
+            }
+            _ => output::write_file(&path, |out| out.write_all(page.svg.as_bytes()))?,
+        }
+    }
+    Ok(())
+}
+
+/// The name of a page's file.
+fn named(path: &Path, page: &Picture) -> String {
+    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    format!("{}.{}", page.file_stem(&part(path.file_stem())), part(path.extension()))
+}
+
+fn options(
+    trace: &LensTrace,
+    kind: PictureKind,
+    args: &RenderArgs,
+    ending: Option<Ending>,
+) -> Result<PictureOptions> {
+    let several = matches!(kind, PictureKind::Grid(_));
+    let positions = match (&args.positions, several) {
+        (None, true) => Vec::new(),
+        _ => positions(trace, args)?,
+    };
+    let position = match positions.as_slice() {
+        _ if several => None,
+        [one] => Some(*one),
+        _ => bail!("--kind {kind} shows one position: choose one with --positions"),
+    };
+    let layers = match &args.layers {
+        None => Vec::new(),
+        Some(layers) => {
+            let layers = layers.resolve(trace.model.n_layers.into(), "layer")?;
+            layers.into_iter().map(|layer| layer as u16).collect()
+        }
+    };
+    let components: Vec<Component> =
+        args.components.as_ref().map_or(Vec::new(), |components| components.as_slice().to_vec());
+    let defaults = PictureOptions::default();
+    Ok(PictureOptions {
+        position,
+        positions: if several { positions } else { Vec::new() },
+        components,
+        layers,
+        stride: args.stride,
+        top: args.top_k.unwrap_or(defaults.top),
+        tokens: args.tokens.iter().map(|token| token_of(trace, token)).collect::<Result<_>>()?,
+        threshold: args.threshold.map(|threshold| threshold.0),
+        ramp: args.ramp.into(),
+        width: args.width,
+        title: args.title.clone(),
+        // What an SVG's reader has installed is not known; a PNG is drawn here.
+        fonts: if ending == Some(Ending::Png) { Fonts::Installed } else { Fonts::Viewer },
+        ..defaults
+    })
+}
+
+/// A token of the trace, by id or by text.
+fn token_of(trace: &LensTrace, token: &Target) -> Result<TokenId> {
+    let text = match token {
+        Target::Id(id) => return Ok(*id),
+        Target::Text(text) => text,
+    };
+    let tops = trace
+        .readouts
+        .iter()
+        .flat_map(|readout| readout.top.iter().chain(readout.targets.iter().map(|target| &target.token)));
+    let mut ids: Vec<TokenId> = tops.filter(|top| *top.text == **text).map(|top| top.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    match ids.as_slice() {
+        [id] => Ok(*id),
+        [] => bail!("no readout of the trace has a token {text:?} (a space in front belongs to the token)"),
+        several => {
+            let ids = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            bail!("{text:?} is the text of several tokens: give the id of one of {ids}")
+        }
+    }
+}

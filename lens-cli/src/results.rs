@@ -1,0 +1,54 @@
+//! The files of a run: its trace, LogitLens4LLMs's files, pictures, and the page.
+
+use anyhow::{Context, Result};
+use lens_core::LensTrace;
+use lens_viz::{
+    page::{PageOptions, page},
+    picture::{Fonts, PictureOptions, files, png, svg},
+};
+
+use crate::{
+    output::{self, Folder},
+    progress::Running,
+    style::Console,
+};
+
+/// Pixels of a PNG for each pixel of the page that it shows: enough for print.
+const SCALE: f32 = 2.0;
+
+/// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty).
+pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
+    folder.write(&format!("{place}trace.json"), |out| output::json(out, trace))?;
+    pictures(folder, place, trace, console)?;
+    // A page can be too large for a browser; that takes nothing from the trace.
+    match page(trace, &PageOptions::default()) {
+        Ok(html) => folder.write(&format!("{place}lens.html"), |out| out.write_all(html.as_bytes())),
+        Err(error) => {
+            console.note(&format!("there is no lens.html: {error}"));
+            Ok(())
+        }
+    }
+}
+
+/// The heatmaps of every step, and a grid where several positions were read.
+fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
+    let pictures = files(trace);
+    let running = Running::new("drawing");
+    for (done, picture) in pictures.iter().enumerate() {
+        running.draw(done, pictures.len());
+        let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
+        let pages = match svg(trace, picture.kind, &options) {
+            Ok(pages) => pages,
+            Err(error) => {
+                console.note(&format!("there is no picture {}: {error}", picture.stem));
+                continue;
+            }
+        };
+        for page in pages {
+            let bytes = png(&page.svg, SCALE).with_context(|| format!("cannot draw {}", picture.stem))?;
+            let name = format!("{place}heatmaps/{}.png", page.file_stem(&picture.stem));
+            folder.write(&name, |out| out.write_all(&bytes))?;
+        }
+    }
+    Ok(())
+}
