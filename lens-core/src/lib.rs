@@ -35,6 +35,7 @@ mod backend;
 mod check;
 mod decision;
 mod host;
+mod intervention;
 mod lens;
 mod nonfinite;
 mod norm;
@@ -52,6 +53,7 @@ pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, 
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use host::HostReadout;
+pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading,

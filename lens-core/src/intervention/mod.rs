@@ -1,0 +1,149 @@
+//! What a user wants changed while the model runs, in the user's own words.
+//!
+//! `TARGET OP VALUE`, for example:
+//!
+//! ```
+//! use lens_core::Intervention;
+//!
+//! for written in [
+//!     "L14.attn_out += 0.6*@'bananas'",                   // the activation at the last token of another prompt
+//!     "L10..15.resid_post += 4*@'love' - 4*@'hate'",      // a difference of two, at layers 10 to 14
+//!     "L3.z.h5 = 0",                                      // one head, silenced
+//!     "L*.mlp_out[last] = mean",                          // the mean over the prompt, at its last position
+//!     "L8.resid_post = @'The Eiffel Tower is in'[same]",  // position by position from a prompt of that length
+//!     "L2.attn_out *= 1.5",
+//!     "L12.resid_post += 2*file:'happy.gguf'",            // a control vector
+//! ] {
+//!     written.parse::<Intervention>()?;
+//! }
+//! # Ok::<(), lens_core::InterventionError>(())
+//! ```
+//!
+//! Activations of other prompts, and means, are those of the model as it is, without any intervention.
+
+mod parse;
+
+use std::fmt;
+
+use crate::{Component, InterventionTrace, Selection};
+
+pub use parse::InterventionError;
+
+/// A change of the activations at some points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intervention {
+    /// Where.
+    pub target: EditTarget,
+    /// How.
+    pub operation: EditOperation,
+    /// As it was written.
+    written: String,
+}
+
+/// Where a change is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditTarget {
+    /// Which layers; `None` only for the embedding.
+    pub layers: Option<Selection>,
+    /// What of each layer.
+    pub component: Component,
+    /// Which heads of `z`; `None` is all of them.
+    pub heads: Option<Selection>,
+    /// Which positions of the prompt; `None` is all positions, those of a continuation included.
+    pub positions: Option<Selection>,
+}
+
+/// What is done to an activation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EditOperation {
+    /// Zeros take its place.
+    Zero,
+    /// It is multiplied.
+    Scale(f64),
+    /// A sum of vectors is added to it.
+    Add(Vec<EditTerm>),
+    /// A sum of vectors takes its place.
+    Replace(Vec<EditTerm>),
+}
+
+/// A vector and its coefficient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditTerm {
+    /// What the vector is multiplied by.
+    pub coefficient: f64,
+    /// Where it comes from.
+    pub source: VectorSource,
+}
+
+/// Where a vector comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VectorSource {
+    /// The activation of another prompt at the same point, at one position (negative ones count from the end).
+    Prompt {
+        /// The prompt.
+        text: String,
+        /// The position.
+        position: i64,
+    },
+    /// The activations of another prompt at the same point, position by position.
+    PromptByPosition {
+        /// The prompt.
+        text: String,
+    },
+    /// The mean over all positions of a prompt; `None` is the prompt that is run.
+    Mean {
+        /// The prompt.
+        text: Option<String>,
+    },
+    /// A vector in a safetensors file or a GGUF control vector.
+    File {
+        /// The file.
+        path: String,
+        /// The tensor, where the file does not say which by itself.
+        name: Option<String>,
+    },
+}
+
+impl EditOperation {
+    /// The vectors that it needs.
+    pub fn terms(&self) -> &[EditTerm] {
+        match self {
+            Self::Add(terms) | Self::Replace(terms) => terms,
+            Self::Zero | Self::Scale(_) => &[],
+        }
+    }
+
+    /// What a trace calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Zero => "zero",
+            Self::Scale(_) => "scale",
+            Self::Add(_) => "add",
+            Self::Replace(terms)
+                if terms.iter().all(|term| matches!(term.source, VectorSource::Mean { .. })) =>
+            {
+                "mean"
+            }
+            Self::Replace(_) => "replace",
+        }
+    }
+}
+
+impl Intervention {
+    /// How a trace names it; `positions` are those that it was restricted to.
+    pub fn trace(&self, positions: Option<Vec<usize>>) -> InterventionTrace {
+        let target = parse::target_text(&self.written).unwrap_or(&self.written);
+        InterventionTrace {
+            point: target.trim().to_owned(),
+            kind: self.operation.kind().to_owned(),
+            text: self.written.clone(),
+            positions,
+        }
+    }
+}
+
+impl fmt::Display for Intervention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.written)
+    }
+}
