@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lens_core::{ComponentSelection, NormMode, Selection};
+use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
 
 use crate::{
     style::When,
@@ -48,11 +48,16 @@ pub(crate) enum Command {
     after_help = "The model runs once. At every layer, what attention and MLP add to the residual stream, \
 and the stream itself, are decoded into next tokens by the model's own final norm and unembedding.
 
-With -n the model goes on writing, and every token is read while it forms.
+With -n the model goes on writing, and every token is read while it forms. --steer changes activations: POINT \
++= VECTOR adds, = replaces, *= scales. A point is L14.attn_out, L0..4.resid_post, L*.mlp_out, embed, or a head \
+L3.z.h5; behind it [3] or [last] names positions. A vector is @'another prompt' (its last token; [2] another, [same] \
+position by position), mean, file:'vector.gguf' or a sum such as 4*@'love' - 4*@'hate'; = 0 silences.
+
 
 Examples:
   lens run \"The capital of France is\"
   lens run \"The capital of France is\" -n 8
+  lens run \"The capital of France is\" --steer \"L4.resid_post[last] = @'The capital of Italy is'\" --compare
   lens run \"The capital of France is\" --components resid_post --positions all
   lens run --token-ids 5,7,11 --layers 0,-1 --format json
   lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\""
@@ -103,6 +108,13 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) generate: GenerateArgs,
+
+    /// Change activations while the model runs, e.g. "L14.attn_out += 0.6*@'bananas'"; can be repeated
+    #[arg(long, value_name = "CHANGE", help_heading = "What to change")]
+    pub(crate) steer: Vec<Intervention>,
+    /// Run the model as it is too, and show both side by side
+    #[arg(long, requires = "steer", help_heading = "What to change")]
+    pub(crate) compare: bool,
 
     #[command(flatten)]
     pub(crate) machine: MachineArgs,

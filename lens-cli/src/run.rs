@@ -67,7 +67,8 @@ fn request(args: &RunArgs, input: Input) -> Request {
     if let Some(n) = generate.max_new_tokens {
         request = request.max_new_tokens(n.get());
     }
-    generate.stop.iter().fold(request, Request::stop)
+    request = generate.stop.iter().fold(request, Request::stop);
+    args.steer.iter().cloned().fold(request, Request::steer)
 }
 
 /// One run, or several that differ in their seeds.

@@ -44,11 +44,12 @@ pub mod session;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;
+pub mod vectors;
 
 pub use chat::{ChatError, ChatTemplate, Message};
 pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};
 #[cfg(feature = "torch")]
-pub use decoder::{Decoder, LoadOptions, ModelError, Tap};
+pub use decoder::{Decoder, EditError, Edits, LoadOptions, ModelError, Tap};
 #[cfg(feature = "torch")]
 pub use session::{Request, Session, SessionError};
 pub use spec::DecoderSpec;

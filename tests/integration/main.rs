@@ -6,5 +6,6 @@ mod half;
 mod identities;
 mod made;
 mod parity;
+mod steering;
 mod taps;
 mod tokenizer;

@@ -7,7 +7,7 @@ use crate::{Component, Selection, Site, suggest::did_you_mean};
 
 /// Text that is no intervention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read the intervention {written:?}: {reason} at column {column}")]
+#[error("cannot read the intervention {written:?} at column {column}: {reason}")]
 pub struct InterventionError {
     /// What was given.
     pub written: String,

@@ -2,6 +2,7 @@
 
 mod attention;
 mod block;
+mod edit;
 mod embed;
 mod error;
 mod mlp;
@@ -18,6 +19,7 @@ use lens_core::{
 };
 use tch::Tensor;
 
+pub use edit::{EditError, Edits};
 pub use error::ModelError;
 pub use tap::Tap;
 
@@ -155,6 +157,7 @@ impl Decoder {
         let embedded = self.embed.forward(tokens, past)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
+        tap.begin(past);
         let mut x = tap.at(Point::Embed, embedded)?;
         for block in &mut self.blocks {
             x = block.forward(x, &step, tap)?;

@@ -9,6 +9,11 @@ use super::ModelError;
 ///
 /// Values are `[pos, d_model]`; at `z` they are `[pos, n_heads, d_head]`. `pos` counts the tokens of one step.
 pub trait Tap {
+    /// A step begins, behind `past` tokens.
+    fn begin(&mut self, past: usize) {
+        let _ = past;
+    }
+
     /// Returns the value that the model uses from here on: `value` itself, or another of the same shape.
     ///
     /// # Errors
@@ -33,6 +38,12 @@ pub(super) struct Recorder<'a> {
 }
 
 impl Tap for Recorder<'_> {
+    fn begin(&mut self, past: usize) {
+        if let Some(edit) = &mut self.edit {
+            edit.begin(past);
+        }
+    }
+
     fn at(&mut self, point: Point, value: Tensor) -> Result<Tensor, ModelError> {
         let (shape, kind) = (value.size(), value.kind());
         let value = match &mut self.edit {

@@ -2,7 +2,7 @@
 
 use lens_core::LensError;
 
-use crate::{ChatError, CheckpointError, ModelError, TokenizerError, source::SourceError};
+use crate::{ChatError, CheckpointError, EditError, ModelError, TokenizerError, source::SourceError};
 
 /// A session that cannot be opened, or a request that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum SessionError {
     /// The model cannot be loaded.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// An intervention does not fit.
+    #[error(transparent)]
+    Edit(#[from] EditError),
     /// The model cannot be read.
     #[error(transparent)]
     Lens(#[from] LensError),

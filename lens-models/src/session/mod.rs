@@ -151,10 +151,20 @@ impl Session {
         let mut tracer = Tracer::new(&context);
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
-        match &prepared.generate {
+        if !prepared.interventions.is_empty() {
+            let encode = |text: &str| self.speech.encode(text).map_err(|error| error.to_string());
+            let edits = model.prepare_edits(&prepared.interventions, &prepared.tokens, &encode)?;
+            head.interventions = edits.traces().to_vec();
+            model.set_edit(Some(Box::new(edits)));
+        }
+        let result = match &prepared.generate {
             None => read(model, prepared, head, tracer, observer),
             Some(ask) => generate(model, prepared, ask, head, tracer, observer, &self.speech),
+        };
+        if !prepared.interventions.is_empty() {
+            model.set_edit(None);
         }
+        result
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request in the model's own terms.
 
-use lens_core::{Generate, Plan, RoleTrace, Sampling, TokenId};
+use lens_core::{Generate, Intervention, Plan, RoleTrace, Sampling, TokenId};
 
 use super::{Conversation, Input, Request, SessionError, Speech};
 use crate::Outline;
@@ -20,6 +20,7 @@ pub struct Prepared {
     pub(super) seed: u64,
     pub(super) trial: usize,
     pub(super) stop: Vec<String>,
+    pub(super) interventions: Vec<Intervention>,
 }
 
 impl Prepared {
@@ -57,8 +58,15 @@ impl Prepared {
             seed: request.sampling.seed,
             trial: 0,
             stop: request.stop.clone(),
+            interventions: request.interventions.clone(),
         };
         Ok(prepared.for_trial(request.trial))
+    }
+
+    /// The same on the model as it is, without any intervention.
+    #[must_use]
+    pub fn without_interventions(&self) -> Self {
+        Self { interventions: Vec::new(), ..self.clone() }
     }
 
     /// The same for another trial: its number is added to the seed.

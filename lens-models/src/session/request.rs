@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use lens_core::{ComponentSelection, NormMode, Plan, Sampling, Selection, TokenId};
+use lens_core::{ComponentSelection, Intervention, NormMode, Plan, Sampling, Selection, TokenId};
 
 use crate::Message;
 
@@ -38,6 +38,7 @@ pub struct Request {
     pub(super) sampling: Sampling,
     pub(super) trial: usize,
     pub(super) stop: Vec<String>,
+    pub(super) interventions: Vec<Intervention>,
 }
 
 impl Request {
@@ -52,6 +53,7 @@ impl Request {
             sampling: Sampling::default(),
             trial: 0,
             stop: Vec::new(),
+            interventions: Vec::new(),
         }
     }
 
@@ -151,6 +153,13 @@ impl Request {
     #[must_use]
     pub fn trial(mut self, trial: usize) -> Self {
         self.trial = trial;
+        self
+    }
+
+    /// Changes activations while the model runs, after what was asked for before.
+    #[must_use]
+    pub fn steer(mut self, intervention: Intervention) -> Self {
+        self.interventions.push(intervention);
         self
     }
 
