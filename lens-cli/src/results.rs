@@ -1,7 +1,12 @@
 //! The files of a run: its trace, LogitLens4LLMs's files, pictures, and the page.
 
+use std::io::{self, Write};
+
 use anyhow::{Context, Result};
-use lens_core::LensTrace;
+use lens_core::{
+    LensTrace,
+    predecessor::{all_layers, important_layers},
+};
 use lens_viz::{
     page::{PageOptions, page},
     picture::{Fonts, PictureOptions, files, png, svg},
@@ -19,6 +24,8 @@ const SCALE: f32 = 2.0;
 /// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty).
 pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
     folder.write(&format!("{place}trace.json"), |out| output::json(out, trace))?;
+    folder.write(&format!("{place}all_layers.json"), |out| pretty(out, &all_layers(trace)))?;
+    folder.write(&format!("{place}important_layers.json"), |out| pretty(out, &important_layers(trace)))?;
     pictures(folder, place, trace, console)?;
     // A page can be too large for a browser; that takes nothing from the trace.
     match page(trace, &PageOptions::default()) {
@@ -28,6 +35,12 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
             Ok(())
         }
     }
+}
+
+/// JSON as LogitLens4LLMs writes it, for eyes.
+fn pretty(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    out.write_all(b"\n")
 }
 
 /// The heatmaps of every step, and a grid where several positions were read.

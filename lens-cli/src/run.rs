@@ -7,6 +7,9 @@ use lens_models::{
     session::{Input, Prepared},
 };
 
+use lens_viz::terminal::compare;
+use serde::Serialize;
+
 use crate::{
     args::{RunArgs, RunFormat},
     live::{Live, Style},
@@ -106,19 +109,18 @@ impl Trials<'_> {
     /// Runs a trial, writes its files, and shows it.
     fn trial(&mut self, trial: usize) -> Result<LensTrace> {
         let args = self.args;
+        let trials = args.generate.trials.get();
+        let place = if trials > 1 { format!("trial_{trial}/") } else { String::new() };
+        let prepared = self.prepared.for_trial(trial);
+        if args.compare {
+            return self.comparison(&prepared, &place);
+        }
         let style = match (args.format, args.generate.max_new_tokens) {
             (RunFormat::Jsonl, _) => Style::Lines,
             (RunFormat::Table, Some(n)) if !args.tables => Style::Steps { max_new_tokens: n.get() },
             (_, n) => Style::Silent { max_new_tokens: n.map(usize::from) },
         };
-        let mut live = Live::new(style, self.console, self.folder.is_some());
-        let result = self.session.run_prepared(&self.prepared.for_trial(trial), &mut live);
-        let trace = live.end(result)?;
-        if let Some(folder) = &mut self.folder {
-            let trials = args.generate.trials.get();
-            let place = if trials > 1 { format!("trial_{trial}/") } else { String::new() };
-            results::write(folder, &place, &trace, self.console)?;
-        }
+        let trace = self.run_shown(&prepared, style, &place)?;
         match args.format {
             RunFormat::Json => output::print(|out| output::json(out, &trace))?,
             RunFormat::Table if args.tables || trace.generation.is_none() => {
@@ -128,6 +130,44 @@ impl Trials<'_> {
         }
         Ok(trace)
     }
+
+    /// Runs the model as it is and with its interventions, and shows both side by side.
+    fn comparison(&mut self, prepared: &Prepared, place: &str) -> Result<LensTrace> {
+        let style = || Style::Silent { max_new_tokens: self.args.generate.max_new_tokens.map(usize::from) };
+        let (first, second) = (style(), style());
+        let before = self.run_shown(&prepared.without_interventions(), first, &format!("{place}before/"))?;
+        verdict(&before.self_check)?;
+        let after = self.run_shown(prepared, second, &format!("{place}after/"))?;
+        match self.args.format {
+            RunFormat::Table => {
+                let text = compare(&before, &after, &tables::options(self.console));
+                output::print(|out| out.write_all(text.as_bytes()))?;
+            }
+            RunFormat::Json | RunFormat::Jsonl => {
+                let both = Comparison { before: &before, after: &after };
+                output::print(|out| output::json(out, &both))?;
+            }
+        }
+        Ok(after)
+    }
+
+    /// Runs the model, shows it as it runs, and writes its files below `place`.
+    fn run_shown(&mut self, prepared: &Prepared, style: Style, place: &str) -> Result<LensTrace> {
+        let mut live = Live::new(style, self.console, self.folder.is_some());
+        let result = self.session.run_prepared(prepared, &mut live);
+        let trace = live.end(result)?;
+        if let Some(folder) = &mut self.folder {
+            results::write(folder, place, &trace, self.console)?;
+        }
+        Ok(trace)
+    }
+}
+
+/// Two runs, as JSON.
+#[derive(Serialize)]
+struct Comparison<'a> {
+    before: &'a LensTrace,
+    after: &'a LensTrace,
 }
 
 fn gap(trial: usize) -> &'static str {

@@ -40,6 +40,7 @@ mod lens;
 mod nonfinite;
 mod norm;
 mod point;
+pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
@@ -64,7 +65,7 @@ pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};
 pub use readout::{Question, Readout, Stats, TargetScore, TokenScore};
 pub use selection::{ComponentSelection, Selection, SelectionError};
-pub use text::{TokenText, TokenTexts};
+pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,

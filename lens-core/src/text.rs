@@ -1,6 +1,6 @@
 //! What a token says.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::TokenId;
 
@@ -47,6 +47,20 @@ impl TokenTexts for () {
     fn text(&self, id: TokenId) -> TokenText {
         TokenText::unnamed(id)
     }
+}
+
+/// The exact bytes of a token as a trace names it: those of `hex`, where it is there, or else those of `text`.
+pub fn token_bytes<'a>(text: &'a str, hex: Option<&str>) -> Cow<'a, [u8]> {
+    match hex.and_then(from_hex) {
+        Some(bytes) => Cow::Owned(bytes),
+        None => Cow::Borrowed(text.as_bytes()),
+    }
+}
+
+fn from_hex(hex: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 #[cfg(test)]

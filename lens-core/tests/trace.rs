@@ -5,8 +5,10 @@
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
 use lens_core::{
-    Backend, Lens, LensTrace, ModelInfo, NormMode, Plan, Question, SCHEMA, Stats, TokenId, TokenText,
-    TokenTexts, TopTrace, TraceContext, toy::ToyBackend,
+    Backend, Lens, LensTrace, ModelInfo, NormMode, Plan, Question, SCHEMA, SampledTrace, Stats, StepTrace,
+    TokenId, TokenText, TokenTexts, TopTrace, TraceContext,
+    predecessor::{all_layers, important_layers},
+    toy::ToyBackend,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -283,4 +285,49 @@ proptest! {
         let read: TopTrace = serde_json::from_str(&text).unwrap();
         prop_assert_eq!((read.logit.to_bits(), read.prob.to_bits()), (logit.to_bits(), prob.to_bits()), "{}", text);
     }
+}
+
+#[test]
+fn the_predecessors_files_have_its_layout() {
+    let mut trace = trace(&PLAIN);
+    let last = &mut trace.finals[0];
+    last.important_layers = vec![1];
+    let position = last.position;
+    let all = serde_json::to_value(all_layers(&trace)).unwrap();
+    assert_eq!(keys(&all), set(["step_0"]));
+    assert_eq!(keys(&all["step_0"]), set(["input_text", "predicted_token", "all_layers_data"]));
+    assert_eq!(all["step_0"]["predicted_token"], *trace.finals[0].top[0].text);
+    let layers = &all["step_0"]["all_layers_data"];
+    assert_eq!(keys(layers), set(["0", "1"]));
+    let names = ["attention_mechanism", "intermediate_residual", "mlp_output", "block_output"];
+    assert_eq!(keys(&layers["0"]), set(names));
+    let block = trace.readouts.iter().find(|readout| {
+        readout.position == position && readout.layer == Some(1) && readout.component.name() == "resid_post"
+    });
+    let top = &block.unwrap().top[0];
+    let percent = f64::from(top.prob) * 100.0;
+    assert_eq!(layers["1"]["block_output"][0], serde_json::json!([*top.text, percent]));
+
+    let important = serde_json::to_value(important_layers(&trace)).unwrap();
+    assert_eq!(keys(&important["step_0"]), set(["input_text", "predicted_token", "important_layers"]));
+    let layers = &important["step_0"]["important_layers"];
+    assert_eq!(keys(layers), set(["1"]));
+    assert_eq!(keys(&layers["1"]), set(["attention_mechanism", "mlp_output", "block_output"]));
+}
+
+#[test]
+fn the_predecessors_steps_say_what_was_read_and_written() {
+    let mut trace = trace(&FULL);
+    trace.prompt = "1 0 3".to_owned();
+    let step = |step, position: usize| {
+        let TopTrace { id, text, bytes, prob, .. } = trace.finals[position].top[1].clone();
+        StepTrace { step, position, token: SampledTrace { id, text, bytes, prob } }
+    };
+    trace.steps = vec![step(0, 2), step(1, 3)];
+    let steps = all_layers(&trace);
+    let inputs: Vec<&str> = steps.values().map(|step| step.input_text.as_str()).collect();
+    assert_eq!(inputs[0], "1 0 3");
+    assert!(inputs[1].starts_with("1 0 3") && inputs[1].len() > inputs[0].len(), "{inputs:?}");
+    let written: Vec<&str> = steps.values().map(|step| step.predicted_token).collect();
+    assert_eq!(written, [&*trace.steps[0].token.text, &*trace.steps[1].token.text]);
 }

@@ -1,5 +1,7 @@
 //! Interventions equal editing the activations by hand in transformers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use lens_core::{Backend, Generate, Intervention, Lens, Plan, Question, Selection, TokenId};
 use lens_models::Decoder;
 use lens_tests::{decoder, fixtures};

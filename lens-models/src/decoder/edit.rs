@@ -248,7 +248,7 @@ impl Resolver<'_> {
         let run = |source: ModelError| EditError::Run { written: written(), source: source.into() };
         let vector = match &term.source {
             VectorSource::File { path, name } => {
-                self.from_file(intervention, point, heads, path, name.as_deref())?
+                self.file_vector(intervention, point, heads, path, name.as_deref())?
             }
             VectorSource::Mean { text } => {
                 let rows = self.activations(intervention, point, text.as_deref())?;
@@ -334,7 +334,7 @@ impl Resolver<'_> {
         first.f_to_kind(Kind::Float).map_err(ModelError::from).map_err(|error| run(error.into()))
     }
 
-    fn from_file(
+    fn file_vector(
         &mut self,
         intervention: &Intervention,
         point: Point,

@@ -1,6 +1,8 @@
 //! The lines above the table: model, lens, prompt, position, self-check.
 
-use lens_core::{FinalTrace, LensTrace, TokenText};
+use std::borrow::Cow;
+
+use lens_core::{FinalTrace, LensTrace, TokenText, token_bytes};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -37,7 +39,8 @@ pub(super) fn run(head: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     let mut line = named("prompt", sheet);
     let room = sheet.width.saturating_sub(NAMES);
     let columns = 4 * room.max(1);
-    let text = sheet.safe(&text_of(head, (0..head.tokens.len()).rev(), columns));
+    let n_prompt = head.tokens.iter().take_while(|token| !token.generated).count();
+    let text = sheet.safe(&text_of(head, (0..n_prompt).rev(), columns));
     line.push(sheet.span(&cut_start(&text, room, sheet.ellipsis()), Ink::Strong));
     lines.push(line);
     lines
@@ -103,13 +106,12 @@ fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
 /// The text of tokens next to the position, going away from it until there is surely enough. Characters
 /// whose bytes are spread over several tokens come together again.
 pub(crate) fn text_of(trace: &LensTrace, places: impl Iterator<Item = usize>, columns: usize) -> String {
-    let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut pieces: Vec<(usize, Cow<'_, [u8]>)> = Vec::new();
     let mut length = 0;
     // The widest look at a line needs few bytes a column; the bound only keeps a long prompt cheap.
     for place in places.take(columns * 8 + 1) {
         let token = &trace.tokens[place];
-        let bytes = token.bytes.as_deref().and_then(from_hex);
-        let bytes = bytes.unwrap_or_else(|| token.text.as_bytes().to_vec());
+        let bytes = token_bytes(&token.text, token.bytes.as_deref());
         length += bytes.len();
         pieces.push((place, bytes));
         if length > columns * 8 + 64 {
@@ -117,14 +119,8 @@ pub(crate) fn text_of(trace: &LensTrace, places: impl Iterator<Item = usize>, co
         }
     }
     pieces.sort_by_key(|(place, _)| *place);
-    let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, bytes)| bytes).collect();
+    let bytes: Vec<u8> = pieces.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
     TokenText::from_bytes(&bytes).text.to_string()
-}
-
-pub(super) fn from_hex(hex: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {

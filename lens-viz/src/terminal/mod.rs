@@ -25,6 +25,7 @@
 //! ```
 
 mod body;
+mod compare;
 mod grid;
 mod header;
 pub(crate) mod label;
@@ -44,6 +45,7 @@ use layout::Layout;
 use line::{Line, Sheet};
 use paint::Paint;
 
+pub use compare::compare;
 pub use paint::ColorLevel;
 pub use steps::StepsView;
 

@@ -1,10 +1,12 @@
 //! A continuation as it is written: one line for every token.
 
-use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, StepTrace, Stopped, TokenText};
+use lens_core::{
+    Component, FinalTrace, LensTrace, ReadoutTrace, Site, StepTrace, Stopped, TokenText, token_bytes,
+};
 
 use super::{
     TableOptions,
-    header::{self, NAMES, from_hex, named},
+    header::{self, NAMES, named},
     label::Label,
     line::{Line, Sheet, Span, cut},
     paint::{Ink, Paint},
@@ -204,13 +206,10 @@ impl StepsView {
 }
 
 /// What the model wrote, characters that are spread over several tokens together again.
-fn written(trace: &LensTrace) -> String {
+pub(super) fn written(trace: &LensTrace) -> String {
     let mut bytes = Vec::new();
     for step in &trace.steps {
-        match step.token.bytes.as_deref().and_then(from_hex) {
-            Some(exact) => bytes.extend(exact),
-            None => bytes.extend(step.token.text.as_bytes()),
-        }
+        bytes.extend_from_slice(&token_bytes(&step.token.text, step.token.bytes.as_deref()));
     }
     TokenText::from_bytes(&bytes).text.to_string()
 }

@@ -1,0 +1,144 @@
+//! The files of a run, and what is drawn from them later.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Model, ok, refused, run, says};
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("the file is there")).expect("JSON")
+}
+
+/// A folder with the results of a short continuation of the demo model.
+fn results() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("text");
+    ok(&["run", "The capital of France is", "-n", "2", "--layers", "0,-1", "-k", "3", "-o", out]);
+    folder
+}
+
+#[test]
+fn a_run_leaves_everything_in_its_folder() {
+    let folder = results();
+    let mut names: Vec<String> = ["", "heatmaps"]
+        .iter()
+        .flat_map(|place| std::fs::read_dir(folder.path().join(place)).expect("a folder"))
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let expected = [
+        "all_layers.json",
+        "all_layers_step_0.png",
+        "all_layers_step_1.png",
+        "grid.png",
+        "heatmaps",
+        "important_layers.json",
+        "important_layers_step_0.png",
+        "important_layers_step_1.png",
+        "lens.html",
+        "trace.json",
+    ];
+    assert_eq!(names, expected);
+
+    let all = json(&folder.path().join("all_layers.json"));
+    assert_eq!(all["step_0"]["input_text"], "The capital of France is");
+    assert_eq!(all["step_0"]["predicted_token"], " Paris");
+    assert_eq!(all["step_1"]["input_text"], "The capital of France is Paris");
+    let block = &all["step_0"]["all_layers_data"]["7"]["block_output"];
+    assert_eq!(block[0][0], " Paris");
+    assert!(block[0][1].as_f64().is_some_and(|percent| percent > 90.0), "{block}");
+    let important = json(&folder.path().join("important_layers.json"));
+    assert!(important["step_0"]["important_layers"]["7"]["block_output"].is_array());
+    let html = std::fs::read_to_string(folder.path().join("lens.html")).expect("a page");
+    assert!(html.starts_with("<!DOCTYPE html>") && !html.contains("https://"));
+}
+
+#[test]
+fn a_saved_trace_is_drawn_without_a_model() {
+    let folder = results();
+    let trace = folder.path().join("trace.json");
+    let trace = trace.to_str().expect("text");
+    let file = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+
+    says(&ok(&["render", trace, "--step", "0"]), &["resid_post", "·Paris"]);
+    assert!(ok(&["render", trace, "--kind", "all-layers"]).starts_with("<svg "));
+    for (name, start) in
+        [("a.svg", &b"<svg "[..]), ("b.png", b"\x89PNG"), ("c.html", b"<!DOCTYPE"), ("d.txt", b"model")]
+    {
+        ok(&["render", trace, "-o", &file(name)]);
+        assert!(std::fs::read(file(name)).expect("a file").starts_with(start), "{name}");
+    }
+    for kind in ["important-layers", "grid-kl", "trajectories", "curves"] {
+        let path = file(&format!("{kind}.svg"));
+        ok(&["render", trace, "--kind", kind, "-o", &path]);
+        assert!(std::fs::read(&path).expect("a file").starts_with(b"<svg "), "{kind}");
+    }
+    let with_tokens = ["render", trace, "--kind", "trajectories", "--tokens", " Paris", "--step", "0"];
+    assert!(ok(&with_tokens).contains("Paris"));
+}
+
+#[test]
+fn what_cannot_be_drawn_is_refused_with_what_can() {
+    let folder = results();
+    let trace = folder.path().join("trace.json");
+    let trace = trace.to_str().expect("text");
+    says(&refused(&["render", trace, "--kind", "grids"], 2), &["did you mean \"grid\"", "table and page"]);
+    says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .html or .txt"]);
+    says(&refused(&["render", trace, "--kind", "grid", "-o", "x.html"], 1), &["a picture is .svg or .png"]);
+    says(&refused(&["render", trace, "--step", "7"], 1), &["steps are 0 to 1"]);
+    says(&refused(&["render", trace, "--kind", "curves", "--positions", "6..8"], 1), &["positions"]);
+    says(&refused(&["render", "/nonexistent.json"], 1), &["cannot read /nonexistent.json"]);
+    let other = folder.path().join("all_layers.json");
+    says(&refused(&["render", other.to_str().expect("text")], 1), &["is no trace"]);
+    let tokens = ["render", trace, "--kind", "trajectories", "--tokens", "nowhere to be seen"];
+    says(&refused(&tokens, 1), &["no readout of the trace has a token"]);
+}
+
+#[test]
+fn steering_is_said_everywhere_and_compared() {
+    let steer = "L4.resid_post[last] = @'The capital of Italy is'";
+    let args = ["run", "The capital of France is", "--steer", steer];
+    says(&ok(&args), &["changed     L4.resid_post[last]", "prediction  ·Rome"]);
+    let trace: Value = serde_json::from_str(&ok(&[&args[..], &["--format", "json"]].concat())).expect("JSON");
+    let recorded =
+        serde_json::json!([{"point": "L4.resid_post", "kind": "replace", "text": steer, "positions": [5]}]);
+    assert_eq!(trace["interventions"], recorded);
+
+    let text = ok(&[&args[..], &["--compare"]].concat());
+    says(&text, &["before", "after", "·Paris", "▸ ·Rome"]);
+    let both: Value =
+        serde_json::from_str(&ok(&[&args[..], &["--compare", "--format", "json"]].concat())).expect("JSON");
+    assert_eq!(both["before"]["final"][0]["top"][0]["text"], " Paris");
+    assert_eq!(both["after"]["final"][0]["top"][0]["text"], " Rome");
+    assert_eq!(both["before"].get("interventions"), None);
+    let text = ok(&[&args[..], &["--compare", "-n", "3"]].concat());
+    says(&text, &["before       Paris.", "after        Rome."]);
+}
+
+#[test]
+fn steering_that_does_not_fit_is_refused() {
+    let with = |steer: &str, code| refused(&["run", "The capital", "--steer", steer], code);
+    says(&with("L4.atn_out = 0", 2), &["did you mean \"attn_out\"", "column 4"]);
+    says(&with("L9.attn_out = 0", 1), &["there is no layer 9"]);
+    says(&with("L1.z.h99 = 0", 1), &["there is no head 99"]);
+    says(&with("L1.mlp_out += file:'/nonexistent.gguf'", 1), &["cannot read /nonexistent.gguf"]);
+    assert_eq!(run(&["run", "a", "--compare"]).code, 2);
+}
+
+#[test]
+fn a_chat_goes_through_the_template_and_a_base_model_says_that_it_has_none() {
+    let words = ["<s>", "</s>", "user", "system", "hello", "be", "brief", "assistant"];
+    let template = "{% for m in messages %}{{ m.role }} {{ m.content }} </s> {% endfor %}\
+                    {% if add_generation_prompt %}assistant{% endif %}";
+    let model = Model::with_words(&words).with("chat_template.jinja", template);
+    let args = ["run", "hello", "-m", model.path(), "--system", "be brief", "--format", "json"];
+    let trace: Value = serde_json::from_str(&ok(&args)).expect("JSON");
+    assert_eq!(trace["prompt"], "system be brief </s> user hello </s> assistant");
+    let roles = trace["roles"].as_array().expect("roles");
+    let user = roles.iter().find(|role| role["role"] == "user").expect("a user");
+    let start = user["start"].as_u64().expect("a number") as usize;
+    assert_eq!(trace["tokens"][start]["text"], "hello");
+
+    says(&refused(&["run", "hello", "--chat"], 1), &["has no chat template", "without --chat"]);
+}
