@@ -7,7 +7,7 @@ use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use lens_core::{Component, LensTrace};
-use lens_viz::picture::{Fonts, Picture, PictureKind, PictureOptions, png, svg};
+use lens_viz::picture::{Fonts, Picture, PictureKind, PictureOptions, pngs, svg};
 use synthetic::{MIXED, Shape, trace};
 
 fn pair(trace: &LensTrace, fonts: Fonts) -> Vec<Picture> {
@@ -29,12 +29,14 @@ fn render(c: &mut Criterion) {
     let mut group = c.benchmark_group("both heatmaps of one step");
     group.sample_size(20).measurement_time(Duration::from_secs(8));
     group.bench_function("svg", |b| b.iter(|| pair(black_box(&trace), Fonts::Viewer)));
-    group.bench_function("png at scale 2", |b| {
-        b.iter(|| {
-            let pages = pair(black_box(&trace), Fonts::Installed);
-            pages.iter().map(|page| png(&page.svg, 2.0).expect("the picture is drawn").len()).sum::<usize>()
+    for scale in [1.0, 1.5, 2.0] {
+        group.bench_function(format!("png at scale {scale}"), |b| {
+            b.iter(|| {
+                let pages = pair(black_box(&trace), Fonts::Installed);
+                pngs(&pages, scale).expect("the pictures are drawn")
+            });
         });
-    });
+    }
     group.finish();
 }
 

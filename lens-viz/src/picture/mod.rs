@@ -24,7 +24,7 @@
 //!
 //! let pages = svg(&trace, PictureKind::AllLayers, &PictureOptions::default())?;
 //! assert!(pages[0].svg.starts_with("<svg "));
-//! assert!(png(&pages[0].svg, 2.0)?.starts_with(b"\x89PNG"));
+//! assert!(png(&pages[0].svg, 2.0)?.starts_with(&b"\x89PNG"[..]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -57,7 +57,7 @@ pub use error::PictureError;
 pub use files::{PictureFile, files};
 pub use kind::{ParseKindError, PictureKind, Statistic};
 pub use options::PictureOptions;
-pub use raster::png;
+pub use raster::{png, pngs};
 pub use text::Fonts;
 
 use source::Source;

@@ -1,11 +1,15 @@
 //! From an SVG to a PNG.
 
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use resvg::{tiny_skia, usvg};
 
-use super::{PictureError, runs};
+use super::{Picture, PictureError, runs};
 
 /// The most pixels that one PNG may have; 100 million are 400 MB while it is drawn.
 const MOST_PIXELS: f64 = 1e8;
+
+/// Rows of pixels that are worth a thread.
+const LEAST_BAND: u32 = 256;
 
 /// Pixels in a metre at scale 1: 96 in an inch.
 const PIXELS_PER_METRE: f64 = 96.0 / 0.0254;
@@ -22,36 +26,67 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
     let tree = usvg::Tree::from_str(&svg, &options)
         .map_err(|source| PictureError::NoSvg { message: source.to_string() })?;
     let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
-    let pixels = |length: f64| (length * f64::from(scale)).round();
-    let (columns, rows) = (pixels(width), pixels(height));
+    let scaled = |length: f64| (length * f64::from(scale)).round();
+    let (columns, rows) = (scaled(width), scaled(height));
     // Written so that a scale that is no number is refused too.
     if !(columns >= 1.0 && rows >= 1.0 && columns * rows <= MOST_PIXELS) {
         return Err(PictureError::Scale { scale, width, height });
     }
-    let mut pixmap = tiny_skia::Pixmap::new(columns as u32, rows as u32).ok_or(PictureError::Scale {
-        scale,
-        width,
-        height,
-    })?;
-    pixmap.fill(tiny_skia::Color::WHITE);
-    let to_pixels = tiny_skia::Transform::from_scale((columns / width) as f32, (rows / height) as f32);
-    resvg::render(&tree, to_pixels, &mut pixmap.as_mut());
-    encode(&pixmap, scale).map_err(|source| PictureError::Encode { message: source.to_string() })
+    let (columns, rows) = (columns as u32, rows as u32);
+    let refused = PictureError::Scale { scale, width, height };
+    let pixels = (f64::from(columns) / width, f64::from(rows) / height);
+    let bands = draw(&tree, (columns, rows), pixels).ok_or(refused)?;
+    encode(&bands, (columns, rows), scale)
+        .map_err(|source| PictureError::Encode { message: source.to_string() })
+}
+
+/// The PNGs of several pages, drawn side by side on all cores.
+///
+/// # Errors
+/// Those of [`png()`], for the first page that has one.
+pub fn pngs(pages: &[Picture], scale: f32) -> Result<Vec<Vec<u8>>, PictureError> {
+    pages.par_iter().map(|page| png(&page.svg, scale)).collect()
+}
+
+/// The picture as bands of pixels from top to bottom, drawn side by side. None for a size that cannot be.
+fn draw(
+    tree: &usvg::Tree,
+    (columns, rows): (u32, u32),
+    (across, down): (f64, f64),
+) -> Option<Vec<tiny_skia::Pixmap>> {
+    // More bands than threads would only go through the tree more often.
+    let wanted = u32::try_from(rayon::current_num_threads()).unwrap_or(1).clamp(1, rows.div_ceil(LEAST_BAND));
+    let height = rows.div_ceil(wanted);
+    let tops: Vec<u32> = (0..rows).step_by(height as usize).collect();
+    let band = |top: u32| {
+        let mut pixmap = tiny_skia::Pixmap::new(columns, height.min(rows - top))?;
+        pixmap.fill(tiny_skia::Color::WHITE);
+        let place = tiny_skia::Transform::from_scale(across as f32, down as f32);
+        resvg::render(tree, place.post_translate(0.0, -(top as f32)), &mut pixmap.as_mut());
+        Some(pixmap)
+    };
+    tops.into_par_iter().map(band).collect()
 }
 
 /// An opaque PNG that knows how large it is meant to be printed.
-fn encode(pixmap: &tiny_skia::Pixmap, scale: f32) -> Result<Vec<u8>, ::png::EncodingError> {
+fn encode(
+    bands: &[tiny_skia::Pixmap],
+    (columns, rows): (u32, u32),
+    scale: f32,
+) -> Result<Vec<u8>, ::png::EncodingError> {
     // The background is opaque, so that nothing has to be divided by alpha.
-    let pixels = pixmap.data().as_chunks::<4>().0;
-    let mut colours = vec![0; 3 * pixels.len()];
+    let mut colours = vec![0; 3 * columns as usize * rows as usize];
+    let pixels = bands.iter().flat_map(|band| band.data().as_chunks::<4>().0);
     for (colour, [r, g, b, _]) in colours.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
         *colour = [*r, *g, *b];
     }
     let mut bytes = Vec::new();
-    let mut encoder = ::png::Encoder::new(&mut bytes, pixmap.width(), pixmap.height());
+    let mut encoder = ::png::Encoder::new(&mut bytes, columns, rows);
     encoder.set_color(::png::ColorType::Rgb);
     encoder.set_depth(::png::BitDepth::Eight);
     encoder.set_compression(::png::Compression::Fast);
+    // Rows are as the one above, but for text: other filters cost more time than they save room.
+    encoder.set_filter(::png::Filter::Up);
     let density = (PIXELS_PER_METRE * f64::from(scale)).round() as u32;
     let unit = ::png::Unit::Meter;
     encoder.set_pixel_dims(Some(::png::PixelDimensions { xppu: density, yppu: density, unit }));

@@ -85,7 +85,7 @@ fn draw(
     let cell = |token: &TopTrace| Cell {
         label: names.label(token),
         value: Some(token.prob.into()),
-        number: fonts.words(&percent(token.prob, true)),
+        number: fonts.words(&number(token.prob)),
         is_right: false,
     };
     let cells = readouts.iter().map(|readout| {
@@ -114,6 +114,14 @@ fn draw(
     };
     heatmap.draw()
 }
+
+/// A probability in percent; nothing where it says nothing.
+fn number(probability: f32) -> String {
+    if (0.0..SMALLEST).contains(&probability) { String::new() } else { percent(probability, true) }
+}
+
+/// The least probability that is not rounded to nothing.
+const SMALLEST: f32 = 0.000_5;
 
 /// Names of rows; the layer at which the position's prediction is made is marked.
 pub(super) fn rows(
@@ -147,7 +155,10 @@ const RESID_MID: Component = Component::Site(Site::ResidMid);
 
 /// What signs mean: those that occur.
 fn notes(readouts: &[Option<&ReadoutTrace>], last: Option<&FinalTrace>) -> Vec<String> {
-    let mut notes = vec!["in cells: the token (· is a space) and its probability in %".to_owned()];
+    let mut notes = vec![
+        "in cells: the token (· is a space) and, where there is room, its probability in % from 0.05 on"
+            .to_owned(),
+    ];
     if last.and_then(|last| last.decided_at).is_some() {
         notes.push("▸ from this layer on the top-1 of resid_post is the final one".to_owned());
     }

@@ -1,0 +1,139 @@
+//! Drawing the parts of a page of a heatmap.
+
+use std::ops::Range;
+
+use super::{Cell, Heatmap, LINE, Layout, NAMES, PADDING, SEAM};
+use crate::{
+    Rgb,
+    picture::{
+        canvas::{Canvas, FAINT, Frame, GREY, INK, Pen},
+        fonts::Face,
+        head::MARGIN,
+        legend::empty_cell,
+        text::TokenLabel,
+    },
+};
+
+/// What the sign of a right answer takes.
+const STAR_ROOM: f64 = 7.0;
+
+impl Heatmap<'_> {
+    pub(super) fn draw_columns(
+        &self,
+        canvas: &mut Canvas<'_>,
+        layout: &Layout,
+        columns: &Range<usize>,
+        body: f64,
+    ) {
+        let caption = Pen::new(Face::Sans, NAMES, GREY).to_the_left();
+        let side = layout.left - 8.0;
+        let above = layout.top - LINE / 2.0 - 1.0;
+        let below = layout.top + body + LINE / 2.0;
+        let has_next = self.lines_above() > 1.0;
+        canvas.text(&self.fonts.words(self.columns_are), (side, above), caption);
+        if has_next {
+            canvas.text(&self.fonts.words("next token"), (side, above - LINE), caption);
+        }
+        if self.lines_below() > 0.0 {
+            canvas.text(&self.fonts.words("token"), (side, below), caption);
+        }
+        let room = layout.cell.0 - SEAM - 2.0;
+        for (j, column) in self.columns[columns.clone()].iter().enumerate() {
+            let x = layout.left + (j as f64 + 0.5) * layout.cell.0 - SEAM / 2.0;
+            canvas.text(&column.name, (x, above), Pen::new(Face::Sans, NAMES - 1.0, GREY).centred());
+            let label = |canvas: &mut Canvas<'_>, label: &TokenLabel, y: f64, room: f64, x: f64| {
+                let (text, size) = label.fit(room, NAMES);
+                canvas.text(&text, (x, y), Pen::new(Face::Mono, size, INK).centred());
+            };
+            if let Some(below_label) = &column.below {
+                label(canvas, below_label, below, room, x);
+            }
+            if let Some(next) = &column.above {
+                let star = if column.is_right { STAR_ROOM } else { 0.0 };
+                label(canvas, next, above - LINE, room - star, x + star / 2.0);
+                if column.is_right {
+                    let width = next.fit(room - star, NAMES);
+                    let left = x - width.0.width(Face::Mono, width.1) / 2.0 - star / 2.0;
+                    self.draw_star(canvas, (left, above - LINE), NAMES, INK);
+                }
+            }
+        }
+    }
+
+    fn draw_star(&self, canvas: &mut Canvas<'_>, (x, y): (f64, f64), size: f64, colour: Rgb) {
+        canvas.text(&self.fonts.words("*"), (x, y), Pen::new(Face::Mono, size, colour));
+    }
+
+    pub(super) fn draw_rows(
+        &self,
+        canvas: &mut Canvas<'_>,
+        layout: &Layout,
+        rows: &Range<usize>,
+        columns: usize,
+    ) {
+        let (width, height) = layout.cell;
+        let size = NAMES.min(layout.text);
+        let right = layout.left + width * columns as f64 - SEAM;
+        for (i, row) in self.rows[rows.clone()].iter().enumerate() {
+            let y = layout.top + i as f64 * height;
+            let middle = y + (height - SEAM) / 2.0;
+            let begins = i == 0 || self.rows[rows.start + i - 1].group != row.group;
+            let has_name = !row.name.as_str().is_empty();
+            if begins && has_name && i > 0 {
+                canvas.line(&[(MARGIN, y - SEAM / 2.0), (right, y - SEAM / 2.0)], GREY, 0.5);
+            }
+            let pen = Pen::new(Face::Sans, size, INK).to_the_left();
+            canvas.text(&row.name, (layout.left - 6.0, middle), pen.coloured(GREY));
+            if begins {
+                let x = if has_name { MARGIN + 14.0 + self.group_width(size) } else { layout.left - 6.0 };
+                canvas.text(&row.group, (x, middle), pen);
+                if row.marked {
+                    let mark = Pen::new(Face::Sans, size, INK);
+                    let x = x - row.group.width(Face::Sans, size) - 10.0;
+                    canvas.text(&self.fonts.words("▸"), (x, middle), mark);
+                }
+            }
+        }
+    }
+
+    fn group_width(&self, size: f64) -> f64 {
+        self.rows.iter().map(|row| row.group.width(Face::Sans, size)).fold(0.0, f64::max)
+    }
+
+    pub(super) fn draw_cell(
+        &self,
+        canvas: &mut Canvas<'_>,
+        layout: &Layout,
+        frame: Frame,
+        cell: Option<&Cell>,
+    ) {
+        let Some(cell) = cell else {
+            empty_cell(canvas, frame);
+            return;
+        };
+        let ground = cell.value.map_or(FAINT, |value| self.legend.scale.colour(value));
+        canvas.rect(frame, ground);
+        let colour = ground.text();
+        let (middle_x, y) = frame.middle();
+        let (mut left, mut right) = (frame.x + PADDING, frame.right() - PADDING);
+        if cell.is_right {
+            self.draw_star(canvas, (frame.x + 1.5, y), layout.text, colour);
+            left = frame.x + STAR_ROOM + 1.5;
+        }
+        if layout.has_numbers && !cell.number.as_str().is_empty() {
+            let size = layout.text * 0.82;
+            let pen = Pen::new(Face::Sans, size, colour.mix(ground, 0.2)).to_the_left();
+            canvas.text(&cell.number, (right, y), pen);
+            right -= cell.number.width(Face::Sans, size) + 3.0;
+        }
+        let (text, size) = cell.label.fit(right - left, layout.text);
+        let pen = Pen::new(Face::Mono, size, colour);
+        if layout.has_numbers {
+            canvas.text(&text, (left, y), pen);
+        } else {
+            // In the middle of the cell, unless the star is in the way.
+            let half = text.width(Face::Mono, size) / 2.0;
+            canvas.text(&text, (middle_x.max(left + half), y), pen.centred());
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Pictures against golden files, and what they never do.
+//!
+//! `tests/golden/*.svg` are pictures of the traces beside them. After a change that is meant,
+//! `LENS_BLESS=1 cargo test -p lens-viz` writes them anew; look at them before keeping them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod synthetic;
+
+use std::{collections::BTreeSet, fs, num::NonZeroU16, path::PathBuf, sync::Arc};
+
+use lens_core::{Component, InterventionTrace, LensTrace, Site, TokenId};
+use lens_viz::{
+    Ramp, Rgb, display_safe,
+    picture::{Fonts, Picture, PictureError, PictureKind, PictureOptions, Statistic, files, png, svg},
+};
+use proptest::prelude::*;
+use synthetic::{HOSTILE, MIXED, SITES, Shape};
+
+const RESID_POST: Component = Component::Site(Site::ResidPost);
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn saved(name: &str) -> LensTrace {
+    serde_json::from_slice(&fs::read(golden(&format!("{name}.json"))).unwrap()).unwrap()
+}
+
+fn small(layers: u16, positions: std::ops::Range<usize>, texts: &[&str]) -> LensTrace {
+    synthetic::trace(&Shape { layers, components: &SITES, positions, top: 4, texts })
+}
+
+fn one(trace: &LensTrace, kind: PictureKind, options: &PictureOptions) -> Picture {
+    let mut pages = svg(trace, kind, options).unwrap();
+    assert_eq!(pages.len(), 1);
+    pages.remove(0)
+}
+
+/// The texts of a picture, in the order in which they are drawn. The SVG has to be well-formed for this.
+fn texts(svg: &str) -> Vec<String> {
+    let document = roxmltree::Document::parse(svg).unwrap();
+    let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+    texts.map(|node| node.text().unwrap_or_default().trim_matches('\n').to_owned()).collect()
+}
+
+/// Filled rectangles in pixels: x, y, width, height, fill.
+fn rects(svg: &str) -> Vec<([f64; 4], String)> {
+    let document = roxmltree::Document::parse(svg).unwrap();
+    let rects = document.descendants().filter(|node| node.has_tag_name("rect"));
+    rects
+        .map(|node| {
+            let number = |name| node.attribute(name).unwrap().parse::<f64>().unwrap() / 10.0;
+            (["x", "y", "width", "height"].map(number), node.attribute("fill").unwrap().to_owned())
+        })
+        .collect()
+}
+
+fn hex(Rgb(r, g, b): Rgb) -> String {
+    format!("#{r:02X}{g:02X}{b:02X}")
+}
+
+/// Width, height and pixels of an RGB PNG.
+fn decode(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
+    let mut reader = ::png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.color_type, info.bit_depth), (::png::ColorType::Rgb, ::png::BitDepth::Eight));
+    (info.width, info.height, pixels)
+}
+
+#[test]
+fn pictures_equal_the_golden_files() {
+    let bless = std::env::var_os("LENS_BLESS").is_some();
+    let cases = [
+        ("hostile", PictureKind::AllLayers),
+        ("common", PictureKind::ImportantLayers),
+        ("few_layers", PictureKind::Grid(Statistic::Logit)),
+        ("parallel_targets", PictureKind::Trajectories),
+        ("common", PictureKind::Curves),
+        ("common", PictureKind::Grid(Statistic::Kl)),
+    ];
+    for (name, kind) in cases {
+        let options = PictureOptions { top: 4.try_into().unwrap(), ..PictureOptions::default() };
+        let path = golden(&format!("{name}.{kind}.svg"));
+        let picture = one(&saved(name), kind, &options).svg;
+        if bless {
+            fs::write(&path, &picture).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert!(picture == expected, "{} is not what is drawn now; LENS_BLESS=1 keeps it", path.display());
+        assert!(picture.len() < 100_000, "{} is too large to be kept", path.display());
+    }
+}
+
+#[test]
+fn every_cell_says_its_token_and_shows_its_probability() {
+    let trace = small(3, 4..5, &["alpha", " beta", "你好", "\n"]);
+    let picture = one(&trace, PictureKind::AllLayers, &PictureOptions::default());
+    let texts = texts(&picture.svg);
+    let rects = rects(&picture.svg);
+    for token in trace.readouts.iter().flat_map(|readout| &readout.top) {
+        let id = format!("#{}", token.id);
+        let name = display_safe(&token.text).replace(' ', "·");
+        assert!(
+            texts.contains(&name) || texts.contains(&format!("{name}{id}")),
+            "{name} is not in {texts:?}"
+        );
+        let colour = hex(Ramp::default().at(token.prob));
+        assert!(rects.iter().any(|(_, fill)| *fill == colour), "no cell has the colour {colour}");
+    }
+    let cells = trace.readouts.len() * 4;
+    assert!(rects.len() > cells, "{} rectangles for {cells} cells", rects.len());
+}
+
+#[test]
+fn tokens_with_one_text_keep_their_columns_and_say_their_ids() {
+    let mut trace = small(1, 0..1, &["the"]);
+    for readout in &mut trace.readouts {
+        for (id, token) in readout.top.iter_mut().enumerate() {
+            token.id = TokenId(id as u32);
+        }
+    }
+    let texts = texts(&one(&trace, PictureKind::AllLayers, &PictureOptions::default()).svg);
+    for id in 0..4 {
+        let n = texts.iter().filter(|text| **text == format!("the#{id}")).count();
+        assert_eq!(n, trace.readouts.len(), "the#{id} in {texts:?}");
+    }
+}
+
+#[test]
+fn a_star_stands_where_the_model_is_right() {
+    let mut trace = small(2, 0..3, &["a", "b"]);
+    for (i, token) in trace.tokens.iter_mut().enumerate() {
+        (token.id, token.text) = (TokenId(100 + i as u32), Arc::from(format!("t{i}")));
+    }
+    let options = PictureOptions::default();
+    let stars = |trace: &LensTrace| {
+        let picture = one(trace, PictureKind::Grid(Statistic::Rank), &options);
+        texts(&picture.svg).iter().filter(|text| *text == "*").count()
+    };
+    assert_eq!(stars(&trace), 0);
+    let right = trace.readouts.iter_mut().find(|r| r.component == RESID_POST && r.position == 1).unwrap();
+    right.top[0].id = TokenId(102);
+    assert_eq!(stars(&trace), 1, "one cell");
+    trace.finals[1].top[0].id = TokenId(102);
+    assert_eq!(stars(&trace), 2, "the cell and the column");
+    trace.finals[2].top[0].id = TokenId(103);
+    assert_eq!(stars(&trace), 2, "nothing comes after the last position");
+}
+
+#[test]
+fn a_stride_keeps_the_last_layer() {
+    let trace = small(12, 0..2, &MIXED);
+    let options = PictureOptions { stride: NonZeroU16::new(5).unwrap(), ..PictureOptions::default() };
+    let texts = texts(&one(&trace, PictureKind::Grid(Statistic::Kl), &options).svg);
+    let layers: Vec<&str> =
+        ["11", "10", "6", "5"].into_iter().filter(|layer| texts.iter().any(|text| text == layer)).collect();
+    assert_eq!(layers, ["11", "10", "5"]);
+    assert!(texts.iter().any(|text| text == "embed"));
+}
+
+#[test]
+fn the_title_says_what_the_picture_is_of() {
+    let mut trace = small(2, 0..2, &["one"]);
+    trace.model.id = "org/model".to_owned();
+    trace.model.family_assumed = true;
+    trace.lens.kind = "logit".to_owned();
+    trace.self_check.passed = false;
+    trace.interventions.push(InterventionTrace {
+        point: "L1.mlp_out".to_owned(),
+        kind: "zero".to_owned(),
+        text: "zero L1.mlp_out".to_owned(),
+        positions: None,
+    });
+    for kind in PictureKind::ALL {
+        let text = texts(&one(&trace, kind, &PictureOptions::default()).svg).join("\n");
+        for fact in [
+            "org/model @ 0123456789ab",
+            "(family assumed)",
+            "bf16",
+            "logit lens",
+            "norm recomputed",
+            "prompt: ",
+            "changed: zero L1.mlp_out",
+            "self-check FAILED",
+        ] {
+            assert!(text.contains(fact), "{kind} does not say {fact:?}:\n{text}");
+        }
+    }
+    let options = PictureOptions { title: Some("Figure <3>".to_owned()), ..PictureOptions::default() };
+    let picture = one(&trace, PictureKind::Curves, &options);
+    assert_eq!((picture.title.as_str(), texts(&picture.svg)[0].as_str()), ("Figure <3>", "Figure <3>"));
+}
+
+#[test]
+fn nothing_reaches_outside_the_page() {
+    for width in [320, 500, 1000, 2000] {
+        for kind in PictureKind::ALL {
+            let options = PictureOptions { width: Some(width), ..PictureOptions::default() };
+            for page in svg(&small(40, 0..30, &MIXED), kind, &options).unwrap() {
+                assert!(page.width <= f64::from(width), "{kind} is {} wide", page.width);
+                for ([x, y, w, h], _) in rects(&page.svg) {
+                    assert!(x >= 0.0 && y >= 0.0, "{kind} at {width}");
+                    assert!(x + w <= page.width + 0.05 && y + h <= page.height + 0.05, "{kind} at {width}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_page_is_split_between_layers() {
+    let trace =
+        synthetic::trace(&Shape { layers: 80, components: &SITES, positions: 0..40, top: 10, texts: &MIXED });
+    let pages = svg(&trace, PictureKind::AllLayers, &PictureOptions::default()).unwrap();
+    assert!(pages.len() > 1);
+    assert!(pages.iter().all(|page| page.height <= 1.5 * 1000.0 + 20.0));
+    assert_eq!(pages[1].file_stem("all_layers_step_0"), "all_layers_step_0_page_2");
+    let note = texts(&pages[1].svg).into_iter().find(|text| text.starts_with("page 2 of")).unwrap();
+    assert!(note.contains("layers"), "{note}");
+    let grid = svg(&trace, PictureKind::Grid(Statistic::Logit), &PictureOptions::default()).unwrap();
+    assert!(grid.len() > 1);
+}
+
+#[test]
+fn what_would_take_very_many_pages_is_refused_with_advice() {
+    let trace = synthetic::trace(&Shape {
+        layers: 100,
+        components: &[RESID_POST],
+        positions: 0..2000,
+        top: 1,
+        texts: &MIXED,
+    });
+    let error = svg(&trace, PictureKind::Grid(Statistic::Kl), &PictureOptions::default()).unwrap_err();
+    assert!(matches!(error, PictureError::TooManyPages { rows: 100, columns: 2000, .. }), "{error}");
+    assert!(error.to_string().contains("choose fewer positions"), "{error}");
+}
+
+#[test]
+fn what_was_not_read_is_refused_with_what_was() {
+    let trace = small(3, 1..3, &MIXED);
+    let refused = |options: &PictureOptions, kind| svg(&trace, kind, options).unwrap_err().to_string();
+    let position = PictureOptions { position: Some(9), ..PictureOptions::default() };
+    assert_eq!(refused(&position, PictureKind::AllLayers), "position 9 was not read; the trace holds 1, 2");
+    let layers = PictureOptions { layers: vec![7], ..PictureOptions::default() };
+    assert_eq!(refused(&layers, PictureKind::Curves), "layer 7 was not read; the trace holds 0, 1, 2");
+    let components =
+        PictureOptions { components: vec![Component::Site(Site::ResidPre)], ..PictureOptions::default() };
+    assert!(refused(&components, PictureKind::Trajectories).starts_with("resid_pre was not read"));
+    let tokens = PictureOptions { tokens: vec![TokenId(999_999)], ..PictureOptions::default() };
+    assert!(refused(&tokens, PictureKind::Trajectories).starts_with("token 999999 is in no readout"));
+    let width = PictureOptions { width: Some(1), ..PictureOptions::default() };
+    assert!(refused(&width, PictureKind::Curves).contains("from 320 to 10000"));
+    let range = PictureOptions { range: Some((1.0, f32::NAN)), ..PictureOptions::default() };
+    assert!(refused(&range, PictureKind::Curves).contains("two finite numbers"));
+    let mut nothing = trace.clone();
+    nothing.readouts.clear();
+    let error = svg(&nothing, PictureKind::Curves, &PictureOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "the trace holds no readout: there is nothing to draw");
+}
+
+#[test]
+fn a_position_without_important_layers_says_so() {
+    let mut trace = small(3, 0..1, &MIXED);
+    trace.finals[0].important_layers.clear();
+    let said =
+        |options: &PictureOptions| texts(&one(&trace, PictureKind::ImportantLayers, options).svg).join("\n");
+    assert!(
+        said(&PictureOptions::default()).contains("no layer shown has a token above the run's threshold")
+    );
+    let threshold = PictureOptions { threshold: Some(0.03), ..PictureOptions::default() };
+    assert!(said(&threshold).contains("has a token above 3 %"));
+}
+
+#[test]
+fn a_run_writes_its_steps_and_a_grid() {
+    let mut trace = small(2, 0..3, &MIXED);
+    let stems = |trace: &LensTrace| files(trace).into_iter().map(|file| file.stem).collect::<Vec<_>>();
+    assert_eq!(stems(&trace), ["all_layers_step_0", "important_layers_step_0", "grid"]);
+    assert_eq!(files(&trace)[0].options.position, Some(2));
+    trace.readouts.retain(|readout| readout.position == 1);
+    assert_eq!(stems(&trace).len(), 2);
+    let step = r#"[{"step": 3, "position": 1, "token": {"id": 1, "text": "x", "prob": 0.5}},
+                   {"step": 4, "position": 9, "token": {"id": 1, "text": "x", "prob": 0.5}}]"#;
+    trace.steps = serde_json::from_str(step).unwrap();
+    assert_eq!(stems(&trace), ["all_layers_step_3", "important_layers_step_3"]);
+    for file in files(&trace) {
+        svg(&trace, file.kind, &file.options).unwrap();
+    }
+    trace.readouts.clear();
+    assert!(files(&trace).is_empty());
+}
+
+#[test]
+fn a_png_has_the_pixels_of_its_svg() {
+    let trace = small(4, 2..3, &["ab", " c", "法国"]);
+    let picture = one(&trace, PictureKind::AllLayers, &PictureOptions::default());
+    for scale in [1.0f32, 2.0] {
+        let (width, height, pixels) = decode(&png(&picture.svg, scale).unwrap());
+        let scaled = |length: f64| (length * f64::from(scale)).round() as u32;
+        assert_eq!((width, height), (scaled(picture.width), scaled(picture.height)));
+        let at = |x: f64, y: f64| {
+            let start = 3 * (scaled(y) as usize * width as usize + scaled(x) as usize);
+            hex(Rgb(pixels[start], pixels[start + 1], pixels[start + 2]))
+        };
+        // A cell's upper left corner has no text; the last rectangles are the bar of colours.
+        let cells: Vec<_> = rects(&picture.svg).into_iter().filter(|([.., h], _)| *h == 16.0).collect();
+        assert_eq!(cells.len(), trace.readouts.len() * 4);
+        for ([x, y, ..], fill) in cells {
+            assert_eq!(at(x + 1.0, y + 1.0), fill, "at {x}, {y}");
+        }
+        assert_eq!(at(1.0, 1.0), "#FFFFFF");
+    }
+}
+
+#[test]
+fn what_no_font_has_is_drawn_as_its_code_point() {
+    let svg = |text: &str| {
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"120\" height=\"20\">\
+             <text x=\"4\" y=\"14\" font-size=\"10\">{text}</text></svg>"
+        )
+    };
+    let drawn = |text: &str| png(&svg(text), 1.0).unwrap();
+    assert_eq!(drawn("a\u{10fffd}b"), drawn("a‹U+10FFFD›b"));
+    assert_ne!(drawn("a\u{10fffd}b"), drawn("ab"));
+}
+
+#[test]
+fn a_png_that_cannot_be_is_refused() {
+    let svg = &one(&small(1, 0..1, &["a"]), PictureKind::Curves, &PictureOptions::default()).svg;
+    for scale in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e6] {
+        assert!(matches!(png(svg, scale), Err(PictureError::Scale { .. })), "{scale}");
+    }
+    assert!(matches!(png("<svg", 1.0), Err(PictureError::NoSvg { .. })));
+}
+
+#[test]
+fn hostile_tokens_are_shown_and_do_nothing() {
+    let trace =
+        synthetic::trace(&Shape { layers: 3, components: &SITES, positions: 0..6, top: 10, texts: &HOSTILE });
+    for kind in PictureKind::ALL {
+        for fonts in [Fonts::Viewer, Fonts::Installed] {
+            let options = PictureOptions { fonts, ..PictureOptions::default() };
+            let picture = one(&trace, kind, &options);
+            let document = roxmltree::Document::parse(&picture.svg).unwrap();
+            let elements: BTreeSet<&str> =
+                document.descendants().map(|node| node.tag_name().name()).collect();
+            let known = ["", "svg", "title", "rect", "text", "polyline", "circle", "polygon"];
+            assert!(elements.iter().all(|element| known.contains(element)), "{elements:?}");
+            for text in texts(&picture.svg) {
+                assert_eq!(display_safe(&text), text, "in {kind}");
+            }
+            png(&picture.svg, 1.0).unwrap();
+        }
+    }
+}
+
+/// Anything that a trace may say.
+fn broken(mut trace: LensTrace, seed: u64) -> LensTrace {
+    let mut dice = synthetic::Dice(seed);
+    let numbers = [0.0, 1.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, 1e-30];
+    for _ in 0..dice.below(12) {
+        let n = trace.readouts.len();
+        if n == 0 {
+            break;
+        }
+        let number = numbers[dice.below(numbers.len())];
+        let readout = &mut trace.readouts[dice.below(n)];
+        match dice.below(14) {
+            0 => readout.layer = None,
+            1 => readout.layer = Some(u16::MAX),
+            2 => readout.position = usize::MAX,
+            3 => readout.top.clear(),
+            4 => readout.top.iter_mut().for_each(|token| token.prob = number),
+            5 => readout.top.iter_mut().for_each(|token| token.logit = number),
+            6 => readout.kl_to_final = Some(number),
+            7 => readout.entropy = Some(number),
+            8 => readout.rank_of_final = Some(dice.next() as u32),
+            9 => readout.component = Component::READABLE[dice.below(6)],
+            10 => trace.finals.clear(),
+            11 => trace.tokens.truncate(1),
+            12 => trace.model.n_vocab = dice.below(3),
+            _ => trace.readouts.truncate(dice.below(n)),
+        }
+    }
+    trace
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn whatever_a_trace_says_there_is_a_picture_or_an_error(
+        layers in 0u16..9,
+        positions in 0usize..5,
+        seed in any::<u64>(),
+        kind in prop::sample::select(PictureKind::ALL.to_vec()),
+        width in prop::option::of(320u32..1400),
+        stride in 1u16..5,
+        top in 1usize..6,
+    ) {
+        let trace = broken(small(layers, 0..positions, &HOSTILE), seed);
+        let options = PictureOptions {
+            width,
+            stride: NonZeroU16::new(stride).unwrap(),
+            top: top.try_into().unwrap(),
+            ..PictureOptions::default()
+        };
+        match svg(&trace, kind, &options) {
+            Ok(pages) => {
+                prop_assert!(!pages.is_empty());
+                for page in pages {
+                    let document = roxmltree::Document::parse(&page.svg).unwrap();
+                    let attributes = document.descendants().flat_map(|node| node.attributes());
+                    let no_number = attributes.map(|a| a.value()).find(|v| v.contains("NaN") || v.contains("inf"));
+                    prop_assert_eq!(no_number, None);
+                }
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
