@@ -10,7 +10,7 @@
 //! # let mut model = ToyBackend::new(3, 16, 50, 7);
 //! # let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
 //! # let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! # let trace = LensTrace::new(reading, &TraceContext {
+//! # let trace = LensTrace::new(&reading, &TraceContext {
 //! #     generator: ("example", "1.0"), model: model.info(), prompt: None, tokens: &tokens,
 //! #     n_prompt: tokens.len(), texts: &(), threshold: 0.03,
 //! # });

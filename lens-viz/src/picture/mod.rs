@@ -12,7 +12,7 @@
 //! let mut model = ToyBackend::new(3, 16, 50, 7);
 //! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
 //! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! let trace = LensTrace::new(reading, &TraceContext {
+//! let trace = LensTrace::new(&reading, &TraceContext {
 //!     generator: ("example", "1.0"),
 //!     model: model.info(),
 //!     prompt: None,
@@ -35,7 +35,7 @@ mod curves;
 mod error;
 mod files;
 mod fonts;
-mod grid;
+pub(crate) mod grid;
 mod head;
 mod heatmap;
 mod installed;
@@ -45,8 +45,8 @@ mod options;
 mod pages;
 mod raster;
 mod runs;
-mod scale;
-mod source;
+pub(crate) mod scale;
+pub(crate) mod source;
 mod step;
 mod text;
 mod trajectories;
