@@ -4,7 +4,7 @@
 //! image; no model is needed. Each way of showing a trace is a module:
 //!
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
-//! - [`terminal`]: a table for one position, layers down and components across.
+//! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
 //! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!

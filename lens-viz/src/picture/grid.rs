@@ -81,7 +81,7 @@ fn missing(statistic: Statistic) -> &'static str {
     }
 }
 
-fn value(readout: &ReadoutTrace, statistic: Statistic) -> Option<f64> {
+pub(crate) fn value(readout: &ReadoutTrace, statistic: Statistic) -> Option<f64> {
     let top = readout.top.first();
     match statistic {
         Statistic::Probability => top.map(|token| token.prob.into()),
@@ -92,7 +92,7 @@ fn value(readout: &ReadoutTrace, statistic: Statistic) -> Option<f64> {
     }
 }
 
-fn digits(readout: &ReadoutTrace, statistic: Statistic) -> String {
+pub(crate) fn digits(readout: &ReadoutTrace, statistic: Statistic) -> String {
     let top = readout.top.first();
     let text = match statistic {
         Statistic::Probability => top.map(|token| percent(token.prob, true)),
@@ -122,7 +122,7 @@ fn cell(
 }
 
 /// Whether the token is the one that actually comes next.
-fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: usize) -> bool {
+pub(crate) fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: usize) -> bool {
     top.zip(source.next_token(position)).is_some_and(|(top, next)| top.id == next.id)
 }
 

@@ -64,7 +64,7 @@ impl Default for PictureOptions {
 const WIDTHS: (u32, u32) = (320, 10_000);
 
 impl PictureOptions {
-    pub(super) fn check(&self) -> Result<(), PictureError> {
+    pub(crate) fn check(&self) -> Result<(), PictureError> {
         if let Some(width) = self.width.filter(|width| !(WIDTHS.0..=WIDTHS.1).contains(width)) {
             return Err(PictureError::Width { width, least: WIDTHS.0, most: WIDTHS.1 });
         }

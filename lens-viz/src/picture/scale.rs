@@ -11,9 +11,9 @@ use crate::{Ramp, Rgb};
 const KL: (f64, f64) = (0.01, 100.0);
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
-pub(super) struct Scale {
+pub(crate) struct Scale {
     /// What it measures, and in what.
-    pub(super) name: String,
+    pub(crate) name: String,
     low: f64,
     high: f64,
     logarithmic: bool,
@@ -25,7 +25,7 @@ pub(super) struct Scale {
 impl Scale {
     /// The scale of a statistic; `values` are those that will be shown, which matters for logits alone: they
     /// have no bounds of their own.
-    pub(super) fn new(
+    pub(crate) fn new(
         statistic: Statistic,
         n_vocab: usize,
         values: impl Iterator<Item = f64>,
@@ -50,28 +50,34 @@ impl Scale {
     }
 
     /// The same scale under another name.
-    pub(super) fn named(self, name: &str) -> Self {
+    pub(crate) fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
     }
 
     /// Where a value lies between the ends of the scale, as it is drawn from dark to light.
-    fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         let of = |value: f64| if self.logarithmic { value.max(f64::MIN_POSITIVE).ln() } else { value };
         let (low, high) = (of(self.low), of(self.high));
         let share = ((of(value) - low) / (high - low)).clamp(0.0, 1.0);
         if self.reversed { 1.0 - share } else { share }
     }
 
-    pub(super) fn colour(&self, value: f64) -> Rgb {
+    pub(crate) fn colour(&self, value: f64) -> Rgb {
         self.ramp.at(self.share(value) as f32)
     }
 
-    pub(super) fn at_share(&self, share: f64) -> Rgb {
+    pub(crate) fn at_share(&self, share: f64) -> Rgb {
         self.ramp.at(share as f32)
     }
 
+    /// What the dark and the light end of the colours stand for.
+    pub(crate) fn ends(&self) -> (String, String) {
+        let (low, high) = (short(self.low), short(self.high));
+        if self.reversed { (high, low) } else { (low, high) }
+    }
+
     /// What to write under the bar of colours, each with its place on it from 0 to 1.
-    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
         let ticks = if self.logarithmic {
             decades(self.low, self.high)
         } else {

@@ -7,11 +7,11 @@ use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, TokenTrace
 use super::{PictureError, PictureOptions};
 
 /// A row of a heatmap: a component of a layer, `None` for `embed`.
-pub(super) type Place = (Option<u16>, Component);
+pub(crate) type Place = (Option<u16>, Component);
 
 /// A trace whose readouts can be found.
-pub(super) struct Source<'a> {
-    pub(super) trace: &'a LensTrace,
+pub(crate) struct Source<'a> {
+    pub(crate) trace: &'a LensTrace,
     readouts: HashMap<(usize, Place), &'a ReadoutTrace>,
     finals: HashMap<usize, &'a FinalTrace>,
     positions: BTreeSet<usize>,
@@ -20,7 +20,7 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(trace: &'a LensTrace) -> Result<Self, PictureError> {
+    pub(crate) fn new(trace: &'a LensTrace) -> Result<Self, PictureError> {
         if trace.readouts.is_empty() {
             return Err(PictureError::Empty { what: "readout" });
         }
@@ -38,29 +38,29 @@ impl<'a> Source<'a> {
         })
     }
 
-    pub(super) fn at(&self, position: usize, place: Place) -> Option<&'a ReadoutTrace> {
+    pub(crate) fn at(&self, position: usize, place: Place) -> Option<&'a ReadoutTrace> {
         self.readouts.get(&(position, place)).copied()
     }
 
     /// The model's own answer.
-    pub(super) fn last(&self, position: usize) -> Option<&'a FinalTrace> {
+    pub(crate) fn last(&self, position: usize) -> Option<&'a FinalTrace> {
         self.finals.get(&position).copied()
     }
 
     /// The token that actually comes after the position.
-    pub(super) fn next_token(&self, position: usize) -> Option<&'a TokenTrace> {
+    pub(crate) fn next_token(&self, position: usize) -> Option<&'a TokenTrace> {
         self.trace.tokens.get(position.checked_add(1)?)
     }
 
     /// The position of a picture that shows one.
-    pub(super) fn position(&self, asked: Option<usize>) -> Result<usize, PictureError> {
+    pub(crate) fn position(&self, asked: Option<usize>) -> Result<usize, PictureError> {
         let position = asked.or(self.positions.last().copied());
         let read = position.filter(|position| self.positions.contains(position));
         read.ok_or_else(|| self.not_read(position.unwrap_or(0)))
     }
 
     /// The positions of a picture that shows several, ascending.
-    pub(super) fn positions(&self, asked: &[usize]) -> Result<Vec<usize>, PictureError> {
+    pub(crate) fn positions(&self, asked: &[usize]) -> Result<Vec<usize>, PictureError> {
         if let Some(position) = asked.iter().find(|position| !self.positions.contains(position)) {
             return Err(self.not_read(*position));
         }
@@ -77,7 +77,7 @@ impl<'a> Source<'a> {
     }
 
     /// What there is to show of each layer, in order of execution: `embed` first, if it is among the components.
-    pub(super) fn places(
+    pub(crate) fn places(
         &self,
         components: &[Component],
         options: &PictureOptions,
@@ -93,7 +93,7 @@ impl<'a> Source<'a> {
     }
 
     /// The components asked for, in order of execution; all that were read if none was.
-    pub(super) fn components(&self, asked: &[Component]) -> Result<Vec<Component>, PictureError> {
+    pub(crate) fn components(&self, asked: &[Component]) -> Result<Vec<Component>, PictureError> {
         if let Some(component) = asked.iter().find(|component| !self.components.contains(component)) {
             let available = self.components.iter().copied().collect();
             return Err(PictureError::ComponentNotRead { component: *component, available });
@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
 
     /// The components asked for, or the stream as each layer leaves it with `embed` in front; whatever was read
     /// of the rest if neither was.
-    pub(super) fn stream(&self, asked: &[Component]) -> Result<Vec<Component>, PictureError> {
+    pub(crate) fn stream(&self, asked: &[Component]) -> Result<Vec<Component>, PictureError> {
         if !asked.is_empty() {
             return self.components(asked);
         }

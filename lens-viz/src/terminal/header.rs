@@ -52,6 +52,20 @@ fn model_lines(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     lines
 }
 
+/// The header of what shows several positions.
+pub(super) fn of_all(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
+    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
+    lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
+    let mut prompt = named("prompt", sheet);
+    let room = sheet.width.saturating_sub(NAMES);
+    // Nobody sees more of it than this; a book is not to be made safe for a line.
+    let start =
+        trace.prompt.char_indices().nth(room + 1).map_or(&*trace.prompt, |(end, _)| &trace.prompt[..end]);
+    prompt.push(sheet.span(&cut(&sheet.safe(start), room, sheet.ellipsis()), Ink::Plain));
+    lines.extend([prompt, self_check(trace, sheet)]);
+    lines
+}
+
 fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
     let model = &trace.model;
     let dot = sheet.glyph(" · ", ", ");

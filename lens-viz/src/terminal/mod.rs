@@ -32,6 +32,7 @@ pub(crate) mod label;
 mod layout;
 pub(crate) mod line;
 mod paint;
+mod positions;
 mod steps;
 mod summary;
 
@@ -47,6 +48,7 @@ use paint::Paint;
 
 pub use compare::compare;
 pub use paint::ColorLevel;
+pub use positions::heatmap;
 pub use steps::StepsView;
 
 pub(crate) use header::text_of;

@@ -1,0 +1,211 @@
+//! Layers up, positions across: the top-1 token of every place, coloured by a statistic.
+
+use std::ops::Range;
+
+use lens_core::{LensTrace, ReadoutTrace};
+
+use super::{
+    TableOptions,
+    header::{self, named},
+    label::Label,
+    line::{Line, Sheet, Span, cut},
+    paint::{Ink, Paint},
+};
+use crate::picture::{
+    PictureError, PictureOptions, Statistic,
+    grid::{is_right, value},
+    scale::Scale,
+    source::{Place, Source},
+};
+
+/// Columns of the names on the left: the longest is `pos`, a component's, or `embed`.
+const LAYER: usize = 6;
+const COMPONENT: usize = 11;
+/// Columns of a token's text.
+const LABEL: Range<usize> = 5..12;
+/// Columns of a value.
+const NUMBER: usize = 5;
+
+/// The top-1 token at every layer and position, with a statistic in digits and, where the terminal has them,
+/// colours. Positions that do not fit side by side follow below.
+///
+/// Of `what`, the positions, components, layers, stride and range count; of `options`, width, colours and ASCII.
+/// Every text of the trace goes through [`crate::display_safe`], no line is wider than `options.width`, and every
+/// line ends in a line feed.
+///
+/// # Errors
+/// When the trace lacks the statistic, or what was asked for was not read.
+pub fn heatmap(
+    trace: &LensTrace,
+    statistic: Statistic,
+    what: &PictureOptions,
+    options: &TableOptions,
+) -> Result<String, PictureError> {
+    what.check()?;
+    let source = Source::new(trace)?;
+    let positions = source.positions(&what.positions)?;
+    let mut places = source.places(&source.stream(&what.components)?, what)?;
+    places.reverse();
+    let sheet = Sheet { width: options.width, paint: Paint(options.color), ascii: options.ascii };
+    let readouts = || places.iter().flat_map(|place| positions.iter().filter_map(|p| source.at(*p, *place)));
+    let values = || readouts().filter_map(|readout| value(readout, statistic));
+    if values().next().is_none() {
+        return Err(PictureError::Empty { what: "such statistic for these layers and positions" });
+    }
+    let scale = Scale::new(statistic, trace.model.n_vocab, values(), what)?;
+    let heatmap = Heatmap { source: &source, statistic, scale, places: &places, sheet: &sheet };
+    let mut lines = header::of_all(trace, &sheet);
+    lines.push(Line::default());
+    let per_block = heatmap.columns(positions.len());
+    let label = heatmap.label_width(per_block);
+    for block in positions.chunks(per_block) {
+        lines.extend(heatmap.block(block, label));
+        lines.push(Line::default());
+    }
+    lines.extend(heatmap.legend());
+    let mut text = String::new();
+    for line in lines {
+        line.write(&sheet, &mut text);
+    }
+    Ok(text)
+}
+
+struct Heatmap<'a> {
+    source: &'a Source<'a>,
+    statistic: Statistic,
+    scale: Scale,
+    places: &'a [Place],
+    sheet: &'a Sheet,
+}
+
+impl Heatmap<'_> {
+    /// Whether rows say their component: there are several of one layer.
+    fn has_components(&self) -> bool {
+        self.places.windows(2).any(|pair| pair[0].0 == pair[1].0)
+    }
+
+    fn names(&self) -> usize {
+        LAYER + if self.has_components() { COMPONENT } else { 0 }
+    }
+
+    /// Columns of the terminal beside the label: the star, blanks, the value.
+    fn beside(&self) -> usize {
+        4 + NUMBER
+    }
+
+    /// The positions that stand side by side, at least one.
+    fn columns(&self, positions: usize) -> usize {
+        let room = self.sheet.width.saturating_sub(self.names());
+        let most = (room / (LABEL.start + self.beside())).clamp(1, positions.max(1));
+        // As even as can be: a last block of one column is hard to read.
+        positions.max(1).div_ceil(positions.max(1).div_ceil(most))
+    }
+
+    fn label_width(&self, columns: usize) -> usize {
+        let room = self.sheet.width.saturating_sub(self.names()) / columns.max(1);
+        room.saturating_sub(self.beside()).clamp(LABEL.start, LABEL.end)
+    }
+
+    fn block(&self, positions: &[usize], label: usize) -> Vec<Line> {
+        let sheet = self.sheet;
+        let width = label + self.beside();
+        let header = |name: &str, column: &dyn Fn(usize) -> Span| {
+            let mut line = Line::default();
+            line.push(sheet.span(name, Ink::Faint));
+            for (i, position) in positions.iter().enumerate() {
+                line.pad(self.names() + i * width + 1);
+                line.push(column(*position));
+            }
+            line
+        };
+        let fitted = |text: &str| Label::new(text, sheet).fit(label, sheet.ellipsis()).plain();
+        let next = |position: usize| {
+            let Some(next) = self.source.next_token(position) else { return sheet.span("", Ink::Plain) };
+            let top = self.source.last(position).and_then(|last| last.top.first());
+            let right = is_right(self.source, top, position);
+            let (mark, ink) = if right { ("*", Ink::Good) } else { (" ", Ink::Plain) };
+            sheet.span(&format!("{mark}{}", fitted(&next.text)), ink)
+        };
+        let token = |position: usize| {
+            let token = self.source.trace.tokens.get(position);
+            sheet.span(&token.map_or(String::new(), |token| format!(" {}", fitted(&token.text))), Ink::Strong)
+        };
+        let mut lines = vec![
+            header("next", &next),
+            header("pos", &|position| sheet.span(&format!(" {position}"), Ink::Faint)),
+        ];
+        lines.extend((0..self.places.len()).map(|row| self.row(row, positions, label)));
+        lines.push(header("token", &token));
+        lines
+    }
+
+    fn row(&self, row: usize, positions: &[usize], label: usize) -> Line {
+        let (sheet, place) = (self.sheet, self.places[row]);
+        let mut line = Line::default();
+        let layer = place.0.map_or_else(|| "embed".to_owned(), |layer| layer.to_string());
+        let begins = row == 0 || self.places[row - 1].0 != place.0;
+        line.push(sheet.span(&format!("{:>5}", if begins { &layer } else { "" }), Ink::Plain));
+        if self.has_components() {
+            let name = if place.0.is_some() { place.1.name() } else { "" };
+            line.push(sheet.span(&format!(" {name}"), Ink::Faint));
+        }
+        let width = label + self.beside();
+        for (i, position) in positions.iter().enumerate() {
+            line.pad(self.names() + i * width + 1);
+            if let Some(readout) = self.source.at(*position, place) {
+                self.cell(&mut line, readout, *position, label);
+            }
+        }
+        line
+    }
+
+    fn cell(&self, line: &mut Line, readout: &ReadoutTrace, position: usize, label: usize) {
+        let sheet = self.sheet;
+        let share = value(readout, self.statistic).map(|value| self.scale.share(value) as f32);
+        let (ink, faint) = share.map_or((Ink::Plain, Ink::Faint), |s| (Ink::Chip(s), Ink::ChipFaint(s)));
+        let top = readout.top.first();
+        let star = if is_right(self.source, top, position) { "*" } else { " " };
+        let text = top.map(|top| Label::new(&top.text, sheet).fit(label, sheet.ellipsis()));
+        line.push(sheet.span(star, ink));
+        let mut used = 0;
+        if let Some(text) = text {
+            used = text.width();
+            line.push(sheet.span(&text.lead, faint));
+            line.push(sheet.span(&text.text, ink));
+            line.push(sheet.span(&text.trail, faint));
+        }
+        let number = cut(&crate::picture::grid::digits(readout, self.statistic), NUMBER, "");
+        let number = format!("{:1$} {number:>NUMBER$} ", "", label.saturating_sub(used));
+        line.push(sheet.span(&number, ink));
+    }
+
+    /// What colours, numbers and signs mean.
+    fn legend(&self) -> Vec<Line> {
+        let sheet = self.sheet;
+        let mut line = named("cells", sheet);
+        let unit = if self.statistic == Statistic::Probability { ", %" } else { "" };
+        line.push(sheet.span(&format!("{}{unit}", self.scale.name), Ink::Plain));
+        let mut items: Vec<Vec<Span>> = Vec::new();
+        if sheet.paint.has_ramp() {
+            let ticks = self.scale.ends();
+            let steps = (0..12).map(|i| sheet.span(" ", Ink::Ramp(i as f32 / 11.0)));
+            let mut item = vec![sheet.span(&format!("{} ", ticks.0), Ink::Faint)];
+            item.extend(steps);
+            item.push(sheet.span(&format!(" {}", ticks.1), Ink::Faint));
+            items.push(item);
+        }
+        items.push(vec![sheet.span("* the token that actually comes next", Ink::Faint)]);
+        std::iter::once(line).chain(sheet.flow(&items, 0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_leave_room_for_the_longest() {
+        let longest = lens_core::Component::READABLE.iter().map(|c| c.name().len()).max();
+        assert!(longest.is_some_and(|longest| longest < COMPONENT));
+    }
+}
