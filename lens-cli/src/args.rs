@@ -7,6 +7,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
+use lens_viz::picture::Statistic;
 
 use crate::{
     style::When,
@@ -58,7 +59,7 @@ Examples:
   lens run \"The capital of France is\"
   lens run \"The capital of France is\" -n 8
   lens run \"The capital of France is\" --steer \"L4.resid_post[last] = @'The capital of Italy is'\" --compare
-  lens run \"The capital of France is\" --components resid_post --positions all
+  lens run \"The capital of France is\" --positions all --grid
   lens run --token-ids 5,7,11 --layers 0,-1 --format json
   lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\""
 )]
@@ -129,6 +130,10 @@ pub(crate) struct RunArgs {
     /// With -n: the full table of every step, in place of a line
     #[arg(long, requires = "max_new_tokens", help_heading = "Results")]
     pub(crate) tables: bool,
+    /// Show layers and positions as a grid, with the top-1 token and its probability, logit, rank, kl or entropy
+    #[arg(long, value_name = "STATISTIC", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "probability", help_heading = "Results")]
+    pub(crate) grid: Option<Statistic>,
     /// Write all results into this folder too: trace.json, all_layers.json, important_layers.json, heatmaps/ and
     /// lens.html (with --trials, into trial_0 and so on)
     #[arg(short, long, value_name = "DIR", help_heading = "Results")]
@@ -202,6 +207,7 @@ pub(crate) struct GenerateArgs {
 Examples:
   lens run \"The capital of France is\" --positions all --format json > trace.json
   lens render trace.json -o lens.html
+  lens render trace.json --kind grid
   lens render trace.json --kind grid-kl -o grid.svg
   lens render trace.json --kind trajectories --tokens \" Paris\" -o paris.png
   lens render trace.json --positions 0..2"
@@ -213,7 +219,7 @@ pub(crate) struct RenderArgs {
     /// grid-entropy, trajectories or curves [default: what the file's name implies]
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<Show>,
-    /// The file to write: .svg, .png, .html or .txt; without it, a table goes to the terminal
+    /// The file to write: .svg, .png, .html or .txt; without it, tables and grids go to the terminal
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

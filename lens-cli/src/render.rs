@@ -11,7 +11,7 @@ use lens_core::{Component, LensTrace, SCHEMA, TokenId};
 use lens_viz::{
     page::{PageOptions, page},
     picture::{Fonts, Picture, PictureKind, PictureOptions, png, svg},
-    terminal::{TableOptions, table},
+    terminal::{TableOptions, heatmap, table},
 };
 
 use crate::{
@@ -69,6 +69,15 @@ pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
                 None => output::print(|out| out.write_all(html.as_bytes())),
             }
         }
+        (Show::Picture(PictureKind::Grid(statistic)), path, None | Some(Ending::Text)) => {
+            let what = options(&trace, PictureKind::Grid(statistic), args, None)?;
+            let console = if path.is_some() { console.plain() } else { *console };
+            let text = heatmap(&trace, statistic, &what, &tables::options(&console))?;
+            match path {
+                Some(path) => output::write_file(path, |out| out.write_all(text.as_bytes())),
+                None => output::print(|out| out.write_all(text.as_bytes())),
+            }
+        }
         (Show::Picture(kind), path, ending) => picture(&trace, kind, args, path, ending, console),
     }
 }
@@ -85,6 +94,7 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
         (_, None) => true,
         (Show::Table, Some(ending)) => ending == Ending::Text,
         (Show::Page, Some(ending)) => ending == Ending::Html,
+        (Show::Picture(PictureKind::Grid(_)), Some(ending)) => ending != Ending::Html,
         (Show::Picture(_), Some(ending)) => matches!(ending, Ending::Svg | Ending::Png),
     };
     if !fits {

@@ -9,7 +9,7 @@ use lens_core::{
 };
 use lens_viz::{
     page::{PageOptions, page},
-    picture::{Fonts, PictureOptions, files, png, svg},
+    picture::{Fonts, PictureOptions, files, pngs, svg},
 };
 
 use crate::{
@@ -18,8 +18,11 @@ use crate::{
     style::Console,
 };
 
-/// Pixels of a PNG for each pixel of the page that it shows: enough for print.
-const SCALE: f32 = 2.0;
+/// Pixels of a PNG for each pixel of the page that it shows.
+const SCALE: f32 = 1.5;
+
+/// Pictures that are drawn side by side: enough for all cores, few enough to stay in megabytes.
+const AT_ONCE: usize = 8;
 
 /// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty).
 pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
@@ -47,20 +50,22 @@ fn pretty(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> 
 fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
     let pictures = files(trace);
     let running = Running::new("drawing");
-    for (done, picture) in pictures.iter().enumerate() {
-        running.draw(done, pictures.len());
-        let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
-        let pages = match svg(trace, picture.kind, &options) {
-            Ok(pages) => pages,
-            Err(error) => {
-                console.note(&format!("there is no picture {}: {error}", picture.stem));
-                continue;
+    for (done, some) in pictures.chunks(AT_ONCE).enumerate() {
+        running.draw(done * AT_ONCE, pictures.len());
+        let (mut names, mut pages) = (Vec::new(), Vec::new());
+        for picture in some {
+            let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
+            match svg(trace, picture.kind, &options) {
+                Ok(drawn) => {
+                    names.extend(drawn.iter().map(|page| page.file_stem(&picture.stem)));
+                    pages.extend(drawn);
+                }
+                Err(error) => console.note(&format!("there is no picture {}: {error}", picture.stem)),
             }
-        };
-        for page in pages {
-            let bytes = png(&page.svg, SCALE).with_context(|| format!("cannot draw {}", picture.stem))?;
-            let name = format!("{place}heatmaps/{}.png", page.file_stem(&picture.stem));
-            folder.write(&name, |out| out.write_all(&bytes))?;
+        }
+        let drawn = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
+        for (name, bytes) in names.iter().zip(drawn) {
+            folder.write(&format!("{place}heatmaps/{name}.png"), |out| out.write_all(&bytes))?;
         }
     }
     Ok(())

@@ -7,7 +7,10 @@ use lens_models::{
     session::{Input, Prepared},
 };
 
-use lens_viz::terminal::compare;
+use lens_viz::{
+    picture::PictureOptions,
+    terminal::{compare, heatmap},
+};
 use serde::Serialize;
 
 use crate::{
@@ -117,12 +120,19 @@ impl Trials<'_> {
         }
         let style = match (args.format, args.generate.max_new_tokens) {
             (RunFormat::Jsonl, _) => Style::Lines,
-            (RunFormat::Table, Some(n)) if !args.tables => Style::Steps { max_new_tokens: n.get() },
+            (RunFormat::Table, Some(n)) if !args.tables && args.grid.is_none() => {
+                Style::Steps { max_new_tokens: n.get() }
+            }
             (_, n) => Style::Silent { max_new_tokens: n.map(usize::from) },
         };
         let trace = self.run_shown(&prepared, style, &place)?;
         match args.format {
             RunFormat::Json => output::print(|out| output::json(out, &trace))?,
+            RunFormat::Table if args.grid.is_some() => {
+                let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(self.console));
+                let text = heatmap(&trace, statistic, &PictureOptions::default(), &options)?;
+                output::print(|out| out.write_all(text.as_bytes()))?;
+            }
             RunFormat::Table if args.tables || trace.generation.is_none() => {
                 tables::print(&trace, args, self.console)?;
             }

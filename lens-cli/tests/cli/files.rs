@@ -85,7 +85,7 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     let trace = trace.to_str().expect("text");
     says(&refused(&["render", trace, "--kind", "grids"], 2), &["did you mean \"grid\"", "table and page"]);
     says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .html or .txt"]);
-    says(&refused(&["render", trace, "--kind", "grid", "-o", "x.html"], 1), &["a picture is .svg or .png"]);
+    says(&refused(&["render", trace, "--kind", "curves", "-o", "x.html"], 1), &["a picture is .svg or .png"]);
     says(&refused(&["render", trace, "--step", "7"], 1), &["steps are 0 to 1"]);
     says(&refused(&["render", trace, "--kind", "curves", "--positions", "6..8"], 1), &["positions"]);
     says(&refused(&["render", "/nonexistent.json"], 1), &["cannot read /nonexistent.json"]);
@@ -93,6 +93,17 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     says(&refused(&["render", other.to_str().expect("text")], 1), &["is no trace"]);
     let tokens = ["render", trace, "--kind", "trajectories", "--tokens", "nowhere to be seen"];
     says(&refused(&tokens, 1), &["no readout of the trace has a token"]);
+}
+
+#[test]
+fn a_grid_stands_in_the_terminal_and_in_a_text_file() {
+    let text = ok(&["run", "The capital of France is", "--positions", "all", "--grid=rank"]);
+    says(&text, &["·Paris", "·France"]);
+    let folder = results();
+    let (trace, out) = (folder.path().join("trace.json"), folder.path().join("grid.txt"));
+    let (trace, out) = (trace.to_str().expect("text"), out.to_str().expect("text"));
+    ok(&["render", trace, "--kind", "grid", "-o", out]);
+    assert_eq!(std::fs::read_to_string(out).expect("a file"), ok(&["render", trace, "--kind", "grid"]));
 }
 
 #[test]

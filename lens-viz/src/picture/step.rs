@@ -51,7 +51,8 @@ pub(super) fn important_layers(
 /// The important layers, and above what they are.
 fn important(source: &Source<'_>, position: usize, threshold: Option<f32>) -> (BTreeSet<u16>, String) {
     if let (None, Some(last)) = (threshold, source.last(position)) {
-        return (last.important_layers.iter().copied().collect(), "the run's threshold".to_owned());
+        let threshold = source.trace.important_above.map_or("the run's threshold".to_owned(), in_percent);
+        return (last.important_layers.iter().copied().collect(), threshold);
     }
     let threshold = threshold.unwrap_or(THRESHOLD);
     let sites = [Site::AttnOut, Site::MlpOut, Site::ResidPost].map(Component::Site);
@@ -60,8 +61,11 @@ fn important(source: &Source<'_>, position: usize, threshold: Option<f32>) -> (B
             && sites.contains(&readout.component)
             && readout.top.first().is_some_and(|token| token.prob > threshold)
     });
-    let percent = (f64::from(threshold) * 1e5).round() / 1e3;
-    (readouts.filter_map(|readout| readout.layer).collect(), format!("{percent} %"))
+    (readouts.filter_map(|readout| readout.layer).collect(), in_percent(threshold))
+}
+
+fn in_percent(threshold: f32) -> String {
+    format!("{} %", (f64::from(threshold) * 1e5).round() / 1e3)
 }
 
 fn draw(
