@@ -1,5 +1,6 @@
 //! The table of chores. A new one is a file in `chores/` and a row here.
 
+mod browser;
 mod demo;
 mod make_checkpoint;
 mod setup;
@@ -19,7 +20,7 @@ pub(crate) struct Chore {
     pub(crate) run: fn(&Path, Arguments) -> anyhow::Result<()>,
 }
 
-static CHORES: &[Chore] = &[setup::CHORE, test::CHORE, demo::CHORE, make_checkpoint::CHORE];
+static CHORES: &[Chore] = &[setup::CHORE, test::CHORE, browser::CHORE, demo::CHORE, make_checkpoint::CHORE];
 
 impl Chore {
     pub(crate) fn help(&self) -> String {

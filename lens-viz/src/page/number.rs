@@ -11,6 +11,8 @@ impl Serialize for Rounded {
         // Through text, so that the decimal digits are what is rounded.
         let rounded = format!("{:.4e}", self.0).parse::<f64>().ok().filter(|number| number.is_finite());
         match rounded {
+            // A probability below 1 must not become certainty.
+            Some(1.0) if self.0 < 1.0 => serializer.serialize_f64(0.99999),
             // 3 and not 3.0: a tenth of the file.
             Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => {
                 serializer.serialize_i64(whole as i64)
@@ -32,6 +34,7 @@ mod tests {
         assert_eq!(written(1.234_567e-12), "1.2346e-12");
         assert_eq!(written(-17.25), "-17.25");
         assert_eq!(written(1.0), "1");
+        assert_eq!(written(0.999_999), "0.99999");
         assert_eq!(written(f32::NAN), "null");
         assert_eq!(written(f32::NEG_INFINITY), "null");
     }

@@ -31,6 +31,7 @@ const clamp = (number, low, high) => Math.min(Math.max(number, low), high);
 function percent(prob) {
   const p = prob * 100;
   if (prob < 1 && p >= 99.95) return ">99.9%";
+  if (p >= 99 && p < 100) return `${p.toFixed(1)}%`;
   if (p >= 10) return `${p.toFixed(0)}%`;
   if (p >= 0.1) return `${p.toFixed(1)}%`;
   return p > 0 ? `${p.toExponential(0)}%` : "0%";

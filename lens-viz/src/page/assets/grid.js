@@ -1,10 +1,14 @@
 /* Layers by positions. Only the cells in sight, and the chosen one, are in the document. */
 
 const SIZES = {
-  normal: { width: 88, height: 38, head: 42, side: 132 },
-  compact: { width: 60, height: 23, head: 40, side: 132 },
-  overview: { width: 13, height: 14, head: 22, side: 132 },
+  normal: { width: 88, height: 38, head: 42 },
+  compact: { width: 60, height: 23, head: 40 },
+  overview: { width: 13, height: 14, head: 22 },
 };
+
+/* The width of the rows' names, which are longer where a row is a layer's component. */
+const SIDE = 132;
+const LONG_SIDE = 172;
 
 /* Cells beyond the edge that are ready before they are scrolled to. */
 const AHEAD = 4;
@@ -46,9 +50,9 @@ class Grid {
   draw() {
     const { trace, state } = this.page;
     this.rows = trace.rows(state.component, state.stride);
-    this.size = SIZES[state.size];
+    this.size = { ...SIZES[state.size], side: state.component === "all" ? LONG_SIDE : SIDE };
     const rowsSay = this.rows.map((row) => row.index).join();
-    const shape = [state.trace, state.size, rowsSay].join("|");
+    const shape = [state.trace, state.size, this.size.side, rowsSay].join("|");
     if (shape !== this.shape) {
       this.shape = shape;
       this.clear();
@@ -63,6 +67,7 @@ class Grid {
     this.host.className = `grid ${this.page.state.size}`;
     this.host.setAttribute("aria-rowcount", this.rows.length + 1);
     this.host.setAttribute("aria-colcount", columns + 1);
+    this.canvas.style.setProperty("--side", `${side}px`);
     this.canvas.style.width = `${side + columns * width}px`;
     this.canvas.style.height = `${head + this.rows.length * height}px`;
   }

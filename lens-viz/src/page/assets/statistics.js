@@ -1,3 +1,8 @@
+const UNKNOWN = { row: null, number: "–", level: null };
+
+/* The logarithm of the vocabulary's size: the largest entropy that there can be. */
+const widest = (trace) => Math.log(Math.max(trace.raw.model.n_vocab, 2));
+
 /* What a cell can show. `read` gives the token or text of its first line, the number of its second, and where it stands
    on the scale from 0 to 1; a level of null means that the trace does not say. */
 
@@ -43,11 +48,6 @@ const STATISTICS = [
   nats("tv_to_final", "total variation to final", () => 1, ""),
   nats("cross_entropy", "surprise at the next token"),
 ];
-
-const UNKNOWN = { row: null, number: "–", level: null };
-
-/* The logarithm of the vocabulary's size: the largest entropy that there can be. */
-const widest = (trace) => Math.log(Math.max(trace.raw.model.n_vocab, 2));
 
 /* A statistic that is a number of the readout as a whole. Little of it is light, as certainty is. */
 function nats(key, name, most = widest, unit = "nats") {

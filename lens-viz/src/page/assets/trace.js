@@ -25,7 +25,7 @@ class Vocabulary {
   /* The token as an element of its own language and direction. */
   node(row, attributes = {}) {
     const [, lead, body, trail] = this.shown(row).match(/^(␠*)(.*?)(␠*)$/su);
-    const spaces = (marks) => (marks ? [element("span", { class: "space" }, marks)] : []);
+    const spaces = (marks) => [...marks].map((mark) => element("span", { class: "space" }, mark));
     return element("bdi", { lang: "", class: "token", ...attributes }, ...spaces(lead), body, ...spaces(trail));
   }
 

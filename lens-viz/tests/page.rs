@@ -1,0 +1,369 @@
+//! The page, in a real browser.
+
+mod browser;
+mod support;
+
+use browser::{Tab, axe, tab};
+use lens_viz::page::{PageOptions, page, pages};
+use serde_json::{Value, json};
+use support::{HOSTILE, Model, trace};
+
+fn html(model: &Model) -> String {
+    page(&trace(model), &PageOptions::default()).unwrap()
+}
+
+/// The cell of a row and column, as they are seen, from 0.
+fn cell(row: usize, column: usize) -> String {
+    format!("[role=row][aria-rowindex='{}'] > [role=gridcell][aria-colindex='{}']", row + 2, column + 2)
+}
+
+fn chosen(tab: &mut Tab) -> Value {
+    tab.run(
+        "(() => { const cell = document.querySelector('[aria-selected=true]'); \
+         return [+cell.parentNode.getAttribute('aria-rowindex') - 2, +cell.getAttribute('aria-colindex') - 2]; })()",
+    )
+}
+
+/// The address after `#`.
+fn address(tab: &mut Tab) -> String {
+    tab.text("location.hash")
+}
+
+#[test]
+fn hovering_shows_a_readout_and_clicking_chooses_it() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    tab.open(&html(&Model::default()), "");
+    assert!(tab.text_of("#detail h2").starts_with("layer 3, resid_post"));
+    assert_eq!(tab.count("#detail tbody tr"), 10);
+    tab.hover(&cell(1, 2));
+    assert!(tab.text_of("#detail h2").starts_with("layer 0, resid_post"));
+    assert!(tab.text_of("#detail .after").starts_with("Position 2, after"));
+    assert_eq!(chosen(&mut tab), json!([4, 7]), "hovering must not choose");
+    tab.hover("h1");
+    assert!(tab.text_of("#detail h2").starts_with("layer 3"), "the chosen readout comes back");
+    tab.click(&cell(2, 3));
+    assert_eq!(chosen(&mut tab), json!([2, 3]));
+    assert!(address(&mut tab).contains("at=L1.resid_post") && address(&mut tab).contains("position=3"));
+    tab.assert_quiet();
+}
+
+#[test]
+fn pins_are_the_top_tokens_by_their_maximum_until_others_are_chosen() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let model = Model::default();
+    let trace = trace(&model);
+    tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
+    let mut best: Vec<(u32, f32)> = Vec::new();
+    let stream = |r: &&lens_core::ReadoutTrace| {
+        r.position == 7 && ["embed", "resid_post"].contains(&r.component.name())
+    };
+    for readout in trace.readouts.iter().filter(stream) {
+        let top = &readout.top[0];
+        match best.iter_mut().find(|(id, _)| *id == top.id.0) {
+            Some((_, prob)) => *prob = prob.max(top.prob),
+            None => best.push((top.id.0, top.prob)),
+        }
+    }
+    best.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let texts = "[...document.querySelectorAll('#pins bdi')].map((token) => token.textContent)";
+    let expected: Vec<String> = best.iter().map(|(id, _)| shown(&model.text(*id))).collect();
+    assert_eq!(tab.run(texts), json!(expected));
+
+    let before = expected.len() as u64;
+    tab.click("#detail tbody tr:last-child .pin");
+    assert_eq!(tab.count("#pins bdi"), before + 1);
+    assert!(address(&mut tab).contains("pins="));
+    assert_eq!(tab.count("#by-layer g"), before + 1, "a curve for each pin");
+    tab.click("#pins li:first-child button");
+    assert_eq!(tab.run(texts), json!(expected));
+    tab.click("#pins-reset");
+    assert!(!address(&mut tab).contains("pins="));
+    tab.click("#curve-rank");
+    assert_eq!(tab.text_of("#by-layer .tick"), "1", "rank 1 is on top");
+    tab.assert_quiet();
+}
+
+/// A plain token as the page shows it.
+fn shown(text: &str) -> String {
+    text.replace(' ', "␠")
+}
+
+#[test]
+fn statistics_components_and_strides_switch() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let trace = trace(&Model::default());
+    tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
+    let readout = |component: &str, layer: u16, position: usize| {
+        let same = |r: &&lens_core::ReadoutTrace| {
+            r.layer == Some(layer) && r.component.name() == component && r.position == position
+        };
+        trace.readouts.iter().find(same).unwrap()
+    };
+    tab.choose("statistic", "entropy");
+    let number = tab.text_of(&format!("{} .number", cell(1, 0)));
+    assert_eq!(number, format!("{:.2}", readout("resid_post", 0, 0).entropy.unwrap()));
+    tab.choose("statistic", "rank");
+    let number = tab.text_of(&format!("{} .number", cell(2, 1)));
+    assert_eq!(number, format!("#{}", readout("resid_post", 1, 1).rank_of_final.unwrap()));
+    tab.choose("statistic", "kl_to_final");
+    tab.choose("component", "mlp_out");
+    let number = tab.text_of(&format!("{} .number", cell(0, 4)));
+    assert_eq!(number, format!("{:.2}", readout("mlp_out", 0, 4).kl_to_final.unwrap()));
+    tab.choose("component", "all");
+    assert_eq!(tab.text("document.querySelector('[role=grid]').getAttribute('aria-rowcount')"), "22");
+    tab.choose("component", "resid_post");
+    tab.choose("stride", "3");
+    let layers = "[...document.querySelectorAll('[role=rowheader] .layer')].map((name) => name.textContent)";
+    assert_eq!(tab.run(layers), json!(["embed", "0", "3"]), "the last layer stays");
+    tab.choose("statistic", "prob");
+    tab.choose("tracked", "next");
+    let surprise = readout("resid_post", 0, 0).cross_entropy.unwrap();
+    let number = tab.text_of(&format!("{} .number", cell(1, 0)));
+    let percent: f32 = number.trim_end_matches('%').parse().unwrap();
+    assert!((percent / 100.0 / (-surprise).exp() - 1.0).abs() < 0.5, "{number} for {}", (-surprise).exp());
+    tab.assert_quiet();
+}
+
+#[test]
+fn the_keyboard_reaches_every_cell_and_acts() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    tab.open(&html(&Model::default()), "");
+    tab.run("document.querySelector('[role=gridcell][tabindex=\"0\"]').focus()");
+    assert_eq!(tab.count("[role=gridcell][tabindex='0']"), 1);
+    for (key, place) in [
+        ("ArrowUp", json!([3, 7])),
+        ("ArrowLeft", json!([3, 6])),
+        ("Home", json!([3, 0])),
+        ("PageUp", json!([0, 0])),
+        ("ArrowUp", json!([0, 0])),
+        ("End", json!([0, 7])),
+        ("ArrowDown", json!([1, 7])),
+    ] {
+        tab.key(key);
+        assert_eq!(chosen(&mut tab), place, "{key}");
+        assert_eq!(tab.run("document.activeElement.getAttribute('aria-selected')"), json!("true"), "{key}");
+    }
+    tab.key("s");
+    assert!(address(&mut tab).contains("show=prob"));
+    tab.key("c");
+    assert!(address(&mut tab).contains("component=all"), "{}", address(&mut tab));
+    tab.key("Enter");
+    assert!(address(&mut tab).contains("pins="));
+    tab.run("document.getElementById('search').focus()");
+    for key in ["w", "3"] {
+        tab.key(key);
+    }
+    assert!(tab.text_of("#found").contains("token"));
+    assert!(tab.count(".cell.hit") > 0);
+    let before = chosen(&mut tab);
+    tab.key("Enter");
+    assert_ne!(chosen(&mut tab), before, "the next cell found");
+    assert_eq!(tab.run("document.activeElement.id"), json!("search"));
+    tab.key("Escape");
+    assert_eq!(
+        (tab.text("document.getElementById('search').value"), tab.count(".cell.hit")),
+        (String::new(), 0)
+    );
+    tab.assert_quiet();
+}
+
+#[test]
+fn dark_follows_the_system_and_the_button() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let dark = |tab: &mut Tab, scheme: &str| {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        tab.call("Emulation.setEmulatedMedia", features);
+        tab.text("getComputedStyle(document.body).backgroundColor")
+    };
+    tab.open(&html(&Model::default()), "");
+    let (light, night) = (dark(&mut tab, "light"), dark(&mut tab, "dark"));
+    assert_eq!((light.as_str(), night.as_str()), ("rgb(255, 255, 255)", "rgb(21, 23, 26)"));
+    tab.click("#theme");
+    assert_eq!(tab.text("getComputedStyle(document.body).backgroundColor"), light);
+    assert!(address(&mut tab).contains("theme=light"));
+    assert_eq!(tab.text_of("#theme"), "Dark");
+    tab.assert_quiet();
+}
+
+#[test]
+fn hostile_tokens_stay_text() {
+    let Some(mut tab) = tab(1600, 900) else { return };
+    let model = Model { hostile: true, ..Model::default() };
+    let trace = trace(&model);
+    let html = page(&trace, &PageOptions::default()).unwrap();
+    for script in ["", "off"] {
+        if script == "off" {
+            tab.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+        }
+        tab.open(&html, "#find=script");
+        let (heads, inputs) = if script == "off" {
+            ("#plain thead bdi", "document.querySelectorAll('#plain bdi script, #plain img, main > script')")
+        } else {
+            ("[role=columnheader] bdi", "document.querySelectorAll('bdi *:not(.space), img')")
+        };
+        let shown = tab.run(&format!(
+            "[...document.querySelectorAll({})].map((token) => token.textContent)",
+            json!(heads)
+        ));
+        let expected: Vec<&str> = HOSTILE.iter().map(|(_, shown)| *shown).collect();
+        assert_eq!(shown, json!(expected));
+        assert_eq!(tab.run(&format!("{inputs}.length")), json!(0));
+        assert_eq!(tab.run("document.querySelectorAll('script').length"), json!(2));
+        assert_eq!(tab.run("typeof hacked"), json!("undefined"));
+    }
+    let island =
+        "JSON.parse(document.getElementById('data').textContent).vocabulary.map((token) => token[1])";
+    let texts = tab.run(island);
+    for (text, _) in HOSTILE {
+        assert!(texts.as_array().unwrap().contains(&json!(text)), "{text:?} is not in the data as it was");
+    }
+    tab.assert_quiet();
+}
+
+#[test]
+fn without_javascript_there_is_a_table() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    tab.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    tab.open(&html(&Model::default()), "");
+    assert_eq!(tab.count("#plain tbody tr"), 5);
+    assert_eq!(tab.count("#plain thead th[scope=col]"), 10);
+    assert_eq!(tab.count("#plain tbody th[scope=row]"), 5);
+    assert!(tab.text_of("#plain tbody td:nth-child(3)").contains('%'));
+    let shown = "getComputedStyle(document.getElementById('plain')).display";
+    assert_eq!(tab.text(shown), "block");
+    assert_eq!(tab.text("getComputedStyle(document.getElementById('app')).display"), "none");
+    tab.assert_quiet();
+}
+
+#[test]
+fn the_page_has_no_serious_barrier() {
+    let Some(program) = axe() else { return };
+    let Some(mut tab) = tab(1280, 1400) else { return };
+    // axe-core is no part of the page, so the page's policy does not let it in.
+    tab.call("Page.setBypassCSP", json!({"enabled": true}));
+    let html = html(&Model { generated: 3, ..Model::default() });
+    for view in ["", "#theme=dark&show=rank&component=all&find=w1", "#cells=overview&theme=light&curve=rank"]
+    {
+        tab.open(&html, view);
+        tab.run("document.querySelectorAll('details').forEach((more) => { more.open = true; })");
+        tab.run(&format!("{program}; null"));
+        let found = "axe.run().then(({violations}) => violations.filter(({impact}) => \
+                     ['serious', 'critical'].includes(impact)).map(({id, nodes}) => \
+                     [id, nodes.slice(0, 3).map((node) => node.html + ' ' + node.failureSummary)]))";
+        assert_eq!(tab.run(found), json!([]), "in {view:?}");
+    }
+    tab.run("document.documentElement.classList.remove('js'); document.getElementById('app').hidden = true");
+    let found = "axe.run('#plain').then(({violations}) => violations.filter(({impact}) => \
+                 ['serious', 'critical'].includes(impact)).map(({id, nodes}) => [id, nodes[0].html]))";
+    assert_eq!(tab.run(found), json!([]));
+}
+
+#[test]
+fn a_long_prompt_puts_only_what_is_in_sight_into_the_document() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let html = html(&Model { layers: 32, positions: 500, ..Model::default() });
+    tab.open(&html, "#position=0");
+    for view in ["cells=normal", "cells=overview", "component=all"] {
+        tab.run(&format!("location.hash = 'position=0&{view}'"));
+        tab.settle();
+        assert!(tab.count("*") < 6000, "{view}: {} elements", tab.count("*"));
+        tab.run("document.getElementById('grid').scrollLeft = 1e6");
+        tab.settle();
+        let last = "[...document.querySelectorAll('[role=columnheader]')].map((head) => \
+                    head.getAttribute('aria-colindex')).includes('501')";
+        assert_eq!(tab.run(last), json!(true), "{view}");
+        assert_eq!(
+            tab.count("[role=gridcell][aria-selected=true]"),
+            1,
+            "the chosen cell stays in the document"
+        );
+    }
+    tab.assert_quiet();
+}
+
+#[test]
+fn a_link_restores_the_view() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let html = html(&Model::default());
+    let link = "#show=prob&of=7&component=all&stride=2&cells=compact&at=L1.mlp_out&position=2&pins=7.9&curve=rank&find=w1&theme=dark";
+    tab.open(&html, link);
+    let view = "[...document.querySelectorAll('.controls select')].slice(1).map((list) => list.value)";
+    assert_eq!(tab.run(&format!("{view}[0]")), json!("prob"));
+    assert_eq!(tab.run("document.getElementById('stride').value"), json!("2"));
+    assert_eq!(tab.count("#pins bdi"), 2);
+    tab.click("#curve-rank");
+    let kept = address(&mut tab);
+    let words = |link: &str| {
+        let mut words: Vec<String> = link.trim_start_matches('#').split('&').map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(words(&kept), words(link));
+    for nonsense in ["#position=-1&at=L99.x&show=x&pins=99999999.&run=7&stride=0", "#%", "#=&&find=%00%ff"] {
+        tab.open(&html, nonsense);
+        assert_eq!(tab.count("[aria-selected=true]"), 1, "{nonsense}");
+        tab.assert_quiet();
+    }
+}
+
+#[test]
+fn steps_scrub_through_what_the_model_wrote() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    tab.open(&html(&Model { generated: 3, ..Model::default() }), "");
+    assert_eq!(tab.run("document.getElementById('steps').hidden"), json!(false));
+    assert!(tab.text_of("#step-says").starts_with("step 2 of 2"));
+    tab.click("#step-back");
+    tab.click("#step-back");
+    assert!(tab.text_of("#step-says").starts_with("step 0 of 2"));
+    assert_eq!(chosen(&mut tab)[1], json!(4));
+    assert!(tab.text_of("#detail .after").contains("step 0 wrote"));
+    tab.run(
+        "(() => { const step = document.getElementById('step'); step.value = 1; \
+             step.dispatchEvent(new Event('input', {bubbles: true})); })()",
+    );
+    assert_eq!(chosen(&mut tab)[1], json!(5));
+    tab.assert_quiet();
+}
+
+#[test]
+fn several_traces_are_chosen_from() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let [first, second] = [Model::default(), Model { layers: 2, positions: 3, ..Model::default() }];
+    tab.open(
+        &pages(&[trace(&first), trace(&second)], &PageOptions::default()).unwrap(),
+        "#component=mlp_out",
+    );
+    tab.choose("trace", "1");
+    assert_eq!(tab.text("document.getElementById('grid').getAttribute('aria-colcount')"), "4");
+    assert_eq!(
+        tab.run("[document.getElementById('head-0').hidden, document.getElementById('head-1').hidden]"),
+        json!([true, false])
+    );
+    tab.assert_quiet();
+}
+
+#[test]
+fn paper_gets_the_whole_grid() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    tab.open(&html(&Model { positions: 25, ..Model::default() }), "");
+    let pdf = tab.call("Page.printToPDF", json!({"printBackground": true}));
+    assert!(pdf["data"].as_str().unwrap().len() > 10_000);
+    tab.call("Emulation.setEmulatedMedia", json!({"media": "print"}));
+    tab.run("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!(tab.count("#printed table"), 3);
+    assert_eq!(tab.count("#printed td"), 25 * 5);
+    assert_eq!(tab.text("getComputedStyle(document.querySelector('#printed')).display"), "block");
+    assert_eq!(tab.text("getComputedStyle(document.querySelector('.controls')).display"), "none");
+    tab.assert_quiet();
+}
+
+#[test]
+fn a_narrow_screen_has_no_sideways_scroll() {
+    let Some(mut tab) = tab(400, 900) else { return };
+    for view in ["", "#component=all&show=rank&find=w"] {
+        tab.open(&html(&Model { positions: 40, generated: 3, ..Model::default() }), view);
+        let wide = tab.run("document.documentElement.scrollWidth").as_u64().unwrap();
+        assert!(wide <= 400, "{wide} pixels wide");
+    }
+    tab.assert_quiet();
+}

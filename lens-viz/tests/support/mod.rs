@@ -1,0 +1,92 @@
+//! Traces to make pages of, from the toy model.
+
+use lens_core::{
+    Backend as _, GenerationTrace, Lens, LensTrace, Plan, SampledTrace, Selection, StepTrace, Stopped,
+    TokenId, TokenText, TokenTexts, TraceContext, toy::ToyBackend,
+};
+
+/// Tokens that would do harm as anything but text, and how they are shown.
+pub(crate) const HOSTILE: [(&str, &str); 12] = [
+    ("</script><script>hacked = 1</script>", "</script><script>hacked = 1</script>"),
+    ("<img src=x onerror='hacked=1'>", "<img src=x onerror='hacked=1'>"),
+    ("\"'`", "\"'`"),
+    ("\u{202e}evil", "‹U+202E›evil"),
+    ("\u{1b}[31m", "␛[31m"),
+    ("a\u{2028}b\u{2029}", "a‹U+2028›b‹U+2029›"),
+    ("<!--", "<!--"),
+    ("&lt;&amp;", "&lt;&amp;"),
+    ("\\u003c\\", "\\u003c\\"),
+    ("]]>${hacked=1}", "]]>${hacked=1}"),
+    (" \n ", "␠⏎␠"),
+    ("\u{0}\u{301}", "‹U+0000›\u{301}"),
+];
+
+/// What a page is made of.
+pub(crate) struct Model {
+    pub(crate) layers: usize,
+    pub(crate) positions: usize,
+    /// How many of the positions the model wrote.
+    pub(crate) generated: usize,
+    /// Whether the first tokens of the vocabulary, and the sequence, are [`HOSTILE`].
+    pub(crate) hostile: bool,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { layers: 4, positions: 8, generated: 0, hostile: false }
+    }
+}
+
+impl Model {
+    /// What a token says.
+    pub(crate) fn text(&self, id: u32) -> String {
+        match HOSTILE.get(id as usize) {
+            Some((text, _)) if self.hostile => (*text).to_owned(),
+            _ => format!("{}w{id}", if id % 3 == 0 { " " } else { "" }),
+        }
+    }
+}
+
+impl TokenTexts for Model {
+    fn text(&self, id: TokenId) -> TokenText {
+        TokenText { text: self.text(id.0).into(), bytes: None }
+    }
+}
+
+/// The trace of a model that reads every position.
+pub(crate) fn trace(model: &Model) -> LensTrace {
+    const N_VOCAB: u32 = 60;
+    let mut backend = ToyBackend::new(model.layers as _, 16, N_VOCAB as _, 7);
+    let tokens: Vec<TokenId> = if model.hostile {
+        (0..HOSTILE.len() as u32).map(TokenId).collect()
+    } else {
+        (0..model.positions as u32).map(|i| TokenId((i * 7 + 3) % N_VOCAB)).collect()
+    };
+    let plan = Plan { positions: Selection::all(), ..Plan::default() };
+    let reading = Lens::new(&mut backend).read(&tokens, &plan).unwrap();
+    let n_prompt = tokens.len() - model.generated;
+    let context = TraceContext {
+        generator: ("test", "1.0"),
+        model: backend.info(),
+        prompt: None,
+        tokens: &tokens,
+        n_prompt,
+        texts: model,
+        threshold: 0.03,
+    };
+    let mut trace = LensTrace::new(reading, &context);
+    for (step, place) in (n_prompt..tokens.len()).enumerate() {
+        let token = &trace.tokens[place];
+        let token = SampledTrace { id: token.id, text: token.text.clone(), bytes: None, prob: 0.25 };
+        trace.steps.push(StepTrace { step, position: place - 1, token });
+    }
+    trace.generation = (model.generated > 0).then(|| GenerationTrace {
+        temperature: 0.0,
+        top_p: 1.0,
+        top_k: None,
+        seed: 0,
+        trial: 0,
+        stopped: Stopped::Length,
+    });
+    trace
+}

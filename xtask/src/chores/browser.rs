@@ -1,0 +1,102 @@
+//! `cargo xtask browser`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use super::Chore;
+use crate::arguments::Arguments;
+
+pub(super) const CHORE: Chore = Chore {
+    name: "browser",
+    summary: "what the tests of the HTML page need: Chromium and axe-core",
+    details: "\
+Installs Chromium with apt where that is possible (Debian or Ubuntu, as root) and it is not there yet; elsewhere says
+what to install. Fetches axe-core, which looks for what keeps people out of a page, from the npm registry into
+target/browser, checked against a pinned SHA-512.
+
+Without them those tests are skipped and say so; with LENS_REQUIRE_BROWSER=1 they fail instead.
+
+  LENS_CHROMIUM=PROGRAM   another Chromium than those on the PATH
+  PYTHON=PROGRAM          another Python than python3",
+    run,
+};
+
+/// Where lens-viz/tests/browser looks as well.
+const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+const AXE: &str = "https://registry.npmjs.org/axe-core/-/axe-core-4.14.1.tgz";
+const AXE_SHA512: &str =
+    "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==";
+
+fn run(root: &Path, arguments: Arguments) -> anyhow::Result<()> {
+    arguments.finish()?;
+    let axe = axe(root)?;
+    eprintln!("axe-core is in {}", axe.display());
+    let chromium = chromium()?;
+    eprintln!("Chromium is {}", chromium.display());
+    Ok(())
+}
+
+/// Brings axe-core, once for each version.
+fn axe(root: &Path) -> anyhow::Result<PathBuf> {
+    let folder = root.join("target/browser");
+    let file = folder.join("axe-4.14.1.min.js");
+    if file.is_file() {
+        return Ok(file);
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let mut fetch = Command::new(&python);
+    fetch.args(["-I", "-c", include_str!("browser.py"), AXE, AXE_SHA512, "package/axe.min.js"]).arg(&file);
+    let status =
+        fetch.stdin(Stdio::null()).status().with_context(|| format!("cannot run {}", python.display()))?;
+    if !status.success() {
+        bail!("axe-core could not be fetched; put axe.min.js of axe-core 4.14.1 at {}", file.display());
+    }
+    Ok(file)
+}
+
+/// Finds Chromium, and installs it where we may.
+fn chromium() -> anyhow::Result<PathBuf> {
+    if let Some(chosen) = std::env::var_os("LENS_CHROMIUM") {
+        return Ok(chosen.into());
+    }
+    if let Some(found) = on_path(&CHROMIUM) {
+        return Ok(found);
+    }
+    if on_path(&["apt-get"]).is_none() || !is_root() {
+        bail!(
+            "no Chromium on the PATH, and it can be installed only as root with apt: install the package `chromium`, \
+             or set LENS_CHROMIUM to one that is somewhere else"
+        );
+    }
+    apt(&["update"])?;
+    apt(&["install", "-y", "--no-install-recommends", "chromium"])?;
+    on_path(&CHROMIUM).context("apt installed `chromium`, but no such program is on the PATH")
+}
+
+fn apt(words: &[&str]) -> anyhow::Result<()> {
+    eprintln!("running apt-get {}", words.join(" "));
+    let mut apt = Command::new("apt-get");
+    apt.args(words).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(std::io::stderr());
+    if !apt.status().context("cannot run apt-get")?.success() {
+        bail!("apt-get {} failed", words.join(" "));
+    }
+    Ok(())
+}
+
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|file| file.is_file())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
