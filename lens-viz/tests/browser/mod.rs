@@ -25,6 +25,7 @@ pub(crate) struct Tab {
     events: Vec<Value>,
     session: Option<String>,
     next: u64,
+    scripts: bool,
     // Last, so that the browser is gone when its folder goes.
     folder: tempfile::TempDir,
 }
@@ -96,9 +97,17 @@ impl Tab {
                 }
             }
         });
-        let mut tab = Self { browser, input, messages, events: Vec::new(), session: None, next: 1, folder };
-        let target =
-            tab.call("Target.createTarget", json!({"url": "about:blank", "width": width, "height": height}));
+        let mut tab = Self {
+            browser,
+            input,
+            messages,
+            events: Vec::new(),
+            session: None,
+            next: 1,
+            scripts: true,
+            folder,
+        };
+        let target = tab.call("Target.createTarget", json!({"url": "about:blank"}));
         let target = json!({"targetId": target["targetId"], "flatten": true});
         let session = tab.call("Target.attachToTarget", target);
         tab.session = session["sessionId"].as_str().map(str::to_owned);
@@ -113,6 +122,7 @@ impl Tab {
     }
 
     /// Sends a command and waits for its answer.
+    #[expect(clippy::needless_pass_by_value, reason = "parameters are written where they are passed")]
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
         let id = self.next;
         self.next += 1;
@@ -151,8 +161,17 @@ impl Tab {
         self.settle();
     }
 
-    /// Waits until what was drawn is on the screen.
+    /// Opens pages as a browser does that runs no scripts.
+    pub(crate) fn disable_scripts(&mut self) {
+        self.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+        self.scripts = false;
+    }
+
+    /// Waits until what was drawn is on the screen. Without scripts nothing is drawn after the page is loaded.
     pub(crate) fn settle(&mut self) {
+        if !self.scripts {
+            return;
+        }
         self.run(
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))",
         );

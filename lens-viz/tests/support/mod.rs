@@ -42,7 +42,7 @@ impl Model {
     pub(crate) fn text(&self, id: u32) -> String {
         match HOSTILE.get(id as usize) {
             Some((text, _)) if self.hostile => (*text).to_owned(),
-            _ => format!("{}w{id}", if id % 3 == 0 { " " } else { "" }),
+            _ => format!("{}w{id}", if id.is_multiple_of(3) { " " } else { "" }),
         }
     }
 }
@@ -74,13 +74,13 @@ pub(crate) fn trace(model: &Model) -> LensTrace {
         texts: model,
         threshold: 0.03,
     };
-    let mut trace = LensTrace::new(reading, &context);
+    let mut trace = LensTrace::new(&reading, &context);
     for (step, place) in (n_prompt..tokens.len()).enumerate() {
         let token = &trace.tokens[place];
         let token = SampledTrace { id: token.id, text: token.text.clone(), bytes: None, prob: 0.25 };
         trace.steps.push(StepTrace { step, position: place - 1, token });
     }
-    trace.generation = (model.generated > 0).then(|| GenerationTrace {
+    trace.generation = (model.generated > 0).then_some(GenerationTrace {
         temperature: 0.0,
         top_p: 1.0,
         top_k: None,

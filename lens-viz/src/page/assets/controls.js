@@ -63,7 +63,7 @@ class Controls {
     const at = steps.findIndex((step) => trace.columnOf.get(step[1]) === state.column);
     byId("step").max = steps.length - 1;
     if (at < 0) {
-      byId("step-says").replaceChildren(`${steps.length} generated tokens; this position is before them`);
+      byId("step-says").replaceChildren(`${steps.length} generated tokens; none was sampled from this position`);
       byId("step").value = 0;
       return;
     }
