@@ -9,7 +9,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -114,6 +114,7 @@ impl Tab {
         for domain in ["Page", "Runtime", "Log", "Network", "Accessibility"] {
             tab.call(&format!("{domain}.enable"), json!({}));
         }
+        tab.call("Page.setLifecycleEventsEnabled", json!({"enabled": true}));
         tab.call(
             "Emulation.setDeviceMetricsOverride",
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
@@ -151,14 +152,43 @@ impl Tab {
         let file = self.folder.path().join("page.html");
         fs::write(&file, html).unwrap();
         // Another document even where only the part after `#` differs.
-        self.call("Page.navigate", json!({"url": "about:blank"}));
+        self.navigate("about:blank");
         self.events.clear();
-        self.call("Page.navigate", json!({"url": format!("file://{}{after}", file.display())}));
-        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+        self.navigate(&format!("file://{}{after}", file.display()));
+        self.settle();
+    }
+
+    /// Goes to another document and waits until that one, and not one before it, is loaded.
+    fn navigate(&mut self, url: &str) {
+        let loader = self.call("Page.navigate", json!({"url": url}))["loaderId"].clone();
+        let is_loaded = |event: &Value| {
+            event["method"] == "Page.lifecycleEvent"
+                && event["params"]["name"] == "load"
+                && event["params"]["loaderId"] == loader
+        };
+        while !self.events.iter().any(is_loaded) {
             let event = self.receive();
             self.events.push(event);
         }
+    }
+
+    /// Follows a link within the page, and waits until the page has noticed.
+    pub(crate) fn go_to(&mut self, link: &str) {
+        self.run(&format!(
+            "new Promise((done) => {{ addEventListener('hashchange', () => done(null), {{once: true}}); \
+             location.hash = {}; }})",
+            json!(link)
+        ));
         self.settle();
+    }
+
+    /// Waits until an expression is true. A browser on a busy machine scrolls when it comes to it.
+    pub(crate) fn wait_until(&mut self, expression: &str) {
+        let began = Instant::now();
+        while self.run(expression) != json!(true) {
+            assert!(began.elapsed() < PATIENCE, "this never came true: {expression}");
+            self.settle();
+        }
     }
 
     /// Opens pages as a browser does that runs no scripts.
