@@ -15,7 +15,8 @@ const LARGEST_FILE: u64 = 512 << 20;
 /// Stack for the tokenizers crate, whose parser and regular expressions recurse.
 const STACK: usize = 64 << 20;
 
-/// The name of the thread that the tokenizers crate runs on. A panic there is caught and becomes an error.
+/// The name of the threads that the tokenizers crate and chat templates run on. A panic there is caught and becomes
+/// an error.
 pub const THREAD: &str = "tokenizer";
 
 /// A tokenizer.json, ready to use.
@@ -201,7 +202,7 @@ fn collect_parts<'a>(section: &'a Value, parts: &mut Vec<&'a Value>) {
 
 /// Runs `work` on a thread of its own with a deep stack; `None` if it panicked. The tokenizers crate panics on
 /// contradictory merges and on texts that exhaust its regular expressions.
-pub(crate) fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
         thread.spawn_scoped(scope, work).ok()?.join().ok()

@@ -6,32 +6,55 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use jiff::{Timestamp, ZonedDateTime, fmt::strtime, tz::TimeZone};
 use minijinja::{Environment, Error, ErrorKind, State, Value, syntax::SyntaxConfig};
 
-use super::{ChatError, Message, tags, tojson::tojson};
-use crate::tokenizer::isolated;
+use super::{
+    ChatError, Message, guard, tags,
+    thread::{self, Lost},
+    tojson::tojson,
+};
 
 /// The longest template that is read. Published ones have up to thirty kilobytes.
-const LONGEST_SOURCE: usize = 1 << 20;
+const LONGEST_SOURCE: usize = 128 << 10;
+/// The longest conversation that is rendered: more than any model reads.
+const LONGEST_CONVERSATION: usize = 8 << 20;
 
 /// What a template may do with no message at all: so many instructions, or 64 bytes written for each of them.
-const FUEL: u64 = 500_000;
+const FUEL: usize = 100_000;
 /// And for each message.
-const FUEL_PER_MESSAGE: u64 = 5_000;
-/// The text of a message may be copied so often: each copied byte costs a 64th.
-const COPIES: usize = 64;
+const FUEL_PER_MESSAGE: usize = 500;
+/// And for so many bytes of text. A copy costs a 64th of them, so each may be copied sixteen times.
+const BYTES_PER_FUEL: usize = 4;
+
+/// The parser recurses along chains of operators, filters and attributes: at most 900 bytes of stack were seen for a
+/// byte of template. Pages of a stack that are not used are not there.
+const STACK_PER_BYTE: usize = 2 << 10;
+/// minijinja recurses into values to compare, write and drop them: at most 1,900 bytes were seen for a level, and a
+/// level takes more than one fuel to build.
+const STACK_PER_FUEL: usize = 3 << 9;
+/// What everything else needs.
+const STACK: usize = 16 << 20;
 
 /// What a template may write around the messages.
 const LONGEST_FRAME: usize = 1 << 20;
 /// How often it may write the messages.
 const REPETITIONS: usize = 8;
 
+/// How long a template may take. Fuel does not see everything, a thousandth of this is long for a template, and a
+/// machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// And so much longer for each megabyte of messages.
+const MORE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How deep blocks, macros and expressions may nest while they run.
 const DEEPEST: usize = 100;
+
+/// The longest format of a date.
+const LONGEST_DATE: usize = 200;
 
 /// The name that a template has for minijinja.
 const NAME: &str = "chat_template";
@@ -44,6 +67,10 @@ pub(super) struct Engine {
     variables: Vec<(String, String)>,
     /// What time it is for the template, in UTC; `None` for that of the machine, in its own time zone.
     pub(super) now: Option<SystemTime>,
+    /// Bytes of stack for it, without values.
+    stack: usize,
+    /// How long it may take, with few messages.
+    patience: Duration,
 }
 
 /// A rendered text.
@@ -59,8 +86,13 @@ impl Engine {
             let reason = format!("it has {} bytes, far more than any chat template", source.len());
             return Err(ChatError::Syntax { line: None, reason });
         }
-        let environment = isolated(|| environment(source)).unwrap_or_else(|| Err(panicked()))?;
-        Ok(Self { environment, variables, now: None })
+        let stack = STACK + source.len() * STACK_PER_BYTE;
+        let source = tags::without_generation(source);
+        let environment = match thread::run(stack, PATIENCE, || environment(source)) {
+            Ok(environment) => environment?,
+            Err(lost) => return Err(explain_loss(lost, 0)),
+        };
+        Ok(Self { environment, variables, now: None, stack, patience: PATIENCE })
     }
 
     /// The text of a conversation.
@@ -69,23 +101,27 @@ impl Engine {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<Output, ChatError> {
+        let n_messages = messages.len();
         let said: usize = messages.iter().map(|message| message.role.len() + message.content.len()).sum();
-        let mut environment = self.environment.clone();
-        let fuel = FUEL + messages.len() as u64 * FUEL_PER_MESSAGE + (said * COPIES / 64) as u64;
-        environment.set_fuel(Some(fuel));
-        let dated = Arc::new(AtomicBool::new(false));
-        let mut out = Limited { text: Vec::new(), left: LONGEST_FRAME + said * REPETITIONS };
-        let rendered = isolated(|| {
-            let context = self.context(messages, add_generation_prompt, dated.clone());
-            let template = environment.get_template(NAME)?;
-            template.render_captured_to(context, &mut out).map(drop)
-        });
-        match rendered {
-            None => return Err(panicked()),
-            Some(Err(error)) => return Err(explain(&error, messages.len())),
-            Some(Ok(())) => {}
+        if said > LONGEST_CONVERSATION {
+            return Err(ChatError::TooLong { bytes: said, limit: LONGEST_CONVERSATION });
         }
-        let text = String::from_utf8(out.text).map_err(|_| panicked())?;
+        let fuel = FUEL + n_messages * FUEL_PER_MESSAGE + said / BYTES_PER_FUEL;
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(fuel as u64));
+        let dated = Arc::new(AtomicBool::new(false));
+        let context = self.context(messages, add_generation_prompt, dated.clone());
+        let mut out = Limited { text: Vec::new(), left: LONGEST_FRAME + said * REPETITIONS };
+        let patience = self.patience + MORE_PATIENCE * (said / LONGEST_FRAME) as u32;
+        let rendered = thread::run(self.stack + fuel * STACK_PER_FUEL, patience, move || {
+            environment.get_template(NAME)?.render_captured_to(context, &mut out)?;
+            Ok(out.text)
+        });
+        let text = match rendered {
+            Ok(Ok(text)) => String::from_utf8(text).map_err(|_| explain_loss(Lost::Panicked, 0))?,
+            Ok(Err(error)) => return Err(explain(&error, n_messages)),
+            Err(lost) => return Err(explain_loss(lost, n_messages)),
+        };
         Ok(Output { text, dated: dated.load(Ordering::Relaxed) })
     }
 
@@ -106,26 +142,31 @@ impl Engine {
 }
 
 /// The environment that transformers makes, as far as a template can tell.
-fn environment(source: &str) -> Result<Environment<'static>, ChatError> {
+fn environment(source: String) -> Result<Environment<'static>, ChatError> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.map_err(|error| explain(&error, 0))?);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_recursion_limit(DEEPEST);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_formatter(guard::format);
+    environment.set_unknown_method_callback(guard::call_method);
+    // What Jinja2 does not have: the one prints all there is, the others make much of little.
+    environment.remove_global("debug");
+    environment.remove_filter("chain");
+    environment.remove_filter("zip");
     environment.add_filter("tojson", |state: &State, value: &Value, indent, options| {
+        guard::weigh(state, value)?;
         let json = tojson(value, indent, options)?;
         // It is paid for as minijinja's own: many times what a copy costs.
         state.consume_fuel(json.len() as u64 / 4)?;
         Ok::<_, Error>(json)
     });
-    environment.add_function("raise_exception", |message: &Value| -> Result<Value, Error> {
+    environment.add_function("raise_exception", |state: &State, message: &Value| -> Result<Value, Error> {
+        guard::weigh(state, message)?;
         Err(Error::new(ErrorKind::InvalidOperation, "raise_exception")
             .with_source(Refusal(message.to_string())))
     });
-    environment
-        .add_template_owned(NAME, tags::without_generation(source))
-        .map_err(|error| explain(&error, 0))?;
+    environment.add_template_owned(NAME, source).map_err(|error| explain(&error, 0))?;
     Ok(environment)
 }
 
@@ -133,6 +174,9 @@ fn environment(source: &str) -> Result<Environment<'static>, ChatError> {
 fn strftime(now: Option<SystemTime>, dated: Arc<AtomicBool>) -> Value {
     Value::from_function(move |format: &str| {
         dated.store(true, Ordering::Relaxed);
+        if format.len() > LONGEST_DATE {
+            return Err(Error::new(ErrorKind::InvalidOperation, "strftime_now: the format is too long"));
+        }
         let now = match now {
             None => ZonedDateTime::now(),
             Some(now) => {
@@ -205,14 +249,34 @@ fn refuse(error: &jiff::Error) -> Error {
     Error::new(ErrorKind::InvalidOperation, format!("strftime_now: {error}"))
 }
 
-/// minijinja has never been seen to panic on a template.
-fn panicked() -> ChatError {
-    ChatError::Render { line: None, reason: "the template engine gave up".to_owned() }
+fn explain_loss(lost: Lost, n_messages: usize) -> ChatError {
+    match lost {
+        Lost::Late => ChatError::Unbounded { line: None, what: "time", n_messages },
+        // minijinja has never been seen to panic on a template.
+        Lost::Panicked => ChatError::Render { line: None, reason: "the template engine gave up".to_owned() },
+    }
 }
 
 fn cut(text: &str) -> String {
     match text.char_indices().nth(LONGEST_MESSAGE) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fuel_does_not_see_is_stopped_by_the_clock() {
+        // A list in itself, twenty-four times over: as text, seventeen million numbers at no price. It ends by itself
+        // some time after the test.
+        let source = "{% set ns = namespace(x=[1]) %}{% for i in range(24) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}\
+                      {{ (ns.x ~ '') | length }}";
+        let mut engine = Engine::new(source, Vec::new()).unwrap();
+        engine.patience = Duration::ZERO;
+        let error = engine.render(&[Message::new("user", "hi")], true).map(|output| output.text).unwrap_err();
+        assert_eq!(error, ChatError::Unbounded { line: None, what: "time", n_messages: 1 });
     }
 }

@@ -70,6 +70,14 @@ pub enum ChatError {
         /// What is wrong.
         reason: String,
     },
+    /// The messages are longer than anything that a model reads.
+    #[error("the messages have {bytes} bytes, more than the {limit} that a chat template is given")]
+    TooLong {
+        /// How long they are.
+        bytes: usize,
+        /// How long they may be.
+        limit: usize,
+    },
     /// There is nothing to render.
     #[error("a conversation has at least one message")]
     NoMessages,

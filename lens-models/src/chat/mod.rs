@@ -2,8 +2,8 @@
 //!
 //! A template is a program in Jinja2 that comes with the checkpoint. It is rendered by minijinja with what
 //! transformers gives it (`messages`, `add_generation_prompt`, `bos_token`, `raise_exception`, `strftime_now`,
-//! `tojson`, loop controls), and within limits: steps, text and depth are bounded by what the messages need, no other
-//! file is reachable, and a template that goes beyond is an error.
+//! `tojson`, loop controls), and within limits: steps, text, depth and time are bounded by what the messages need, no
+//! other file is reachable, and a template that goes beyond is an error.
 //!
 //! ```
 //! use lens_models::{ChatTemplate, Message};
@@ -23,8 +23,10 @@
 mod engine;
 mod error;
 mod files;
+mod guard;
 mod place;
 mod tags;
+mod thread;
 mod tojson;
 mod tokens;
 
@@ -128,7 +130,7 @@ impl ChatTemplate {
         }
         let engine::Output { text, dated } = self.engine.render(messages, add_generation_prompt)?;
         let render = |messages: &[Message]| {
-            self.engine.render(messages, add_generation_prompt).ok().map(|output| output.text)
+            self.engine.render(messages, add_generation_prompt).map(|output| output.text)
         };
         let (roles, unplaced) = place::place(messages, &text, &self.source, render);
         Ok(Rendered { text, roles, unplaced, dated })

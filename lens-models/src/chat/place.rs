@@ -7,7 +7,7 @@
 
 use std::{cell::Cell, collections::HashMap, ops::Range};
 
-use super::{Message, RoleSpan, TEMPLATE_ROLE};
+use super::{ChatError, Message, RoleSpan, TEMPLATE_ROLE};
 
 /// How often a conversation is rendered again at most, so that a slow template stays bearable.
 const MOST_PROBES: usize = 128;
@@ -54,7 +54,7 @@ pub(super) fn place(
     messages: &[Message],
     text: &str,
     source: &str,
-    render: impl Fn(&[Message]) -> Option<String>,
+    render: impl Fn(&[Message]) -> Result<String, ChatError>,
 ) -> (Vec<RoleSpan>, Vec<usize>) {
     let spoken: Vec<usize> =
         (0..messages.len()).filter(|i| !messages[*i].content.trim().is_empty()).collect();
@@ -110,7 +110,7 @@ struct Probe<'a, F> {
     left: Cell<usize>,
 }
 
-impl<F: Fn(&[Message]) -> Option<String>> Probe<'_, F> {
+impl<F: Fn(&[Message]) -> Result<String, ChatError>> Probe<'_, F> {
     /// The places of those of the messages `spoken` that have one: of all at once, or else of each by itself.
     fn find(&self, spoken: &[usize]) -> Vec<(usize, Range<usize>)> {
         self.find_at_once(spoken).unwrap_or_else(|| {
@@ -180,7 +180,13 @@ impl<F: Fn(&[Message]) -> Option<String>> Probe<'_, F> {
         }
         let mut rest = self.text;
         let mut marks = Vec::new();
-        for c in (self.render)(&messages)?.chars() {
+        let probe = (self.render)(&messages).inspect_err(|error| {
+            // What took too long once is not tried again.
+            if matches!(error, ChatError::Unbounded { .. }) {
+                self.left.set(0);
+            }
+        });
+        for c in probe.ok()?.chars() {
             match meaning.get(&c) {
                 Some((message, end)) => {
                     marks.push(Mark { message: *message, end: *end, at: self.text.len() - rest.len() });
