@@ -3,6 +3,7 @@
 mod browser;
 mod demo;
 mod make_checkpoint;
+mod pictures;
 mod setup;
 mod test;
 
@@ -20,7 +21,8 @@ pub(crate) struct Chore {
     pub(crate) run: fn(&Path, Arguments) -> anyhow::Result<()>,
 }
 
-static CHORES: &[Chore] = &[setup::CHORE, test::CHORE, browser::CHORE, demo::CHORE, make_checkpoint::CHORE];
+static CHORES: &[Chore] =
+    &[setup::CHORE, test::CHORE, browser::CHORE, demo::CHORE, make_checkpoint::CHORE, pictures::CHORE];
 
 impl Chore {
     pub(crate) fn help(&self) -> String {

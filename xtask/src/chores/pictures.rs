@@ -1,0 +1,42 @@
+//! `cargo xtask pictures`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::Chore;
+use crate::arguments::Arguments;
+use crate::cargo::cargo;
+use crate::libtorch;
+
+pub(super) const CHORE: Chore = Chore {
+    name: "pictures",
+    summary: "draw the README's pictures anew, from the embedded model",
+    details: "Writes docs/pictures/*.svg.",
+    run,
+};
+
+const PROMPT: &str = "The capital of France is";
+
+/// What is drawn: the file, and what `lens render` is told about it.
+const PICTURES: [(&str, &[&str]); 2] = [
+    ("grid.svg", &["--kind", "grid", "--width", "900"]),
+    ("trajectories.svg", &["--kind", "trajectories", "--positions", "last"]),
+];
+
+fn run(root: &Path, arguments: Arguments) -> anyhow::Result<()> {
+    arguments.finish()?;
+    eprintln!("{}", libtorch::ensure(root)?);
+    let lens = |words: &[&str]| {
+        let program = ["run", "--release", "--quiet", "-p", "lens-cli", "--bin", "lens", "--"];
+        cargo(root, program.iter().chain(words))
+    };
+    let results = root.join("target/pictures");
+    let folder = results.to_str().context("the checkout's path is not UTF-8")?;
+    lens(&["run", PROMPT, "--positions", "all", "-k", "50", "-o", folder])?;
+    for (file, options) in PICTURES {
+        let (trace, out) = (format!("{folder}/trace.json"), format!("docs/pictures/{file}"));
+        lens(&[&["render", &trace, "-o", &out], options].concat())?;
+    }
+    Ok(())
+}
