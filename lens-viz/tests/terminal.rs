@@ -155,6 +155,19 @@ fn components_stack_where_they_do_not_fit_side_by_side() {
 }
 
 #[test]
+fn numbers_of_a_target_are_those_of_what_was_read() {
+    let mut trace = trace("parallel_targets");
+    let all = table(&trace, &TableOptions::default()).unwrap();
+    assert!(!all.contains("numbers beside the tokens"), "{all}");
+    trace.readouts.retain(|readout| readout.component.name() == "mlp_out");
+    let text = table(&trace, &TableOptions::default()).unwrap();
+    assert!(text.contains("numbers beside the tokens: of mlp_out"), "{text}");
+    let target = &trace.readouts[0].targets[0];
+    let row = text.lines().find(|line| line.starts_with("     0") || line.starts_with("▸    0")).unwrap();
+    assert!(row.contains(&format!(" {} ", target.rank)), "{row} has no {}", target.rank);
+}
+
+#[test]
 fn a_position_that_was_not_read_is_refused_with_those_that_were() {
     let error = table(&trace("few_layers"), &TableOptions { position: Some(7), ..TableOptions::default() });
     assert_eq!(error, Err(TableError::NotRead { position: 7, available: vec![0, 20, 33] }));

@@ -90,7 +90,7 @@ impl Body<'_> {
         let mut end = LAYER_WIDTH;
         for column in block {
             end += self.layout.width(*column);
-            let stream = row.stream();
+            let numbered = row.numbered(self.grid.numbered);
             match column {
                 Column::Component(component) => {
                     line.space(1);
@@ -99,17 +99,17 @@ impl Body<'_> {
                     }
                 }
                 Column::Kl => {
-                    self.number(&mut line, stream.and_then(|r| r.kl_to_final).map(nats), NATS_WIDTH);
+                    self.number(&mut line, numbered.and_then(|r| r.kl_to_final).map(nats), NATS_WIDTH);
                 }
                 Column::Entropy => {
-                    self.number(&mut line, stream.and_then(|r| r.entropy).map(nats), NATS_WIDTH);
+                    self.number(&mut line, numbered.and_then(|r| r.entropy).map(nats), NATS_WIDTH);
                 }
                 Column::Rank => {
-                    let rank = stream.and_then(|r| r.rank_of_final).map(|rank| rank.to_string());
+                    let rank = numbered.and_then(|r| r.rank_of_final).map(|rank| rank.to_string());
                     self.number(&mut line, rank, self.layout.width(*column));
                 }
                 Column::Target(target) => {
-                    let target = stream.and_then(|readout| readout.targets.get(*target));
+                    let target = numbered.and_then(|readout| readout.targets.get(*target));
                     let text = target.map(|t| format!("{} {:>4}", t.rank, percent(t.token.prob, true)));
                     self.number(&mut line, text, self.layout.width(*column));
                 }

@@ -10,9 +10,12 @@ pub(super) struct Grid<'a> {
     pub(super) components: Vec<Component>,
     /// `embed` first, then the layers, ascending.
     pub(super) rows: Vec<Row<'a>>,
+    /// The component that numbers beside the tokens are of: a state of the stream, or else the last one that
+    /// was read.
+    pub(super) numbered: Component,
     /// Whether `resid_mid` is a sum that no part of the model reads.
     pub(super) has_virtual: bool,
-    /// Which statistics the residual stream has, anywhere.
+    /// Which statistics that component has, anywhere.
     pub(super) has_kl: bool,
     pub(super) has_entropy: bool,
     pub(super) has_rank: bool,
@@ -42,7 +45,8 @@ impl<'a> Grid<'a> {
         // The embedding is a state of the stream: it stands at the top of the stream's column, not in a
         // column of its own that would be empty from there on.
         let stream = [Site::ResidPost, Site::ResidMid, Site::ResidPre].map(Component::Site);
-        if let Some(column) = stream.into_iter().find(|component| components.contains(component)) {
+        let stream = stream.into_iter().find(|component| components.contains(component));
+        if let Some(column) = stream {
             components.retain(|component| *component != Component::Embed);
             if let Some(cells) = by_layer.get_mut(&None)
                 && let Some(embed) = cells.remove(&Component::Embed)
@@ -63,8 +67,11 @@ impl<'a> Grid<'a> {
                 cells,
             })
             .collect();
-        let any = |what: fn(&ReadoutTrace) -> bool| rows.iter().filter_map(Row::stream).any(what);
+        let numbered = stream.or(components.last().copied()).unwrap_or(RESID_POST);
+        let any =
+            |what: fn(&ReadoutTrace) -> bool| rows.iter().filter_map(|row| row.numbered(numbered)).any(what);
         Self {
+            numbered,
             has_virtual: rows.iter().flat_map(|row| row.cells.values()).any(|readout| readout.is_virtual),
             has_kl: any(|readout| readout.kl_to_final.is_some()),
             has_entropy: any(|readout| readout.entropy.is_some()),
@@ -80,9 +87,9 @@ impl<'a> Grid<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The readout of the stream as the layer leaves it.
-    pub(super) fn stream(&self) -> Option<&'a ReadoutTrace> {
-        let stream = if self.layer.is_some() { Some(&RESID_POST) } else { self.cells.keys().next() };
-        stream.and_then(|component| self.cells.get(component)).copied()
+    /// The readout that the numbers beside the tokens are of; the embedding has but one.
+    pub(super) fn numbered(&self, numbered: Component) -> Option<&'a ReadoutTrace> {
+        let component = if self.layer.is_some() { Some(&numbered) } else { self.cells.keys().next() };
+        component.and_then(|component| self.cells.get(component)).copied()
     }
 }

@@ -108,7 +108,9 @@ fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     let before = sheet.safe(&text_of(trace, (0..position).rev(), room));
     let after = sheet.safe(&text_of(trace, position + 1..trace.tokens.len(), room));
     let for_after = after.width().min((room / 4).max(room.saturating_sub(before.width())));
-    let mut line = named("prompt", sheet);
+    // What the model wrote is no part of the prompt.
+    let written = trace.tokens.iter().any(|token| token.generated);
+    let mut line = named(if written { "text" } else { "prompt" }, sheet);
     line.push(sheet.span(&cut_start(&before, room - for_after, sheet.ellipsis()), Ink::Plain));
     line.push(sheet.span("[", Ink::Faint));
     line.push(sheet.span(&focus.plain(), Ink::Focus));

@@ -50,16 +50,33 @@ impl Label {
         labels
     }
 
+    /// The token without a text that this is the label of, as `#3510`: where there is no tokenizer, the id is all that
+    /// there is.
+    fn as_id(&self) -> Option<String> {
+        let digits = self.text.strip_prefix("<id ")?.strip_suffix('>')?;
+        let is_id = digits.bytes().all(|byte| byte.is_ascii_digit()) && self.plain() == self.text;
+        is_id.then(|| format!("#{digits}"))
+    }
+
+    /// Columns that it takes to say which token it is, where the label is nothing but an id.
+    pub(crate) fn id_width(&self) -> Option<usize> {
+        self.as_id().map(|id| id.len())
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.lead.width() + self.text.width() + self.trail.width() + self.id.width()
     }
 
-    /// The label in at most `width` columns. The id stays whole as long as it can.
+    /// The label in at most `width` columns. An id is whole or not there: part of one is another.
     pub(crate) fn fit(mut self, width: usize, ellipsis: &str) -> Self {
         if self.width() <= width {
             return self;
         }
-        self.id = cut(&self.id, width, ellipsis);
+        if let Some(id) = self.as_id() {
+            self.text = whole_or_none(id, width, ellipsis);
+            return self;
+        }
+        self.id = whole_or_none(self.id, width, ellipsis);
         let mut room = width - self.id.width();
         let whole = self.lead.width() + self.text.width();
         // A cut that falls between the parts still has to show.
@@ -86,6 +103,10 @@ impl Label {
     pub(crate) fn plain(&self) -> String {
         format!("{}{}{}{}", self.lead, self.text, self.trail, self.id)
     }
+}
+
+fn whole_or_none(id: String, width: usize, ellipsis: &str) -> String {
+    if id.len() <= width { id } else { cut(ellipsis, width, "") }
 }
 
 #[cfg(test)]
@@ -128,8 +149,19 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_never_cut_to_another_one() {
+        let fitted = |width| Label::new("<id 3510>", &SHEET).fit(width, "…").plain();
+        assert_eq!([9, 8, 5, 4, 1, 0].map(fitted), ["<id 3510>", "#3510", "#3510", "…", "…", ""]);
+        let twin =
+            |width| Label { id: "#3510".to_owned(), ..Label::new("the", &SHEET) }.fit(width, "…").plain();
+        assert_eq!([8, 6, 5, 4, 0].map(twin), ["the#3510", "…#3510", "#3510", "the…", ""]);
+        assert_eq!(Label::new(" <id 3510>", &SHEET).fit(6, "…").plain(), "·<id …");
+    }
+
+    #[test]
     fn a_label_never_gets_wider_than_asked() {
-        for text in [" the", "      indent", "          ", "你好世界", "trailing      ", "ab "] {
+        for text in [" the", "<id 3510>", "      indent", "          ", "你好世界", "trailing      ", "ab "]
+        {
             for width in 0..12 {
                 let mut long = Label::new(text, &SHEET);
                 long.id = "#151937".to_owned();

@@ -2,11 +2,7 @@
 
 use lens_core::Component;
 
-use super::{
-    grid::{Grid, Row},
-    label::Label,
-    line::Sheet,
-};
+use super::{grid::Grid, label::Label, line::Sheet};
 
 /// Width of the column of layers: a marker, the number, a blank, and the sign of agreement.
 pub(super) const LAYER_WIDTH: usize = 8;
@@ -25,7 +21,7 @@ pub(super) enum Column {
     Kl,
     Entropy,
     Rank,
-    /// Rank and probability of a target in the stream.
+    /// Rank and probability of a target in the component that is numbered.
     Target(usize),
 }
 
@@ -43,17 +39,15 @@ pub(super) struct Layout {
     pub(super) decimals: bool,
     /// Columns of a rank.
     pub(super) rank: usize,
+    /// The fewest columns of a token's text: enough for an id where that is all there is.
+    least: usize,
 }
 
 impl Layout {
     pub(super) fn new(grid: &Grid<'_>, sheet: &Sheet, asked: usize, targets: usize) -> Self {
-        let mut layout = Self {
-            blocks: Vec::new(),
-            tokens: 1,
-            label: LEAST_LABEL,
-            decimals: false,
-            rank: rank_width(grid),
-        };
+        let least = least_label(grid, sheet);
+        let (blocks, rank) = (Vec::new(), rank_width(grid));
+        let mut layout = Self { blocks, tokens: 1, label: least, decimals: false, rank, least };
         layout.blocks = layout.split(grid, sheet.width);
         layout.add_targets(targets, sheet.width);
         layout.share(grid, sheet, asked);
@@ -98,7 +92,7 @@ impl Layout {
         let components: Block = grid.components.iter().map(|c| Column::Component(*c)).collect();
         for blocks in 1..=n {
             let per_block = n.div_ceil(blocks);
-            for label in [GOOD_LABEL, LEAST_LABEL] {
+            for label in [GOOD_LABEL, self.least] {
                 let trial = Self { blocks: Vec::new(), label, ..*self };
                 for wish in &wishes {
                     let mut split: Vec<Block> =
@@ -158,9 +152,16 @@ impl Layout {
     }
 }
 
+/// Columns that the label of every first token needs to say which one it is.
+fn least_label(grid: &Grid<'_>, sheet: &Sheet) -> usize {
+    let tops = grid.readouts().filter_map(|readout| readout.top.first());
+    let ids = tops.filter_map(|token| Label::new(&token.text, sheet).id_width());
+    ids.max().unwrap_or(0).max(LEAST_LABEL)
+}
+
 /// Columns of the widest rank shown.
 fn rank_width(grid: &Grid<'_>) -> usize {
-    let shown = grid.rows.iter().filter_map(Row::stream).flat_map(|readout| {
+    let shown = grid.rows.iter().filter_map(|row| row.numbered(grid.numbered)).flat_map(|readout| {
         readout.rank_of_final.into_iter().chain(readout.targets.iter().map(|target| target.rank))
     });
     shown.map(|rank| rank.to_string().len()).max().unwrap_or(0).max(4)

@@ -1,6 +1,6 @@
 //! The lines below the table: the final prediction, where it was decided, the targets, and what the signs mean.
 
-use lens_core::{FinalTrace, LensTrace, TopTrace};
+use lens_core::{Component, FinalTrace, LensTrace, Site, TopTrace};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -91,8 +91,11 @@ fn important(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Option<Line
     let above = format!(" (a token above {} %)", percent_of(threshold));
     let room = sheet.width.saturating_sub(NAMES + 7 + above.len());
     let layers = cut(&ranges(&last.important_layers), room, sheet.ellipsis());
-    let layers =
-        if last.important_layers.is_empty() { "no layer".to_owned() } else { format!("layers {layers}") };
+    let layers = match last.important_layers.len() {
+        0 => "no layer".to_owned(),
+        1 => format!("layer {layers}"),
+        _ => format!("layers {layers}"),
+    };
     line.push(sheet.span(&layers, Ink::Plain));
     line.push(sheet.span(&above, Ink::Faint));
     Some(line)
@@ -126,6 +129,12 @@ pub(super) fn legend(grid: &Grid<'_>, layout: &Layout, sheet: &Sheet) -> Vec<Lin
     }
     if shown(Column::Target(0)) {
         items.push(faint("targets: rank and %"));
+    }
+    // Next to the tokens of several parts, numbers are taken for those of the stream.
+    let has_numbers = layout.blocks.iter().flatten().any(|column| !matches!(column, Column::Component(_)));
+    let stream = [Component::Embed, Component::Site(Site::ResidPost)];
+    if has_numbers && !stream.contains(&grid.numbered) {
+        items.push(faint(&format!("numbers beside the tokens: of {}", grid.numbered)));
     }
     let mut lines = sheet.flow(&items, 1);
     if grid.has_virtual {
