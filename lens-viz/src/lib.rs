@@ -8,9 +8,10 @@
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
 //! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!
-//! They share [`display_safe`], through which every text of a trace goes before it is shown, and [`Ramp`], the
-//! colours that stand for probabilities.
+//! [`excerpt`] leaves out what is not to be shown. All share [`display_safe`], through which every text of a trace goes
+//! before it is shown, and [`Ramp`], the colours that stand for probabilities.
 
+mod excerpt;
 pub mod logitlenskit;
 pub mod page;
 pub mod picture;
@@ -18,5 +19,6 @@ pub mod ramp;
 mod safe;
 pub mod terminal;
 
+pub use excerpt::excerpt;
 pub use ramp::{Ramp, Rgb};
 pub use safe::display_safe;

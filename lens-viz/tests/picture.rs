@@ -144,9 +144,64 @@ fn a_star_stands_where_the_model_is_right() {
     right.top[0].id = TokenId(102);
     assert_eq!(stars(&trace), 1, "one cell");
     trace.finals[1].top[0].id = TokenId(102);
-    assert_eq!(stars(&trace), 2, "the cell and the column");
+    assert_eq!(stars(&trace), 1, "columns have none");
     trace.finals[2].top[0].id = TokenId(103);
-    assert_eq!(stars(&trace), 2, "nothing comes after the last position");
+    assert_eq!(stars(&trace), 1, "nothing comes after the last position");
+}
+
+#[test]
+fn only_signs_that_are_drawn_are_explained() {
+    let mut trace = small(3, 0..3, &["a", "b"]);
+    for (i, token) in trace.tokens.iter_mut().enumerate() {
+        token.id = TokenId(100 + i as u32);
+    }
+    trace.finals[2].decided_at = Some(1);
+    let says = |trace: &LensTrace, kind, options: &PictureOptions, sign: &str| {
+        texts(&one(trace, kind, options).svg).iter().any(|text| text.starts_with(sign))
+    };
+    let all = PictureOptions::default();
+    let last = PictureOptions { layers: vec![2], ..PictureOptions::default() };
+    assert!(says(&trace, PictureKind::AllLayers, &all, "▸ from this layer"));
+    assert!(!says(&trace, PictureKind::AllLayers, &last, "▸ from this layer"));
+    let grid = PictureKind::Grid(Statistic::Probability);
+    assert!(!says(&trace, grid, &all, "* it is"));
+    trace.readouts.iter_mut().find(|r| r.component == RESID_POST).unwrap().top[0].id = TokenId(101);
+    assert!(says(&trace, grid, &all, "* it is"));
+}
+
+#[test]
+fn cells_and_legends_have_one_unit_and_name_their_component() {
+    let trace = small(2, 0..2, &["a"]);
+    for (kind, name) in [
+        (PictureKind::AllLayers, "probability, %"),
+        (PictureKind::Grid(Statistic::Probability), "probability of the top-1 token of resid_post, %"),
+        (PictureKind::Grid(Statistic::Rank), "rank of the final top-1 token in resid_post"),
+    ] {
+        let texts = texts(&one(&trace, kind, &PictureOptions::default()).svg);
+        let at = texts.iter().position(|text| text == name).unwrap_or_else(|| panic!("{name}: {texts:?}"));
+        let ends = if kind == PictureKind::Grid(Statistic::Rank) { ["1", "10"] } else { ["0", "20"] };
+        assert_eq!(texts[at + 1..at + 3], ends);
+    }
+}
+
+#[test]
+fn what_the_model_wrote_is_not_called_the_prompt() {
+    let mut trace = small(2, 0..2, &["a", "b"]);
+    trace.tokens[1].generated = true;
+    let texts = texts(&one(&trace, PictureKind::AllLayers, &PictureOptions::default()).svg);
+    assert!(texts.iter().any(|text| text.starts_with("text: ")), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.starts_with("prompt")), "{texts:?}");
+}
+
+#[test]
+fn a_picture_says_what_no_font_has() {
+    let trace = small(2, 0..2, &["a", "\u{10fffd}\u{10fffc}\u{10fffd}"]);
+    let missing = |fonts| {
+        let options = PictureOptions { fonts, ..PictureOptions::default() };
+        one(&trace, PictureKind::Grid(Statistic::Probability), &options).missing
+    };
+    assert_eq!(missing(Fonts::Installed), ['\u{10fffc}', '\u{10fffd}']);
+    assert!(missing(Fonts::Viewer).is_empty(), "who looks at it may have the font");
 }
 
 #[test]

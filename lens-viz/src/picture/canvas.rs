@@ -2,7 +2,7 @@
 //!
 //! plotters counts in whole units, so a pixel is ten of them: hairlines and curves need the tenths.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use plotters::{
     coord::Shift,
@@ -17,7 +17,7 @@ use plotters::{
     },
 };
 
-use super::{PictureError, fonts::Face, text::Shown};
+use super::{Picture, PictureError, fonts::Face, text::Shown};
 use crate::Rgb;
 
 /// Units of plotters in a pixel.
@@ -98,6 +98,8 @@ type Failure = DrawingAreaErrorKind<io::Error>;
 pub(super) struct Canvas<'a> {
     area: Area<'a>,
     failed: Option<Failure>,
+    /// The characters of its texts that no font has.
+    missing: BTreeSet<char>,
 }
 
 fn units(pixels: f64) -> i32 {
@@ -117,7 +119,7 @@ impl<'a> Canvas<'a> {
     fn new(svg: &'a mut String, width: f64, height: f64) -> Self {
         let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
         let area = SVGBackend::with_string(svg, size).into_drawing_area();
-        let mut canvas = Self { area, failed: None };
+        let mut canvas = Self { area, failed: None, missing: BTreeSet::new() };
         canvas.rect(Frame { x: 0.0, y: 0.0, width, height }, Rgb::WHITE);
         canvas
     }
@@ -156,6 +158,7 @@ impl<'a> Canvas<'a> {
         if text.as_str().is_empty() {
             return;
         }
+        self.missing.extend(text.missing());
         let font_style = if pen.face == Face::Bold { FontStyle::Bold } else { FontStyle::Normal };
         let family = FontFamily::Name(pen.face.families());
         let transform = if pen.upright { FontTransform::Rotate270 } else { FontTransform::None };
@@ -168,10 +171,11 @@ impl<'a> Canvas<'a> {
         self.note(result);
     }
 
-    fn finish(self) -> Result<(), PictureError> {
+    /// Ends the page and says what no font has of it.
+    fn finish(self) -> Result<Vec<char>, PictureError> {
         let result = self.area.present();
         match self.failed.or(result.err()) {
-            None => Ok(()),
+            None => Ok(self.missing.into_iter().collect()),
             Some(failure) => Err(PictureError::Draw { message: failure.to_string() }),
         }
     }
@@ -186,17 +190,18 @@ fn points(size: f64) -> f64 {
     [guess, guess.next_up(), guess.next_down()].into_iter().find(exact).unwrap_or(guess)
 }
 
-/// The SVG of a page of `width` by `height` pixels.
+/// A picture of one page, `width` by `height` pixels.
 pub(super) fn page(
     (width, height): (f64, f64),
     title: &Shown,
     draw: impl FnOnce(&mut Canvas<'_>),
-) -> Result<String, PictureError> {
+) -> Result<Picture, PictureError> {
     let mut raw = String::new();
     let mut canvas = Canvas::new(&mut raw, width, height);
     draw(&mut canvas);
-    canvas.finish()?;
-    Ok(tidy(&raw, width, height, title))
+    let missing = canvas.finish()?;
+    let svg = tidy(&raw, width, height, title);
+    Ok(Picture { title: title.as_str().to_owned(), page: 1, pages: 1, width, height, svg, missing })
 }
 
 /// plotters' SVG with its size in pixels, a title, and without what goes without saying. Every element of it is

@@ -71,7 +71,7 @@ impl Chart {
         let rows = self.legend_rows();
         let legend = top + panels + 2.0 * LINE + 4.0;
         let height = legend + (rows.len() + self.notes.len()) as f64 * LINE + MARGIN;
-        let svg = page((self.width, height), self.head.title(), |canvas| {
+        page((self.width, height), self.head.title(), |canvas| {
             self.head.draw(canvas, None);
             for (i, panel) in self.panels.iter().enumerate() {
                 let frame = Frame {
@@ -83,9 +83,7 @@ impl Chart {
                 self.draw_panel(canvas, panel, frame, i + 1 == self.panels.len());
             }
             self.draw_legend(canvas, &rows, legend);
-        })?;
-        let title = self.head.title().as_str().to_owned();
-        Ok(Picture { title, page: 1, pages: 1, width: self.width, height, svg })
+        })
     }
 
     fn draw_panel(&self, canvas: &mut Canvas<'_>, panel: &Panel, frame: Frame, is_last: bool) {

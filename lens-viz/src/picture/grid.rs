@@ -1,13 +1,13 @@
 //! Layers up, positions across: what the model would say at every place.
 
-use lens_core::{ReadoutTrace, TopTrace};
+use lens_core::{Component, ReadoutTrace, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions, Statistic,
     head::Heading,
     heatmap::{Cell, Column, Heatmap},
     legend::Legend,
-    scale::Scale,
+    scale::{Scale, name},
     source::{Place, Source},
     step::{VIRTUAL, rows},
     text::{Names, TokenLabel},
@@ -41,13 +41,14 @@ pub(super) fn grid(
     });
     let title = options.title.clone().unwrap_or_else(|| default_title(&places, statistic));
     let scale = Scale::new(statistic, source.trace.model.n_vocab, values(), options)?;
+    let scale = scale.named(&name(statistic, only_component(&places)));
     let heatmap = Heatmap {
         heading: Heading { source, title, position: None, rule: None, fonts },
         rows: rows(source, &places, None, fonts),
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
         cells: cells.collect(),
-        legend: Legend { scale, notes: notes(source, &positions, all().any(|readout| readout.is_virtual)) },
+        legend: Legend { scale, notes: notes(source, all().copied()) },
         fonts,
         width,
         advice: "fewer positions, fewer layers, a larger stride, fewer components or a wider page",
@@ -56,13 +57,7 @@ pub(super) fn grid(
 }
 
 fn default_title(places: &[Place], statistic: Statistic) -> String {
-    let mut components: Vec<&str> =
-        places.iter().filter(|(layer, _)| layer.is_some()).map(|p| p.1.name()).collect();
-    components.dedup();
-    let of = match components[..] {
-        [only] => format!(" of {only}"),
-        _ => String::new(),
-    };
+    let of = only_component(places).map_or(String::new(), |only| format!(" of {only}"));
     match statistic {
         Statistic::Probability => format!("Top-1 token{of} and its probability"),
         Statistic::Logit => format!("Top-1 token{of} and its logit"),
@@ -70,6 +65,13 @@ fn default_title(places: &[Place], statistic: Statistic) -> String {
         Statistic::Kl => format!("Top-1 token{of}, and the divergence from the final readout"),
         Statistic::Entropy => format!("Top-1 token{of} and entropy"),
     }
+}
+
+/// The component that all places are of; the embedding in front of the layers is no other one.
+pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
+    let mut components = places.iter().map(|(_, component)| *component).filter(|c| *c != Component::Embed);
+    let first = components.next().or(places.first().map(|(_, component)| *component))?;
+    components.all(|component| component == first).then_some(first)
 }
 
 fn missing(statistic: Statistic) -> &'static str {
@@ -129,21 +131,21 @@ pub(crate) fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: us
 fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
     let token = source.trace.tokens.get(position);
     let next = source.next_token(position);
-    let top = source.last(position).and_then(|last| last.top.first());
     Column {
         name: fonts.words(&position.to_string()),
         below: token.map(|token| fonts.token(&token.text)),
         above: next.map(|token| fonts.token(&token.text)),
-        is_right: is_right(source, top, position),
     }
 }
 
-fn notes(source: &Source<'_>, positions: &[usize], has_virtual: bool) -> Vec<String> {
+/// What signs mean: those that occur.
+fn notes<'a>(source: &Source<'_>, readouts: impl Iterator<Item = &'a ReadoutTrace> + Clone) -> Vec<String> {
     let mut notes = vec!["in cells: the top-1 token (· is a space)".to_owned()];
-    if positions.iter().any(|position| source.next_token(*position).is_some()) {
+    if readouts.clone().any(|readout| is_right(source, readout.top.first(), readout.position)) {
         notes.push("* it is the token that actually comes next".to_owned());
     }
-    if has_virtual {
+    let mut readouts = readouts;
+    if readouts.any(|readout| readout.is_virtual) {
         notes.push(VIRTUAL.to_owned());
     }
     notes

@@ -166,7 +166,9 @@ fn around(trace: &LensTrace, position: usize, fonts: Fonts, room: f64) -> Shown 
     let before = fonts.words(&text(&mut (0..position).rev()));
     let after = fonts.words(&text(&mut (position + 1..trace.tokens.len())));
     let focus = fonts.token(&trace.tokens[position].text).fit(room / 3.0, SMALL).0;
-    let name = fonts.words("prompt: ");
+    // What the model wrote is no part of the prompt.
+    let written = trace.tokens.iter().any(|token| token.generated);
+    let name = fonts.words(if written { "text: " } else { "prompt: " });
     let fixed = fonts.words(&format!("{}[{}]", name.as_str(), focus.as_str())).width(Face::Sans, SMALL) + 4.0;
     let for_after = after.width(Face::Sans, SMALL).min(room / 4.0);
     let before = before.end(room - fixed - for_after, Face::Sans, SMALL);

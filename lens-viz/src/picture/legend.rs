@@ -23,9 +23,14 @@ pub(super) struct Legend {
 }
 
 impl Legend {
+    /// Pixels of the bar and of what it measures above it.
+    fn bar_width(&self, fonts: Fonts) -> f64 {
+        BAR.max(fonts.words(&self.scale.name).width(Face::Sans, SIZE))
+    }
+
     /// Whether the notes stand beside the bar, and not below it.
     fn is_wide(&self, fonts: Fonts, width: f64) -> bool {
-        let beside = width - 2.0 * MARGIN - BAR - GAP;
+        let beside = width - 2.0 * MARGIN - self.bar_width(fonts) - GAP;
         self.notes.iter().all(|note| fonts.words(note).width(Face::Sans, SIZE) <= beside)
     }
 
@@ -58,7 +63,7 @@ impl Legend {
             canvas.text(&text, (x, bar.bottom() + 3.0 + LINE / 2.0), pen.centred());
         }
         let (x, mut y) = match self.is_wide(fonts, width) {
-            true => (MARGIN + BAR + GAP, top + LINE / 2.0),
+            true => (MARGIN + self.bar_width(fonts) + GAP, top + LINE / 2.0),
             false => (MARGIN, top + 3.5 * LINE + 4.0),
         };
         for note in &self.notes {

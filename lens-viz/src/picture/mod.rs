@@ -47,7 +47,7 @@ mod raster;
 mod runs;
 pub(crate) mod scale;
 pub(crate) mod source;
-mod step;
+pub(crate) mod step;
 mod text;
 mod trajectories;
 
@@ -77,6 +77,9 @@ pub struct Picture {
     pub height: f64,
     /// The picture: SVG 1.1, UTF-8, self-contained.
     pub svg: String,
+    /// The characters that no font of this machine has, ascending: their code points stand in the picture. Empty unless
+    /// it was drawn for [`Fonts::Installed`].
+    pub missing: Vec<char>,
 }
 
 impl Picture {

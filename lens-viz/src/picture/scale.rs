@@ -1,5 +1,7 @@
 //! From a statistic to a colour.
 
+use lens_core::Component;
+
 use super::{
     PictureError, PictureOptions, Statistic,
     axis::{decades, linear_ticks, round_down, round_up, short},
@@ -8,7 +10,7 @@ use crate::{Ramp, Rgb};
 
 /// The ends of the scale of divergences, nats. Below a hundredth two distributions are the same to the eye of
 /// any reader; a hundred is beyond what models do.
-const KL: (f64, f64) = (0.01, 100.0);
+pub(crate) const KL: (f64, f64) = (0.01, 100.0);
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
 pub(crate) struct Scale {
@@ -19,6 +21,8 @@ pub(crate) struct Scale {
     logarithmic: bool,
     /// Whether a small value is light.
     reversed: bool,
+    /// What a number of the statistic is multiplied by to be written.
+    unit: f64,
     ramp: Ramp,
 }
 
@@ -32,14 +36,17 @@ impl Scale {
         options: &PictureOptions,
     ) -> Result<Self, PictureError> {
         let vocabulary = n_vocab.max(2) as f64;
-        let (name, (low, high), logarithmic, reversed) = match statistic {
-            Statistic::Probability => ("probability of the top-1 token", (0.0, 1.0), false, false),
-            Statistic::Logit => ("logit of the top-1 token", span(values), false, false),
-            Statistic::Rank => ("rank of the final top-1 token", (1.0, vocabulary), true, true),
-            Statistic::Kl => ("KL(final ‖ readout), nats", KL, true, true),
-            Statistic::Entropy => ("entropy, nats", (0.0, vocabulary.ln()), false, true),
+        let ((low, high), logarithmic, reversed) = match statistic {
+            Statistic::Probability => ((0.0, 1.0), false, false),
+            Statistic::Logit => (span(values), false, false),
+            Statistic::Rank => ((1.0, vocabulary), true, true),
+            Statistic::Kl => (KL, true, true),
+            Statistic::Entropy => ((0.0, vocabulary.ln()), false, true),
         };
-        let mut scale = Self { name: name.to_owned(), low, high, logarithmic, reversed, ramp: options.ramp };
+        // Cells say probabilities in percent, and so does their legend.
+        let unit = if statistic == Statistic::Probability { 100.0 } else { 1.0 };
+        let (name, ramp) = (name(statistic, None), options.ramp);
+        let mut scale = Self { name, low, high, logarithmic, reversed, unit, ramp };
         if let Some((low, high)) = options.range {
             if logarithmic && low <= 0.0 {
                 return Err(PictureError::Range { low, high, least: Some(f32::MIN_POSITIVE) });
@@ -72,7 +79,7 @@ impl Scale {
 
     /// What the dark and the light end of the colours stand for.
     pub(crate) fn ends(&self) -> (String, String) {
-        let (low, high) = (short(self.low), short(self.high));
+        let (low, high) = (short(self.low * self.unit), short(self.high * self.unit));
         if self.reversed { (high, low) } else { (low, high) }
     }
 
@@ -83,7 +90,19 @@ impl Scale {
         } else {
             linear_ticks(self.low, self.high, 5)
         };
-        ticks.into_iter().map(|tick| (self.share(tick), short(tick))).collect()
+        ticks.into_iter().map(|tick| (self.share(tick), short(tick * self.unit))).collect()
+    }
+}
+
+/// What a statistic measures, where all that is shown is of one component, of what, and in what unit.
+pub(crate) fn name(statistic: Statistic, of: Option<Component>) -> String {
+    let of = |word| of.map_or(String::new(), |component| format!(" {word} {component}"));
+    match statistic {
+        Statistic::Probability => format!("probability of the top-1 token{}, %", of("of")),
+        Statistic::Logit => format!("logit of the top-1 token{}", of("of")),
+        Statistic::Rank => format!("rank of the final top-1 token{}", of("in")),
+        Statistic::Kl => format!("KL(final ‖ readout){}, nats", of("of")),
+        Statistic::Entropy => format!("entropy{}, nats", of("of")),
     }
 }
 

@@ -128,7 +128,7 @@ impl<'a> Source<'a> {
 }
 
 /// `embed` has no layer, whatever a trace says, and only `embed` has none.
-fn place(readout: &ReadoutTrace) -> Place {
+pub(crate) fn place(readout: &ReadoutTrace) -> Place {
     match readout.component {
         Component::Embed => (None, Component::Embed),
         component => (Some(readout.layer.unwrap_or(0)), component),

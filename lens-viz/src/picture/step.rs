@@ -49,7 +49,11 @@ pub(super) fn important_layers(
 }
 
 /// The important layers, and above what they are.
-fn important(source: &Source<'_>, position: usize, threshold: Option<f32>) -> (BTreeSet<u16>, String) {
+pub(crate) fn important(
+    source: &Source<'_>,
+    position: usize,
+    threshold: Option<f32>,
+) -> (BTreeSet<u16>, String) {
     if let (None, Some(last)) = (threshold, source.last(position)) {
         let threshold = source.trace.important_above.map_or("the run's threshold".to_owned(), in_percent);
         return (last.important_layers.iter().copied().collect(), threshold);
@@ -96,21 +100,19 @@ fn draw(
         let top = readout.map_or(&[][..], |readout| &readout.top);
         (0..ranks).map(|rank| top.get(rank).map(cell)).collect()
     });
-    let column = |rank: usize| Column {
-        name: fonts.words(&rank.to_string()),
-        below: None,
-        above: None,
-        is_right: false,
-    };
+    let column = |rank: usize| Column { name: fonts.words(&rank.to_string()), below: None, above: None };
+    let rows = rows(source, places, source.last(position), fonts);
+    let is_decided_here = rows.iter().any(|row| row.marked);
     let heatmap = Heatmap {
         heading: Heading { source, title, position: Some(position), rule, fonts },
-        rows: rows(source, places, source.last(position), fonts),
+        rows,
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",
         cells: cells.collect(),
         legend: Legend {
-            scale: Scale::new(Statistic::Probability, 0, std::iter::empty(), options)?.named("probability"),
-            notes: notes(&readouts, source.last(position)),
+            scale: Scale::new(Statistic::Probability, 0, std::iter::empty(), options)?
+                .named("probability, %"),
+            notes: notes(&readouts, is_decided_here),
         },
         fonts,
         width,
@@ -158,12 +160,12 @@ pub(super) fn rows(
 const RESID_MID: Component = Component::Site(Site::ResidMid);
 
 /// What signs mean: those that occur.
-fn notes(readouts: &[Option<&ReadoutTrace>], last: Option<&FinalTrace>) -> Vec<String> {
+fn notes(readouts: &[Option<&ReadoutTrace>], is_decided_here: bool) -> Vec<String> {
     let mut notes = vec![
         "in cells: the token (· is a space) and, where there is room, its probability in % from 0.05 on"
             .to_owned(),
     ];
-    if last.and_then(|last| last.decided_at).is_some() {
+    if is_decided_here {
         notes.push("▸ from this layer on the top-1 of resid_post is the final one".to_owned());
     }
     if readouts.iter().flatten().any(|readout| readout.is_virtual) {

@@ -20,21 +20,30 @@ pub enum Fonts {
 
 /// Text that has been made safe. Only this module makes it, and nothing else is drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct Shown(String);
+pub(super) struct Shown {
+    text: String,
+    /// The characters of it that no font has, whether their code points were cut off or not.
+    missing: Vec<char>,
+}
 
 impl Shown {
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The characters of which code points stand in the text.
+    pub(super) fn missing(&self) -> &[char] {
+        &self.missing
     }
 
     /// Several texts in one.
     pub(super) fn joined<const N: usize>(parts: [&Self; N]) -> Self {
-        Self(parts.map(Self::as_str).concat())
+        Self { text: parts.map(Self::as_str).concat(), missing: parts.map(Self::missing).concat() }
     }
 
     /// The width in pixels.
     pub(super) fn width(&self, face: Face, size: f64) -> f64 {
-        width(&self.0, face, size)
+        width(&self.text, face, size)
     }
 }
 
@@ -55,19 +64,21 @@ const SMALLEST: f64 = 0.84;
 impl Fonts {
     /// Our own words, or text that is known to be short and harmless; made safe all the same.
     pub(super) fn words(self, text: &str) -> Shown {
-        Shown(self.drawable(&crate::display_safe(text)))
+        self.drawable(&crate::display_safe(text))
     }
 
     /// The label of one token.
     pub(super) fn token(self, text: &str) -> TokenLabel {
         let label = Label::new(text, &Sheet::UNBOUNDED);
-        TokenLabel(Label { text: self.drawable(&label.text), ..label })
+        let Shown { text, missing } = self.drawable(&label.text);
+        TokenLabel { label: Label { text, ..label }, missing }
     }
 
     /// Expects text that is already fit to be displayed. What XML cannot hold or no font has becomes its code
     /// point, and spaces that XML would merge become dots.
-    fn drawable(self, safe: &str) -> String {
+    fn drawable(self, safe: &str) -> Shown {
         let mut shown = String::with_capacity(safe.len());
+        let mut missing = Vec::new();
         let mut chars = safe.chars().peekable();
         let mut after_space = false;
         while let Some(c) = chars.next() {
@@ -75,14 +86,16 @@ impl Fonts {
             after_space = c == ' ';
             if in_run {
                 shown.push('·');
-            } else if matches!(c, '\u{fffe}' | '\u{ffff}') || self == Self::Installed && fonts::is_missing(c)
-            {
+            } else if matches!(c, '\u{fffe}' | '\u{ffff}') {
                 shown.push_str(&code_point(c));
+            } else if self == Self::Installed && fonts::is_missing(c) {
+                shown.push_str(&code_point(c));
+                missing.push(c);
             } else {
                 shown.push(c);
             }
         }
-        shown
+        Shown { text: shown, missing }
     }
 }
 
@@ -101,7 +114,7 @@ impl<'a> Names<'a> {
         }
         for ((id, _), label) in &mut labels {
             if ids.get(&label.whole()).is_some_and(|ids| ids.len() > 1) {
-                label.0.id = format!("#{id}");
+                label.label.id = format!("#{id}");
             }
         }
         Self(labels)
@@ -116,17 +129,28 @@ impl<'a> Names<'a> {
 
 /// What a token is called in a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TokenLabel(Label);
+pub(super) struct TokenLabel {
+    label: Label,
+    /// The characters of it that no font has.
+    missing: Vec<char>,
+}
 
 impl TokenLabel {
     /// The label of no token.
     pub(super) fn none() -> Self {
-        Self(Label { lead: String::new(), text: String::new(), trail: String::new(), id: String::new() })
+        let label =
+            Label { lead: String::new(), text: String::new(), trail: String::new(), id: String::new() };
+        Self { label, missing: Vec::new() }
     }
 
     /// The label, whole.
     pub(super) fn whole(&self) -> Shown {
-        Shown(self.0.plain())
+        self.shown(&self.label)
+    }
+
+    /// What is left of the label, with all that it lacks.
+    fn shown(&self, label: &Label) -> Shown {
+        Shown { text: label.plain(), missing: self.missing.clone() }
     }
 
     /// The label in at most `room` pixels, and the size to write it in: a little smaller if that is enough,
@@ -142,10 +166,10 @@ impl TokenLabel {
         }
         let size = (size * SMALLEST * 10.0).round() / 10.0;
         let columns = (room / (f64::from(fonts::advance('0', Face::Mono)) * size)).floor().max(0.0) as usize;
-        let mut columns = columns.min(self.0.width());
+        let mut columns = columns.min(self.label.width());
         // Some scripts are wider than their columns.
         loop {
-            let shown = Shown(self.0.clone().fit(columns, ELLIPSIS).plain());
+            let shown = self.shown(&self.label.clone().fit(columns, ELLIPSIS));
             if columns <= 1 || shown.width(Face::Mono, size) <= room {
                 return (shown, size);
             }
@@ -165,7 +189,8 @@ impl Shown {
             left -= f64::from(fonts::advance(*c, face)) * size;
             left >= 0.0
         };
-        Self(self.0.chars().take_while(fits).chain(ELLIPSIS.chars()).collect())
+        let text = self.text.chars().take_while(fits).chain(ELLIPSIS.chars()).collect();
+        Self { text, missing: self.missing.clone() }
     }
 
     /// The end, in at most `room` pixels.
@@ -178,11 +203,12 @@ impl Shown {
             left -= f64::from(fonts::advance(*c, face)) * size;
             left >= 0.0
         };
-        let from = self.0.char_indices().rev().take_while(fits).last().map_or(self.0.len(), |(at, _)| at);
+        let from =
+            self.text.char_indices().rev().take_while(fits).last().map_or(self.text.len(), |(at, _)| at);
         // A mark does not stand without its base.
         let rest =
-            self.0[from..].trim_start_matches(|c| unicode_width::UnicodeWidthChar::width(c) == Some(0));
-        Self(format!("{ELLIPSIS}{rest}"))
+            self.text[from..].trim_start_matches(|c| unicode_width::UnicodeWidthChar::width(c) == Some(0));
+        Self { text: format!("{ELLIPSIS}{rest}"), missing: self.missing.clone() }
     }
 }
 
@@ -205,7 +231,10 @@ mod tests {
     fn what_no_font_has_is_a_code_point_only_where_it_matters() {
         let nobody = "\u{10fffd}";
         assert_eq!(Fonts::Viewer.token(nobody).whole().as_str(), nobody);
-        assert_eq!(Fonts::Installed.token(nobody).whole().as_str(), "‹U+10FFFD›");
+        let shown = Fonts::Installed.token(nobody).whole();
+        assert_eq!((shown.as_str(), shown.missing()), ("‹U+10FFFD›", &['\u{10fffd}'][..]));
+        let cut = Fonts::Installed.token(nobody).fit(20.0, 10.0).0;
+        assert_eq!(cut.missing(), ['\u{10fffd}'], "what is cut off is missing all the same");
     }
 
     #[test]

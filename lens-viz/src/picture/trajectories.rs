@@ -48,7 +48,8 @@ pub(super) fn trajectories(
         notes.push("a gap: the token is not among those that the run kept there".to_owned());
     }
     if left_out > 0 {
-        notes.push(format!("{left_out} more tokens are top-1 at some layer and not shown"));
+        let tokens = if left_out == 1 { "token is" } else { "tokens are" };
+        notes.push(format!("{left_out} more {tokens} top-1 at some layer and not shown"));
     }
     let decided = last.and_then(|last| last.decided_at).and_then(|layer| u16::try_from(layer).ok());
     let decided = decided.filter(|layer| readouts.iter().any(|((at, _), _)| *at == Some(*layer)));

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::picture::{
     PictureError, PictureOptions, Statistic,
-    grid::{is_right, value},
-    scale::Scale,
+    grid::{is_right, only_component, value},
+    scale::{Scale, name},
     source::{Place, Source},
 };
 
@@ -53,7 +53,11 @@ pub fn heatmap(
         return Err(PictureError::Empty { what: "such statistic for these layers and positions" });
     }
     let scale = Scale::new(statistic, trace.model.n_vocab, values(), what)?;
-    let heatmap = Heatmap { source: &source, statistic, scale, places: &places, sheet: &sheet };
+    let scale = scale.named(&name(statistic, only_component(&places)));
+    let least = least_label(&source, &positions, readouts(), &sheet);
+    let has_star = readouts().any(|readout| is_right(&source, readout.top.first(), readout.position));
+    let heatmap =
+        Heatmap { source: &source, statistic, scale, places: &places, least, has_star, sheet: &sheet };
     let mut lines = header::of_all(trace, &sheet);
     lines.push(Line::default());
     let per_block = heatmap.columns(positions.len());
@@ -75,7 +79,25 @@ struct Heatmap<'a> {
     statistic: Statistic,
     scale: Scale,
     places: &'a [Place],
+    /// The fewest columns of a token's text.
+    least: usize,
+    /// Whether any token shown is the one that comes next.
+    has_star: bool,
     sheet: &'a Sheet,
+}
+
+/// Columns that a label needs to say which token it is: those of an id, where that is all there is.
+fn least_label<'a>(
+    source: &Source<'_>,
+    positions: &[usize],
+    readouts: impl Iterator<Item = &'a ReadoutTrace>,
+    sheet: &Sheet,
+) -> usize {
+    let tops = readouts.filter_map(|readout| Some(&*readout.top.first()?.text));
+    let tokens = positions.iter().filter_map(|position| Some(&*source.trace.tokens.get(*position)?.text));
+    let next = positions.iter().filter_map(|position| Some(&*source.next_token(*position)?.text));
+    let ids = tops.chain(tokens).chain(next).filter_map(|text| Label::new(text, sheet).id_width());
+    ids.max().unwrap_or(0).clamp(LABEL.start, LABEL.end)
 }
 
 impl Heatmap<'_> {
@@ -96,14 +118,14 @@ impl Heatmap<'_> {
     /// The positions that stand side by side, at least one.
     fn columns(&self, positions: usize) -> usize {
         let room = self.sheet.width.saturating_sub(self.names());
-        let most = (room / (LABEL.start + self.beside())).clamp(1, positions.max(1));
+        let most = (room / (self.least + self.beside())).clamp(1, positions.max(1));
         // As even as can be: a last block of one column is hard to read.
         positions.max(1).div_ceil(positions.max(1).div_ceil(most))
     }
 
     fn label_width(&self, columns: usize) -> usize {
         let room = self.sheet.width.saturating_sub(self.names()) / columns.max(1);
-        room.saturating_sub(self.beside()).clamp(LABEL.start, LABEL.end)
+        room.saturating_sub(self.beside()).clamp(self.least, LABEL.end)
     }
 
     fn block(&self, positions: &[usize], label: usize) -> Vec<Line> {
@@ -120,11 +142,8 @@ impl Heatmap<'_> {
         };
         let fitted = |text: &str| Label::new(text, sheet).fit(label, sheet.ellipsis()).plain();
         let next = |position: usize| {
-            let Some(next) = self.source.next_token(position) else { return sheet.span("", Ink::Plain) };
-            let top = self.source.last(position).and_then(|last| last.top.first());
-            let right = is_right(self.source, top, position);
-            let (mark, ink) = if right { ("*", Ink::Good) } else { (" ", Ink::Plain) };
-            sheet.span(&format!("{mark}{}", fitted(&next.text)), ink)
+            let next = self.source.next_token(position);
+            sheet.span(&next.map_or(String::new(), |next| format!(" {}", fitted(&next.text))), Ink::Plain)
         };
         let token = |position: usize| {
             let token = self.source.trace.tokens.get(position);
@@ -183,8 +202,7 @@ impl Heatmap<'_> {
     fn legend(&self) -> Vec<Line> {
         let sheet = self.sheet;
         let mut line = named("cells", sheet);
-        let unit = if self.statistic == Statistic::Probability { ", %" } else { "" };
-        line.push(sheet.span(&format!("{}{unit}", self.scale.name), Ink::Plain));
+        line.push(sheet.span(&self.scale.name, Ink::Plain));
         let mut items: Vec<Vec<Span>> = Vec::new();
         if sheet.paint.has_ramp() {
             let ticks = self.scale.ends();
@@ -194,7 +212,9 @@ impl Heatmap<'_> {
             item.push(sheet.span(&format!(" {}", ticks.1), Ink::Faint));
             items.push(item);
         }
-        items.push(vec![sheet.span("* the token that actually comes next", Ink::Faint)]);
+        if self.has_star {
+            items.push(vec![sheet.span("* the token that actually comes next", Ink::Faint)]);
+        }
         std::iter::once(line).chain(sheet.flow(&items, 0)).collect()
     }
 }

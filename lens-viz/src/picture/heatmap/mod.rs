@@ -32,8 +32,6 @@ pub(super) struct Column {
     pub(super) below: Option<TokenLabel>,
     /// The token that actually comes next.
     pub(super) above: Option<TokenLabel>,
-    /// Whether the model is right here.
-    pub(super) is_right: bool,
 }
 
 /// What one readout says.
@@ -208,7 +206,7 @@ impl Heatmap<'_> {
         let body = layout.cell.1 * rows.len() as f64;
         let end = layout.top + body + self.lines_below() * LINE + 10.0;
         let height = (end + self.legend.height(self.fonts, layout.page)).ceil();
-        let svg = page((layout.page, height), layout.head.title(), |canvas| {
+        let picture = page((layout.page, height), layout.head.title(), |canvas| {
             layout.head.draw(canvas, note.as_ref());
             self.draw_columns(canvas, layout, &columns, body);
             self.draw_rows(canvas, layout, &rows, columns.len());
@@ -224,8 +222,7 @@ impl Heatmap<'_> {
             }
             self.legend.draw(canvas, self.fonts, end, layout.page);
         })?;
-        let title = layout.head.title().as_str().to_owned();
-        Ok(Picture { title, page: number, pages, width: layout.page, height, svg })
+        Ok(Picture { page: number, pages, ..picture })
     }
 
     fn page_note(
@@ -236,14 +233,17 @@ impl Heatmap<'_> {
         (number, pages): (usize, usize),
     ) -> Shown {
         let mut note = format!("page {number} of {pages}");
-        let ends = |first: &Shown, last: &Shown| format!("{} to {}", first.as_str(), last.as_str());
+        let ends = |what: &str, first: &Shown, last: &Shown| match first == last {
+            true => format!(" · {what} {}", first.as_str()),
+            false => format!(" · {what}s {} to {}", first.as_str(), last.as_str()),
+        };
         if layout.rows.len() > 1 {
             let (first, last) = (&self.rows[rows.start].group, &self.rows[rows.end - 1].group);
-            note.push_str(&format!(" · layers {}", ends(first, last)));
+            note.push_str(&ends("layer", first, last));
         }
         if layout.columns.len() > 1 {
             let (first, last) = (&self.columns[columns.start].name, &self.columns[columns.end - 1].name);
-            note.push_str(&format!(" · {} {}", self.columns_are, ends(first, last)));
+            note.push_str(&ends(self.columns_are, first, last));
         }
         self.fonts.words(&note)
     }

@@ -10,7 +10,6 @@ use crate::{
         fonts::Face,
         head::MARGIN,
         legend::empty_cell,
-        text::TokenLabel,
     },
 };
 
@@ -41,21 +40,9 @@ impl Heatmap<'_> {
         for (j, column) in self.columns[columns.clone()].iter().enumerate() {
             let x = layout.left + (j as f64 + 0.5) * layout.cell.0 - SEAM / 2.0;
             canvas.text(&column.name, (x, above), Pen::new(Face::Sans, NAMES - 1.0, GREY).centred());
-            let label = |canvas: &mut Canvas<'_>, label: &TokenLabel, y: f64, room: f64, x: f64| {
-                let (text, size) = label.fit(room, NAMES);
+            for (label, y) in [(&column.below, below), (&column.above, above - LINE)] {
+                let Some((text, size)) = label.as_ref().map(|label| label.fit(room, NAMES)) else { continue };
                 canvas.text(&text, (x, y), Pen::new(Face::Mono, size, INK).centred());
-            };
-            if let Some(below_label) = &column.below {
-                label(canvas, below_label, below, room, x);
-            }
-            if let Some(next) = &column.above {
-                let star = if column.is_right { STAR_ROOM } else { 0.0 };
-                label(canvas, next, above - LINE, room - star, x + star / 2.0);
-                if column.is_right {
-                    let width = next.fit(room - star, NAMES);
-                    let left = x - width.0.width(Face::Mono, width.1) / 2.0 - star / 2.0;
-                    self.draw_star(canvas, (left, above - LINE), NAMES, INK);
-                }
             }
         }
     }
