@@ -1,6 +1,10 @@
-//! Shared inputs of the benches: shapes, and numbers that are the same on every machine.
+//! Shared inputs of the benches: shapes, numbers and traces that are the same on every machine.
+
+mod toy;
 
 use std::env;
+
+pub use toy::Toy;
 
 /// A projection's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

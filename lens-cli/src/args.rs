@@ -5,13 +5,14 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
+use lens_models::device::DeviceMap;
 use lens_viz::picture::Statistic;
 
 use crate::{
     style::When,
-    values::{Device, Percent, Show, Size, Target, Temperature, TokenIds, TopP},
+    values::{Device, Percent, Show, Size, StopText, Target, Temperature, TokenIds, TopP},
 };
 
 /// See what a language model believes at every layer.
@@ -25,6 +26,36 @@ pub(crate) struct Cli {
     pub(crate) color: When,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Options that cannot both be followed, where clap's own rules do not reach: an option with a default value
+    /// is always there.
+    pub(crate) fn contradiction(&self) -> Option<clap::Error> {
+        let args = match &self.command {
+            Command::Run(args) => args,
+            Command::Check(args) => return args.machine.contradiction(),
+            _ => return None,
+        };
+        let option = match (args.format, args.grid, args.tables) {
+            (RunFormat::Table, _, _) | (_, None, false) => return args.machine.contradiction(),
+            (_, Some(_), _) => "--grid",
+            (_, None, true) => "--tables",
+        };
+        conflict(format!("{option} shows results to people: leave it out, or write --format table"))
+    }
+}
+
+impl MachineArgs {
+    fn contradiction(&self) -> Option<clap::Error> {
+        let both = self.device_map.is_some() && self.device != Device::Auto;
+        both.then(|| conflict("--device-map says where everything runs: leave out --device".to_owned()))
+            .flatten()
+    }
+}
+
+fn conflict(says: String) -> Option<clap::Error> {
+    Some(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, says))
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,10 +81,10 @@ pub(crate) enum Command {
 and the stream itself, are decoded into next tokens by the model's own final norm and unembedding.
 
 With -n the model goes on writing, and every token is read while it forms. --steer changes activations: POINT \
-+= VECTOR adds, = replaces, *= scales. A point is L14.attn_out, L0..4.resid_post, L*.mlp_out, embed, or a head \
-L3.z.h5; behind it [3] or [last] names positions. A vector is @'another prompt' (its last token; [2] another, [same] \
-position by position), mean, file:'vector.gguf' or a sum such as 4*@'love' - 4*@'hate'; = 0 silences.
-
++= VECTOR adds, -= subtracts, = replaces, *= scales. A point is L14.attn_out, L0..4.resid_post, L*.mlp_out, embed, or a \
+head L3.z.h5; behind it [3] or [last] names positions. A vector is @'another prompt' (its last token; [2] another, \
+[same] position by position), mean (of the prompt, or of mean@'another'), file:'vector.gguf' or \
+file:'vectors.safetensors'#name, or a sum such as 4*@'love' - 4*@'hate'; = 0 silences.
 
 Examples:
   lens run \"The capital of France is\"
@@ -82,7 +113,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WHICH", default_value = "last", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub(crate) positions: Selection,
-    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post
+    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post (or LogitLens4LLMs's names)
     #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub(crate) components: ComponentSelection,
@@ -119,7 +150,10 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
-    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 128MiB]
+    /// Say where the time went, on stderr and in the trace
+    #[arg(long, help_heading = "How to run")]
+    pub(crate) timing: bool,
+    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 32MiB]
     #[arg(long, value_name = "SIZE", help_heading = "How to run")]
     pub(crate) memory_budget: Option<Size>,
 
@@ -128,14 +162,15 @@ pub(crate) struct RunArgs {
     #[arg(hide_possible_values = true, value_name = "table|json|jsonl")]
     pub(crate) format: RunFormat,
     /// With -n: the full table of every step, in place of a line
-    #[arg(long, requires = "max_new_tokens", help_heading = "Results")]
+    #[arg(long, requires = "max_new_tokens", conflicts_with_all = ["compare", "grid"])]
+    #[arg(help_heading = "Results")]
     pub(crate) tables: bool,
     /// Show layers and positions as a grid, with the top-1 token and its probability, logit, rank, kl or entropy
     #[arg(long, value_name = "STATISTIC", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "probability", help_heading = "Results")]
+    #[arg(default_missing_value = "probability", conflicts_with = "compare", help_heading = "Results")]
     pub(crate) grid: Option<Statistic>,
     /// Write all results into this folder too: trace.json, all_layers.json, important_layers.json, heatmaps/ and
-    /// lens.html (with --trials, into trial_0 and so on)
+    /// lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
     #[arg(short, long, value_name = "DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -187,7 +222,7 @@ pub(crate) struct GenerateArgs {
         help_heading = "What to write"
     )]
     pub(crate) trials: NonZeroUsize,
-    /// End at this text; can be repeated
+    /// End at this text, in which \\n, \\t and \\\\ mean what they do elsewhere; can be repeated
     #[arg(
         long,
         requires = "max_new_tokens",
@@ -195,8 +230,7 @@ pub(crate) struct GenerateArgs {
         allow_hyphen_values = true,
         help_heading = "What to write"
     )]
-    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(crate) stop: Vec<String>,
+    pub(crate) stop: Vec<StopText>,
 }
 
 /// Draw a saved trace: tables, heatmaps, curves, and a page to explore it
@@ -383,9 +417,13 @@ pub(crate) struct MachineArgs {
     /// Type of the weights; auto keeps the one they are stored in
     #[arg(long, value_enum, default_value_t = Dtype::Auto, help_heading = "How to run")]
     pub(crate) dtype: Dtype,
-    /// auto or cpu
+    /// auto, cpu, cuda, cuda:1 or mps; auto takes the first card where libtorch and the driver have one
     #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "How to run")]
     pub(crate) device: Device,
+    /// Layers on several devices: auto (cards first, the rest on the processor), balanced, or a list such as
+    /// 0-15=cuda:0,16-31=cuda:1,rest=cpu
+    #[arg(long, value_name = "MAP", help_heading = "How to run")]
+    pub(crate) device_map: Option<DeviceMap>,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "How to run")]
     pub(crate) threads: Option<u16>,
@@ -428,7 +466,7 @@ pub(crate) enum ListFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -485,7 +523,20 @@ mod tests {
         let generate = &args.generate;
         assert_eq!((generate.temperature.0, generate.top_p.0, generate.seed), (0.0, 1.0, 0));
         assert_eq!((generate.trials.get(), generate.top_k_sampling), (1, None));
-        assert_eq!(generate.stop, ["-"]);
+        assert_eq!(generate.stop, [StopText("-".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_for_people_contradicts_what_is_for_programs() {
+        for (args, contradicts) in [
+            (&["--grid", "--format", "json"][..], true),
+            (&["-n", "2", "--tables", "--format", "jsonl"], true),
+            (&["--grid"], false),
+            (&["-n", "2", "--tables"], false),
+        ] {
+            let cli = Cli::try_parse_from([&["lens", "run", "a"], args].concat()).unwrap();
+            assert_eq!(cli.contradiction().is_some(), contradicts, "{args:?}");
+        }
     }
 
     #[test]

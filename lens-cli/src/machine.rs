@@ -1,7 +1,10 @@
 //! Threads, device and type of the weights.
 
-use anyhow::{Context, Result, bail};
-use lens_models::{LoadOptions, StoredDtype};
+use anyhow::{Context, Result};
+use lens_models::{
+    LoadOptions, StoredDtype,
+    device::{self, DeviceMap},
+};
 
 use crate::{
     args::{Dtype, MachineArgs},
@@ -11,9 +14,14 @@ use crate::{
 impl MachineArgs {
     /// Sets the number of threads of everything that computes, and returns how to load a model.
     pub(crate) fn apply(&self) -> Result<LoadOptions> {
-        if self.device == Device::Accelerator {
-            bail!("this build of lens runs on the CPU: leave out --device, or write --device cpu");
-        }
+        let map = match (&self.device_map, self.device) {
+            (Some(map), _) => map.clone(),
+            (None, Device::Auto) => DeviceMap::One(device::best()),
+            (None, Device::Place(place)) => {
+                place.prepare()?; // before anything is downloaded for it
+                DeviceMap::One(place)
+            }
+        };
         let threads = match self.threads {
             Some(threads) => usize::from(threads),
             None => std::thread::available_parallelism().map_or(1, usize::from),
@@ -29,6 +37,6 @@ impl MachineArgs {
             Dtype::Bf16 => Some(StoredDtype::Bf16),
             Dtype::F16 => Some(StoredDtype::F16),
         };
-        Ok(LoadOptions { dtype })
+        Ok(LoadOptions { dtype, map, ..LoadOptions::default() })
     }
 }

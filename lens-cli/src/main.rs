@@ -47,6 +47,9 @@ fn dispatch() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return answer(&error),
     };
+    if let Some(error) = cli.contradiction() {
+        return answer(&error);
+    }
     let console = Console::new(cli.color);
     let result = match &cli.command {
         Command::Run(args) => run::run(args, &console),

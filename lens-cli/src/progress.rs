@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lens_core::Progress;
-use lens_models::source::{self, Event};
+use lens_models::{
+    LoadProgress,
+    source::{self, Event},
+};
 use lens_viz::display_safe;
 
 use crate::style::Console;
@@ -63,6 +66,15 @@ impl Running {
             self.0.set_style(style("reading  {wide_bar}  {pos}/{len} tokens  {eta}"));
         }
         self.0.set_position(progress.done as u64);
+    }
+
+    /// How much of a model is in its place.
+    pub(crate) fn load(&self, progress: LoadProgress) {
+        if self.0.length().is_none() {
+            self.0.set_length(progress.total);
+            self.0.set_style(style("loading  {wide_bar}  {bytes}/{total_bytes}  {eta}"));
+        }
+        self.0.set_position(progress.done);
     }
 
     /// The bar of pictures, of which `done` are drawn.

@@ -1,7 +1,7 @@
 //! `lens run`: a prompt, a model, what it says at every layer, and what it goes on to write.
 
 use anyhow::{Context, Result, bail};
-use lens_core::{LensTrace, Sampling, SelfCheckTrace, Stopped};
+use lens_core::{LensTrace, Sampling, SelfCheckTrace, Stopped, TimingTrace};
 use lens_models::{
     Request, Session, demo,
     session::{Input, Prepared},
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     prompt::notes(&prepared, &session, console);
 
     let running = Running::new("loading the model");
-    session.model()?;
+    session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
     if args.generate.max_new_tokens.is_some() {
         signals::watch().context("cannot watch for Ctrl-C")?;
@@ -54,7 +54,8 @@ fn request(args: &RunArgs, input: Input) -> Request {
         .positions(args.positions.clone())
         .norm(args.norm)
         .distances(args.distances)
-        .important_above(args.threshold.0);
+        .important_above(args.threshold.0)
+        .timing(args.timing);
     if let Some(k) = args.top_k {
         request = request.top_k(k.get());
     }
@@ -73,7 +74,7 @@ fn request(args: &RunArgs, input: Input) -> Request {
     if let Some(n) = generate.max_new_tokens {
         request = request.max_new_tokens(n.get());
     }
-    request = generate.stop.iter().fold(request, Request::stop);
+    request = generate.stop.iter().fold(request, |request, stop| request.stop(&stop.0));
     args.steer.iter().cloned().fold(request, Request::steer)
 }
 
@@ -166,6 +167,10 @@ impl Trials<'_> {
         let mut live = Live::new(style, self.console, self.folder.is_some());
         let result = self.session.run_prepared(prepared, &mut live);
         let trace = live.end(result)?;
+        if let Some(timing) = trace.timing {
+            let TimingTrace { forward, readout } = timing;
+            self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));
+        }
         if let Some(folder) = &mut self.folder {
             results::write(folder, place, &trace, self.console)?;
         }

@@ -3,6 +3,7 @@
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
 use lens_core::TokenId;
+use lens_models::device::{DeviceError, Place};
 use lens_viz::picture::PictureKind;
 
 /// A value that an option does not take, and what it takes.
@@ -123,6 +124,35 @@ fn digits(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// `--stop`: a text, in which a shell's user can write line feeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StopText(pub(crate) String);
+
+impl FromStr for StopText {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let mut text = String::new();
+        let mut rest = written.chars();
+        while let Some(c) = rest.next() {
+            text.push(match c {
+                '\\' => match rest.next() {
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some('t') => '\t',
+                    Some('\\') => '\\',
+                    _ => return bad("behind a backslash there is n, r, t or another backslash"),
+                },
+                c => c,
+            });
+        }
+        if text.is_empty() {
+            return bad("every continuation ends before it begins with an empty text");
+        }
+        Ok(Self(text))
+    }
+}
+
 /// A number of bytes such as `64MB` (millions) or `1GiB` (2^30).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) NonZeroUsize);
@@ -208,26 +238,15 @@ impl FromStr for TopP {
 pub(crate) enum Device {
     /// The best that there is.
     Auto,
-    /// The processor.
-    Cpu,
-    /// A graphics card.
-    Accelerator,
+    /// There.
+    Place(Place),
 }
 
 impl FromStr for Device {
-    type Err = BadValue;
+    type Err = DeviceError;
 
-    fn from_str(written: &str) -> Result<Self, BadValue> {
-        match written {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" | "mps" => Ok(Self::Accelerator),
-            _ if written.strip_prefix("cuda:").and_then(digits).is_some() => Ok(Self::Accelerator),
-            _ => {
-                let hint = lens_core::suggest::did_you_mean(written, ["auto", "cpu", "cuda", "mps"]);
-                bad(format_args!("unknown device {written:?} (known: auto, cpu){hint}"))
-            }
-        }
+    fn from_str(written: &str) -> Result<Self, DeviceError> {
+        if written == "auto" { Ok(Self::Auto) } else { written.parse().map(Self::Place) }
     }
 }
 
@@ -253,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn stop_texts_may_hold_line_feeds() {
+        let text = |written: &str| written.parse::<StopText>().map(|stop| stop.0).ok();
+        assert_eq!(text(r"\n\n").as_deref(), Some("\n\n"));
+        assert_eq!(text(r"a\\n").as_deref(), Some(r"a\n"));
+        assert_eq!(text("\n").as_deref(), Some("\n"));
+        for wrong in ["", r"\", r"\x"] {
+            assert_eq!(text(wrong), None, "{wrong:?} was accepted");
+        }
+    }
+
+    #[test]
     fn sizes_have_both_kinds_of_units() {
         let bytes = |written: &str| written.parse::<Size>().map(|size| size.0.get()).ok();
         assert_eq!(bytes("64MB"), Some(64_000_000));
@@ -275,7 +305,8 @@ mod tests {
 
     #[test]
     fn devices_are_known_by_name() {
-        assert_eq!("cuda:1".parse(), Ok(Device::Accelerator));
+        assert_eq!("auto".parse(), Ok(Device::Auto));
+        assert_eq!("cuda:1".parse(), Ok(Device::Place(Place::Cuda(1))));
         let error = "cpuu".parse::<Device>().unwrap_err().to_string();
         assert!(error.contains("did you mean \"cpu\""), "{error}");
     }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, Site,
-    TargetScore, TokenId, TokenScore, Unembedding,
+    BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, Site, TokenId,
+    Unembedding,
     projection::{Job, NonFiniteLogits, Projected},
 };
 
@@ -93,7 +93,7 @@ impl<'a> HostReadout<'a> {
         )?;
         let first = readings.finals.len();
         for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
-            let mut last = readout(&projected, &ask.targets, known(row).is_some(), false);
+            let mut last = Readout::of(&projected, &ask.targets, known(row).is_some(), false);
             if request.next[row] == Next::Top1 {
                 last.cross_entropy =
                     last.top.first().map(|top| (last.log_sum_exp - f64::from(top.logit)) as f32);
@@ -153,7 +153,8 @@ impl<'a> HostReadout<'a> {
         )?;
         for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width != width - 1) {
             let has_next = request.next[group.start + i / width] != Next::Nothing;
-            readings.points.push(readout(&projected, &ask.targets, has_next, ask.stats.rank_of_final));
+            let rank_of_final = ask.stats.rank_of_final;
+            readings.points.push(Readout::of(&projected, &ask.targets, has_next, rank_of_final));
         }
         Ok(())
     }
@@ -192,32 +193,5 @@ impl<'a> HostReadout<'a> {
                 position: request.positions[group.start + i / self.norm.d_model()],
             }),
         }
-    }
-}
-
-/// The readout of one projected vector whose tracked tokens are: the final top-1 (if `rank_of_final`), the
-/// targets, and the next token (if `has_next`).
-fn readout(projected: &Projected, targets: &[TokenId], has_next: bool, rank_of_final: bool) -> Readout {
-    let log_sum_exp = projected.log_sum_exp;
-    let log_prob = |logit: f32| f64::from(logit) - log_sum_exp;
-    let score = |id, logit| TokenScore { id, logit, prob: log_prob(logit).exp() as f32 };
-    let mut tracked = projected.tracked.iter();
-    let rank_of_final = if rank_of_final { tracked.next().map(|t| t.rank) } else { None };
-    let targets = targets
-        .iter()
-        .zip(tracked.by_ref())
-        .map(|(id, t)| TargetScore { score: score(*id, t.logit), rank: t.rank })
-        .collect();
-    let cross_entropy = if has_next { tracked.next().map(|t| -log_prob(t.logit) as f32) } else { None };
-    Readout {
-        top: projected.top.iter().map(|(id, logit)| score(*id, *logit)).collect(),
-        log_sum_exp,
-        entropy: projected.entropy.map(|v| v as f32),
-        kl_to_final: projected.kl_to_final.map(|v| v as f32),
-        js_to_final: projected.js_to_final.map(|v| v as f32),
-        tv_to_final: projected.tv_to_final.map(|v| v as f32),
-        rank_of_final,
-        cross_entropy,
-        targets,
     }
 }

@@ -33,6 +33,7 @@
 
 mod backend;
 mod check;
+pub mod conformance;
 mod decision;
 mod host;
 mod intervention;
@@ -57,7 +58,7 @@ pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
-    Sampling, SamplingError, SelfCheck, StepReading,
+    Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
 pub use nonfinite::NonFinite;
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
@@ -70,5 +71,5 @@ pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
     PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped,
-    TargetTrace, TokenTrace, TopTrace, TraceContext, Tracer,
+    TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, Tracer,
 };

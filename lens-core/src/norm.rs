@@ -99,6 +99,26 @@ impl FinalNorm {
         Self { kind: None, eps: 0.0, weight: None, bias: None, d_model }
     }
 
+    /// How it measures a vector; `None` hands vectors on as they are.
+    pub fn kind(&self) -> Option<NormKind> {
+        self.kind
+    }
+
+    /// What is added to the mean square before the root.
+    pub fn eps(&self) -> f64 {
+        self.eps
+    }
+
+    /// The factor on each value.
+    pub fn weight(&self) -> Option<&[f32]> {
+        self.weight.as_deref()
+    }
+
+    /// What is added to each value at last.
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
     /// Width of the vectors.
     pub fn d_model(&self) -> usize {
         self.d_model

@@ -49,7 +49,8 @@ pub fn all_layers(trace: &LensTrace) -> Steps<'_> {
     })
 }
 
-/// The contents of `important_layers.json`: only important layers, and of those only the components that make them so.
+/// The contents of `important_layers.json`: only important layers, and of those only the three components that can
+/// make a layer important.
 pub fn important_layers(trace: &LensTrace) -> Steps<'_> {
     const DECISIVE: [Site; 3] = [Site::AttnOut, Site::MlpOut, Site::ResidPost];
     steps(trace, |last| Step {

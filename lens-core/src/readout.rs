@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::{NormMode, TokenId};
+use crate::{NormMode, TokenId, projection::Projected};
 
 /// What to keep of every readout.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +91,33 @@ pub struct Readout {
 }
 
 impl Readout {
+    /// The readout of one projected vector whose tracked tokens are: the final top-1 (if `rank_of_final`), the
+    /// targets, and the next token (if `has_next`).
+    pub fn of(projected: &Projected, targets: &[TokenId], has_next: bool, rank_of_final: bool) -> Self {
+        let log_sum_exp = projected.log_sum_exp;
+        let log_prob = |logit: f32| f64::from(logit) - log_sum_exp;
+        let score = |id, logit| TokenScore { id, logit, prob: log_prob(logit).exp() as f32 };
+        let mut tracked = projected.tracked.iter();
+        let rank_of_final = if rank_of_final { tracked.next().map(|t| t.rank) } else { None };
+        let targets = targets
+            .iter()
+            .zip(tracked.by_ref())
+            .map(|(id, t)| TargetScore { score: score(*id, t.logit), rank: t.rank })
+            .collect();
+        let cross_entropy = if has_next { tracked.next().map(|t| -log_prob(t.logit) as f32) } else { None };
+        Self {
+            top: projected.top.iter().map(|(id, logit)| score(*id, *logit)).collect(),
+            log_sum_exp,
+            entropy: projected.entropy.map(|v| v as f32),
+            kl_to_final: projected.kl_to_final.map(|v| v as f32),
+            js_to_final: projected.js_to_final.map(|v| v as f32),
+            tv_to_final: projected.tv_to_final.map(|v| v as f32),
+            rank_of_final,
+            cross_entropy,
+            targets,
+        }
+    }
+
     /// The most probable token.
     pub fn top1(&self) -> Option<TokenId> {
         self.top.first().map(|score| score.id)

@@ -38,6 +38,7 @@ pub mod config;
 #[cfg(feature = "torch")]
 pub mod decoder;
 pub mod demo;
+pub mod device;
 pub mod families;
 #[cfg(feature = "torch")]
 pub mod session;
@@ -49,7 +50,7 @@ pub mod vectors;
 pub use chat::{ChatError, ChatTemplate, Message};
 pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};
 #[cfg(feature = "torch")]
-pub use decoder::{Decoder, EditError, Edits, LoadOptions, ModelError, Tap};
+pub use decoder::{Decoder, EditError, Edits, LoadOptions, LoadProgress, ModelError, ReadoutPath, Tap};
 #[cfg(feature = "torch")]
 pub use session::{Request, Session, SessionError};
 pub use spec::DecoderSpec;

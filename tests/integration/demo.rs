@@ -10,7 +10,9 @@ fn the_demo_models_trace_equals_transformers() {
     let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let checkpoint = demo::checkpoint().unwrap();
     let tokenizer = checkpoint.tokenizer().unwrap().unwrap();
-    let mut model = Decoder::load(checkpoint, &LoadOptions { dtype: Some(StoredDtype::F32) }).unwrap();
+    let mut model =
+        Decoder::load(checkpoint, &LoadOptions { dtype: Some(StoredDtype::F32), ..LoadOptions::default() })
+            .unwrap();
     let question =
         Question { top_k: 5.try_into().unwrap(), norm: NormMode::Recomputed, ..Question::default() };
     let components = "embed,resid_pre,attn_out,resid_mid,mlp_out,resid_post".parse().unwrap();

@@ -1,6 +1,7 @@
 //! What the whole must keep, with libtorch.
 
 mod demo;
+mod devices;
 mod generation;
 mod half;
 mod identities;

@@ -50,6 +50,6 @@ pub fn decoder(name: &str) -> Decoder {
 
 /// A fixture loaded in a dtype, or as it is stored.
 pub fn load(name: &str, dtype: Option<StoredDtype>) -> Decoder {
-    let options = LoadOptions { dtype };
+    let options = LoadOptions { dtype, ..LoadOptions::default() };
     Decoder::load(checkpoint(name, None), &options).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -1,6 +1,6 @@
 //! A continuation, read while it is written: every token is sampled from the readout that is shown.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Instant};
 
 use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
 use crate::{Backend, BackendError, Next, Question, ReadRequest, Stats, Stopped, TokenId, TokenScore};
@@ -193,7 +193,9 @@ impl<B: Backend> Lens<'_, B> {
         };
         let request =
             ReadRequest { hidden: &[], last, positions: &[position], next: &[Next::Nothing], ask: &ask };
+        let began = Instant::now();
         let finals = self.backend.read(&request)?.finals;
+        self.spent(|timing| timing.readout += began.elapsed());
         let top = finals.first().map_or(&[][..], |readout| &readout.top);
         chooser.choose(top).ok_or_else(no_vocabulary)
     }

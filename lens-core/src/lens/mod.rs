@@ -6,7 +6,11 @@ mod plan;
 mod reading;
 mod sampling;
 
-use std::ops::Range;
+use std::{
+    cell::Cell,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Backend, BackendError, Component, Forward, Next, Point, PointSet, ReadRequest, Readout, Site, TokenId,
@@ -29,16 +33,31 @@ pub struct Progress {
     pub total: usize,
 }
 
+/// Where the time of a run went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// In the backend's forward passes.
+    pub forward: Duration,
+    /// In decoding what they captured, self-checks included.
+    pub readout: Duration,
+}
+
 /// The lens over a backend.
 pub struct Lens<'a, B: Backend> {
     backend: &'a mut B,
     progress: Option<Box<dyn FnMut(Progress) + 'a>>,
+    timing: Cell<Timing>,
 }
 
 impl<'a, B: Backend> Lens<'a, B> {
     /// A lens that looks into `backend`.
     pub fn new(backend: &'a mut B) -> Self {
-        Self { backend, progress: None }
+        Self { backend, progress: None, timing: Cell::default() }
+    }
+
+    /// Where the time of all that was run so far went.
+    pub fn timing(&self) -> Timing {
+        self.timing.get()
     }
 
     /// Calls `report` after every step.
@@ -96,14 +115,23 @@ impl<'a, B: Backend> Lens<'a, B> {
     ) -> Result<Vec<B::Hidden>, LensError> {
         let rows: Vec<usize> = positions.iter().map(|p| p - step.start).collect();
         let nothing = PointSet::default();
-        Ok(self.backend.forward(&Forward {
+        let began = Instant::now();
+        let captured = self.backend.forward(&Forward {
             tokens: &tokens[step.clone()],
             past: step.start,
             total: tokens.len(),
             room,
             points: if rows.is_empty() { &nothing } else { &scope.captured },
             rows: &rows,
-        })?)
+        })?;
+        self.spent(|timing| timing.forward += began.elapsed());
+        Ok(captured)
+    }
+
+    fn spent(&self, add: impl FnOnce(&mut Timing)) {
+        let mut timing = self.timing.get();
+        add(&mut timing);
+        self.timing.set(timing);
     }
 
     /// Reads what was captured at `positions`, each followed by what `next` says.
@@ -120,7 +148,9 @@ impl<'a, B: Backend> Lens<'a, B> {
         let points = scope.captured.as_slice();
         let hidden: Vec<(Point, &B::Hidden)> = points.iter().copied().zip(captured).collect();
         let request = ReadRequest { hidden: &hidden, last, positions, next, ask: &plan.question };
+        let began = Instant::now();
         let readings = self.backend.read(&request)?;
+        self.spent(|timing| timing.readout += began.elapsed());
 
         let mut readouts = readings.points.into_iter();
         for (position, readout) in positions.iter().zip(readings.finals) {
@@ -154,7 +184,9 @@ impl<'a, B: Backend> Lens<'a, B> {
         reading: &mut Reading,
     ) -> Result<(), LensError> {
         if let (Some(read), Some(position)) = (reading.finals.last(), positions.last()) {
+            let began = Instant::now();
             let check = self.self_check(last, positions.len() - 1, *position, &read.readout)?;
+            self.spent(|timing| timing.readout += began.elapsed());
             reading.keep_worse(check);
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Memory for captured activations unless the plan says otherwise, in bytes.
-const DEFAULT_BUDGET: usize = 128 << 20;
+const DEFAULT_BUDGET: usize = 32 << 20;
 
 /// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
 const LONGEST_STEP: usize = 512;
@@ -25,7 +25,7 @@ pub struct Plan {
     pub positions: Selection,
     /// What to keep of each readout.
     pub question: Question,
-    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 128 MiB.
+    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 32 MiB.
     pub memory_budget: Option<usize>,
 }
 

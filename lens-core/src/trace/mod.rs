@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Component, ModelInfo, NormMode, TokenId};
+use crate::{Component, ModelInfo, NormMode, Timing, TokenId};
 
 pub use tracer::{PositionTrace, TraceContext, Tracer};
 
@@ -50,6 +50,24 @@ pub struct LensTrace {
     pub finals: Vec<FinalTrace>,
     /// Whether the readouts can be believed.
     pub self_check: SelfCheckTrace,
+    /// Where the time went, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<TimingTrace>,
+}
+
+/// Where the time of a run went, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TimingTrace {
+    /// In forward passes, each waited for.
+    pub forward: f64,
+    /// In decoding what they captured, self-checks included.
+    pub readout: f64,
+}
+
+impl From<Timing> for TimingTrace {
+    fn from(timing: Timing) -> Self {
+        Self { forward: timing.forward.as_secs_f64(), readout: timing.readout.as_secs_f64() }
+    }
 }
 
 /// What wrote a trace.
@@ -199,7 +217,7 @@ pub enum Stopped {
 pub struct InterventionTrace {
     /// The point, with its head where there is one.
     pub point: String,
-    /// What was done: `add`, `zero`, `mean` or `replace`.
+    /// What was done: `add`, `scale`, `zero`, `mean` or `replace`.
     pub kind: String,
     /// The intervention as it was written.
     pub text: String,

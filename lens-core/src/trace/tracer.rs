@@ -80,6 +80,7 @@ impl<'a> Tracer<'a> {
             readouts: Vec::new(),
             finals: Vec::new(),
             self_check: SelfCheck::NOT_YET.into(),
+            timing: None,
         }
     }
 

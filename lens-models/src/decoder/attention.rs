@@ -10,6 +10,7 @@ use super::{
     norm::{Norm, normed},
     weights::{Linear, Weights},
 };
+use crate::device::Place;
 use crate::spec::{AlibiPrecision, AttentionSpec, Mask, Position, QkScope};
 
 /// The attention of one block.
@@ -24,6 +25,7 @@ pub(super) struct Attention {
     k_norm: Option<Norm>,
     sinks: Option<Tensor>,  // [n_heads]
     slopes: Option<Tensor>, // [n_heads, 1, 1]
+    place: Place,
     cache: Cache,
 }
 
@@ -35,7 +37,8 @@ impl Attention {
                     AlibiPrecision::Single => Kind::Float,
                     AlibiPrecision::Bfloat16 => Kind::BFloat16,
                 };
-                Some(Tensor::f_from_slice(&alibi.slopes)?.f_to_kind(kind)?.f_view([-1, 1, 1])?)
+                let slopes = Tensor::f_from_slice(&alibi.slopes)?.f_to_kind(kind)?.f_view([-1, 1, 1])?;
+                Some(slopes.f_to_device(weights.place.device())?)
             }
             Position::None | Position::Rotary(_) => None,
         };
@@ -48,6 +51,7 @@ impl Attention {
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
             sinks: weights.optional(spec.sinks.as_ref())?,
             slopes,
+            place: weights.place,
             spec: spec.clone(),
             cache: Cache::default(),
         })
@@ -69,7 +73,7 @@ impl Attention {
             self.clipped(self.v.forward(x)?)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         let (k, v) = self.cache.extend(&k, &v, step)?; // [n_kv_heads, past + pos, d_head]
 
-        let (keys, seen) = visible(self.spec.mask, step, self.needs_scores())?;
+        let (keys, seen) = visible(self.spec.mask, step, self.place, self.needs_scores())?;
         let from = |x: &Tensor| x.f_narrow(1, keys.start as i64, keys.len() as i64);
         let z = if self.needs_scores() {
             self.weigh_scores(&q, &from(&k)?, &from(&v)?, &keys, &seen, step)?
@@ -95,7 +99,7 @@ impl Attention {
             Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
         };
         match &self.spec.position {
-            Position::Rotary(rope) => step.tables.of(rope).rotate(&x),
+            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x),
             Position::None | Position::Alibi(_) => Ok(x),
         }
     }
@@ -126,7 +130,7 @@ impl Attention {
 
     /// ALiBi's biases, `[n_heads, pos or 1, keys]`, in float32.
     fn biases(&self, slopes: &Tensor, keys: &Range<usize>, step: &Step) -> Result<Tensor, ModelError> {
-        let (query, key) = positions(keys, step)?;
+        let (query, key) = positions(keys, step, self.place)?;
         Ok(match slopes.kind() {
             // Rounded slope times rounded position, rounded; the scores are scaled with it, so it is too.
             Kind::BFloat16 => slopes.f_mul(&key)?.f_to_kind(Kind::Float)?.f_mul_scalar(self.spec.scale)?,
@@ -171,9 +175,9 @@ impl Attention {
 }
 
 /// The positions of a step's queries, `[pos, 1]`, and of some keys, `[1, keys]`.
-fn positions(keys: &Range<usize>, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
+fn positions(keys: &Range<usize>, step: &Step, place: Place) -> Result<(Tensor, Tensor), ModelError> {
     let range = |from: usize, to: usize| {
-        Tensor::f_arange_start(from as i64, to as i64, (Kind::Int64, tch::Device::Cpu))
+        Tensor::f_arange_start(from as i64, to as i64, (Kind::Int64, place.device()))
     };
     Ok((range(step.past, step.past + step.n)?.f_unsqueeze(1)?, range(keys.start, keys.end)?.f_unsqueeze(0)?))
 }
@@ -190,7 +194,12 @@ enum Visible {
 
 /// The keys that a step needs at all, and which of them each of its queries sees; `spelled_out` asks for a mask
 /// even where a name would do.
-fn visible(mask: Mask, step: &Step, spelled_out: bool) -> Result<(Range<usize>, Visible), ModelError> {
+fn visible(
+    mask: Mask,
+    step: &Step,
+    place: Place,
+    spelled_out: bool,
+) -> Result<(Range<usize>, Visible), ModelError> {
     let length = step.past + step.n;
     let window = match mask {
         Mask::Sliding { window } => window.min(length),
@@ -204,7 +213,7 @@ fn visible(mask: Mask, step: &Step, spelled_out: bool) -> Result<(Range<usize>, 
     if window == length && step.past == 0 && !spelled_out {
         return Ok((keys, Visible::Causal));
     }
-    let (query, key) = positions(&keys, step)?;
+    let (query, key) = positions(&keys, step, place)?;
     let recent = key.f_gt_tensor(&query.f_sub_scalar(window as i64)?)?;
     Ok((keys, Visible::Some(key.f_le_tensor(&query)?.f_logical_and(&recent)?)))
 }

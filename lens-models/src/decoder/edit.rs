@@ -6,7 +6,7 @@ use lens_core::{
     Backend, BackendError, Component, EditOperation, EditTerm, Forward, Intervention, InterventionTrace,
     Point, PointSet, SelectionError, Site, TokenId, VectorSource,
 };
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Decoder, ModelError, Tap};
 use crate::vectors::{VectorError, VectorFile};
@@ -331,7 +331,8 @@ impl Resolver<'_> {
         let step = Forward { tokens, past: 0, total: n, room: n, points: &points, rows: &rows };
         let captured = self.model.forward(&step).map_err(run)?;
         let first = captured.first().expect("the point was asked for");
-        first.f_to_kind(Kind::Float).map_err(ModelError::from).map_err(|error| run(error.into()))
+        let wide = first.f_to_device(Device::Cpu).and_then(|rows| rows.f_to_kind(Kind::Float));
+        wide.map_err(ModelError::from).map_err(|error| run(error.into()))
     }
 
     fn file_vector(
@@ -409,7 +410,11 @@ impl Tap for Edits {
 
     fn at(&mut self, point: Point, value: Tensor) -> Result<Tensor, ModelError> {
         let Some(edits) = self.by_point.get(&point) else { return Ok(value) };
-        edits.iter().try_fold(value, |value, edit| edit.apply(value, self.past))
+        // Vectors are in host memory; the few points that are changed come there and go back.
+        let device = value.device();
+        let value = value.f_to_device(Device::Cpu)?;
+        let changed = edits.iter().try_fold(value, |value, edit| edit.apply(value, self.past))?;
+        Ok(changed.f_to_device(device)?)
     }
 }
 

@@ -71,7 +71,8 @@ impl Embedding {
             return Err(ModelError::UnknownToken { token: *token, n_vocab });
         }
         let ids: Vec<i64> = tokens.iter().map(|token| token.index() as i64).collect();
-        let mut x = self.tokens.f_index_select(0, &Tensor::f_from_slice(&ids)?)?;
+        let ids = Tensor::f_from_slice(&ids)?.f_to_device(self.tokens.device())?;
+        let mut x = self.tokens.f_index_select(0, &ids)?;
         if let Some(scale) = self.scale {
             x = x.f_mul_scalar(scale)?;
         }

@@ -3,10 +3,26 @@
 use lens_core::{BackendError, NormShapeError, Point, TokenId};
 use tch::TchError;
 
+use crate::device::DeviceError;
+
 /// A model that cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// A device that is not there, or a map that does not fit.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Memory does not suffice.
+    #[error(
+        "there is not enough memory for {what}: try --dtype bf16, fewer --positions, or --device-map auto, which leaves \
+         to the processor what does not fit on cards (libtorch: {said})"
+    )]
+    OutOfMemory {
+        /// What needed it.
+        what: String,
+        /// libtorch's own words.
+        said: String,
+    },
     /// libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] TchError),
@@ -72,6 +88,29 @@ pub enum ModelError {
     Tap(Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl ModelError {
+    /// A failure of libtorch for want of memory, named as what it is; any other as it was.
+    pub(super) fn of_memory(self, what: impl FnOnce() -> String) -> Self {
+        // The words of the CUDA allocator, of the processor's, and of Apple's.
+        const WORDS: [&str; 4] = [
+            "out of memory",
+            "can't allocate memory",
+            "not enough memory",
+            "Storage size calculation overflowed",
+        ];
+        match &self {
+            Self::Torch(error) => {
+                let said = first_line(error);
+                if WORDS.iter().any(|words| said.contains(words)) {
+                    return Self::OutOfMemory { what: what(), said };
+                }
+                self
+            }
+            _ => self,
+        }
+    }
+}
+
 impl From<ModelError> for BackendError {
     fn from(error: ModelError) -> Self {
         match error {
@@ -89,4 +128,24 @@ fn first_line(error: &TchError) -> String {
         error => error.to_string(),
     };
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn want_of_memory_is_said_as_such() {
+        let error = Tensor::f_empty([1 << 46], (Kind::Float, Device::Cpu)).map(drop).unwrap_err();
+        let error = ModelError::from(error).of_memory(|| "a very long step".to_owned());
+        assert!(matches!(error, ModelError::OutOfMemory { .. }), "{error}");
+        assert!(
+            error.to_string().starts_with("there is not enough memory for a very long step: try"),
+            "{error}"
+        );
+        let other = ModelError::from(TchError::Torch("shapes do not fit".to_owned()));
+        assert!(matches!(other.of_memory(String::new), ModelError::Torch(_)));
+    }
 }

@@ -2,9 +2,11 @@
 
 mod attention;
 mod block;
+mod device_readout;
 mod edit;
 mod embed;
 mod error;
+mod load;
 mod mlp;
 mod norm;
 mod readout;
@@ -21,32 +23,28 @@ use tch::Tensor;
 
 pub use edit::{EditError, Edits};
 pub use error::ModelError;
+pub use load::{LoadOptions, LoadProgress, ReadoutPath};
 pub use tap::Tap;
 
 use self::{
     block::Block,
     embed::Embedding,
-    readout::{Readout, unit_roundoff},
+    readout::Readout,
     rotary::RotaryTables,
     tap::{Recorder, kept_rows},
-    weights::{Weights, append_values, kind_of},
+    weights::append_values,
 };
 use crate::{
-    checkpoint::{Checkpoint, StoredDtype},
+    checkpoint::Checkpoint,
+    device::{Place, Placement},
     spec::DecoderSpec,
 };
-
-/// How to load a model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// The type to use the weights in; `None` keeps the one they are stored in.
-    pub dtype: Option<StoredDtype>,
-}
 
 /// A decoder-only model on libtorch that can be looked into.
 pub struct Decoder {
     info: ModelInfo,
     spec: DecoderSpec,
+    placement: Placement,
     embed: Embedding,
     blocks: Vec<Block>,
     readout: Readout,
@@ -69,40 +67,9 @@ struct Step {
 }
 
 impl Decoder {
-    /// Loads a checkpoint. Weights that keep their dtype stay mapped: nothing is copied.
-    ///
-    /// # Errors
-    /// When libtorch fails, for example for want of memory for converted weights.
-    pub fn load(checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, ModelError> {
-        let outline = checkpoint.outline();
-        let dtype = options.dtype.unwrap_or_else(|| outline.main_dtype());
-        let spec = outline.spec.clone();
-        let weights = Weights { checkpoint: &checkpoint, dtype };
-        let embed = Embedding::load(&spec.embed, &weights)?;
-        let blocks = spec
-            .layers
-            .iter()
-            .zip(0u16..)
-            .map(|(layer, i)| Block::load(i, layer, &weights))
-            .collect::<Result<_, _>>()?;
-        let readout = Readout::load(&spec, embed.tokens(), &weights)?;
-        let info = ModelInfo {
-            id: outline.id.clone(),
-            revision: outline.revision.clone(),
-            family: spec.family.clone(),
-            family_assumed: outline.assumed_family.is_some(),
-            n_layers: spec.layers.len() as u16,
-            d_model: spec.d_model,
-            n_vocab: spec.n_vocab(),
-            dtype: dtype.name().to_owned(),
-            unit_roundoff: unit_roundoff(kind_of(dtype)),
-            device: "cpu".to_owned(),
-            parallel_blocks: spec.is_parallel(),
-            routed: spec.is_routed(),
-            absent_sites: spec.absent_sites().to_vec(),
-            max_positions: spec.embed.positions.as_ref().map(|positions| positions.n),
-        };
-        Ok(Self { info, spec, embed, blocks, readout, edit: None, seen: 0, _checkpoint: checkpoint })
+    /// Where its parts are.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// What the config says.
@@ -150,19 +117,43 @@ impl Decoder {
             return Err(ModelError::Discontinuous { past, seen: self.seen });
         }
         let _guard = tch::no_grad_guard();
-        let ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
+        let placed = self.spec.layers.iter().zip(&self.placement.layers);
+        let ropes = placed.filter_map(|(layer, place)| Some((layer.attn.rope()?, *place)));
         let tables =
             RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
         let step = Step { past, n: tokens.len(), room: room.max(total), tables };
-        let embedded = self.embed.forward(tokens, past)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
-        self.seen = 0;
-        tap.begin(past);
-        let mut x = tap.at(Point::Embed, embedded)?;
-        for block in &mut self.blocks {
-            x = block.forward(x, &step, tap)?;
-        }
+        let seen = std::mem::take(&mut self.seen);
+        let x = self.blocks_forward(tokens, &step, tap).map_err(|error| {
+            let refused = matches!(error, ModelError::UnknownToken { .. } | ModelError::TooLong { .. });
+            if refused {
+                self.seen = seen; // nothing was run
+            }
+            error.of_memory(|| format!("a step of {} tokens", tokens.len()))
+        })?;
         self.seen = past + tokens.len();
+        Ok(x)
+    }
+
+    /// The stream from place to place, `[pos, d_model]`.
+    fn blocks_forward(
+        &mut self,
+        tokens: &[TokenId],
+        step: &Step,
+        tap: &mut dyn Tap,
+    ) -> Result<Tensor, ModelError> {
+        let embedded = self.embed.forward(tokens, step.past)?; // [pos, d_model]
+        tap.begin(step.past);
+        let mut x = tap.at(Point::Embed, embedded)?;
+        let mut here = self.placement.embed;
+        for (block, place) in self.blocks.iter_mut().zip(&self.placement.layers) {
+            x = block.forward(place.take(x, here)?, step, tap)?;
+            here = *place;
+        }
+        if let Place::Cuda(card) = here {
+            // A card computes behind our back: whoever times a step, or reads it next, finds it done.
+            tch::Cuda::synchronize(i64::from(card));
+        }
         Ok(x)
     }
 }

@@ -6,11 +6,15 @@ use lens_core::{
 use tch::{Kind, Tensor};
 
 use super::{
-    ModelError,
+    ModelError, ReadoutPath,
+    device_readout::DeviceReadout,
     norm::{Norm, normed},
     weights::{Weights, append_values, host_rows, values},
 };
-use crate::spec::{DecoderSpec, Param};
+use crate::{
+    device::Place,
+    spec::{DecoderSpec, Param},
+};
 
 /// Final norm and unembedding.
 #[derive(Debug)]
@@ -21,14 +25,18 @@ pub(super) struct Readout {
     unembed: Tensor, // [n_vocab, d_model]
     bias: Option<Vec<f32>>,
     post: Post,
+    place: Place,
+    /// What decodes on the device; on the processor lens-core does.
+    device: Option<DeviceReadout>,
 }
 
 impl Readout {
-    /// `embed` is the embedding, which a tied model unembeds with.
+    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place.
     pub(super) fn load(
         spec: &DecoderSpec,
-        embed: &Tensor,
+        embed: Option<&Tensor>,
         weights: &Weights<'_>,
+        path: ReadoutPath,
     ) -> Result<Self, ModelError> {
         let readout = &spec.readout;
         let host = |param: Option<&Param>| -> Result<Option<Vec<f32>>, ModelError> {
@@ -43,8 +51,10 @@ impl Readout {
                 FinalNorm::new(norm.kind, norm.eps, spec.d_model, weight, host(norm.bias.as_ref())?)?
             }
         };
-        let unembed =
-            if spec.is_tied() { embed.shallow_clone() } else { weights.tensor(&readout.unembed)? };
+        let unembed = match embed.filter(|_| spec.is_tied()) {
+            Some(embed) => embed.shallow_clone(),
+            None => weights.tensor(&readout.unembed)?,
+        };
         let unembed = match &readout.project {
             None => unembed,
             // W_U (P x) = (W_U P) x: one matrix serves every readout. It is made, and stays, in float32.
@@ -53,18 +63,28 @@ impl Readout {
                 unembed.f_to_kind(Kind::Float)?.f_matmul(&projection)?
             }
         };
+        let (n_layers, bias) = (spec.layers.len() as u16, host(readout.bias.as_ref())?);
+        let on_device = path == ReadoutPath::Device || !weights.place.is_host();
+        let device = on_device
+            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post))
+            .transpose()?;
         Ok(Self {
-            n_layers: spec.layers.len() as u16,
+            n_layers,
             host_norm,
             norm: Norm::load_optional(readout.norm.as_ref(), weights)?,
             unembed,
-            bias: host(readout.bias.as_ref())?,
+            bias,
             post: readout.post,
+            place: weights.place,
+            device,
         })
     }
 
-    /// Decodes captured vectors on the host.
+    /// Decodes captured vectors, where the unembedding is.
     pub(super) fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
+        if let Some(device) = &self.device {
+            return device.read(request);
+        }
         let unembedding = Unembedding::new(
             host_rows(&self.unembed)?,
             self.host_norm.d_model(),
@@ -90,7 +110,7 @@ impl Readout {
         row: usize,
         ids: &[TokenId],
     ) -> Result<PlainLogits, ModelError> {
-        let x = last.f_narrow(0, row as i64, 1)?;
+        let x = last.f_narrow(0, row as i64, 1)?.f_to_device(self.place.device())?;
         let normed = normed(self.norm.as_ref(), &x.f_to_kind(Kind::Float)?)?; // float32, like the readouts
         let kind = self.unembed.kind();
         let operand = match kind {
@@ -99,7 +119,8 @@ impl Readout {
             _ => normed.f_to_kind(kind)?.f_to_kind(Kind::Float)?,
         };
         let rows: Vec<i64> = ids.iter().map(|id| id.index() as i64).collect();
-        let rows = self.unembed.f_index_select(0, &Tensor::f_from_slice(&rows)?)?.f_to_kind(Kind::Float)?;
+        let rows = Tensor::f_from_slice(&rows)?.f_to_device(self.place.device())?;
+        let rows = self.unembed.f_index_select(0, &rows)?.f_to_kind(Kind::Float)?;
         let terms = rows.f_mul(&operand)?; // [ids, d_model]
         let largest_term = if ids.is_empty() { 0.0 } else { terms.f_abs()?.f_max()?.f_double_value(&[])? };
         let finish = |z: f32, id: usize| self.post.apply(z + self.bias.as_ref().map_or(0.0, |bias| bias[id]));

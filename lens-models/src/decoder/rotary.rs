@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::ModelError;
+use crate::device::Place;
 use crate::spec::{Pairing, Rope};
 
 /// Cosines and sines of one rotary embedding, `[pos, 1, dims]`, in the model's dtype.
@@ -25,6 +26,7 @@ impl RotaryTable {
         n: usize,
         total: usize,
         kind: Kind,
+        place: Place,
     ) -> Result<Self, ModelError> {
         let frequencies = rope.frequencies(total);
         let factor = rope.attention_factor();
@@ -43,7 +45,8 @@ impl RotaryTable {
             }
         }
         let table = |values: &[f32]| -> Result<Tensor, ModelError> {
-            Ok(Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.dims as i64])?.f_to_kind(kind)?)
+            let table = Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.dims as i64])?;
+            Ok(table.f_to_kind(kind)?.f_to_device(place.device())?)
         };
         Ok(Self { dims: rope.dims as i64, pairing: rope.pairing, cos: table(&cos)?, sin: table(&sin)? })
     }
@@ -70,33 +73,35 @@ impl RotaryTable {
     }
 }
 
-/// The tables of one step: one for every different rotary embedding of the model.
+/// The tables of one step: one for every different rotary embedding of the model, in every place that needs it.
 #[derive(Debug, Default)]
-pub(super) struct RotaryTables(Vec<(Arc<Rope>, RotaryTable)>);
+pub(super) struct RotaryTables(Vec<(Arc<Rope>, Place, RotaryTable)>);
 
 impl RotaryTables {
     pub(super) fn new<'a>(
-        ropes: impl Iterator<Item = &'a Arc<Rope>>,
+        ropes: impl Iterator<Item = (&'a Arc<Rope>, Place)>,
         past: usize,
         n: usize,
         total: usize,
         kind: Kind,
     ) -> Result<Self, ModelError> {
         let mut tables = Self::default();
-        for rope in ropes {
-            if tables.find(rope).is_none() {
-                tables.0.push((Arc::clone(rope), RotaryTable::new(rope, past, n, total, kind)?));
+        for (rope, place) in ropes {
+            if tables.find(rope, place).is_none() {
+                let table = RotaryTable::new(rope, past, n, total, kind, place)?;
+                tables.0.push((Arc::clone(rope), place, table));
             }
         }
         Ok(tables)
     }
 
-    /// The table of `rope`, which the model has.
-    pub(super) fn of(&self, rope: &Arc<Rope>) -> &RotaryTable {
-        self.find(rope).expect("tables are made for every rope of the spec")
+    /// The table of `rope`, which the model has there.
+    pub(super) fn of(&self, rope: &Arc<Rope>, place: Place) -> &RotaryTable {
+        self.find(rope, place).expect("tables are made for every rope of the spec")
     }
 
-    fn find(&self, rope: &Arc<Rope>) -> Option<&RotaryTable> {
-        self.0.iter().find(|(known, _)| Arc::ptr_eq(known, rope)).map(|(_, table)| table)
+    fn find(&self, rope: &Arc<Rope>, place: Place) -> Option<&RotaryTable> {
+        let is_it = |(known, there, _): &&(Arc<Rope>, Place, _)| Arc::ptr_eq(known, rope) && *there == place;
+        self.0.iter().find(is_it).map(|(_, _, table)| table)
     }
 }

@@ -56,7 +56,7 @@ impl Tap for Recorder<'_> {
         if self.points.contains(point) {
             self.captured.push(match &self.rows {
                 None => value.shallow_clone(),
-                Some(rows) => value.f_index_select(0, rows)?,
+                Some(rows) => value.f_index_select(0, &rows.f_to_device(value.device())?)?,
             });
         }
         Ok(value)

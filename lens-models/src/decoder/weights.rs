@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::ModelError;
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
+    device::Place,
     spec::{Cut, LinearSpec, Param, TensorSpec},
 };
 
@@ -19,28 +20,40 @@ pub(super) fn kind_of(dtype: StoredDtype) -> Kind {
     }
 }
 
-/// Takes tensors out of a checkpoint. Those that need no conversion stay in the map: they must not outlive the
-/// checkpoint, which the decoder owns beside them.
+/// Takes tensors out of a checkpoint, to one place. Those that need neither conversion nor another place stay in the
+/// map: they must not outlive the checkpoint, which the decoder owns beside them.
+#[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) dtype: StoredDtype,
+    pub(super) place: Place,
 }
 
 impl Weights<'_> {
     /// A stored tensor, in the decoder's dtype.
     pub(super) fn tensor(&self, spec: &TensorSpec) -> Result<Tensor, ModelError> {
+        self.settle(&self.stored(spec)?)
+    }
+
+    /// A tensor as it is stored, in the map.
+    fn stored(&self, spec: &TensorSpec) -> Result<Tensor, ModelError> {
         let stored = self.checkpoint.outline().tensors.get(&spec.name);
         let (stored, dtype) = stored
             .and_then(|stored| Some((stored, stored.dtype.clone().ok()?)))
             .ok_or_else(|| ModelError::NotInLedger { name: spec.name.clone() })?;
-        let mapped = self.map(stored, dtype)?;
-        Ok(mapped.f_to_kind(kind_of(self.dtype))?)
+        self.map(stored, dtype)
+    }
+
+    /// Gives what is stored its place and its dtype. It travels as it is stored, and alone: nothing is copied in host
+    /// memory on the way, and of a matrix that several parts share each takes its own rows.
+    fn settle(&self, stored: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(stored.f_to_device(self.place.device())?.f_to_kind(kind_of(self.dtype))?)
     }
 
     /// A parameter: its tensors, stacked and cut.
     pub(super) fn param(&self, param: &Param) -> Result<Tensor, ModelError> {
         let mut tensors =
-            param.tensors.iter().map(|spec| self.tensor(spec)).collect::<Result<Vec<_>, _>>()?;
+            param.tensors.iter().map(|spec| self.stored(spec)).collect::<Result<Vec<_>, _>>()?;
         let mut tensor = match tensors.len() {
             1 => tensors.remove(0),
             _ => Tensor::f_stack(&tensors, 0)?,
@@ -48,7 +61,7 @@ impl Weights<'_> {
         for step in &param.cuts {
             tensor = cut(&tensor, step)?;
         }
-        Ok(tensor)
+        self.settle(&tensor)
     }
 
     /// A parameter that may be absent.

@@ -28,7 +28,7 @@ pub use speech::{Conversation, Speech};
 
 use self::observer::Watch;
 use crate::{
-    Checkpoint, Decoder, LoadOptions, Outline, demo,
+    Checkpoint, Decoder, LoadOptions, LoadProgress, Outline, demo,
     source::{self, SourceOptions},
 };
 
@@ -98,10 +98,21 @@ impl Session {
     /// # Errors
     /// When the weights cannot be loaded.
     pub fn model(&mut self) -> Result<&mut Decoder, SessionError> {
+        self.model_with(&mut |_| {})
+    }
+
+    /// The model itself; if it is loaded now, `progress` sees how far that is.
+    ///
+    /// # Errors
+    /// As [`Session::model`].
+    pub fn model_with(
+        &mut self,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<&mut Decoder, SessionError> {
         if let State::Unloaded(..) = self.model
             && let State::Unloaded(checkpoint, options) = std::mem::replace(&mut self.model, State::Gone)
         {
-            self.model = State::Loaded(Box::new(Decoder::load(*checkpoint, &options)?));
+            self.model = State::Loaded(Box::new(Decoder::load_with(*checkpoint, &options, progress)?));
         }
         match &mut self.model {
             State::Loaded(model) => Ok(model),
@@ -177,10 +188,12 @@ fn read(
     observer: &mut dyn Observer,
 ) -> Result<LensTrace, SessionError> {
     observer.begin(&head);
-    let reading = Lens::new(model)
-        .with_progress(|progress| observer.progress(progress))
-        .read(&prepared.tokens, &prepared.plan)?;
+    let mut lens = Lens::new(model).with_progress(|progress| observer.progress(progress));
+    let reading = lens.read(&prepared.tokens, &prepared.plan)?;
+    let timing = prepared.timing.then(|| lens.timing());
+    drop(lens);
     let mut watch = Watch::new(head, tracer, observer);
+    watch.timing(timing);
     watch.positions(&reading);
     Ok(watch.end(reading.self_check))
 }
@@ -198,10 +211,12 @@ fn generate(
     observer.begin(&head);
     let mut stop = speech.stop(&prepared.stop);
     let mut watch = Watch::new(head, tracer, observer);
-    let generated = Lens::new(model).generate(&prepared.tokens, &prepared.plan, ask, |step| {
+    let mut lens = Lens::new(model);
+    let generated = lens.generate(&prepared.tokens, &prepared.plan, ask, |step| {
         let asked = watch.step(step);
         asked.or_else(|| stop.sees(step.sampled.token.id))
     })?;
+    watch.timing(prepared.timing.then(|| lens.timing()));
     watch.generation(GenerationTrace {
         temperature: ask.sampling.temperature,
         top_p: ask.sampling.top_p,

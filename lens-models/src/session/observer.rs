@@ -2,7 +2,7 @@
 
 use lens_core::{
     GenerationTrace, LensTrace, PositionTrace, Progress, Reading, SelfCheck, StepReading, StepTrace, Stopped,
-    Tracer,
+    Timing, Tracer,
 };
 
 /// Sees a run as it happens. Every method has a default that does nothing.
@@ -71,6 +71,10 @@ impl<'a, 'b> Watch<'a, 'b> {
 
     pub(super) fn generation(&mut self, generation: GenerationTrace) {
         self.trace.generation = Some(generation);
+    }
+
+    pub(super) fn timing(&mut self, timing: Option<Timing>) {
+        self.trace.timing = timing.map(Into::into);
     }
 
     pub(super) fn end(mut self, check: SelfCheck) -> LensTrace {

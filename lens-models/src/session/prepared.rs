@@ -21,6 +21,7 @@ pub struct Prepared {
     pub(super) trial: usize,
     pub(super) stop: Vec<String>,
     pub(super) interventions: Vec<Intervention>,
+    pub(super) timing: bool,
 }
 
 impl Prepared {
@@ -59,6 +60,7 @@ impl Prepared {
             trial: 0,
             stop: request.stop.clone(),
             interventions: request.interventions.clone(),
+            timing: request.timing,
         };
         Ok(prepared.for_trial(request.trial))
     }

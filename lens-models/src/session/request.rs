@@ -39,6 +39,7 @@ pub struct Request {
     pub(super) trial: usize,
     pub(super) stop: Vec<String>,
     pub(super) interventions: Vec<Intervention>,
+    pub(super) timing: bool,
 }
 
 impl Request {
@@ -54,6 +55,7 @@ impl Request {
             trial: 0,
             stop: Vec::new(),
             interventions: Vec::new(),
+            timing: false,
         }
     }
 
@@ -160,6 +162,13 @@ impl Request {
     #[must_use]
     pub fn steer(mut self, intervention: Intervention) -> Self {
         self.interventions.push(intervention);
+        self
+    }
+
+    /// Whether the trace says where the time went. Without it, the same request makes the same trace.
+    #[must_use]
+    pub fn timing(mut self, wanted: bool) -> Self {
+        self.timing = wanted;
         self
     }
 

@@ -99,7 +99,8 @@ impl LayerSpec {
         }
     }
 
-    fn params(&self) -> impl Iterator<Item = &Param> {
+    /// Everything that is loaded for the block.
+    pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
         let norms = [&self.attn_norm, &self.attn_post_norm, &self.mlp_post_norm];
         let norms = norms.into_iter().flatten().flat_map(NormSpec::params);
         norms.chain(self.attn.params()).chain(self.wiring.params()).chain(self.mlp.params())

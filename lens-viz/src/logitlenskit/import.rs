@@ -73,6 +73,7 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
             position: 0,
             log_sum_exp_error: 0.0,
         },
+        timing: None,
     })
 }
 

@@ -1,0 +1,263 @@
+//! The readout on a device, by libtorch: the same answers as [`lens_core::HostReadout`], without a row of the
+//! vocabulary crossing to the host.
+//!
+//! Readouts are decoded in chunks, each against the whole vocabulary. A chunk holds some positions and, for each, some
+//! points and its final readout, so that the divergences and the rank of the final token need nothing but the chunk:
+//!
+//! ```text
+//! x        [rows, points + 1, d_model]    captured, the final residual last
+//! operand  norm(x), rounded to the weights' dtype where that is bfloat16
+//! z        [rows, points + 1, n_vocab]    float32: product, bias, scale, cap
+//! answers  [rows, points + 1] each        top-k, log-sum-exp, entropy, divergences, ranks: only these cross
+//! ```
+//!
+//! A chunk has as many readouts as fit the budget; four float32 numbers of each logit live at the same time.
+
+mod product;
+mod statistics;
+
+use std::ops::Range;
+
+use lens_core::{
+    BackendError, FinalNorm, Next, NonFinite, Point, Post, ReadRequest, Readings, Readout, Site, TokenId,
+    projection::{Projected, ProjectionError},
+};
+use tch::{Device, Kind, Tensor};
+
+use self::{product::Product, statistics::Statistics};
+use super::ModelError;
+
+/// Memory for the logits of a chunk and what is computed from them, in bytes: enough for the product to be bound by
+/// arithmetic, little beside a model that needs a card.
+const BUDGET: usize = 1 << 30;
+
+/// Bytes that a chunk takes for each logit: four float32 numbers, and the marks of a comparison.
+const BYTES_PER_LOGIT: usize = 18;
+
+/// Final norm and unembedding on a device.
+#[derive(Debug)]
+pub(super) struct DeviceReadout {
+    product: Product,
+    last: Point,
+    budget: usize,
+}
+
+impl DeviceReadout {
+    /// The readout of a model with `n_layers` blocks, on the device of `unembed`, `[n_vocab, d_model]`.
+    pub(super) fn new(
+        n_layers: u16,
+        norm: &FinalNorm,
+        unembed: &Tensor,
+        bias: Option<&[f32]>,
+        post: Post,
+    ) -> Result<Self, ModelError> {
+        let last = n_layers.checked_sub(1).map_or(Point::Embed, |layer| Point::block(layer, Site::ResidPost));
+        Ok(Self { product: Product::new(norm, unembed, bias, post)?, last, budget: BUDGET })
+    }
+
+    /// Decodes captured vectors.
+    pub(super) fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
+        let _guard = tch::no_grad_guard();
+        self.check_tokens(request)?;
+        let (n_rows, n_points) = (request.positions.len(), request.hidden.len());
+        let most = (self.budget / (BYTES_PER_LOGIT * self.product.n_vocab())).max(2);
+        // Some points of one position, or all points of some positions.
+        let points_at_once = n_points.min(most - 1).max(1);
+        let rows_at_once = (most / (points_at_once.min(n_points) + 1)).max(1);
+
+        let mut readings = Readings::default();
+        for start in (0..n_rows).step_by(rows_at_once) {
+            let rows = start..(start + rows_at_once).min(n_rows);
+            let mut by_row: Vec<Vec<Readout>> = vec![Vec::with_capacity(n_points); rows.len()];
+            let mut points = 0..n_points.min(points_at_once);
+            loop {
+                let chunk = Chunk { request, rows: rows.clone(), points: points.clone() };
+                for (i, answers) in self.chunk(&chunk)?.into_iter().enumerate() {
+                    let next = request.next[start + i];
+                    let (last, inner) =
+                        answers.split_last().expect("the final readout is part of every chunk");
+                    if points.start == 0 {
+                        readings.finals.push(final_readout(last, request, next));
+                    }
+                    by_row[i].extend(inner.iter().map(|projected| {
+                        let rank = request.ask.stats.rank_of_final;
+                        Readout::of(projected, &request.ask.targets, next != Next::Nothing, rank)
+                    }));
+                }
+                points = points.end..(points.end + points_at_once).min(n_points);
+                if points.is_empty() {
+                    break;
+                }
+            }
+            readings.points.extend(by_row.into_iter().flatten());
+        }
+        Ok(readings)
+    }
+
+    /// The answers of one chunk: per row, those of its points, and the final one last.
+    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<Vec<Vec<Projected>>, BackendError> {
+        let question = chunk.request.ask;
+        let answers = (|| {
+            let x = chunk.vectors(self.product.device())?;
+            let logits = self.product.logits(&x, question.norm)?;
+            Statistics { logits: &logits, chunk, question }.answers()
+        })()
+        .map_err(|error: ModelError| error.of_memory(|| format!("{} readouts at once", chunk.len())))?;
+        answers.ok_or_else(|| self.blame(chunk).unwrap_or_else(BackendError::from))
+    }
+
+    /// The first place in a chunk whose vector or logits are not finite.
+    fn blame(&self, chunk: &Chunk<'_, '_>) -> Result<BackendError, ModelError> {
+        let request = chunk.request;
+        let captured = || request.hidden.iter().map(|(point, hidden)| (*point, *hidden));
+        let at = |what, point, row: usize| BackendError::NonFinite {
+            what,
+            point,
+            position: request.positions[chunk.rows.start + row],
+        };
+        // What is not finite travels on to the end: the first point that has it comes first.
+        for (point, hidden) in captured().chain([(self.last, request.last)]) {
+            if let Some(row) = first_broken(&chunk.rows_of(hidden, Device::Cpu)?)? {
+                return Ok(at(NonFinite::Activation, point, row));
+            }
+        }
+        let last = chunk.rows_of(request.last, self.product.device())?;
+        for (point, hidden) in captured() {
+            let x = Tensor::f_stack(&[&chunk.rows_of(hidden, self.product.device())?, &last], 1)?;
+            let logits = self.product.logits(&x, request.ask.norm)?;
+            if let Some(row) = first_broken(&logits.f_select(1, 0)?)? {
+                return Ok(at(NonFinite::Logit, point, row));
+            }
+        }
+        let logits = self.product.logits(&last.f_unsqueeze(1)?, request.ask.norm)?;
+        Ok(at(NonFinite::Logit, self.last, first_broken(&logits.f_select(1, 0)?)?.unwrap_or(0)))
+    }
+
+    /// Every token asked for is in the vocabulary.
+    fn check_tokens(&self, request: &ReadRequest<'_, Tensor>) -> Result<(), ProjectionError> {
+        let n_vocab = self.product.n_vocab();
+        let next = request.next.iter().filter_map(|next| match next {
+            Next::Token(token) => Some(token),
+            Next::Nothing | Next::Top1 => None,
+        });
+        match request.ask.targets.iter().chain(next).find(|token| token.index() >= n_vocab) {
+            Some(token) => Err(ProjectionError::UnknownToken { token: *token, n_vocab }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The final readout of a row: it has no rank of its own top-1, which every row's first tracked token is.
+fn final_readout(last: &Projected, request: &ReadRequest<'_, Tensor>, next: Next) -> Readout {
+    let mut last = last.clone();
+    if request.ask.stats.rank_of_final {
+        last.tracked.remove(0);
+    }
+    last.kl_to_final = None;
+    last.js_to_final = None;
+    last.tv_to_final = None;
+    Readout::of(&last, &request.ask.targets, next != Next::Nothing, false)
+}
+
+/// Some rows of a request and some of its points.
+struct Chunk<'a, 'b> {
+    request: &'a ReadRequest<'b, Tensor>,
+    rows: Range<usize>,
+    points: Range<usize>,
+}
+
+impl Chunk<'_, '_> {
+    /// Readouts, final ones included.
+    fn len(&self) -> usize {
+        self.rows.len() * (self.points.len() + 1)
+    }
+
+    /// The captured vectors on a device, `[rows, points + 1, d_model]`, the final residual last.
+    fn vectors(&self, device: Device) -> Result<Tensor, ModelError> {
+        let hidden = self.request.hidden[self.points.clone()].iter().map(|(_, hidden)| *hidden);
+        let all = hidden.chain([self.request.last]).map(|hidden| self.rows_of(hidden, device));
+        Ok(Tensor::f_stack(&all.collect::<Result<Vec<_>, _>>()?, 1)?)
+    }
+
+    /// The chunk's rows of one capture, `[rows, d_model]`.
+    fn rows_of(&self, hidden: &Tensor, device: Device) -> Result<Tensor, ModelError> {
+        let rows = hidden.f_narrow(0, self.rows.start as i64, self.rows.len() as i64)?;
+        Ok(rows.f_to_device(device)?)
+    }
+
+    /// What comes next behind a row of the chunk; `top1` is its final readout's.
+    fn next(&self, row: usize, top1: TokenId) -> Option<TokenId> {
+        match self.request.next[self.rows.start + row] {
+            Next::Nothing => None,
+            Next::Token(token) => Some(token),
+            Next::Top1 => Some(top1),
+        }
+    }
+}
+
+/// The first row of a matrix with a value that is NaN or infinite.
+fn first_broken(matrix: &Tensor) -> Result<Option<usize>, ModelError> {
+    let fine: Vec<i64> = numbers(&matrix.f_isfinite()?.f_all_dim(-1, false)?, Kind::Int64)?;
+    Ok(fine.iter().position(|fine| *fine == 0))
+}
+
+/// All values of a tensor on the host, in order.
+fn numbers<T: tch::kind::Element + Default + Clone>(
+    tensor: &Tensor,
+    kind: Kind,
+) -> Result<Vec<T>, ModelError> {
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(kind)?.f_contiguous()?;
+    let mut values = vec![T::default(); tensor.numel()];
+    tensor.f_copy_data(&mut values, tensor.numel())?;
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use lens_core::conformance::{self, Case};
+
+    use super::*;
+
+    fn read(case: &Case, kind: Kind, budget: usize) -> Result<Readings, BackendError> {
+        let shape = [case.n_vocab as i64, case.d_model as i64];
+        let unembed = Tensor::from_slice(&case.rows).view(shape).to_kind(kind);
+        let n_points = case.points.len();
+        let readout = DeviceReadout {
+            budget,
+            ..DeviceReadout::new(case.n_layers, &case.norm, &unembed, case.bias.as_deref(), case.post)?
+        };
+        let matrix = |values: &[f32]| Tensor::from_slice(values).view([-1, case.d_model as i64]);
+        let captured: Vec<Tensor> = case.captured.iter().map(|values| matrix(values)).collect();
+        let hidden: Vec<(Point, &Tensor)> = case.points.iter().copied().zip(&captured).collect();
+        assert_eq!(hidden.len(), n_points);
+        readout.read(&ReadRequest {
+            hidden: &hidden,
+            last: &matrix(&case.last),
+            positions: &case.positions,
+            next: &case.next,
+            ask: &case.ask,
+        })
+    }
+
+    #[test]
+    fn the_device_path_conforms() {
+        for case in conformance::cases() {
+            // In one chunk, in a few, and readout by readout.
+            for budget in [BUDGET, 5 * BYTES_PER_LOGIT * case.n_vocab, 1] {
+                conformance::check(&case, read(&case, Kind::Float, budget)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_weights_are_multiplied_as_on_the_host() {
+        for case in conformance::cases() {
+            for (kind, host) in
+                [(Kind::BFloat16, conformance::Weights::Bf16), (Kind::Half, conformance::Weights::F16)]
+            {
+                let case = case.rounded(host);
+                conformance::check(&case, read(&case, kind, BUDGET)).unwrap();
+            }
+        }
+    }
+}

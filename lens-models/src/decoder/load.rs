@@ -1,0 +1,149 @@
+//! From a checkpoint to a decoder: every part in its place.
+
+use lens_core::ModelInfo;
+
+use super::{
+    Decoder, ModelError,
+    block::Block,
+    embed::Embedding,
+    readout::{Readout, unit_roundoff},
+    weights::{Weights, kind_of},
+};
+use crate::{
+    checkpoint::{Checkpoint, StoredDtype},
+    device::{self, DeviceError, DeviceMap, PartSizes, Place, Placement},
+};
+
+/// How to load a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The type to use the weights in; `None` keeps the one they are stored in.
+    pub dtype: Option<StoredDtype>,
+    /// Where its parts go; all of it to the processor by default.
+    pub map: DeviceMap,
+    /// What decodes readouts.
+    pub readout: ReadoutPath,
+}
+
+/// What decodes readouts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReadoutPath {
+    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
+    #[default]
+    ByPlace,
+    /// libtorch, wherever the unembedding is.
+    Device,
+}
+
+/// How much of a model is in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// Bytes in their place.
+    pub done: u64,
+    /// Bytes of the whole model.
+    pub total: u64,
+}
+
+impl Decoder {
+    /// Loads a checkpoint. On the processor, weights that keep their dtype stay mapped: nothing is copied.
+    ///
+    /// # Errors
+    /// When a device of the map is not there, the map does not fit the model, or memory does not suffice.
+    pub fn load(checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, ModelError> {
+        Self::load_with(checkpoint, options, &mut |_| {})
+    }
+
+    /// The same, and says how far it is: weights go to their devices part by part.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`].
+    pub fn load_with(
+        checkpoint: Checkpoint,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, ModelError> {
+        let outline = checkpoint.outline();
+        let dtype = options.dtype.unwrap_or_else(|| outline.main_dtype());
+        let spec = outline.spec.clone();
+        let sizes = PartSizes::of(&spec, dtype.bytes());
+        let placement = place(&options.map, &sizes)?;
+
+        let total = sizes.embed + sizes.layers.iter().sum::<u64>() + sizes.unembed;
+        let mut done = 0;
+        let mut part = |bytes: u64| {
+            done += bytes;
+            progress(LoadProgress { done, total });
+        };
+        let at = |place| Weights { checkpoint: &checkpoint, dtype, place };
+        let needed = |what: String, bytes: u64, place: Place| {
+            move || {
+                format!("{what} ({} MB, of {} MB in all) on {place}", bytes / 1_000_000, total / 1_000_000)
+            }
+        };
+
+        let embed = Embedding::load(&spec.embed, &at(placement.embed)).map_err(|error| {
+            error.of_memory(needed("the embedding".to_owned(), sizes.embed, placement.embed))
+        })?;
+        part(sizes.embed);
+        let mut blocks = Vec::with_capacity(spec.layers.len());
+        for (i, (layer, place)) in spec.layers.iter().zip(&placement.layers).enumerate() {
+            let block = Block::load(i as u16, layer, &at(*place))
+                .map_err(|error| error.of_memory(needed(format!("layer {i}"), sizes.layers[i], *place)))?;
+            blocks.push(block);
+            part(sizes.layers[i]);
+        }
+        let tied = (placement.embed == placement.unembed).then(|| embed.tokens());
+        let readout =
+            Readout::load(&spec, tied, &at(placement.unembed), options.readout).map_err(|error| {
+                error.of_memory(needed(
+                    "the unembedding".to_owned(),
+                    sizes.unembed.max(sizes.embed),
+                    placement.unembed,
+                ))
+            })?;
+        part(sizes.unembed);
+
+        let info = ModelInfo {
+            id: outline.id.clone(),
+            revision: outline.revision.clone(),
+            family: spec.family.clone(),
+            family_assumed: outline.assumed_family.is_some(),
+            n_layers: spec.layers.len() as u16,
+            d_model: spec.d_model,
+            n_vocab: spec.n_vocab(),
+            dtype: dtype.name().to_owned(),
+            unit_roundoff: unit_roundoff(kind_of(dtype)),
+            device: placement.to_string(),
+            parallel_blocks: spec.is_parallel(),
+            routed: spec.is_routed(),
+            absent_sites: spec.absent_sites().to_vec(),
+            max_positions: spec.embed.positions.as_ref().map(|positions| positions.n),
+        };
+        Ok(Self {
+            info,
+            spec,
+            placement,
+            embed,
+            blocks,
+            readout,
+            edit: None,
+            seen: 0,
+            _checkpoint: checkpoint,
+        })
+    }
+}
+
+/// Every part's place, on devices that are there.
+fn place(map: &DeviceMap, sizes: &PartSizes) -> Result<Placement, DeviceError> {
+    let cards = match map {
+        DeviceMap::One(_) | DeviceMap::Explicit(_) => Vec::new(),
+        // Without a card, the processor takes it all.
+        DeviceMap::Auto => device::cards().unwrap_or_default(),
+        DeviceMap::Balanced => {
+            device::cards().map_err(|error| DeviceError::NoCards { reason: error.to_string() })?
+        }
+    };
+    let placement = map.resolve(sizes, &cards)?;
+    placement.places().into_iter().try_for_each(Place::prepare)?;
+    Ok(placement)
+}

@@ -1,0 +1,64 @@
+//! Places as libtorch knows them.
+
+use tch::{Device, Tensor};
+
+use super::{DeviceError, Place, cuda};
+
+impl Place {
+    /// libtorch's name for it.
+    pub(crate) fn device(self) -> Device {
+        match self {
+            Self::Cpu(_) => Device::Cpu,
+            Self::Cuda(n) => Device::Cuda(usize::from(n)),
+            Self::Mps => Device::Mps,
+        }
+    }
+
+    /// Sees to it that the place can be used: opens CUDA where it is needed.
+    ///
+    /// # Errors
+    /// When the device, or what libtorch needs for it, is not there; the reason says what to do.
+    pub fn prepare(self) -> Result<(), DeviceError> {
+        let unavailable = |reason: String| Err(DeviceError::Unavailable { place: self, reason });
+        match self {
+            Self::Cpu(_) => Ok(()),
+            Self::Cuda(n) => match cuda::open().map_err(|error| error.at(self))? {
+                count if n < count => Ok(()),
+                1 => unavailable("this machine has one card, cuda:0".to_owned()),
+                count => unavailable(format!("this machine has cuda:0 to cuda:{}", count - 1)),
+            },
+            Self::Mps if tch::utils::has_mps() => Ok(()),
+            Self::Mps => {
+                unavailable("this libtorch has no MPS: it is part of macOS on Apple's processors".to_owned())
+            }
+        }
+    }
+
+    /// Moves a value here from wherever it is; `from` is that place.
+    pub(crate) fn take(self, value: Tensor, from: Self) -> Result<Tensor, tch::TchError> {
+        if self == from {
+            return Ok(value);
+        }
+        // Between two names of the processor it is a copy too.
+        value.f_to_device_(self.device(), value.kind(), false, true)
+    }
+}
+
+impl DeviceError {
+    /// The same for another place.
+    fn at(self, place: Place) -> Self {
+        match self {
+            Self::Unavailable { reason, .. } => Self::Unavailable { place, reason },
+            other => other,
+        }
+    }
+}
+
+/// The best single device of this machine: the first card, else MPS, else the processor.
+///
+/// Without a driver nobody opens a library of a gigabyte to learn that there is no card.
+pub fn best() -> Place {
+    let candidates = [Place::Cuda(0), Place::Mps].into_iter();
+    let can = |place: &Place| (*place == Place::Mps || cuda::has_driver()) && place.prepare().is_ok();
+    candidates.into_iter().find(can).unwrap_or_default()
+}

@@ -1,0 +1,135 @@
+//! Where a model's parts are, and what decodes its readouts, changes nothing about what is read.
+//!
+//! The default run has no card. `cpu:1` is the processor under another name: every value that crosses is copied as
+//! between two devices. libtorch's readout, which cards use, runs on the processor as well.
+
+use std::num::NonZeroUsize;
+
+use lens_core::{Generate, Lens, Plan, Reading, Readout, Selection};
+use lens_models::{
+    Decoder, LoadOptions, ModelError, ReadoutPath, Request, Session, StoredDtype, device::Place,
+};
+use lens_tests::{Golden, checkpoint, checkpoint_names, decoder, load};
+
+/// A fixture in float32, its parts placed by `map`.
+fn mapped(name: &str, map: &str) -> Result<Decoder, ModelError> {
+    let map = map.parse().unwrap_or_else(|error| panic!("{map}: {error}"));
+    let options = LoadOptions { dtype: Some(StoredDtype::F32), map, ..LoadOptions::default() };
+    Decoder::load(checkpoint(name, None), &options)
+}
+
+/// Every position, with all statistics.
+fn everything() -> Plan {
+    let mut plan = Plan { positions: Selection::all(), ..Plan::default() };
+    plan.question.stats.distances = true;
+    plan
+}
+
+fn read(model: &mut Decoder, name: &str) -> Reading {
+    Lens::new(model)
+        .read(&Golden::of(name).tokens, &everything())
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn a_model_in_two_places_reads_as_in_one() {
+    for name in checkpoint_names() {
+        let mut model = mapped(&name, "embed=cpu,0=cpu:1,unembed=cpu:2,rest=cpu").unwrap();
+        assert!(model.placement().places().contains(&Place::Cpu(1)), "{name}");
+        let placed = read(&mut model, &name);
+        let together = read(&mut decoder(&name), &name);
+        assert_eq!(placed.finals, together.finals, "{name}");
+        assert_eq!(placed.readouts, together.readouts, "{name}");
+    }
+}
+
+#[test]
+fn a_model_in_two_places_writes_what_it_writes_in_one() {
+    for name in ["llama31", "gemma2", "qwen3_moe", "falcon_rw", "gpt_neox"] {
+        let tokens = &Golden::of(name).tokens[..6];
+        let ask = Generate::greedy(NonZeroUsize::MIN.saturating_add(7));
+        let write = |mut model: Decoder| {
+            let generated = Lens::new(&mut model).generate(tokens, &Plan::default(), &ask, |_| None);
+            generated.unwrap_or_else(|error| panic!("{name}: {error}")).continuation.steps
+        };
+        assert_eq!(write(mapped(name, "0=cpu,rest=cpu:1").unwrap()), write(decoder(name)), "{name}");
+    }
+}
+
+#[test]
+fn steering_reaches_every_place() {
+    let steered = |map: &str| {
+        let map = map.parse().unwrap();
+        let options = LoadOptions { map, ..LoadOptions::default() };
+        let mut session = Session::new(lens_models::demo::checkpoint().unwrap(), options).unwrap();
+        let changes = ["L1.attn_out += 2*@'Italy'", "L5.z.h1 = 0", "L6.resid_post *= 1.5"];
+        let request = Request::text("The capital of France is");
+        let request = changes.iter().fold(request, |request, change| request.steer(change.parse().unwrap()));
+        session.run(&request).unwrap()
+    };
+    let (placed, together) = (steered("0-3=cpu,4-7=cpu:1"), steered("rest=cpu"));
+    assert_eq!(placed.readouts, together.readouts);
+    assert_eq!(placed.model.device, "embed=cpu,0-3=cpu,4-7=cpu:1,unembed=cpu:1");
+    assert_eq!(together.model.device, "cpu");
+}
+
+/// The worst difference of a statistic, and where.
+fn compare(name: &str, device: &Readout, host: &Readout, place: &str) {
+    let tolerance = 2e-4;
+    let close = |what: &str, a: Option<f32>, b: Option<f32>| match (a, b) {
+        (None, None) => {}
+        (Some(a), Some(b)) => assert!((a - b).abs() <= tolerance, "{name}, {place}: {what} {a} and {b}"),
+        _ => panic!("{name}, {place}: {what} {a:?} and {b:?}"),
+    };
+    close("log-sum-exp", Some(device.log_sum_exp as f32), Some(host.log_sum_exp as f32));
+    close("entropy", device.entropy, host.entropy);
+    close("KL", device.kl_to_final, host.kl_to_final);
+    close("JS", device.js_to_final, host.js_to_final);
+    close("TV", device.tv_to_final, host.tv_to_final);
+    close("cross-entropy", device.cross_entropy, host.cross_entropy);
+    assert_eq!(device.top.len(), host.top.len(), "{name}, {place}");
+    for (a, b) in device.top.iter().zip(&host.top) {
+        close("a logit", Some(a.logit), Some(b.logit));
+    }
+    assert_eq!(device.rank_of_final.is_some(), host.rank_of_final.is_some(), "{name}, {place}");
+}
+
+#[test]
+fn libtorch_decodes_as_the_host_does_on_every_family() {
+    for name in checkpoint_names() {
+        for dtype in [Some(StoredDtype::F32), None] {
+            let options = LoadOptions { dtype, readout: ReadoutPath::Device, ..LoadOptions::default() };
+            let mut on_device = Decoder::load(checkpoint(&name, None), &options).unwrap();
+            let (device, host) = (read(&mut on_device, &name), read(&mut load(&name, dtype), &name));
+            assert!(device.self_check.passed, "{name}: {:?}", device.self_check);
+            for (i, (a, b)) in device.readouts.iter().zip(&host.readouts).enumerate() {
+                compare(&name, a, b, &format!("readout {i}"));
+            }
+            for (a, b) in device.finals.iter().zip(&host.finals) {
+                compare(&name, &a.readout, &b.readout, &format!("final readout of position {}", a.position));
+                assert_eq!(a.readout.top1(), b.readout.top1(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_map_that_does_not_fit_is_refused_before_anything_is_loaded() {
+    let refusal = |map: &str| mapped("llama2", map).err().expect("it does not fit").to_string();
+    let n_layers = decoder("llama2").spec().layers.len();
+    assert!(refusal(&format!("0-{n_layers}=cpu")).contains(&format!("names layer {n_layers}")));
+    assert!(refusal("0=cpu").contains("does not say where layer 1 goes"));
+}
+
+#[test]
+fn a_missing_card_is_said_with_what_to_do() {
+    // On a machine with a card there is nothing to say.
+    if let Err(error) = Place::Cuda(0).prepare() {
+        let said = error.to_string();
+        assert!(said.starts_with("the device cuda:0 cannot be used: "), "{said}");
+        let helps = ["cargo xtask setup --cuda", "NVIDIA driver", "driver of version"];
+        assert!(helps.iter().any(|help| said.contains(help)), "{said}");
+    }
+    let error = mapped("llama2", "0=cuda:200,rest=cpu").err().expect("nobody has so many cards").to_string();
+    assert!(error.contains("cuda:200 cannot be used"), "{error}");
+}
