@@ -311,10 +311,10 @@ fn steps_scrub_through_what_the_model_wrote() {
     let Some(mut tab) = tab(1280, 900) else { return };
     tab.open(&html(&Model { generated: 3, ..Model::default() }), "#position=6");
     assert_eq!(tab.run("document.getElementById('steps').hidden"), json!(false));
-    assert!(tab.text_of("#step-says").starts_with("step 2 of 2"));
+    assert!(tab.text_of("#step-says").starts_with("step 2, generated token 3 of 3: "));
     tab.click("#step-back");
     tab.click("#step-back");
-    assert!(tab.text_of("#step-says").starts_with("step 0 of 2"));
+    assert!(tab.text_of("#step-says").starts_with("step 0, generated token 1 of 3: "));
     assert_eq!(chosen(&mut tab)[1], json!(4));
     assert!(tab.text_of("#detail .after").contains("step 0 wrote"));
     tab.run(
@@ -354,7 +354,83 @@ fn paper_gets_the_whole_grid() {
     assert_eq!(tab.count("#printed td"), 25 * 5);
     assert_eq!(tab.text("getComputedStyle(document.querySelector('#printed')).display"), "block");
     assert_eq!(tab.text("getComputedStyle(document.querySelector('.controls')).display"), "none");
+    // Charts keep the shape of their drawing; names and their KL are whole and apart from each other.
+    let shape = "(() => { const svg = document.getElementById('by-layer'), box = svg.viewBox.baseVal; \
+                 return Math.abs(svg.clientWidth / svg.clientHeight / (box.width / box.height) - 1) < 0.02; })()";
+    assert_eq!(tab.run(shape), json!(true), "the chart is letterboxed");
+    let cut = "[...document.querySelectorAll('#printed tbody th')].some((head) => head.scrollWidth > head.clientWidth)";
+    assert_eq!(tab.run(cut), json!(false), "the head of a row is cut");
+    assert!(tab.text_of("#printed tbody tr:last-child th").starts_with("L3.resid_post KL "));
+    assert_eq!(tab.text("getComputedStyle(document.querySelector('#printed th small')).display"), "block");
     tab.assert_quiet();
+}
+
+#[test]
+fn small_numbers_are_plain() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let mut trace = trace(&Model::default());
+    for readout in &mut trace.readouts {
+        readout.kl_to_final = Some(0.000_04);
+        readout.top[0].prob = 0.000_012_3;
+        readout.top[1].prob = 3e-12;
+    }
+    tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
+    assert_eq!(tab.text_of(&format!("{} .number", cell(1, 2))), "<0.1%");
+    assert_eq!(tab.text_of("#detail tbody tr:nth-child(1) .prob"), "0.0012%");
+    assert_eq!(tab.text_of("#detail tbody tr:nth-child(2) .prob"), "<0.000001%");
+    assert!(tab.text_of("#detail dl").contains("<0.001"));
+    let exponent = "/[0-9]e[-+][0-9]/.test(document.getElementById('app').textContent)";
+    assert_eq!(tab.run(exponent), json!(false));
+    tab.assert_quiet();
+}
+
+#[test]
+fn divergences_have_the_logarithmic_colours_of_pictures() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let mut trace = trace(&Model::default());
+    let levels = [(0.001, 40), (0.01, 40), (0.1, 30), (1.0, 20), (10.0, 10), (100.0, 0), (500.0, 0)];
+    for (position, (kl, _)) in levels.iter().enumerate() {
+        for readout in trace.readouts.iter_mut().filter(|readout| readout.position == position) {
+            readout.kl_to_final = Some(*kl);
+        }
+    }
+    tab.open(&page(&trace, &PageOptions::default()).unwrap(), "#show=kl_to_final");
+    for (position, (kl, level)) in levels.iter().enumerate() {
+        let has = format!("document.querySelector(\"{}\").classList.contains('q{level}')", cell(1, position));
+        assert_eq!(tab.run(&has), json!(true), "a KL of {kl}");
+    }
+    assert!(tab.text_of("#legend").contains("logarithmic"));
+    tab.assert_quiet();
+}
+
+#[test]
+fn an_id_without_a_text_is_whole_in_its_cell() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let mut trace = trace(&Model::default());
+    let tops = trace.readouts.iter_mut().flat_map(|readout| &mut readout.top);
+    for top in tops {
+        (top.id, top.text) = (lens_core::TokenId(151_937), "<id 151937>".into());
+    }
+    tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
+    assert_eq!(tab.text_of(&format!("{} .token", cell(1, 2))), "#151937");
+    let cut = format!(
+        "(({{scrollWidth, clientWidth}}) => scrollWidth > clientWidth)(document.querySelector(\"{} .token\"))",
+        cell(1, 2)
+    );
+    assert_eq!(tab.run(&cut), json!(false));
+    assert_eq!(tab.text_of("#detail tbody tr:nth-child(1) .token"), "<id 151937>");
+    tab.assert_quiet();
+}
+
+#[test]
+fn the_head_says_what_the_model_wrote() {
+    let model = Model { generated: 3, ..Model::default() };
+    let trace = trace(&model);
+    let text: String = trace.tokens[5..].iter().map(|token| &*token.text).collect();
+    assert!(html(&model).contains(&format!("<dt>Generated text</dt><dd><bdi lang=\"\">{text}</bdi></dd>")));
+    assert!(!html(&Model::default()).contains("Generated text"));
+    let one = html(&Model { positions: 1, ..Model::default() });
+    assert!(one.contains("1 of 1 position</dd>"));
 }
 
 #[test]

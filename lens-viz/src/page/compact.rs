@@ -14,6 +14,7 @@ use super::{
     number::Rounded,
     vocabulary::Vocabulary,
 };
+use crate::picture::scale::KL;
 
 /// The layout that the page's program reads; it is no file format and may change with the program.
 const FORMAT: &str = "lens-page/1";
@@ -23,6 +24,8 @@ struct Data<'a> {
     format: &'static str,
     vocabulary: &'a Vocabulary,
     grades: &'static [Grade],
+    /// The ends of the scale of divergences, nats.
+    kl_ends: (f64, f64),
     traces: Vec<Trace<'a>>,
 }
 
@@ -107,7 +110,7 @@ pub(super) fn compact(traces: &[LensTrace], options: &PageOptions) -> Result<Str
         }
         parts.push(one(trace, &places, &mut vocabulary, options));
     }
-    let data = Data { format: FORMAT, vocabulary: &vocabulary, grades: &GRADES, traces: parts };
+    let data = Data { format: FORMAT, vocabulary: &vocabulary, grades: &GRADES, kl_ends: KL, traces: parts };
     Ok(serde_json::to_string(&data)?)
 }
 

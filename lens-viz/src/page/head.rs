@@ -1,6 +1,6 @@
 //! The facts above the page's views: what ran, on what, and what must not be overlooked.
 
-use lens_core::{GenerationTrace, LensTrace, Stopped};
+use lens_core::{GenerationTrace, LensTrace, Stopped, TokenText, token_bytes};
 
 use super::escape::html;
 use crate::logitlenskit;
@@ -10,7 +10,11 @@ pub(super) fn head(trace: &LensTrace, number: usize) -> String {
     let hidden = if number == 0 { "" } else { " hidden" };
     let facts: String = facts(trace)
         .into_iter()
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>"))
+        .map(|(name, value)| {
+            // Texts have lines of their own.
+            let class = if ["Prompt", "Generated text"].contains(&name) { " class=\"whole\"" } else { "" };
+            format!("<div{class}><dt>{name}</dt><dd>{value}</dd></div>")
+        })
         .collect();
     format!(
         "<header class=\"head\" id=\"head-{number}\"{hidden}>\n<h1>{title}</h1>\n<dl class=\"facts\">{facts}</dl>\n{}</header>\n",
@@ -47,13 +51,17 @@ fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
     let layers =
         if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
     let mut facts = vec![("Prompt", foreign(&trace.prompt))];
+    let written = written(trace);
+    if !written.is_empty() {
+        facts.push(("Generated text", foreign(&written)));
+    }
     if let Some(revision) = &model.revision {
         facts.push(("Revision", foreign(revision)));
     }
     facts.extend([
         ("Model", [family, layers, html(&model.dtype), html(&model.device)].join(" · ")),
         ("Norm", html(trace.lens.norm.name())),
-        ("Read", format!("{} of {} positions", trace.finals.len(), trace.tokens.len())),
+        ("Read", read(trace)),
     ]);
     if let Some(generation) = &trace.generation {
         facts.push(("Generation", generated(generation)));
@@ -61,6 +69,20 @@ fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
     facts.push(("Self-check", self_check(trace)));
     facts.push(("Written by", html(&format!("{} {}", trace.generator.name, trace.generator.version))));
     facts
+}
+
+/// How much of the sequence was read.
+fn read(trace: &LensTrace) -> String {
+    let plural = if trace.tokens.len() == 1 { "" } else { "s" };
+    format!("{} of {} position{plural}", trace.finals.len(), trace.tokens.len())
+}
+
+/// What the model wrote, whether it was read or not.
+fn written(trace: &LensTrace) -> String {
+    let generated = trace.tokens.iter().filter(|token| token.generated);
+    let bytes: Vec<u8> =
+        generated.flat_map(|token| token_bytes(&token.text, token.bytes.as_deref()).into_owned()).collect();
+    TokenText::from_bytes(&bytes).text.to_string()
 }
 
 fn generated(generation: &GenerationTrace) -> String {

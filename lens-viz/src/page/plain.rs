@@ -113,7 +113,7 @@ fn percent(prob: f32) -> String {
         p if (99.0..100.0).contains(&p) => format!("{p:.1}%"),
         p if p >= 10.0 => format!("{p:.0}%"),
         p if p >= 0.1 => format!("{p:.1}%"),
-        p if p > 0.0 => format!("{p:.0e}%"),
+        p if p > 0.0 => "<0.1%".to_owned(),
         _ => "0%".to_owned(),
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     fn percentages_do_not_round_to_certainty() {
         assert_eq!(
             [1.0, 0.999_99, 0.994, 0.412, 0.0412, 0.000_02, 0.0].map(percent),
-            ["100%", ">99.9%", "99.4%", "41%", "4.1%", "2e-3%", "0%"]
+            ["100%", ">99.9%", "99.4%", "41%", "4.1%", "<0.1%", "0%"]
         );
     }
 }

@@ -63,14 +63,15 @@ class Controls {
     const at = steps.findIndex((step) => trace.columnOf.get(step[1]) === state.column);
     byId("step").max = steps.length - 1;
     if (at < 0) {
-      byId("step-says").replaceChildren(`${steps.length} generated tokens; none was sampled from this position`);
+      const tokens = steps.length === 1 ? "1 generated token" : `${steps.length} generated tokens`;
+      byId("step-says").replaceChildren(`${tokens}; none was sampled from this position`);
       byId("step").value = 0;
       return;
     }
     const [step, , row, prob] = steps[at];
     byId("step").value = at;
     byId("step").setAttribute("aria-valuetext", `step ${step}: ${vocabulary.shown(row)}`);
-    byId("step-says").replaceChildren(`step ${step} of ${steps.length - 1}: `, vocabulary.node(row), ` (${percent(prob)})`);
+    byId("step-says").replaceChildren(`step ${step}, generated token ${step + 1} of ${trace.written()}: `, vocabulary.node(row), ` (${percent(prob)})`);
   }
 
   by(way) {

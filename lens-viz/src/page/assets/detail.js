@@ -26,7 +26,7 @@ class Detail {
     if (next !== null) words.push("; next ", vocabulary.node(next));
     const steps = trace.raw.steps.filter((step) => step[1] === position);
     for (const [step, , row, prob] of steps) {
-      words.push(`; step ${step} wrote `, vocabulary.node(row), ` (${percent(prob)})`);
+      words.push(`; step ${step} wrote `, vocabulary.node(row), ` (${exactPercent(prob)})`);
     }
     const virtual = point.virtual ? [" ", element("small", {}, "a sum that no part of the model reads")] : [];
     return element("div", {}, element("h2", {}, place, ...virtual), element("p", { class: "after" }, ...words));
@@ -63,7 +63,7 @@ class Detail {
       element("td", {}, rank ? String(rank) : "?"),
       element("th", { scope: "row", title: bytes ? `bytes ${bytes}` : null }, vocabulary.node(row)),
       element("td", {}, String(vocabulary.id(row))),
-      element("td", { class: "prob" }, bar, element("span", {}, percent(prob))),
+      element("td", { class: "prob" }, bar, element("span", {}, exactPercent(prob))),
       element("td", {}, brief(logit)),
       element("td", {}, this.page.pins.button(row)));
   }

@@ -34,13 +34,21 @@ function percent(prob) {
   if (p >= 99 && p < 100) return `${p.toFixed(1)}%`;
   if (p >= 10) return `${p.toFixed(0)}%`;
   if (p >= 0.1) return `${p.toFixed(1)}%`;
-  return p > 0 ? `${p.toExponential(0)}%` : "0%";
+  return p > 0 ? "<0.1%" : "0%";
 }
 
-/* A number with about three digits. */
+/* The same where there is room: what is small has two digits, as far as anybody reads zeros. */
+function exactPercent(prob) {
+  const p = prob * 100;
+  if (p >= 0.1 || p === 0) return percent(prob);
+  return p < 0.000001 ? "<0.000001%" : `${p.toFixed(Math.min(1 - Math.floor(Math.log10(p)), 7))}%`;
+}
+
+/* A number with about three digits; what is nearly nothing is less than a thousandth, or a rounding error below 0. */
 function brief(number) {
   if (number === 0) return "0";
   const size = Math.abs(number);
-  if (size < 0.001) return number.toExponential(0);
+  if (size < 0.001) return number > 0 ? "<0.001" : "0.000";
+  if (size < 0.01) return number.toFixed(3);
   return size >= 100 ? number.toFixed(0) : number.toFixed(size >= 10 ? 1 : 2);
 }

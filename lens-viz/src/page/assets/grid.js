@@ -169,7 +169,7 @@ class Grid {
       cell.setAttribute("aria-label", `${position} ${row === undefined ? "" : vocabulary.shown(row)}`);
       return;
     }
-    cell.replaceChildren(element("small", {}, String(position)), row === undefined ? "" : vocabulary.node(row));
+    cell.replaceChildren(element("small", {}, String(position)), row === undefined ? "" : vocabulary.cell(row));
   }
 
   rowHead(cell, row, chosen) {
@@ -208,7 +208,7 @@ class Grid {
       return;
     }
     cell.removeAttribute("aria-label");
-    const token = said.row === null ? "–" : vocabulary.node(said.row);
+    const token = said.row === null ? "–" : vocabulary.cell(said.row);
     const star = right ? [element("span", { class: "right", title: "the token that comes next" }, "*")] : [];
     cell.replaceChildren(element("span", { class: "word" }, token, ...star), element("span", { class: "number" }, said.number));
   }

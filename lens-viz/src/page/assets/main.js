@@ -4,7 +4,7 @@ class Page {
   constructor(data) {
     this.vocabulary = new Vocabulary(data.vocabulary);
     this.grades = data.grades;
-    this.traces = data.traces.map((raw) => new Trace(raw));
+    this.traces = data.traces.map((raw) => new Trace(raw, data.kl_ends));
     this.tracked = (column) => this.trackedAt(column);
     this.grid = new Grid(byId("grid"), this);
     this.detail = new Detail(byId("detail"), this);

@@ -20,14 +20,14 @@ function printed(page) {
 function printedBand({ trace, vocabulary, statistic, grid, grades, tracked }, columns) {
   const heads = columns.map((column) => {
     const row = trace.raw.tokens[trace.positions[column]];
-    return element("th", { scope: "col" }, element("small", {}, String(trace.positions[column])), row === undefined ? "" : vocabulary.node(row));
+    return element("th", { scope: "col" }, element("small", {}, String(trace.positions[column])), " ", row === undefined ? "" : vocabulary.cell(row));
   });
   const lines = grid.rows.map((point) => {
     const mark = point.grade === null ? [] : [
-      " ", element("span", { class: `mark g${point.grade}`, title: grades[point.grade].meaning }), ` ${brief(point.kl)}`];
+      element("small", { class: "kl" }, element("span", { class: `mark g${point.grade}`, title: grades[point.grade].meaning }), ` KL ${brief(point.kl)}`)];
     const cells = columns.map((column) => {
       const said = statistic.read(trace, column, point, tracked(column));
-      return element("td", { class: levelClass(said.level) }, said.row === null ? "–" : vocabulary.node(said.row), element("small", {}, said.number));
+      return element("td", { class: levelClass(said.level) }, said.row === null ? "–" : vocabulary.cell(said.row), " ", element("small", {}, said.number));
     });
     const name = point.layer === null ? "embed" : point.key;
     return element("tr", {}, element("th", { scope: "row" }, name, ...mark), ...cells);

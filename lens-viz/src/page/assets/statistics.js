@@ -11,7 +11,7 @@ const STATISTICS = [
     key: "top",
     name: "top-1 token",
     tracked: false,
-    scale: () => ["probability of the top-1 token", "0", "1"],
+    scale: () => ["probability of the top-1 token", "0%", "100%"],
     read(trace, column, point) {
       const top = trace.top(column, point);
       if (!top || top[0].length === 0) return UNKNOWN;
@@ -22,12 +22,13 @@ const STATISTICS = [
     key: "prob",
     name: "probability",
     tracked: true,
-    scale: () => ["probability", "0", "1"],
+    scale: () => ["probability", "0%", "100%"],
     read(trace, column, point, row) {
       const { prob } = trace.score(column, point, row);
       if (prob !== null) return { row, number: percent(prob), level: prob };
       const least = trace.top(column, point)?.[1].at(-1);
-      return { row, number: least === undefined ? "–" : `<${percent(least)}`, level: null };
+      const bound = least === undefined ? "–" : percent(least);
+      return { row, number: /^[<–]/.test(bound) ? bound : `<${bound}`, level: null };
     },
   },
   {
@@ -43,7 +44,7 @@ const STATISTICS = [
     },
   },
   nats("entropy", "entropy"),
-  nats("kl_to_final", "KL to final"),
+  divergence("kl_to_final", "KL to final"),
   nats("js_to_final", "JS to final", () => Math.LN2),
   nats("tv_to_final", "total variation to final", () => 1, ""),
   nats("cross_entropy", "surprise at the next token"),
@@ -62,6 +63,21 @@ function nats(key, name, most = widest, unit = "nats") {
       if (number === null) return UNKNOWN;
       const row = trace.top(column, point)?.[0][0] ?? null;
       return { row, number: brief(number), level: 1 - clamp(number / most(trace), 0, 1) };
+    },
+  };
+}
+
+/* A divergence in nats, from tiny to huge: logarithmic between the same ends in every trace, as in pictures. */
+function divergence(key, name) {
+  const share = (number, [low, high]) => Math.log(Math.max(number, low) / low) / Math.log(high / low);
+  return {
+    ...nats(key, name),
+    scale: (trace) => [`${name}, nats, logarithmic`, `≥ ${trace.klEnds[1]}`, `≤ ${trace.klEnds[0]}`],
+    read(trace, column, point) {
+      const number = trace.number(key, column, point);
+      if (number === null) return UNKNOWN;
+      const row = trace.top(column, point)?.[0][0] ?? null;
+      return { row, number: brief(number), level: 1 - clamp(share(number, trace.klEnds), 0, 1) };
     },
   };
 }

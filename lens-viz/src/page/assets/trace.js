@@ -22,6 +22,12 @@ class Vocabulary {
     return row < 0 ? null : row;
   }
 
+  /* The token in a cell, whole: without a tokenizer there is only an id, and part of one is another. */
+  cell(row) {
+    const [id, text] = this.rows[row];
+    return text === `<id ${id}>` ? element("bdi", { lang: "", class: "token", title: text }, `#${id}`) : this.node(row);
+  }
+
   /* The token as an element of its own language and direction. */
   node(row, attributes = {}) {
     const [, lead, body, trail] = this.shown(row).match(/^(␠*)(.*?)(␠*)$/su);
@@ -45,8 +51,9 @@ class Vocabulary {
 }
 
 class Trace {
-  constructor(raw) {
+  constructor(raw, klEnds) {
     this.raw = raw;
+    this.klEnds = klEnds;
     this.positions = raw.positions;
     this.columnOf = new Map(raw.positions.map((position, column) => [position, column]));
     this.generated = new Set(raw.generated);
@@ -111,6 +118,11 @@ class Trace {
       if (surprise !== null) known.prob = Math.exp(-surprise);
     }
     return known;
+  }
+
+  /* How many tokens the model wrote, whether they were read or not. */
+  written() {
+    return Math.max(this.generated.size, this.raw.steps.length);
   }
 
   has(name) {
