@@ -832,6 +832,55 @@ fn contexts_are_read_where_files_have_them() {
     }
 }
 
+/// A file may leave out what its class defaults to; null is something else.
+#[test]
+fn silence_is_the_default_of_the_class() {
+    let without = |name: &str, keys: &[&str]| {
+        let mut config = config(name);
+        let all = config.as_object_mut().expect("a config is an object");
+        keys.iter().for_each(|key| drop(all.remove(*key)));
+        all.remove("quantization_config");
+        let model = MODELS.iter().chain([&GPT_OSS]).find(|model| model.config == name);
+        let model = model.expect("a model of the table");
+        resolve(&config, &names(model.disk))
+    };
+    for (name, eps) in [
+        ("llama-2-7b", 1e-6),
+        ("mixtral-8x7b-v0.1", 1e-5),
+        ("phi-3.5-mini", 1e-5),
+        ("olmo-2-1124-7b", 1e-5),
+        ("glm-4-9b-0414", 1.5625e-7),
+    ] {
+        let spec = without(name, &["rms_norm_eps"]).unwrap();
+        assert_eq!(spec.readout.norm.map(|norm| norm.eps), Some(eps), "{name}");
+    }
+    let caps = |spec: &DecoderSpec| (spec.layers[0].attn.softcap, spec.readout.post.softcap);
+    let keys = ["attn_logit_softcapping", "final_logit_softcapping"];
+    assert_eq!(caps(&without("gemma-2-2b", &keys).unwrap()), (Some(50.0), Some(30.0)));
+    let mut capless = config("gemma-2-2b");
+    keys.iter().for_each(|key| capless[*key] = Value::Null);
+    assert_eq!(caps(&resolve(&capless, &names(&[])).unwrap()), (None, None));
+
+    let gpt_oss = without("gpt-oss-20b", &["rope_scaling", "rope_parameters"]).unwrap_err();
+    assert_eq!(gpt_oss, ConfigError::Missing { key: "rope_scaling" });
+}
+
+/// The length that files with growing or YaRN's positions name is the one before stretching.
+#[test]
+fn contexts_reach_as_far_as_positions_are_stretched() {
+    let stretched = |scaling: Value| {
+        let mut config = config("llama-2-7b");
+        config["max_position_embeddings"] = 4096.into();
+        config["rope_scaling"] = scaling;
+        resolve(&config, &names(LM_HEAD)).unwrap().context
+    };
+    assert_eq!(stretched(serde_json::json!({"type": "dynamic", "factor": 4.0})), Some(16_384));
+    let yarn = serde_json::json!({"type": "yarn", "factor": 2.5, "original_max_position_embeddings": 2000});
+    assert_eq!(stretched(yarn), Some(5000));
+    assert_eq!(stretched(serde_json::json!({"type": "linear", "factor": 4.0})), Some(4096));
+    assert_eq!(stretched(Value::Null), Some(4096));
+}
+
 /// What is wrong with a model's spec, as lines for a person.
 fn faults(model: &Model, config: &Value) -> Vec<String> {
     let name = model.config;

@@ -137,3 +137,14 @@ fn what_does_not_fit_is_refused_with_its_words() {
         assert!(error.contains(part) && error.contains(steer), "{error}");
     }
 }
+
+/// Squares beyond float32 are no reason to distrust a readout: norms do not see how long a vector is.
+#[test]
+fn a_very_long_vector_passes_the_self_check() {
+    for change in ["L7.resid_post *= 1e20", "L7.resid_post *= 1e30"] {
+        let mut session = lens_models::Session::open("demo").unwrap();
+        let request = lens_models::Request::text("The capital of France is").steer(change.parse().unwrap());
+        let trace = session.run(&request).unwrap();
+        assert!(trace.self_check.passed, "{change}: {:?}", trace.self_check);
+    }
+}

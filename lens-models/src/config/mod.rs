@@ -33,6 +33,11 @@ impl<'a> Config<'a> {
         self.keys.get(key).filter(|value| !value.is_null())
     }
 
+    /// Whether `key` is there at all, even as null: in a few families null switches off what silence leaves on.
+    pub fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// The object at `key`, if there is one; an empty one counts as absent.
     pub fn object(&self, key: &'static str) -> Result<Option<Config<'a>>, ConfigError> {
         match self.get(key) {

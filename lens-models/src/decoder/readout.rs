@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 use super::{
     ModelError, ReadoutPath,
     device_readout::DeviceReadout,
-    norm::{Norm, normed},
+    norm::Norm,
     weights::{Weights, append_values, host_rows, values},
 };
 use crate::{
@@ -111,7 +111,11 @@ impl Readout {
         ids: &[TokenId],
     ) -> Result<PlainLogits, ModelError> {
         let x = last.f_narrow(0, row as i64, 1)?.f_to_device(self.place.device())?;
-        let normed = normed(self.norm.as_ref(), &x.f_to_kind(Kind::Float)?)?; // float32, like the readouts
+        let wide = x.f_to_kind(Kind::Float)?; // float32, like the readouts
+        let normed = match &self.norm {
+            Some(norm) => norm.forward(&within_squares(&wide)?)?,
+            None => wide,
+        };
         let kind = self.unembed.kind();
         let operand = match kind {
             // float16 readouts stay wide, bfloat16 ones are rounded: the contract of the projection.
@@ -144,6 +148,17 @@ impl Readout {
             log_sum_exp_tolerance: summation + 2.0 * roundoff * largest,
         })
     }
+}
+
+/// A vector whose squares float32 can hold. What is larger is divided by a power of two, which no norm sees: beside such
+/// a vector its epsilon is nothing. (Readouts are normed in float64, which holds them all.)
+fn within_squares(x: &Tensor) -> Result<Tensor, ModelError> {
+    const LARGE: f64 = (1u64 << 50) as f64;
+    let largest = x.f_abs()?.f_max()?.f_double_value(&[])?;
+    if largest <= LARGE || !largest.is_finite() {
+        return Ok(x.shallow_clone());
+    }
+    Ok(x.f_mul_scalar((-largest.log2().floor()).exp2())?)
 }
 
 /// Half the distance from 1 to the next larger number.

@@ -2,7 +2,7 @@
 
 use super::{
     Family, TensorNames,
-    qwen::{head_norms, window},
+    qwen::head_norms,
     shape::{Defaults, Shape, plausible},
 };
 use crate::{
@@ -15,7 +15,7 @@ pub(super) const MIXTRAL: Family = Family {
     models: "Mixtral 8x7B, 8x22B",
     particulars: "experts in every layer, weights of the chosen ones sum to one; both layouts on disk",
     resolve: |config, names, family| {
-        let defaults = Defaults { theta: Some(1e6), ..Defaults::default() };
+        let defaults = Defaults { theta: Some(1e6), eps: Some(1e-5), ..Defaults::default() };
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
         shape.masks = config.masks(shape.n_layers, config.size("sliding_window")?, |_| true)?;
@@ -45,7 +45,7 @@ pub(super) const QWEN2_MOE: Family = Family {
         let mut shape = Shape::read(config, names, family)?;
         shape.qkv_bias = config.flag("qkv_bias")?.unwrap_or(true);
         (shape.o_bias, shape.mlp_bias) = (false, false);
-        window(config, &mut shape)?;
+        slide_everywhere(config, &mut shape)?;
         let mut spec = shape.decoder(config, names)?;
         let shared = config.required_size("shared_expert_intermediate_size")?;
         for (i, layer) in spec.layers.iter_mut().enumerate() {
@@ -67,9 +67,7 @@ pub(super) const QWEN3_MOE: Family = Family {
     particulars: "Qwen 3 with experts; dense layers among sparse ones; both layouts on disk",
     resolve: |config, names, family| {
         let mut shape = Shape::read(config, names, family)?;
-        let sliding = config.flag("use_sliding_window")?.unwrap_or(false);
-        let window = if sliding { config.size("sliding_window")? } else { None };
-        shape.masks = config.masks(shape.n_layers, window, |_| true)?;
+        slide_everywhere(config, &mut shape)?;
         let mut spec = shape.decoder(config, names)?;
         head_norms(&shape, &mut spec);
         for (i, layer) in spec.layers.iter_mut().enumerate() {
@@ -80,6 +78,15 @@ pub(super) const QWEN3_MOE: Family = Family {
         Ok(spec)
     },
 };
+
+/// A window for all layers, if it is switched on. Files that mean something else have `layer_types`; in transformers 4,
+/// which writes none, `max_window_layers` says nothing about models with experts.
+fn slide_everywhere(config: &Config<'_>, shape: &mut Shape) -> Result<(), ConfigError> {
+    let sliding = config.flag("use_sliding_window")?.unwrap_or(false);
+    let window = if sliding { config.size("sliding_window")? } else { None };
+    shape.masks = config.masks(shape.n_layers, window, |_| true)?;
+    Ok(())
+}
 
 /// The experts of layer `i`, or `None` where the layer is dense.
 fn qwen_experts(

@@ -36,7 +36,14 @@ pub(super) const GEMMA2: Family = Family {
         let mut spec = shape.decoder(config, names)?;
         scale_embedding(&mut spec);
         sandwich(&shape, &mut spec);
-        caps(config, &mut spec)?;
+        // null is no cap, and silence is what the class has.
+        let cap = |key, default| match config.has(key) {
+            true => config.positive(key),
+            false => Ok(Some(default)),
+        };
+        let scores = cap("attn_logit_softcapping", 50.0)?;
+        spec.layers.iter_mut().for_each(|layer| layer.attn.softcap = scores);
+        spec.readout.post.softcap = cap("final_logit_softcapping", 30.0)?.map(|cap| cap as f32);
         Ok(spec)
     },
 };
@@ -63,6 +70,7 @@ fn resolve_gemma3(
         d_head: Some(256),
         n_vocab: Some(262_208),
         theta: Some(1e6),
+        eps: None,
     };
     let mut shape = read(config, names, family, &defaults)?;
     let prefixes = ["model.", "language_model.model.", "model.language_model.", ""];
@@ -90,7 +98,8 @@ fn resolve_gemma3(
     scale_embedding(&mut spec);
     sandwich(&shape, &mut spec);
     head_norms(&shape, &mut spec);
-    caps(config, &mut spec)?;
+    // The config has a cap on scores as well, which neither generation of transformers applies.
+    spec.readout.post.softcap = config.positive("final_logit_softcapping")?.map(|cap| cap as f32);
     Ok(spec)
 }
 
@@ -143,14 +152,4 @@ fn sandwich(shape: &Shape, spec: &mut DecoderSpec) {
             Wiring::Sequential { mlp_norm: Some(shape.layer_norm(i, "pre_feedforward_layernorm")) };
         layer.mlp_post_norm = Some(shape.layer_norm(i, "post_feedforward_layernorm"));
     }
-}
-
-/// Soft caps on scores and on logits, where the config has them.
-fn caps(config: &Config<'_>, spec: &mut DecoderSpec) -> Result<(), ConfigError> {
-    let scores = config.positive("attn_logit_softcapping")?;
-    for layer in &mut spec.layers {
-        layer.attn.softcap = scores;
-    }
-    spec.readout.post.softcap = config.positive("final_logit_softcapping")?.map(|cap| cap as f32);
-    Ok(())
 }

@@ -1,6 +1,9 @@
 //! GLM 4.
 
-use super::{Family, shape::Shape};
+use super::{
+    Family,
+    shape::{Defaults, Shape},
+};
 use crate::{
     config::RopeQuery,
     spec::{MlpSpec, Pairing, Wiring},
@@ -11,7 +14,8 @@ pub(super) const FAMILY: Family = Family {
     models: "GLM-4-0414, GLM-Z1",
     particulars: "norms before and after each branch; half of each head rotates, interleaved; gate and up in one matrix",
     resolve: |config, names, family| {
-        let shape = Shape::read(config, names, family)?;
+        let defaults = Defaults { eps: Some(1.5625e-7), ..Defaults::default() };
+        let shape = Shape::read_with(config, names, family, &defaults)?;
         let query =
             RopeQuery { partial: 0.5, pairing: Pairing::Interleaved, ..RopeQuery::new(shape.d_head, 1e4) };
         let mut shape = shape.rotary(config, &query)?;

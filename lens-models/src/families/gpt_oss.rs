@@ -5,6 +5,7 @@ use super::{
     experts::counts,
     shape::{Defaults, Shape},
 };
+use crate::config::ConfigError;
 use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting};
 
 pub(super) const FAMILY: Family = Family {
@@ -12,7 +13,12 @@ pub(super) const FAMILY: Family = Family {
     models: "gpt-oss in bf16 (the published MXFP4 files are quantised and refused)",
     particulars: "attention sinks, every other layer slides, experts with biases and a clamped SwiGLU, YaRN",
     resolve: |config, names, family| {
-        let defaults = Defaults { d_head: Some(64), theta: Some(1.5e5), ..Defaults::default() };
+        let defaults =
+            Defaults { d_head: Some(64), theta: Some(1.5e5), eps: Some(1e-5), ..Defaults::default() };
+        // null is no scaling; silence is a YaRN that the class has, and that every real file spells out.
+        if !config.has("rope_scaling") && !config.has("rope_parameters") {
+            return Err(ConfigError::Missing { key: "rope_scaling" });
+        }
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         let bias = config.flag("attention_bias")?.unwrap_or(true);
         (shape.qkv_bias, shape.o_bias) = (bias, bias);

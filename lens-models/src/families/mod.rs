@@ -134,7 +134,7 @@ pub fn resolve(config: &Value, names: &TensorNames) -> Result<DecoderSpec, Confi
         hint: did_you_mean(model_type, model_types()),
         likeness: likeness::sentence(&config, names),
     })?;
-    (family.resolve)(&config, names, model_type)
+    resolve_with(family, &config, names, model_type)
 }
 
 /// The spec of a checkpoint that is read as one of the family `model_type`, whatever its own `model_type` says.
@@ -151,7 +151,21 @@ pub fn resolve_as(config: &Value, names: &TensorNames, model_type: &str) -> Resu
         hint: did_you_mean(model_type, model_types()),
     })?;
     refuse_quantised(&config)?;
-    (family.resolve)(&config, names, model_type)
+    resolve_with(family, &config, names, model_type)
+}
+
+/// What a family says, and how far the stretched positions of all of them reach.
+fn resolve_with(
+    family: &Family,
+    config: &Config<'_>,
+    names: &TensorNames,
+    model_type: &str,
+) -> Result<DecoderSpec, ConfigError> {
+    let mut spec = (family.resolve)(config, names, model_type)?;
+    let ropes = spec.layers.iter().filter_map(|layer| layer.attn.rope());
+    spec.context =
+        spec.context.map(|context| ropes.map(|rope| rope.reach(context)).fold(context, usize::max));
+    Ok(spec)
 }
 
 fn of_model_type(model_type: &str) -> Option<&'static Family> {

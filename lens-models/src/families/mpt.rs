@@ -36,7 +36,17 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             return Err(ConfigError::Unsupported { key, value: (!wanted).to_string(), supported });
         }
     }
-    let slopes = mpt_slopes(sizes.n_heads, of("alibi_bias_max")?.unwrap_or(8.0));
+    // It ignores these two as well.
+    const STEEPEST: f64 = 8.0;
+    if let Some(other) = of("alibi_bias_max")?.filter(|max| *max != STEEPEST) {
+        let value = other.to_string();
+        return Err(ConfigError::Unsupported { key: "alibi_bias_max", value, supported: "8" });
+    }
+    if let Some(scale) = config.get("logit_scale") {
+        let value = scale.to_string();
+        return Err(ConfigError::Unsupported { key: "logit_scale", value, supported: "null" });
+    }
+    let slopes = mpt_slopes(sizes.n_heads, STEEPEST);
     let (scale, clip) = (of("softmax_scale")?, of("clip_qkv")?);
     let d = sizes.d_model;
     let norm = |name: &str| NormSpec::layer(name, d, sizes.eps, false);

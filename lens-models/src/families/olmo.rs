@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Family, TensorNames, shape::Shape};
+use super::{
+    Family, TensorNames,
+    shape::{Defaults, Shape},
+};
 use crate::{
     config::{Config, ConfigError, RopeQuery},
     spec::{DecoderSpec, Mask, NormSpec, Position, QkNorm, QkScope, RopeScaling, Wiring},
@@ -64,7 +67,8 @@ pub(super) const OLMO3: Family = Family {
 };
 
 fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape, ConfigError> {
-    let mut shape = Shape::read(config, names, family)?;
+    let defaults = Defaults { eps: Some(1e-5), ..Defaults::default() };
+    let mut shape = Shape::read_with(config, names, family, &defaults)?;
     shape.norm = |name, d, eps| NormSpec::rms(name, d, eps).rounded_last();
     shape.mlp_bias = false;
     Ok(shape)

@@ -1,6 +1,9 @@
 //! Phi 3, 3.5 and 4-mini.
 
-use super::{Family, shape::Shape};
+use super::{
+    Family,
+    shape::{Defaults, Shape},
+};
 use crate::spec::{Cut, LinearSpec, MlpSpec};
 
 pub(super) const FAMILY: Family = Family {
@@ -8,7 +11,8 @@ pub(super) const FAMILY: Family = Family {
     models: "Phi 3, 3.5, 4, 4-mini",
     particulars: "query, key and value in one matrix, gate and up in another; LongRoPE; optional window",
     resolve: |config, names, family| {
-        let mut shape = Shape::read(config, names, family)?;
+        let defaults = Defaults { eps: Some(1e-5), ..Defaults::default() };
+        let mut shape = Shape::read_with(config, names, family, &defaults)?;
         (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
         shape.masks = config.masks(shape.n_layers, config.size("sliding_window")?, |_| true)?;
         let mut spec = shape.decoder(config, names)?;

@@ -59,6 +59,7 @@ pub(super) struct Defaults {
     pub(super) d_head: Option<usize>,
     pub(super) n_vocab: Option<usize>,
     pub(super) theta: Option<f64>,
+    pub(super) eps: Option<f64>,
 }
 
 impl Shape {
@@ -100,7 +101,7 @@ impl Shape {
             d_head,
             d_mlp: config.required_size("intermediate_size")?,
             n_vocab: or_default("vocab_size", defaults.n_vocab)?,
-            eps: config.positive("rms_norm_eps")?.unwrap_or(1e-6),
+            eps: config.positive("rms_norm_eps")?.or(defaults.eps).unwrap_or(1e-6),
             norm: NormSpec::rms,
             activation: config.activation("hidden_act", Activation::Silu)?,
             qkv_bias: bias,

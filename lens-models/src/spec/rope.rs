@@ -122,6 +122,17 @@ impl Rope {
         }
     }
 
+    /// How long a sequence this embedding is stretched for, in a model whose config says `context`. Files that stretch
+    /// as they go, and many of those with YaRN, name the length before stretching; the others the one after it.
+    pub fn reach(&self, context: usize) -> usize {
+        let stretched = |length: usize, factor: f64| (length as f64 * factor) as usize;
+        match self.scaling {
+            RopeScaling::Dynamic { factor, max_positions } => context.max(stretched(max_positions, factor)),
+            RopeScaling::Yarn { factor, original, .. } => context.max(stretched(original, factor)),
+            _ => context,
+        }
+    }
+
     /// Factor on cosines and sines.
     pub fn attention_factor(&self) -> f64 {
         match self.scaling {
