@@ -1,8 +1,11 @@
 //! Progress on stderr, where that is a terminal.
 
-use std::time::Duration;
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use lens_core::Progress;
 use lens_models::{
     LoadProgress,
@@ -104,8 +107,74 @@ impl Drop for Running {
 
 fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let target = if dumb { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if dumb || !std::io::stderr().is_terminal() {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::term_like_with_hz(Box::new(Narrow), DRAWN_PER_SECOND)
+    };
     ProgressBar::with_draw_target(length, target).with_style(style(template))
+}
+
+/// How often a bar is drawn, at most.
+const DRAWN_PER_SECOND: u8 = 20;
+
+/// Columns that a bar leaves free: the terminal writes `^C` behind it, which must not begin another line. What is cleared
+/// then would be that line, and the bar would stay.
+const FREE: u16 = 4;
+
+/// The terminal of stderr, a little narrower than it is: indicatif fills the last line up to its end.
+#[derive(Debug)]
+struct Narrow;
+
+impl Narrow {
+    fn write(text: &str) -> io::Result<()> {
+        io::stderr().lock().write_all(text.as_bytes())
+    }
+
+    /// Moves the cursor by `n` in the direction of an ANSI sequence's last letter.
+    fn move_cursor(n: usize, direction: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { Self::write(&format!("\x1b[{n}{direction}")) }
+    }
+}
+
+impl TermLike for Narrow {
+    fn width(&self) -> u16 {
+        let size = terminal_size::terminal_size_of(io::stderr());
+        let columns = size.map_or(80, |(terminal_size::Width(columns), _)| columns);
+        columns.saturating_sub(FREE).max(1)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        Self::move_cursor(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        Self::move_cursor(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        Self::move_cursor(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        Self::move_cursor(n, 'D')
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        Self::write(&format!("{line}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        Self::write(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Self::write("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {
