@@ -257,7 +257,7 @@ pub(crate) struct RenderArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Positions; for all but tables and grids one [default: the last; for grids all]
+    /// Positions; heatmaps and curves show one [default: the last; for pages and grids all]
     #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
     pub(crate) positions: Option<Selection>,
     /// In place of a position: what was read when this token was generated, from 0
@@ -272,7 +272,7 @@ pub(crate) struct RenderArgs {
     /// Components, written as for lens run
     #[arg(long, value_name = "NAMES", help_heading = "What to show")]
     pub(crate) components: Option<ComponentSelection>,
-    /// The most ranks of a heatmap, and tokens of a readout on a page
+    /// The most ranks of a heatmap, predictions below a table, and tokens of a readout on a page
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
     pub(crate) top_k: Option<NonZeroUsize>,
     /// A token whose trajectory to draw, by text or id; can be repeated
@@ -285,13 +285,12 @@ pub(crate) struct RenderArgs {
     /// The most pixels that a page is wide
     #[arg(long, value_name = "PIXELS", help_heading = "Looks")]
     pub(crate) width: Option<u32>,
-    /// Pixels of a PNG for each pixel of the page
-    #[arg(long, value_name = "FACTOR", default_value_t = 2.0, help_heading = "Looks")]
-    pub(crate) scale: f32,
-    /// Colours: viridis or cividis
-    #[arg(long, value_enum, default_value_t = RampName::Viridis, value_name = "NAME", help_heading = "Looks")]
-    #[arg(hide_possible_values = true)]
-    pub(crate) ramp: RampName,
+    /// Pixels of a PNG for each pixel of the page [default: 2]
+    #[arg(long, value_name = "FACTOR", help_heading = "Looks")]
+    pub(crate) scale: Option<f32>,
+    /// Colours: viridis or cividis [default: viridis]
+    #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true, help_heading = "Looks")]
+    pub(crate) ramp: Option<RampName>,
     /// What stands above the picture
     #[arg(long, value_name = "TEXT", help_heading = "Looks")]
     pub(crate) title: Option<String>,
@@ -345,12 +344,12 @@ pub(crate) struct ChatArgs {
 kilobytes.
 
 Examples:
-  lens inspect demo
+  lens inspect
   lens inspect Qwen/Qwen2.5-0.5B --format json"
 )]
 pub(crate) struct InspectArgs {
     /// Hub id, local folder, or demo
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", default_value = "demo")]
     pub(crate) model: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

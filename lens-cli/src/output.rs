@@ -116,6 +116,11 @@ impl Folder {
         Ok(())
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A new file that disappears unless it gets its final name.
     fn temporary(&self) -> Result<tempfile::NamedTempFile> {
         let mut builder = tempfile::Builder::new();

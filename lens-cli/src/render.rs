@@ -1,14 +1,18 @@
 //! `lens render`: pictures, pages and tables from a saved trace; no model is needed.
 
+mod fit;
+
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, BufReader, Read},
     path::Path,
 };
 
 use anyhow::{Context, Result, bail};
-use lens_core::{Component, LensTrace, SCHEMA, TokenId};
+use lens_core::{Component, ComponentSelection, LensTrace, SCHEMA, TokenId};
 use lens_viz::{
+    Ramp, excerpt,
     page::{PageOptions, page},
     picture::{Fonts, Picture, PictureKind, PictureOptions, png, svg},
     terminal::{TableOptions, heatmap, table},
@@ -16,11 +20,14 @@ use lens_viz::{
 
 use crate::{
     args::RenderArgs,
-    output,
+    output, results,
     style::Console,
     tables,
     values::{Show, Target},
 };
+
+/// Pixels of a PNG for each pixel of the page, where none were asked for.
+const SCALE: f32 = 2.0;
 
 /// What a file's name says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,18 +57,24 @@ impl Ending {
 pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
     let ending = args.out.as_deref().map(Ending::of).transpose()?;
     let show = shown(args.kind, ending)?;
+    fit::check(args, show, ending)?;
     let trace = read(&args.trace)?;
     match (show, args.out.as_deref(), ending) {
         (Show::Table, None, _) => {
-            let text = text(&trace, args, &tables::options(console), console)?;
+            let text = text(trace, args, &tables::options(console), console)?;
             output::print(|out| out.write_all(text.as_bytes()))
         }
         (Show::Table, Some(path), _) => {
             let plain = console.plain();
-            let text = text(&trace, args, &tables::options(&plain), &plain)?;
+            let text = text(trace, args, &tables::options(&plain), &plain)?;
             output::write_file(path, |out| out.write_all(text.as_bytes()))
         }
         (Show::Page, path, _) => {
+            let positions = match (&args.positions, args.step) {
+                (None, None) => Vec::new(),
+                _ => positions(&trace, args)?,
+            };
+            let trace = part(trace, args, positions)?;
             let html =
                 page(&trace, &PageOptions { top_k: args.top_k.map(usize::from), ..PageOptions::default() })?;
             match path {
@@ -122,14 +135,51 @@ fn read(path: &Path) -> Result<LensTrace> {
     Ok(trace)
 }
 
-fn text(trace: &LensTrace, args: &RenderArgs, options: &TableOptions, console: &Console) -> Result<String> {
-    let positions = positions(trace, args)?;
+/// What was asked for of the trace.
+fn part(trace: LensTrace, args: &RenderArgs, positions: Vec<usize>) -> Result<LensTrace> {
+    let what = PictureOptions { positions, ..chosen(&trace, args)? };
+    // A trace without a readout has no part, but there may be something to say of it as it is.
+    if what == PictureOptions::default() { Ok(trace) } else { Ok(excerpt(trace, &what)?) }
+}
+
+/// What was chosen of a trace, whatever shows it.
+fn chosen(trace: &LensTrace, args: &RenderArgs) -> Result<PictureOptions> {
+    let layers = match &args.layers {
+        None => Vec::new(),
+        Some(layers) => {
+            let layers = layers.resolve(trace.model.n_layers.into(), "layer")?;
+            layers.into_iter().map(|layer| layer as u16).collect()
+        }
+    };
+    let components = args.components.as_ref();
+    let mut wanted: Vec<Component> = components.map_or(Vec::new(), |names| names.as_slice().to_vec());
+    if components.is_some_and(ComponentSelection::is_all) {
+        // All means those that there are.
+        let read: BTreeSet<Component> = trace.readouts.iter().map(|readout| readout.component).collect();
+        wanted.retain(|component| read.contains(component));
+    }
+    Ok(PictureOptions {
+        components: wanted,
+        layers,
+        stride: args.stride,
+        threshold: args.threshold.map(|threshold| threshold.0),
+        ..PictureOptions::default()
+    })
+}
+
+fn text(trace: LensTrace, args: &RenderArgs, options: &TableOptions, console: &Console) -> Result<String> {
+    let positions = positions(&trace, args)?;
+    let trace = part(trace, args, Vec::new())?;
+    let predictions = tables::predictions(args.top_k, options);
     let mut text = String::new();
     for (i, position) in positions.into_iter().enumerate() {
         if i > 0 {
             text.push_str(&tables::rule(console));
         }
-        text.push_str(&table(trace, &TableOptions { position: Some(position), ..options.clone() })?);
+        text.push_str(&table(
+            &trace,
+            &TableOptions { position: Some(position), predictions, ..options.clone() },
+        )?);
     }
     Ok(text)
 }
@@ -174,16 +224,19 @@ fn picture(
     if pages.len() > 1 {
         console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
     }
+    let mut missing = BTreeSet::new();
     for page in &pages {
+        missing.extend(&page.missing);
         let path = path.with_file_name(named(path, page));
         match ending {
             Some(Ending::Png) => {
-                let bytes = png(&page.svg, args.scale)?;
+                let bytes = png(&page.svg, args.scale.unwrap_or(SCALE))?;
                 output::write_file(&path, |out| out.write_all(&bytes))?;
             }
             _ => output::write_file(&path, |out| out.write_all(page.svg.as_bytes()))?,
         }
     }
+    results::note_missing(&missing, console);
     Ok(())
 }
 
@@ -209,31 +262,18 @@ fn options(
         [one] => Some(*one),
         _ => bail!("--kind {kind} shows one position: choose one with --positions"),
     };
-    let layers = match &args.layers {
-        None => Vec::new(),
-        Some(layers) => {
-            let layers = layers.resolve(trace.model.n_layers.into(), "layer")?;
-            layers.into_iter().map(|layer| layer as u16).collect()
-        }
-    };
-    let components: Vec<Component> =
-        args.components.as_ref().map_or(Vec::new(), |components| components.as_slice().to_vec());
-    let defaults = PictureOptions::default();
+    let chosen = chosen(trace, args)?;
     Ok(PictureOptions {
         position,
         positions: if several { positions } else { Vec::new() },
-        components,
-        layers,
-        stride: args.stride,
-        top: args.top_k.unwrap_or(defaults.top),
+        top: args.top_k.unwrap_or(chosen.top),
         tokens: args.tokens.iter().map(|token| token_of(trace, token)).collect::<Result<_>>()?,
-        threshold: args.threshold.map(|threshold| threshold.0),
-        ramp: args.ramp.into(),
+        ramp: args.ramp.map_or_else(Ramp::default, Into::into),
         width: args.width,
         title: args.title.clone(),
         // What an SVG's reader has installed is not known; a PNG is drawn here.
         fonts: if ending == Some(Ending::Png) { Fonts::Installed } else { Fonts::Viewer },
-        ..defaults
+        ..chosen
     })
 }
 

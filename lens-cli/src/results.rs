@@ -1,6 +1,10 @@
 //! The files of a run: its trace, LogitLens4LLMs's files, pictures, and the page.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anyhow::{Context, Result};
 use lens_core::{
@@ -29,15 +33,49 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
     folder.write(&format!("{place}trace.json"), |out| output::json(out, trace))?;
     folder.write(&format!("{place}all_layers.json"), |out| pretty(out, &all_layers(trace)))?;
     folder.write(&format!("{place}important_layers.json"), |out| pretty(out, &important_layers(trace)))?;
-    pictures(folder, place, trace, console)?;
+    let drawn = pictures(folder, place, trace, console)?;
+    let mut written = vec!["trace.json"];
     // A page can be too large for a browser; that takes nothing from the trace.
     match page(trace, &PageOptions::default()) {
-        Ok(html) => folder.write(&format!("{place}lens.html"), |out| out.write_all(html.as_bytes())),
-        Err(error) => {
-            console.note(&format!("there is no lens.html: {error}"));
-            Ok(())
+        Ok(html) => {
+            folder.write(&format!("{place}lens.html"), |out| out.write_all(html.as_bytes()))?;
+            written.push("lens.html");
         }
+        Err(error) => console.note(&format!("there is no lens.html: {error}")),
     }
+    let pictures = if drawn == 1 { "1 picture".to_owned() } else { format!("{drawn} pictures") };
+    let pictures = format!("{pictures} in heatmaps/");
+    written.extend([&pictures, "all_layers.json", "important_layers.json"]);
+    let whole = folder.path().join(place);
+    let whole = whole.to_string_lossy();
+    console.note(&format!("results in {}/: {}", whole.trim_end_matches('/'), written.join(", ")));
+    Ok(())
+}
+
+/// Says once which characters PNGs could not show.
+pub(crate) fn note_missing(missing: &BTreeSet<char>, console: &Console) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    const NAMED: usize = 5;
+    if missing.is_empty() || SAID.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut named: Vec<String> = missing.iter().take(NAMED).map(char::to_string).collect();
+    if missing.len() > NAMED {
+        named.push("…".to_owned());
+    }
+    let characters =
+        if missing.len() == 1 { "1 character".to_owned() } else { format!("{} characters", missing.len()) };
+    // The fonts of Chinese, Japanese and Korean are the ones that systems come without.
+    let is_cjk = |c: &char| matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}');
+    let install = if missing.iter().any(is_cjk) {
+        "install e.g. fonts-noto-cjk"
+    } else {
+        "install a font that has them"
+    };
+    console.note(&format!(
+        "no installed font has {} ({characters}): PNGs show their code points; {install}, or use .svg or .html",
+        named.join(", ")
+    ));
 }
 
 /// JSON as LogitLens4LLMs writes it, for eyes.
@@ -47,7 +85,9 @@ fn pretty(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> 
 }
 
 /// The heatmaps of every step, and a grid where several positions were read.
-fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
+/// Returns how many pages these are.
+fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<usize> {
+    let (mut count, mut missing) = (0, BTreeSet::new());
     let pictures = files(trace);
     let running = Running::new("drawing");
     for (done, some) in pictures.chunks(AT_ONCE).enumerate() {
@@ -57,6 +97,7 @@ fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Conso
             let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
             match svg(trace, picture.kind, &options) {
                 Ok(drawn) => {
+                    missing.extend(drawn.iter().flat_map(|page| &page.missing));
                     names.extend(drawn.iter().map(|page| page.file_stem(&picture.stem)));
                     pages.extend(drawn);
                 }
@@ -66,7 +107,10 @@ fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Conso
         let drawn = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
         for (name, bytes) in names.iter().zip(drawn) {
             folder.write(&format!("{place}heatmaps/{name}.png"), |out| out.write_all(&bytes))?;
+            count += 1;
         }
     }
-    Ok(())
+    drop(running);
+    note_missing(&missing, console);
+    Ok(count)
 }

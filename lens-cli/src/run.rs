@@ -131,7 +131,8 @@ impl Trials<'_> {
             RunFormat::Json => output::print(|out| output::json(out, &trace))?,
             RunFormat::Table if args.grid.is_some() => {
                 let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(self.console));
-                let text = heatmap(&trace, statistic, &PictureOptions::default(), &options)?;
+                let what = PictureOptions { components: tables::of_grid(args), ..PictureOptions::default() };
+                let text = heatmap(&trace, statistic, &what, &options)?;
                 output::print(|out| out.write_all(text.as_bytes()))?;
             }
             RunFormat::Table if args.tables || trace.generation.is_none() => {

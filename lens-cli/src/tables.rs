@@ -1,7 +1,9 @@
 //! Tables of a whole trace on stdout.
 
+use std::num::NonZeroUsize;
+
 use anyhow::Result;
-use lens_core::LensTrace;
+use lens_core::{Component, LensTrace};
 use lens_viz::terminal::{TableOptions, table};
 
 use crate::{args::RunArgs, output, style::Console};
@@ -22,6 +24,16 @@ pub(crate) fn options(console: &Console) -> TableOptions {
     }
 }
 
+/// The predictions below a table.
+pub(crate) fn predictions(asked: Option<NonZeroUsize>, options: &TableOptions) -> usize {
+    asked.map_or(options.predictions, usize::from).min(MANY_PREDICTIONS)
+}
+
+/// The components of a run's grid: the stream where none was asked for by name.
+pub(crate) fn of_grid(args: &RunArgs) -> Vec<Component> {
+    if args.components.is_all() { Vec::new() } else { args.components.as_slice().to_vec() }
+}
+
 /// What stands between two tables.
 pub(crate) fn rule(console: &Console) -> String {
     let line = if console.ascii { "=" } else { "═" }.repeat(console.width);
@@ -38,7 +50,7 @@ pub(crate) fn print(trace: &LensTrace, args: &RunArgs, console: &Console) -> Res
     }
     let options = options(console);
     let asked = args.top_k.map_or(options.predictions, usize::from);
-    let predictions = asked.min(MANY_PREDICTIONS);
+    let predictions = predictions(args.top_k, &options);
     if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
         console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
     }

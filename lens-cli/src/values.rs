@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
-use lens_core::TokenId;
+use lens_core::{TokenId, suggest::did_you_mean};
 use lens_models::device::{DeviceError, Place};
 use lens_viz::picture::PictureKind;
 
@@ -50,6 +50,7 @@ impl Show {
         match self {
             Self::Table => "a table is .txt",
             Self::Page => "a page is .html",
+            Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .png or .txt",
             Self::Picture(_) => "a picture is .svg or .png",
         }
     }
@@ -72,10 +73,12 @@ impl FromStr for Show {
         match written {
             "table" => Ok(Self::Table),
             "page" => Ok(Self::Page),
-            _ => match written.parse() {
-                Ok(kind) => Ok(Self::Picture(kind)),
-                Err(error) => bad(format_args!("{error}; there are also table and page")),
-            },
+            _ => written.parse().map(Self::Picture).or_else(|_| {
+                let known: Vec<&str> =
+                    ["table", "page"].into_iter().chain(PictureKind::ALL.map(PictureKind::name)).collect();
+                let hint = did_you_mean(written, known.iter().copied());
+                bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
+            }),
         }
     }
 }

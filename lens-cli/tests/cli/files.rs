@@ -83,7 +83,14 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     let folder = results();
     let trace = folder.path().join("trace.json");
     let trace = trace.to_str().expect("text");
-    says(&refused(&["render", trace, "--kind", "grids"], 2), &["did you mean \"grid\"", "table and page"]);
+    says(
+        &refused(&["render", trace, "--kind", "gird"], 2),
+        &["did you mean \"grid\"", "known: table, page, all-layers"],
+    );
+    says(
+        &refused(&["render", trace, "--kind", "grid", "-o", "x.html"], 1),
+        &["a grid is .svg, .png or .txt"],
+    );
     says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .html or .txt"]);
     says(&refused(&["render", trace, "--kind", "curves", "-o", "x.html"], 1), &["a picture is .svg or .png"]);
     says(&refused(&["render", trace, "--step", "7"], 1), &["steps are 0 to 1"]);
@@ -93,6 +100,117 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     says(&refused(&["render", other.to_str().expect("text")], 1), &["is no trace"]);
     let tokens = ["render", trace, "--kind", "trajectories", "--tokens", "nowhere to be seen"];
     says(&refused(&tokens, 1), &["no readout of the trace has a token"]);
+}
+
+#[test]
+fn a_table_and_a_page_hold_what_was_asked_for() {
+    let folder = results();
+    let trace = folder.path().join("trace.json");
+    let trace = trace.to_str().expect("text");
+    let text =
+        ok(&["render", trace, "--components", "mlp_out", "--layers", "7", "-k", "1", "--threshold", "0"]);
+    says(&text, &["mlp_out", "numbers beside the tokens: of mlp_out", "layers 0, 7 (a token above 0 %)"]);
+    assert!(!text.contains("resid_post") && !text.contains("embed"), "{text}");
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.starts_with(['▸', ' ']) && line.contains("Paris")).collect();
+    assert!(rows.iter().all(|row| !row.trim_start_matches('▸').trim_start().starts_with('0')), "{text}");
+    let all = ok(&["render", trace, "--components", "all", "--positions", "6", "--stride", "8"]);
+    says(&all, &["embed", "resid_post", "position    6"]);
+
+    let page = |args: &[&str]| {
+        let html = ok(&[&["render", trace, "--kind", "page"], args].concat());
+        let (_, data) = html.split_once("id=\"data\">").expect("the data");
+        let (data, _) = data.split_once("</script>").expect("an end");
+        serde_json::from_str::<Value>(data).expect("JSON")["traces"][0].clone()
+    };
+    let part = page(&["--step", "1", "--components", "resid_post", "--layers", "-1"]);
+    assert_eq!(part["positions"], serde_json::json!([6]));
+    assert_eq!(part["points"].as_array().map(Vec::len), Some(1));
+    assert_eq!(part["points"][0][0], 7);
+    assert_eq!(page(&[])["positions"], serde_json::json!([5, 6]));
+}
+
+#[test]
+fn a_layer_that_was_not_read_is_refused_whatever_is_drawn() {
+    let folder = results();
+    let trace = folder.path().join("trace.json");
+    let trace = trace.to_str().expect("text");
+    for kind in ["table", "page", "all-layers", "important-layers", "grid", "trajectories", "curves"] {
+        let with = |layers: &str| refused(&["render", trace, "--kind", kind, "--layers", layers], 1);
+        says(&with("99"), &["layer 99"]);
+        says(&with("3"), &["layer 3 was not read; the trace holds 0, 7"]);
+    }
+}
+
+#[test]
+fn an_option_without_effect_is_refused_with_what_has_it() {
+    let folder = results();
+    let trace = folder.path().join("trace.json");
+    let trace = trace.to_str().expect("text");
+    for (args, says_what, has_it) in [
+        (
+            &["--tokens", " Paris"][..],
+            "--tokens has no effect on --kind table as text",
+            "--kind trajectories",
+        ),
+        (
+            &["--kind", "grid", "--tokens", " Paris"],
+            "--tokens has no effect on --kind grid as text",
+            "trajectories",
+        ),
+        (&["--kind", "grid", "-k", "3"], "--top-k", "all-layers"),
+        (&["--kind", "page", "--threshold", "5"], "--kind page as .html", "important-layers"),
+        (&["--width", "500"], "--width", ".svg and .png"),
+        (&["--kind", "curves", "--scale", "3"], "--scale has no effect on --kind curves as .svg", ".png"),
+        (
+            &["--kind", "curves", "--ramp", "cividis"],
+            "--ramp has no effect on --kind curves",
+            "heatmaps and grids",
+        ),
+        (&["--kind", "grid", "--ramp", "cividis"], "--kind grid as text", ".svg or .png"),
+        (&["--kind", "page", "--title", "x"], "--title", ".svg and .png"),
+    ] {
+        says(&refused(&[&["render", trace], args].concat(), 1), &[says_what, has_it]);
+    }
+}
+
+#[test]
+fn a_run_says_where_its_results_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let path = out.to_str().expect("text");
+    let outcome = run(&["run", "The capital of France is", "-o", path]);
+    let says_where = format!("note: results in {path}/: trace.json, lens.html, 2 pictures in heatmaps/");
+    says(&outcome.stderr, &[&says_where]);
+    assert_eq!(outcome.stderr.matches("results in").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
+fn what_pngs_cannot_show_is_noted_once() {
+    let words = ["a", "\u{10fffd}", "\u{10fffc}"];
+    let model = Model::with_words(&words);
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let args = ["run", "-m", model.path(), "a \u{10fffd} \u{10fffc} a", "--positions", "all", "-o"];
+    let outcome = run(&[&args[..], &[out.to_str().expect("text")]].concat());
+    let note = "no installed font has \u{10fffc}, \u{10fffd} (2 characters): PNGs show their code points";
+    assert_eq!(outcome.stderr.matches("no installed font has").count(), 1, "{}", outcome.stderr);
+    says(&outcome.stderr, &[note, "install a font that has them, or use .svg or .html"]);
+    let (trace, png) = (out.join("trace.json"), out.join("x.png"));
+    let args = ["render", trace.to_str().expect("text"), "--kind", "grid", "-o"];
+    says(&run(&[&args[..], &[png.to_str().expect("text")]].concat()).stderr, &[note]);
+    let svg = out.join("x.svg");
+    assert_eq!(run(&[&args[..], &[svg.to_str().expect("text")]].concat()).stderr, "");
+}
+
+#[test]
+fn a_grid_shows_the_components_that_were_read_and_says_which() {
+    let grid = |args: &[&str]| ok(&[&["run", "The capital of France is", "--grid"], args].concat());
+    says(&grid(&[]), &["probability of the top-1 token of resid_post, %"]);
+    let text = grid(&["--components", "mlp_out"]);
+    says(&text, &["probability of the top-1 token of mlp_out, %"]);
+    let text = grid(&["--components", "attn_out,mlp_out"]);
+    says(&text, &["attn_out", "mlp_out", "probability of the top-1 token, %"]);
 }
 
 #[test]

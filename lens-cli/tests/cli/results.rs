@@ -185,6 +185,7 @@ fn inspect_reads_headers_alone() {
     assert_eq!(facts["shards"].as_array().map(Vec::len), Some(3));
     assert_eq!(facts["needed_bytes"]["f32"].as_u64(), facts["parameters"].as_u64().map(|n| 4 * n));
     assert_eq!(facts["points"], 13);
+    assert_eq!(ok(&["inspect"]), ok(&["inspect", "demo"]));
     let table = ok(&["inspect", sharded.to_str().unwrap()]);
     says(&table, &["family      llama", "in 3 files", "attn_out"]);
 }

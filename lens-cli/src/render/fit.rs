@@ -1,0 +1,86 @@
+//! Which options have an effect on what is shown; those that have none are refused rather than ignored.
+
+use anyhow::{Result, bail};
+use lens_viz::picture::PictureKind;
+
+use super::Ending;
+use crate::{args::RenderArgs, values::Show};
+
+/// An option that not everything honours.
+struct Choice {
+    name: &'static str,
+    given: bool,
+    fits: bool,
+    /// What has it.
+    advice: &'static str,
+}
+
+/// Refuses options that would change nothing.
+pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Result<()> {
+    match choices(args, show, ending).into_iter().find(|choice| choice.given && !choice.fits) {
+        None => Ok(()),
+        Some(Choice { name, advice, .. }) => {
+            bail!("{name} has no effect on --kind {show} as {}: {advice}", medium(show, ending))
+        }
+    }
+}
+
+fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 7] {
+    let is_drawn = matches!(medium(show, ending), ".svg" | ".png");
+    let kind = match show {
+        Show::Picture(kind) => Some(kind),
+        Show::Table | Show::Page => None,
+    };
+    let of_one_position = matches!(kind, Some(PictureKind::AllLayers | PictureKind::ImportantLayers));
+    let has_cells = of_one_position || matches!(kind, Some(PictureKind::Grid(_)));
+    let choice = |name, given, fits, advice| Choice { name, given, fits, advice };
+    [
+        choice(
+            "--top-k",
+            args.top_k.is_some(),
+            kind.is_none() || of_one_position,
+            "it is for table, page, all-layers and important-layers",
+        ),
+        choice(
+            "--tokens",
+            !args.tokens.is_empty(),
+            kind == Some(PictureKind::Trajectories),
+            "choose --kind trajectories; a page has pins for tokens",
+        ),
+        choice(
+            "--threshold",
+            args.threshold.is_some(),
+            show == Show::Table || kind == Some(PictureKind::ImportantLayers),
+            "choose --kind important-layers or table",
+        ),
+        choice(
+            "--width",
+            args.width.is_some(),
+            is_drawn,
+            "it is for .svg and .png; text is as wide as the terminal, or as COLUMNS says",
+        ),
+        choice(
+            "--scale",
+            args.scale.is_some(),
+            ending == Some(Ending::Png),
+            "it is for .png; name one with -o, or say --width",
+        ),
+        choice(
+            "--ramp",
+            args.ramp.is_some(),
+            is_drawn && has_cells,
+            "it is for heatmaps and grids as .svg or .png",
+        ),
+        choice("--title", args.title.is_some(), is_drawn, "it is for .svg and .png"),
+    ]
+}
+
+/// What is written, as it is called in messages.
+fn medium(show: Show, ending: Option<Ending>) -> &'static str {
+    match (show, ending) {
+        (Show::Page, _) => ".html",
+        (_, Some(Ending::Png)) => ".png",
+        (Show::Table, _) | (_, Some(Ending::Text)) | (Show::Picture(PictureKind::Grid(_)), None) => "text",
+        (Show::Picture(_), _) => ".svg",
+    }
+}
