@@ -34,7 +34,7 @@ fn there_is_one_prompt_exactly() {
 
 #[test]
 fn a_device_that_this_build_lacks_is_said() {
-    says(&refused(&["run", "a", "--device", "cuda:1"], 1), &["CPU"]);
+    says(&refused(&["run", "a", "--device", "cuda:1"], 1), &["cuda:1", "CUDA"]);
 }
 
 #[test]
