@@ -2,6 +2,7 @@
 
 mod browser;
 mod demo;
+mod gpu_check;
 mod make_checkpoint;
 mod pictures;
 mod setup;
@@ -21,8 +22,15 @@ pub(crate) struct Chore {
     pub(crate) run: fn(&Path, Arguments) -> anyhow::Result<()>,
 }
 
-static CHORES: &[Chore] =
-    &[setup::CHORE, test::CHORE, browser::CHORE, demo::CHORE, make_checkpoint::CHORE, pictures::CHORE];
+static CHORES: &[Chore] = &[
+    setup::CHORE,
+    test::CHORE,
+    browser::CHORE,
+    demo::CHORE,
+    make_checkpoint::CHORE,
+    pictures::CHORE,
+    gpu_check::CHORE,
+];
 
 impl Chore {
     pub(crate) fn help(&self) -> String {

@@ -2,7 +2,8 @@
 //!
 //! libtorch finds its CUDA half by registration: when `libtorch_cuda.so` is opened with global symbols, before the
 //! first tensor, it announces itself. So the binary is linked with the CPU half alone and looks for the other one:
-//! in the folder that `LENS_LIBTORCH` names, then beside the `libtorch_cpu.so` that is running.
+//! in the folder that `LENS_LIBTORCH` names, then beside the `libtorch_cpu.so` that is running, then in `cuda/` beside
+//! its folder, where `cargo xtask setup --cuda` puts it.
 
 use std::{
     env, fs,
@@ -25,8 +26,13 @@ const CPU: &str = "libtorch_cpu.so";
 pub fn open() -> Result<u8, DeviceError> {
     static OPENED: OnceLock<Result<u8, String>> = OnceLock::new();
     let opened = OPENED.get_or_init(|| {
-        if !tch::utils::has_cudart() {
+        // libtorch asks for its CUDA half once and remembers the answer: not a word to it before that half is open.
+        if folder_of(CUDA).is_none() {
             load(&find()?)?;
+        }
+        if !tch::utils::has_cudart() {
+            return Err("its CUDA half is open and has not announced itself: something used libtorch before"
+                .to_owned());
         }
         count()
     });
@@ -46,7 +52,7 @@ fn find() -> Result<PathBuf, String> {
     if !cfg!(target_os = "linux") {
         return Err("CUDA is looked for on Linux only".to_owned());
     }
-    let running = running_libtorch();
+    let running = folder_of(CPU);
     if let Some(named) = env::var_os(LIBTORCH_VARIABLE).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         let folder =
@@ -57,8 +63,9 @@ fn find() -> Result<PathBuf, String> {
         return Ok(folder.join(CUDA));
     }
     let folder = running.ok_or("it is unknown which libtorch is running")?;
-    let file = folder.join(CUDA);
-    if file.is_file() {
+    // Beside it, or where set-up puts it.
+    let places = [folder.join(CUDA), folder.join("../cuda").join(CUDA)];
+    if let Some(file) = places.into_iter().find(|file| file.is_file()) {
         return Ok(file);
     }
     Err(format!(
@@ -68,12 +75,12 @@ fn find() -> Result<PathBuf, String> {
     ))
 }
 
-/// The folder of the `libtorch_cpu.so` in this process.
-fn running_libtorch() -> Option<PathBuf> {
+/// The folder of a library in this process.
+fn folder_of(library: &str) -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let path = maps.lines().find_map(|line| {
         let path = Path::new(line.get(line.find('/')?..)?);
-        (path.file_name()? == CPU).then_some(path)
+        (path.file_name()? == library).then_some(path)
     })?;
     path.parent().map(Path::to_owned)
 }
@@ -103,10 +110,7 @@ fn load(file: &Path) -> Result<(), String> {
         .map_err(|error| format!("{} cannot be opened: {error}", file.display()))?;
     // Kernels stay registered, so it stays open.
     std::mem::forget(library);
-    if tch::utils::has_cudart() {
-        return Ok(());
-    }
-    Err(format!("{} is open and has not announced itself to libtorch", file.display()))
+    Ok(())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn the_running_libtorch_is_found() {
         drop(tch::Tensor::from(1.0)); // it is loaded, and used
-        let folder = running_libtorch().expect("this test runs on it");
+        let folder = folder_of(CPU).expect("this test runs on it");
         assert!(folder.join(CPU).is_file(), "{}", folder.display());
     }
 

@@ -32,7 +32,7 @@ impl Dtype {
     }
 
     /// As a safetensors header spells it.
-    pub(super) fn in_header(self) -> &'static str {
+    pub(crate) fn in_header(self) -> &'static str {
         match self {
             Self::Bf16 => "BF16",
             Self::F16 => "F16",

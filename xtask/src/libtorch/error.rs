@@ -17,6 +17,12 @@ pub(crate) enum SetupError {
     NoPip { python: String, wanted: &'static str },
 
     #[error(
+        "no CUDA half of libtorch {wanted} is pinned for {platform}: point LENS_LIBTORCH at the folder torch/lib of a Python \
+         that has it when lens runs"
+    )]
+    NoCuda { platform: String, wanted: &'static str },
+
+    #[error(
         "no C++ compiler found (looked for $CXX, c++, g++, clang++): the bindings to libtorch are compiled from C++; \
          install one (`apt install g++`, `dnf install gcc-c++`, `xcode-select --install`)"
     )]

@@ -3,6 +3,7 @@
 
 mod cache;
 mod compiler;
+mod cuda;
 mod download;
 mod error;
 mod own;
@@ -21,10 +22,24 @@ pub(crate) use error::SetupError;
 pub(crate) use surroundings::Surroundings;
 
 /// Makes the checkout ready to build with libtorch, and says in one line what it builds with. Cheap when it is.
+///
+/// A checkout that has the CUDA half keeps it.
 pub(crate) fn ensure(root: &Path) -> Result<String, SetupError> {
     let around = Surroundings::from_env(root);
     compiler::check(&around)?;
-    set_up(&around, pins::for_host, None)
+    let has_cuda = |bundle: &&Bundle| tree::is_whole(&around.own_place(), &bundle.id());
+    match pins::for_host_with_cuda().ok().filter(has_cuda) {
+        Some(bundle) => set_up(&around, || Ok(bundle), None),
+        None => set_up(&around, pins::for_host, None),
+    }
+}
+
+/// The same with the CUDA half.
+pub(crate) fn ensure_cuda(root: &Path) -> Result<String, SetupError> {
+    let around = Surroundings::from_env(root);
+    compiler::check(&around)?;
+    let said = set_up(&around, pins::for_host_with_cuda, None)?;
+    Ok(format!("{said}, with its CUDA half where `lens --device cuda` looks for it"))
 }
 
 /// The steps of [`ensure`], with the pins and the download as arguments: tests have neither a network nor half a

@@ -1,6 +1,7 @@
 //! Which wheels make a libtorch, by name and hash, and which of their files it needs.
 
 use super::SetupError;
+use super::cuda::LINUX_X86_64_CUDA;
 
 /// The one libtorch that tch 0.24 speaks to.
 pub(crate) const VERSION: &str = "2.11.0";
@@ -35,7 +36,7 @@ impl Rule {
         Self { from, into, except: &[] }
     }
 
-    const fn except(mut self, words: &'static [&'static str]) -> Self {
+    pub(super) const fn except(mut self, words: &'static [&'static str]) -> Self {
         self.except = words;
         self
     }
@@ -85,13 +86,22 @@ pub(crate) fn for_host() -> Result<&'static Bundle, SetupError> {
     }
 }
 
+/// The bundle with the CUDA half, for the machine that set-up runs on.
+pub(crate) fn for_host_with_cuda() -> Result<&'static Bundle, SetupError> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") if cfg!(target_env = "gnu") => Ok(&LINUX_X86_64_CUDA),
+        (os, arch) => Err(SetupError::NoCuda { platform: format!("{os} {arch}"), wanted: VERSION }),
+    }
+}
+
 /// The CUDA half of the library and its Python half stay behind: the CPU half runs without them. (A user's own
 /// LIBTORCH may have them, and is then used whole.)
-const TORCH: &[Rule] = &[
+pub(super) const TORCH_CPU_FILES: [Rule; 3] = [
     Rule::new("torch/lib/", "lib/").except(&["cuda", "nvrtc", "nvshmem", "python", "/"]),
     Rule::new("torch/include/", "include/"),
     Rule::new("torch-2.11.0.dist-info/licenses/", "licenses/torch/"),
 ];
+const TORCH: &[Rule] = &TORCH_CPU_FILES;
 
 // libtorch_cpu of the Linux wheels is linked against these two, whether or not there is a GPU.
 const CUDART: &[Rule] = &[
@@ -194,7 +204,7 @@ mod tests {
 
     #[test]
     fn every_pin_is_complete_and_named_once() {
-        for bundle in [&LINUX_X86_64, &LINUX_AARCH64, &MACOS_ARM64] {
+        for bundle in [&LINUX_X86_64, &LINUX_X86_64_CUDA, &LINUX_AARCH64, &MACOS_ARM64] {
             for wheel in bundle.wheels {
                 assert_eq!(wheel.sha256.len(), 64, "{}", wheel.file);
                 assert!(wheel.sha256.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));

@@ -1,0 +1,121 @@
+//! The binary under test, and what of its traces matters here.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+use crate::cargo::cargo;
+use crate::libtorch;
+
+/// A `lens`, and where its libtorch is.
+pub(super) struct Lens {
+    program: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+/// What is read of a trace.
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    pub(super) readouts: Vec<Readout>,
+    pub(super) timing: Option<Timing>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Readout {
+    pub(super) layer: Option<u16>,
+    pub(super) component: String,
+    pub(super) position: usize,
+    pub(super) top: Vec<Top>,
+    pub(super) entropy: f64,
+    pub(super) kl_to_final: f64,
+    pub(super) js_to_final: Option<f64>,
+    pub(super) tv_to_final: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Top {
+    pub(super) id: u32,
+    pub(super) logit: f64,
+    pub(super) prob: f64,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Timing {
+    pub(super) forward: f64,
+    pub(super) readout: f64,
+}
+
+impl Lens {
+    /// `built`, or a release build of the checkout; with the libtorch in `torch`, or its own.
+    pub(super) fn new(root: &Path, built: Option<PathBuf>, torch: Option<&str>) -> anyhow::Result<Self> {
+        let program = match built {
+            Some(built) => {
+                built.canonicalize().with_context(|| format!("there is no {}", built.display()))?
+            }
+            None => {
+                eprintln!("{}", libtorch::ensure(root)?);
+                cargo(root, ["build", "--release", "-p", "lens-cli"])?;
+                root.join("target/release/lens")
+            }
+        };
+        let folder = match torch {
+            None => None,
+            Some("python") => Some(folder_of_python()?),
+            Some(folder) => Some(OsString::from(folder)),
+        };
+        let environment = folder.map_or_else(Vec::new, |folder| {
+            vec![("LENS_LIBTORCH", folder.clone()), ("LD_LIBRARY_PATH", folder)]
+        });
+        Ok(Self { program, environment })
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(words).envs(self.environment.iter().cloned()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it, with its output where ours goes.
+    pub(super) fn passes(&self, words: &[&str]) -> anyhow::Result<()> {
+        let status =
+            self.command(words).status().with_context(|| format!("cannot run {}", self.program.display()))?;
+        if !status.success() {
+            bail!("`lens {}` failed ({status})", words.join(" "));
+        }
+        Ok(())
+    }
+
+    /// The traces that it prints, one after the other.
+    pub(super) fn traces(&self, words: &[&str]) -> anyhow::Result<Vec<Run>> {
+        let output = self
+            .command(words)
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot run {}", self.program.display()))?;
+        // Prompts have thousands of ids.
+        let shown: String = words.join(" ").chars().take(160).collect();
+        if !output.status.success() {
+            bail!("`lens {shown}…` failed ({})", output.status);
+        }
+        let traces =
+            serde_json::Deserializer::from_slice(&output.stdout).into_iter().collect::<Result<Vec<_>, _>>();
+        let traces = traces.with_context(|| format!("`lens {shown}…` printed something else than traces"))?;
+        if traces.is_empty() {
+            bail!("`lens {shown}…` printed no trace");
+        }
+        Ok(traces)
+    }
+}
+
+/// Where the Python on the PATH keeps its libtorch.
+fn folder_of_python() -> anyhow::Result<OsString> {
+    const ASK: &str = "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))";
+    let output = Command::new("python3").args(["-c", ASK]).output().context("cannot run python3")?;
+    if !output.status.success() {
+        bail!("python3 has no torch: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}

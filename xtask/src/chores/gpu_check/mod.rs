@@ -1,0 +1,141 @@
+//! `cargo xtask gpu-check`.
+
+mod agree;
+mod lens;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use self::{
+    agree::{BF16, Bound, F32, differences},
+    lens::{Lens, Run},
+};
+use super::Chore;
+use crate::arguments::{Arguments, Usage};
+use crate::checkpoint::{self, Dtype, Order};
+
+pub(super) const CHORE: Chore = Chore {
+    name: "gpu-check",
+    summary: "compare a card with the processor, and time an 8B-shaped model on it",
+    details: "\
+Runs `lens check` on the card, compares every readout of two small models with the processor's (float32 within 1e-4,
+bfloat16 by top-1 wherever the margin exceeds its bound), then makes a checkpoint of random numbers in the shape of
+Llama 3.1 8B and times prompts of 16, 512 and 4,096 tokens. Prints one table; fails on any difference beyond its bound.
+
+  --device DEVICE  what to check (cuda)
+  --shape SHAPE    the model to time, as for make-checkpoint (llama-3.1-8b)
+  --dir DIR        where checkpoints are made, and kept (target/gpu-check)
+  --lens FILE      a `lens` that is built already, e.g. on another machine
+  --torch DIR      the folder torch/lib of a Python with torch 2.11; `python` asks python3 where it is
+
+On a machine without Rust: carry target/release/lens and target/release/xtask there, and run
+`./xtask gpu-check --lens ./lens --torch python --dir /tmp/gpu-check`.",
+    run,
+};
+
+/// Lengths of the prompts whose last position is read.
+const PROMPTS: [usize; 3] = [16, 512, 4096];
+/// The prompt of which every position is read.
+const WHOLE: usize = 512;
+
+/// A row of the table.
+struct Row {
+    what: String,
+    forward: f64,
+    readout: f64,
+    remark: String,
+}
+
+fn run(root: &Path, mut arguments: Arguments) -> anyhow::Result<()> {
+    let device = arguments.take_option("--device")?.unwrap_or_else(|| "cuda".to_owned());
+    let shape = arguments.take_option("--shape")?.unwrap_or_else(|| "llama-3.1-8b".to_owned());
+    let dir = arguments.take_option("--dir")?.map_or_else(|| root.join("target/gpu-check"), PathBuf::from);
+    let built = arguments.take_option("--lens")?.map(PathBuf::from);
+    let torch = arguments.take_option("--torch")?;
+    if !arguments.finish()?.is_empty() {
+        return Err(Usage("gpu-check hands nothing on".to_owned()).into());
+    }
+    let lens = Lens::new(root, built, torch.as_deref())?;
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+
+    eprintln!("checking the identities on {device}");
+    lens.passes(&["check", "demo", "--device", &device])?;
+    let mut found = Vec::new();
+    let tiny = made(&dir, "tiny", Dtype::F32)?;
+    for (model, bound) in [(tiny.as_str(), &F32), ("demo", &BF16)] {
+        found.extend(agreement(&lens, model, &device, bound)?);
+    }
+    let big = made(&dir, &shape, Dtype::Bf16)?;
+    print(&device, &shape, &timings(&lens, &big, &device)?);
+    if found.is_empty() {
+        println!("{device} agrees with the processor: {}; {}", F32.says, BF16.says);
+        return Ok(());
+    }
+    for difference in &found {
+        eprintln!("{difference}");
+    }
+    bail!("{device} and the processor differ in {} places", found.len())
+}
+
+/// A checkpoint that is there, or is made now.
+fn made(dir: &Path, shape: &str, dtype: Dtype) -> anyhow::Result<String> {
+    let folder = dir.join(format!("{shape}-{}", dtype.in_header().to_lowercase()));
+    let shape = checkpoint::find(shape)?;
+    if !folder.join("config.json").exists() {
+        eprintln!("making {} in {}", shape.name, folder.display());
+        checkpoint::make(&Order { shape, dtype, seed: 0, shards: 5_000_000_000, force: true }, &folder)?;
+    }
+    Ok(folder.to_str().context("the folder's name is not UTF-8")?.to_owned())
+}
+
+/// Token ids that every model has, in no order that a model could like.
+fn ids(n: usize) -> String {
+    (0..n).map(|i| (i * 37 % 199 + 3).to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// Where a device's readouts differ from the processor's.
+fn agreement(lens: &Lens, model: &str, device: &str, bound: &Bound) -> anyhow::Result<Vec<String>> {
+    eprintln!("comparing {model} on {device} with the processor");
+    let prompt = ids(24);
+    let read = |device: &str| {
+        let words = ["run", "-m", model, "--token-ids", &prompt, "--positions", "all", "--device", device];
+        lens.traces(&[&words[..], &["--distances", "--format", "json"]].concat())
+    };
+    let (host, there) = (read("cpu")?, read(device)?);
+    Ok(differences(&host[0], &there[0], bound).into_iter().map(|found| format!("{model}: {found}")).collect())
+}
+
+/// Forward and readout of each prompt, the second time in one process: the first one warms libraries up.
+fn timings(lens: &Lens, model: &str, device: &str) -> anyhow::Result<Vec<Row>> {
+    let cases = PROMPTS.map(|n| (n, "last")).into_iter().chain([(WHOLE, "all")]);
+    let time = |(n, positions): (usize, &str)| {
+        eprintln!("timing {n} tokens, {positions} positions");
+        let prompt = ids(n);
+        let words =
+            ["run", "-m", model, "--token-ids", &prompt, "--positions", positions, "--device", device];
+        let twice = ["-n", "1", "--trials", "2", "--timing", "--format", "json"];
+        let runs: Vec<Run> = lens.traces(&[&words[..], &twice].concat())?;
+        let timing = runs.last().and_then(|run| run.timing).context("the trace has no timing")?;
+        let readouts = runs.last().map_or(0, |run| run.readouts.len());
+        let remark = match positions {
+            "all" => format!("{readouts} readouts; under 1 s is the bar"),
+            _ => format!(
+                "{readouts} readouts, {:.0} % of the forward pass",
+                100.0 * timing.readout / timing.forward
+            ),
+        };
+        let what = format!("{n} tokens, {positions} position{}", if positions == "all" { "s" } else { "" });
+        Ok(Row { what, forward: timing.forward, readout: timing.readout, remark })
+    };
+    cases.map(time).collect()
+}
+
+fn print(device: &str, shape: &str, rows: &[Row]) {
+    println!("{shape} in bf16 on {device}\n");
+    println!("{:<28} {:>10} {:>10}", "", "forward s", "readout s");
+    for Row { what, forward, readout, remark } in rows {
+        println!("{what:<28} {forward:>10.3} {readout:>10.3}  {remark}");
+    }
+    println!();
+}
