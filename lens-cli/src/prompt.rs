@@ -47,7 +47,9 @@ pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
 pub(crate) fn notes(prompt: &Prepared, session: &Session, console: &Console) {
     let outline = session.outline();
     let length = prompt.tokens.len();
-    if let Some(context) = outline.spec.context.filter(|context| length > *context) {
+    // Beyond learned positions there is no guess: the run will be refused.
+    let most = outline.spec.embed.positions.as_ref().map_or(usize::MAX, |positions| positions.n);
+    if let Some(context) = outline.spec.context.filter(|context| (context + 1..=most).contains(&length)) {
         console.note(&format!(
             "the prompt has {length} tokens, the model was made for {context}: what it says beyond is guesswork"
         ));
@@ -59,6 +61,10 @@ pub(crate) fn notes(prompt: &Prepared, session: &Session, console: &Console) {
     match count {
         0 => console.note(&format!(
             "the config begins sequences with {name} (id {bos}), the tokenizer does not add it"
+        )),
+        1 if session.speech().adds_bos() == Some(false) => console.note(&format!(
+            "tokenizer.json puts {name} (id {bos}) in front, and tokenizer_config.json says add_bos_token = false: \
+             transformers may leave it out"
         )),
         1 => {}
         _ => {

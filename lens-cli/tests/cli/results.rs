@@ -244,3 +244,18 @@ fn an_assumed_family_is_said_everywhere() {
     let demo = run(&["run", "a", "--assume-family", "llama"]);
     assert_eq!(demo.code, 1);
 }
+
+#[test]
+fn files_that_disagree_about_the_first_token_are_a_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-models/demo");
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(demo.join(file), folder.path().join(file)).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    assert!(!run(&["run", "-m", path, "The cat"]).stderr.contains("add_bos_token"));
+    std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"add_bos_token": false}"#).unwrap();
+    let outcome = run(&["run", "-m", path, "The cat"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("tokenizer_config.json says add_bos_token = false"), "{}", outcome.stderr);
+}

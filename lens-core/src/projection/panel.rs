@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::simd::{Product, Simd};
-use super::tile::widest_panel;
+use super::tile::{FEW, widest_panel};
 
 /// Readouts that are swept together, in the order of their lanes.
 ///
@@ -79,12 +79,9 @@ impl Panels {
     /// Packs the rows of `values` (`[n, d_model]`) that `readouts` names, in that order.
     pub(super) fn pack<W, S: Product<W>>(values: &[f32], d_model: usize, readouts: &[u32]) -> Self {
         let n_columns = readouts.len().div_ceil(S::LANES);
-        // As few panels as can be, and none much narrower than another.
-        let n_panels = n_columns.div_ceil(widest_panel(S::REGISTERS));
         let n_cells = d_model.div_ceil(S::STEP);
-        let (mut shapes, mut first_line, mut first_column) = (Vec::with_capacity(n_panels), 0, 0);
-        for panel in 0..n_panels {
-            let columns = n_columns / n_panels + usize::from(panel < n_columns % n_panels);
+        let (mut shapes, mut first_line, mut first_column) = (Vec::new(), 0, 0);
+        for columns in widths(readouts.len(), S::LANES, S::REGISTERS) {
             let used = (columns * S::LANES).min(readouts.len() - first_column * S::LANES);
             shapes.push(Shape {
                 first_line,
@@ -98,7 +95,7 @@ impl Panels {
         }
         let mut lines = vec![Line::zeroed(); first_line];
         let mut rest = lines.as_mut_slice();
-        let mut parts = Vec::with_capacity(n_panels);
+        let mut parts = Vec::with_capacity(shapes.len());
         for shape in &shapes {
             let (part, others) = rest.split_at_mut(shape.n_cells.div_ceil(16));
             parts.push((shape, part));
@@ -139,7 +136,44 @@ impl Panels {
     }
 }
 
+/// How many vectors wide each panel is: as few panels as can be, and none much narrower than another. But a few readouts
+/// that would be alone in a last vector are a panel by themselves, which costs a fraction of a vector.
+fn widths(readouts: usize, lanes: usize, registers: usize) -> Vec<usize> {
+    let few = (1..=FEW).contains(&(readouts % lanes)) && readouts > lanes;
+    let n_columns = readouts.div_ceil(lanes) - usize::from(few);
+    let n_panels = n_columns.div_ceil(widest_panel(registers));
+    let even = |panel| n_columns / n_panels + usize::from(panel < n_columns % n_panels);
+    (0..n_panels).map(even).chain(few.then_some(1)).collect()
+}
+
 /// Where `lane` lies in a block of logits laid out as by `tile::Fill`.
 pub(super) fn offset_in_block<S: Simd>(panel: &Panel<'_>, capacity: usize, lane: usize) -> usize {
     (lane / S::LANES - panel.first_column) * capacity * S::LANES + lane % S::LANES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_even_and_leave_a_few_to_themselves() {
+        for (readouts, wide) in [
+            (0, &[][..]),
+            (1, &[1]),
+            (4, &[1]),
+            (16, &[1]),
+            (17, &[1, 1]),
+            (64, &[4]),
+            (65, &[4, 1]),
+            (69, &[3, 2]),
+            (96, &[3, 3]),
+            (98, &[3, 3, 1]),
+            (112, &[4, 3]),
+            (128, &[4, 4]),
+        ] {
+            assert_eq!(widths(readouts, 16, 32), wide, "{readouts} readouts");
+        }
+        assert_eq!(widths(20, 8, 16), [2, 1]);
+        assert_eq!(widths(21, 8, 16), [2, 1]);
+    }
 }

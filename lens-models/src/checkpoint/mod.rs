@@ -236,6 +236,12 @@ impl Checkpoint {
         ChatTemplate::of(&self.outline.id, &self.sidecars)
     }
 
+    /// Whether texts begin with a special token, as tokenizer_config.json says; `None` if it does not, or is broken.
+    /// It decides nothing: tokenizer.json does.
+    pub fn adds_bos(&self) -> Option<bool> {
+        self.sidecars.adds_bos()
+    }
+
     /// The tokens that end a text: those that config.json and generation_config.json name, in ascending order.
     /// Both may be silent; then a text has no end of its own.
     ///

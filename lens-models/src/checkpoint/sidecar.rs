@@ -14,6 +14,9 @@ use crate::{
 /// A generation_config.json has a kilobyte; anything beyond this is a mistake.
 const LARGEST_GENERATION_CONFIG: u64 = 1 << 20;
 
+/// tokenizer_config.json may list every added token; a few megabytes at most.
+const LARGEST_TOKENIZER_CONFIG: u64 = 64 << 20;
+
 /// A file on disk, or one that is part of the program.
 #[derive(Debug, Clone)]
 pub(crate) enum Sidecar {
@@ -57,6 +60,12 @@ impl Sidecars {
             chat_template: file(&files.chat_template),
             chat_template_json: file(&files.chat_template_json),
         }
+    }
+
+    /// Whether texts begin with a special token, as tokenizer_config.json says, if it does.
+    pub(super) fn adds_bos(&self) -> Option<bool> {
+        let json = self.tokenizer_config.as_ref()?.read(LARGEST_TOKENIZER_CONFIG).ok()?;
+        serde_json::from_slice::<Value>(&json).ok()?.get("add_bos_token")?.as_bool()
     }
 
     /// The tokens that end a text, as generation_config.json says.

@@ -16,6 +16,7 @@ pub struct Speech {
     chat: Result<ChatTemplate, ChatError>,
     /// Only continuations need it.
     end_of_text: Result<Vec<TokenId>, String>,
+    adds_bos: Option<bool>,
 }
 
 /// A conversation in tokens.
@@ -41,6 +42,7 @@ impl Speech {
             tokenizer: checkpoint.tokenizer()?,
             chat: checkpoint.chat_template(),
             end_of_text: checkpoint.end_of_text().map_err(|error| error.to_string()),
+            adds_bos: checkpoint.adds_bos(),
         })
     }
 
@@ -55,6 +57,11 @@ impl Speech {
     /// What tokens say; without a tokenizer, their ids.
     pub fn texts(&self) -> &dyn TokenTexts {
         self.tokenizer.as_ref().map_or(&(), |tokenizer| tokenizer)
+    }
+
+    /// Whether texts begin with a special token, as tokenizer_config.json says, if it does.
+    pub fn adds_bos(&self) -> Option<bool> {
+        self.adds_bos
     }
 
     /// The tokens that end a text.
