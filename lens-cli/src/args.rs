@@ -12,7 +12,7 @@ use lens_viz::picture::Statistic;
 
 use crate::{
     style::When,
-    values::{Device, Percent, Show, Size, StopText, Target, Temperature, TokenIds, TopP},
+    values::{Device, Percent, Show, Size, StopText, Target, Temperature, TokenIds, TopP, from_one},
 };
 
 /// See what a language model believes at every layer.
@@ -119,6 +119,7 @@ pub(crate) struct RunArgs {
     pub(crate) components: ComponentSelection,
     /// The most probable tokens to keep of each readout [default: 10]
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to read")]
+    #[arg(value_parser = from_one)]
     pub(crate) top_k: Option<NonZeroUsize>,
     /// A token to watch everywhere, by text or id (text:5 is the text 5); can be repeated
     #[arg(
@@ -180,6 +181,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct GenerateArgs {
     /// The most tokens to write
     #[arg(short = 'n', long, value_name = "N", help_heading = "What to write")]
+    #[arg(value_parser = from_one)]
     pub(crate) max_new_tokens: Option<NonZeroUsize>,
     /// 0 takes the most probable token; above, tokens are sampled, the more evenly the higher
     #[arg(
@@ -203,6 +205,7 @@ pub(crate) struct GenerateArgs {
     pub(crate) top_p: TopP,
     /// Sample from this many of the most probable tokens [default: all]
     #[arg(long, requires = "max_new_tokens", value_name = "K", help_heading = "What to write")]
+    #[arg(value_parser = from_one)]
     pub(crate) top_k_sampling: Option<NonZeroUsize>,
     /// Of the random numbers; the same seed samples the same tokens
     #[arg(
@@ -221,6 +224,7 @@ pub(crate) struct GenerateArgs {
         default_value = "1",
         help_heading = "What to write"
     )]
+    #[arg(value_parser = from_one)]
     pub(crate) trials: NonZeroUsize,
     /// End at this text, in which \\n, \\t and \\\\ mean what they do elsewhere; can be repeated
     #[arg(
@@ -274,6 +278,7 @@ pub(crate) struct RenderArgs {
     pub(crate) components: Option<ComponentSelection>,
     /// The most ranks of a heatmap, predictions below a table, and tokens of a readout on a page
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
+    #[arg(value_parser = from_one)]
     pub(crate) top_k: Option<NonZeroUsize>,
     /// A token whose trajectory to draw, by text or id; can be repeated
     #[arg(long, value_name = "TEXT|ID", allow_hyphen_values = true, help_heading = "What to show")]

@@ -69,7 +69,7 @@ fn dispatch() -> ExitCode {
             Some(interrupted) => ExitCode::from(interrupted.status()),
             None => {
                 console.error(&error);
-                ExitCode::FAILURE
+                if error.is::<render::NoEffect>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
             }
         },
     }

@@ -2,6 +2,8 @@
 
 mod fit;
 
+pub(crate) use fit::NoEffect;
+
 use std::{
     collections::BTreeSet,
     fs::File,

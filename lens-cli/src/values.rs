@@ -15,6 +15,12 @@ fn bad<T>(message: impl fmt::Display) -> Result<T, BadValue> {
     Err(BadValue(message.to_string()))
 }
 
+/// A whole number from 1.
+pub(crate) fn from_one(written: &str) -> Result<NonZeroUsize, BadValue> {
+    let number = written.bytes().all(|byte| byte.is_ascii_digit()).then(|| written.parse().ok()).flatten();
+    number.ok_or_else(|| BadValue(format!("{written:?} is no whole number from 1")))
+}
+
 /// `--token-ids`: ids with commas between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenIds(pub(crate) Vec<TokenId>);
@@ -272,6 +278,17 @@ mod tests {
         assert_eq!(" 5".parse(), Ok(Target::Text(" 5".to_owned())));
         assert!("".parse::<Target>().is_err() && "text:".parse::<Target>().is_err());
         assert!("99999999999".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn counts_begin_at_one() {
+        assert_eq!(from_one("7").map(usize::from), Ok(7));
+        for wrong in ["0", "", "-1", "+1", "1.5", "abc", "99999999999999999999"] {
+            assert_eq!(
+                from_one(wrong).unwrap_err().to_string(),
+                format!("{wrong:?} is no whole number from 1")
+            );
+        }
     }
 
     #[test]

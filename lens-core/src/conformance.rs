@@ -164,6 +164,11 @@ pub fn cases() -> Vec<Case> {
     });
     add(Case::new("no norm in the model", [2, 3, 40, 8]), &|case| case.norm = FinalNorm::identity(8));
     add(Case::new("many rows and points", [9, 13, 1003, 64]), &|case| case.ask.stats = everything);
+    add(Case::new("the final point among those that are read", [4, 8, 70, 12]), &|case| {
+        case.captured[7] = case.last.clone();
+        case.ask.stats = everything;
+        case.ask.targets = targets(&[5]);
+    });
     add(Case::new("one readout", [1, 1, 19, 5]), &|_| {});
     add(Case::new("nothing but the final readout", [3, 0, 19, 5]), &|case| case.ask.targets = targets(&[3]));
     add(Case::new("more than the vocabulary", [2, 2, 6, 4]), &|case| {

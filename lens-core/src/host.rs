@@ -104,8 +104,12 @@ impl<'a> HostReadout<'a> {
             return Ok(());
         }
 
-        // The batch is position-major: a row's points, then its final readout for the divergences.
-        let width = request.hidden.len() + 1;
+        // The batch is position-major: a row's points, then its final readout for the divergences, unless that is among
+        // them already.
+        let n_points = request.hidden.len();
+        let own = request.hidden.iter().position(|(point, _)| *point == self.last);
+        let final_column = own.filter(|_| ask.norm == NormMode::Recomputed).unwrap_or(n_points);
+        let width = n_points.max(final_column + 1);
         let mut batch = vec![0.0; group.len() * width * d];
         let mut captured = Vec::with_capacity(group.len() * d);
         for (column, (point, hidden)) in request.hidden.iter().enumerate() {
@@ -122,10 +126,10 @@ impl<'a> HostReadout<'a> {
             }
         }
         for (i, x) in finals.chunks_exact(d).enumerate() {
-            batch[(i * width + width - 1) * d..][..d].copy_from_slice(x);
+            batch[(i * width + final_column) * d..][..d].copy_from_slice(x);
         }
         let final_of: Vec<u32> =
-            (0..group.len() * width).map(|i| (i / width * width + width - 1) as u32).collect();
+            (0..group.len() * width).map(|i| (i / width * width + final_column) as u32).collect();
         let tracked: Vec<Vec<TokenId>> = group
             .clone()
             .enumerate()
@@ -134,7 +138,7 @@ impl<'a> HostReadout<'a> {
                 let next = if request.next[row] == Next::Top1 { top1 } else { known(row) };
                 let tokens: Vec<TokenId> =
                     top1.filter(|_| ask.stats.rank_of_final).into_iter().chain(tracked(next)).collect();
-                std::iter::repeat_n(tokens, width - 1).chain([Vec::new()])
+                std::iter::repeat_n(tokens, n_points).chain((width > n_points).then(Vec::new))
             })
             .collect();
         let projected = self.project(
@@ -151,7 +155,7 @@ impl<'a> HostReadout<'a> {
                 (point, request.positions[group.start + i / width])
             },
         )?;
-        for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width != width - 1) {
+        for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width < n_points) {
             let has_next = request.next[group.start + i / width] != Next::Nothing;
             let rank_of_final = ask.stats.rank_of_final;
             readings.points.push(Readout::of(&projected, &ask.targets, has_next, rank_of_final));

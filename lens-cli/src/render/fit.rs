@@ -1,6 +1,6 @@
 //! Which options have an effect on what is shown; those that have none are refused rather than ignored.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use lens_viz::picture::PictureKind;
 
 use super::Ending;
@@ -15,12 +15,23 @@ struct Choice {
     advice: &'static str,
 }
 
+/// An option that would be ignored: the call is wrong, not the trace.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} has no effect on --kind {kind} as {medium}: {advice}")]
+pub(crate) struct NoEffect {
+    name: &'static str,
+    kind: String,
+    medium: &'static str,
+    advice: &'static str,
+}
+
 /// Refuses options that would change nothing.
 pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Result<()> {
     match choices(args, show, ending).into_iter().find(|choice| choice.given && !choice.fits) {
         None => Ok(()),
         Some(Choice { name, advice, .. }) => {
-            bail!("{name} has no effect on --kind {show} as {}: {advice}", medium(show, ending))
+            let (kind, medium) = (show.to_string(), medium(show, ending));
+            Err(NoEffect { name, kind, medium, advice }.into())
         }
     }
 }

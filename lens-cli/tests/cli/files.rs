@@ -170,7 +170,7 @@ fn an_option_without_effect_is_refused_with_what_has_it() {
         (&["--kind", "grid", "--ramp", "cividis"], "--kind grid as text", ".svg or .png"),
         (&["--kind", "page", "--title", "x"], "--title", ".svg and .png"),
     ] {
-        says(&refused(&[&["render", trace], args].concat(), 1), &[says_what, has_it]);
+        says(&refused(&[&["render", trace], args].concat(), 2), &[says_what, has_it]);
     }
 }
 

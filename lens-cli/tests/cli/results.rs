@@ -257,5 +257,9 @@ fn files_that_disagree_about_the_first_token_are_a_note() {
     std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"add_bos_token": false}"#).unwrap();
     let outcome = run(&["run", "-m", path, "The cat"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("tokenizer_config.json says add_bos_token = false"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("tokenizer_config.json says add_bos_token = false"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -3,7 +3,7 @@
 use lens_core::{
     BackendError, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId, Unembedding,
 };
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{
     ModelError, ReadoutPath,
@@ -100,6 +100,20 @@ impl Readout {
         })
     }
 
+    /// Bias, scale and cap on all logits of a row.
+    fn finished(&self, mut z: Tensor) -> Result<Tensor, ModelError> {
+        if let Some(bias) = &self.bias {
+            z = z.f_add_(&Tensor::f_from_slice(bias)?.f_to_device(z.device())?)?;
+        }
+        if self.post.scale != 1.0 {
+            z = z.f_mul_scalar_(f64::from(self.post.scale))?;
+        }
+        Ok(match self.post.softcap {
+            Some(cap) => z.f_div_scalar_(f64::from(cap))?.f_tanh_()?.f_mul_scalar_(f64::from(cap))?,
+            None => z,
+        })
+    }
+
     /// Norm and product of one row by libtorch alone.
     ///
     /// The whole vocabulary is multiplied in the weights' dtype, as the model's own forward pass does, which
@@ -131,23 +145,29 @@ impl Readout {
         let sums = values(&terms.f_sum_dim_intlist([-1].as_slice(), false, Kind::Float)?)?;
         let logits: Vec<f32> = sums.into_iter().zip(ids).map(|(z, id)| finish(z, id.index())).collect();
 
-        let all = values(&normed.f_to_kind(kind)?.f_linear(&self.unembed, None::<&Tensor>)?)?;
-        let all: Vec<f32> = all.into_iter().enumerate().map(|(id, z)| finish(z, id)).collect();
-        let largest = all.iter().fold(0.0f32, |largest, z| largest.max(z.abs()));
-        let max = all.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = all.iter().map(|z| f64::from(z - max).exp()).sum();
+        let all = normed.f_to_kind(kind)?.f_linear(&self.unembed, None::<&Tensor>)?;
+        let all = self.finished(all.f_to_kind(Kind::Float)?)?; // [1, n_vocab]
+        let largest = all.f_abs()?.f_max()?.f_double_value(&[])? as f32;
+        let max = all.f_max()?;
+        let sum = all.f_sub(&max)?.f_exp_()?.f_sum(summing(all.device()))?;
+        let log_sum_exp = max.f_double_value(&[])? + sum.f_double_value(&[])?.ln();
 
         let d = self.host_norm.d_model() as f32;
         let summation = 32.0 * (f32::EPSILON / 2.0) * d.sqrt() * largest.max(1.0);
         let roundoff = unit_roundoff(kind);
         Ok(PlainLogits {
             logits,
-            log_sum_exp: f64::from(max) + sum.ln(),
+            log_sum_exp,
             // Two norms that agree to float32 may still round a few of their values to different bfloat16.
             logit_tolerance: summation + 4.0 * roundoff * largest_term as f32,
             log_sum_exp_tolerance: summation + 2.0 * roundoff * largest,
         })
     }
+}
+
+/// The type that sums over the vocabulary are made in.
+fn summing(device: Device) -> Kind {
+    if device == Device::Mps { Kind::Float } else { Kind::Double }
 }
 
 /// A vector whose squares float32 can hold. What is larger is divided by a power of two, which no norm sees: beside such
