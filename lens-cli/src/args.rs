@@ -421,7 +421,8 @@ pub(crate) struct MachineArgs {
     /// Type of the weights; auto keeps the one they are stored in
     #[arg(long, value_enum, default_value_t = Dtype::Auto, help_heading = "How to run")]
     pub(crate) dtype: Dtype,
-    /// auto, cpu, cuda, cuda:1 or mps; auto takes the first card where libtorch and the driver have one
+    /// auto, cpu, cuda, cuda:1 or mps; auto takes the first card where libtorch and the driver have one, and others
+    /// and the processor where the model does not fit
     #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "How to run")]
     pub(crate) device: Device,
     /// Layers on several devices: auto (cards first, the rest on the processor), balanced, or a list such as

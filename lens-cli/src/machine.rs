@@ -1,10 +1,7 @@
 //! Threads, device and type of the weights.
 
 use anyhow::{Context, Result};
-use lens_models::{
-    LoadOptions, StoredDtype,
-    device::{self, DeviceMap},
-};
+use lens_models::{LoadOptions, StoredDtype, device::DeviceMap};
 
 use crate::{
     args::{Dtype, MachineArgs},
@@ -16,7 +13,7 @@ impl MachineArgs {
     pub(crate) fn apply(&self) -> Result<LoadOptions> {
         let map = match (&self.device_map, self.device) {
             (Some(map), _) => map.clone(),
-            (None, Device::Auto) => DeviceMap::One(device::best()),
+            (None, Device::Auto) => DeviceMap::Best,
             (None, Device::Place(place)) => {
                 place.prepare()?; // before anything is downloaded for it
                 DeviceMap::One(place)

@@ -79,6 +79,23 @@ proptest! {
     }
 }
 
+/// A forward pass reads all weights, however short its step: only positions that are read make steps short.
+#[test]
+fn steps_are_as_long_as_what_is_read_allows() {
+    let sequence = tokens(&(0..600).map(|i| i % 40).collect::<Vec<_>>());
+    let ends = |positions: &str, memory_budget| {
+        let mut toy = ToyBackend::new(2, 8, 40, 3);
+        let plan = Plan { positions: positions.parse().unwrap(), memory_budget, ..Plan::default() };
+        let mut ends = Vec::new();
+        Lens::new(&mut toy).with_progress(|progress| ends.push(progress.done)).read(&sequence, &plan).unwrap();
+        ends
+    };
+    assert_eq!(ends("last", Some(1)), [512, 600]);
+    assert_eq!(ends("0,1,2,-1", Some(1)), [1, 2, 514, 600]);
+    assert_eq!(ends("all", None), [512, 600]);
+    assert_eq!(ends("all", Some(1)).len(), 600);
+}
+
 #[test]
 fn every_norm_mode_equals_float64_on_one_longer_sequence() {
     let sequence = tokens(&[3, 14, 15, 9, 2, 6, 5, 35, 8, 9, 7, 9, 3, 2, 3]);

@@ -11,6 +11,9 @@ use crate::{
 /// Memory for captured activations unless the plan says otherwise, in bytes.
 const DEFAULT_BUDGET: usize = 32 << 20;
 
+/// But as many positions as this are read in one step: a forward pass reads all weights, however short its step.
+const FEWEST_READ: usize = 128;
+
 /// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
 const LONGEST_STEP: usize = 512;
 
@@ -25,7 +28,8 @@ pub struct Plan {
     pub positions: Selection,
     /// What to keep of each readout.
     pub question: Question,
-    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 32 MiB.
+    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 32 MiB, or
+    /// what 128 positions take if that is more.
     pub memory_budget: Option<usize>,
 }
 
@@ -48,10 +52,10 @@ pub(super) struct Scope {
     /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of. The
     /// last one is always what the final readout is made of.
     pub(super) captured: PointSet,
-    /// The positions to read.
+    /// The positions to read, ascending.
     pub(super) positions: Vec<usize>,
-    /// Tokens in one step.
-    step: usize,
+    /// The most positions that are read in one step.
+    most_read: usize,
     pub(super) n_layers: usize,
 }
 
@@ -91,15 +95,13 @@ impl Scope {
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
-        let bytes_per_position = captured.len() * info.d_model * size_of::<f32>();
-        let step = plan.memory_budget.unwrap_or(DEFAULT_BUDGET) / bytes_per_position.max(1);
-        Ok(Self {
-            wanted,
-            captured,
-            positions,
-            step: step.clamp(1, LONGEST_STEP),
-            n_layers: info.n_layers.into(),
-        })
+        let bytes_per_value = if info.dtype == "f32" { 4 } else { 2 };
+        let bytes_per_position = (captured.len() * info.d_model * bytes_per_value).max(1);
+        let most_read = match plan.memory_budget {
+            Some(budget) => (budget / bytes_per_position).max(1),
+            None => (DEFAULT_BUDGET / bytes_per_position).max(FEWEST_READ),
+        };
+        Ok(Self { wanted, captured, positions, most_read, n_layers: info.n_layers.into() })
     }
 
     /// The same with the last of `length` positions.
@@ -110,10 +112,19 @@ impl Scope {
         self
     }
 
-    /// Steps that fit the budget and together are `tokens`.
-    pub(super) fn steps(&self, tokens: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (step, end) = (self.step, tokens.end);
-        tokens.step_by(step).map(move |start| start..(start + step).min(end))
+    /// Steps that together are `tokens`: as long as can be, with no more positions to read than fit the budget.
+    pub(super) fn steps(&self, tokens: Range<usize>) -> Vec<Range<usize>> {
+        let mut steps = Vec::new();
+        let mut start = tokens.start;
+        while start < tokens.end {
+            let before = self.positions.partition_point(|position| *position < start);
+            // The first position that does not fit ends the step.
+            let full = self.positions.get(before + self.most_read).copied().unwrap_or(usize::MAX);
+            let end = tokens.end.min(start + LONGEST_STEP).min(full);
+            steps.push(start..end);
+            start = end;
+        }
+        steps
     }
 
     /// A reading without any position yet.

@@ -92,7 +92,8 @@ impl ModelError {
     /// A failure of libtorch for want of memory, named as what it is; any other as it was.
     pub(super) fn of_memory(self, what: impl FnOnce() -> String) -> Self {
         // The words of the CUDA allocator, of the processor's, and of Apple's.
-        const WORDS: [&str; 4] = [
+        const WORDS: [&str; 5] = [
+            "CUBLAS_STATUS_ALLOC_FAILED",
             "out of memory",
             "can't allocate memory",
             "not enough memory",

@@ -68,7 +68,7 @@ impl Decoder {
         let sizes = PartSizes::of(&spec, dtype.bytes());
         let placement = place(&options.map, &sizes)?;
 
-        let total = sizes.embed + sizes.layers.iter().sum::<u64>() + sizes.unembed;
+        let total = sizes.total();
         let mut done = 0;
         let mut part = |bytes: u64| {
             done += bytes;
@@ -137,8 +137,12 @@ impl Decoder {
 fn place(map: &DeviceMap, sizes: &PartSizes) -> Result<Placement, DeviceError> {
     let cards = match map {
         DeviceMap::One(_) | DeviceMap::Explicit(_) => Vec::new(),
+        DeviceMap::Best if device::best() == Place::Mps => {
+            return Ok(Placement::one(Place::Mps, sizes.layers.len()));
+        }
         // Without a card, the processor takes it all.
-        DeviceMap::Auto => device::cards().unwrap_or_default(),
+        DeviceMap::Auto | DeviceMap::Best if device::best().is_host() => Vec::new(),
+        DeviceMap::Auto | DeviceMap::Best => device::cards()?,
         DeviceMap::Balanced => {
             device::cards().map_err(|error| DeviceError::NoCards { reason: error.to_string() })?
         }

@@ -54,9 +54,15 @@ impl Tap for Recorder<'_> {
             return Err(ModelError::TapShape { point, expected: shape, got: value.size() });
         }
         if self.points.contains(point) {
-            self.captured.push(match &self.rows {
+            self.captured.push(match &mut self.rows {
                 None => value.shallow_clone(),
-                Some(rows) => value.f_index_select(0, &rows.f_to_device(value.device())?)?,
+                Some(rows) => {
+                    // To a device once, and not for every point: each copy waits for all that was computed before.
+                    if rows.device() != value.device() {
+                        *rows = rows.f_to_device(value.device())?;
+                    }
+                    value.f_index_select(0, rows)?
+                }
             });
         }
         Ok(value)

@@ -44,8 +44,8 @@ impl Weights<'_> {
         self.map(stored, dtype)
     }
 
-    /// Gives what is stored its place and its dtype. It travels as it is stored, and alone: nothing is copied in host
-    /// memory on the way, and of a matrix that several parts share each takes its own rows.
+    /// Gives what is stored its place and its dtype. It travels as it is stored and is converted there; of a matrix that
+    /// several parts share each takes its own rows. On the way only what is not contiguous is copied in host memory.
     fn settle(&self, stored: &Tensor) -> Result<Tensor, ModelError> {
         Ok(stored.f_to_device(self.place.device())?.f_to_kind(kind_of(self.dtype))?)
     }

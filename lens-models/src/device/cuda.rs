@@ -31,7 +31,8 @@ pub fn open() -> Result<u8, DeviceError> {
             load(&find()?)?;
         }
         if !tch::utils::has_cudart() {
-            return Err("its CUDA half is open and has not announced itself: something used libtorch before"
+            return Err("libtorch was used before its CUDA half was open, and has decided that there is none: load the model for the \
+                 card before any other"
                 .to_owned());
         }
         count()
@@ -120,7 +121,7 @@ fn load(file: &Path) -> Result<(), String> {
 
 /// Whether an NVIDIA driver is loaded (or, in WSL, that of the host reached).
 pub(super) fn has_driver() -> bool {
-    Path::new("/proc/driver/nvidia").exists() || Path::new("/dev/dxg").exists()
+    ["/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg"].iter().any(|sign| Path::new(sign).exists())
 }
 
 /// The number of cards, at least one.
@@ -131,7 +132,7 @@ fn count() -> Result<u8, String> {
     }
     if !has_driver() {
         return Err(
-            "no NVIDIA driver is loaded on this machine (/proc/driver/nvidia is not there)".to_owned()
+            "no NVIDIA driver is loaded on this machine (there is neither /proc/driver/nvidia nor /dev/nvidiactl)".to_owned()
         );
     }
     let hidden = env::var("CUDA_VISIBLE_DEVICES").map(|value| format!(" (CUDA_VISIBLE_DEVICES={value:?})"));

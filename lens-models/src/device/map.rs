@@ -18,6 +18,8 @@ const RESERVE: u64 = 2 << 30;
 pub enum DeviceMap {
     /// All of it in one place.
     One(Place),
+    /// On the first card if it fits there, else as [`DeviceMap::Auto`]; without a card, in the best place there is.
+    Best,
     /// On the cards in their order, each as full as it may get, and on the processor what does not fit.
     Auto,
     /// On all cards, so that each holds about as much as the others.
@@ -51,6 +53,11 @@ pub struct PartSizes {
 }
 
 impl PartSizes {
+    /// Bytes of the whole model.
+    pub fn total(&self) -> u64 {
+        self.embed + self.layers.iter().sum::<u64>() + self.unembed
+    }
+
     /// Those of a model whose values take so many bytes each.
     pub fn of(spec: &DecoderSpec, bytes_per_value: usize) -> Self {
         let bytes = |tensors: &mut dyn Iterator<Item = &TensorSpec>| {
@@ -104,10 +111,15 @@ impl DeviceMap {
     pub fn resolve(&self, sizes: &PartSizes, cards: &[Card]) -> Result<Placement, DeviceError> {
         match self {
             Self::One(place) => Ok(Placement::one(*place, sizes.layers.len())),
+            Self::Best => Ok(match cards.first() {
+                None => Placement::one(Place::HOST, sizes.layers.len()),
+                Some(card) if sizes.total() + RESERVE <= card.free => {
+                    Placement::one(card.place, sizes.layers.len())
+                }
+                Some(_) => filled(sizes, cards),
+            }),
             Self::Explicit(entries) => explicit(entries, sizes.layers.len()),
-            Self::Auto => {
-                Ok(filled(sizes, cards.iter().map(|card| (card.place, card.free.saturating_sub(RESERVE)))))
-            }
+            Self::Auto => Ok(filled(sizes, cards)),
             Self::Balanced if cards.is_empty() => {
                 Err(DeviceError::NoCards { reason: "this machine has none that lens can use".to_owned() })
             }
@@ -155,18 +167,18 @@ impl fmt::Display for Placement {
     }
 }
 
-/// Fills places in order with the embedding, the blocks and the unembedding; what is left goes to the processor.
-fn filled(sizes: &PartSizes, rooms: impl Iterator<Item = (Place, u64)>) -> Placement {
-    let mut rooms = rooms.chain([(Place::HOST, u64::MAX)]);
-    let (mut place, mut room) = rooms.next().expect("the processor is always there");
+/// Fills places in order with the unembedding and the blocks; what is left goes to the processor.
+fn filled(sizes: &PartSizes, cards: &[Card]) -> Placement {
+    let cards = cards.iter().map(|card| (card.place, card.free.saturating_sub(RESERVE)));
+    let mut rooms: Vec<(Place, u64)> = cards.chain([(Place::HOST, u64::MAX)]).collect();
     // The unembedding, which every readout meets, goes first: it is worth more on a card than any block.
     let unembed_bytes = if sizes.unembed == 0 { sizes.embed } else { sizes.unembed };
-    let unembed = if room >= unembed_bytes {
-        room -= unembed_bytes;
-        place
-    } else {
-        Place::HOST
-    };
+    let first = rooms.iter_mut().find(|(_, room)| *room >= unembed_bytes);
+    let (unembed, room) = first.expect("the processor has room for everything");
+    *room -= unembed_bytes;
+    let unembed = *unembed;
+    let mut rooms = rooms.into_iter();
+    let (mut place, mut room) = rooms.next().expect("the processor is always there");
     let mut next = |bytes: u64| {
         while room < bytes {
             (place, room) = rooms.next().expect("the processor has room for everything");
@@ -338,6 +350,15 @@ mod tests {
         assert_eq!(placed(&[5], 2, GIB), "embed=cpu,0-1=cuda:0,unembed=cuda:0");
         assert_eq!(placed(&[1], 2, GIB), "cpu");
         assert_eq!(placed(&[], 2, GIB), "cpu");
+        assert_eq!(placed(&[1, 80], 2, 0), "cuda:1");
+    }
+
+    #[test]
+    fn the_best_is_one_card_if_it_holds_the_model() {
+        let placed = |free: &[u64]| DeviceMap::Best.resolve(&sizes(4, 0), &cards(free)).unwrap().to_string();
+        assert_eq!(placed(&[8, 80]), "cuda:0");
+        assert_eq!(placed(&[5, 80]), "embed=cuda:0,0-1=cuda:0,2-3=cuda:1,unembed=cuda:0");
+        assert_eq!(placed(&[]), "cpu");
     }
 
     #[test]

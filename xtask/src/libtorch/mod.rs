@@ -38,8 +38,13 @@ pub(crate) fn ensure(root: &Path) -> Result<String, SetupError> {
 pub(crate) fn ensure_cuda(root: &Path) -> Result<String, SetupError> {
     let around = Surroundings::from_env(root);
     compiler::check(&around)?;
+    let is_own = own::find(&around)?.is_some();
     let said = set_up(&around, pins::for_host_with_cuda, None)?;
-    Ok(format!("{said}, with its CUDA half where `lens --device cuda` looks for it"))
+    Ok(if is_own {
+        format!("{said}: whether it has a CUDA half is up to you, nothing was fetched")
+    } else {
+        format!("{said}, with its CUDA half where `lens --device cuda` looks for it")
+    })
 }
 
 /// The steps of [`ensure`], with the pins and the download as arguments: tests have neither a network nor half a

@@ -67,7 +67,8 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// A name that changes with everything that decides the unpacked tree.
     pub(crate) fn id(&self) -> String {
-        let hash = self.wheels.first().map_or("", |wheel| &wheel.sha256[..12]);
+        // Digits of every wheel's hash: another pin anywhere is another tree.
+        let hash: String = self.wheels.iter().map(|wheel| &wheel.sha256[..4]).collect();
         format!("{VERSION}-{}-{hash}-r{RECIPE}", self.platform)
     }
 }

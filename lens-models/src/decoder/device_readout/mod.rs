@@ -11,7 +11,8 @@
 //! answers  [rows, points + 1] each        top-k, log-sum-exp, entropy, divergences, ranks: only these cross
 //! ```
 //!
-//! A chunk has as many readouts as fit the budget; four float32 numbers of each logit live at the same time.
+//! A chunk has as many readouts as fit the budget. Three float32 numbers of each logit live at the same time (the logit,
+//! its weight, and a term of a sum), six where distances are asked for.
 
 mod product;
 mod statistics;
@@ -31,8 +32,8 @@ use super::ModelError;
 /// arithmetic, little beside a model that needs a card.
 const BUDGET: usize = 1 << 30;
 
-/// Bytes that a chunk takes for each logit: four float32 numbers, and the marks of a comparison.
-const BYTES_PER_LOGIT: usize = 18;
+/// Bytes that a chunk takes for each logit, without and with distances.
+const BYTES_PER_LOGIT: [usize; 2] = [13, 25];
 
 /// Final norm and unembedding on a device.
 #[derive(Debug)]
@@ -60,7 +61,8 @@ impl DeviceReadout {
         let _guard = tch::no_grad_guard();
         self.check_tokens(request)?;
         let (n_rows, n_points) = (request.positions.len(), request.hidden.len());
-        let most = (self.budget / (BYTES_PER_LOGIT * self.product.n_vocab())).max(2);
+        let bytes_per_logit = BYTES_PER_LOGIT[usize::from(request.ask.stats.distances)];
+        let most = (self.budget / (bytes_per_logit * self.product.n_vocab())).max(2);
         // Some points of one position, or all points of some positions.
         let points_at_once = n_points.min(most - 1).max(1);
         let rows_at_once = (most / (points_at_once.min(n_points) + 1)).max(1);
@@ -243,7 +245,7 @@ mod tests {
     fn the_device_path_conforms() {
         for case in conformance::cases() {
             // In one chunk, in a few, and readout by readout.
-            for budget in [BUDGET, 5 * BYTES_PER_LOGIT * case.n_vocab, 1] {
+            for budget in [BUDGET, 5 * BYTES_PER_LOGIT[1] * case.n_vocab, 1] {
                 conformance::check(&case, read(&case, Kind::Float, budget)).unwrap();
             }
         }

@@ -42,7 +42,8 @@ impl Statistics<'_, '_> {
             return Ok(None);
         }
         let divergences = self.divergences(&softmax)?;
-        let Softmax { log_sum_exp, entropy, .. } = softmax;
+        let Softmax { log_sum_exp, entropy, weights, .. } = softmax;
+        drop(weights); // as large as the logits
         let mut tracked = self.tracked(&top)?.into_iter();
         let of = |values: &Option<Vec<f64>>, i: usize| values.as_ref().map(|values| values[i]);
         let mut answers = top.into_iter().enumerate().map(|(i, top)| Projected {
@@ -63,22 +64,19 @@ impl Statistics<'_, '_> {
         let n_vocab = self.logits.size()[2];
         let k = (self.question.top_k.get() as i64).min(n_vocab);
         let z = self.logits.f_view([-1, n_vocab])?;
-        let (values, ids) = z.f_topk(k, -1, true, true)?; // [readouts, k] both
-        // libtorch breaks ties as it likes. That matters where more logits reach the k-th than there is room for.
-        let reach = if k == n_vocab {
-            vec![k; z.size()[0] as usize]
-        } else {
-            numbers(&count(&z.f_ge_tensor(&values.f_narrow(1, k - 1, 1)?)?)?, Kind::Int64)?
-        };
+        // libtorch breaks ties as it likes. That matters where the first that is left out equals the last that is not.
+        let asked = (k + 1).min(n_vocab);
+        let (values, ids) = z.f_topk(asked, -1, true, true)?; // [readouts, asked] both
         let (values, ids): (Vec<f32>, Vec<i64>) =
             (numbers(&values, Kind::Float)?, numbers(&ids, Kind::Int64)?);
-        let rows = values.chunks_exact(k as usize).zip(ids.chunks_exact(k as usize));
+        let (k, asked) = (k as usize, asked as usize);
+        let rows = values.chunks_exact(asked).zip(ids.chunks_exact(asked));
         rows.enumerate()
             .map(|(i, (values, ids))| {
                 // Negative zero equals zero.
                 let mut top: Vec<(TokenId, f32)> =
-                    ids.iter().zip(values).map(|(id, z)| (TokenId(*id as u32), z + 0.0)).collect();
-                if reach[i] > k {
+                    ids.iter().zip(values).take(k).map(|(id, z)| (TokenId(*id as u32), z + 0.0)).collect();
+                if values.get(k).is_some_and(|next| *next == values[k - 1]) {
                     first_of_equals(&z.f_select(0, i as i64)?, &mut top)?;
                 }
                 top.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -182,13 +180,22 @@ fn first_of_equals(z: &Tensor, top: &mut Vec<(TokenId, f32)>) -> Result<(), Mode
     Ok(())
 }
 
-/// How many are true along the last dimension.
+/// How many are true along the last dimension. On a card, bytes become integers in a copy eight times as large; ones in
+/// half precision are added in float32 without one, which counts every vocabulary exactly.
 fn count(marks: &Tensor) -> Result<Tensor, ModelError> {
-    Ok(marks.f_sum_dim_intlist([-1].as_slice(), false, Kind::Int64)?)
+    if !marks.device().is_cuda() {
+        return Ok(marks.f_sum_dim_intlist([-1].as_slice(), false, Kind::Int64)?);
+    }
+    Ok(marks.f_to_kind(Kind::Half)?.f_sum_dim_intlist([-1].as_slice(), false, Kind::Float)?)
 }
 
-/// The sum along the last dimension, in float64 where the device has it.
+/// The sum along the last dimension, as a float64 tensor where the device has them. A card adds float32 as a tree, whose
+/// error grows with the logarithm of the length; wider terms would be a copy twice as large.
 fn total(terms: &Tensor, keep: bool) -> Result<Tensor, ModelError> {
-    let kind = if terms.device() == Device::Mps { Kind::Float } else { Kind::Double };
-    Ok(terms.f_sum_dim_intlist([-1].as_slice(), keep, kind)?)
+    let sum = |kind| terms.f_sum_dim_intlist([-1].as_slice(), keep, kind);
+    Ok(match terms.device() {
+        Device::Mps => sum(Kind::Float)?,
+        device if device.is_cuda() => sum(Kind::Float)?.f_to_kind(Kind::Double)?,
+        _ => sum(Kind::Double)?,
+    })
 }

@@ -1,6 +1,6 @@
 //! The binary under test, and what of its traces matters here.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -67,7 +67,10 @@ impl Lens {
             Some(folder) => Some(OsString::from(folder)),
         };
         let environment = folder.map_or_else(Vec::new, |folder| {
-            vec![("LENS_LIBTORCH", folder.clone()), ("LD_LIBRARY_PATH", folder)]
+            // In containers the driver's own libraries are found through it.
+            let others = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+            let path = [folder.as_os_str(), &others].join(OsStr::new(":"));
+            vec![("LENS_LIBTORCH", folder), ("LD_LIBRARY_PATH", path)]
         });
         Ok(Self { program, environment })
     }

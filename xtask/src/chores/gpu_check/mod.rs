@@ -21,7 +21,8 @@ pub(super) const CHORE: Chore = Chore {
     details: "\
 Runs `lens check` on the card, compares every readout of two small models with the processor's (float32 within 1e-4,
 bfloat16 by top-1 wherever the margin exceeds its bound), then makes a checkpoint of random numbers in the shape of
-Llama 3.1 8B and times prompts of 16, 512 and 4,096 tokens. Prints one table; fails on any difference beyond its bound.
+Llama 3.1 8B and times prompts of 16, 512 and 4,096 tokens (every position of 512 as well: the last one is a step by
+itself). Prints one table; fails on any difference beyond its bound. Times are for people to judge.
 
   --device DEVICE  what to check (cuda)
   --shape SHAPE    the model to time, as for make-checkpoint (llama-3.1-8b)
@@ -38,6 +39,9 @@ On a machine without Rust: carry target/release/lens and target/release/xtask th
 const PROMPTS: [usize; 3] = [16, 512, 4096];
 /// The prompt of which every position is read.
 const WHOLE: usize = 512;
+
+/// Tokens to write.
+const WRITTEN: usize = 32;
 
 /// A row of the table.
 struct Row {
@@ -128,7 +132,21 @@ fn timings(lens: &Lens, model: &str, device: &str) -> anyhow::Result<Vec<Row>> {
         let what = format!("{n} tokens, {positions} position{}", if positions == "all" { "s" } else { "" });
         Ok(Row { what, forward: timing.forward, readout: timing.readout, remark })
     };
-    cases.map(time).collect()
+    let mut rows = cases.map(time).collect::<anyhow::Result<Vec<_>>>()?;
+    rows.push(writing(lens, model, device)?);
+    Ok(rows)
+}
+
+/// Forward and readout of tokens that the model writes, a step for each.
+fn writing(lens: &Lens, model: &str, device: &str) -> anyhow::Result<Row> {
+    eprintln!("timing {WRITTEN} written tokens");
+    let (prompt, n) = (ids(PROMPTS[0]), WRITTEN.to_string());
+    let words = ["run", "-m", model, "--token-ids", &prompt, "--device", device, "-n", &n];
+    let runs = lens.traces(&[&words[..], &["--trials", "2", "--timing", "--format", "json"]].concat())?;
+    let timing = runs.last().and_then(|run| run.timing).context("the trace has no timing")?;
+    let remark = format!("{:.1} ms a token", 1000.0 * (timing.forward + timing.readout) / WRITTEN as f64);
+    let what = format!("{} tokens, {WRITTEN} written", PROMPTS[0]);
+    Ok(Row { what, forward: timing.forward, readout: timing.readout, remark })
 }
 
 fn print(device: &str, shape: &str, rows: &[Row]) {
