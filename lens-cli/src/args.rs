@@ -154,7 +154,7 @@ pub(crate) struct RunArgs {
     /// Say where the time went, on stderr and in the trace
     #[arg(long, help_heading = "How to run")]
     pub(crate) timing: bool,
-    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 32MiB]
+    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 16MiB, or 64 positions]
     #[arg(long, value_name = "SIZE", help_heading = "How to run")]
     pub(crate) memory_budget: Option<Size>,
 

@@ -87,7 +87,10 @@ fn steps_are_as_long_as_what_is_read_allows() {
         let mut toy = ToyBackend::new(2, 8, 40, 3);
         let plan = Plan { positions: positions.parse().unwrap(), memory_budget, ..Plan::default() };
         let mut ends = Vec::new();
-        Lens::new(&mut toy).with_progress(|progress| ends.push(progress.done)).read(&sequence, &plan).unwrap();
+        Lens::new(&mut toy)
+            .with_progress(|progress| ends.push(progress.done))
+            .read(&sequence, &plan)
+            .unwrap();
         ends
     };
     assert_eq!(ends("last", Some(1)), [512, 600]);

@@ -9,10 +9,10 @@ use crate::{
 };
 
 /// Memory for captured activations unless the plan says otherwise, in bytes.
-const DEFAULT_BUDGET: usize = 32 << 20;
+const DEFAULT_BUDGET: usize = 16 << 20;
 
 /// But as many positions as this are read in one step: a forward pass reads all weights, however short its step.
-const FEWEST_READ: usize = 128;
+const FEWEST_READ: usize = 64;
 
 /// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
 const LONGEST_STEP: usize = 512;
@@ -28,8 +28,8 @@ pub struct Plan {
     pub positions: Selection,
     /// What to keep of each readout.
     pub question: Question,
-    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 32 MiB, or
-    /// what 128 positions take if that is more.
+    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
+    /// what 64 positions take if that is more.
     pub memory_budget: Option<usize>,
 }
 
