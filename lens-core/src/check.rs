@@ -82,6 +82,9 @@ impl fmt::Display for Worst {
         if self.place.is_empty() {
             return f.write_str("nothing to compare");
         }
+        if self.difference == 0.0 {
+            return f.write_str("equal to the last bit");
+        }
         write!(
             f,
             "worst at {}: off by {:.2e}, rounding allows {:.2e}",
@@ -122,7 +125,7 @@ pub fn check_backend<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<
         .collect();
     let whole = record(backend, tokens, &every, &[tokens.len()])?;
     let mut report = CheckReport::default();
-    report.add("every activation is finite", &finite(&whole));
+    report.findings.push(finite(&whole));
     sums(backend, &whole, &mut report);
 
     const STEPS: &str = "two steps with a cache equal one step";
@@ -175,14 +178,16 @@ fn record<B: Backend>(
     Ok(Recording { points: points.clone(), values })
 }
 
-fn finite(recording: &Recording) -> Worst {
-    let mut worst = Worst::none();
-    for (point, (values, _)) in recording.points.as_slice().iter().zip(&recording.values) {
-        for value in values {
-            worst.see(|| point.to_string(), if value.is_finite() { 0.0 } else { f32::INFINITY }, 0.0);
+fn finite(recording: &Recording) -> Finding {
+    let values = || recording.points.as_slice().iter().zip(recording.values.iter().map(|(values, _)| values));
+    let broken = values().find(|(_, values)| values.iter().any(|value| !value.is_finite()));
+    let detail = match broken {
+        Some((point, _)) => format!("NaN or infinite: {point} is the first"),
+        None => {
+            format!("{} values at {} points", values().map(|(_, v)| v.len()).sum::<usize>(), values().count())
         }
-    }
-    worst
+    };
+    Finding { claim: "every activation is finite", outcome: Outcome::of(broken.is_none()), detail }
 }
 
 /// `a + b = c` at every layer, for the two sums of a block, and that a block begins where the last one ended.
