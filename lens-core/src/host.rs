@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, Site, TokenId,
+    BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, TokenId,
     Unembedding,
     projection::{Job, NonFiniteLogits, Projected},
 };
@@ -22,11 +22,7 @@ pub struct HostReadout<'a> {
 impl<'a> HostReadout<'a> {
     /// The readout of a model with `n_layers` blocks.
     pub fn new(norm: &'a FinalNorm, unembedding: Unembedding<'a>, n_layers: u16) -> Self {
-        let last = match n_layers.checked_sub(1) {
-            Some(layer) => Point::block(layer, Site::ResidPost),
-            None => Point::Embed,
-        };
-        Self { norm, unembedding, last }
+        Self { norm, unembedding, last: Point::last(n_layers) }
     }
 
     /// Decodes captured vectors; `rows` appends rows of one capture as float32.

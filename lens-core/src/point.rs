@@ -144,6 +144,12 @@ pub enum Point {
 }
 
 impl Point {
+    /// What the final readout of a model with `n_layers` blocks is made of: the last block's output, or `embed` where
+    /// there is no block.
+    pub fn last(n_layers: u16) -> Self {
+        n_layers.checked_sub(1).map_or(Self::Embed, |layer| Self::block(layer, Site::ResidPost))
+    }
+
     /// The point at `site` of block `layer`.
     pub fn block(layer: u16, site: Site) -> Self {
         Self::Block { layer, site }

@@ -118,15 +118,11 @@ impl Decoder {
         let tables =
             RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
         let step = Step { past, n: tokens.len(), room: room.max(total), tables };
+        let named = |error: ModelError| error.of_memory(|| format!("a step of {} tokens", tokens.len()));
+        let embedded = self.embed.forward(tokens, past).map_err(named)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
-        let seen = std::mem::take(&mut self.seen);
-        let x = self.blocks_forward(tokens, &step, tap).map_err(|error| {
-            let refused = matches!(error, ModelError::UnknownToken { .. } | ModelError::TooLong { .. });
-            if refused {
-                self.seen = seen; // nothing was run
-            }
-            error.of_memory(|| format!("a step of {} tokens", tokens.len()))
-        })?;
+        self.seen = 0;
+        let x = self.blocks_forward(embedded, &step, tap).map_err(named)?;
         self.seen = past + tokens.len();
         Ok(x)
     }
@@ -134,11 +130,10 @@ impl Decoder {
     /// The stream from place to place, `[pos, d_model]`.
     fn blocks_forward(
         &mut self,
-        tokens: &[TokenId],
+        embedded: Tensor,
         step: &Step,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
-        let embedded = self.embed.forward(tokens, step.past)?; // [pos, d_model]
         tap.begin(step.past);
         let mut x = tap.at(Point::Embed, embedded)?;
         let mut here = self.placement.embed;
@@ -146,7 +141,7 @@ impl Decoder {
             x = block.forward(place.take(x, here)?, step, tap)?;
             here = *place;
         }
-        if !here.is_host() && !tokens.is_empty() {
+        if !here.is_host() && step.n > 0 {
             // A card computes behind our back: whoever times a step finds it done, and its faults are this step's.
             drop(x.f_select(0, 0)?.f_narrow(0, 0, 1)?.f_to_device(tch::Device::Cpu)?);
         }

@@ -52,8 +52,8 @@ impl DeviceReadout {
         bias: Option<&[f32]>,
         post: Post,
     ) -> Result<Self, ModelError> {
-        let last = n_layers.checked_sub(1).map_or(Point::Embed, |layer| Point::block(layer, Site::ResidPost));
-        Ok(Self { product: Product::new(norm, unembed, bias, post)?, last, budget: BUDGET })
+        let product = Product::new(norm, unembed, bias, post)?;
+        Ok(Self { product, last: Point::last(n_layers), budget: BUDGET })
     }
 
     /// Decodes captured vectors.
