@@ -20,7 +20,7 @@ mod statistics;
 use std::ops::Range;
 
 use lens_core::{
-    BackendError, FinalNorm, Next, NonFinite, Point, Post, ReadRequest, Readings, Readout, Site, TokenId,
+    BackendError, FinalNorm, Next, NonFinite, Point, Post, ReadRequest, Readings, Readout, TokenId,
     projection::{Projected, ProjectionError},
 };
 use tch::{Device, Kind, Tensor};
