@@ -26,6 +26,7 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
     let kernel = Kernel::chosen()?;
     let checkpoint = model::open(&args.model, &args.source, console)?;
+    checkpoint.outline().notes.iter().for_each(|note| console.note(note));
     let tokens = tokens(args, &checkpoint)?;
 
     let running = Running::new("looking at every weight");

@@ -58,7 +58,7 @@ enum Event<'a> {
     End {
         #[serde(skip_serializing_if = "Option::is_none")]
         generation: Option<&'a GenerationTrace>,
-        self_check: &'a SelfCheckTrace,
+        self_check: Option<&'a SelfCheckTrace>,
     },
 }
 
@@ -76,7 +76,10 @@ impl<'a> Live<'a> {
             self.out.print(|out| out.write_all(text.as_bytes()));
         }
         if matches!(self.style, Style::Lines) {
-            self.line(&Event::End { generation: trace.generation.as_ref(), self_check: &trace.self_check });
+            self.line(&Event::End {
+                generation: trace.generation.as_ref(),
+                self_check: trace.self_check.as_ref(),
+            });
         }
         self.out.end()?;
         Ok(trace)

@@ -22,9 +22,7 @@ pub(crate) fn open(model: &str, args: &SourceArgs, console: &Console) -> Result<
         return Ok(demo::checkpoint()?);
     }
     let files = source::locate(model, &options(args), &mut Downloads::new(console))?;
-    let checkpoint = Checkpoint::open_with(&files, &opening(args))?;
-    note_assumption(checkpoint.outline(), console);
-    Ok(checkpoint)
+    Ok(Checkpoint::open_with(&files, &opening(args))?)
 }
 
 /// Reads what config and headers say, without the weights.
@@ -35,7 +33,7 @@ pub(crate) fn outline(model: &str, args: &SourceArgs, console: &Console) -> Resu
     }
     let headers = source::headers(model, &options(args), &mut Downloads::new(console))?;
     let outline = Outline::of_headers_with(&headers, &opening(args))?;
-    note_assumption(&outline, console);
+    outline.notes.iter().for_each(|note| console.note(note));
     let shard = |shard: source::ShardHeader| Shard { file: shard.file, bytes: shard.file_size };
     Ok((outline, headers.shards.into_iter().map(shard).collect()))
 }
@@ -59,17 +57,6 @@ fn is_demo(model: &str, args: &SourceArgs, console: &Console) -> Result<bool> {
 
 fn opening(args: &SourceArgs) -> OpenOptions {
     OpenOptions { assume_family: args.assume_family.clone() }
-}
-
-/// Nothing here can know whether the assumption is right: whoever reads the results must.
-fn note_assumption(outline: &Outline, console: &Console) {
-    if let Some(family) = &outline.assumed_family {
-        let own = outline.config["model_type"].as_str().unwrap_or("unknown");
-        console.note(&format!(
-            "the config's model_type is {own}; it is read as {family} because --assume-family says so, and its \
-             tensors have the names and shapes of one. The results are right only if the model computes as {family} does"
-        ));
-    }
 }
 
 fn options(args: &SourceArgs) -> SourceOptions {

@@ -7,16 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lens_core::TokenId;
-use lens_models::{
-    Message, Session,
-    session::{Input, Prepared},
-};
+use lens_models::{Message, session::Input};
 
-use crate::{
-    args::{ChatArgs, InputArgs},
-    style::Console,
-};
+use crate::args::{ChatArgs, InputArgs};
 
 /// A text beyond this is a mistake.
 const LONGEST_TEXT: u64 = 64 << 20;
@@ -41,36 +34,6 @@ pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
     }
     let system = chat.system.iter().map(|system| Message::new("system", system));
     Ok(Input::Chat(system.chain([Message::new("user", text)]).collect()))
-}
-
-/// Tells what is unusual about the prompt without being wrong.
-pub(crate) fn notes(prompt: &Prepared, session: &Session, console: &Console) {
-    let outline = session.outline();
-    let length = prompt.tokens.len();
-    // Beyond learned positions there is no guess: the run will be refused.
-    let most = outline.spec.embed.positions.as_ref().map_or(usize::MAX, |positions| positions.n);
-    if let Some(context) = outline.spec.context.filter(|context| (context + 1..=most).contains(&length)) {
-        console.note(&format!(
-            "the prompt has {length} tokens, the model was made for {context}: what it says beyond is guesswork"
-        ));
-    }
-    let begins = outline.bos_token_ids();
-    let (Some(bos), true) = (begins.first(), prompt.text.is_some()) else { return };
-    let count = prompt.tokens.iter().take_while(|token| begins.contains(&token.0)).count();
-    let name = session.speech().texts().text(TokenId(*bos)).text;
-    match count {
-        0 => console.note(&format!(
-            "the config begins sequences with {name} (id {bos}), the tokenizer does not add it"
-        )),
-        1 if session.speech().adds_bos() == Some(false) => console.note(&format!(
-            "tokenizer.json puts {name} (id {bos}) in front, and tokenizer_config.json says add_bos_token = false: \
-             transformers may leave it out"
-        )),
-        1 => {}
-        _ => {
-            console.note(&format!("the prompt begins with {name} {count} times: the tokenizer adds it"));
-        }
-    }
 }
 
 fn from_file(path: &Path) -> io::Result<String> {

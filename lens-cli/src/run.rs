@@ -35,7 +35,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let checkpoint = model::open(args.model.as_deref().unwrap_or(demo::ID), &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let prepared = session.prepare(&request)?;
-    prompt::notes(&prepared, &session, console);
+    prepared.notes.iter().for_each(|note| console.note(note));
 
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
@@ -100,7 +100,7 @@ impl Trials<'_> {
                 output::print(|out| writeln!(out, "{}{}", gap(trial), self.console.out.strong(&title)))?;
             }
             let trace = self.trial(trial)?;
-            verdicts.push(verdict(&trace.self_check));
+            verdicts.push(verdict(trace.self_check.as_ref()));
             if trace.generation.is_some_and(|generation| generation.stopped == Stopped::Interrupted)
                 && signals::seen().is_some()
             {
@@ -148,7 +148,7 @@ impl Trials<'_> {
         let style = || Style::Silent { max_new_tokens: self.args.generate.max_new_tokens.map(usize::from) };
         let (first, second) = (style(), style());
         let before = self.run_shown(&prepared.without_interventions(), first, &format!("{place}before/"))?;
-        verdict(&before.self_check)?;
+        verdict(before.self_check.as_ref())?;
         let after = self.run_shown(prepared, second, &format!("{place}after/"))?;
         match self.args.format {
             RunFormat::Table => {
@@ -191,10 +191,8 @@ fn gap(trial: usize) -> &'static str {
 }
 
 /// Readouts that contradict the model's own logits are shown, but never as a success.
-fn verdict(check: &SelfCheckTrace) -> Result<()> {
-    if check.passed {
-        return Ok(());
-    }
+fn verdict(check: Option<&SelfCheckTrace>) -> Result<()> {
+    let Some(check) = check.filter(|check| !check.passed) else { return Ok(()) };
     bail!(
         "THE SELF-CHECK FAILED: at position {} a logit is off by {:e} and the log-sum-exp by {:e} from the model's \
          own plain product. Do not believe these results, and please report this with what `lens check` says of \
@@ -214,8 +212,8 @@ mod tests {
     fn a_failed_self_check_is_a_failure() {
         let mut check =
             SelfCheckTrace { max_abs_logit_error: 0.5, passed: false, position: 4, log_sum_exp_error: 0.1 };
-        assert!(verdict(&check).unwrap_err().to_string().contains("SELF-CHECK FAILED"));
+        assert!(verdict(Some(&check)).unwrap_err().to_string().contains("SELF-CHECK FAILED"));
         check.passed = true;
-        assert!(verdict(&check).is_ok());
+        assert!(verdict(Some(&check)).is_ok());
     }
 }

@@ -27,7 +27,7 @@
 //! for (point, readout) in reading.at(0) {
 //!     println!("{point}: {} ({:.3} nats to go)", readout.top[0].id, readout.kl_to_final.unwrap_or(0.0));
 //! }
-//! assert!(reading.self_check.passed);
+//! assert!(reading.self_check.is_some_and(|check| check.passed));
 //! # Ok::<(), lens_core::LensError>(())
 //! ```
 

@@ -221,7 +221,7 @@ fn the_title_says_what_the_picture_is_of() {
     trace.model.id = "org/model".to_owned();
     trace.model.family_assumed = true;
     trace.lens.kind = "logit".to_owned();
-    trace.self_check.passed = false;
+    trace.self_check.as_mut().unwrap().passed = false;
     trace.interventions.push(InterventionTrace {
         point: "L1.mlp_out".to_owned(),
         kind: "zero".to_owned(),

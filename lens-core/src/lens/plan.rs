@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{LensError, Reading, SelfCheck};
+use super::{LensError, Reading};
 use crate::{
     BackendError, Component, ComponentSelection, ModelInfo, Point, PointSet, Question, Selection, Site,
     TokenId,
@@ -135,7 +135,7 @@ impl Scope {
             readouts: Vec::with_capacity(self.positions.len() * self.wanted.len()),
             finals: Vec::with_capacity(self.positions.len()),
             norm: plan.question.norm,
-            self_check: SelfCheck::NOT_YET,
+            self_check: None,
         }
     }
 }

@@ -15,8 +15,8 @@ pub struct Reading {
     pub finals: Vec<FinalReading>,
     /// The norm in front of the unembedding.
     pub norm: NormMode,
-    /// Whether the readout path agrees with the backend's plain product.
-    pub self_check: SelfCheck,
+    /// Whether the readout path agrees with the backend's plain product; `None` until something was compared.
+    pub self_check: Option<SelfCheck>,
 }
 
 impl Reading {
@@ -51,23 +51,16 @@ pub struct SelfCheck {
     pub passed: bool,
 }
 
-impl SelfCheck {
-    /// Nothing was compared yet, so nothing can be believed.
-    pub(crate) const NOT_YET: Self =
-        Self { position: 0, max_abs_logit_error: 0.0, log_sum_exp_error: 0.0, passed: false };
-}
-
 impl Reading {
     /// Keeps `check` if it is the first, or worse than the one before.
     pub(super) fn keep_worse(&mut self, check: SelfCheck) {
-        let old = &self.self_check;
-        let is_worse = match (old.passed, check.passed) {
+        let is_worse = self.self_check.is_none_or(|old| match (old.passed, check.passed) {
             (true, false) => true,
             (false, true) => false,
             _ => check.max_abs_logit_error > old.max_abs_logit_error,
-        };
-        if *old == SelfCheck::NOT_YET || is_worse {
-            self.self_check = check;
+        });
+        if is_worse {
+            self.self_check = Some(check);
         }
     }
 }

@@ -48,11 +48,14 @@ pub struct LensTrace {
     /// The model's own answer at each position read.
     #[serde(rename = "final")]
     pub finals: Vec<FinalTrace>,
-    /// Whether the readouts can be believed.
-    pub self_check: SelfCheckTrace,
+    /// Whether the readouts can be believed; null until something was compared, and in imported traces.
+    pub self_check: Option<SelfCheckTrace>,
     /// Where the time went, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<TimingTrace>,
+    /// What was assumed, dropped or left out on the way to these readouts, as sentences for a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Where the time of a run went, in seconds.

@@ -79,8 +79,9 @@ impl<'a> Tracer<'a> {
             important_above: Some(context.threshold),
             readouts: Vec::new(),
             finals: Vec::new(),
-            self_check: SelfCheck::NOT_YET.into(),
+            self_check: None,
             timing: None,
+            notes: Vec::new(),
         }
     }
 
@@ -135,7 +136,7 @@ impl LensTrace {
             trace.finals.push(last);
             trace.readouts.extend(readouts);
         }
-        trace.self_check = reading.self_check.into();
+        trace.self_check = reading.self_check.map(Into::into);
         trace
     }
 }

@@ -48,6 +48,8 @@ pub struct Outline {
     pub assumed_family: Option<String>,
     /// Every tensor.
     pub tensors: TensorIndex,
+    /// What was assumed, dropped or left out, as sentences for a person.
+    pub notes: Vec<String>,
 }
 
 impl Outline {
@@ -72,7 +74,8 @@ impl Outline {
         ledger::close(&spec, &names, &tensors)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
-        Ok(Self { id, revision, config, spec, assumed_family, tensors })
+        let notes = assumed_family.iter().map(|family| assumption(&config, family)).collect();
+        Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
     }
 
     /// Reads the outline of a checkpoint whose weights need not be here.
@@ -254,6 +257,15 @@ impl Checkpoint {
         ids.dedup();
         Ok(ids)
     }
+}
+
+/// Nothing here can know whether the assumption is right: whoever reads the results must.
+fn assumption(config: &Value, family: &str) -> String {
+    let own = config["model_type"].as_str().unwrap_or("unknown");
+    format!(
+        "the config's model_type is {own}; it is read as {family} because --assume-family says so, and its tensors \
+         have the names and shapes of one. The results are right only if the model computes as {family} does"
+    )
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {

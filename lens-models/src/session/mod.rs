@@ -13,6 +13,7 @@
 //! ```
 
 mod error;
+mod notes;
 mod observer;
 mod prepared;
 mod request;
@@ -162,6 +163,7 @@ impl Session {
         let mut tracer = Tracer::new(&context);
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
+        head.notes.clone_from(&prepared.notes);
         if !prepared.interventions.is_empty() {
             let encode = |text: &str| self.speech.encode(text).map_err(|error| error.to_string());
             let edits = model.prepare_edits(&prepared.interventions, &prepared.tokens, &encode)?;

@@ -77,8 +77,8 @@ impl<'a, 'b> Watch<'a, 'b> {
         self.trace.timing = timing.map(Into::into);
     }
 
-    pub(super) fn end(mut self, check: SelfCheck) -> LensTrace {
-        self.trace.self_check = check.into();
+    pub(super) fn end(mut self, check: Option<SelfCheck>) -> LensTrace {
+        self.trace.self_check = check.map(Into::into);
         self.trace
     }
 }

@@ -2,7 +2,7 @@
 
 use lens_core::{Generate, Intervention, Plan, RoleTrace, Sampling, TokenId};
 
-use super::{Conversation, Input, Request, SessionError, Speech};
+use super::{Conversation, Input, Request, SessionError, Speech, notes};
 use crate::Outline;
 
 /// A request in tokens, ready to be run, as often as one likes.
@@ -14,6 +14,8 @@ pub struct Prepared {
     pub tokens: Vec<TokenId>,
     /// Who says which of them, in a conversation.
     pub roles: Vec<RoleTrace>,
+    /// What was assumed, dropped or left out so far, of the checkpoint and of the prompt, as sentences for a person.
+    pub notes: Vec<String>,
     pub(super) plan: Plan,
     pub(super) threshold: f32,
     pub(super) generate: Option<Generate>,
@@ -49,10 +51,11 @@ impl Prepared {
                 max_length: outline.spec.context,
             }),
         };
-        let prepared = Self {
+        let mut prepared = Self {
             text,
             tokens,
             roles,
+            notes: outline.notes.clone(),
             plan,
             threshold: request.threshold,
             generate,
@@ -62,6 +65,7 @@ impl Prepared {
             interventions: request.interventions.clone(),
             timing: request.timing,
         };
+        prepared.notes.extend(notes::of_prompt(&prepared, outline, speech));
         Ok(prepared.for_trial(request.trial))
     }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use lens_core::{
     Component, FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, NormMode, ReadoutTrace,
-    SCHEMA, SelfCheckTrace, Site, TargetTrace, TokenId, TokenTrace, TopTrace,
+    SCHEMA, Site, TargetTrace, TokenId, TokenTrace, TopTrace,
 };
 
 use super::{GENERATOR, V2, V2Error, VERSION};
@@ -67,13 +67,9 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
         important_above: None,
         readouts,
         finals,
-        self_check: SelfCheckTrace {
-            max_abs_logit_error: 0.0,
-            passed: false,
-            position: 0,
-            log_sum_exp_error: 0.0,
-        },
+        self_check: None,
         timing: None,
+        notes: Vec::new(),
     })
 }
 

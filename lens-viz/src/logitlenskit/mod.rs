@@ -26,7 +26,7 @@ mod import;
 
 use std::collections::BTreeMap;
 
-use lens_core::{Component, LensTrace};
+use lens_core::Component;
 use serde::{Deserialize, Serialize};
 
 pub use export::to_v2;
@@ -119,9 +119,4 @@ pub enum V2Error {
         /// What is wrong.
         problem: &'static str,
     },
-}
-
-/// Whether a trace comes from a file of logitlenskit: it has no self-check and no distance to the final readout.
-pub(crate) fn is_import(trace: &LensTrace) -> bool {
-    trace.generator.name == GENERATOR
 }

@@ -38,7 +38,7 @@ struct Trace<'a> {
     prompt: &'a str,
     roles: &'a [RoleTrace],
     generation: Option<&'a GenerationTrace>,
-    self_check: &'a SelfCheckTrace,
+    self_check: Option<&'a SelfCheckTrace>,
     /// The row of each token of the sequence.
     tokens: Vec<u32>,
     /// Which of them the model wrote.
@@ -143,7 +143,7 @@ fn one<'a>(
         prompt: &trace.prompt,
         roles: &trace.roles,
         generation: trace.generation.as_ref(),
-        self_check: &trace.self_check,
+        self_check: trace.self_check.as_ref(),
         tokens: trace
             .tokens
             .iter()

@@ -3,7 +3,6 @@
 use lens_core::{GenerationTrace, LensTrace, Stopped, TokenText, token_bytes};
 
 use super::escape::html;
-use crate::logitlenskit;
 
 /// The head of one trace of the page; all but the first are hidden until they are chosen.
 pub(super) fn head(trace: &LensTrace, number: usize) -> String {
@@ -106,11 +105,9 @@ fn generated(generation: &GenerationTrace) -> String {
 }
 
 fn self_check(trace: &LensTrace) -> String {
-    if logitlenskit::is_import(trace) {
-        return "none: imported".to_owned();
-    }
-    let verdict = if trace.self_check.passed { "passed" } else { "FAILED" };
-    format!("{verdict}, largest logit error {:.1e}", trace.self_check.max_abs_logit_error)
+    let Some(check) = &trace.self_check else { return "not checked".to_owned() };
+    let verdict = if check.passed { "passed" } else { "FAILED" };
+    format!("{verdict}, largest logit error {:.1e}", check.max_abs_logit_error)
 }
 
 /// What changes the meaning of everything below.
@@ -132,7 +129,7 @@ fn notices(trace: &LensTrace) -> String {
             foreign(&trace.model.family)
         ));
     }
-    if !trace.self_check.passed && !logitlenskit::is_import(trace) {
+    if trace.self_check.is_some_and(|check| !check.passed) {
         notices.push("The self-check failed: do not believe these numbers.".to_owned());
     }
     notices

@@ -60,7 +60,7 @@ impl Heading<'_> {
         for change in changes(trace) {
             head.line(&fonts.words(&change), ALARM);
         }
-        if !trace.self_check.passed {
+        if trace.self_check.is_some_and(|check| !check.passed) {
             head.line(&fonts.words("self-check FAILED: do not believe these numbers"), ALARM);
         }
         if let Some(rule) = &self.rule {

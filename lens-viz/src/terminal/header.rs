@@ -162,8 +162,11 @@ fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
 
 /// Whether the numbers can be believed.
 pub(super) fn self_check(trace: &LensTrace, sheet: &Sheet) -> Line {
-    let check = &trace.self_check;
     let mut line = named("self-check", sheet);
+    let Some(check) = &trace.self_check else {
+        line.push(sheet.span("not checked", Ink::Plain));
+        return line;
+    };
     let dot = sheet.glyph(" · ", ", ");
     let error = format!("{dot}largest logit error {:.1e}", check.max_abs_logit_error);
     if check.passed {
