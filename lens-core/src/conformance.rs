@@ -9,8 +9,8 @@ use std::num::NonZeroUsize;
 use half::{bf16, f16};
 
 use crate::{
-    BackendError, FinalNorm, Next, NormKind, NormMode, Point, Post, Question, Readings, Readout, Site, Stats,
-    TokenId,
+    BackendError, FinalNorm, Next, NormKind, NormMode, Point, Post, Question, Readings, Readout, Site,
+    Statistic, StatisticSet, TokenId,
 };
 
 /// How far a statistic may be off: float32 sums of a few hundred terms.
@@ -138,7 +138,7 @@ impl Case {
 /// asked for than there are; nothing to read; values that are not finite; tokens that do not exist.
 pub fn cases() -> Vec<Case> {
     let targets = |ids: &[u32]| ids.iter().map(|id| TokenId(*id)).collect::<Vec<_>>();
-    let everything = Stats { distances: true, ..Stats::default() };
+    let everything = StatisticSet::all();
     let mut cases = Vec::new();
     let mut add = |mut case: Case, change: &dyn Fn(&mut Case)| {
         change(&mut case);
@@ -146,7 +146,7 @@ pub fn cases() -> Vec<Case> {
     };
     add(Case::new("RMS norm, every statistic", [3, 5, 50, 17]), &|case| {
         case.ask.targets = targets(&[7, 49, 7]);
-        case.ask.stats = everything;
+        case.ask.statistics = everything;
     });
     add(Case::new("layer norm with biases, final-scale", [4, 4, 33, 24]), &|case| {
         let mut random = Random(5);
@@ -155,7 +155,7 @@ pub fn cases() -> Vec<Case> {
         case.bias = Some(random.values(33, 1.0));
         case.post = Post { scale: 0.25, softcap: None };
         case.ask.norm = NormMode::FinalScale;
-        case.ask.stats = everything;
+        case.ask.statistics = everything;
     });
     add(Case::new("a soft cap that bites, no norm", [2, 8, 64, 16]), &|case| {
         case.post = Post { scale: 3.0, softcap: Some(2.0) };
@@ -163,10 +163,10 @@ pub fn cases() -> Vec<Case> {
         case.ask.targets = targets(&[1]);
     });
     add(Case::new("no norm in the model", [2, 3, 40, 8]), &|case| case.norm = FinalNorm::identity(8));
-    add(Case::new("many rows and points", [9, 13, 1003, 64]), &|case| case.ask.stats = everything);
+    add(Case::new("many rows and points", [9, 13, 1003, 64]), &|case| case.ask.statistics = everything);
     add(Case::new("the final point among those that are read", [4, 8, 70, 12]), &|case| {
         case.captured[7] = case.last.clone();
-        case.ask.stats = everything;
+        case.ask.statistics = everything;
         case.ask.targets = targets(&[5]);
     });
     add(Case::new("one readout", [1, 1, 19, 5]), &|_| {});
@@ -174,9 +174,9 @@ pub fn cases() -> Vec<Case> {
     add(Case::new("more than the vocabulary", [2, 2, 6, 4]), &|case| {
         case.ask.top_k = NonZeroUsize::MIN.saturating_add(99);
     });
-    add(Case::new("a vocabulary of one", [1, 2, 1, 4]), &|case| case.ask.stats = everything);
+    add(Case::new("a vocabulary of one", [1, 2, 1, 4]), &|case| case.ask.statistics = everything);
     add(Case::new("no statistics", [2, 2, 30, 8]), &|case| {
-        case.ask.stats = Stats { entropy: false, kl: false, rank_of_final: false, distances: false };
+        case.ask.statistics = StatisticSet::EMPTY;
     });
     add(Case::new("ties at the edge of the top-k", [3, 4, 96, 4]), &|case| {
         // Whole numbers: logits are 0, 1 or 2, and exact. The best are few, the next are far more than k.
@@ -270,22 +270,18 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn readout(&self, got: &Readout, right: &Distribution, is_final: bool) -> Result<(), String> {
-        let stats = self.case.ask.stats;
-        let inner = |wanted: bool, value: f64| (wanted && !is_final).then_some(value);
         self.top(got, right)?;
         close("log_sum_exp", Some(got.log_sum_exp), Some(right.log_sum_exp), right.size)?;
-        let wide = |value: Option<f32>| value.map(f64::from);
-        close("entropy", wide(got.entropy), stats.entropy.then(|| right.entropy()), 0.0)?;
-        let kl = stats.kl || stats.distances;
-        close("kl_to_final", wide(got.kl_to_final), inner(kl, right.kl_of(self.last)), right.size)?;
-        close("js_to_final", wide(got.js_to_final), inner(stats.distances, right.js_of(self.last)), 0.0)?;
-        close("tv_to_final", wide(got.tv_to_final), inner(stats.distances, right.tv_of(self.last)), 0.0)?;
-        let cross_entropy = self.next.map(|token| right.log_sum_exp - right.logits[token.index()]);
-        close("cross_entropy", wide(got.cross_entropy), cross_entropy, right.size)?;
-        match (got.rank_of_final, self.top1.filter(|_| stats.rank_of_final && !is_final)) {
-            (Some(rank), Some(token)) => self.rank(rank, token, right)?,
-            (None, None) => {}
-            (got, _) => return Err(format!("rank_of_final is {got:?}")),
+        for statistic in Statistic::ALL {
+            let wanted = self.case.ask.statistics.contains(statistic);
+            let (expected, size) = self.expected(statistic, right, is_final).filter(|_| wanted).unzip();
+            match (got.get(statistic), expected) {
+                (Some(rank), Some(_)) if statistic == Statistic::RankOfFinal => {
+                    let token = self.top1.ok_or("a rank of no token")?;
+                    self.rank(rank as u32, token, right)?;
+                }
+                (got, expected) => close(statistic.name(), got, expected, size.unwrap_or(0.0))?,
+            }
         }
         if got.targets.len() != self.case.ask.targets.len() {
             return Err(format!("{} targets", got.targets.len()));
@@ -309,6 +305,21 @@ impl Judge<'_> {
             self.rank(target.rank, *id, right)?;
         }
         Ok(())
+    }
+
+    /// What a statistic of this readout is in float64, and the size of the numbers that its rounding is relative to.
+    fn expected(&self, statistic: Statistic, right: &Distribution, is_final: bool) -> Option<(f64, f64)> {
+        let of_inner = |value: f64, size: f64| (!is_final).then_some((value, size));
+        match statistic {
+            Statistic::Entropy => Some((right.entropy(), 0.0)),
+            Statistic::KlToFinal => of_inner(right.kl_of(self.last), right.size),
+            Statistic::JsToFinal => of_inner(right.js_of(self.last), 0.0),
+            Statistic::TvToFinal => of_inner(right.tv_of(self.last), 0.0),
+            Statistic::RankOfFinal => self.top1.and_then(|_| of_inner(0.0, 0.0)),
+            Statistic::CrossEntropy => {
+                self.next.map(|token| (right.log_sum_exp - right.logits[token.index()], right.size))
+            }
+        }
     }
 
     /// The k best in order: each where it belongs, up to rounding, and equals by the smaller id.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::{
     BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, TokenId,
-    Unembedding,
-    projection::{Job, NonFiniteLogits, Projected},
+    Tracking, Unembedding,
+    projection::{Job, NonFiniteLogits, Projected, Tracked},
 };
 
 /// Readouts projected in one call: enough to be bound by arithmetic, few enough to stay in megabytes.
@@ -75,26 +75,29 @@ impl<'a> HostReadout<'a> {
             Next::Token(token) => Some(token),
             Next::Nothing | Next::Top1 => None,
         };
-        let tracked = |next: Option<TokenId>| ask.targets.iter().copied().chain(next).collect::<Vec<_>>();
+        let of_final = |row| Tracking { final_top1: None, next: known(row) };
+        let needs = ask.statistics.needs();
         let final_readouts = self.project(
             &Job {
                 readouts: &finals,
                 top_k: ask.top_k.get(),
-                entropy: ask.stats.entropy,
+                entropy: needs.entropy,
                 finals: None,
                 distances: false,
-                tracked: &group.clone().map(|row| tracked(known(row))).collect::<Vec<_>>(),
+                tracked: &group.clone().map(|row| of_final(row).tokens(ask)).collect::<Vec<_>>(),
             },
             |i| (self.last, request.positions[group.start + i]),
         )?;
         let first = readings.finals.len();
         for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
-            let mut last = Readout::of(&projected, &ask.targets, known(row).is_some(), false);
-            if request.next[row] == Next::Top1 {
-                last.cross_entropy =
-                    last.top.first().map(|top| (last.log_sum_exp - f64::from(top.logit)) as f32);
+            let mut tracking = of_final(row);
+            let mut projected = projected;
+            // What the model writes next is the top-1 itself, whose rank is 1.
+            if let (Next::Top1, Some((id, logit))) = (request.next[row], projected.top.first().copied()) {
+                tracking.next = Some(id);
+                projected.tracked.push(Tracked { logit, rank: 1 });
             }
-            readings.finals.push(last);
+            readings.finals.push(Readout::of(&projected, ask, tracking));
         }
         if request.hidden.is_empty() {
             return Ok(());
@@ -126,24 +129,29 @@ impl<'a> HostReadout<'a> {
         }
         let final_of: Vec<u32> =
             (0..group.len() * width).map(|i| (i / width * width + final_column) as u32).collect();
-        let tracked: Vec<Vec<TokenId>> = group
+        let tracking: Vec<Tracking> = group
             .clone()
             .enumerate()
-            .flat_map(|(i, row)| {
-                let top1 = readings.finals[first + i].top1();
-                let next = if request.next[row] == Next::Top1 { top1 } else { known(row) };
-                let tokens: Vec<TokenId> =
-                    top1.filter(|_| ask.stats.rank_of_final).into_iter().chain(tracked(next)).collect();
-                std::iter::repeat_n(tokens, n_points).chain((width > n_points).then(Vec::new))
+            .map(|(i, row)| {
+                let final_top1 = readings.finals[first + i].top1();
+                let next = if request.next[row] == Next::Top1 { final_top1 } else { known(row) };
+                Tracking { final_top1, next }
+            })
+            .collect();
+        let tracked: Vec<Vec<TokenId>> = tracking
+            .iter()
+            .flat_map(|tracking| {
+                let tokens = std::iter::repeat_n(tracking.tokens(ask), n_points);
+                tokens.chain((width > n_points).then(Vec::new))
             })
             .collect();
         let projected = self.project(
             &Job {
                 readouts: &batch,
                 top_k: ask.top_k.get(),
-                entropy: ask.stats.entropy,
-                finals: (ask.stats.kl || ask.stats.distances).then_some(&final_of),
-                distances: ask.stats.distances,
+                entropy: needs.entropy,
+                finals: (needs.divergence || needs.distances).then_some(&final_of),
+                distances: needs.distances,
                 tracked: &tracked,
             },
             |i| {
@@ -152,9 +160,7 @@ impl<'a> HostReadout<'a> {
             },
         )?;
         for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width < n_points) {
-            let has_next = request.next[group.start + i / width] != Next::Nothing;
-            let rank_of_final = ask.stats.rank_of_final;
-            readings.points.push(Readout::of(&projected, &ask.targets, has_next, rank_of_final));
+            readings.points.push(Readout::of(&projected, ask, tracking[i / width]));
         }
         Ok(())
     }

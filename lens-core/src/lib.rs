@@ -15,7 +15,7 @@
 //! # Example
 //!
 //! ```
-//! use lens_core::{toy::ToyBackend, Backend, Lens, Plan, TokenId};
+//! use lens_core::{toy::ToyBackend, Backend, Lens, Plan, Statistic, TokenId};
 //!
 //! let mut model = ToyBackend::new(3, 16, 50, 7); // 3 layers, d_model 16, 50 tokens, seed 7
 //! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
@@ -25,7 +25,7 @@
 //! let last = &reading.finals[0];
 //! println!("the model says {} with p = {:.3}", last.readout.top[0].id, last.readout.top[0].prob);
 //! for (point, readout) in reading.at(0) {
-//!     println!("{point}: {} ({:.3} nats to go)", readout.top[0].id, readout.kl_to_final.unwrap_or(0.0));
+//!     println!("{point}: {} ({:.3} nats to go)", readout.top[0].id, readout.get(Statistic::KlToFinal).unwrap_or(0.0));
 //! }
 //! assert!(reading.self_check.is_some_and(|check| check.passed));
 //! # Ok::<(), lens_core::LensError>(())
@@ -45,6 +45,7 @@ pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
+mod statistic;
 pub mod suggest;
 mod text;
 mod token;
@@ -64,8 +65,11 @@ pub use nonfinite::NonFinite;
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};
-pub use readout::{Question, Readout, Stats, TargetScore, TokenScore};
+pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
+pub use statistic::{
+    Closer, Evidence, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
+};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{

@@ -2,7 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use crate::{NormMode, TokenId, projection::Projected};
+use crate::{
+    NormMode, TokenId,
+    projection::{Projected, Tracked},
+    statistic::{Evidence, Statistic, StatisticSet, Statistics},
+};
 
 /// What to keep of every readout.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +16,7 @@ pub struct Question {
     /// Tokens whose logit, probability and rank are wanted everywhere.
     pub targets: Vec<TokenId>,
     /// Which statistics.
-    pub stats: Stats,
+    pub statistics: StatisticSet,
     /// Which norm stands in front of the unembedding.
     pub norm: NormMode,
 }
@@ -22,28 +26,9 @@ impl Default for Question {
         Self {
             top_k: const { NonZeroUsize::new(10).expect("ten is not zero") },
             targets: Vec::new(),
-            stats: Stats::default(),
+            statistics: StatisticSet::default(),
             norm: NormMode::default(),
         }
-    }
-}
-
-/// Statistics over the whole distribution of a readout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
-    /// Entropy, nats.
-    pub entropy: bool,
-    /// `KL(final ‖ readout)`, nats.
-    pub kl: bool,
-    /// Rank of the final readout's top-1 token.
-    pub rank_of_final: bool,
-    /// Jensen-Shannon divergence and total variation to the final readout; costs a second pass.
-    pub distances: bool,
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self { entropy: true, kl: true, rank_of_final: true, distances: false }
     }
 }
 
@@ -74,52 +59,67 @@ pub struct Readout {
     pub top: Vec<TokenScore>,
     /// `ln sum_v exp(logit_v)`.
     pub log_sum_exp: f64,
-    /// Entropy, nats.
-    pub entropy: Option<f32>,
-    /// `KL(final ‖ this)`, nats.
-    pub kl_to_final: Option<f32>,
-    /// Jensen-Shannon divergence to the final readout, nats.
-    pub js_to_final: Option<f32>,
-    /// Half the L1 distance to the final readout's distribution.
-    pub tv_to_final: Option<f32>,
-    /// Rank, here, of the final readout's top-1 token.
-    pub rank_of_final: Option<u32>,
-    /// `-ln p` of the token that comes next in the sequence, where there is one.
-    pub cross_entropy: Option<f32>,
+    /// The statistics asked for that have a value here.
+    pub statistics: Statistics,
     /// The tokens asked for, in that order.
     pub targets: Vec<TargetScore>,
 }
 
+/// Tokens that a readout tracks besides its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tracking {
+    /// The final readout's top-1 token, in a readout that is not the final one.
+    pub final_top1: Option<TokenId>,
+    /// The token that comes next in the sequence.
+    pub next: Option<TokenId>,
+}
+
+impl Tracking {
+    /// The tokens whose logit and rank a projection has to track for `ask`, in the order that [`Readout::of`] expects.
+    pub fn tokens(self, ask: &Question) -> Vec<TokenId> {
+        let targets = ask.targets.iter().copied();
+        self.final_top1_for(ask).into_iter().chain(targets).chain(self.next).collect()
+    }
+
+    fn final_top1_for(self, ask: &Question) -> Option<TokenId> {
+        self.final_top1.filter(|_| ask.statistics.needs().final_top1)
+    }
+}
+
 impl Readout {
-    /// The readout of one projected vector whose tracked tokens are: the final top-1 (if `rank_of_final`), the
-    /// targets, and the next token (if `has_next`).
-    pub fn of(projected: &Projected, targets: &[TokenId], has_next: bool, rank_of_final: bool) -> Self {
+    /// The readout of one projected vector whose tracked tokens are those of `tracking`.
+    pub fn of(projected: &Projected, ask: &Question, tracking: Tracking) -> Self {
         let log_sum_exp = projected.log_sum_exp;
-        let log_prob = |logit: f32| f64::from(logit) - log_sum_exp;
-        let score = |id, logit| TokenScore { id, logit, prob: log_prob(logit).exp() as f32 };
-        let mut tracked = projected.tracked.iter();
-        let rank_of_final = if rank_of_final { tracked.next().map(|t| t.rank) } else { None };
-        let targets = targets
-            .iter()
-            .zip(tracked.by_ref())
-            .map(|(id, t)| TargetScore { score: score(*id, t.logit), rank: t.rank })
-            .collect();
-        let cross_entropy = if has_next { tracked.next().map(|t| -log_prob(t.logit) as f32) } else { None };
+        let prob = |logit: f32| (f64::from(logit) - log_sum_exp).exp() as f32;
+        let score = |id, logit| TokenScore { id, logit, prob: prob(logit) };
+        let mut tracked = projected.tracked.iter().copied();
+        let mut take = |token: Option<TokenId>| token.and_then(|_| tracked.next());
+        let final_top1 = take(tracking.final_top1_for(ask));
+        let targets: Vec<Tracked> = ask.targets.iter().filter_map(|id| take(Some(*id))).collect();
+        let evidence = Evidence { projected, final_top1, next: take(tracking.next) };
+        let values = ask.statistics.iter().filter_map(|statistic: Statistic| {
+            let value = statistic.of(&evidence)?;
+            Some((statistic, value))
+        });
+        let statistics = values.collect();
+        let targets = ask.targets.iter().zip(targets);
         Self {
             top: projected.top.iter().map(|(id, logit)| score(*id, *logit)).collect(),
             log_sum_exp,
-            entropy: projected.entropy.map(|v| v as f32),
-            kl_to_final: projected.kl_to_final.map(|v| v as f32),
-            js_to_final: projected.js_to_final.map(|v| v as f32),
-            tv_to_final: projected.tv_to_final.map(|v| v as f32),
-            rank_of_final,
-            cross_entropy,
-            targets,
+            statistics,
+            targets: targets
+                .map(|(id, token)| TargetScore { score: score(*id, token.logit), rank: token.rank })
+                .collect(),
         }
     }
 
     /// The most probable token.
     pub fn top1(&self) -> Option<TokenId> {
         self.top.first().map(|score| score.id)
+    }
+
+    /// The value of a statistic, in its unit.
+    pub fn get(&self, statistic: Statistic) -> Option<f64> {
+        self.statistics.get(statistic)
     }
 }

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 use lens_core::{
-    BackendError, HostReadout, ReadRequest, Readings, Unembedding, VocabRows,
+    BackendError, HostReadout, ReadRequest, Readings, Statistic, Unembedding, VocabRows,
     conformance::{self, Case, Weights},
 };
 
@@ -49,10 +49,10 @@ fn a_wrong_answer_does_not_conform() {
         conformance::check(case, Ok(readings)).is_err()
     };
     assert!(tampered(&|readings| readings.points[3].top.swap(0, 1)));
-    assert!(tampered(&|readings| readings.points[3].kl_to_final = Some(9.0)));
-    assert!(tampered(&|readings| readings.points[3].rank_of_final = None));
+    assert!(tampered(&|readings| readings.points[3].statistics.set(Statistic::KlToFinal, Some(9.0))));
+    assert!(tampered(&|readings| readings.points[3].statistics.set(Statistic::RankOfFinal, None)));
     assert!(tampered(&|readings| readings.points[3].targets[1].rank += 20));
-    assert!(tampered(&|readings| readings.finals[2].cross_entropy = None));
+    assert!(tampered(&|readings| readings.finals[2].statistics.set(Statistic::CrossEntropy, None)));
     assert!(tampered(&|readings| drop(readings.points.pop())));
     assert!(!tampered(&|_| {}));
 }

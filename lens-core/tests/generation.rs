@@ -5,8 +5,8 @@
 use std::num::NonZeroUsize;
 
 use lens_core::{
-    Generate, Generated, Lens, LensError, Plan, Sampling, Selection, StepReading, Stopped, TokenId,
-    toy::ToyBackend,
+    Generate, Generated, Lens, LensError, Plan, Sampling, Selection, Statistic, StepReading, Stopped,
+    TokenId, toy::ToyBackend,
 };
 use proptest::prelude::*;
 
@@ -128,8 +128,8 @@ fn a_sampled_token_carries_its_probability_before_the_temperature() {
     let one = generate(&mut toy, &tokens(&[3]), &plan, &ask);
     for (step, last) in one.continuation.steps.iter().zip(&one.reading.finals) {
         assert!(last.readout.top.contains(&step.token), "{step:?}");
-        let surprise = last.readout.cross_entropy.unwrap();
-        assert!((surprise + step.token.prob.ln()).abs() < 1e-5, "{step:?}");
+        let surprise = last.readout.get(Statistic::CrossEntropy).unwrap();
+        assert!((surprise + f64::from(step.token.prob.ln())).abs() < 1e-5, "{step:?}");
     }
     assert_eq!(one, generate(&mut toy, &tokens(&[3]), &plan, &ask), "the seed did not decide");
     let other = Generate { sampling: Sampling { seed: 12, ..sampling }, ..ask };

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 
 use lens_core::{
     Backend, BackendError, ComponentSelection, Lens, LensError, NonFinite, NormMode, Outcome, Plan, Point,
-    Question, SelectionError, Site, Stats, TokenId, check_backend, important_layers, toy::ToyBackend,
+    Question, SelectionError, Site, Statistic, StatisticSet, TokenId, check_backend, important_layers,
+    toy::ToyBackend,
 };
 use proptest::prelude::*;
 
@@ -25,7 +26,7 @@ fn everything(norm: NormMode) -> Plan {
         question: Question {
             top_k: NonZeroUsize::new(4).unwrap(),
             targets: tokens(&[0, 1]),
-            stats: Stats { entropy: true, kl: true, rank_of_final: true, distances: true },
+            statistics: StatisticSet::all(),
             norm,
         },
         ..Plan::default()
@@ -137,7 +138,13 @@ fn the_last_resid_post_is_the_final_readout() {
         let (point, readout) = reading.at(index).last().unwrap();
         assert_eq!(point, Point::block(2, Site::ResidPost));
         assert_eq!(readout.top, last.readout.top);
-        assert_eq!((readout.rank_of_final, readout.kl_to_final.map(f32::abs)), (Some(1), Some(0.0)));
+        assert_eq!(
+            (
+                readout.statistics.whole(Statistic::RankOfFinal),
+                readout.get(Statistic::KlToFinal).map(f64::abs)
+            ),
+            (Some(1), Some(0.0))
+        );
     }
 }
 
@@ -175,7 +182,7 @@ fn a_prompt_of_one_token_has_one_position_and_no_next_token() {
     let reading = Lens::new(&mut ToyBackend::new(2, 8, 13, 1)).read(&tokens(&[5]), &Plan::default()).unwrap();
     assert_eq!(reading.positions, [0]);
     assert_eq!(reading.points.len(), 1 + 2 * 4);
-    assert!(reading.readouts.iter().all(|readout| readout.cross_entropy.is_none()));
+    assert!(reading.readouts.iter().all(|readout| readout.get(Statistic::CrossEntropy).is_none()));
     assert!(reading.self_check.is_some_and(|check| check.passed));
 }
 
@@ -220,11 +227,18 @@ fn fewer_layers_and_components_are_a_part_of_all_of_them() {
 #[test]
 fn statistics_that_were_not_asked_for_are_not_there() {
     let mut plan = everything(NormMode::Recomputed);
-    plan.question.stats = Stats { entropy: false, kl: false, rank_of_final: false, distances: false };
+    plan.question.statistics = StatisticSet::EMPTY;
     let reading = Lens::new(&mut ToyBackend::new(2, 8, 13, 1)).read(&tokens(&[5, 3]), &plan).unwrap();
     for readout in &reading.readouts {
-        assert_eq!((readout.entropy, readout.kl_to_final, readout.rank_of_final), (None, None, None));
-        assert_eq!((readout.js_to_final, readout.tv_to_final), (None, None));
+        assert_eq!(
+            (
+                readout.get(Statistic::Entropy),
+                readout.get(Statistic::KlToFinal),
+                readout.statistics.whole(Statistic::RankOfFinal)
+            ),
+            (None, None, None)
+        );
+        assert_eq!((readout.get(Statistic::JsToFinal), readout.get(Statistic::TvToFinal)), (None, None));
         assert_eq!(readout.targets.len(), 2);
     }
 }

@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
 use lens_core::{
-    Backend, Lens, LensTrace, ModelInfo, NormMode, Plan, Question, SCHEMA, SampledTrace, Stats, StepTrace,
-    TokenId, TokenText, TokenTexts, TopTrace, TraceContext,
+    Backend, Lens, LensTrace, ModelInfo, NormMode, Plan, Question, SCHEMA, SampledTrace, Statistic,
+    StatisticSet, StepTrace, TokenId, TokenText, TokenTexts, TopTrace, TraceContext,
     predecessor::{all_layers, important_layers},
     toy::ToyBackend,
 };
@@ -41,6 +41,12 @@ const PLAIN: Case =
 const FULL: Case =
     Case { norm: NormMode::FinalScale, parallel: true, distances: true, targets: &[0, 2], positions: "all" };
 
+/// The default statistics, and the distances if they are wanted.
+fn distances(wanted: bool) -> StatisticSet {
+    let default = StatisticSet::default();
+    if wanted { default.with(Statistic::JsToFinal).with(Statistic::TvToFinal) } else { default }
+}
+
 fn trace(case: &Case) -> LensTrace {
     let mut toy = ToyBackend::new(2, 8, 14, 3);
     let sequence: Vec<TokenId> = [1, 0, 3, 12].map(TokenId).to_vec();
@@ -49,7 +55,7 @@ fn trace(case: &Case) -> LensTrace {
         question: Question {
             top_k: NonZeroUsize::new(14).unwrap(),
             targets: case.targets.iter().copied().map(TokenId).collect(),
-            stats: Stats { distances: case.distances, ..Stats::default() },
+            statistics: distances(case.distances),
             norm: case.norm,
         },
         ..Plan::default()

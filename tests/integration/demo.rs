@@ -1,6 +1,6 @@
 //! The demo model, as it is embedded, says what transformers says of the same checkpoint in float64.
 
-use lens_core::{Lens, NormMode, Plan, Question, TokenId, TokenTexts};
+use lens_core::{Lens, NormMode, Plan, Question, Statistic, TokenId, TokenTexts};
 use lens_models::{Decoder, LoadOptions, StoredDtype, demo};
 use serde_json::Value;
 
@@ -27,7 +27,10 @@ fn the_demo_models_trace_equals_transformers() {
         assert_eq!(reading.points.len(), expected.len());
         for ((point, readout), expected) in reading.at(0).zip(expected) {
             assert_eq!(expected["point"], point.to_string());
-            for (key, got) in [("entropy", readout.entropy), ("kl_to_final", readout.kl_to_final)] {
+            for (key, got) in [
+                ("entropy", readout.get(Statistic::Entropy)),
+                ("kl_to_final", readout.get(Statistic::KlToFinal)),
+            ] {
                 let (got, expected) = (f64::from(got.unwrap()), expected[key].as_f64().unwrap());
                 assert!(
                     (got - expected).abs() < 1e-4,

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use lens_core::{Generate, Lens, Plan, Reading, Readout, Selection};
+use lens_core::{Generate, Lens, Plan, Reading, Readout, Selection, Statistic};
 use lens_models::{
     Decoder, LoadOptions, ModelError, ReadoutPath, Request, Session, StoredDtype, device::Place,
 };
@@ -82,16 +82,20 @@ fn compare(name: &str, device: &Readout, host: &Readout, place: &str) {
         _ => panic!("{name}, {place}: {what} {a:?} and {b:?}"),
     };
     close("log-sum-exp", Some(device.log_sum_exp as f32), Some(host.log_sum_exp as f32));
-    close("entropy", device.entropy, host.entropy);
-    close("KL", device.kl_to_final, host.kl_to_final);
-    close("JS", device.js_to_final, host.js_to_final);
-    close("TV", device.tv_to_final, host.tv_to_final);
-    close("cross-entropy", device.cross_entropy, host.cross_entropy);
+    close("entropy", device.get(Statistic::Entropy), host.get(Statistic::Entropy));
+    close("KL", device.get(Statistic::KlToFinal), host.get(Statistic::KlToFinal));
+    close("JS", device.get(Statistic::JsToFinal), host.get(Statistic::JsToFinal));
+    close("TV", device.get(Statistic::TvToFinal), host.get(Statistic::TvToFinal));
+    close("cross-entropy", device.get(Statistic::CrossEntropy), host.get(Statistic::CrossEntropy));
     assert_eq!(device.top.len(), host.top.len(), "{name}, {place}");
     for (a, b) in device.top.iter().zip(&host.top) {
         close("a logit", Some(a.logit), Some(b.logit));
     }
-    assert_eq!(device.rank_of_final.is_some(), host.rank_of_final.is_some(), "{name}, {place}");
+    assert_eq!(
+        device.statistics.whole(Statistic::RankOfFinal).is_some(),
+        host.statistics.whole(Statistic::RankOfFinal).is_some(),
+        "{name}, {place}"
+    );
 }
 
 #[test]

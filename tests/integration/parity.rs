@@ -1,6 +1,8 @@
 //! Every point and position of every family equals transformers in float64.
 
-use lens_core::{Backend, Forward, Lens, NormMode, Plan, PointSet, Question, Reading, Selection, Stats};
+use lens_core::{
+    Backend, Forward, Lens, NormMode, Plan, PointSet, Question, Reading, Selection, Statistic, Stats,
+};
 use lens_tests::{Golden, checkpoint, checkpoint_names, decoder};
 
 /// What float32 may differ from float64, in nats or logits.
@@ -95,12 +97,24 @@ fn readouts_equal_transformers() {
                     worst[0].see(log_prob, golden.floats("top_logprobs").1[at * 5 + k], place);
                     worst[1].see(top.logit, golden.floats("top_logits").1[at * 5 + k], place);
                 }
-                worst[2].see(readout.entropy.unwrap(), golden.floats("entropy").1[at], place);
-                worst[3].see(readout.kl_to_final.unwrap(), golden.floats("kl_to_final").1[at], place);
-                worst[4].see(readout.js_to_final.unwrap(), golden.floats("js_to_final").1[at], place);
-                worst[4].see(readout.tv_to_final.unwrap(), golden.floats("tv_to_final").1[at], place);
+                worst[2].see(readout.get(Statistic::Entropy).unwrap(), golden.floats("entropy").1[at], place);
+                worst[3].see(
+                    readout.get(Statistic::KlToFinal).unwrap(),
+                    golden.floats("kl_to_final").1[at],
+                    place,
+                );
+                worst[4].see(
+                    readout.get(Statistic::JsToFinal).unwrap(),
+                    golden.floats("js_to_final").1[at],
+                    place,
+                );
+                worst[4].see(
+                    readout.get(Statistic::TvToFinal).unwrap(),
+                    golden.floats("tv_to_final").1[at],
+                    place,
+                );
                 assert_eq!(
-                    readout.rank_of_final.unwrap() as i32,
+                    readout.statistics.whole(Statistic::RankOfFinal).unwrap() as i32,
                     golden.ints("rank_of_final")[at],
                     "{name}: rank_of_final at {}",
                     place()
@@ -125,7 +139,7 @@ fn finals_equal(name: &str, golden: &Golden, reading: &Reading) {
             worst.see(log_prob, row[top.id.index()], || format!("position {position}, token {}", top.id));
         }
         if let (Some(cross_entropy), Some(next)) =
-            (last.readout.cross_entropy, golden.tokens.get(position + 1))
+            (last.readout.get(Statistic::CrossEntropy), golden.tokens.get(position + 1))
         {
             worst
                 .see(-cross_entropy, row[next.index()], || format!("position {position}, next token {next}"));

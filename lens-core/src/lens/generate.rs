@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, time::Instant};
 
 use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
-use crate::{Backend, BackendError, Next, Question, ReadRequest, Stats, Stopped, TokenId, TokenScore};
+use crate::{Backend, BackendError, Next, Question, ReadRequest, StatisticSet, Stopped, TokenId, TokenScore};
 
 /// How much room caches get at once: a sequence may be announced much longer than it becomes.
 const ROOM: usize = 256;
@@ -188,7 +188,7 @@ impl<B: Backend> Lens<'_, B> {
     ) -> Result<TokenScore, LensError> {
         let ask = Question {
             top_k: sampling.candidates(self.backend.info().n_vocab),
-            stats: Stats { entropy: false, kl: false, rank_of_final: false, distances: false },
+            statistics: StatisticSet::EMPTY,
             ..Question::default()
         };
         let request =

@@ -1,12 +1,13 @@
 //! The JSON form of a run: `lens-trace/1`.
 
+mod read;
 mod tracer;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Component, ModelInfo, NormMode, Timing, TokenId};
+use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId};
 
 pub use tracer::{PositionTrace, TraceContext, Tracer};
 
@@ -256,7 +257,7 @@ pub struct TargetTrace {
 }
 
 /// The readout of one (point, position).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReadoutTrace {
     /// The block; null for `embed`.
     pub layer: Option<u16>,
@@ -269,50 +270,46 @@ pub struct ReadoutTrace {
     pub is_virtual: bool,
     /// The most probable tokens.
     pub top: Vec<TopTrace>,
-    /// Entropy, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entropy: Option<f32>,
-    /// `KL(final ‖ readout)`, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kl_to_final: Option<f32>,
-    /// Jensen-Shannon divergence to the final readout, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub js_to_final: Option<f32>,
-    /// Half the L1 distance to the final readout.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tv_to_final: Option<f32>,
-    /// Rank of the final top-1 token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rank_of_final: Option<u32>,
-    /// `-ln p` of the token that comes next, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cross_entropy: Option<f32>,
+    /// Its statistics, each under its name.
+    #[serde(flatten)]
+    pub statistics: Statistics,
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTrace>,
 }
 
+impl ReadoutTrace {
+    /// The value of a statistic, in its unit.
+    pub fn get(&self, statistic: Statistic) -> Option<f64> {
+        self.statistics.get(statistic)
+    }
+}
+
 /// The model's own answer at a position.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinalTrace {
     /// The position.
     pub position: usize,
     /// The most probable tokens.
     pub top: Vec<TopTrace>,
-    /// Entropy, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entropy: Option<f32>,
+    /// Its statistics, each under its name.
+    #[serde(flatten)]
+    pub statistics: Statistics,
     /// First layer from which the top-1 of `resid_post` is the final one and stays so.
     pub decided_at: Option<usize>,
     /// The layers read in which `attn_out`, `mlp_out` or `resid_post` has a token above the threshold.
     #[serde(default)]
     pub important_layers: Vec<u16>,
-    /// `-ln p` of the token that comes next, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cross_entropy: Option<f32>,
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTrace>,
+}
+
+impl FinalTrace {
+    /// The value of a statistic, in its unit.
+    pub fn get(&self, statistic: Statistic) -> Option<f64> {
+        self.statistics.get(statistic)
+    }
 }
 
 /// The comparison of the last final readout with the backend's plain product.

@@ -109,12 +109,11 @@ impl<'a> Tracer<'a> {
             last: FinalTrace {
                 position: last.position,
                 top: self.names.top(&last.readout.top),
-                entropy: last.readout.entropy,
+                statistics: last.readout.statistics,
                 decided_at: last.decided_at,
                 important_layers: important_layers(reading.at(index), self.context.threshold)
                     .into_iter()
                     .collect(),
-                cross_entropy: last.readout.cross_entropy,
                 targets: self.names.targets(&last.readout.targets),
             },
             readouts: reading
@@ -192,12 +191,7 @@ impl Names<'_> {
             position,
             is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
             top: self.top(&readout.top),
-            entropy: readout.entropy,
-            kl_to_final: readout.kl_to_final,
-            js_to_final: readout.js_to_final,
-            tv_to_final: readout.tv_to_final,
-            rank_of_final: readout.rank_of_final,
-            cross_entropy: readout.cross_entropy,
+            statistics: readout.statistics,
             targets: self.targets(&readout.targets),
         }
     }

@@ -1,6 +1,6 @@
 //! Comparison of readings with the float64 model and with each other.
 
-use lens_core::{NormMode, Plan, Point, Reading, Readout, Site, TokenId};
+use lens_core::{NormMode, Plan, Point, Reading, Readout, Site, Statistic, TokenId};
 
 use super::{Distribution, Reference};
 
@@ -38,10 +38,30 @@ pub(crate) fn assert_equals_reference(
             let x = &state.iter().find(|(other, _)| *other == point).unwrap().1;
             let here = Distribution::new(reference.logits(x, plan.question.norm, &last.1));
             assert_is(readout, &here, &place, plan, next);
-            assert_near(readout.kl_to_final.unwrap().into(), here.kl_of(&finally), here.size, &place);
-            assert_near(readout.js_to_final.unwrap().into(), here.js_of(&finally), here.size, &place);
-            assert_near(readout.tv_to_final.unwrap().into(), here.tv_of(&finally), here.size, &place);
-            here.assert_rank(readout.rank_of_final.unwrap(), top1, TOLERANCE, &place);
+            assert_near(
+                readout.get(Statistic::KlToFinal).unwrap().into(),
+                here.kl_of(&finally),
+                here.size,
+                &place,
+            );
+            assert_near(
+                readout.get(Statistic::JsToFinal).unwrap().into(),
+                here.js_of(&finally),
+                here.size,
+                &place,
+            );
+            assert_near(
+                readout.get(Statistic::TvToFinal).unwrap().into(),
+                here.tv_of(&finally),
+                here.size,
+                &place,
+            );
+            here.assert_rank(
+                readout.statistics.whole(Statistic::RankOfFinal).unwrap(),
+                top1,
+                TOLERANCE,
+                &place,
+            );
             if matches!(point, Point::Block { site: Site::ResidPost, .. }) {
                 of_layers.push(readout.top1());
             }
@@ -59,7 +79,7 @@ fn assert_is(readout: &Readout, expected: &Distribution, place: &str, plan: &Pla
     assert_eq!(readout.top.len(), k, "{place}");
     assert_near(readout.log_sum_exp, expected.log_sum_exp, expected.size, &format!("log-sum-exp at {place}"));
     assert_near(
-        readout.entropy.unwrap().into(),
+        readout.get(Statistic::Entropy).unwrap().into(),
         expected.entropy(),
         expected.size,
         &format!("entropy at {place}"),
@@ -83,8 +103,8 @@ fn assert_is(readout: &Readout, expected: &Distribution, place: &str, plan: &Pla
     }
     assert_eq!(readout.targets.len(), plan.question.targets.len());
     let cross_entropy = next.map(|next| expected.log_sum_exp - expected.logits[next.index()]);
-    assert_eq!(readout.cross_entropy.is_some(), cross_entropy.is_some(), "{place}");
-    if let (Some(got), Some(expected_value)) = (readout.cross_entropy, cross_entropy) {
+    assert_eq!(readout.get(Statistic::CrossEntropy).is_some(), cross_entropy.is_some(), "{place}");
+    if let (Some(got), Some(expected_value)) = (readout.get(Statistic::CrossEntropy), cross_entropy) {
         assert_near(got.into(), expected_value, expected.size, &format!("cross-entropy at {place}"));
     }
 }
@@ -98,13 +118,18 @@ pub(crate) fn assert_same(a: &Reading, b: &Reading) {
     };
     for (a, b) in all(a).iter().zip(&all(b)) {
         let ids = |r: &Readout| r.top.iter().map(|score| score.id).collect::<Vec<_>>();
-        assert_eq!((ids(a), a.rank_of_final), (ids(b), b.rank_of_final));
+        assert_eq!(
+            (ids(a), a.statistics.whole(Statistic::RankOfFinal)),
+            (ids(b), b.statistics.whole(Statistic::RankOfFinal))
+        );
         for (a, b) in a.top.iter().zip(&b.top) {
             assert!((a.logit - b.logit).abs() <= 1e-6 * (1.0 + a.logit.abs()), "{a:?} {b:?}");
         }
-        for (a, b) in
-            [(a.entropy, b.entropy), (a.kl_to_final, b.kl_to_final), (a.cross_entropy, b.cross_entropy)]
-        {
+        for (a, b) in [
+            (a.get(Statistic::Entropy), b.get(Statistic::Entropy)),
+            (a.get(Statistic::KlToFinal), b.get(Statistic::KlToFinal)),
+            (a.get(Statistic::CrossEntropy), b.get(Statistic::CrossEntropy)),
+        ] {
             assert!(a.is_some() == b.is_some() && (a.unwrap_or(0.0) - b.unwrap_or(0.0)).abs() <= 2e-6);
         }
     }

@@ -1,0 +1,126 @@
+//! What a statistic says of itself, and what its value is computed from.
+
+use crate::projection::{Projected, Tracked};
+
+/// One statistic.
+pub(super) struct Definition {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) unit: Unit,
+    pub(super) range: Range,
+    pub(super) closer: Closer,
+    pub(super) needs: Needs,
+    pub(super) by_default: bool,
+    pub(super) value: fn(&Evidence<'_>) -> Option<f64>,
+}
+
+/// The unit of a statistic's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Natural units of information.
+    Nats,
+    /// Squares of nats, as variances of surprise have.
+    SquareNats,
+    /// Differences of logits.
+    Logits,
+    /// A rank from 1, a whole number.
+    Rank,
+    /// The stream's own unit, as the length of a vector has.
+    Stream,
+    /// A number without a unit.
+    One,
+}
+
+impl Unit {
+    /// The unit in words, empty where there is none.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::SquareNats => "nats²",
+            Self::Logits => "logits",
+            Self::Rank | Self::Stream | Self::One => "",
+        }
+    }
+
+    /// Whether values are whole numbers.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::Rank)
+    }
+}
+
+/// The values that a scale for a statistic spans.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Range {
+    /// From one number to another.
+    Linear(f64, f64),
+    /// From one number to another, by orders of magnitude.
+    Logarithmic(f64, f64),
+    /// From 0 to the logarithm of the size of the vocabulary.
+    VocabularyNats,
+    /// From 1 to the size of the vocabulary, by orders of magnitude.
+    VocabularyRanks,
+    /// What the readouts at hand span: the statistic has no bounds of its own.
+    Observed,
+}
+
+/// Which values of a statistic are closer to the final readout, or surer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closer {
+    /// Small ones.
+    Smaller,
+    /// Large ones.
+    Larger,
+    /// Neither: the sign or the size says something else.
+    Neither,
+}
+
+/// What has to be computed for a statistic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Needs {
+    /// The mean of the log-probability.
+    pub entropy: bool,
+    /// The final readout of the position beside this one.
+    pub divergence: bool,
+    /// A second pass over the vocabulary, with the final readout beside this one.
+    pub distances: bool,
+    /// The final top-1 token's logit and rank here.
+    pub final_top1: bool,
+}
+
+impl Needs {
+    /// Nothing besides top-k, log-sum-exp and the tokens asked for.
+    pub const NOTHING: Self = Self { entropy: false, divergence: false, distances: false, final_top1: false };
+
+    /// What this or the other needs.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            entropy: self.entropy || other.entropy,
+            divergence: self.divergence || other.divergence,
+            distances: self.distances || other.distances,
+            final_top1: self.final_top1 || other.final_top1,
+        }
+    }
+}
+
+/// What is known of one readout when its statistics are computed.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Evidence<'a> {
+    /// What its pass over the vocabulary came to.
+    pub projected: &'a Projected,
+    /// The final readout's top-1 token here; `None` in the final readout itself.
+    pub final_top1: Option<Tracked>,
+    /// The token that comes next in the sequence, where there is one.
+    pub next: Option<Tracked>,
+}
+
+impl<'a> Evidence<'a> {
+    /// A readout of which nothing else is known.
+    pub fn new(projected: &'a Projected) -> Self {
+        Self { projected, final_top1: None, next: None }
+    }
+}
