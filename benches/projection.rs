@@ -101,6 +101,7 @@ fn projection(criterion: &mut Criterion, pool: &ThreadPool, dtype: &str, shapes:
             readouts: &readouts,
             top_k: 10,
             entropy: true,
+            variance: true,
             finals: Some(&finals),
             distances: false,
             tracked: &[],
@@ -145,8 +146,15 @@ fn top_k(criterion: &mut Criterion, pool: &ThreadPool) {
     settle(&mut group);
     group.throughput(Throughput::Elements((shape.n * shape.n_vocab) as u64));
     for top_k in [1, 10, 100, 1000] {
-        let job =
-            Job { readouts: &readouts, top_k, entropy: false, finals: None, distances: false, tracked: &[] };
+        let job = Job {
+            readouts: &readouts,
+            top_k,
+            entropy: false,
+            variance: false,
+            finals: None,
+            distances: false,
+            tracked: &[],
+        };
         group.bench_function(BenchmarkId::new("fused", top_k), |bencher| {
             bencher.iter(|| pool.install(|| unembedding.project(black_box(&job)).expect("the job fits")));
         });

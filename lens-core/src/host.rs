@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, TokenId,
-    Tracking, Unembedding,
+    Tracking, Unembedding, VectorFacts,
     projection::{Job, NonFiniteLogits, Projected, Tracked},
 };
 
@@ -67,6 +67,8 @@ impl<'a> HostReadout<'a> {
             }
             return Err(last);
         }
+        let needs = ask.statistics.needs();
+        let raw = if needs.vector { finals.clone() } else { Vec::new() };
         let scales: Vec<f64> = finals.chunks_exact(d).map(|x| self.norm.scale(x)).collect();
         for (x, scale) in finals.chunks_exact_mut(d).zip(&scales) {
             self.norm.apply(x, *scale);
@@ -76,12 +78,12 @@ impl<'a> HostReadout<'a> {
             Next::Nothing | Next::Top1 => None,
         };
         let of_final = |row| Tracking { final_top1: None, next: known(row) };
-        let needs = ask.statistics.needs();
         let final_readouts = self.project(
             &Job {
                 readouts: &finals,
-                top_k: ask.top_k.get(),
+                top_k: ask.candidates(),
                 entropy: needs.entropy,
+                variance: needs.variance,
                 finals: None,
                 distances: false,
                 tracked: &group.clone().map(|row| of_final(row).tokens(ask)).collect::<Vec<_>>(),
@@ -97,7 +99,8 @@ impl<'a> HostReadout<'a> {
                 tracking.next = Some(id);
                 projected.tracked.push(Tracked { logit, rank: 1 });
             }
-            readings.finals.push(Readout::of(&projected, ask, tracking));
+            let vector = raw.chunks_exact(d).nth(row - group.start).map(VectorFacts::of_final);
+            readings.finals.push(Readout::of(&projected, vector, ask, tracking));
         }
         if request.hidden.is_empty() {
             return Ok(());
@@ -110,11 +113,15 @@ impl<'a> HostReadout<'a> {
         let final_column = own.filter(|_| ask.norm == NormMode::Recomputed).unwrap_or(n_points);
         let width = n_points.max(final_column + 1);
         let mut batch = vec![0.0; group.len() * width * d];
+        let mut vectors = vec![None; group.len() * n_points];
         let mut captured = Vec::with_capacity(group.len() * d);
         for (column, (point, hidden)) in request.hidden.iter().enumerate() {
             captured.clear();
             rows(hidden, group.clone(), &mut captured)?;
             self.check_finite(&captured, *point, request, &group)?;
+            for (i, (x, last)) in captured.chunks_exact(d).zip(raw.chunks_exact(d)).enumerate() {
+                vectors[i * n_points + column] = Some(VectorFacts::of(x, last));
+            }
             for (i, x) in captured.chunks_exact_mut(d).enumerate() {
                 match ask.norm {
                     NormMode::Recomputed => self.norm.apply(x, self.norm.scale(x)),
@@ -148,8 +155,9 @@ impl<'a> HostReadout<'a> {
         let projected = self.project(
             &Job {
                 readouts: &batch,
-                top_k: ask.top_k.get(),
+                top_k: ask.candidates(),
                 entropy: needs.entropy,
+                variance: needs.variance,
                 finals: (needs.divergence || needs.distances).then_some(&final_of),
                 distances: needs.distances,
                 tracked: &tracked,
@@ -160,7 +168,9 @@ impl<'a> HostReadout<'a> {
             },
         )?;
         for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width < n_points) {
-            readings.points.push(Readout::of(&projected, ask, tracking[i / width]));
+            let (row, column) = (i / width, i % width);
+            let vector = vectors[row * n_points + column];
+            readings.points.push(Readout::of(&projected, vector, ask, tracking[row]));
         }
         Ok(())
     }

@@ -69,6 +69,7 @@ pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
 pub use statistic::{
     Closer, Evidence, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
+    VectorFacts,
 };
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use crate::{
     NormMode, TokenId,
     projection::{Projected, Tracked},
-    statistic::{Evidence, Statistic, StatisticSet, Statistics},
+    statistic::{Evidence, Statistic, StatisticSet, Statistics, VectorFacts},
 };
 
 /// What to keep of every readout.
@@ -15,10 +15,19 @@ pub struct Question {
     pub top_k: NonZeroUsize,
     /// Tokens whose logit, probability and rank are wanted everywhere.
     pub targets: Vec<TokenId>,
+    /// The token that the first target is compared with.
+    pub versus: Option<TokenId>,
     /// Which statistics.
     pub statistics: StatisticSet,
     /// Which norm stands in front of the unembedding.
     pub norm: NormMode,
+}
+
+impl Question {
+    /// How many of the largest logits a projection has to find for it.
+    pub fn candidates(&self) -> usize {
+        self.top_k.get().max(if self.statistics.needs().two_best { 2 } else { 1 })
+    }
 }
 
 impl Default for Question {
@@ -26,6 +35,7 @@ impl Default for Question {
         Self {
             top_k: const { NonZeroUsize::new(10).expect("ten is not zero") },
             targets: Vec::new(),
+            versus: None,
             statistics: StatisticSet::default(),
             norm: NormMode::default(),
         }
@@ -78,7 +88,7 @@ impl Tracking {
     /// The tokens whose logit and rank a projection has to track for `ask`, in the order that [`Readout::of`] expects.
     pub fn tokens(self, ask: &Question) -> Vec<TokenId> {
         let targets = ask.targets.iter().copied();
-        self.final_top1_for(ask).into_iter().chain(targets).chain(self.next).collect()
+        self.final_top1_for(ask).into_iter().chain(targets).chain(ask.versus).chain(self.next).collect()
     }
 
     fn final_top1_for(self, ask: &Question) -> Option<TokenId> {
@@ -87,8 +97,14 @@ impl Tracking {
 }
 
 impl Readout {
-    /// The readout of one projected vector whose tracked tokens are those of `tracking`.
-    pub fn of(projected: &Projected, ask: &Question, tracking: Tracking) -> Self {
+    /// The readout of one projected vector whose tracked tokens are those of `tracking`; `vector` is what is known of
+    /// it before the norm.
+    pub fn of(
+        projected: &Projected,
+        vector: Option<VectorFacts>,
+        ask: &Question,
+        tracking: Tracking,
+    ) -> Self {
         let log_sum_exp = projected.log_sum_exp;
         let prob = |logit: f32| (f64::from(logit) - log_sum_exp).exp() as f32;
         let score = |id, logit| TokenScore { id, logit, prob: prob(logit) };
@@ -96,18 +112,19 @@ impl Readout {
         let mut take = |token: Option<TokenId>| token.and_then(|_| tracked.next());
         let final_top1 = take(tracking.final_top1_for(ask));
         let targets: Vec<Tracked> = ask.targets.iter().filter_map(|id| take(Some(*id))).collect();
-        let evidence = Evidence { projected, final_top1, next: take(tracking.next) };
-        let values = ask.statistics.iter().filter_map(|statistic: Statistic| {
-            let value = statistic.of(&evidence)?;
-            Some((statistic, value))
-        });
-        let statistics = values.collect();
-        let targets = ask.targets.iter().zip(targets);
+        let versus = take(ask.versus);
+        let evidence =
+            Evidence { projected, final_top1, next: take(tracking.next), targets: &targets, versus, vector };
+        let value = |statistic: Statistic| Some((statistic, statistic.of(&evidence)?));
+        let statistics = ask.statistics.iter().filter_map(value).collect();
         Self {
-            top: projected.top.iter().map(|(id, logit)| score(*id, *logit)).collect(),
+            top: projected.top.iter().take(ask.top_k.get()).map(|(id, logit)| score(*id, *logit)).collect(),
             log_sum_exp,
             statistics,
-            targets: targets
+            targets: ask
+                .targets
+                .iter()
+                .zip(&targets)
                 .map(|(id, token)| TargetScore { score: score(*id, token.logit), rank: token.rank })
                 .collect(),
         }

@@ -28,6 +28,7 @@ fn everything(norm: NormMode) -> Plan {
             targets: tokens(&[0, 1]),
             statistics: StatisticSet::all(),
             norm,
+            ..Question::default()
         },
         ..Plan::default()
     }

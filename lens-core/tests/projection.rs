@@ -129,8 +129,15 @@ impl Case {
     }
 }
 
-const JOB: Job<'_> =
-    Job { readouts: &[], top_k: 10, entropy: true, finals: None, distances: false, tracked: &[] };
+const JOB: Job<'_> = Job {
+    readouts: &[],
+    top_k: 10,
+    entropy: true,
+    variance: true,
+    finals: None,
+    distances: false,
+    tracked: &[],
+};
 
 fn log_softmax(logits: &[f64]) -> (Vec<f64>, f64) {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -163,6 +170,9 @@ fn agrees(case: &Case, kernel: Kernel, finals: &[u32], tracked: &[Vec<TokenId>],
         let entropy = -log_q.iter().map(|l| l.exp() * l).sum::<f64>();
         let spread = z.iter().map(|z| (z - lse).abs()).fold(0.0, f64::max);
         close(&what("entropy"), got.entropy.unwrap(), entropy, 2.0 * tolerance * (1.0 + spread) + 2e-6);
+        let variance = log_q.iter().map(|l| l.exp() * (l + entropy).powi(2)).sum::<f64>();
+        let allowed = 4.0 * tolerance * (1.0 + spread).powi(2) + 1e-5;
+        close(&what("variance"), got.variance.unwrap(), variance, allowed);
         let kl: f64 = log_p.iter().zip(&log_q).map(|(p, q)| p.exp() * (p - q)).sum();
         close(&what("KL"), got.kl_to_final.unwrap(), kl, 4.0 * tolerance * (1.0 + kl.abs()) + 2e-6);
         if finals[i] as usize == i {

@@ -57,6 +57,7 @@ fn trace(case: &Case) -> LensTrace {
             targets: case.targets.iter().copied().map(TokenId).collect(),
             statistics: distances(case.distances),
             norm: case.norm,
+            ..Question::default()
         },
         ..Plan::default()
     };

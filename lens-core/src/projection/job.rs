@@ -132,6 +132,8 @@ pub struct Job<'a> {
     pub top_k: usize,
     /// Whether to compute the entropy.
     pub entropy: bool,
+    /// Whether to compute the variance of the log-probability.
+    pub variance: bool,
     /// Per readout, the index *in this batch* of the final readout of the same position. Asking for it asks
     /// for the KL divergence to it. Length `n`.
     pub finals: Option<&'a [u32]>,
@@ -187,6 +189,8 @@ pub struct Projected {
     pub log_sum_exp: f64,
     /// Entropy of the softmax, nats.
     pub entropy: Option<f64>,
+    /// Variance of `ln p` under the softmax, nats².
+    pub variance: Option<f64>,
     /// `KL(final ‖ this)`, nats. `None` as well when the final readout itself has non-finite logits.
     pub kl_to_final: Option<f64>,
     /// Jensen-Shannon divergence to the final readout, nats.

@@ -10,7 +10,7 @@
 //! // Three tokens in a space of two dimensions, and one readout.
 //! let rows = [1.0, 0.0, 0.0, 1.0, -1.0, -1.0];
 //! let unembedding = Unembedding::new(VocabRows::F32(&rows), 2, None, Post::default())?;
-//! let job = Job { readouts: &[2.0, 1.0], top_k: 2, entropy: true, finals: None, distances: false, tracked: &[] };
+//! let job = Job { readouts: &[2.0, 1.0], top_k: 2, entropy: true, variance: true, finals: None, distances: false, tracked: &[] };
 //! let readout = unembedding.project(&job)?.remove(0)?;
 //! assert_eq!(readout.top.iter().map(|(id, logit)| (id.0, *logit)).collect::<Vec<_>>(), [(0, 2.0), (1, 1.0)]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

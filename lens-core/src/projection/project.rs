@@ -12,7 +12,7 @@ use super::simd::plain::Plain;
 use super::simd::{Product, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
-use super::stats::{self, Statistics, runs};
+use super::stats::{self, Statistics, runs, shifted_square};
 use super::sweep::{Matrix, sweep};
 use super::topk::{SharedBound, TopK};
 use crate::TokenId;
@@ -174,6 +174,7 @@ impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
             group,
             lanes: panels.lanes(),
             top_k: self.top_k,
+            squares: job.variance,
             bounds: (0..n).map(|_| SharedBound::none()).collect(),
             runs: runs::<S>(group, panels.lanes() / S::LANES),
             tracked: tracked_by_column::<S>(&tracked, panels.lanes()),
@@ -206,6 +207,7 @@ impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
                     top: self.top(&kept, lane),
                     log_sum_exp: own.log_sum_exp(),
                     entropy: job.entropy.then(|| own.entropy()),
+                    variance: job.variance.then(|| own.variance()),
                     kl_to_final: kl,
                     js_to_final: distance(|kept| &kept.jensen_shannon),
                     tv_to_final: distance(|kept| &kept.total_variation),
@@ -303,18 +305,21 @@ struct Total {
     reference: f32,
     sum: f64,
     moment: f64,
+    square: f64,
 }
 
 impl Total {
     fn of(kept: &[stats::Kept], lane: usize) -> Self {
         let reference = kept.iter().map(|kept| kept.reference[lane]).fold(f32::NEG_INFINITY, f32::max);
-        let (mut sum, mut moment) = (0.0, 0.0);
+        let (mut sum, mut moment, mut square) = (0.0, 0.0, 0.0);
         for kept in kept {
             let shift = f64::from(kept.reference[lane]) - f64::from(reference);
             sum += shift.exp() * kept.sum[lane];
             moment += shift.exp() * (kept.moment[lane] + shift * kept.sum[lane]);
+            square +=
+                shift.exp() * shifted_square(shift, kept.sum[lane], kept.moment[lane], kept.square[lane]);
         }
-        Self { reference, sum, moment }
+        Self { reference, sum, moment, square }
     }
 
     /// Whether all logits were finite: any other has made a sum NaN or infinite.
@@ -329,6 +334,12 @@ impl Total {
 
     fn entropy(&self) -> f64 {
         self.sum.ln() - self.moment / self.sum
+    }
+
+    /// `ln p` is `z - m` but for a constant.
+    fn variance(&self) -> f64 {
+        let mean = self.moment / self.sum;
+        (self.square / self.sum - mean * mean).max(0.0)
     }
 
     /// `Σ e^(f - m_f) (f - z)` relative to the final's reference.

@@ -40,6 +40,8 @@ pub(super) struct Statistics<'a> {
     pub(super) group: &'a Group,
     pub(super) lanes: usize,
     pub(super) top_k: usize,
+    /// Whether to keep `Kept::square`.
+    pub(super) squares: bool,
     /// Per lane that holds a readout.
     pub(super) bounds: Vec<SharedBound>,
     /// Per column; empty where no divergence is wanted.
@@ -54,6 +56,8 @@ pub(super) struct Kept {
     pub(super) reference: Vec<f32>,
     pub(super) sum: Vec<f64>,
     pub(super) moment: Vec<f64>,
+    /// `Σ e^(z - m) (z - m)²`, if it is wanted.
+    pub(super) square: Vec<f64>,
     /// `Σ e^(f - m_f) (f - z)`, and the `m_f` that it is relative to.
     pub(super) divergence: Vec<f64>,
     pub(super) divergence_reference: Vec<f32>,
@@ -124,6 +128,7 @@ impl<S: Simd> Pass<S> for Statistics<'_> {
             reference: vec![f32::NEG_INFINITY; n],
             sum: vec![0.0; n],
             moment: vec![0.0; n],
+            square: vec![0.0; n],
             divergence: vec![0.0; n],
             divergence_reference: vec![f32::NEG_INFINITY; n],
             top: vec![TopK::default(); self.bounds.len()],
@@ -164,6 +169,8 @@ impl Kept {
             self.reference[lane] = peak;
             if before > f32::NEG_INFINITY {
                 let shift = f64::from(before) - f64::from(peak);
+                self.square[lane] =
+                    shift.exp() * shifted_square(shift, self.sum[lane], self.moment[lane], self.square[lane]);
                 self.moment[lane] = shift.exp() * (self.moment[lane] + shift * self.sum[lane]);
                 self.sum[lane] *= shift.exp();
             }
@@ -208,7 +215,11 @@ impl<S: Simd> Task<S> for TakePanel<'_, '_> {
                 let reference = kept.reference[lane];
                 kept.finals.take(simd, (&panel, &block), lane, (reference, 1.0));
             }
-            add_sums(simd, kept, first_lane, z);
+            if pass.squares {
+                add_sums::<S, true>(simd, kept, first_lane, z);
+            } else {
+                add_sums::<S, false>(simd, kept, first_lane, z);
+            }
             for run in pass.runs.get(column).into_iter().flatten() {
                 let divergence = divergence(simd, kept.finals.of(run.final_lane, block.n_rows), z);
                 let mut by_lane = [0.0; MAX_LANES];
@@ -271,23 +282,36 @@ fn count_larger<S: Simd>(simd: S, slots: &[f32], larger: &mut [u32], z: &[f32]) 
     }
 }
 
-/// Adds a block to `sum` and `moment`.
+/// `Σ e^x (x + shift)²` from the sums of `e^x`, `e^x x` and `e^x x²`.
+pub(super) fn shifted_square(shift: f64, sum: f64, moment: f64, square: f64) -> f64 {
+    square + shift * (2.0 * moment + shift * sum)
+}
+
+/// Adds a block to `sum`, `moment` and, if it is wanted, `square`.
 #[inline(always)]
-fn add_sums<S: Simd>(simd: S, kept: &mut Kept, first_lane: usize, z: &[f32]) {
+fn add_sums<S: Simd, const SQUARES: bool>(simd: S, kept: &mut Kept, first_lane: usize, z: &[f32]) {
     let reference = simd.load(&kept.reference[first_lane..]);
-    let (mut sum, mut moment) = (simd.splat(0.0), simd.splat(0.0));
+    let zero = simd.splat(0.0);
+    let (mut sum, mut moment, mut square) = (zero, zero, zero);
     for rows in z.chunks(SHORT * S::LANES) {
-        let (mut short_sum, mut short_moment) = (simd.splat(0.0), simd.splat(0.0));
+        let (mut short_sum, mut short_moment, mut short_square) = (zero, zero, zero);
         for logits in rows.chunks_exact(S::LANES) {
             let x = simd.sub(simd.load(logits), reference);
             let e = exp(simd, x);
             short_sum = simd.add(short_sum, e);
             short_moment = simd.mul_add(e, x, short_moment);
+            if SQUARES {
+                short_square = simd.mul_add(simd.mul(e, x), x, short_square);
+            }
         }
         sum = simd.add(sum, short_sum);
         moment = simd.add(moment, short_moment);
+        if SQUARES {
+            square = simd.add(square, short_square);
+        }
     }
-    for (total, block) in [(&mut kept.sum, sum), (&mut kept.moment, moment)] {
+    let sums = [(&mut kept.sum, sum), (&mut kept.moment, moment), (&mut kept.square, square)];
+    for (total, block) in sums.into_iter().take(if SQUARES { 3 } else { 2 }) {
         let mut by_lane = [0.0; MAX_LANES];
         simd.store(block, &mut by_lane);
         for (total, value) in total[first_lane..first_lane + S::LANES].iter_mut().zip(by_lane) {

@@ -82,6 +82,12 @@ pub enum Closer {
 pub struct Needs {
     /// The mean of the log-probability.
     pub entropy: bool,
+    /// The variance of the log-probability.
+    pub variance: bool,
+    /// The two most probable tokens, whatever the question's top-k.
+    pub two_best: bool,
+    /// The captured vector itself, before the norm.
+    pub vector: bool,
     /// The final readout of the position beside this one.
     pub divergence: bool,
     /// A second pass over the vocabulary, with the final readout beside this one.
@@ -92,13 +98,24 @@ pub struct Needs {
 
 impl Needs {
     /// Nothing besides top-k, log-sum-exp and the tokens asked for.
-    pub const NOTHING: Self = Self { entropy: false, divergence: false, distances: false, final_top1: false };
+    pub const NOTHING: Self = Self {
+        entropy: false,
+        variance: false,
+        two_best: false,
+        vector: false,
+        divergence: false,
+        distances: false,
+        final_top1: false,
+    };
 
     /// What this or the other needs.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self {
             entropy: self.entropy || other.entropy,
+            variance: self.variance || other.variance,
+            two_best: self.two_best || other.two_best,
+            vector: self.vector || other.vector,
             divergence: self.divergence || other.divergence,
             distances: self.distances || other.distances,
             final_top1: self.final_top1 || other.final_top1,
@@ -116,11 +133,41 @@ pub struct Evidence<'a> {
     pub final_top1: Option<Tracked>,
     /// The token that comes next in the sequence, where there is one.
     pub next: Option<Tracked>,
+    /// The tokens asked for, in that order.
+    pub targets: &'a [Tracked],
+    /// The token that the target is compared with, where one was asked for.
+    pub versus: Option<Tracked>,
+    /// What is known of the captured vector, if a statistic needs it.
+    pub vector: Option<VectorFacts>,
 }
 
-impl<'a> Evidence<'a> {
-    /// A readout of which nothing else is known.
-    pub fn new(projected: &'a Projected) -> Self {
-        Self { projected, final_top1: None, next: None }
+/// What is known of a captured vector x and the final residual f of its position, both before the norm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VectorFacts {
+    /// `|x|²`.
+    pub square: f64,
+    /// `|f|²`.
+    pub final_square: f64,
+    /// `x · f`.
+    pub dot: f64,
+    /// Whether this is the final readout, whose x is f.
+    pub is_final: bool,
+}
+
+impl VectorFacts {
+    /// The facts of a vector and the final residual, both `[d_model]`, with sums in float64.
+    pub fn of(vector: &[f32], last: &[f32]) -> Self {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        Self {
+            square: dot(vector, vector),
+            final_square: dot(last, last),
+            dot: dot(vector, last),
+            is_final: false,
+        }
+    }
+
+    /// The facts of the final residual itself.
+    pub fn of_final(last: &[f32]) -> Self {
+        Self { is_final: true, ..Self::of(last, last) }
     }
 }

@@ -9,7 +9,7 @@ mod values;
 
 use std::{fmt, str::FromStr};
 
-pub use definition::{Closer, Evidence, Needs, Range, Unit};
+pub use definition::{Closer, Evidence, Needs, Range, Unit, VectorFacts};
 pub use values::{StatisticSet, Statistics};
 
 use crate::suggest::did_you_mean;

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use lens_core::{ComponentSelection, Intervention, NormMode, Plan, Sampling, Selection, TokenId};
+use lens_core::{
+    ComponentSelection, Intervention, NormMode, Plan, Sampling, Selection, Statistic, StatisticSet, TokenId,
+};
 
 use crate::Message;
 
@@ -116,11 +118,24 @@ impl Request {
         self
     }
 
+    /// Which statistics; by default those that need no second pass over the vocabulary.
+    #[must_use]
+    pub fn statistics(mut self, statistics: StatisticSet) -> Self {
+        self.plan.question.statistics = statistics;
+        self
+    }
+
+    /// Another statistic.
+    #[must_use]
+    pub fn statistic(mut self, statistic: Statistic) -> Self {
+        self.plan.question.statistics = self.plan.question.statistics.with(statistic);
+        self
+    }
+
     /// Whether to compute the Jensen-Shannon divergence and the total variation too.
     #[must_use]
-    pub fn distances(mut self, wanted: bool) -> Self {
-        self.plan.question.stats.distances = wanted;
-        self
+    pub fn distances(self, wanted: bool) -> Self {
+        if wanted { self.statistic(Statistic::JsToFinal).statistic(Statistic::TvToFinal) } else { self }
     }
 
     /// Probability above which a token makes a layer important; 0.03 by default.

@@ -21,7 +21,7 @@ use std::ops::Range;
 
 use lens_core::{
     BackendError, FinalNorm, Next, NonFinite, Point, Post, ReadRequest, Readings, Readout, TokenId,
-    projection::{Projected, ProjectionError},
+    projection::ProjectionError,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -61,7 +61,7 @@ impl DeviceReadout {
         let _guard = tch::no_grad_guard();
         self.check_tokens(request)?;
         let (n_rows, n_points) = (request.positions.len(), request.hidden.len());
-        let bytes_per_logit = BYTES_PER_LOGIT[usize::from(request.ask.stats.distances)];
+        let bytes_per_logit = BYTES_PER_LOGIT[usize::from(request.ask.statistics.needs().distances)];
         let most = (self.budget / (bytes_per_logit * self.product.n_vocab())).max(2);
         // Some points of one position, or all points of some positions.
         let points_at_once = n_points.min(most - 1).max(1);
@@ -74,17 +74,12 @@ impl DeviceReadout {
             let mut points = 0..n_points.min(points_at_once);
             loop {
                 let chunk = Chunk { request, rows: rows.clone(), points: points.clone() };
-                for (i, answers) in self.chunk(&chunk)?.into_iter().enumerate() {
-                    let next = request.next[start + i];
-                    let (last, inner) =
-                        answers.split_last().expect("the final readout is part of every chunk");
+                for (i, mut readouts) in self.chunk(&chunk)?.into_iter().enumerate() {
+                    let last = readouts.pop().expect("the final readout is part of every chunk");
                     if points.start == 0 {
-                        readings.finals.push(final_readout(last, request, next));
+                        readings.finals.push(last);
                     }
-                    by_row[i].extend(inner.iter().map(|projected| {
-                        let rank = request.ask.stats.rank_of_final;
-                        Readout::of(projected, &request.ask.targets, next != Next::Nothing, rank)
-                    }));
+                    by_row[i].extend(readouts);
                 }
                 points = points.end..(points.end + points_at_once).min(n_points);
                 if points.is_empty() {
@@ -96,13 +91,13 @@ impl DeviceReadout {
         Ok(readings)
     }
 
-    /// The answers of one chunk: per row, those of its points, and the final one last.
-    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<Vec<Vec<Projected>>, BackendError> {
+    /// The readouts of one chunk: per row, those of its points, and the final one last.
+    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<Vec<Vec<Readout>>, BackendError> {
         let question = chunk.request.ask;
         let answers = (|| {
             let x = chunk.vectors(self.product.device())?;
             let logits = self.product.logits(&x, question.norm)?;
-            Statistics { logits: &logits, chunk, question }.answers()
+            Statistics { vectors: &x, logits: &logits, chunk, question }.readouts()
         })()
         .map_err(|error: ModelError| error.of_memory(|| format!("{} readouts at once", chunk.len())))?;
         answers.ok_or_else(|| self.blame(chunk).unwrap_or_else(BackendError::from))
@@ -142,23 +137,18 @@ impl DeviceReadout {
             Next::Token(token) => Some(token),
             Next::Nothing | Next::Top1 => None,
         });
-        match request.ask.targets.iter().chain(next).find(|token| token.index() >= n_vocab) {
+        match request
+            .ask
+            .targets
+            .iter()
+            .chain(&request.ask.versus)
+            .chain(next)
+            .find(|token| token.index() >= n_vocab)
+        {
             Some(token) => Err(ProjectionError::UnknownToken { token: *token, n_vocab }),
             None => Ok(()),
         }
     }
-}
-
-/// The final readout of a row: it has no rank of its own top-1, which every row's first tracked token is.
-fn final_readout(last: &Projected, request: &ReadRequest<'_, Tensor>, next: Next) -> Readout {
-    let mut last = last.clone();
-    if request.ask.stats.rank_of_final {
-        last.tracked.remove(0);
-    }
-    last.kl_to_final = None;
-    last.js_to_final = None;
-    last.tv_to_final = None;
-    Readout::of(&last, &request.ask.targets, next != Next::Nothing, false)
 }
 
 /// Some rows of a request and some of its points.

@@ -1,7 +1,7 @@
 //! From the logits of a chunk to what crosses to the host.
 
 use lens_core::{
-    Question, TokenId,
+    Question, Readout, TokenId, Tracking, VectorFacts,
     projection::{Projected, Tracked},
 };
 use tch::{Device, Kind, Tensor};
@@ -10,6 +10,8 @@ use super::{Chunk, ModelError, numbers};
 
 /// The logits of a chunk and what is wanted of them.
 pub(super) struct Statistics<'a, 'b> {
+    /// The captured vectors, `[rows, points + 1, d_model]`, the final residual last.
+    pub(super) vectors: &'a Tensor,
     /// `[rows, points + 1, n_vocab]`, float32.
     pub(super) logits: &'a Tensor,
     pub(super) chunk: &'a Chunk<'a, 'b>,
@@ -24,6 +26,7 @@ struct Softmax {
     sum: Tensor,
     log_sum_exp: Vec<f64>,
     entropy: Vec<f64>,
+    variance: Option<Vec<f64>>,
 }
 
 /// Divergences of every readout to the final one of its row.
@@ -35,34 +38,73 @@ struct Divergences {
 }
 
 impl Statistics<'_, '_> {
-    /// The answers, row by row; `None` when some readout has logits that are NaN or infinite.
-    pub(super) fn answers(&self) -> Result<Option<Vec<Vec<Projected>>>, ModelError> {
+    /// The readouts, row by row, the final one last; `None` when some readout has logits that are NaN or infinite.
+    pub(super) fn readouts(&self) -> Result<Option<Vec<Vec<Readout>>>, ModelError> {
         let (top, softmax) = (self.top()?, self.softmax()?);
         if softmax.log_sum_exp.iter().chain(&softmax.entropy).any(|value| !value.is_finite()) {
             return Ok(None);
         }
         let divergences = self.divergences(&softmax)?;
-        let Softmax { log_sum_exp, entropy, weights, .. } = softmax;
+        let Softmax { log_sum_exp, entropy, variance, weights, .. } = softmax;
         drop(weights); // as large as the logits
-        let mut tracked = self.tracked(&top)?.into_iter();
+        let (tracking, vectors) = (self.tracking(&top), self.vector_facts()?);
+        let mut tracked = self.tracked(&tracking)?.into_iter();
         let of = |values: &Option<Vec<f64>>, i: usize| values.as_ref().map(|values| values[i]);
-        let mut answers = top.into_iter().enumerate().map(|(i, top)| Projected {
-            top,
-            log_sum_exp: log_sum_exp[i],
-            entropy: self.question.stats.entropy.then(|| entropy[i]),
-            kl_to_final: of(&divergences.kl, i),
-            js_to_final: of(&divergences.js, i),
-            tv_to_final: of(&divergences.tv, i),
-            tracked: tracked.next().unwrap_or_default(),
+        let width = self.width();
+        let mut readouts = top.into_iter().enumerate().map(|(i, top)| {
+            let is_final = i % width == width - 1;
+            // The final readout has no distance to itself.
+            let distance = |values: &Option<Vec<f64>>| of(values, i).filter(|_| !is_final);
+            let mut projected = Projected {
+                top,
+                log_sum_exp: log_sum_exp[i],
+                entropy: Some(entropy[i]),
+                variance: of(&variance, i),
+                kl_to_final: distance(&divergences.kl),
+                js_to_final: distance(&divergences.js),
+                tv_to_final: distance(&divergences.tv),
+                tracked: tracked.next().unwrap_or_default(),
+            };
+            let mut tracking = tracking[i / width];
+            if is_final && self.question.statistics.needs().final_top1 {
+                projected.tracked.remove(0);
+            }
+            tracking.final_top1 = tracking.final_top1.filter(|_| !is_final);
+            Readout::of(&projected, vectors.as_ref().map(|vectors| vectors[i]), self.question, tracking)
         });
-        let width = self.chunk.points.len() + 1;
-        Ok(Some((0..self.chunk.rows.len()).map(|_| answers.by_ref().take(width).collect()).collect()))
+        Ok(Some((0..self.chunk.rows.len()).map(|_| readouts.by_ref().take(width).collect()).collect()))
+    }
+
+    /// Readouts of a row, the final one included.
+    fn width(&self) -> usize {
+        self.chunk.points.len() + 1
+    }
+
+    /// Lengths of the captured vectors, and their products with the final residual, if a statistic needs them.
+    fn vector_facts(&self) -> Result<Option<Vec<VectorFacts>>, ModelError> {
+        if !self.question.statistics.needs().vector {
+            return Ok(None);
+        }
+        let kind = if self.vectors.device() == Device::Mps { Kind::Float } else { Kind::Double };
+        let (x, width) = (self.vectors.f_to_kind(kind)?, self.width());
+        let last = x.f_narrow(1, width as i64 - 1, 1)?;
+        let sum = |product: Tensor| -> Result<Vec<f64>, ModelError> {
+            numbers(&product.f_sum_dim_intlist([-1].as_slice(), false, kind)?, Kind::Double)
+        };
+        let (squares, dots) = (sum(x.f_square()?)?, sum(x.f_mul(&last)?)?);
+        let facts = squares.iter().zip(&dots).enumerate().map(|(i, (square, dot))| VectorFacts {
+            square: *square,
+            final_square: squares[i / width * width + width - 1],
+            dot: *dot,
+            is_final: i % width == width - 1,
+        });
+        Ok(Some(facts.collect()))
     }
 
     /// The k largest logits of every readout: larger first, ties by the smaller id.
     fn top(&self) -> Result<Vec<Vec<(TokenId, f32)>>, ModelError> {
         let n_vocab = self.logits.size()[2];
-        let k = (self.question.top_k.get() as i64).min(n_vocab);
+        let k = (self.question.candidates() as i64).min(n_vocab);
         let z = self.logits.f_view([-1, n_vocab])?;
         // libtorch breaks ties as it likes. That matters where the first that is left out equals the last that is not.
         let asked = (k + 1).min(n_vocab);
@@ -90,24 +132,33 @@ impl Statistics<'_, '_> {
         let shifted = self.logits.f_sub(&max)?;
         let weights = shifted.f_exp()?;
         let sum = total(&weights, true)?;
+        let variance = self.question.statistics.needs().variance;
+        let square = if variance { Some(total(&shifted.f_square()?.f_mul_(&weights)?, true)?) } else { None };
         let moment = total(&{ shifted }.f_mul_(&weights)?, true)?; // Σ e^(z - max) (z - max)
         let (sums, moments): (Vec<f64>, Vec<f64>) =
             (numbers(&sum, Kind::Double)?, numbers(&moment, Kind::Double)?);
         let max: Vec<f64> = numbers(&max, Kind::Double)?;
+        let squares = square.map(|square| numbers::<f64>(&square, Kind::Double)).transpose()?;
+        let variance = |squares: Vec<f64>| {
+            let means = sums.iter().zip(&moments).map(|(sum, moment)| (sum, moment / sum));
+            let of = |(square, (sum, mean)): (f64, (&f64, f64))| (square / sum - mean * mean).max(0.0);
+            squares.into_iter().zip(means).map(of).collect()
+        };
         Ok(Softmax {
             weights,
             log_sum_exp: max.iter().zip(&sums).map(|(max, sum)| max + sum.ln()).collect(),
             entropy: sums.iter().zip(&moments).map(|(sum, moment)| sum.ln() - moment / sum).collect(),
+            variance: squares.map(variance),
             sum,
         })
     }
 
     fn divergences(&self, softmax: &Softmax) -> Result<Divergences, ModelError> {
-        let stats = self.question.stats;
-        let width = self.chunk.points.len() + 1;
+        let needs = self.question.statistics.needs();
+        let width = self.width();
         let last = |x: &Tensor| x.f_narrow(1, width as i64 - 1, 1);
         let mut divergences = Divergences::default();
-        if stats.kl || stats.distances {
+        if needs.divergence {
             // Σ p_f (f - z), zero term by term where the two agree, and what the two sums differ by.
             let terms = last(self.logits)?.f_sub(self.logits)?.f_mul_(&last(&softmax.weights)?)?;
             let sums: Vec<f64> = numbers(&total(&terms, true)?.f_div(&last(&softmax.sum)?)?, Kind::Double)?;
@@ -115,7 +166,7 @@ impl Statistics<'_, '_> {
             let of = |(i, sum): (usize, &f64)| sum - lse[i / width * width + width - 1] + lse[i];
             divergences.kl = Some(sums.iter().enumerate().map(of).collect());
         }
-        if stats.distances {
+        if needs.distances {
             let p = softmax.weights.f_div(&softmax.sum.f_to_kind(Kind::Float)?)?;
             let q = last(&p)?;
             let half = |sum: &Tensor| -> Result<Vec<f64>, ModelError> {
@@ -131,20 +182,24 @@ impl Statistics<'_, '_> {
         Ok(divergences)
     }
 
-    /// Logits and ranks of the tokens that a readout is asked for: its row's final top-1 (if `rank_of_final`), the
-    /// targets, and what comes next (if anything).
-    fn tracked(&self, top: &[Vec<(TokenId, f32)>]) -> Result<Vec<Vec<Tracked>>, ModelError> {
-        let width = self.chunk.points.len() + 1;
-        let mut n_asked = Vec::with_capacity(self.chunk.rows.len());
-        let mut by_row: Vec<Vec<i64>> = Vec::with_capacity(self.chunk.rows.len());
-        for row in 0..self.chunk.rows.len() {
-            let top1 = top[row * width + width - 1][0].0;
-            let first = self.question.stats.rank_of_final.then_some(top1);
-            let next = self.chunk.next(row, top1);
-            let asked = first.into_iter().chain(self.question.targets.iter().copied()).chain(next);
-            by_row.push(asked.map(|token| i64::from(token.0)).collect());
-            n_asked.push(by_row[row].len());
-        }
+    /// The tokens that the readouts of each row track.
+    fn tracking(&self, top: &[Vec<(TokenId, f32)>]) -> Vec<Tracking> {
+        let finals = top.chunks_exact(self.width()).enumerate();
+        let of_row = |(row, top): (usize, &[Vec<(TokenId, f32)>])| {
+            let top1 = top.last().and_then(|last| last.first()).map(|(id, _)| *id);
+            Tracking { final_top1: top1, next: top1.and_then(|top1| self.chunk.next(row, top1)) }
+        };
+        finals.map(of_row).collect()
+    }
+
+    /// Logits and ranks of the tokens that each readout tracks.
+    fn tracked(&self, tracking: &[Tracking]) -> Result<Vec<Vec<Tracked>>, ModelError> {
+        let width = self.width();
+        let of_row = |tracking: &Tracking| -> Vec<i64> {
+            tracking.tokens(self.question).iter().map(|token| i64::from(token.0)).collect()
+        };
+        let mut by_row: Vec<Vec<i64>> = tracking.iter().map(of_row).collect();
+        let n_asked: Vec<usize> = by_row.iter().map(Vec::len).collect();
         let n = n_asked.iter().copied().max().unwrap_or(0);
         let readouts = self.chunk.len();
         if n == 0 {
