@@ -146,6 +146,7 @@ pub fn cases() -> Vec<Case> {
     };
     add(Case::new("RMS norm, every statistic", [3, 5, 50, 17]), &|case| {
         case.ask.targets = targets(&[7, 49, 7]);
+        case.ask.versus = Some(TokenId(3));
         case.ask.statistics = everything;
     });
     add(Case::new("layer norm with biases, final-scale", [4, 4, 33, 24]), &|case| {
@@ -245,15 +246,16 @@ pub fn check(case: &Case, got: Result<Readings, BackendError>) -> Result<(), Str
             Next::Token(token) => Some(token),
             Next::Top1 => got.finals[row].top1(),
         };
-        let judge = Judge { case, last: &right, top1: got.finals[row].top1(), next };
+        let judge = Judge { case, last: &right, residual: last, top1: got.finals[row].top1(), next };
         judge
-            .readout(&got.finals[row], &right, true)
+            .readout(&got.finals[row], last, &right, true)
             .map_err(|what| place(&format!("final {row}: {what}")))?;
         for (i, point) in case.points.iter().enumerate() {
-            let own = Distribution::new(case.logits(&case.captured[i][row * d..][..d], case.ask.norm, last));
+            let vector = &case.captured[i][row * d..][..d];
+            let own = Distribution::new(case.logits(vector, case.ask.norm, last));
             let readout = &got.points[row * n_points + i];
             judge
-                .readout(readout, &own, false)
+                .readout(readout, vector, &own, false)
                 .map_err(|what| place(&format!("{point} of row {row}: {what}")))?;
         }
     }
@@ -264,17 +266,26 @@ pub fn check(case: &Case, got: Result<Readings, BackendError>) -> Result<(), Str
 struct Judge<'a> {
     case: &'a Case,
     last: &'a Distribution,
+    /// The final residual, `[d_model]`.
+    residual: &'a [f32],
     top1: Option<TokenId>,
     next: Option<TokenId>,
 }
 
 impl Judge<'_> {
-    fn readout(&self, got: &Readout, right: &Distribution, is_final: bool) -> Result<(), String> {
+    fn readout(
+        &self,
+        got: &Readout,
+        vector: &[f32],
+        right: &Distribution,
+        is_final: bool,
+    ) -> Result<(), String> {
         self.top(got, right)?;
         close("log_sum_exp", Some(got.log_sum_exp), Some(right.log_sum_exp), right.size)?;
         for statistic in Statistic::ALL {
             let wanted = self.case.ask.statistics.contains(statistic);
-            let (expected, size) = self.expected(statistic, right, is_final).filter(|_| wanted).unzip();
+            let (expected, size) =
+                self.expected(statistic, vector, right, is_final).filter(|_| wanted).unzip();
             match (got.get(statistic), expected) {
                 (Some(rank), Some(_)) if statistic == Statistic::RankOfFinal => {
                     let token = self.top1.ok_or("a rank of no token")?;
@@ -308,7 +319,13 @@ impl Judge<'_> {
     }
 
     /// What a statistic of this readout is in float64, and the size of the numbers that its rounding is relative to.
-    fn expected(&self, statistic: Statistic, right: &Distribution, is_final: bool) -> Option<(f64, f64)> {
+    fn expected(
+        &self,
+        statistic: Statistic,
+        vector: &[f32],
+        right: &Distribution,
+        is_final: bool,
+    ) -> Option<(f64, f64)> {
         let of_inner = |value: f64, size: f64| (!is_final).then_some((value, size));
         match statistic {
             Statistic::Entropy => Some((right.entropy(), 0.0)),
@@ -357,6 +374,10 @@ impl Judge<'_> {
     }
 }
 
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
 fn close(what: &str, got: Option<f64>, right: Option<f64>, size: f64) -> Result<(), String> {
     match (got, right) {
         (None, None) => Ok(()),
@@ -393,6 +414,12 @@ impl Distribution {
 
     fn entropy(&self) -> f64 {
         (0..self.logits.len()).map(|id| self.prob(id) * (self.log_sum_exp - self.logits[id])).sum()
+    }
+
+    fn varentropy(&self) -> f64 {
+        let entropy = self.entropy();
+        let square = |id: usize| (self.log_sum_exp - self.logits[id] - entropy).powi(2);
+        (0..self.logits.len()).map(|id| self.prob(id) * square(id)).sum()
     }
 
     /// `KL(last ‖ self)`.
