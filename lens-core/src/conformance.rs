@@ -333,6 +333,10 @@ impl Judge<'_> {
             Statistic::JsToFinal => of_inner(right.js_of(self.last), 0.0),
             Statistic::TvToFinal => of_inner(right.tv_of(self.last), 0.0),
             Statistic::RankOfFinal => self.top1.and_then(|_| of_inner(0.0, 0.0)),
+            Statistic::Margin => match right.order()[..] {
+                [first, second, ..] => Some((right.logits[first] - right.logits[second], 2.0 * right.size)),
+                _ => None,
+            },
             Statistic::CrossEntropy => {
                 self.next.map(|token| (right.log_sum_exp - right.logits[token.index()], right.size))
             }
