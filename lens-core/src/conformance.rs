@@ -337,6 +337,7 @@ impl Judge<'_> {
                 [first, second, ..] => Some((right.logits[first] - right.logits[second], 2.0 * right.size)),
                 _ => None,
             },
+            Statistic::Varentropy => Some((right.varentropy(), right.size)),
             Statistic::CrossEntropy => {
                 self.next.map(|token| (right.log_sum_exp - right.logits[token.index()], right.size))
             }

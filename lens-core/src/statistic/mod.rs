@@ -48,6 +48,7 @@ statistics! {
     rank_of_final => RankOfFinal, "Rank, in this readout, of the final readout's top-1 token.";
     cross_entropy => CrossEntropy, "`-ln p` of the token that comes next in the sequence, nats.";
     margin => Margin, "Difference of the two largest logits.";
+    varentropy => Varentropy, "Variance of the surprise under the readout, nats².";
 }
 
 impl Statistic {
