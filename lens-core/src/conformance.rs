@@ -338,6 +338,7 @@ impl Judge<'_> {
                 _ => None,
             },
             Statistic::Varentropy => Some((right.varentropy(), right.size)),
+            Statistic::Norm => Some((dot(vector, vector).sqrt(), 0.0)),
             Statistic::CrossEntropy => {
                 self.next.map(|token| (right.log_sum_exp - right.logits[token.index()], right.size))
             }

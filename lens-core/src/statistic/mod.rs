@@ -49,6 +49,7 @@ statistics! {
     cross_entropy => CrossEntropy, "`-ln p` of the token that comes next in the sequence, nats.";
     margin => Margin, "Difference of the two largest logits.";
     varentropy => Varentropy, "Variance of the surprise under the readout, nats².";
+    norm => Norm, "Length (L2) of the captured vector.";
 }
 
 impl Statistic {
