@@ -339,6 +339,10 @@ impl Judge<'_> {
             },
             Statistic::Varentropy => Some((right.varentropy(), right.size)),
             Statistic::Norm => Some((dot(vector, vector).sqrt(), 0.0)),
+            Statistic::CosineToFinal => {
+                let (own, last) = (dot(vector, vector), dot(self.residual, self.residual));
+                of_inner(dot(vector, self.residual) / (own * last).sqrt(), 0.0)
+            }
             Statistic::CrossEntropy => {
                 self.next.map(|token| (right.log_sum_exp - right.logits[token.index()], right.size))
             }

@@ -50,6 +50,7 @@ statistics! {
     margin => Margin, "Difference of the two largest logits.";
     varentropy => Varentropy, "Variance of the surprise under the readout, nats².";
     norm => Norm, "Length (L2) of the captured vector.";
+    cosine_to_final => CosineToFinal, "Cosine of the angle between the captured vector and the final residual.";
 }
 
 impl Statistic {
