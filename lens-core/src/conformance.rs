@@ -343,6 +343,10 @@ impl Judge<'_> {
                 let (own, last) = (dot(vector, vector), dot(self.residual, self.residual));
                 of_inner(dot(vector, self.residual) / (own * last).sqrt(), 0.0)
             }
+            Statistic::LogitDiff => {
+                let (target, versus) = (self.case.ask.targets.first()?, self.case.ask.versus?);
+                Some((right.logits[target.index()] - right.logits[versus.index()], 2.0 * right.size))
+            }
             Statistic::CrossEntropy => {
                 self.next.map(|token| (right.log_sum_exp - right.logits[token.index()], right.size))
             }

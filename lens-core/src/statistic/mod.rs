@@ -51,6 +51,7 @@ statistics! {
     varentropy => Varentropy, "Variance of the surprise under the readout, nats².";
     norm => Norm, "Length (L2) of the captured vector.";
     cosine_to_final => CosineToFinal, "Cosine of the angle between the captured vector and the final residual.";
+    logit_diff => LogitDiff, "Logit of the first target less that of the token that it is compared with.";
 }
 
 impl Statistic {
