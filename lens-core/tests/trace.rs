@@ -130,12 +130,12 @@ fn the_names_are_those_of_the_schema() {
     assert_eq!(plain["model"]["revision"], Value::Null);
     assert_eq!(plain["lens"], serde_json::json!({"kind": "logit", "norm": "recomputed"}));
     assert_eq!(keys(&plain["tokens"][0]), set(["id", "text", "generated"]));
-    let readout = ["layer", "component", "position", "top", "entropy", "kl_to_final", "rank_of_final"];
-    assert_eq!(keys(&plain["readouts"][1]), set(readout));
-    assert_eq!(
-        keys(&plain["final"][0]),
-        set(["position", "top", "entropy", "decided_at", "important_layers"])
-    );
+    let readout = set(["layer", "component", "position", "top", "entropy", "kl_to_final", "rank_of_final"]);
+    let of_vectors = set(["margin", "varentropy", "norm", "cosine_to_final"]);
+    let readout: BTreeSet<&str> = readout.union(&of_vectors).copied().collect();
+    assert_eq!(keys(&plain["readouts"][1]), readout);
+    let last = ["position", "top", "entropy", "margin", "varentropy", "norm", "decided_at", "important_layers"];
+    assert_eq!(keys(&plain["final"][0]), set(last));
     let check = ["max_abs_logit_error", "passed", "position", "log_sum_exp_error"];
     assert_eq!(keys(&plain["self_check"]), set(check));
 
@@ -143,7 +143,7 @@ fn the_names_are_those_of_the_schema() {
     assert_eq!(full["lens"]["norm"], "final-scale");
     assert_eq!(full["model"]["revision"], "abc123");
     let more = ["js_to_final", "tv_to_final", "cross_entropy", "targets"];
-    assert_eq!(keys(&full["readouts"][1]), set(readout).union(&set(more)).copied().collect());
+    assert_eq!(keys(&full["readouts"][1]), readout.union(&set(more)).copied().collect());
     assert_eq!(keys(&full["readouts"][1]["targets"][1]), set(["id", "text", "logit", "prob", "rank"]));
     assert_eq!(
         keys(&full["readouts"][1]["targets"][0]),
