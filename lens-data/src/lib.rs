@@ -1,0 +1,51 @@
+//! Readouts as flat tables, for pandas, Polars, DuckDB and whatever else reads columns.
+//!
+//! Two tables come out of a run, each written batch by batch while positions arrive, so that memory does not grow with
+//! the number of prompts:
+//!
+//! - **readouts**: one row for every readout (prompt, position, layer, component), with a column for each statistic under
+//!   its own name and the most probable tokens as list columns;
+//! - **tokens**: one row for every token of every prompt, with the model's own answer after it where that was read.
+//!
+//! [`Column::all`] of each table describes its columns. Formats are [`Format::Parquet`], [`Format::Arrow`] (the IPC file
+//! format, also known as Feather 2) and [`Format::Csv`], in which lists are JSON arrays.
+//!
+//! ```
+//! use lens_core::{Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend, Backend};
+//! use lens_data::{Format, Prompt, TableWriter, Readouts};
+//!
+//! # let mut model = ToyBackend::new(3, 16, 50, 7);
+//! # let tokens = [3, 14, 15].map(TokenId);
+//! # let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
+//! # let trace = LensTrace::new(&reading, &TraceContext {
+//! #     generator: ("doc", "0"), model: model.info(), prompt: None, tokens: &tokens, n_prompt: 3, texts: &(), threshold: 0.03,
+//! # });
+//! let mut table = TableWriter::<Readouts, _>::new(Vec::new(), Format::Csv)?;
+//! let prompt = Prompt { index: 0, id: None };
+//! for readout in &trace.readouts {
+//!     table.push(&(prompt, &trace.lens, readout))?;
+//! }
+//! let csv = String::from_utf8(table.finish()?)?;
+//! assert!(csv.starts_with("prompt,id,position,layer,component,lens,"));
+//! assert_eq!(csv.lines().count(), 1 + trace.readouts.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod column;
+mod format;
+mod readouts;
+mod tokens;
+
+pub use column::{Column, Table};
+pub use format::{DataError, Format, ParseFormatError, TableWriter};
+pub use readouts::Readouts;
+pub use tokens::{TokenRow, Tokens};
+
+/// Which prompt a row belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prompt<'a> {
+    /// Its number in the run, from 0.
+    pub index: u64,
+    /// What its file calls it.
+    pub id: Option<&'a str>,
+}
