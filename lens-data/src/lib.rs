@@ -1,4 +1,4 @@
-//! Readouts as flat tables, for pandas, Polars, DuckDB and whatever else reads columns.
+//! Many prompts in, readouts as flat tables out, for pandas, Polars, DuckDB and whatever else reads columns.
 //!
 //! Two tables come out of a run, each written batch by batch while positions arrive, so that memory does not grow with
 //! the number of prompts:
@@ -30,14 +30,18 @@
 //! assert_eq!(csv.lines().count(), 1 + trace.readouts.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`Prompts`] reads prompts from lines, JSON lines or a column of a table, one after the other.
 
 mod column;
 mod format;
+mod prompts;
 mod readouts;
 mod tokens;
 
 pub use column::{Column, Table};
 pub use format::{DataError, Format, ParseFormatError, TableWriter};
+pub use prompts::{ParsePromptFormatError, PromptError, PromptFormat, PromptInput, PromptRecord, Prompts};
 pub use readouts::Readouts;
 pub use tokens::{TokenRow, Tokens};
 
