@@ -39,7 +39,7 @@ mod prompts;
 mod readouts;
 mod tokens;
 
-pub use column::{Column, Table};
+pub use column::{Cells, Column, Kind, Table};
 pub use format::{DataError, Format, ParseFormatError, TableWriter};
 pub use prompts::{ParsePromptFormatError, PromptError, PromptFormat, PromptInput, PromptRecord, Prompts};
 pub use readouts::Readouts;

@@ -38,24 +38,9 @@ pub(crate) fn assert_equals_reference(
             let x = &state.iter().find(|(other, _)| *other == point).unwrap().1;
             let here = Distribution::new(reference.logits(x, plan.question.norm, &last.1));
             assert_is(readout, &here, &place, plan, next);
-            assert_near(
-                readout.get(Statistic::KlToFinal).unwrap().into(),
-                here.kl_of(&finally),
-                here.size,
-                &place,
-            );
-            assert_near(
-                readout.get(Statistic::JsToFinal).unwrap().into(),
-                here.js_of(&finally),
-                here.size,
-                &place,
-            );
-            assert_near(
-                readout.get(Statistic::TvToFinal).unwrap().into(),
-                here.tv_of(&finally),
-                here.size,
-                &place,
-            );
+            assert_near(readout.get(Statistic::KlToFinal).unwrap(), here.kl_of(&finally), here.size, &place);
+            assert_near(readout.get(Statistic::JsToFinal).unwrap(), here.js_of(&finally), here.size, &place);
+            assert_near(readout.get(Statistic::TvToFinal).unwrap(), here.tv_of(&finally), here.size, &place);
             here.assert_rank(
                 readout.statistics.whole(Statistic::RankOfFinal).unwrap(),
                 top1,
@@ -79,7 +64,7 @@ fn assert_is(readout: &Readout, expected: &Distribution, place: &str, plan: &Pla
     assert_eq!(readout.top.len(), k, "{place}");
     assert_near(readout.log_sum_exp, expected.log_sum_exp, expected.size, &format!("log-sum-exp at {place}"));
     assert_near(
-        readout.get(Statistic::Entropy).unwrap().into(),
+        readout.get(Statistic::Entropy).unwrap(),
         expected.entropy(),
         expected.size,
         &format!("entropy at {place}"),
@@ -105,7 +90,7 @@ fn assert_is(readout: &Readout, expected: &Distribution, place: &str, plan: &Pla
     let cross_entropy = next.map(|next| expected.log_sum_exp - expected.logits[next.index()]);
     assert_eq!(readout.get(Statistic::CrossEntropy).is_some(), cross_entropy.is_some(), "{place}");
     if let (Some(got), Some(expected_value)) = (readout.get(Statistic::CrossEntropy), cross_entropy) {
-        assert_near(got.into(), expected_value, expected.size, &format!("cross-entropy at {place}"));
+        assert_near(got, expected_value, expected.size, &format!("cross-entropy at {place}"));
     }
 }
 
