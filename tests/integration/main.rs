@@ -6,6 +6,7 @@ mod generation;
 mod half;
 mod identities;
 mod made;
+mod outside;
 mod parity;
 mod steering;
 mod taps;

@@ -64,7 +64,12 @@ impl Scope {
         if tokens.is_empty() {
             return Err(LensError::NoTokens);
         }
-        if let Some(token) = tokens.iter().chain(&plan.question.targets).find(|t| t.index() >= info.n_vocab) {
+        if let Some(token) = tokens
+            .iter()
+            .chain(&plan.question.targets)
+            .chain(&plan.question.versus)
+            .find(|t| t.index() >= info.n_vocab)
+        {
             return Err(BackendError::UnknownToken { token: *token, n_vocab: info.n_vocab }.into());
         }
         // "All layers" of a model without blocks are none, and its embedding can still be read.

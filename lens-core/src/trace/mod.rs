@@ -19,6 +19,12 @@ pub const SCHEMA: &str = "lens-trace/1";
 pub struct LensTrace {
     /// [`SCHEMA`].
     pub schema: String,
+    /// The number of the prompt in a run of many, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_index: Option<u64>,
+    /// What the file of prompts calls the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// What wrote the trace.
     pub generator: GeneratorTrace,
     /// The model.

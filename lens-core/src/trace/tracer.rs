@@ -64,6 +64,8 @@ impl<'a> Tracer<'a> {
         );
         LensTrace {
             schema: SCHEMA.to_owned(),
+            prompt_index: None,
+            id: None,
             generator: GeneratorTrace {
                 name: context.generator.0.to_owned(),
                 version: context.generator.1.to_owned(),

@@ -39,6 +39,7 @@ impl Prepared {
         let mut plan = request.plan.clone();
         plan.question.targets =
             request.targets.iter().map(|target| speech.target(target)).collect::<Result<_, _>>()?;
+        plan.question.versus = request.versus.as_ref().map(|target| speech.target(target)).transpose()?;
         if !request.stop.is_empty() {
             speech.tokenizer()?;
         }

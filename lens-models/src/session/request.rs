@@ -35,6 +35,7 @@ pub struct Request {
     pub(super) input: Input,
     pub(super) plan: Plan,
     pub(super) targets: Vec<Target>,
+    pub(super) versus: Option<Target>,
     pub(super) threshold: f32,
     pub(super) max_new_tokens: Option<NonZeroUsize>,
     pub(super) sampling: Sampling,
@@ -51,6 +52,7 @@ impl Request {
             input,
             plan: Plan::default(),
             targets: Vec::new(),
+            versus: None,
             threshold: 0.03,
             max_new_tokens: None,
             sampling: Sampling::default(),
@@ -111,7 +113,15 @@ impl Request {
         self
     }
 
-    /// The norm in front of the unembedding.
+    /// The token that the first target is compared with: every readout has the difference of their logits
+    /// ([`Statistic::LogitDiff`]).
+    #[must_use]
+    pub fn versus(mut self, token: Target) -> Self {
+        self.versus = Some(token);
+        self
+    }
+
+    /// The norm before the unembedding.
     #[must_use]
     pub fn norm(mut self, norm: NormMode) -> Self {
         self.plan.question.norm = norm;
