@@ -71,5 +71,5 @@ pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
     PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped,
-    TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, Tracer,
+    TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
 };

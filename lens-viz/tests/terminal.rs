@@ -164,7 +164,8 @@ fn numbers_of_a_target_are_those_of_what_was_read() {
     assert!(text.contains("numbers beside the tokens: of mlp_out"), "{text}");
     let target = &trace.readouts[0].targets[0];
     let row = text.lines().find(|line| line.starts_with("     0") || line.starts_with("▸    0")).unwrap();
-    assert!(row.contains(&format!(" {} ", target.rank)), "{row} has no {}", target.rank);
+    let rank = target.rank.unwrap();
+    assert!(row.contains(&format!(" {rank} ")), "{row} has no {rank}");
 }
 
 #[test]

@@ -1,13 +1,18 @@
 //! The JSON form of a run: `lens-trace/1`.
 
+mod read;
 mod tracer;
+mod validate;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use read::present;
+
 use crate::{Component, ModelInfo, NormMode, Timing, TokenId};
 
+pub use read::TraceError;
 pub use tracer::{PositionTrace, TraceContext, Tracer};
 
 /// The schema that this crate writes and reads.
@@ -41,7 +46,7 @@ pub struct LensTrace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<GenerationTrace>,
     /// Probability above which a token makes a layer important.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub important_above: Option<f32>,
     /// The readouts, by position, then in order of execution.
     pub readouts: Vec<ReadoutTrace>,
@@ -189,7 +194,7 @@ pub struct GenerationTrace {
     /// Only the most probable tokens whose probabilities add up to this are sampled.
     pub top_p: f32,
     /// Only this many of the most probable tokens are sampled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub top_k: Option<usize>,
     /// Seed of the random numbers; the trial's number is added.
     pub seed: u64,
@@ -251,8 +256,9 @@ pub struct TargetTrace {
     /// Token, logit and probability.
     #[serde(flatten)]
     pub token: TopTrace,
-    /// 1 + the number of tokens with a strictly larger logit.
-    pub rank: u32,
+    /// 1 + the number of tokens with a strictly larger logit; absent where that is not known, as in imported traces.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub rank: Option<u32>,
 }
 
 /// The readout of one (point, position).
@@ -270,22 +276,22 @@ pub struct ReadoutTrace {
     /// The most probable tokens.
     pub top: Vec<TopTrace>,
     /// Entropy, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub entropy: Option<f32>,
     /// `KL(final ‖ readout)`, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub kl_to_final: Option<f32>,
     /// Jensen-Shannon divergence to the final readout, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub js_to_final: Option<f32>,
     /// Half the L1 distance to the final readout.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub tv_to_final: Option<f32>,
     /// Rank of the final top-1 token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub rank_of_final: Option<u32>,
     /// `-ln p` of the token that comes next, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub cross_entropy: Option<f32>,
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -300,7 +306,7 @@ pub struct FinalTrace {
     /// The most probable tokens.
     pub top: Vec<TopTrace>,
     /// Entropy, nats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub entropy: Option<f32>,
     /// First layer from which the top-1 of `resid_post` is the final one and stays so.
     pub decided_at: Option<usize>,
@@ -308,7 +314,7 @@ pub struct FinalTrace {
     #[serde(default)]
     pub important_layers: Vec<u16>,
     /// `-ln p` of the token that comes next, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub cross_entropy: Option<f32>,
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

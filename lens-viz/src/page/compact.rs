@@ -79,9 +79,9 @@ struct Tokens(
     #[serde(skip_serializing_if = "Option::is_none")] Option<Vec<u32>>,
 );
 
-/// Rows, probabilities, logits, ranks.
+/// Rows, probabilities, logits, ranks; null where the trace does not know the rank.
 #[derive(Serialize)]
-struct Targets(Vec<u32>, Vec<Rounded>, Vec<Rounded>, Vec<u32>);
+struct Targets(Vec<u32>, Vec<Rounded>, Vec<Rounded>, Vec<Option<u32>>);
 
 #[derive(Serialize)]
 struct Final {
