@@ -249,6 +249,22 @@ fn the_title_says_what_the_picture_is_of() {
 }
 
 #[test]
+fn every_picture_of_one_component_names_it() {
+    let trace = small(3, 0..2, &MIXED);
+    for component in [Component::Site(Site::MlpOut), Component::Site(Site::AttnOut), Component::Embed] {
+        let options = PictureOptions { components: vec![component], ..PictureOptions::default() };
+        for kind in PictureKind::ALL {
+            let drawn = one(&trace, kind, &options);
+            // No layer is important of `embed`, so there is nothing that could be named.
+            if kind == PictureKind::ImportantLayers && component == Component::Embed {
+                continue;
+            }
+            assert!(drawn.title.contains(component.name()), "{kind} of {component}: {:?}", drawn.title);
+        }
+    }
+}
+
+#[test]
 fn nothing_reaches_outside_the_page() {
     for width in [320, 500, 1000, 2000] {
         for kind in PictureKind::ALL {
