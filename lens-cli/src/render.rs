@@ -7,12 +7,12 @@ pub(crate) use fit::NoEffect;
 use std::{
     collections::BTreeSet,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
 use anyhow::{Context, Result, bail};
-use lens_core::{Component, ComponentSelection, LensTrace, SCHEMA, TokenId};
+use lens_core::{Component, ComponentSelection, LensTrace, TokenId, TraceError};
 use lens_viz::{
     Ramp, excerpt,
     page::{PageOptions, page},
@@ -27,6 +27,9 @@ use crate::{
     tables,
     values::{Show, Target},
 };
+
+/// The largest trace that is read, bytes.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// Pixels of a PNG for each pixel of the page, where none were asked for.
 const SCALE: f32 = 2.0;
@@ -61,6 +64,10 @@ pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
     let show = shown(args.kind, ending)?;
     fit::check(args, show, ending)?;
     let trace = read(&args.trace)?;
+    // A page shows them itself.
+    if show != Show::Page {
+        trace.notes.iter().for_each(|note| console.note(note));
+    }
     match (show, args.out.as_deref(), ending) {
         (Show::Table, None, _) => {
             let text = text(trace, args, &tables::options(console), console)?;
@@ -118,23 +125,41 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
     Ok(show)
 }
 
-/// Reads a trace and makes sure that it is one.
+/// Reads a trace and checks that it can be true.
 fn read(path: &Path) -> Result<LensTrace> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes).context("cannot read the trace from stdin")?;
+    let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
+    let bytes = if path == Path::new("-") {
+        whole(io::stdin().lock())
     } else {
-        let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-        BufReader::new(file).read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
+        File::open(path).and_then(|file| whole(BufReader::new(file)))
+    };
+    let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
+    LensTrace::from_json(&bytes).map_err(|error| {
+        let what = match error {
+            TraceError::Json { .. } => "is not a trace (lens run writes one with --out or --format json)",
+            TraceError::Schema { .. } => "has another schema",
+            _ => "is a trace that cannot be true: nothing of it is shown",
+        };
+        anyhow::Error::from(error).context(format!("{name} {what}"))
+    })
+}
+
+/// All that a reader has, unless it cannot be a trace: a device that never ends must not fill the memory.
+fn whole(mut reader: impl BufRead) -> io::Result<Vec<u8>> {
+    let begins = reader.fill_buf()?.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+    if begins.is_some_and(|byte| byte != b'{') {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it does not begin with `{`, as a trace does",
+        ));
     }
-    let trace: LensTrace = serde_json::from_slice(&bytes).with_context(|| {
-        format!("{name} is no trace: it is what lens run writes with --out or --format json")
-    })?;
-    if trace.schema != SCHEMA {
-        bail!("{name} is of the schema {:?}, this lens reads {SCHEMA}", trace.schema);
+    let mut bytes = Vec::new();
+    reader.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let problem = format!("it is larger than {} GiB, the most that is read", MOST_BYTES >> 30);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
-    Ok(trace)
+    Ok(bytes)
 }
 
 /// What was asked for of the trace.

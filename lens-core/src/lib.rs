@@ -68,7 +68,7 @@ pub use projection::{Post, Unembedding, VocabRows};
 pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
 pub use statistic::{
-    Closer, Evidence, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
+    Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,
 };
 pub use text::{TokenText, TokenTexts, token_bytes};
@@ -76,5 +76,5 @@ pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
     PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped,
-    TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, Tracer,
+    TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
 };

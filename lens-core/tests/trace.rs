@@ -275,7 +275,7 @@ fn the_example_of_the_format_reads() {
     }"#;
     let trace: LensTrace = serde_json::from_str(example).unwrap();
     assert_eq!(trace.finals[0].decided_at, Some(27));
-    assert_eq!(trace.readouts[0].targets[0].rank, 1);
+    assert_eq!(trace.readouts[0].targets[0].rank, Some(1));
     assert_eq!(trace.readouts[0].targets[0].token.logit, 17.2);
     assert!(!trace.readouts[0].is_virtual);
     let misspelt = example.replace("attn_out", "atn_out");

@@ -68,7 +68,7 @@ fn colour_changes_nothing_but_colour() {
 #[test]
 fn a_trace_without_the_statistic_is_refused() {
     let mut trace = synthetic(2, 2, &MIXED);
-    trace.readouts.iter_mut().for_each(|readout| readout.kl_to_final = None);
+    trace.readouts.iter_mut().for_each(|readout| readout.statistics.set(Statistic::KlToFinal, None));
     let drawn = heatmap(&trace, Statistic::Kl, &PictureOptions::default(), &TableOptions::default());
     assert!(matches!(drawn, Err(PictureError::Empty { .. })));
 }

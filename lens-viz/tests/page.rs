@@ -103,14 +103,14 @@ fn statistics_components_and_strides_switch() {
     };
     tab.choose("statistic", "entropy");
     let number = tab.text_of(&format!("{} .number", cell(1, 0)));
-    assert_eq!(number, format!("{:.2}", readout("resid_post", 0, 0).entropy.unwrap()));
+    assert_eq!(number, format!("{:.2}", readout("resid_post", 0, 0).get(Statistic::Entropy).unwrap()));
     tab.choose("statistic", "rank");
     let number = tab.text_of(&format!("{} .number", cell(2, 1)));
-    assert_eq!(number, format!("#{}", readout("resid_post", 1, 1).rank_of_final.unwrap()));
+    assert_eq!(number, format!("#{}", readout("resid_post", 1, 1).statistics.whole(Statistic::RankOfFinal).unwrap()));
     tab.choose("statistic", "kl_to_final");
     tab.choose("component", "mlp_out");
     let number = tab.text_of(&format!("{} .number", cell(0, 4)));
-    assert_eq!(number, format!("{:.2}", readout("mlp_out", 0, 4).kl_to_final.unwrap()));
+    assert_eq!(number, format!("{:.2}", readout("mlp_out", 0, 4).get(Statistic::KlToFinal).unwrap()));
     tab.choose("component", "all");
     assert_eq!(tab.text("document.querySelector('[role=grid]').getAttribute('aria-rowcount')"), "18");
     tab.choose("component", "resid_post");
@@ -119,7 +119,7 @@ fn statistics_components_and_strides_switch() {
     assert_eq!(tab.run(layers), json!(["embed", "0", "3"]), "the last layer stays");
     tab.choose("statistic", "prob");
     tab.choose("tracked", "next");
-    let surprise = readout("resid_post", 0, 0).cross_entropy.unwrap();
+    let surprise = readout("resid_post", 0, 0).get(Statistic::CrossEntropy).unwrap();
     let number = tab.text_of(&format!("{} .number", cell(1, 0)));
     let percent: f32 = number.trim_end_matches('%').parse().unwrap();
     assert!((percent / 100.0 / (-surprise).exp() - 1.0).abs() < 0.5, "{number} for {}", (-surprise).exp());
@@ -370,9 +370,10 @@ fn small_numbers_are_plain() {
     let Some(mut tab) = tab(1280, 900) else { return };
     let mut trace = trace(&Model::default());
     for readout in &mut trace.readouts {
-        readout.kl_to_final = Some(0.000_04);
+        readout.statistics.set(Statistic::KlToFinal, Some(0.000_04));
         readout.top[0].prob = 0.000_012_3;
         readout.top[1].prob = 3e-12;
+        readout.top.truncate(2);
     }
     tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
     assert_eq!(tab.text_of(&format!("{} .number", cell(1, 2))), "<0.1%");
@@ -391,7 +392,7 @@ fn divergences_have_the_logarithmic_colours_of_pictures() {
     let levels = [(0.001, 40), (0.01, 40), (0.1, 30), (1.0, 20), (10.0, 10), (100.0, 0), (500.0, 0)];
     for (position, (kl, _)) in levels.iter().enumerate() {
         for readout in trace.readouts.iter_mut().filter(|readout| readout.position == position) {
-            readout.kl_to_final = Some(*kl);
+            readout.statistics.set(Statistic::KlToFinal, Some(*kl));
         }
     }
     tab.open(&page(&trace, &PageOptions::default()).unwrap(), "#show=kl_to_final");
@@ -404,11 +405,54 @@ fn divergences_have_the_logarithmic_colours_of_pictures() {
 }
 
 #[test]
+fn a_tracked_tokens_cells_carry_no_sign_of_another_token() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let trace = trace(&Model::default());
+    let html = page(&trace, &PageOptions::default()).unwrap();
+    // A token that is in some readouts, and never the most probable one.
+    let tops: Vec<u32> = trace.readouts.iter().filter_map(|r| Some(r.top.first()?.id.0)).collect();
+    let mut others = trace.readouts.iter().flat_map(|r| r.top.iter().map(|token| token.id.0));
+    let tracked = others.find(|id| !tops.contains(id)).unwrap();
+    let signs = "document.querySelectorAll('#grid .agrees, #grid .right').length";
+    for statistic in ["prob", "rank"] {
+        tab.open(&html, &format!("#show={statistic}&of={tracked}"));
+        assert!(tab.count("#grid [role=gridcell]") > 0);
+        assert_eq!(tab.run(signs), json!(0), "{statistic}");
+        // The final answer's cells carry the sign exactly where the answer is on top.
+        tab.open(&html, &format!("#show={statistic}"));
+        let agreeing = |position: usize| {
+            let answer = trace.finals[position].top[0].id;
+            let stream = trace.readouts.iter().filter(move |r| {
+                r.position == position && ["embed", "resid_post"].contains(&r.component.name())
+            });
+            stream.filter(move |r| r.top[0].id == answer).count()
+        };
+        let expected: usize = (0..trace.finals.len()).map(agreeing).sum();
+        assert!(expected > 0);
+        assert_eq!(tab.count("#grid .agrees"), expected as u64, "{statistic}");
+    }
+    tab.assert_quiet();
+}
+
+#[test]
+fn the_head_lists_the_notes_and_an_unchecked_trace_says_so() {
+    let mut trace = trace(&Model::default());
+    trace.notes = vec!["the <b>norm</b> was assumed".to_owned()];
+    trace.self_check = None;
+    let html = page(&trace, &PageOptions::default()).unwrap();
+    assert!(html.contains("was assumed</bdi></li>"), "the note is missing");
+    assert!(!html.contains("<b>norm"), "the note is not text");
+    assert!(html.contains("<dt>Self-check</dt><dd>not checked</dd>"));
+}
+
+#[test]
 fn an_id_without_a_text_is_whole_in_its_cell() {
     let Some(mut tab) = tab(1280, 900) else { return };
     let mut trace = trace(&Model::default());
-    let tops = trace.readouts.iter_mut().flat_map(|readout| &mut readout.top);
-    for top in tops {
+    trace.model.n_vocab = 151_938;
+    for readout in &mut trace.readouts {
+        readout.top.truncate(1);
+        let top = &mut readout.top[0];
         (top.id, top.text) = (lens_core::TokenId(151_937), "<id 151937>".into());
     }
     tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");

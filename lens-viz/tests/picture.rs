@@ -249,6 +249,22 @@ fn the_title_says_what_the_picture_is_of() {
 }
 
 #[test]
+fn every_picture_of_one_component_names_it() {
+    let trace = small(3, 0..2, &MIXED);
+    for component in [Component::Site(Site::MlpOut), Component::Site(Site::AttnOut), Component::Embed] {
+        let options = PictureOptions { components: vec![component], ..PictureOptions::default() };
+        for kind in PictureKind::ALL {
+            let drawn = one(&trace, kind, &options);
+            // No layer is important of `embed`, so there is nothing that could be named.
+            if kind == PictureKind::ImportantLayers && component == Component::Embed {
+                continue;
+            }
+            assert!(drawn.title.contains(component.name()), "{kind} of {component}: {:?}", drawn.title);
+        }
+    }
+}
+
+#[test]
 fn nothing_reaches_outside_the_page() {
     for width in [320, 500, 1000, 2000] {
         for kind in PictureKind::ALL {
@@ -430,9 +446,9 @@ fn broken(mut trace: LensTrace, seed: u64) -> LensTrace {
             3 => readout.top.clear(),
             4 => readout.top.iter_mut().for_each(|token| token.prob = number),
             5 => readout.top.iter_mut().for_each(|token| token.logit = number),
-            6 => readout.kl_to_final = Some(number),
-            7 => readout.entropy = Some(number),
-            8 => readout.rank_of_final = Some(dice.next() as u32),
+            6 => readout.statistics.set(Statistic::KlToFinal, Some(number)),
+            7 => readout.statistics.set(Statistic::Entropy, Some(number)),
+            8 => readout.statistics.set(Statistic::RankOfFinal, Some(dice.next() as u32)),
             9 => readout.component = Component::READABLE[dice.below(6)],
             10 => trace.finals.clear(),
             11 => trace.tokens.truncate(1),

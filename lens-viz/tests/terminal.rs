@@ -164,7 +164,8 @@ fn numbers_of_a_target_are_those_of_what_was_read() {
     assert!(text.contains("numbers beside the tokens: of mlp_out"), "{text}");
     let target = &trace.readouts[0].targets[0];
     let row = text.lines().find(|line| line.starts_with("     0") || line.starts_with("▸    0")).unwrap();
-    assert!(row.contains(&format!(" {} ", target.rank)), "{row} has no {}", target.rank);
+    let rank = target.rank.unwrap();
+    assert!(row.contains(&format!(" {rank} ")), "{row} has no {rank}");
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn a_trace_that_contradicts_itself_is_still_drawn() {
     odd.readouts[3].layer = None;
     odd.readouts[4].top.clear();
     odd.readouts[5].targets.clear();
-    odd.readouts[6].kl_to_final = Some(f32::INFINITY);
+    odd.readouts[6].statistics.set(Statistic::KlToFinal, Some(f32::INFINITY));
     odd.readouts[7].top[0].prob = f32::NAN;
     odd.readouts[8].top[0].prob = -1e30;
     odd.finals[0].top[0].prob = 1e30;

@@ -97,7 +97,7 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     says(&refused(&["render", trace, "--kind", "curves", "--positions", "6..8"], 1), &["positions"]);
     says(&refused(&["render", "/nonexistent.json"], 1), &["cannot read /nonexistent.json"]);
     let other = folder.path().join("all_layers.json");
-    says(&refused(&["render", other.to_str().expect("text")], 1), &["is no trace"]);
+    says(&refused(&["render", other.to_str().expect("text")], 1), &["is not a trace"]);
     let tokens = ["render", trace, "--kind", "trajectories", "--tokens", "nowhere to be seen"];
     says(&refused(&tokens, 1), &["no readout of the trace has a token"]);
 }

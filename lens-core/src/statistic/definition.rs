@@ -8,6 +8,7 @@ pub(super) struct Definition {
     pub(super) title: &'static str,
     pub(super) unit: Unit,
     pub(super) range: Range,
+    pub(super) limits: Limits,
     pub(super) closer: Closer,
     pub(super) needs: Needs,
     pub(super) by_default: bool,
@@ -63,6 +64,22 @@ pub enum Range {
     VocabularyRanks,
     /// What the readouts at hand span: the statistic has no bounds of its own.
     Observed,
+}
+
+/// The values that a statistic can have at all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Limits {
+    /// Every finite number.
+    Any,
+    /// Zero and above.
+    NotNegative,
+    /// From one number to another.
+    Within(f64, f64),
+    /// From 0 to the logarithm of the size of the vocabulary.
+    VocabularyNats,
+    /// From 1 to the size of the vocabulary.
+    Ranks,
 }
 
 /// Which values of a statistic are closer to the final readout, or surer.

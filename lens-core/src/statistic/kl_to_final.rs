@@ -1,6 +1,6 @@
 //! Kullback-Leibler divergence `KL(final ‖ readout) = Σ p_final ln(p_final / p)`, from log-softmax, never clipped.
 
-use super::definition::{Closer, Definition, Needs, Range, Unit};
+use super::definition::{Closer, Definition, Limits, Needs, Range, Unit};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "kl_to_final",
@@ -8,6 +8,7 @@ pub(super) const DEFINITION: Definition = Definition {
     unit: Unit::Nats,
     // Below a hundredth two distributions look the same to any reader; a hundred is beyond what models do.
     range: Range::Logarithmic(0.01, 100.0),
+    limits: Limits::NotNegative,
     closer: Closer::Smaller,
     needs: Needs { divergence: true, ..Needs::NOTHING },
     by_default: true,

@@ -9,7 +9,7 @@ mod values;
 
 use std::{fmt, str::FromStr};
 
-pub use definition::{Closer, Evidence, Needs, Range, Unit, VectorFacts};
+pub use definition::{Closer, Evidence, Limits, Needs, Range, Unit, VectorFacts};
 pub use values::{StatisticSet, Statistics};
 
 use crate::suggest::did_you_mean;
@@ -73,6 +73,11 @@ impl Statistic {
     /// The values that a scale for it spans.
     pub const fn range(self) -> Range {
         self.definition().range
+    }
+
+    /// The values that it can have at all, up to rounding.
+    pub const fn limits(self) -> Limits {
+        self.definition().limits
     }
 
     /// Which values are closer to the final readout, or surer.

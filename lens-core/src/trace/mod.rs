@@ -2,13 +2,18 @@
 
 mod read;
 mod tracer;
+mod validate;
+mod with_statistics;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use read::present;
+
 use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId};
 
+pub use read::TraceError;
 pub use tracer::{PositionTrace, TraceContext, Tracer};
 
 /// The schema that this crate writes and reads.
@@ -48,7 +53,7 @@ pub struct LensTrace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<GenerationTrace>,
     /// Probability above which a token makes a layer important.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub important_above: Option<f32>,
     /// The readouts, by position, then in order of execution.
     pub readouts: Vec<ReadoutTrace>,
@@ -196,7 +201,7 @@ pub struct GenerationTrace {
     /// Only the most probable tokens whose probabilities add up to this are sampled.
     pub top_p: f32,
     /// Only this many of the most probable tokens are sampled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub top_k: Option<usize>,
     /// Seed of the random numbers; the trial's number is added.
     pub seed: u64,
@@ -258,8 +263,9 @@ pub struct TargetTrace {
     /// Token, logit and probability.
     #[serde(flatten)]
     pub token: TopTrace,
-    /// 1 + the number of tokens with a strictly larger logit.
-    pub rank: u32,
+    /// 1 + the number of tokens with a strictly larger logit; absent where that is not known, as in imported traces.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub rank: Option<u32>,
 }
 
 /// The readout of one (point, position).

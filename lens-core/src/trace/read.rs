@@ -1,79 +1,102 @@
-//! Reads readouts back: their statistics stand between the other fields, under names that the list of statistics knows.
-//!
-//! Written out, because serde's `flatten` would copy every readout of a trace into a tree of values first.
+//! Reading a trace: from JSON, with the place of whatever is wrong.
 
-use std::{borrow::Cow, fmt};
+use serde::{Deserialize, Deserializer};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
-};
+use super::{LensTrace, SCHEMA};
 
-use super::{FinalTrace, ReadoutTrace};
-use crate::{Statistic, Statistics};
-
-/// Takes the value of a statistic; a field that no statistic has may be of a later version, and is passed over.
-fn statistic<'de, A: MapAccess<'de>>(
-    key: &str,
-    map: &mut A,
-    statistics: &mut Statistics,
-) -> Result<(), A::Error> {
-    let Some(statistic) = Statistic::named(key) else {
-        map.next_value::<IgnoredAny>()?;
-        return Ok(());
-    };
-    let value = if statistic.unit().is_whole() {
-        map.next_value::<Option<u32>>()?.map(f64::from)
-    } else {
-        map.next_value::<Option<f32>>()?.map(f64::from)
-    };
-    statistics.set(statistic, value);
-    Ok(())
+/// Text that is not a trace, or a trace that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// The text is not JSON, or lacks a field, or has a value of another type.
+    #[error("{}{problem}", place(path))]
+    Json {
+        /// Where, as in `readouts[3].top[0].prob`; empty for the whole.
+        path: String,
+        /// What is wrong there, with line and column.
+        problem: String,
+    },
+    /// The trace is of another schema.
+    #[error("schema: {}", other_schema(found))]
+    Schema {
+        /// The schema that the trace names.
+        found: String,
+    },
+    /// A value that cannot be true.
+    #[error("{path}: {problem}")]
+    Value {
+        /// Where, as in `readouts[3].top[0].prob`.
+        path: String,
+        /// What is wrong there.
+        problem: String,
+    },
 }
 
-/// Reads a struct of a trace from a map: its fields by name, an optional one as its default, and statistics.
-macro_rules! read {
-    ($name:ident, $what:literal, required { $($required:ident => $field:literal),* }, optional { $($optional:ident => $key:literal),* }) => {
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Reader;
-                impl<'de> Visitor<'de> for Reader {
-                    type Value = $name;
+fn place(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
+}
 
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($what)
-                    }
+fn other_schema(found: &str) -> String {
+    let version = |schema: &str| schema.strip_prefix("lens-trace/").and_then(|n| n.parse::<u64>().ok());
+    match version(found).zip(version(SCHEMA)) {
+        Some((theirs, ours)) if theirs > ours => format!(
+            "a later version of lens wrote this as {found:?}; this version reads {SCHEMA:?}: use the version that \
+             `generator` names, or a later one"
+        ),
+        _ => format!("{found:?} is not known; this version of lens reads {SCHEMA:?}"),
+    }
+}
 
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
-                        $(let mut $required = None;)*
-                        $(let mut $optional = None;)*
-                        let mut statistics = Statistics::NONE;
-                        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-                            match &*key {
-                                $($field if $required.is_some() => return Err(A::Error::duplicate_field($field)),)*
-                                $($key if $optional.is_some() => return Err(A::Error::duplicate_field($key)),)*
-                                $($field => $required = Some(map.next_value()?),)*
-                                $($key => $optional = Some(map.next_value()?),)*
-                                other => statistic(other, &mut map, &mut statistics)?,
-                            }
-                        }
-                        Ok($name {
-                            $($required: $required.ok_or_else(|| A::Error::missing_field($field))?,)*
-                            $($optional: $optional.unwrap_or_default(),)*
-                            statistics,
-                        })
-                    }
-                }
-                deserializer.deserialize_map(Reader)
+impl LensTrace {
+    /// Reads a trace from its JSON and [validates](Self::validate) it.
+    ///
+    /// # Errors
+    /// When the text is not the JSON of a trace, when it is of another schema, and when a value cannot be true. The
+    /// error says where.
+    pub fn from_json(json: &[u8]) -> Result<Self, TraceError> {
+        match serde_json::from_slice::<Self>(json) {
+            Ok(trace) => {
+                trace.validate()?;
+                Ok(trace)
             }
+            Err(_) => Err(why(json)),
+        }
+    }
+}
+
+/// Why a text could not be read. Following the path takes time, so it is not done for texts that can.
+fn why(json: &[u8]) -> TraceError {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: String,
+    }
+    // Whatever else differs in another schema, its name explains it.
+    if let Ok(Head { schema }) = serde_json::from_slice(json)
+        && schema != SCHEMA
+    {
+        return TraceError::Schema { found: schema };
+    }
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let error = match serde_path_to_error::deserialize::<_, LensTrace>(&mut reader) {
+        Err(error) => error,
+        Ok(_) => {
+            let problem = "more text follows after the end of the trace".to_owned();
+            return TraceError::Json { path: String::new(), problem };
         }
     };
+    let path = error.path().to_string();
+    TraceError::Json {
+        path: if path == "." { String::new() } else { path },
+        problem: error.inner().to_string(),
+    }
 }
 
-read!(ReadoutTrace, "a readout",
-    required { component => "component", position => "position", top => "top" },
-    optional { layer => "layer", is_virtual => "virtual", targets => "targets" });
-
-read!(FinalTrace, "the model's answer at a position",
-    required { position => "position", top => "top" },
-    optional { decided_at => "decided_at", important_layers => "important_layers", targets => "targets" });
+/// For a number that may be absent: present, it has to be a number. What was not finite when it was written stands in
+/// JSON as null, which must not pass for "not measured".
+pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}

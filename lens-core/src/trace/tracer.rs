@@ -176,7 +176,7 @@ impl Names<'_> {
     fn targets(&mut self, targets: &[TargetScore]) -> Vec<TargetTrace> {
         targets
             .iter()
-            .map(|target| TargetTrace { token: self.token(&target.score), rank: target.rank })
+            .map(|target| TargetTrace { token: self.token(&target.score), rank: Some(target.rank) })
             .collect()
     }
 

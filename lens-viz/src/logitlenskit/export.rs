@@ -38,7 +38,7 @@ pub fn to_v2(trace: &LensTrace, component: Component) -> Result<V2, V2Error> {
         topk.push(
             row.iter().map(|readout| readout.top.iter().map(|token| names.key(token)).collect()).collect(),
         );
-        entropies.push(row.iter().map(|readout| readout.entropy).collect::<Option<Vec<f32>>>());
+        entropies.push(row.iter().map(|readout| readout.get(Statistic::Entropy)).collect::<Option<Vec<f32>>>());
     }
     let tracked = positions
         .iter()

@@ -1,6 +1,9 @@
 //! From logitlenskit's JSON to a trace.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use lens_core::{
     Component, FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, NormMode, ReadoutTrace,
@@ -12,19 +15,24 @@ use super::{GENERATOR, V2, V2Error, VERSION};
 /// The smallest probability that a logit is taken from: logitlenskit writes five decimals, so 0 means "below that".
 const LEAST: f32 = 1e-6;
 
+/// Probability above which a layer is important; the file has no threshold of its own.
+const THRESHOLD: f32 = 0.03;
+
 /// The trace of a file of logitlenskit.
 ///
-/// What the file does not say stays out: no divergence to the final readout, no rank beyond the most probable tokens
-/// (a target's rank is then 0), no dtype, and a self-check that was not passed because there was none. Logits are
-/// the logarithms of the probabilities, which is right up to a constant for each readout. The last layer of the file
-/// is taken for the model's last. A file without ids numbers its texts.
+/// What the file does not say stays out: no divergence to the final readout, no rank beyond the most probable tokens,
+/// no dtype, no size of the vocabulary, and no self-check. Logits are the logarithms of the probabilities, which is
+/// right up to a constant for each readout. The last layer of the file is taken for the model's last. Texts without an
+/// id are numbered. Tokens keep the file's order where their probabilities are equal. As in the viewer, a token that
+/// `tracked` lacks has the probability 0. The trace's `notes` say all that was assumed or left out.
 ///
 /// # Errors
-/// When the version is another one, when lists that belong together differ in length, and when something is no
-/// probability, no entropy or no ascending list of layers.
+/// When the version is another one, when lists that belong together differ in length, when two texts have one id, and
+/// when something is not a probability, an entropy or an ascending list of layers.
 pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
     check(file)?;
     let mut ids = Ids::new(file);
+    let mut gaps = Gaps::default();
     let tokens: Vec<TokenTrace> = (0..)
         .zip(&file.input)
         .map(|(i, text)| TokenTrace {
@@ -38,12 +46,12 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
     let mut finals = Vec::with_capacity(tokens.len());
     for position in 0..tokens.len() {
         let mut column = (0..file.layers.len())
-            .map(|layer| readout(file, layer, position, &mut ids))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|layer| readout(file, layer, position, &mut ids, &mut gaps))
+            .collect::<Vec<_>>();
         finals.extend(last(&mut column, position));
         readouts.extend(column);
     }
-    Ok(LensTrace {
+    let trace = LensTrace {
         schema: SCHEMA.to_owned(),
         generator: GeneratorTrace { name: GENERATOR.to_owned(), version: VERSION.to_string() },
         model: ModelTrace {
@@ -53,7 +61,7 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
             family_assumed: false,
             n_layers: file.layers.last().map_or(0, |layer| layer.saturating_add(1)),
             d_model: 0,
-            n_vocab: ids.beyond(&tokens),
+            n_vocab: 0,
             dtype: "unknown".to_owned(),
             device: "unknown".to_owned(),
         },
@@ -64,13 +72,52 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
         roles: Vec::new(),
         steps: Vec::new(),
         generation: None,
-        important_above: None,
+        important_above: Some(THRESHOLD),
         readouts,
         finals,
         self_check: None,
         timing: None,
-        notes: Vec::new(),
-    })
+        notes: notes(file, &ids, &gaps),
+    };
+    trace.validate()?;
+    Ok(trace)
+}
+
+/// Where the file's lists do not fit each other.
+#[derive(Default)]
+struct Gaps {
+    /// Most probable tokens without probabilities.
+    untracked: usize,
+    /// Tokens of a readout whose text stands before them already.
+    repeated: usize,
+    /// Readouts whose tokens do not stand in the order of their probabilities.
+    reordered: usize,
+}
+
+/// What was assumed and left out.
+fn notes(file: &V2, ids: &Ids<'_>, gaps: &Gaps) -> Vec<String> {
+    let mut notes = vec![
+        "imported from logitlenskit's JSON, which does not hold what is missing here: divergences, ranks beyond the \
+         most probable tokens, the type of the weights and the size of the vocabulary"
+            .to_owned(),
+        "logits are the logarithms of the file's probabilities: right up to a constant for each readout, and at least \
+         ln(1e-6)"
+            .to_owned(),
+    ];
+    if let Some(layer) = file.layers.last() {
+        notes.push(format!("the file's last layer, L{layer}, is taken for the model's last"));
+    }
+    notes.push("layers are important where a token is above 3 %: the file has no threshold".to_owned());
+    if ids.invented > 0 {
+        notes.push(format!("{} texts have no id in the file: they are numbered", ids.invented));
+    }
+    let counted = [
+        (gaps.untracked, "most probable tokens have no probabilities in the file: 0 stands for them"),
+        (gaps.repeated, "tokens were left out because their readout has another token with the same text"),
+        (gaps.reordered, "readouts were not in the order of their probabilities and were put into it"),
+    ];
+    notes.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    notes
 }
 
 /// Whether the lists belong together and the numbers are what they have to be.
@@ -90,12 +137,19 @@ fn check(file: &V2) -> Result<(), V2Error> {
     if !file.input_ids.is_empty() {
         length("input_ids", file.input_ids.len(), positions)?;
     }
+    let mut texts: HashMap<u32, &str> = HashMap::new();
+    for (text, id) in &file.ids {
+        if let Some(other) = texts.insert(*id, text) {
+            let field = format!("ids[{text:?}]");
+            return Err(V2Error::Twice { field, id: *id, other: other.to_owned() });
+        }
+    }
     for (i, tokens) in file.tracked.iter().enumerate() {
         for (token, trajectory) in tokens {
             let field = || format!("tracked[{i}][{token:?}]");
             length(&field(), trajectory.len(), layers)?;
             if !trajectory.iter().all(|prob| (0.0..=1.0).contains(prob)) {
-                return Err(value(field(), "holds what is no probability"));
+                return Err(value(field(), "holds something that is not a probability"));
             }
         }
     }
@@ -104,7 +158,7 @@ fn check(file: &V2) -> Result<(), V2Error> {
     for (i, row) in entropy.iter().enumerate() {
         length(&format!("entropy[{i}]"), row.len(), positions)?;
         if !row.iter().all(|nats| nats.is_finite() && *nats >= 0.0) {
-            return Err(value(format!("entropy[{i}]"), "holds what is no entropy"));
+            return Err(value(format!("entropy[{i}]"), "holds something that is not an entropy"));
         }
     }
     Ok(())
@@ -123,23 +177,28 @@ fn readout<'a>(
     layer: usize,
     position: usize,
     ids: &mut Ids<'a>,
-) -> Result<ReadoutTrace, V2Error> {
+    gaps: &mut Gaps,
+) -> ReadoutTrace {
     let tracked = &file.tracked[position];
-    let names = &file.topk[layer][position];
-    let mut top = Vec::with_capacity(names.len());
-    for name in names {
-        let Some(trajectory) = tracked.get(name) else {
-            let field = format!("topk[{layer}][{position}]");
-            return Err(value(field, "names a token that `tracked` does not have at this position"));
-        };
-        top.push(ids.token(name, trajectory[layer]));
+    let mut names: HashSet<&str> = HashSet::new();
+    let mut top: Vec<TopTrace> = Vec::with_capacity(file.topk[layer][position].len());
+    for name in &file.topk[layer][position] {
+        if !names.insert(name) {
+            gaps.repeated += 1;
+            continue;
+        }
+        let trajectory = tracked.get(name);
+        gaps.untracked += usize::from(trajectory.is_none());
+        top.push(ids.token(name, trajectory.map_or(0.0, |trajectory| trajectory[layer])));
     }
-    top.sort_by(|a, b| b.prob.total_cmp(&a.prob).then(a.id.cmp(&b.id)));
-    let others = tracked.iter().filter(|(name, _)| !names.contains(name));
+    gaps.reordered += usize::from(!top.is_sorted_by(|a, b| a.prob >= b.prob));
+    // A stable sort: ids are numbers in order of appearance and decide nothing.
+    top.sort_by(|a, b| b.prob.total_cmp(&a.prob));
+    let others = tracked.iter().filter(|(name, _)| !names.contains(name.as_str()));
     let targets = others
-        .map(|(name, trajectory)| TargetTrace { token: ids.token(name, trajectory[layer]), rank: 0 })
+        .map(|(name, trajectory)| TargetTrace { token: ids.token(name, trajectory[layer]), rank: None })
         .collect();
-    Ok(ReadoutTrace {
+    ReadoutTrace {
         layer: Some(file.layers[layer]),
         component: Component::Site(Site::ResidPost),
         position,
@@ -152,18 +211,23 @@ fn readout<'a>(
         rank_of_final: None,
         cross_entropy: None,
         targets,
-    })
+    }
 }
 
 /// The last layer as the model's answer; says in the others how the answer's token ranks.
 fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
     let last = column.last()?;
-    let (top, entropy, targets) = (last.top.clone(), last.entropy, last.targets.clone());
-    let answer = top.first()?.id;
+    let (top, entropy, targets) = (last.top.clone(), last.get(Statistic::Entropy), last.targets.clone());
+    let answer = top.first().map(|token| token.id);
+    let important = column
+        .iter()
+        .filter(|readout| readout.top.first().is_some_and(|token| token.prob > THRESHOLD))
+        .filter_map(|readout| readout.layer)
+        .collect::<Vec<_>>();
     let mut decided_at = None;
     for readout in column.iter_mut() {
-        let place = readout.top.iter().position(|token| token.id == answer);
-        readout.rank_of_final = place.map(|place| {
+        let place = readout.top.iter().position(|token| Some(token.id) == answer);
+        readout.statistics.whole(Statistic::RankOfFinal) = place.map(|place| {
             1 + readout.top.iter().filter(|token| token.logit > readout.top[place].logit).count() as u32
         });
         decided_at = if place == Some(0) { decided_at.or(readout.layer.map(usize::from)) } else { None };
@@ -173,7 +237,7 @@ fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
         top,
         entropy,
         decided_at,
-        important_layers: Vec::new(),
+        important_layers: important,
         cross_entropy: None,
         targets,
     })
@@ -183,6 +247,8 @@ fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
 struct Ids<'a> {
     known: HashMap<&'a str, (TokenId, Arc<str>)>,
     next: u32,
+    /// How many numbers were given.
+    invented: usize,
 }
 
 impl<'a> Ids<'a> {
@@ -193,14 +259,15 @@ impl<'a> Ids<'a> {
             .map(|(text, id)| (text.as_str(), (TokenId(*id), Arc::from(text.as_str()))))
             .collect();
         let largest = file.ids.values().chain(&file.input_ids).max();
-        Self { known, next: largest.map_or(0, |id| id.saturating_add(1)) }
+        Self { known, next: largest.map_or(0, |id| id.saturating_add(1)), invented: 0 }
     }
 
     fn entry(&mut self, text: &'a str) -> (TokenId, Arc<str>) {
-        let next = &mut self.next;
+        let (next, invented) = (&mut self.next, &mut self.invented);
         let entry = self.known.entry(text).or_insert_with(|| {
             let id = TokenId(*next);
             *next = next.saturating_add(1);
+            *invented += 1;
             (id, text.into())
         });
         (entry.0, Arc::clone(&entry.1))
@@ -213,11 +280,5 @@ impl<'a> Ids<'a> {
     fn token(&mut self, text: &'a str, prob: f32) -> TopTrace {
         let (id, text) = self.entry(text);
         TopTrace { id, text, bytes: None, logit: prob.max(LEAST).ln(), prob }
-    }
-
-    /// One more than the largest id.
-    fn beyond(&self, tokens: &[TokenTrace]) -> usize {
-        let ids = self.known.values().map(|(id, _)| *id).chain(tokens.iter().map(|token| token.id));
-        ids.map(TokenId::index).max().map_or(0, |largest| largest + 1)
     }
 }

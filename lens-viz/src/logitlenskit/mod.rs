@@ -26,7 +26,7 @@ mod import;
 
 use std::collections::BTreeMap;
 
-use lens_core::Component;
+use lens_core::{Component, TraceError};
 use serde::{Deserialize, Serialize};
 
 pub use export::to_v2;
@@ -75,7 +75,7 @@ pub struct Meta {
     pub model: Option<String>,
 }
 
-/// A trace that has no such form, or a file that makes no trace.
+/// A trace that cannot be written in this form, or a file that cannot be read as a trace.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum V2Error {
@@ -111,6 +111,19 @@ pub enum V2Error {
         /// What the rest of the file demands.
         expected: usize,
     },
+    /// Two texts have one id.
+    #[error("`{field}` is {id}, the id of {other:?} too")]
+    Twice {
+        /// The second text, as a path into the file.
+        field: String,
+        /// Their id.
+        id: u32,
+        /// The first text.
+        other: String,
+    },
+    /// What the file says cannot be true.
+    #[error("the file makes no trace that can be true: {0}")]
+    Trace(#[from] TraceError),
     /// Something is not what it has to be.
     #[error("`{field}` {problem}")]
     Value {

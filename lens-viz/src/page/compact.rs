@@ -79,9 +79,9 @@ struct Tokens(
     #[serde(skip_serializing_if = "Option::is_none")] Option<Vec<u32>>,
 );
 
-/// Rows, probabilities, logits, ranks.
+/// Rows, probabilities, logits, ranks; null where the trace does not know the rank.
 #[derive(Serialize)]
-struct Targets(Vec<u32>, Vec<Rounded>, Vec<Rounded>, Vec<u32>);
+struct Targets(Vec<u32>, Vec<Rounded>, Vec<Rounded>, Vec<Option<u32>>);
 
 #[derive(Serialize)]
 struct Final {
@@ -197,7 +197,7 @@ impl Places {
         let mut distances = vec![Vec::new(); self.points.len()];
         for readout in &trace.readouts {
             if let Some(point) = self.point_at.get(&(readout.layer, readout.component)) {
-                distances[*point].extend(readout.kl_to_final);
+                distances[*point].extend(readout.get(Statistic::KlToFinal));
             }
         }
         let medians = distances.into_iter().map(faithfulness::middle);
@@ -256,10 +256,10 @@ impl Names<'_> {
         Final {
             position: last.position,
             top: self.tokens(&last.top),
-            entropy: last.entropy.map(Rounded),
+            entropy: last.get(Statistic::Entropy).map(Rounded),
             decided_at: last.decided_at,
             important_layers: last.important_layers.clone(),
-            cross_entropy: last.cross_entropy.map(Rounded),
+            cross_entropy: last.get(Statistic::CrossEntropy).map(Rounded),
             targets: self.targets(&last.targets),
         }
     }
@@ -273,12 +273,12 @@ impl Names<'_> {
         }
         Cells {
             top: at.iter().map(|readout| readout.map(|readout| self.tokens(&readout.top))).collect(),
-            entropy: column(&at, |readout| readout.entropy.map(Rounded)),
-            kl_to_final: column(&at, |readout| readout.kl_to_final.map(Rounded)),
-            js_to_final: column(&at, |readout| readout.js_to_final.map(Rounded)),
-            tv_to_final: column(&at, |readout| readout.tv_to_final.map(Rounded)),
-            rank_of_final: column(&at, |readout| readout.rank_of_final),
-            cross_entropy: column(&at, |readout| readout.cross_entropy.map(Rounded)),
+            entropy: column(&at, |readout| readout.get(Statistic::Entropy).map(Rounded)),
+            kl_to_final: column(&at, |readout| readout.get(Statistic::KlToFinal).map(Rounded)),
+            js_to_final: column(&at, |readout| readout.get(Statistic::JsToFinal).map(Rounded)),
+            tv_to_final: column(&at, |readout| readout.get(Statistic::TvToFinal).map(Rounded)),
+            rank_of_final: column(&at, |readout| readout.statistics.whole(Statistic::RankOfFinal)),
+            cross_entropy: column(&at, |readout| readout.get(Statistic::CrossEntropy).map(Rounded)),
             targets: column(&at, |readout| self.targets(&readout.targets)),
         }
     }

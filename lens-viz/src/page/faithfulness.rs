@@ -34,7 +34,7 @@ pub(super) fn grade(median: f32) -> usize {
 /// The median over the positions of KL(final ‖ readout) at a point, nats; `None` where the trace has no KL there.
 pub(super) fn median(trace: &LensTrace, layer: Option<u16>, component: Component) -> Option<f32> {
     let at_point = trace.readouts.iter().filter(|r| r.layer == layer && r.component == component);
-    middle(at_point.filter_map(|readout| readout.kl_to_final).collect())
+    middle(at_point.filter_map(|readout| readout.get(Statistic::KlToFinal)).collect())
 }
 
 /// The middle of the numbers, the mean of the two middle ones of an even count.

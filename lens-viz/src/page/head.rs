@@ -132,8 +132,17 @@ fn notices(trace: &LensTrace) -> String {
     if trace.self_check.is_some_and(|check| !check.passed) {
         notices.push("The self-check failed: do not believe these numbers.".to_owned());
     }
-    notices
-        .into_iter()
-        .map(|notice| format!("<div class=\"notice\" role=\"note\">{notice}</div>\n"))
-        .collect()
+    let notices = notices.into_iter();
+    let notices: String =
+        notices.map(|notice| format!("<div class=\"notice\" role=\"note\">{notice}</div>\n")).collect();
+    notices + &notes(trace)
+}
+
+/// What was assumed, dropped or left out: open, so that nobody has to look for it.
+fn notes(trace: &LensTrace) -> String {
+    if trace.notes.is_empty() {
+        return String::new();
+    }
+    let list: String = trace.notes.iter().map(|note| format!("<li>{}</li>", foreign(note))).collect();
+    format!("<details class=\"notes\" open><summary>Notes</summary><ul>{list}</ul></details>\n")
 }

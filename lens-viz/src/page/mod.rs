@@ -38,7 +38,7 @@ mod plain;
 mod visible;
 mod vocabulary;
 
-use lens_core::LensTrace;
+use lens_core::{LensTrace, TraceError};
 
 /// What a page may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,9 @@ impl Default for PageOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PageError {
+    /// A trace cannot be true.
+    #[error("the trace cannot be shown: {0}")]
+    Trace(#[from] TraceError),
     /// There is no readout in the trace, or no trace at all.
     #[error("the trace holds no readout: there is nothing to show")]
     Empty,
@@ -92,7 +95,7 @@ pub enum PageError {
 /// The page of one trace, as HTML.
 ///
 /// # Errors
-/// When the trace holds no readout, and when the page would be larger than `options` allows.
+/// When the trace cannot be [true](LensTrace::validate) or holds no readout, and when the page would be larger than `options` allows.
 pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageError> {
     pages(std::slice::from_ref(trace), options)
 }
@@ -100,10 +103,13 @@ pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageErro
 /// One page with several traces to choose from, such as the trials of one prompt, as HTML. The first is shown.
 ///
 /// # Errors
-/// When there is no trace or one without a readout, and when the page would be larger than `options` allows.
+/// When there is no trace, or one that cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
 pub fn pages(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
     if traces.is_empty() {
         return Err(PageError::Empty);
+    }
+    for trace in traces {
+        trace.validate()?;
     }
     let data = compact::compact(traces, options)?;
     let html = document::document(traces, &data, options);

@@ -47,8 +47,9 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
         downwards: false,
         values,
     };
-    let (entropy, kl) = (values(|readout| readout.entropy), values(|readout| readout.kl_to_final));
-    let ceiling = (source.trace.model.n_vocab.max(2) as f64).ln();
+    let (entropy, kl) = (values(|readout| readout.get(Statistic::Entropy)), values(|readout| readout.get(Statistic::KlToFinal)));
+    let n_vocab = source.trace.model.n_vocab;
+    let ceiling = if n_vocab == 0 { most(&entropy) } else { (n_vocab.max(2) as f64).ln() };
     let kl_high = most(&kl);
     let mut panels =
         vec![panel("entropy, nats", entropy, ceiling), panel("KL(final ‖ readout), nats", kl, kl_high)];
@@ -59,12 +60,15 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
     let last = source.last(position);
     let decided = last.and_then(|last| last.decided_at).and_then(|layer| u16::try_from(layer).ok());
     let decided = decided.filter(|layer| layers.contains(&Some(*layer)));
-    let mut notes =
-        vec!["entropy: from 0, certain, to the logarithm of the size of the vocabulary".to_owned()];
+    let mut notes = vec![match n_vocab {
+        0 => "entropy: 0 is certain; the size of the vocabulary is not known".to_owned(),
+        _ => "entropy: from 0, certain, to the logarithm of the size of the vocabulary".to_owned(),
+    }];
     if decided.is_some() {
         notes.push("upright line: from this layer on the top-1 of resid_post is the final one".to_owned());
     }
-    let title = format!("Entropy and divergence from layer to layer, position {position}");
+    let of = if let [only] = lines.as_slice() { format!(" of {only}") } else { String::new() };
+    let title = format!("Entropy and divergence{of} from layer to layer, position {position}");
     let title = options.title.clone().unwrap_or(title);
     let heading = Heading { source, title, position: Some(position), rule: None, fonts };
     let chart = Chart {

@@ -88,9 +88,9 @@ pub(crate) fn value(readout: &ReadoutTrace, statistic: Statistic) -> Option<f64>
     match statistic {
         Statistic::Probability => top.map(|token| token.prob.into()),
         Statistic::Logit => top.map(|token| token.logit.into()),
-        Statistic::Rank => readout.rank_of_final.map(Into::into),
-        Statistic::Kl => readout.kl_to_final.map(Into::into),
-        Statistic::Entropy => readout.entropy.map(Into::into),
+        Statistic::Rank => readout.statistics.whole(Statistic::RankOfFinal).map(Into::into),
+        Statistic::Kl => readout.get(Statistic::KlToFinal).map(Into::into),
+        Statistic::Entropy => readout.get(Statistic::Entropy).map(Into::into),
     }
 }
 
@@ -99,9 +99,9 @@ pub(crate) fn digits(readout: &ReadoutTrace, statistic: Statistic) -> String {
     let text = match statistic {
         Statistic::Probability => top.map(|token| percent(token.prob, true)),
         Statistic::Logit => top.map(|token| format!("{:.1}", token.logit)),
-        Statistic::Rank => readout.rank_of_final.map(|rank| rank.to_string()),
-        Statistic::Kl => readout.kl_to_final.map(nats),
-        Statistic::Entropy => readout.entropy.map(nats),
+        Statistic::Rank => readout.statistics.whole(Statistic::RankOfFinal).map(|rank| rank.to_string()),
+        Statistic::Kl => readout.get(Statistic::KlToFinal).map(nats),
+        Statistic::Entropy => readout.get(Statistic::Entropy).map(nats),
     };
     text.unwrap_or_default()
 }

@@ -60,8 +60,12 @@ impl Heading<'_> {
         for change in changes(trace) {
             head.line(&fonts.words(&change), ALARM);
         }
-        if trace.self_check.is_some_and(|check| !check.passed) {
-            head.line(&fonts.words("self-check FAILED: do not believe these numbers"), ALARM);
+        match trace.self_check {
+            Some(check) if check.passed => {}
+            Some(_) => {
+                head.line(&fonts.words("self-check FAILED: do not believe these numbers"), ALARM);
+            }
+            None => head.line(&fonts.words("self-check: not checked"), GREY),
         }
         if let Some(rule) = &self.rule {
             head.line(&fonts.words(rule), INK);

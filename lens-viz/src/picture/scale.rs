@@ -27,21 +27,22 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// The scale of a statistic; `values` are those that will be shown, which matters for logits alone: they
-    /// have no bounds of their own.
+    /// The scale of a statistic; `values` are those that will be shown. They matter for logits, which have no bounds
+    /// of their own, and for ranks and entropies where the size of the vocabulary is not known (`n_vocab` is 0).
     pub(crate) fn new(
         statistic: Statistic,
         n_vocab: usize,
         values: impl Iterator<Item = f64>,
         options: &PictureOptions,
     ) -> Result<Self, PictureError> {
-        let vocabulary = n_vocab.max(2) as f64;
+        let known = (n_vocab > 0).then(|| n_vocab.max(2) as f64);
+        let largest = |values| span(values).1;
         let ((low, high), logarithmic, reversed) = match statistic {
             Statistic::Probability => ((0.0, 1.0), false, false),
             Statistic::Logit => (span(values), false, false),
-            Statistic::Rank => ((1.0, vocabulary), true, true),
+            Statistic::Rank => ((1.0, known.unwrap_or_else(|| largest(values).max(2.0))), true, true),
             Statistic::Kl => (KL, true, true),
-            Statistic::Entropy => ((0.0, vocabulary.ln()), false, true),
+            Statistic::Entropy => ((0.0, known.map_or_else(|| largest(values), f64::ln)), false, true),
         };
         // Cells say probabilities in percent, and so does their legend.
         let unit = if statistic == Statistic::Probability { 100.0 } else { 1.0 };

@@ -6,6 +6,7 @@ use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions, Statistic,
+    grid::only_component,
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
@@ -89,7 +90,9 @@ fn draw(
         Names::new(fonts, readouts.iter().flatten().flat_map(|readout| readout.top.iter().take(ranks)));
     let token = source.trace.tokens.get(position).map(|token| fonts.token(&token.text).whole());
     let after = token.map_or(String::new(), |token| format!(", after {}", token.as_str()));
-    let title = options.title.clone().unwrap_or(format!("{what} at position {position}{after}"));
+    let only = only_component(places);
+    let of = only.map_or(String::new(), |only| format!(" of {only}"));
+    let title = options.title.clone().unwrap_or(format!("{what}{of} at position {position}{after}"));
     let cell = |token: &TopTrace| Cell {
         label: names.label(token),
         value: Some(token.prob.into()),
@@ -110,8 +113,10 @@ fn draw(
         columns_are: "rank",
         cells: cells.collect(),
         legend: Legend {
-            scale: Scale::new(Statistic::Probability, 0, std::iter::empty(), options)?
-                .named("probability, %"),
+            scale: Scale::new(Statistic::Probability, 0, std::iter::empty(), options)?.named(&format!(
+                "probability{}, %",
+                only.map_or(String::new(), |only| format!(" in {only}"))
+            )),
             notes: notes(&readouts, is_decided_here),
         },
         fonts,

@@ -21,7 +21,7 @@ const BY_DEFAULT: usize = 6;
 #[derive(Clone, Copy)]
 struct Score {
     prob: Option<f32>,
-    rank: u32,
+    rank: Option<u32>,
 }
 
 pub(super) fn trajectories(
@@ -59,7 +59,12 @@ pub(super) fn trajectories(
     let values = |of: fn(Score) -> Option<f64>| -> Vec<Vec<Option<f64>>> {
         scores.iter().map(|line| line.iter().map(|score| score.and_then(of)).collect()).collect()
     };
-    let vocabulary = source.trace.model.n_vocab.max(10) as f64;
+    // Where the size of the vocabulary is not known, the axis ends at the largest rank.
+    let ranks = values(|score| score.rank.map(f64::from));
+    let vocabulary = match source.trace.model.n_vocab {
+        0 => ranks.iter().flatten().flatten().copied().fold(10.0, f64::max),
+        n => n.max(10) as f64,
+    };
     let what = components.iter().find(|component| **component != Component::Embed);
     let what = what.map_or("embed", |component| component.name());
     let title = format!("Tokens from layer to layer in {what}, position {position}");
@@ -82,7 +87,7 @@ pub(super) fn trajectories(
                 range: (1.0, vocabulary),
                 logarithmic: true,
                 downwards: true,
-                values: values(|score| Some(score.rank.into())),
+                values: ranks,
             },
         ],
         decided,
@@ -162,8 +167,8 @@ fn score(readout: &ReadoutTrace, id: TokenId, final_top1: Option<&TopTrace>) -> 
     }
     if let Some(token) = readout.top.iter().find(|token| token.id == id) {
         let above = readout.top.iter().filter(|other| other.logit > token.logit).count();
-        return Some(Score { prob: Some(token.prob), rank: u32::try_from(above + 1).ok()? });
+        return Some(Score { prob: Some(token.prob), rank: u32::try_from(above + 1).ok() });
     }
-    let rank = readout.rank_of_final.filter(|_| final_top1.is_some_and(|token| token.id == id));
-    rank.map(|rank| Score { prob: None, rank })
+    let rank = readout.statistics.whole(Statistic::RankOfFinal).filter(|_| final_top1.is_some_and(|token| token.id == id));
+    rank.map(|rank| Score { prob: None, rank: Some(rank) })
 }

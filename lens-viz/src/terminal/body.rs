@@ -8,7 +8,7 @@ use super::{
     layout::{Column, LAYER_WIDTH, Layout, NATS_WIDTH},
     line::{Line, Sheet, cut},
     paint::Ink,
-    summary::{nats, percent},
+    summary::{nats, percent, rank},
 };
 
 /// What every line of the body is drawn from.
@@ -99,18 +99,20 @@ impl Body<'_> {
                     }
                 }
                 Column::Kl => {
-                    self.number(&mut line, numbered.and_then(|r| r.kl_to_final).map(nats), NATS_WIDTH);
+                    self.number(&mut line, numbered.and_then(|r| r.get(Statistic::KlToFinal)).map(nats), NATS_WIDTH);
                 }
                 Column::Entropy => {
-                    self.number(&mut line, numbered.and_then(|r| r.entropy).map(nats), NATS_WIDTH);
+                    self.number(&mut line, numbered.and_then(|r| r.get(Statistic::Entropy)).map(nats), NATS_WIDTH);
                 }
                 Column::Rank => {
-                    let rank = numbered.and_then(|r| r.rank_of_final).map(|rank| rank.to_string());
+                    let unknown = || "?".to_owned();
+                    let rank =
+                        numbered.map(|r| r.statistics.whole(Statistic::RankOfFinal).map_or_else(unknown, |rank| rank.to_string()));
                     self.number(&mut line, rank, self.layout.width(*column));
                 }
                 Column::Target(target) => {
                     let target = numbered.and_then(|readout| readout.targets.get(*target));
-                    let text = target.map(|t| format!("{} {:>4}", t.rank, percent(t.token.prob, true)));
+                    let text = target.map(|t| format!("{} {:>4}", rank(t), percent(t.token.prob, true)));
                     self.number(&mut line, text, self.layout.width(*column));
                 }
             }

@@ -73,9 +73,9 @@ impl<'a> Grid<'a> {
         Self {
             numbered,
             has_virtual: rows.iter().flat_map(|row| row.cells.values()).any(|readout| readout.is_virtual),
-            has_kl: any(|readout| readout.kl_to_final.is_some()),
-            has_entropy: any(|readout| readout.entropy.is_some()),
-            has_rank: any(|readout| readout.rank_of_final.is_some()),
+            has_kl: any(|readout| readout.get(Statistic::KlToFinal).is_some()),
+            has_entropy: any(|readout| readout.get(Statistic::Entropy).is_some()),
+            has_rank: any(|readout| readout.statistics.whole(Statistic::RankOfFinal).is_some()),
             components,
             rows,
         }

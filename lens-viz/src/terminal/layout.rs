@@ -162,7 +162,7 @@ fn least_label(grid: &Grid<'_>, sheet: &Sheet) -> usize {
 /// Columns of the widest rank shown.
 fn rank_width(grid: &Grid<'_>) -> usize {
     let shown = grid.rows.iter().filter_map(|row| row.numbered(grid.numbered)).flat_map(|readout| {
-        readout.rank_of_final.into_iter().chain(readout.targets.iter().map(|target| target.rank))
+        readout.statistics.whole(Statistic::RankOfFinal).into_iter().chain(readout.targets.iter().filter_map(|target| target.rank))
     });
     shown.map(|rank| rank.to_string().len()).max().unwrap_or(0).max(4)
 }

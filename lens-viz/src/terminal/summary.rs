@@ -1,6 +1,6 @@
 //! The lines below the table: the final prediction, where it was decided, the targets, and what the signs mean.
 
-use lens_core::{Component, FinalTrace, LensTrace, Site, TopTrace};
+use lens_core::{Component, FinalTrace, LensTrace, Site, TargetTrace, TopTrace};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -22,7 +22,7 @@ pub(super) fn summary(trace: &LensTrace, last: &FinalTrace, shown: usize, sheet:
     lines.push(decided(trace, last, sheet));
     lines.extend(important(trace, last, sheet));
     let targets: Vec<&TopTrace> = last.targets.iter().map(|target| &target.token).collect();
-    lines.extend(ranked("targets", &targets, sheet, |i| format!("  rank {}", last.targets[i].rank)));
+    lines.extend(ranked("targets", &targets, sheet, |i| format!("  rank {}", rank(&last.targets[i]))));
     lines
 }
 
@@ -75,10 +75,10 @@ fn decided(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Line {
         None => line.push(sheet.span("at no layer", Ink::Plain)),
     }
     let dot = sheet.glyph(" · ", ", ");
-    if let Some(entropy) = last.entropy {
+    if let Some(entropy) = last.get(Statistic::Entropy) {
         line.push(sheet.span(&format!("{dot}entropy {entropy:.2} nats"), Ink::Plain));
     }
-    if let Some(cross_entropy) = last.cross_entropy {
+    if let Some(cross_entropy) = last.get(Statistic::CrossEntropy) {
         line.push(sheet.span(&format!("{dot}next token {cross_entropy:.2} nats"), Ink::Plain));
     }
     line
@@ -155,6 +155,11 @@ pub(crate) fn percent(probability: f32, decimals: bool) -> String {
         false if percent < 0.5 && percent > 0.0 => "<1".to_owned(),
         false => format!("{percent:.0}"),
     }
+}
+
+/// A target's rank; a question mark where the trace does not know it.
+pub(super) fn rank(target: &TargetTrace) -> String {
+    target.rank.map_or_else(|| "?".to_owned(), |rank| rank.to_string())
 }
 
 /// A number of nats in at most five columns, without a sign in front of a zero.

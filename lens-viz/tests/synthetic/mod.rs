@@ -135,7 +135,8 @@ pub fn trace(shape: &Shape<'_>) -> LensTrace {
                     / 100.0;
                 let far = 1.0 - f32::from(layer + 1) / f32::from(shape.layers);
                 let top = top(&mut dice, shape, sure);
-                let targets = top.first().cloned().into_iter().map(|token| TargetTrace { token, rank: 1 });
+                let targets =
+                    top.first().cloned().into_iter().map(|token| TargetTrace { token, rank: Some(1) });
                 readouts.push(ReadoutTrace {
                     layer: (!embed).then_some(layer),
                     component: *component,

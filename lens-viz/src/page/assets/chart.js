@@ -96,7 +96,7 @@ function curveScale(trace, kind) {
   if (kind === "prob") {
     return { level: (prob) => prob, ticks: [0, 0.25, 0.5, 0.75, 1].map((prob) => [prob, String(prob)]) };
   }
-  const most = Math.max(trace.raw.model.n_vocab, 10);
+  const most = Math.max(trace.vocabulary, 10);
   const ticks = [];
   for (let rank = 1; rank <= most; rank *= 10) ticks.push([rank, rank.toLocaleString("en")]);
   return { level: (rank) => 1 - Math.log(rank) / Math.log(most), ticks };

@@ -193,8 +193,11 @@ class Grid {
     const top = trace.top(column, point);
     const first = top?.[0][0] ?? null;
     const here = row === chosen.row && column === chosen.column;
-    const agrees = first !== null && first === trace.answer(column);
-    const right = first !== null && first === trace.next(column);
+    /* Signs are about the token that the cell shows, and only where it is the top-1: of a token that is tracked, the
+       cell shows the number wherever that token stands. */
+    const isTop = first !== null && said.row === first;
+    const agrees = isTop && first === trace.answer(column);
+    const right = isTop && first === trace.next(column);
     cell.className = `cell ${levelClass(said.level)}`;
     cell.classList.toggle("agrees", agrees);
     cell.classList.toggle("chosen", here);

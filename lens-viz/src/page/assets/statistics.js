@@ -1,7 +1,7 @@
 const UNKNOWN = { row: null, number: "–", level: null };
 
 /* The logarithm of the vocabulary's size: the largest entropy that there can be. */
-const widest = (trace) => Math.log(Math.max(trace.raw.model.n_vocab, 2));
+const widest = (trace) => Math.log(trace.vocabulary);
 
 /* What a cell can show. `read` gives the token or text of its first line, the number of its second, and where it stands
    on the scale from 0 to 1; a level of null means that the trace does not say. */
@@ -35,7 +35,7 @@ const STATISTICS = [
     key: "rank",
     name: "rank",
     tracked: true,
-    scale: (trace) => ["rank, logarithmic", String(trace.raw.model.n_vocab), "1"],
+    scale: (trace) => ["rank, logarithmic", brief(trace.vocabulary), "1"],
     read(trace, column, point, row) {
       const { rank } = trace.score(column, point, row);
       if (rank !== null) return { row, number: `#${rank}`, level: 1 - Math.log(rank) / widest(trace) };

@@ -64,6 +64,7 @@ class Trace {
     this.finals = new Map(raw.final.map((last) => [this.columnOf.get(last.position), last]));
     const components = new Set(this.points.map((point) => point.component));
     this.components = COMPONENTS.filter((component) => components.has(component));
+    this.vocabulary = Math.max(raw.model.n_vocab || this.leastVocabulary(), 2);
   }
 
   /* The points that a component's rows show, with the embedding on top of the stream's. */
@@ -75,6 +76,12 @@ class Trace {
     /* Counted from the last layer, which therefore always stays. */
     const kept = new Set(layers.filter((layer, i) => layer === null || (layers.length - 1 - i) % stride === 0));
     return shown.filter((point) => kept.has(point.layer));
+  }
+
+  /* How many tokens there must be for the ranks and entropies of a trace that does not say it. */
+  leastVocabulary() {
+    const largest = (name) => this.raw.cells[name].reduce((most, number) => Math.max(most, number ?? 0), 0);
+    return Math.max(largest("rank_of_final"), Math.exp(Math.max(largest("entropy"), largest("cross_entropy"))));
   }
 
   place(column, point) {
