@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [trace, kind, file, rest @ ..] = &arguments[..] else {
         return Err("which trace, which kind, which file?".into());
     };
-    let trace: LensTrace = serde_json::from_slice(&fs::read(trace)?)?;
+    let trace = LensTrace::from_json(&fs::read(trace)?)?;
     let width = rest.first().map(|width| width.parse()).transpose()?;
     let is_png = Path::new(file).extension().is_some_and(|ending| ending == "png");
     let fonts = if is_png { Fonts::Installed } else { Fonts::Viewer };

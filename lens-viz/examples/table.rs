@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("no colour level is named {other}").into()),
     };
     let ascii = arguments.next().as_deref() == Some("ascii");
-    let trace: LensTrace = serde_json::from_slice(&std::fs::read(path)?)?;
+    let trace = LensTrace::from_json(&std::fs::read(path)?)?;
     let mut out = std::io::stdout().lock();
     for last in &trace.finals {
         let options =

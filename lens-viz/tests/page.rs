@@ -456,7 +456,7 @@ fn an_id_without_a_text_is_whole_in_its_cell() {
         (top.id, top.text) = (lens_core::TokenId(151_937), "<id 151937>".into());
     }
     tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
-    assert_eq!(tab.text_of(&format!("{} .token", cell(1, 2))), "#151937");
+    assert_eq!(tab.text_of(&format!("{} .token", cell(1, 2))), "<id 151937>");
     let cut = format!(
         "(({{scrollWidth, clientWidth}}) => scrollWidth > clientWidth)(document.querySelector(\"{} .token\"))",
         cell(1, 2)

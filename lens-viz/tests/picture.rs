@@ -100,7 +100,7 @@ fn every_cell_says_its_token_and_shows_its_probability() {
     let texts = texts(&picture.svg);
     let rects = rects(&picture.svg);
     for token in trace.readouts.iter().flat_map(|readout| &readout.top) {
-        let id = format!("#{}", token.id);
+        let id = format!(" <id {}>", token.id);
         let name = display_safe(&token.text).replace(' ', "·");
         assert!(
             texts.contains(&name) || texts.contains(&format!("{name}{id}")),
@@ -123,8 +123,8 @@ fn tokens_with_one_text_keep_their_columns_and_say_their_ids() {
     }
     let texts = texts(&one(&trace, PictureKind::AllLayers, &PictureOptions::default()).svg);
     for id in 0..4 {
-        let n = texts.iter().filter(|text| **text == format!("the#{id}")).count();
-        assert_eq!(n, trace.readouts.len(), "the#{id} in {texts:?}");
+        let n = texts.iter().filter(|text| **text == format!("the <id {id}>")).count();
+        assert_eq!(n, trace.readouts.len(), "the <id {id}> in {texts:?}");
     }
 }
 

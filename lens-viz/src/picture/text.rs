@@ -114,7 +114,7 @@ impl<'a> Names<'a> {
         }
         for ((id, _), label) in &mut labels {
             if ids.get(&label.whole()).is_some_and(|ids| ids.len() > 1) {
-                label.label.id = format!("#{id}");
+                label.label.id = format!(" <id {id}>");
             }
         }
         Self(labels)

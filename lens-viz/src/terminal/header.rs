@@ -144,7 +144,7 @@ fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     let label = |index: usize, room: usize| -> Vec<Span> {
         let Some(token) = trace.tokens.get(index) else { return Vec::new() };
         let label = Label::new(&token.text, sheet).fit(room, sheet.ellipsis());
-        vec![sheet.span(&label.plain(), Ink::Strong), sheet.span(&format!(" (id {})", token.id), Ink::Faint)]
+        vec![sheet.span(&label.plain(), Ink::Strong), sheet.span(&format!(" <id {}>", token.id), Ink::Faint)]
     };
     let room = sheet.width.saturating_sub(NAMES + 52).clamp(8, 24) / 2 + 6;
     line.push(sheet.span(&format!("{position} of 0..{}, after ", trace.tokens.len()), Ink::Plain));

@@ -45,17 +45,17 @@ impl Label {
             .map(|i| (0..labels.len()).any(|j| labels[i] == labels[j] && tokens[i].id != tokens[j].id))
             .collect();
         for ((label, token), _) in labels.iter_mut().zip(&tokens).zip(&twins).filter(|(_, twin)| **twin) {
-            label.id = format!("#{}", token.id);
+            label.id = format!(" <id {}>", token.id);
         }
         labels
     }
 
-    /// The token without a text that this is the label of, as `#3510`: where there is no tokenizer, the id is all that
+    /// The label, if it is of a token without a text, as `<id 3510>`: where there is no tokenizer, the id is all that
     /// there is.
     fn as_id(&self) -> Option<String> {
         let digits = self.text.strip_prefix("<id ")?.strip_suffix('>')?;
         let is_id = digits.bytes().all(|byte| byte.is_ascii_digit()) && self.plain() == self.text;
-        is_id.then(|| format!("#{digits}"))
+        is_id.then(|| self.text.clone())
     }
 
     /// Columns that it takes to say which token it is, where the label is nothing but an id.
@@ -145,16 +145,17 @@ mod tests {
         };
         let tokens = [token(5, " the"), token(7, " the"), token(9, "the")];
         let labels: Vec<String> = Label::of_list(&tokens, &SHEET).iter().map(Label::plain).collect();
-        assert_eq!(labels, ["·the#5", "·the#7", "the"]);
+        assert_eq!(labels, ["·the <id 5>", "·the <id 7>", "the"]);
     }
 
     #[test]
     fn an_id_is_never_cut_to_another_one() {
         let fitted = |width| Label::new("<id 3510>", &SHEET).fit(width, "…").plain();
-        assert_eq!([9, 8, 5, 4, 1, 0].map(fitted), ["<id 3510>", "#3510", "#3510", "…", "…", ""]);
-        let twin =
-            |width| Label { id: "#3510".to_owned(), ..Label::new("the", &SHEET) }.fit(width, "…").plain();
-        assert_eq!([8, 6, 5, 4, 0].map(twin), ["the#3510", "…#3510", "#3510", "the…", ""]);
+        assert_eq!([9, 8, 5, 4, 1, 0].map(fitted), ["<id 3510>", "…", "…", "…", "…", ""]);
+        let twin = |width| {
+            Label { id: " <id 3510>".to_owned(), ..Label::new("the", &SHEET) }.fit(width, "…").plain()
+        };
+        assert_eq!([13, 11, 10, 4, 0].map(twin), ["the <id 3510>", "… <id 3510>", " <id 3510>", "the…", ""]);
         assert_eq!(Label::new(" <id 3510>", &SHEET).fit(6, "…").plain(), "·<id …");
     }
 
@@ -164,7 +165,7 @@ mod tests {
         {
             for width in 0..12 {
                 let mut long = Label::new(text, &SHEET);
-                long.id = "#151937".to_owned();
+                long.id = " <id 151937>".to_owned();
                 let fitted = long.fit(width, "…");
                 assert!(fitted.width() <= width, "{fitted:?} is wider than {width}");
             }

@@ -70,7 +70,10 @@ fn decided(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Line {
     let mut line = named("decided", sheet);
     match last.decided_at {
         Some(layer) => {
-            line.push(sheet.span(&format!("at layer {layer} of {}", trace.model.n_layers), Ink::Decided));
+            line.push(sheet.span(
+                &format!("at L{layer}, of L0 to L{}", trace.model.n_layers.saturating_sub(1)),
+                Ink::Decided,
+            ));
         }
         None => line.push(sheet.span("at no layer", Ink::Plain)),
     }

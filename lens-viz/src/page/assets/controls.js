@@ -41,7 +41,7 @@ class Controls {
     const asked = trace.raw.final.flatMap((last) => last.targets?.[0] ?? []);
     const chosen = typeof state.tracked === "number" ? [state.tracked] : [];
     const rows = [...new Set([...chosen, ...pins.curves(), ...asked])];
-    const named = rows.map((row) => [String(row), `${vocabulary.shown(row)} (id ${vocabulary.id(row)})`]);
+    const named = rows.map((row) => [String(row), `${vocabulary.shown(row)} <id ${vocabulary.id(row)}>`]);
     return [["final", "each position's final answer"], ["next", "the token that comes next"], ...named];
   }
 

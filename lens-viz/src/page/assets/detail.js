@@ -43,7 +43,7 @@ class Detail {
     const rank = trace.number("rank_of_final", column, point);
     if (rank !== null) add("rank of the final answer", `#${rank}`);
     const last = trace.finals.get(column);
-    if (last && last.decided_at !== null) add("decided at layer", String(last.decided_at));
+    if (last && last.decided_at !== null) add("decided at", `L${last.decided_at}`);
     return list;
   }
 

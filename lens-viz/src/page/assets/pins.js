@@ -51,7 +51,7 @@ class Pins {
     const texts = new Map();
     for (const row of this.curves()) texts.set(vocabulary.shown(row), (texts.get(vocabulary.shown(row)) ?? 0) + 1);
     const items = this.curves().map((row, i) => {
-      const twin = texts.get(vocabulary.shown(row)) > 1 ? [element("small", {}, ` #${vocabulary.id(row)}`)] : [];
+      const twin = texts.get(vocabulary.shown(row)) > 1 ? [element("small", {}, ` <id ${vocabulary.id(row)}>`)] : [];
       const key = shape("svg", { class: `key s${i}`, viewBox: "0 0 28 12", "aria-hidden": "true" },
         shape("path", { class: "curve", d: "M0 6H28" }), marker(i, 14, 6));
       return element("li", {}, key, vocabulary.node(row), ...twin,

@@ -35,7 +35,7 @@ const STATISTICS = [
     key: "rank",
     name: "rank",
     tracked: true,
-    scale: (trace) => ["rank, logarithmic", brief(trace.vocabulary), "1"],
+    scale: (trace) => ["rank, logarithmic", String(Math.ceil(trace.vocabulary)), "1"],
     read(trace, column, point, row) {
       const { rank } = trace.score(column, point, row);
       if (rank !== null) return { row, number: `#${rank}`, level: 1 - Math.log(rank) / widest(trace) };

@@ -22,10 +22,11 @@ class Vocabulary {
     return row < 0 ? null : row;
   }
 
-  /* The token in a cell, whole: without a tokenizer there is only an id, and part of one is another. */
+  /* The token in a cell, whole: without a tokenizer there is only an id, written smaller because part of it would be
+     another id. */
   cell(row) {
     const [id, text] = this.rows[row];
-    return text === `<id ${id}>` ? element("bdi", { lang: "", class: "token", title: text }, `#${id}`) : this.node(row);
+    return text === `<id ${id}>` ? element("bdi", { lang: "", class: "token id", title: text }, text) : this.node(row);
   }
 
   /* The token as an element of its own language and direction. */
@@ -35,9 +36,9 @@ class Vocabulary {
     return element("bdi", { lang: "", class: "token", ...attributes }, ...spaces(lead), body, ...spaces(trail));
   }
 
-  /* Rows whose text, shown or real, has the query in it, or whose id is the query's `#id`. */
+  /* Rows whose text, shown or real, has the query in it, or whose id is the query's `<id 5>` or `#5`. */
   search(query) {
-    const id = /^#(\d+)$/.exec(query);
+    const id = /^#(\d+)$/.exec(query) ?? /^<id (\d+)>$/.exec(query);
     const wanted = query.toLocaleLowerCase();
     const found = [];
     this.rows.forEach((entry, row) => {
