@@ -37,7 +37,9 @@ pub fn excerpt(mut trace: LensTrace, what: &PictureOptions) -> Result<LensTrace,
     trace.finals.retain(|last| positions.contains(&last.position));
     trace.steps.retain(|step| positions.contains(&step.position));
     if trace.readouts.is_empty() {
-        return Err(PictureError::Empty { what: "readout of these layers, positions and components" });
+        return Err(PictureError::Empty {
+            what: "readout of these layers, positions and components".to_owned(),
+        });
     }
     for last in &mut trace.finals {
         if let Some(layers) = anew.remove(&last.position) {

@@ -13,6 +13,7 @@
 
 mod excerpt;
 pub mod logitlenskit;
+mod measure;
 pub mod page;
 pub mod picture;
 pub mod ramp;
@@ -20,5 +21,6 @@ mod safe;
 pub mod terminal;
 
 pub use excerpt::excerpt;
+pub use measure::{Measure, ParseKindError};
 pub use ramp::{Ramp, Rgb};
 pub use safe::display_safe;

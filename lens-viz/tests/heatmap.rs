@@ -8,20 +8,24 @@ mod synthetic;
 
 use std::{fs, path::PathBuf};
 
-use lens_core::LensTrace;
+use lens_core::{LensTrace, Statistic};
 use lens_viz::{
-    picture::{PictureError, PictureOptions, Statistic},
+    Measure,
+    picture::{PictureError, PictureOptions},
     terminal::{ColorLevel, TableOptions, heatmap},
 };
 use proptest::prelude::*;
-use synthetic::{HOSTILE, MIXED, SITES, Shape};
+use synthetic::{HOSTILE, MIXED, SITES, Shape, measures};
 use unicode_width::UnicodeWidthStr;
+
+const RANK: Measure = Measure::Of(Statistic::RankOfFinal);
+const KL: Measure = Measure::Of(Statistic::KlToFinal);
 
 fn synthetic(layers: u16, positions: usize, texts: &[&str]) -> LensTrace {
     synthetic::trace(&Shape { layers, components: &SITES, positions: 0..positions, top: 2, texts })
 }
 
-fn drawn(trace: &LensTrace, statistic: Statistic, options: &TableOptions) -> String {
+fn drawn(trace: &LensTrace, statistic: Measure, options: &TableOptions) -> String {
     heatmap(trace, statistic, &PictureOptions::default(), options).unwrap()
 }
 
@@ -37,7 +41,7 @@ fn without_escapes(text: &str) -> String {
 #[test]
 fn heatmaps_equal_the_golden_files() {
     let trace = synthetic(6, 11, &MIXED);
-    for (statistic, width) in [(Statistic::Probability, 80), (Statistic::Rank, 80), (Statistic::Kl, 200)] {
+    for (statistic, width) in [(Measure::Probability, 80), (RANK, 80), (KL, 200)] {
         let name = format!("tests/golden/heatmap.{statistic}.{width}.txt");
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
         let text = drawn(&trace, statistic, &TableOptions { width, ..TableOptions::default() });
@@ -56,10 +60,10 @@ fn colour_changes_nothing_but_colour() {
         let lines = text.lines().map(|line| line.trim_end().to_owned());
         lines.take_while(|line| !line.starts_with("cells")).collect()
     };
-    let plain = cells(&drawn(&trace, Statistic::Probability, &TableOptions::default()));
+    let plain = cells(&drawn(&trace, Measure::Probability, &TableOptions::default()));
     for color in [ColorLevel::Ansi16, ColorLevel::Ansi256, ColorLevel::TrueColor] {
         let coloured =
-            drawn(&trace, Statistic::Probability, &TableOptions { color, ..TableOptions::default() });
+            drawn(&trace, Measure::Probability, &TableOptions { color, ..TableOptions::default() });
         assert!(coloured.contains('\u{1b}'));
         assert_eq!(cells(&without_escapes(&coloured)), plain, "{color:?}");
     }
@@ -69,7 +73,7 @@ fn colour_changes_nothing_but_colour() {
 fn a_trace_without_the_statistic_is_refused() {
     let mut trace = synthetic(2, 2, &MIXED);
     trace.readouts.iter_mut().for_each(|readout| readout.statistics.set(Statistic::KlToFinal, None));
-    let drawn = heatmap(&trace, Statistic::Kl, &PictureOptions::default(), &TableOptions::default());
+    let drawn = heatmap(&trace, KL, &PictureOptions::default(), &TableOptions::default());
     assert!(matches!(drawn, Err(PictureError::Empty { .. })));
 }
 
@@ -80,7 +84,7 @@ proptest! {
         positions in 1usize..20,
         width in 0usize..220,
         sub_blocks in any::<bool>(),
-        statistic in prop::sample::select(Statistic::ALL.to_vec()),
+        statistic in prop::sample::select(measures()),
         color in prop::sample::select(vec![ColorLevel::None, ColorLevel::Ansi16, ColorLevel::TrueColor]),
         ascii in any::<bool>(),
     ) {

@@ -6,6 +6,7 @@ mod browser;
 mod support;
 
 use browser::{Tab, axe, tab};
+use lens_core::Statistic;
 use lens_viz::page::{PageOptions, page, pages};
 use serde_json::{Value, json};
 use support::{HOSTILE, Model, trace};
@@ -106,7 +107,10 @@ fn statistics_components_and_strides_switch() {
     assert_eq!(number, format!("{:.2}", readout("resid_post", 0, 0).get(Statistic::Entropy).unwrap()));
     tab.choose("statistic", "rank");
     let number = tab.text_of(&format!("{} .number", cell(2, 1)));
-    assert_eq!(number, format!("#{}", readout("resid_post", 1, 1).statistics.whole(Statistic::RankOfFinal).unwrap()));
+    assert_eq!(
+        number,
+        format!("#{}", readout("resid_post", 1, 1).statistics.whole(Statistic::RankOfFinal).unwrap())
+    );
     tab.choose("statistic", "kl_to_final");
     tab.choose("component", "mlp_out");
     let number = tab.text_of(&format!("{} .number", cell(0, 4)));
@@ -121,7 +125,7 @@ fn statistics_components_and_strides_switch() {
     tab.choose("tracked", "next");
     let surprise = readout("resid_post", 0, 0).get(Statistic::CrossEntropy).unwrap();
     let number = tab.text_of(&format!("{} .number", cell(1, 0)));
-    let percent: f32 = number.trim_end_matches('%').parse().unwrap();
+    let percent: f64 = number.trim_end_matches('%').parse().unwrap();
     assert!((percent / 100.0 / (-surprise).exp() - 1.0).abs() < 0.5, "{number} for {}", (-surprise).exp());
     tab.assert_quiet();
 }

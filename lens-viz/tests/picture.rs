@@ -9,14 +9,16 @@ mod synthetic;
 
 use std::{collections::BTreeSet, fs, num::NonZeroU16, path::PathBuf, sync::Arc};
 
-use lens_core::{Component, InterventionTrace, LensTrace, Site, TokenId};
+use lens_core::{Component, InterventionTrace, LensTrace, Site, Statistic, TokenId};
 use lens_viz::{
-    Ramp, Rgb, display_safe,
-    picture::{Fonts, Picture, PictureError, PictureKind, PictureOptions, Statistic, files, png, svg},
+    Measure, Ramp, Rgb, display_safe,
+    picture::{Fonts, Picture, PictureError, PictureKind, PictureOptions, files, png, svg},
 };
 use proptest::prelude::*;
-use synthetic::{HOSTILE, MIXED, SITES, Shape};
+use synthetic::{HOSTILE, MIXED, SITES, Shape, kinds};
 
+const RANK: Measure = Measure::Of(Statistic::RankOfFinal);
+const KL: Measure = Measure::Of(Statistic::KlToFinal);
 const RESID_POST: Component = Component::Site(Site::ResidPost);
 
 fn golden(name: &str) -> PathBuf {
@@ -75,10 +77,10 @@ fn pictures_equal_the_golden_files() {
     let cases = [
         ("hostile", PictureKind::AllLayers),
         ("common", PictureKind::ImportantLayers),
-        ("few_layers", PictureKind::Grid(Statistic::Logit)),
+        ("few_layers", PictureKind::Grid(Measure::Logit)),
         ("parallel_targets", PictureKind::Trajectories),
         ("common", PictureKind::Curves),
-        ("common", PictureKind::Grid(Statistic::Kl)),
+        ("common", PictureKind::Grid(KL)),
     ];
     for (name, kind) in cases {
         let options = PictureOptions { top: 4.try_into().unwrap(), ..PictureOptions::default() };
@@ -136,7 +138,7 @@ fn a_star_stands_where_the_model_is_right() {
     }
     let options = PictureOptions::default();
     let stars = |trace: &LensTrace| {
-        let picture = one(trace, PictureKind::Grid(Statistic::Rank), &options);
+        let picture = one(trace, PictureKind::Grid(RANK), &options);
         texts(&picture.svg).iter().filter(|text| *text == "*").count()
     };
     assert_eq!(stars(&trace), 0);
@@ -163,7 +165,7 @@ fn only_signs_that_are_drawn_are_explained() {
     let last = PictureOptions { layers: vec![2], ..PictureOptions::default() };
     assert!(says(&trace, PictureKind::AllLayers, &all, "▸ from this layer"));
     assert!(!says(&trace, PictureKind::AllLayers, &last, "▸ from this layer"));
-    let grid = PictureKind::Grid(Statistic::Probability);
+    let grid = PictureKind::Grid(Measure::Probability);
     assert!(!says(&trace, grid, &all, "* it is"));
     trace.readouts.iter_mut().find(|r| r.component == RESID_POST).unwrap().top[0].id = TokenId(101);
     assert!(says(&trace, grid, &all, "* it is"));
@@ -174,12 +176,12 @@ fn cells_and_legends_have_one_unit_and_name_their_component() {
     let trace = small(2, 0..2, &["a"]);
     for (kind, name) in [
         (PictureKind::AllLayers, "probability, %"),
-        (PictureKind::Grid(Statistic::Probability), "probability of the top-1 token of resid_post, %"),
-        (PictureKind::Grid(Statistic::Rank), "rank of the final top-1 token in resid_post"),
+        (PictureKind::Grid(Measure::Probability), "probability of the top-1 token of resid_post, %"),
+        (PictureKind::Grid(RANK), "rank of the final top-1 token in resid_post"),
     ] {
         let texts = texts(&one(&trace, kind, &PictureOptions::default()).svg);
         let at = texts.iter().position(|text| text == name).unwrap_or_else(|| panic!("{name}: {texts:?}"));
-        let ends = if kind == PictureKind::Grid(Statistic::Rank) { ["1", "10"] } else { ["0", "20"] };
+        let ends = if kind == PictureKind::Grid(RANK) { ["1", "10"] } else { ["0", "20"] };
         assert_eq!(texts[at + 1..at + 3], ends);
     }
 }
@@ -198,7 +200,7 @@ fn a_picture_says_what_no_font_has() {
     let trace = small(2, 0..2, &["a", "\u{10fffd}\u{10fffc}\u{10fffd}"]);
     let missing = |fonts| {
         let options = PictureOptions { fonts, ..PictureOptions::default() };
-        one(&trace, PictureKind::Grid(Statistic::Probability), &options).missing
+        one(&trace, PictureKind::Grid(Measure::Probability), &options).missing
     };
     assert_eq!(missing(Fonts::Installed), ['\u{10fffc}', '\u{10fffd}']);
     assert!(missing(Fonts::Viewer).is_empty(), "who looks at it may have the font");
@@ -208,7 +210,7 @@ fn a_picture_says_what_no_font_has() {
 fn a_stride_keeps_the_last_layer() {
     let trace = small(12, 0..2, &MIXED);
     let options = PictureOptions { stride: NonZeroU16::new(5).unwrap(), ..PictureOptions::default() };
-    let texts = texts(&one(&trace, PictureKind::Grid(Statistic::Kl), &options).svg);
+    let texts = texts(&one(&trace, PictureKind::Grid(KL), &options).svg);
     let layers: Vec<&str> =
         ["11", "10", "6", "5"].into_iter().filter(|layer| texts.iter().any(|text| text == layer)).collect();
     assert_eq!(layers, ["11", "10", "5"]);
@@ -228,7 +230,7 @@ fn the_title_says_what_the_picture_is_of() {
         text: "zero L1.mlp_out".to_owned(),
         positions: None,
     });
-    for kind in PictureKind::ALL {
+    for kind in kinds() {
         let text = texts(&one(&trace, kind, &PictureOptions::default()).svg).join("\n");
         for fact in [
             "org/model @ 0123456789ab",
@@ -253,7 +255,7 @@ fn every_picture_of_one_component_names_it() {
     let trace = small(3, 0..2, &MIXED);
     for component in [Component::Site(Site::MlpOut), Component::Site(Site::AttnOut), Component::Embed] {
         let options = PictureOptions { components: vec![component], ..PictureOptions::default() };
-        for kind in PictureKind::ALL {
+        for kind in kinds() {
             let drawn = one(&trace, kind, &options);
             // No layer is important of `embed`, so there is nothing that could be named.
             if kind == PictureKind::ImportantLayers && component == Component::Embed {
@@ -267,7 +269,7 @@ fn every_picture_of_one_component_names_it() {
 #[test]
 fn nothing_reaches_outside_the_page() {
     for width in [320, 500, 1000, 2000] {
-        for kind in PictureKind::ALL {
+        for kind in kinds() {
             let options = PictureOptions { width: Some(width), ..PictureOptions::default() };
             for page in svg(&small(40, 0..30, &MIXED), kind, &options).unwrap() {
                 assert!(page.width <= f64::from(width), "{kind} is {} wide", page.width);
@@ -290,7 +292,7 @@ fn what_does_not_fit_a_page_is_split_between_layers() {
     assert_eq!(pages[1].file_stem("all_layers_step_0"), "all_layers_step_0_page_2");
     let note = texts(&pages[1].svg).into_iter().find(|text| text.starts_with("page 2 of")).unwrap();
     assert!(note.contains("layers"), "{note}");
-    let grid = svg(&trace, PictureKind::Grid(Statistic::Logit), &PictureOptions::default()).unwrap();
+    let grid = svg(&trace, PictureKind::Grid(Measure::Logit), &PictureOptions::default()).unwrap();
     assert!(grid.len() > 1);
 }
 
@@ -303,7 +305,7 @@ fn what_would_take_very_many_pages_is_refused_with_advice() {
         top: 1,
         texts: &MIXED,
     });
-    let error = svg(&trace, PictureKind::Grid(Statistic::Kl), &PictureOptions::default()).unwrap_err();
+    let error = svg(&trace, PictureKind::Grid(KL), &PictureOptions::default()).unwrap_err();
     assert!(matches!(error, PictureError::TooManyPages { rows: 100, columns: 2000, .. }), "{error}");
     assert!(error.to_string().contains("choose fewer positions"), "{error}");
 }
@@ -411,7 +413,7 @@ fn a_png_that_cannot_be_is_refused() {
 fn hostile_tokens_are_shown_and_do_nothing() {
     let trace =
         synthetic::trace(&Shape { layers: 3, components: &SITES, positions: 0..6, top: 10, texts: &HOSTILE });
-    for kind in PictureKind::ALL {
+    for kind in kinds() {
         for fonts in [Fonts::Viewer, Fonts::Installed] {
             let options = PictureOptions { fonts, ..PictureOptions::default() };
             let picture = one(&trace, kind, &options);
@@ -446,9 +448,9 @@ fn broken(mut trace: LensTrace, seed: u64) -> LensTrace {
             3 => readout.top.clear(),
             4 => readout.top.iter_mut().for_each(|token| token.prob = number),
             5 => readout.top.iter_mut().for_each(|token| token.logit = number),
-            6 => readout.statistics.set(Statistic::KlToFinal, Some(number)),
-            7 => readout.statistics.set(Statistic::Entropy, Some(number)),
-            8 => readout.statistics.set(Statistic::RankOfFinal, Some(dice.next() as u32)),
+            6 => readout.statistics.set(Statistic::KlToFinal, Some(number.into())),
+            7 => readout.statistics.set(Statistic::Entropy, Some(number.into())),
+            8 => readout.statistics.set(Statistic::RankOfFinal, Some((dice.next() as u32).into())),
             9 => readout.component = Component::READABLE[dice.below(6)],
             10 => trace.finals.clear(),
             11 => trace.tokens.truncate(1),
@@ -467,7 +469,7 @@ proptest! {
         layers in 0u16..9,
         positions in 0usize..5,
         seed in any::<u64>(),
-        kind in prop::sample::select(PictureKind::ALL.to_vec()),
+        kind in prop::sample::select(kinds()),
         width in prop::option::of(320u32..1400),
         stride in 1u16..5,
         top in 1usize..6,

@@ -8,7 +8,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use lens_core::{
-    FinalTrace, GenerationTrace, LensTrace, SampledTrace, StepTrace, Stopped, TokenId, TopTrace,
+    FinalTrace, GenerationTrace, LensTrace, SampledTrace, Statistic, StepTrace, Stopped, TokenId, TopTrace,
 };
 use lens_viz::{
     display_safe,
@@ -186,7 +186,7 @@ fn a_trace_that_contradicts_itself_is_still_drawn() {
     odd.readouts[3].layer = None;
     odd.readouts[4].top.clear();
     odd.readouts[5].targets.clear();
-    odd.readouts[6].statistics.set(Statistic::KlToFinal, Some(f32::INFINITY));
+    odd.readouts[6].statistics.set(Statistic::KlToFinal, Some(f64::INFINITY));
     odd.readouts[7].top[0].prob = f32::NAN;
     odd.readouts[8].top[0].prob = -1e30;
     odd.finals[0].top[0].prob = 1e30;

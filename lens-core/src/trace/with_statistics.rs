@@ -25,6 +25,9 @@ fn statistic<'de, A: MapAccess<'de>>(
         map.next_value::<IgnoredAny>()?;
         return Ok(());
     };
+    if statistics.present().contains(statistic) {
+        return Err(A::Error::duplicate_field(statistic.name()));
+    }
     let value = if statistic.unit().is_whole() {
         f64::from(map.next_value::<u32>()?)
     } else {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use lens_core::{Component, LensTrace, ReadoutTrace, TokenId, TopTrace};
+use lens_core::{Component, LensTrace, ReadoutTrace, Statistic, TokenId, TopTrace};
 
 use super::{Meta, V2, V2Error, VERSION};
 
@@ -38,7 +38,11 @@ pub fn to_v2(trace: &LensTrace, component: Component) -> Result<V2, V2Error> {
         topk.push(
             row.iter().map(|readout| readout.top.iter().map(|token| names.key(token)).collect()).collect(),
         );
-        entropies.push(row.iter().map(|readout| readout.get(Statistic::Entropy)).collect::<Option<Vec<f32>>>());
+        entropies.push(
+            row.iter()
+                .map(|readout| readout.get(Statistic::Entropy).map(|nats| nats as f32))
+                .collect::<Option<Vec<f32>>>(),
+        );
     }
     let tracked = positions
         .iter()

@@ -7,7 +7,7 @@ use std::{
 
 use lens_core::{
     Component, FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, NormMode, ReadoutTrace,
-    SCHEMA, Site, TargetTrace, TokenId, TokenTrace, TopTrace,
+    SCHEMA, Site, Statistic, TargetTrace, TokenId, TokenTrace, TopTrace,
 };
 
 use super::{GENERATOR, V2, V2Error, VERSION};
@@ -53,6 +53,8 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
     }
     let trace = LensTrace {
         schema: SCHEMA.to_owned(),
+        prompt_index: None,
+        id: None,
         generator: GeneratorTrace { name: GENERATOR.to_owned(), version: VERSION.to_string() },
         model: ModelTrace {
             id: file.meta.model.clone().unwrap_or_else(|| "unknown".to_owned()),
@@ -204,12 +206,11 @@ fn readout<'a>(
         position,
         is_virtual: false,
         top,
-        entropy: file.entropy.as_ref().map(|entropy| entropy[layer][position]),
-        kl_to_final: None,
-        js_to_final: None,
-        tv_to_final: None,
-        rank_of_final: None,
-        cross_entropy: None,
+        statistics: file
+            .entropy
+            .iter()
+            .map(|entropy| (Statistic::Entropy, f64::from(entropy[layer][position])))
+            .collect(),
         targets,
     }
 }
@@ -217,7 +218,7 @@ fn readout<'a>(
 /// The last layer as the model's answer; says in the others how the answer's token ranks.
 fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
     let last = column.last()?;
-    let (top, entropy, targets) = (last.top.clone(), last.get(Statistic::Entropy), last.targets.clone());
+    let (top, statistics, targets) = (last.top.clone(), last.statistics, last.targets.clone());
     let answer = top.first().map(|token| token.id);
     let important = column
         .iter()
@@ -227,20 +228,13 @@ fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
     let mut decided_at = None;
     for readout in column.iter_mut() {
         let place = readout.top.iter().position(|token| Some(token.id) == answer);
-        readout.statistics.whole(Statistic::RankOfFinal) = place.map(|place| {
+        let rank = place.map(|place| {
             1 + readout.top.iter().filter(|token| token.logit > readout.top[place].logit).count() as u32
         });
+        readout.statistics.set(Statistic::RankOfFinal, rank.map(f64::from));
         decided_at = if place == Some(0) { decided_at.or(readout.layer.map(usize::from)) } else { None };
     }
-    Some(FinalTrace {
-        position,
-        top,
-        entropy,
-        decided_at,
-        important_layers: important,
-        cross_entropy: None,
-        targets,
-    })
+    Some(FinalTrace { position, top, statistics, decided_at, important_layers: important, targets })
 }
 
 /// The ids of texts: the file's own, or numbers in order of appearance.

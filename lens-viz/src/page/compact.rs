@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lens_core::{
-    Component, FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace,
-    ModelTrace, ReadoutTrace, RoleTrace, SelfCheckTrace, TargetTrace, TopTrace,
+    Closer, Component, FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace,
+    LensTrace, ModelTrace, Range, ReadoutTrace, RoleTrace, SelfCheckTrace, Statistic, TargetTrace, TopTrace,
 };
 use serde::Serialize;
 
 use super::{
     PageError, PageOptions,
     faithfulness::{self, GRADES, Grade},
-    number::Rounded,
+    number::{Number, Rounded},
     vocabulary::Vocabulary,
 };
-use crate::picture::scale::KL;
 
 /// The layout that the page's program reads; it is no file format and may change with the program.
 const FORMAT: &str = "lens-page/1";
@@ -24,9 +23,37 @@ struct Data<'a> {
     format: &'static str,
     vocabulary: &'a Vocabulary,
     grades: &'static [Grade],
-    /// The ends of the scale of divergences, nats.
-    kl_ends: (f64, f64),
+    statistics: Vec<Described>,
     traces: Vec<Trace<'a>>,
+}
+
+/// What the page has to know to show a statistic.
+#[derive(Serialize)]
+struct Described {
+    key: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    /// Its kind, and the ends where they are the same in every trace.
+    range: (&'static str, f64, f64),
+    /// Whether small values are closer to the final readout, or surer.
+    smaller: bool,
+}
+
+fn described() -> Vec<Described> {
+    let describe = |statistic: Statistic| Described {
+        key: statistic.name(),
+        title: statistic.title(),
+        unit: statistic.unit().name(),
+        range: match statistic.range() {
+            Range::Linear(low, high) => ("linear", low, high),
+            Range::Logarithmic(low, high) => ("logarithmic", low, high),
+            Range::VocabularyNats => ("vocabulary", 0.0, 0.0),
+            Range::VocabularyRanks => ("ranks", 1.0, 1.0),
+            _ => ("observed", 0.0, 0.0),
+        },
+        smaller: statistic.closer() == Closer::Smaller,
+    };
+    Statistic::ALL.into_iter().map(describe).collect()
 }
 
 #[derive(Serialize)]
@@ -61,12 +88,9 @@ type PointRow = (Option<u16>, &'static str, u8, Option<Rounded>, Option<usize>);
 #[derive(Serialize, Default)]
 struct Cells {
     top: Vec<Option<Tokens>>,
-    entropy: Vec<Option<Rounded>>,
-    kl_to_final: Vec<Option<Rounded>>,
-    js_to_final: Vec<Option<Rounded>>,
-    tv_to_final: Vec<Option<Rounded>>,
-    rank_of_final: Vec<Option<u32>>,
-    cross_entropy: Vec<Option<Rounded>>,
+    /// By name, each `[positions * points]` or empty where no readout has it.
+    #[serde(flatten)]
+    statistics: BTreeMap<&'static str, Vec<Option<Number>>>,
     targets: Vec<Option<Targets>>,
 }
 
@@ -110,7 +134,13 @@ pub(super) fn compact(traces: &[LensTrace], options: &PageOptions) -> Result<Str
         }
         parts.push(one(trace, &places, &mut vocabulary, options));
     }
-    let data = Data { format: FORMAT, vocabulary: &vocabulary, grades: &GRADES, kl_ends: KL, traces: parts };
+    let data = Data {
+        format: FORMAT,
+        vocabulary: &vocabulary,
+        grades: &GRADES,
+        statistics: described(),
+        traces: parts,
+    };
     Ok(serde_json::to_string(&data)?)
 }
 
@@ -197,7 +227,7 @@ impl Places {
         let mut distances = vec![Vec::new(); self.points.len()];
         for readout in &trace.readouts {
             if let Some(point) = self.point_at.get(&(readout.layer, readout.component)) {
-                distances[*point].extend(readout.get(Statistic::KlToFinal));
+                distances[*point].extend(readout.get(Statistic::KlToFinal).map(|nats| nats as f32));
             }
         }
         let medians = distances.into_iter().map(faithfulness::middle);
@@ -256,10 +286,10 @@ impl Names<'_> {
         Final {
             position: last.position,
             top: self.tokens(&last.top),
-            entropy: last.get(Statistic::Entropy).map(Rounded),
+            entropy: last.get(Statistic::Entropy).map(Rounded::from),
             decided_at: last.decided_at,
             important_layers: last.important_layers.clone(),
-            cross_entropy: last.get(Statistic::CrossEntropy).map(Rounded),
+            cross_entropy: last.get(Statistic::CrossEntropy).map(Rounded::from),
             targets: self.targets(&last.targets),
         }
     }
@@ -273,15 +303,19 @@ impl Names<'_> {
         }
         Cells {
             top: at.iter().map(|readout| readout.map(|readout| self.tokens(&readout.top))).collect(),
-            entropy: column(&at, |readout| readout.get(Statistic::Entropy).map(Rounded)),
-            kl_to_final: column(&at, |readout| readout.get(Statistic::KlToFinal).map(Rounded)),
-            js_to_final: column(&at, |readout| readout.get(Statistic::JsToFinal).map(Rounded)),
-            tv_to_final: column(&at, |readout| readout.get(Statistic::TvToFinal).map(Rounded)),
-            rank_of_final: column(&at, |readout| readout.statistics.whole(Statistic::RankOfFinal)),
-            cross_entropy: column(&at, |readout| readout.get(Statistic::CrossEntropy).map(Rounded)),
+            statistics: Statistic::ALL
+                .into_iter()
+                .map(|one| (one.name(), column(&at, |readout| number(readout, one))))
+                .collect(),
             targets: column(&at, |readout| self.targets(&readout.targets)),
         }
     }
+}
+
+/// A statistic of a readout as the page has it.
+fn number(readout: &ReadoutTrace, statistic: Statistic) -> Option<Number> {
+    let whole = readout.statistics.whole(statistic).map(Number::Whole);
+    whole.or_else(|| readout.get(statistic).map(|number| Number::Rounded(number.into())))
 }
 
 /// 1 + the number of tokens with a strictly larger logit, for tokens in order of their logits; `None` without a tie.

@@ -1,6 +1,6 @@
 //! How far a point's readouts are from the final ones, so that nobody reads early layers with full confidence.
 
-use lens_core::{Component, LensTrace};
+use lens_core::{Component, LensTrace, Statistic};
 use serde::Serialize;
 
 /// A grade of closeness to the final readout.
@@ -34,7 +34,7 @@ pub(super) fn grade(median: f32) -> usize {
 /// The median over the positions of KL(final ‖ readout) at a point, nats; `None` where the trace has no KL there.
 pub(super) fn median(trace: &LensTrace, layer: Option<u16>, component: Component) -> Option<f32> {
     let at_point = trace.readouts.iter().filter(|r| r.layer == layer && r.component == component);
-    middle(at_point.filter_map(|readout| readout.get(Statistic::KlToFinal)).collect())
+    middle(at_point.filter_map(|readout| readout.get(Statistic::KlToFinal).map(|nats| nats as f32)).collect())
 }
 
 /// The middle of the numbers, the mean of the two middle ones of an even count.

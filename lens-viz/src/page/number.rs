@@ -6,6 +6,20 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rounded(pub(super) f32);
 
+impl From<f64> for Rounded {
+    fn from(number: f64) -> Self {
+        Self(number as f32)
+    }
+}
+
+/// A statistic: a whole number as it is, any other rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Number {
+    Whole(u32),
+    Rounded(Rounded),
+}
+
 impl Serialize for Rounded {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Through text, so that the decimal digits are what is rounded.

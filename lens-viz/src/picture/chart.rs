@@ -12,7 +12,7 @@ use crate::Rgb;
 
 /// One statistic of every line.
 pub(super) struct Panel {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// The values that the axis shows.
     pub(super) range: (f64, f64),
     pub(super) logarithmic: bool,
@@ -113,7 +113,7 @@ impl Chart {
             [(x, y), (frame.right(), y), (frame.right(), frame.bottom()), (x, frame.bottom()), (x, y)];
         canvas.line(&border, GREY, 0.8);
         let upright = Pen { upright: true, ..Pen::new(Face::Sans, SIZE, INK).centred() };
-        canvas.text(&self.fonts.words(panel.name), (MARGIN + 6.0, frame.middle().1), upright);
+        canvas.text(&self.fonts.words(&panel.name), (MARGIN + 6.0, frame.middle().1), upright);
         if is_last {
             let pen = Pen::new(Face::Sans, SIZE, INK).centred();
             canvas.text(&self.fonts.words("layer"), (frame.middle().0, frame.bottom() + 25.0), pen);

@@ -1,16 +1,21 @@
 //! One position: entropy and divergence from layer to layer.
 
-use lens_core::{Component, ReadoutTrace};
+use lens_core::{Component, Limits, Range, Statistic};
+
+use crate::measure::Measure;
 
 use super::{
     Picture, PictureError, PictureOptions,
-    axis::round_up,
+    axis::{round_down, round_up},
     chart::{Chart, MOST_LINES, Panel},
     head::Heading,
     source::Source,
 };
 
 const WIDTH: u32 = 720;
+
+/// The statistics that have a panel, where the trace has them.
+const SHOWN: [Statistic; 3] = [Statistic::Entropy, Statistic::KlToFinal, Statistic::LogitDiff];
 
 pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Vec<Picture>, PictureError> {
     let (fonts, width) = (options.fonts, options.width_or(WIDTH));
@@ -28,39 +33,28 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
         return Err(PictureError::TooManyLines { given: lines.len(), most: MOST_LINES, what: "components" });
     }
     let stream = source.stream(&options.components)?.last().copied();
-    let values = |of: fn(&ReadoutTrace) -> Option<f32>| -> Vec<Vec<Option<f64>>> {
+    let values = |statistic: Statistic| -> Vec<Vec<Option<f64>>> {
         let at = |component: Component, layer: Option<u16>| match layer {
             None if Some(component) == stream => source.at(position, (None, Component::Embed)),
             layer => source.at(position, (layer, component)),
         };
-        let value = |component: Component, layer| at(component, layer).and_then(of).map(f64::from);
+        let value = |component: Component, layer| at(component, layer)?.get(statistic);
         lines.iter().map(|line| layers.iter().map(|layer| value(*line, *layer)).collect()).collect()
     };
-    let most = |values: &[Vec<Option<f64>>]| {
-        let finite = values.iter().flatten().flatten().copied().filter(|value| value.is_finite());
-        round_up(finite.fold(0.1, f64::max))
-    };
-    let panel = |name, values: Vec<Vec<Option<f64>>>, high| Panel {
-        name,
-        range: (0.0, high),
-        logarithmic: false,
-        downwards: false,
-        values,
-    };
-    let (entropy, kl) = (values(|readout| readout.get(Statistic::Entropy)), values(|readout| readout.get(Statistic::KlToFinal)));
-    let n_vocab = source.trace.model.n_vocab;
-    let ceiling = if n_vocab == 0 { most(&entropy) } else { (n_vocab.max(2) as f64).ln() };
-    let kl_high = most(&kl);
-    let mut panels =
-        vec![panel("entropy, nats", entropy, ceiling), panel("KL(final ‖ readout), nats", kl, kl_high)];
-    panels.retain(|panel| panel.values.iter().flatten().any(Option::is_some));
+    let panels: Vec<Panel> = SHOWN
+        .into_iter()
+        .map(|statistic| (statistic, values(statistic)))
+        .filter(|(_, values)| values.iter().flatten().any(Option::is_some))
+        .map(|(statistic, values)| panel(statistic, values, source.trace.model.n_vocab))
+        .collect();
     if panels.is_empty() {
-        return Err(PictureError::Empty { what: "entropy or divergence (kl_to_final) at this position" });
+        let what = "entropy or divergence (kl_to_final) at this position".to_owned();
+        return Err(PictureError::Empty { what });
     }
     let last = source.last(position);
     let decided = last.and_then(|last| last.decided_at).and_then(|layer| u16::try_from(layer).ok());
     let decided = decided.filter(|layer| layers.contains(&Some(*layer)));
-    let mut notes = vec![match n_vocab {
+    let mut notes = vec![match source.trace.model.n_vocab {
         0 => "entropy: 0 is certain; the size of the vocabulary is not known".to_owned(),
         _ => "entropy: from 0, certain, to the logarithm of the size of the vocabulary".to_owned(),
     }];
@@ -82,4 +76,18 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
         width,
     };
     Ok(vec![chart.draw()?])
+}
+
+/// A panel of one statistic: from zero for what is never below it, and as high as the vocabulary allows.
+fn panel(statistic: Statistic, values: Vec<Vec<Option<f64>>>, n_vocab: usize) -> Panel {
+    let finite = || values.iter().flatten().flatten().copied().filter(|value| value.is_finite());
+    let most = round_up(finite().fold(0.1, f64::max));
+    let high = match statistic.range() {
+        Range::VocabularyNats if n_vocab > 0 => (n_vocab.max(2) as f64).ln(),
+        _ => most,
+    };
+    let low = finite().fold(0.0, f64::min);
+    let low = if statistic.limits() == Limits::Any && low < 0.0 { round_down(low) } else { 0.0 };
+    let name = Measure::Of(statistic).describe(None);
+    Panel { name, range: (low, high), logarithmic: false, downwards: false, values }
 }

@@ -10,7 +10,7 @@ pub enum PictureError {
     #[error("the trace holds no {what}: there is nothing to draw")]
     Empty {
         /// What it lacks.
-        what: &'static str,
+        what: String,
     },
     /// The position was not read.
     #[error("position {position} was not read; the trace holds {}", list(available))]

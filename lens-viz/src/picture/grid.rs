@@ -3,22 +3,22 @@
 use lens_core::{Component, ReadoutTrace, TopTrace};
 
 use super::{
-    Fonts, Picture, PictureError, PictureOptions, Statistic,
+    Fonts, Picture, PictureError, PictureOptions,
     head::Heading,
     heatmap::{Cell, Column, Heatmap},
     legend::Legend,
-    scale::{Scale, name},
+    scale::Scale,
     source::{Place, Source},
     step::{VIRTUAL, rows},
     text::{Names, TokenLabel},
 };
-use crate::terminal::{nats, percent};
+use crate::measure::Measure;
 
 const WIDTH: u32 = 1000;
 
 pub(super) fn grid(
     source: &Source<'_>,
-    statistic: Statistic,
+    measure: Measure,
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     let (fonts, width) = (options.fonts, options.width_or(WIDTH));
@@ -28,20 +28,20 @@ pub(super) fn grid(
     let readouts: Vec<Vec<Option<&ReadoutTrace>>> =
         places.iter().map(|place| positions.iter().map(|p| source.at(*p, *place)).collect()).collect();
     let all = || readouts.iter().flatten().flatten();
-    let values = || all().filter_map(|readout| value(readout, statistic));
+    let values = || all().filter_map(|readout| measure.value(readout));
     if values().next().is_none() {
-        return Err(PictureError::Empty { what: missing(statistic) });
+        return Err(PictureError::Empty { what: measure.missing() });
     }
     let names = Names::new(fonts, all().filter_map(|readout| readout.top.first()));
     let cells = readouts.iter().map(|row| {
         let cell = |(readout, position): (&Option<&ReadoutTrace>, &usize)| {
-            readout.map(|readout| cell(source, readout, *position, statistic, &names, fonts))
+            readout.map(|readout| cell(source, readout, *position, measure, &names, fonts))
         };
         row.iter().zip(&positions).map(cell).collect()
     });
-    let title = options.title.clone().unwrap_or_else(|| default_title(&places, statistic));
-    let scale = Scale::new(statistic, source.trace.model.n_vocab, values(), options)?;
-    let scale = scale.named(&name(statistic, only_component(&places)));
+    let title = options.title.clone().unwrap_or_else(|| default_title(&places, measure));
+    let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
+    let scale = scale.named(&measure.describe(only_component(&places)));
     let heatmap = Heatmap {
         heading: Heading { source, title, position: None, rule: None, fonts },
         rows: rows(source, &places, None, fonts),
@@ -56,14 +56,12 @@ pub(super) fn grid(
     heatmap.draw()
 }
 
-fn default_title(places: &[Place], statistic: Statistic) -> String {
+fn default_title(places: &[Place], measure: Measure) -> String {
     let of = only_component(places).map_or(String::new(), |only| format!(" of {only}"));
-    match statistic {
-        Statistic::Probability => format!("Top-1 token{of} and its probability"),
-        Statistic::Logit => format!("Top-1 token{of} and its logit"),
-        Statistic::Rank => format!("Top-1 token{of}, and the rank of the final one"),
-        Statistic::Kl => format!("Top-1 token{of}, and the divergence from the final readout"),
-        Statistic::Entropy => format!("Top-1 token{of} and entropy"),
+    match measure {
+        Measure::Probability => format!("Top-1 token{of} and its probability"),
+        Measure::Logit => format!("Top-1 token{of} and its logit"),
+        Measure::Of(statistic) => format!("Top-1 token{of} and {}", statistic.title()),
     }
 }
 
@@ -74,51 +72,19 @@ pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
     components.all(|component| component == first).then_some(first)
 }
 
-fn missing(statistic: Statistic) -> &'static str {
-    match statistic {
-        Statistic::Probability | Statistic::Logit => "readout of these layers, positions and components",
-        Statistic::Rank => "rank of the final token (rank_of_final)",
-        Statistic::Kl => "divergence from the final readout (kl_to_final)",
-        Statistic::Entropy => "entropy",
-    }
-}
-
-pub(crate) fn value(readout: &ReadoutTrace, statistic: Statistic) -> Option<f64> {
-    let top = readout.top.first();
-    match statistic {
-        Statistic::Probability => top.map(|token| token.prob.into()),
-        Statistic::Logit => top.map(|token| token.logit.into()),
-        Statistic::Rank => readout.statistics.whole(Statistic::RankOfFinal).map(Into::into),
-        Statistic::Kl => readout.get(Statistic::KlToFinal).map(Into::into),
-        Statistic::Entropy => readout.get(Statistic::Entropy).map(Into::into),
-    }
-}
-
-pub(crate) fn digits(readout: &ReadoutTrace, statistic: Statistic) -> String {
-    let top = readout.top.first();
-    let text = match statistic {
-        Statistic::Probability => top.map(|token| percent(token.prob, true)),
-        Statistic::Logit => top.map(|token| format!("{:.1}", token.logit)),
-        Statistic::Rank => readout.statistics.whole(Statistic::RankOfFinal).map(|rank| rank.to_string()),
-        Statistic::Kl => readout.get(Statistic::KlToFinal).map(nats),
-        Statistic::Entropy => readout.get(Statistic::Entropy).map(nats),
-    };
-    text.unwrap_or_default()
-}
-
 fn cell(
     source: &Source<'_>,
     readout: &ReadoutTrace,
     position: usize,
-    statistic: Statistic,
+    measure: Measure,
     names: &Names<'_>,
     fonts: Fonts,
 ) -> Cell {
     let top = readout.top.first();
     Cell {
         label: top.map_or_else(TokenLabel::none, |token| names.label(token)),
-        value: value(readout, statistic),
-        number: fonts.words(&digits(readout, statistic)),
+        value: measure.value(readout),
+        number: fonts.words(&measure.digits(readout)),
         is_right: is_right(source, top, position),
     }
 }

@@ -1,8 +1,8 @@
 //! What a picture shows.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use lens_core::suggest::did_you_mean;
+use crate::measure::{Measure, ParseKindError};
 
 /// What a picture shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,142 +14,78 @@ pub enum PictureKind {
     /// The same for the layers in which something is said with a probability above the threshold.
     ImportantLayers,
     /// Layers up, positions across, the top-1 token in the cell, a statistic as the colour.
-    Grid(Statistic),
+    Grid(Measure),
     /// One position: probability and rank of tokens from layer to layer.
     Trajectories,
     /// Entropy and divergence from the final readout from layer to layer.
     Curves,
 }
 
-/// What the colour of a cell says in a [`PictureKind::Grid`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Statistic {
-    /// Probability of the top-1 token, from 0 to 1.
-    #[default]
-    Probability,
-    /// Logit of the top-1 token, over the range that the trace has.
-    Logit,
-    /// Rank of the finally predicted token, from 1 to the size of the vocabulary, logarithmic.
-    Rank,
-    /// `KL(final ‖ readout)`, nats, from a hundredth to a hundred, logarithmic.
-    Kl,
-    /// Entropy, nats, from 0 to the logarithm of the size of the vocabulary.
-    Entropy,
-}
-
-impl Statistic {
-    /// Every statistic.
-    pub const ALL: [Self; 5] = [Self::Probability, Self::Logit, Self::Rank, Self::Kl, Self::Entropy];
-
-    /// The statistic's name, e.g. `rank`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Probability => "probability",
-            Self::Logit => "logit",
-            Self::Rank => "rank",
-            Self::Kl => "kl",
-            Self::Entropy => "entropy",
-        }
-    }
-}
-
 impl PictureKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::AllLayers,
-        Self::ImportantLayers,
-        Self::Grid(Statistic::Probability),
-        Self::Grid(Statistic::Logit),
-        Self::Grid(Statistic::Rank),
-        Self::Grid(Statistic::Kl),
-        Self::Grid(Statistic::Entropy),
-        Self::Trajectories,
-        Self::Curves,
-    ];
+    pub fn all() -> Vec<Self> {
+        let grids = Measure::all().into_iter().map(Self::Grid);
+        let heatmaps = [Self::AllLayers, Self::ImportantLayers].into_iter();
+        heatmaps.chain(grids).chain([Self::Trajectories, Self::Curves]).collect()
+    }
 
     /// The grid that is drawn where none was asked for by name.
     pub(super) fn default_grid() -> Self {
-        Self::Grid(Statistic::default())
+        Self::Grid(Measure::default())
     }
 
     /// The kind's name, e.g. `all-layers` or `grid-rank`; `grid` is the one of probabilities.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> Cow<'static, str> {
         match self {
-            Self::AllLayers => "all-layers",
-            Self::ImportantLayers => "important-layers",
-            Self::Grid(Statistic::Probability) => "grid",
-            Self::Grid(Statistic::Logit) => "grid-logit",
-            Self::Grid(Statistic::Rank) => "grid-rank",
-            Self::Grid(Statistic::Kl) => "grid-kl",
-            Self::Grid(Statistic::Entropy) => "grid-entropy",
-            Self::Trajectories => "trajectories",
-            Self::Curves => "curves",
+            Self::AllLayers => "all-layers".into(),
+            Self::ImportantLayers => "important-layers".into(),
+            Self::Grid(Measure::Probability) => "grid".into(),
+            Self::Grid(measure) => format!("grid-{measure}").replace('_', "-").into(),
+            Self::Trajectories => "trajectories".into(),
+            Self::Curves => "curves".into(),
         }
     }
 }
 
 impl fmt::Display for PictureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(&self.name())
     }
-}
-
-impl fmt::Display for Statistic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A name that is no [`PictureKind`] or no [`Statistic`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} \"{}\" (known: {known}){hint}", crate::display_safe(name))]
-pub struct ParseKindError {
-    what: &'static str,
-    name: String,
-    known: String,
-    hint: String,
 }
 
 impl FromStr for PictureKind {
     type Err = ParseKindError;
 
-    /// Parses a [`name`](Self::name); `_` may stand for `-`, and `grid-probability` for `grid`.
+    /// Parses a [`name`](Self::name); `_` may stand for `-`, and after `grid-` any name of a [`Measure`].
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let dashed = name.replace('_', "-");
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == dashed);
-        let spelt_out = (dashed == "grid-probability").then_some(Self::Grid(Statistic::Probability));
-        found.or(spelt_out).ok_or_else(|| unknown("kind of picture", name, &Self::ALL.map(Self::name)))
+        let found = Self::all().into_iter().find(|kind| kind.name() == dashed);
+        let of_measure = || dashed.strip_prefix("grid-")?.parse().ok().map(Self::Grid);
+        found.or_else(of_measure).ok_or_else(|| {
+            let known: Vec<_> = Self::all().into_iter().map(Self::name).collect();
+            let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+            ParseKindError::new("kind of picture", name, &known)
+        })
     }
-}
-
-impl FromStr for Statistic {
-    type Err = ParseKindError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|statistic| statistic.name() == name);
-        found.ok_or_else(|| unknown("statistic", name, &Self::ALL.map(Self::name)))
-    }
-}
-
-fn unknown(what: &'static str, name: &str, known: &[&str]) -> ParseKindError {
-    let hint = did_you_mean(name, known.iter().copied());
-    ParseKindError { what, name: name.to_owned(), known: known.join(", "), hint }
 }
 
 #[cfg(test)]
 mod tests {
+    use lens_core::Statistic;
+
     use super::*;
 
     #[test]
     fn names_round_trip() {
-        for kind in PictureKind::ALL {
+        for kind in PictureKind::all() {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        for statistic in Statistic::ALL {
-            assert_eq!(statistic.to_string().parse(), Ok(statistic));
+        for measure in Measure::all() {
+            assert_eq!(measure.to_string().parse(), Ok(measure));
         }
         assert_eq!("important_layers".parse(), Ok(PictureKind::ImportantLayers));
+        let kl = PictureKind::Grid(Measure::Of(Statistic::KlToFinal));
+        assert_eq!((kl.name().as_ref(), "grid-kl-to-final".parse()), ("grid-kl", Ok(kl)));
     }
 
     #[test]

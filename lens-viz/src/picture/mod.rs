@@ -55,7 +55,7 @@ use lens_core::LensTrace;
 
 pub use error::PictureError;
 pub use files::{PictureFile, files};
-pub use kind::{ParseKindError, PictureKind, Statistic};
+pub use kind::PictureKind;
 pub use options::PictureOptions;
 pub use raster::{png, pngs};
 pub use text::Fonts;
@@ -107,7 +107,7 @@ pub fn svg(
     match kind {
         PictureKind::AllLayers => step::all_layers(&source, options),
         PictureKind::ImportantLayers => step::important_layers(&source, options),
-        PictureKind::Grid(statistic) => grid::grid(&source, statistic, options),
+        PictureKind::Grid(measure) => grid::grid(&source, measure, options),
         PictureKind::Trajectories => trajectories::trajectories(&source, options),
         PictureKind::Curves => curves::curves(&source, options),
     }

@@ -1,16 +1,12 @@
 //! From a statistic to a colour.
 
-use lens_core::Component;
+use lens_core::{Closer, Range};
 
 use super::{
-    PictureError, PictureOptions, Statistic,
+    PictureError, PictureOptions,
     axis::{decades, linear_ticks, round_down, round_up, short},
 };
-use crate::{Ramp, Rgb};
-
-/// The ends of the scale of divergences, nats. Below a hundredth two distributions are the same to the eye of
-/// any reader; a hundred is beyond what models do.
-pub(crate) const KL: (f64, f64) = (0.01, 100.0);
+use crate::{Ramp, Rgb, measure::Measure};
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
 pub(crate) struct Scale {
@@ -30,23 +26,29 @@ impl Scale {
     /// The scale of a statistic; `values` are those that will be shown. They matter for logits, which have no bounds
     /// of their own, and for ranks and entropies where the size of the vocabulary is not known (`n_vocab` is 0).
     pub(crate) fn new(
-        statistic: Statistic,
+        measure: Measure,
         n_vocab: usize,
         values: impl Iterator<Item = f64>,
         options: &PictureOptions,
     ) -> Result<Self, PictureError> {
         let known = (n_vocab > 0).then(|| n_vocab.max(2) as f64);
         let largest = |values| span(values).1;
-        let ((low, high), logarithmic, reversed) = match statistic {
-            Statistic::Probability => ((0.0, 1.0), false, false),
-            Statistic::Logit => (span(values), false, false),
-            Statistic::Rank => ((1.0, known.unwrap_or_else(|| largest(values).max(2.0))), true, true),
-            Statistic::Kl => (KL, true, true),
-            Statistic::Entropy => ((0.0, known.map_or_else(|| largest(values), f64::ln)), false, true),
+        let (range, reversed) = match measure {
+            Measure::Probability => (Range::Linear(0.0, 1.0), false),
+            Measure::Logit => (Range::Observed, false),
+            Measure::Of(statistic) => (statistic.range(), statistic.closer() == Closer::Smaller),
+        };
+        let ((low, high), logarithmic) = match range {
+            Range::Linear(low, high) => ((low, high), false),
+            Range::Logarithmic(low, high) => ((low, high), true),
+            Range::VocabularyNats => ((0.0, known.map_or_else(|| largest(values), f64::ln)), false),
+            Range::VocabularyRanks => ((1.0, known.unwrap_or_else(|| largest(values).max(2.0))), true),
+            // A range of a later kind is at least what is there.
+            _ => (span(values), false),
         };
         // Cells say probabilities in percent, and so does their legend.
-        let unit = if statistic == Statistic::Probability { 100.0 } else { 1.0 };
-        let (name, ramp) = (name(statistic, None), options.ramp);
+        let unit = if measure == Measure::Probability { 100.0 } else { 1.0 };
+        let (name, ramp) = (measure.describe(None), options.ramp);
         let mut scale = Self { name, low, high, logarithmic, reversed, unit, ramp };
         if let Some((low, high)) = options.range {
             if logarithmic && low <= 0.0 {
@@ -95,18 +97,6 @@ impl Scale {
     }
 }
 
-/// What a statistic measures, where all that is shown is of one component, of what, and in what unit.
-pub(crate) fn name(statistic: Statistic, of: Option<Component>) -> String {
-    let of = |word| of.map_or(String::new(), |component| format!(" {word} {component}"));
-    match statistic {
-        Statistic::Probability => format!("probability of the top-1 token{}, %", of("of")),
-        Statistic::Logit => format!("logit of the top-1 token{}", of("of")),
-        Statistic::Rank => format!("rank of the final top-1 token{}", of("in")),
-        Statistic::Kl => format!("KL(final ‖ readout){}, nats", of("of")),
-        Statistic::Entropy => format!("entropy{}, nats", of("of")),
-    }
-}
-
 /// Round numbers around the values.
 fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let finite = values.filter(|value| value.is_finite());
@@ -120,50 +110,67 @@ fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use lens_core::Statistic;
+
     use super::*;
 
-    fn scale(statistic: Statistic, values: &[f64]) -> Scale {
-        Scale::new(statistic, 1000, values.iter().copied(), &PictureOptions::default()).unwrap()
+    fn is_observed(measure: Measure) -> bool {
+        match measure {
+            Measure::Logit => true,
+            Measure::Of(statistic) => statistic.range() == Range::Observed,
+            _ => false,
+        }
+    }
+
+    fn scale(measure: Measure, values: &[f64]) -> Scale {
+        Scale::new(measure, 1000, values.iter().copied(), &PictureOptions::default()).unwrap()
     }
 
     #[test]
     fn the_light_end_is_where_the_model_is_sure() {
         let light = Ramp::Viridis.at(1.0);
-        for (statistic, value) in [
-            (Statistic::Probability, 1.0),
-            (Statistic::Rank, 1.0),
-            (Statistic::Kl, 0.0),
-            (Statistic::Entropy, 0.0),
+        for (measure, value) in [
+            (Measure::Probability, 1.0),
+            (Measure::Of(Statistic::RankOfFinal), 1.0),
+            (Measure::Of(Statistic::KlToFinal), 0.0),
+            (Measure::Of(Statistic::Entropy), 0.0),
         ] {
-            assert_eq!(scale(statistic, &[]).colour(value), light, "{statistic}");
+            assert_eq!(scale(measure, &[]).colour(value), light, "{measure}");
         }
-        assert_eq!(scale(Statistic::Kl, &[]).colour(-1e-9), light, "a rounding error below zero");
+        assert_eq!(
+            scale(Measure::Of(Statistic::KlToFinal), &[]).colour(-1e-9),
+            light,
+            "a rounding error below zero"
+        );
     }
 
     #[test]
     fn scales_are_the_same_for_every_trace_but_for_logits() {
-        for statistic in Statistic::ALL {
-            let same = scale(statistic, &[0.2]).ticks() == scale(statistic, &[7.0, 19.0]).ticks();
-            assert_eq!(same, statistic != Statistic::Logit, "{statistic}");
+        let observed: Vec<Measure> =
+            Measure::all().into_iter().filter(|measure| is_observed(*measure)).collect();
+        for measure in Measure::all() {
+            let same = scale(measure, &[0.2]).ticks() == scale(measure, &[7.0, 19.0]).ticks();
+            assert_eq!(same, !observed.contains(&measure), "{measure}");
         }
     }
 
     #[test]
     fn what_is_no_number_has_a_colour_too() {
-        for statistic in Statistic::ALL {
-            let scale = scale(statistic, &[f64::NAN, f64::INFINITY, 3.0, 3.0]);
+        for measure in Measure::all() {
+            let scale = scale(measure, &[f64::NAN, f64::INFINITY, 3.0, 3.0]);
             for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0] {
                 scale.colour(value);
             }
-            assert!(scale.ticks().len() > 1, "{statistic}");
+            assert!(scale.ticks().len() > 1, "{measure}");
         }
     }
 
     #[test]
     fn a_logarithmic_scale_does_not_begin_at_zero() {
         let options = PictureOptions { range: Some((0.0, 10.0)), ..PictureOptions::default() };
-        let error = Scale::new(Statistic::Kl, 10, std::iter::empty(), &options).err().unwrap();
+        let error =
+            Scale::new(Measure::Of(Statistic::KlToFinal), 10, std::iter::empty(), &options).err().unwrap();
         assert!(error.to_string().contains("of at least"), "{error}");
-        assert!(Scale::new(Statistic::Entropy, 10, std::iter::empty(), &options).is_ok());
+        assert!(Scale::new(Measure::Of(Statistic::Entropy), 10, std::iter::empty(), &options).is_ok());
     }
 }

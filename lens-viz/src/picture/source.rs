@@ -22,7 +22,7 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(crate) fn new(trace: &'a LensTrace) -> Result<Self, PictureError> {
         if trace.readouts.is_empty() {
-            return Err(PictureError::Empty { what: "readout" });
+            return Err(PictureError::Empty { what: "readout".to_owned() });
         }
         let mut readouts = HashMap::with_capacity(trace.readouts.len());
         for readout in &trace.readouts {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
-    Fonts, Picture, PictureError, PictureOptions, Statistic,
+    Fonts, Picture, PictureError, PictureOptions,
     grid::only_component,
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
@@ -14,7 +14,7 @@ use super::{
     source::{Place, Source},
     text::Names,
 };
-use crate::terminal::percent;
+use crate::{measure::Measure, terminal::percent};
 
 const WIDTH: u32 = 1000;
 
@@ -28,7 +28,7 @@ pub(super) fn all_layers(
     let position = source.position(options.position)?;
     let places = source.places(&source.components(&options.components)?, options)?;
     if places.is_empty() {
-        return Err(PictureError::Empty { what: "readout of these layers and components" });
+        return Err(PictureError::Empty { what: "readout of these layers and components".to_owned() });
     }
     draw(source, position, &places, "All layers", None, options)
 }
@@ -113,7 +113,7 @@ fn draw(
         columns_are: "rank",
         cells: cells.collect(),
         legend: Legend {
-            scale: Scale::new(Statistic::Probability, 0, std::iter::empty(), options)?.named(&format!(
+            scale: Scale::new(Measure::Probability, 0, std::iter::empty(), options)?.named(&format!(
                 "probability{}, %",
                 only.map_or(String::new(), |only| format!(" in {only}"))
             )),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lens_core::{Component, ReadoutTrace, TokenId, TopTrace};
+use lens_core::{Component, ReadoutTrace, Statistic, TokenId, TopTrace};
 
 use super::{
     Picture, PictureError, PictureOptions,
@@ -76,14 +76,14 @@ pub(super) fn trajectories(
         lines: tokens.iter().filter_map(|id| Some(names.label(known.get(id)?).whole())).collect(),
         panels: vec![
             Panel {
-                name: "probability",
+                name: "probability".to_owned(),
                 range: (0.0, 1.0),
                 logarithmic: false,
                 downwards: false,
                 values: values(|score| score.prob.map(f64::from)),
             },
             Panel {
-                name: "rank",
+                name: "rank".to_owned(),
                 range: (1.0, vocabulary),
                 logarithmic: true,
                 downwards: true,
@@ -155,7 +155,7 @@ fn tokens(
     let left_out = best.len().saturating_sub(room);
     chosen.extend(best.into_iter().take(room).map(|(id, _)| id));
     if chosen.is_empty() {
-        return Err(PictureError::Empty { what: "token at this position" });
+        return Err(PictureError::Empty { what: "token at this position".to_owned() });
     }
     Ok((chosen, left_out))
 }
@@ -169,6 +169,9 @@ fn score(readout: &ReadoutTrace, id: TokenId, final_top1: Option<&TopTrace>) -> 
         let above = readout.top.iter().filter(|other| other.logit > token.logit).count();
         return Some(Score { prob: Some(token.prob), rank: u32::try_from(above + 1).ok() });
     }
-    let rank = readout.statistics.whole(Statistic::RankOfFinal).filter(|_| final_top1.is_some_and(|token| token.id == id));
+    let rank = readout
+        .statistics
+        .whole(Statistic::RankOfFinal)
+        .filter(|_| final_top1.is_some_and(|token| token.id == id));
     rank.map(|rank| Score { prob: None, rank: Some(rank) })
 }

@@ -1,15 +1,16 @@
 //! The table itself: header, rules, and a line for every layer.
 
-use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
+use lens_core::{Component, FinalTrace, ReadoutTrace, Site, Statistic, TopTrace, Unit};
 
 use super::{
     grid::{Grid, Row},
     label::Label,
-    layout::{Column, LAYER_WIDTH, Layout, NATS_WIDTH},
+    layout::{Column, LAYER_WIDTH, Layout},
     line::{Line, Sheet, cut},
     paint::Ink,
-    summary::{nats, percent, rank},
+    summary::{percent, rank},
 };
+use crate::measure::digits;
 
 /// What every line of the body is drawn from.
 pub(super) struct Body<'a> {
@@ -17,6 +18,17 @@ pub(super) struct Body<'a> {
     pub(super) layout: &'a Layout,
     pub(super) last: &'a FinalTrace,
     pub(super) sheet: &'a Sheet,
+}
+
+/// A statistic's name over its column.
+fn heading(statistic: Statistic) -> &'static str {
+    match statistic {
+        Statistic::KlToFinal => "KL",
+        Statistic::Entropy => "H",
+        Statistic::RankOfFinal => "rank",
+        Statistic::LogitDiff => "diff",
+        other => other.name(),
+    }
 }
 
 impl Body<'_> {
@@ -62,9 +74,9 @@ impl Body<'_> {
                         line.push(sheet.span(sheet.glyph("†", "^"), Ink::Strong));
                     }
                 }
-                Column::Kl => right(&mut line, "KL", NATS_WIDTH),
-                Column::Entropy => right(&mut line, "H", NATS_WIDTH),
-                Column::Rank => right(&mut line, "rank", self.layout.width(*column)),
+                Column::Statistic(statistic) => {
+                    right(&mut line, heading(*statistic), self.layout.width(*column))
+                }
                 Column::Target(target) => {
                     let width = self.layout.width(*column) - 2;
                     let tokens = self.last.targets.iter().map(|target| &target.token);
@@ -98,17 +110,11 @@ impl Body<'_> {
                         self.cell(&mut line, readout);
                     }
                 }
-                Column::Kl => {
-                    self.number(&mut line, numbered.and_then(|r| r.get(Statistic::KlToFinal)).map(nats), NATS_WIDTH);
-                }
-                Column::Entropy => {
-                    self.number(&mut line, numbered.and_then(|r| r.get(Statistic::Entropy)).map(nats), NATS_WIDTH);
-                }
-                Column::Rank => {
-                    let unknown = || "?".to_owned();
-                    let rank =
-                        numbered.map(|r| r.statistics.whole(Statistic::RankOfFinal).map_or_else(unknown, |rank| rank.to_string()));
-                    self.number(&mut line, rank, self.layout.width(*column));
+                Column::Statistic(statistic) => {
+                    // What an imported trace does not know is not nothing.
+                    let unknown = || (statistic.unit() == Unit::Rank).then(|| "?".to_owned());
+                    let text = numbered.and_then(|readout| digits(readout, *statistic).or_else(unknown));
+                    self.number(&mut line, text, self.layout.width(*column));
                 }
                 Column::Target(target) => {
                     let target = numbered.and_then(|readout| readout.targets.get(*target));

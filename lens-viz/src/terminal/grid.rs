@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site};
+use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, StatisticSet};
 
 /// The readouts of one position, sorted into layers and components.
 pub(super) struct Grid<'a> {
@@ -15,10 +15,8 @@ pub(super) struct Grid<'a> {
     pub(super) numbered: Component,
     /// Whether `resid_mid` is a sum that no part of the model reads.
     pub(super) has_virtual: bool,
-    /// Which statistics that component has, anywhere.
-    pub(super) has_kl: bool,
-    pub(super) has_entropy: bool,
-    pub(super) has_rank: bool,
+    /// The statistics that that component has, anywhere.
+    pub(super) has: StatisticSet,
 }
 
 /// One layer.
@@ -68,14 +66,12 @@ impl<'a> Grid<'a> {
             })
             .collect();
         let numbered = stream.or(components.last().copied()).unwrap_or(RESID_POST);
-        let any =
-            |what: fn(&ReadoutTrace) -> bool| rows.iter().filter_map(|row| row.numbered(numbered)).any(what);
+        let present = rows.iter().filter_map(|row| row.numbered(numbered)).map(|r| r.statistics.present());
+        let has = present.flat_map(StatisticSet::iter).collect();
         Self {
             numbered,
             has_virtual: rows.iter().flat_map(|row| row.cells.values()).any(|readout| readout.is_virtual),
-            has_kl: any(|readout| readout.get(Statistic::KlToFinal).is_some()),
-            has_entropy: any(|readout| readout.get(Statistic::Entropy).is_some()),
-            has_rank: any(|readout| readout.statistics.whole(Statistic::RankOfFinal).is_some()),
+            has,
             components,
             rows,
         }

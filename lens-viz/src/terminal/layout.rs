@@ -1,6 +1,6 @@
 //! How the columns of a table share the width of a terminal.
 
-use lens_core::Component;
+use lens_core::{Component, Statistic, Unit};
 
 use super::{grid::Grid, label::Label, line::Sheet};
 
@@ -18,9 +18,7 @@ const LONGEST_LABEL: usize = 18;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     Component(Component),
-    Kl,
-    Entropy,
-    Rank,
+    Statistic(Statistic),
     /// Rank and probability of a target in the component that is numbered.
     Target(usize),
 }
@@ -67,8 +65,8 @@ impl Layout {
     pub(super) fn width(&self, column: Column) -> usize {
         match column {
             Column::Component(_) => 1 + self.tokens * self.chip(),
-            Column::Kl | Column::Entropy => NATS_WIDTH,
-            Column::Rank => 1 + self.rank,
+            Column::Statistic(statistic) if statistic.unit() == Unit::Rank => 1 + self.rank,
+            Column::Statistic(_) => NATS_WIDTH,
             Column::Target(_) => 2 + (self.rank + 5).max(10),
         }
     }
@@ -80,15 +78,15 @@ impl Layout {
     /// The fewest blocks that hold every component, with as many statistics as fit.
     fn split(&self, grid: &Grid<'_>, width: usize) -> Vec<Block> {
         let n = grid.components.len();
-        let stats = |kl: bool, entropy: bool, rank: bool| -> Block {
-            let all = [
-                (Column::Kl, kl && grid.has_kl),
-                (Column::Entropy, entropy && grid.has_entropy),
-                (Column::Rank, rank && grid.has_rank),
-            ];
-            all.into_iter().filter(|(_, shown)| *shown).map(|(column, _)| column).collect()
+        // What was asked for by name stays longest.
+        let wish = |shown: &[Statistic]| -> Block {
+            let shown = shown.iter().filter(|statistic| grid.has.contains(**statistic));
+            shown.map(|statistic| Column::Statistic(*statistic)).collect()
         };
-        let wishes = [stats(true, true, true), stats(true, false, true), stats(true, false, false)];
+        let [diff, kl, entropy, rank] =
+            [Statistic::LogitDiff, Statistic::KlToFinal, Statistic::Entropy, Statistic::RankOfFinal];
+        let wishes =
+            [wish(&[diff, kl, entropy, rank]), wish(&[diff, kl, rank]), wish(&[diff, kl]), wish(&[diff])];
         let components: Block = grid.components.iter().map(|c| Column::Component(*c)).collect();
         for blocks in 1..=n {
             let per_block = n.div_ceil(blocks);
@@ -162,7 +160,11 @@ fn least_label(grid: &Grid<'_>, sheet: &Sheet) -> usize {
 /// Columns of the widest rank shown.
 fn rank_width(grid: &Grid<'_>) -> usize {
     let shown = grid.rows.iter().filter_map(|row| row.numbered(grid.numbered)).flat_map(|readout| {
-        readout.statistics.whole(Statistic::RankOfFinal).into_iter().chain(readout.targets.iter().filter_map(|target| target.rank))
+        readout
+            .statistics
+            .whole(Statistic::RankOfFinal)
+            .into_iter()
+            .chain(readout.targets.iter().filter_map(|target| target.rank))
     });
     shown.map(|rank| rank.to_string().len()).max().unwrap_or(0).max(4)
 }

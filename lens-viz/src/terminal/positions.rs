@@ -11,10 +11,11 @@ use super::{
     line::{Line, Sheet, Span, cut},
     paint::{Ink, Paint},
 };
+use crate::measure::Measure;
 use crate::picture::{
-    PictureError, PictureOptions, Statistic,
-    grid::{is_right, only_component, value},
-    scale::{Scale, name},
+    PictureError, PictureOptions,
+    grid::{is_right, only_component},
+    scale::Scale,
     source::{Place, Source},
 };
 
@@ -37,7 +38,7 @@ const NUMBER: usize = 5;
 /// When the trace lacks the statistic, or what was asked for was not read.
 pub fn heatmap(
     trace: &LensTrace,
-    statistic: Statistic,
+    measure: Measure,
     what: &PictureOptions,
     options: &TableOptions,
 ) -> Result<String, PictureError> {
@@ -48,16 +49,16 @@ pub fn heatmap(
     places.reverse();
     let sheet = Sheet { width: options.width, paint: Paint(options.color), ascii: options.ascii };
     let readouts = || places.iter().flat_map(|place| positions.iter().filter_map(|p| source.at(*p, *place)));
-    let values = || readouts().filter_map(|readout| value(readout, statistic));
+    let values = || readouts().filter_map(|readout| measure.value(readout));
     if values().next().is_none() {
-        return Err(PictureError::Empty { what: "such statistic for these layers and positions" });
+        return Err(PictureError::Empty { what: measure.missing() });
     }
-    let scale = Scale::new(statistic, trace.model.n_vocab, values(), what)?;
-    let scale = scale.named(&name(statistic, only_component(&places)));
+    let scale = Scale::new(measure, trace.model.n_vocab, values(), what)?;
+    let scale = scale.named(&measure.describe(only_component(&places)));
     let least = least_label(&source, &positions, readouts(), &sheet);
     let has_star = readouts().any(|readout| is_right(&source, readout.top.first(), readout.position));
     let heatmap =
-        Heatmap { source: &source, statistic, scale, places: &places, least, has_star, sheet: &sheet };
+        Heatmap { source: &source, measure, scale, places: &places, least, has_star, sheet: &sheet };
     let mut lines = header::of_all(trace, &sheet);
     lines.push(Line::default());
     let per_block = heatmap.columns(positions.len());
@@ -76,7 +77,7 @@ pub fn heatmap(
 
 struct Heatmap<'a> {
     source: &'a Source<'a>,
-    statistic: Statistic,
+    measure: Measure,
     scale: Scale,
     places: &'a [Place],
     /// The fewest columns of a token's text.
@@ -180,7 +181,7 @@ impl Heatmap<'_> {
 
     fn cell(&self, line: &mut Line, readout: &ReadoutTrace, position: usize, label: usize) {
         let sheet = self.sheet;
-        let share = value(readout, self.statistic).map(|value| self.scale.share(value) as f32);
+        let share = self.measure.value(readout).map(|value| self.scale.share(value) as f32);
         let (ink, faint) = share.map_or((Ink::Plain, Ink::Faint), |s| (Ink::Chip(s), Ink::ChipFaint(s)));
         let top = readout.top.first();
         let star = if is_right(self.source, top, position) { "*" } else { " " };
@@ -193,7 +194,7 @@ impl Heatmap<'_> {
             line.push(sheet.span(&text.text, ink));
             line.push(sheet.span(&text.trail, faint));
         }
-        let number = cut(&crate::picture::grid::digits(readout, self.statistic), NUMBER, "");
+        let number = cut(&self.measure.digits(readout), NUMBER, "");
         let number = format!("{:1$} {number:>NUMBER$} ", "", label.saturating_sub(used));
         line.push(sheet.span(&number, ink));
     }

@@ -1,6 +1,6 @@
 //! The lines below the table: the final prediction, where it was decided, the targets, and what the signs mean.
 
-use lens_core::{Component, FinalTrace, LensTrace, Site, TargetTrace, TopTrace};
+use lens_core::{Component, FinalTrace, LensTrace, Site, Statistic, TargetTrace, TopTrace};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -121,13 +121,13 @@ pub(super) fn legend(grid: &Grid<'_>, layout: &Layout, sheet: &Sheet) -> Vec<Lin
     if grid.rows.iter().any(|row| row.decided) {
         items.push(faint(sheet.glyph("▸ decided", "> decided")));
     }
-    if shown(Column::Kl) {
+    if shown(Column::Statistic(Statistic::KlToFinal)) {
         items.push(faint("KL to the final, nats"));
     }
-    if shown(Column::Entropy) {
+    if shown(Column::Statistic(Statistic::Entropy)) {
         items.push(faint("H entropy, nats"));
     }
-    if shown(Column::Rank) {
+    if shown(Column::Statistic(Statistic::RankOfFinal)) {
         items.push(faint("rank of the final top-1"));
     }
     if shown(Column::Target(0)) {

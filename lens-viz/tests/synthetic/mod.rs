@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use lens_core::{
-    Component, FinalTrace, LensTrace, ReadoutTrace, Site, TargetTrace, TokenId, TokenTrace, TopTrace,
+    Component, FinalTrace, LensTrace, ReadoutTrace, Site, Statistic, Statistics, TargetTrace, TokenId,
+    TokenTrace, TopTrace,
 };
+use lens_viz::{Measure, picture::PictureKind};
 
 /// Tokens as vocabularies have them.
 pub const MIXED: [&str; 32] = [
@@ -122,6 +124,20 @@ fn top(dice: &mut Dice, shape: &Shape<'_>, sure: f32) -> Vec<TopTrace> {
 }
 
 /// A trace in which certainty grows with the layer.
+/// The measures and kinds of pictures that a synthetic trace has.
+#[allow(dead_code, reason = "not every test draws every kind")]
+pub fn kinds() -> Vec<PictureKind> {
+    let has =
+        |kind: &PictureKind| !matches!(kind, PictureKind::Grid(measure) if !measures().contains(measure));
+    PictureKind::all().into_iter().filter(has).collect()
+}
+
+/// The measures that a synthetic trace has.
+pub fn measures() -> Vec<Measure> {
+    let statistics = [Statistic::Entropy, Statistic::KlToFinal, Statistic::RankOfFinal].map(Measure::Of);
+    [Measure::Probability, Measure::Logit].into_iter().chain(statistics).collect()
+}
+
 pub fn trace(shape: &Shape<'_>) -> LensTrace {
     let mut dice = Dice(7);
     let mut readouts = Vec::new();
@@ -144,12 +160,10 @@ pub fn trace(shape: &Shape<'_>) -> LensTrace {
                     is_virtual: false,
                     targets: if position % 2 == 1 { targets.collect() } else { Vec::new() },
                     top,
-                    entropy: Some(10.0 * far),
-                    kl_to_final: Some(15.0 * far * far),
-                    js_to_final: None,
-                    tv_to_final: None,
-                    rank_of_final: Some(1 + (3000.0 * far * far * far) as u32),
-                    cross_entropy: None,
+                    statistics: Statistics::NONE
+                        .with(Statistic::Entropy, f64::from(10.0 * far))
+                        .with(Statistic::KlToFinal, f64::from(15.0 * far * far))
+                        .with(Statistic::RankOfFinal, f64::from(1 + (3000.0 * far * far * far) as u32)),
                 });
             }
         }
@@ -157,10 +171,9 @@ pub fn trace(shape: &Shape<'_>) -> LensTrace {
         finals.push(FinalTrace {
             position,
             top: last.map(|readout| readout.top).unwrap_or_default(),
-            entropy: Some(0.5),
+            statistics: Statistics::NONE.with(Statistic::Entropy, 0.5),
             decided_at: shape.layers.checked_sub(2).map(usize::from),
             important_layers: (shape.layers / 6..shape.layers).collect(),
-            cross_entropy: None,
             targets: Vec::new(),
         });
     }

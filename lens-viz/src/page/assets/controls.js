@@ -21,7 +21,7 @@ class Controls {
     const { traces, trace, state, statistic } = page;
     byId("trace-label").hidden = traces.length < 2;
     options(byId("trace"), traces.map((_, i) => [String(i), `${i + 1} of ${traces.length}`]), String(state.trace));
-    options(byId("statistic"), statisticsOf(trace).map((one) => [one.key, one.name]), state.statistic);
+    options(byId("statistic"), trace.statistics.map((one) => [one.key, one.name]), state.statistic);
     byId("tracked-label").hidden = !statistic.tracked;
     options(byId("tracked"), this.tracked(), String(state.tracked));
     const components = trace.components.filter((component) => component !== "embed" || trace.components.length === 1);

@@ -36,7 +36,7 @@ class Detail {
     const { trace } = this.page;
     const list = element("dl");
     const add = (name, text) => list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
-    for (const one of STATISTICS.filter((one) => one.column)) {
+    for (const one of trace.statistics.filter((one) => one.column)) {
       const number = trace.number(one.column, column, point);
       if (number !== null) add(one.name, brief(number));
     }

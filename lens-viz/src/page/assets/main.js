@@ -4,7 +4,7 @@ class Page {
   constructor(data) {
     this.vocabulary = new Vocabulary(data.vocabulary);
     this.grades = data.grades;
-    this.traces = data.traces.map((raw) => new Trace(raw, data.kl_ends));
+    this.traces = data.traces.map((raw) => new Trace(raw, data.statistics));
     this.tracked = (column) => this.trackedAt(column);
     this.grid = new Grid(byId("grid"), this);
     this.detail = new Detail(byId("detail"), this);
@@ -22,7 +22,7 @@ class Page {
   }
 
   get statistic() {
-    return STATISTICS.find((one) => one.key === this.state.statistic);
+    return this.trace.statistics.find((one) => one.key === this.state.statistic);
   }
 
   get point() {
@@ -48,7 +48,7 @@ class Page {
     const next = { ...this.state, ...changes };
     const trace = this.traces[next.trace];
     if (next.trace !== this.state.trace) {
-      if (!statisticsOf(trace).some((one) => one.key === next.statistic)) next.statistic = "top";
+      if (!trace.statistics.some((one) => one.key === next.statistic)) next.statistic = "top";
       if (![...trace.components, "all"].includes(next.component)) next.component = usualComponent(trace);
     }
     this.state = settled(next, trace);
@@ -103,7 +103,7 @@ class Page {
     const { trace, state } = this;
     const after = (list, here) => list[(list.indexOf(here) + 1) % list.length];
     const acts = {
-      s: () => this.update({ statistic: after(statisticsOf(trace).map((one) => one.key), state.statistic) }),
+      s: () => this.update({ statistic: after(trace.statistics.map((one) => one.key), state.statistic) }),
       c: () => this.update({ component: after([...byId("component").options].map((option) => option.value), state.component) }),
       d: () => this.toggleTheme(),
       "[": () => this.controls.by(-1),

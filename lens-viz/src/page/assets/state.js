@@ -44,7 +44,7 @@ function fromAddress(address, traces, vocabulary) {
   state.trace = clamp(whole("run") ?? 0, 0, traces.length - 1);
   const trace = traces[state.trace];
   const among = (name, allowed, usual) => (allowed.includes(words.get(name)) ? words.get(name) : usual);
-  state.statistic = among("show", statisticsOf(trace).map((one) => one.key), "top");
+  state.statistic = among("show", trace.statistics.map((one) => one.key), "top");
   state.component = among("component", [...trace.components, "all"], usualComponent(trace));
   state.size = among("cells", ["normal", "compact", "overview"], "normal");
   state.curve = among("curve", ["prob", "rank"], "prob");

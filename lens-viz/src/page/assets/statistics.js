@@ -6,7 +6,7 @@ const widest = (trace) => Math.log(trace.vocabulary);
 /* What a cell can show. `read` gives the token or text of its first line, the number of its second, and where it stands
    on the scale from 0 to 1; a level of null means that the trace does not say. */
 
-const STATISTICS = [
+const OF_TOKENS = [
   {
     key: "top",
     name: "top-1 token",
@@ -43,47 +43,38 @@ const STATISTICS = [
       return { row, number: kept ? `>${kept}` : "–", level: null };
     },
   },
-  nats("entropy", "entropy"),
-  divergence("kl_to_final", "KL to final"),
-  nats("js_to_final", "JS to final", () => Math.LN2),
-  nats("tv_to_final", "total variation to final", () => 1, ""),
-  nats("cross_entropy", "surprise at the next token"),
 ];
 
-/* A statistic that is a number of the readout as a whole. Little of it is light, as certainty is. */
-function nats(key, name, most = widest, unit = "nats") {
+/* A statistic that is a number of the readout as a whole, from what the data says of it. */
+function ofReadout(described) {
+  const { key, title, unit, smaller } = described;
+  const [kind] = described.range;
+  const name = unit ? `${title}, ${unit}` : title;
   return {
     key,
-    name,
+    name: title,
     column: key,
     tracked: false,
-    scale: (trace) => [unit ? `${name}, ${unit}` : name, `≥ ${brief(most(trace))}`, "0"],
+    scale(trace) {
+      const [low, high] = trace.ends(described).map(brief);
+      const bounded = kind === "observed" ? [low, high] : [kind === "logarithmic" ? `≤ ${low}` : low, `≥ ${high}`];
+      return [kind === "logarithmic" ? `${name}, logarithmic` : name, ...(smaller ? bounded.reverse() : bounded)];
+    },
     read(trace, column, point) {
       const number = trace.number(key, column, point);
       if (number === null) return UNKNOWN;
       const row = trace.top(column, point)?.[0][0] ?? null;
-      return { row, number: brief(number), level: 1 - clamp(number / most(trace), 0, 1) };
+      const share = clamp(shareOf(number, trace.ends(described), kind === "logarithmic"), 0, 1);
+      return { row, number: brief(number), level: smaller ? 1 - share : share };
     },
   };
 }
 
-/* A divergence in nats, from tiny to huge: logarithmic between the same ends in every trace, as in pictures. */
-function divergence(key, name) {
-  const share = (number, [low, high]) => Math.log(Math.max(number, low) / low) / Math.log(high / low);
-  return {
-    ...nats(key, name),
-    scale: (trace) => [`${name}, nats, logarithmic`, `≥ ${trace.klEnds[1]}`, `≤ ${trace.klEnds[0]}`],
-    read(trace, column, point) {
-      const number = trace.number(key, column, point);
-      if (number === null) return UNKNOWN;
-      const row = trace.top(column, point)?.[0][0] ?? null;
-      return { row, number: brief(number), level: 1 - clamp(share(number, trace.klEnds), 0, 1) };
-    },
-  };
+/* Where a number stands between two ends. */
+function shareOf(number, [low, high], logarithmic) {
+  if (logarithmic) return Math.log(Math.max(number, low) / low) / Math.log(high / low);
+  return high > low ? (number - low) / (high - low) : 1;
 }
-
-/* Those that the trace has numbers for. */
-const statisticsOf = (trace) => STATISTICS.filter((one) => !one.column || trace.has(one.column));
 
 /* The class of a level, as the style sheet has it. */
 const levelClass = (level) => (level === null ? "unknown" : `q${Math.round(clamp(level, 0, 1) * 40)}`);

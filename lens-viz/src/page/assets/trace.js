@@ -52,9 +52,9 @@ class Vocabulary {
 }
 
 class Trace {
-  constructor(raw, klEnds) {
+  constructor(raw, described) {
     this.raw = raw;
-    this.klEnds = klEnds;
+    this.observed = new Map();
     this.positions = raw.positions;
     this.columnOf = new Map(raw.positions.map((position, column) => [position, column]));
     this.generated = new Set(raw.generated);
@@ -66,6 +66,9 @@ class Trace {
     const components = new Set(this.points.map((point) => point.component));
     this.components = COMPONENTS.filter((component) => components.has(component));
     this.vocabulary = Math.max(raw.model.n_vocab || this.leastVocabulary(), 2);
+    /* A rank is that of a token: it stands among those already. */
+    const known = described.filter(({ key, range }) => range[0] !== "ranks" && this.has(key));
+    this.statistics = [...OF_TOKENS, ...known.map(ofReadout)];
   }
 
   /* The points that a component's rows show, with the embedding on top of the stream's. */
@@ -134,7 +137,20 @@ class Trace {
   }
 
   has(name) {
-    return this.raw.cells[name].length > 0;
+    return (this.raw.cells[name] ?? []).length > 0;
+  }
+
+  /* The ends of a statistic's scale: the same in every trace, or those of the numbers that this one has. */
+  ends({ key, range: [kind, low, high] }) {
+    if (kind === "vocabulary") return [0, Math.log(this.vocabulary)];
+    if (kind !== "observed") return [low, high];
+    if (!this.observed.has(key)) {
+      const numbers = this.raw.cells[key].filter((number) => number !== null);
+      const least = numbers.reduce((one, other) => Math.min(one, other), Infinity);
+      const most = numbers.reduce((one, other) => Math.max(one, other), -Infinity);
+      this.observed.set(key, [least, most]);
+    }
+    return this.observed.get(key);
   }
 }
 
