@@ -177,8 +177,8 @@ pub trait Backend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// An activation, or a logit that it leads to, is NaN or infinite.
-    #[error("{what} at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
+    /// An activation, or something made of it, is NaN or infinite. The first place that has it is named.
+    #[error("{what} at {}, position {position}: {advice}", what.place(*point), advice = NonFinite::ADVICE)]
     NonFinite {
         /// What is not finite.
         what: NonFinite,
