@@ -106,7 +106,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
 
-    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these
+    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these; embed, which is in no layer, is
+    /// read with all of them or where --components names it
     #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub(crate) layers: Selection,

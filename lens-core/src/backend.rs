@@ -137,6 +137,16 @@ pub trait Backend {
     /// When a token is unknown, the sequence is too long, or the computation fails.
     fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Self::Hidden>, BackendError>;
 
+    /// Runs a step as [`Backend::forward`] does, but with every value of the embedding moved to a neighbour in the
+    /// model's dtype, up or down: what one rounding may do to everything after it. `None` where the backend cannot.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
+        let _ = step;
+        Ok(None)
+    }
+
     /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
     /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
@@ -182,6 +192,16 @@ pub enum BackendError {
     NonFinite {
         /// What is not finite.
         what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
+    /// A number of a readout is NaN or infinite although its logits are not.
+    #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
+    NonFiniteStatistic {
+        /// Its name in a trace.
+        statistic: &'static str,
         /// Where.
         point: Point,
         /// At which position.

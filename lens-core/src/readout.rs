@@ -118,6 +118,24 @@ impl Readout {
         }
     }
 
+    /// The name of the first number that is NaN or infinite, if there is one.
+    pub fn not_finite(&self) -> Option<&'static str> {
+        let scores = || self.top.iter().chain(self.targets.iter().map(|target| &target.score));
+        let is_finite = |value: Option<f32>| value.is_none_or(f32::is_finite);
+        [
+            ("logit", scores().all(|score| score.logit.is_finite())),
+            ("prob", scores().all(|score| score.prob.is_finite())),
+            ("log_sum_exp", self.log_sum_exp.is_finite()),
+            ("entropy", is_finite(self.entropy)),
+            ("kl_to_final", is_finite(self.kl_to_final)),
+            ("js_to_final", is_finite(self.js_to_final)),
+            ("tv_to_final", is_finite(self.tv_to_final)),
+            ("cross_entropy", is_finite(self.cross_entropy)),
+        ]
+        .into_iter()
+        .find_map(|(name, is_finite)| (!is_finite).then_some(name))
+    }
+
     /// The most probable token.
     pub fn top1(&self) -> Option<TokenId> {
         self.top.first().map(|score| score.id)

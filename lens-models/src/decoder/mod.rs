@@ -160,22 +160,16 @@ impl Decoder {
         watch.end()?;
         Ok(x)
     }
-}
 
-impl Backend for Decoder {
-    type Hidden = Tensor;
-
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Tensor>, BackendError> {
+    /// Runs a step and returns what is captured; `nudged` moves the embedding by one rounding.
+    fn record(&mut self, step: &Forward<'_>, nudged: bool) -> Result<Vec<Tensor>, BackendError> {
         let rows = kept_rows(step.rows, step.tokens.len())?;
         let mut edit = self.edit.take();
         let mut recorder = Recorder {
             edit: edit.as_deref_mut(),
             points: step.points,
             rows,
+            nudged,
             captured: Vec::with_capacity(step.points.len()),
         };
         let result = self.run_with_room(step.tokens, step.past, step.total, step.room, &mut recorder);
@@ -189,6 +183,22 @@ impl Backend for Decoder {
                 .into());
         }
         Ok(captured)
+    }
+}
+
+impl Backend for Decoder {
+    type Hidden = Tensor;
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Tensor>, BackendError> {
+        self.record(step, false)
+    }
+
+    fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<Tensor>>, BackendError> {
+        self.record(step, true).map(Some)
     }
 
     fn continues(&self, seen: usize, total: usize) -> bool {

@@ -171,6 +171,7 @@ impl Session {
             let encode = |text: &str| self.speech.encode(text).map_err(|error| error.to_string());
             let edits = model.prepare_edits(&prepared.interventions, &prepared.tokens, &encode)?;
             head.interventions = edits.traces().to_vec();
+            head.notes.extend_from_slice(edits.notes());
             own = model.set_edit(Some(Box::new(edits)));
         }
         let result = match &prepared.generate {

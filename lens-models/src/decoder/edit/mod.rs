@@ -22,6 +22,7 @@ use super::{Decoder, ModelError, Tap};
 pub struct Edits {
     by_point: HashMap<Point, Vec<Edit>>,
     traces: Vec<InterventionTrace>,
+    notes: Vec<String>,
     past: usize,
 }
 
@@ -29,6 +30,11 @@ impl Edits {
     /// What a trace says of them.
     pub fn traces(&self) -> &[InterventionTrace] {
         &self.traces
+    }
+
+    /// What does not fit the model although it can be applied, as sentences for a person.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -70,7 +76,8 @@ impl Decoder {
         encode: &dyn Fn(&str) -> Result<Vec<TokenId>, String>,
     ) -> Result<Edits, EditError> {
         let own = self.set_edit(None);
-        let result = Resolver { model: self, prompt, encode, files: HashMap::new() }.resolve(interventions);
+        let result = Resolver { model: self, prompt, encode, files: HashMap::new(), notes: Vec::new() }
+            .resolve(interventions);
         self.set_edit(own);
         // What was run before is no longer what the caches hold.
         self.seen = 0;

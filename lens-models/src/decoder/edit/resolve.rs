@@ -16,6 +16,7 @@ pub(super) struct Resolver<'a> {
     pub(super) prompt: &'a [TokenId],
     pub(super) encode: &'a dyn Fn(&str) -> Result<Vec<TokenId>, String>,
     pub(super) files: HashMap<String, VectorFile>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Resolver<'_> {
@@ -46,6 +47,7 @@ impl Resolver<'_> {
             }
             edits.traces.push(intervention.trace(positions));
         }
+        edits.notes = self.notes;
         Ok(edits)
     }
 
@@ -211,6 +213,8 @@ impl Resolver<'_> {
         let broken = |source| EditError::Vector { written: intervention.to_string(), source };
         if !self.files.contains_key(path) {
             let file = VectorFile::read(Path::new(path)).map_err(broken)?;
+            let info = &self.model.info;
+            self.notes.extend(file.notes(&info.family, &info.id, info.n_layers.into()));
             self.files.insert(path.to_owned(), file);
         }
         let values =
