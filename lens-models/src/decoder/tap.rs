@@ -80,7 +80,7 @@ fn neighbours(value: &Tensor) -> Result<Tensor, ModelError> {
     let sign = up.f_mul_scalar(2)?.f_sub_scalar(1)?; // 1 or -1
     // Twice the unit roundoff is the distance to the next number, or to the one after it.
     let step = f64::from(2.0 * unit_roundoff(value.kind()));
-    let wide = value.f_to_kind(Kind::Double)?;
+    let wide = value.f_to_kind(Kind::Float)?;
     Ok(wide.f_mul(&sign.f_mul_scalar(step)?.f_add_scalar(1.0)?)?.f_to_kind(value.kind())?)
 }
 
