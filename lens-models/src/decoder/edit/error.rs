@@ -81,7 +81,7 @@ pub enum EditError {
         /// The intervention.
         written: String,
         /// Why.
-        source: VectorError,
+        source: Box<VectorError>,
     },
     /// A direction of length zero, which nothing can be projected on.
     #[error(

@@ -210,7 +210,8 @@ impl Resolver<'_> {
         path: &str,
         name: Option<&str>,
     ) -> Result<Tensor, EditError> {
-        let broken = |source| EditError::Vector { written: intervention.to_string(), source };
+        let broken =
+            |source| EditError::Vector { written: intervention.to_string(), source: Box::new(source) };
         if !self.files.contains_key(path) {
             let file = VectorFile::read(Path::new(path)).map_err(broken)?;
             let info = &self.model.info;

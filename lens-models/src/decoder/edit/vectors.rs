@@ -13,6 +13,9 @@ pub(super) struct Vectors {
     pub(super) by_position: Option<Tensor>,
 }
 
+/// Which of several vectors: its position and its head, where each has one of its own.
+type VectorPlace = (Option<usize>, Option<usize>);
+
 impl Vectors {
     pub(super) fn add(&mut self, vector: Tensor) -> Result<(), ModelError> {
         self.same = Some(match self.same.take() {
@@ -49,7 +52,7 @@ impl Vectors {
         &self,
         positions: Option<&[usize]>,
         heads: Option<&[i64]>,
-    ) -> Result<Option<(Option<usize>, Option<usize>)>, ModelError> {
+    ) -> Result<Option<VectorPlace>, ModelError> {
         let known = self.positions();
         let chosen: Option<Vec<usize>> = known.map(|known| match positions {
             None => (0..known).collect(),
