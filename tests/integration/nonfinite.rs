@@ -11,7 +11,8 @@ use lens_tests::{Copied, Golden, Stored, checkpoint_names};
 const LENGTHS: [usize; 3] = [1, 4, 12];
 
 fn load(copied: &Copied, dtype: Option<StoredDtype>) -> Decoder {
-    Decoder::load(copied.open(), &LoadOptions { dtype, ..LoadOptions::default() }).unwrap()
+    Decoder::load(copied.open(), &LoadOptions { dtype, ..LoadOptions::default() })
+        .expect("a checkpoint loads")
 }
 
 /// The layer that a tensor's name says.
@@ -83,7 +84,8 @@ fn sweep(name: &str, dtype: Option<StoredDtype>) -> usize {
     let mut model = load(&copied, dtype);
     let (n_layers, n_vocab) = (model.info().n_layers, model.info().n_vocab);
     let lengths: Vec<usize> = LENGTHS.into_iter().filter(|n| *n <= tokens.len()).collect();
-    let clean: Vec<Reading> = lengths.iter().map(|n| read(&mut model, *n).unwrap()).collect();
+    let clean: Vec<Reading> =
+        lengths.iter().map(|n| read(&mut model, *n).expect("a sound fixture")).collect();
     drop(model);
     let mut broken = 0;
     for tensor in &copied.tensors {
@@ -97,7 +99,7 @@ fn sweep(name: &str, dtype: Option<StoredDtype>) -> usize {
             let place = format!("{name}, {dtype:?}: NaN in {} and {n} tokens", tensor.name);
             match read(&mut model, *n) {
                 Ok(reading) => {
-                    assert!(may_not_matter(tensor, n_vocab) && reading == *clean, "{place}: a finite answer")
+                    assert!(may_not_matter(tensor, n_vocab) && reading == *clean, "{place}: a finite answer");
                 }
                 Err(LensError::Backend(BackendError::NonFinite { what, point, position })) => {
                     assert!(is_first(tensor, what, point), "{place}: named {what:?} at {point}");
