@@ -84,7 +84,8 @@ With -n the model goes on writing, and every token is read while it forms. --ste
 += VECTOR adds, -= subtracts, = replaces, *= scales. A point is L14.attn_out, L0..4.resid_post, L*.mlp_out, embed, or a \
 head L3.z.h5; behind it [3] or [last] names positions. A vector is @'another prompt' (its last token; [2] another, \
 [same] position by position), mean (of the prompt, or of mean@'another'), file:'vector.gguf' or \
-file:'vectors.safetensors'#name, or a sum such as 4*@'love' - 4*@'hate'; = 0 silences.
+file:'vectors.safetensors'#name, or a sum such as 4*@'love' - 4*@'hate'; = 0 silences, and -= proj(VECTOR) projects \
+a direction out (h - v (v.h) / |v|^2; named heads each by themselves).
 
 Examples:
   lens run \"The capital of France is\"
@@ -105,7 +106,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
 
-    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these
+    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these; embed, which is in no layer, is
+    /// read with all of them or where --components names it
     #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub(crate) layers: Selection,

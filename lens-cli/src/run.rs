@@ -168,6 +168,8 @@ impl Trials<'_> {
         let mut live = Live::new(style, self.console, self.folder.is_some());
         let result = self.session.run_prepared(prepared, &mut live);
         let trace = live.end(result)?;
+        let is_new = |note: &&String| !prepared.notes.contains(note);
+        trace.notes.iter().filter(is_new).for_each(|note| self.console.note(note));
         if let Some(timing) = trace.timing {
             let TimingTrace { forward, readout } = timing;
             self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));

@@ -137,6 +137,16 @@ pub trait Backend {
     /// When a token is unknown, the sequence is too long, or the computation fails.
     fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Self::Hidden>, BackendError>;
 
+    /// Runs a step as [`Backend::forward`] does, but with every value of the embedding moved to a neighbour in the
+    /// model's dtype, up or down: what one rounding may do to everything after it. `None` where the backend cannot.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
+        let _ = step;
+        Ok(None)
+    }
+
     /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
     /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
@@ -177,11 +187,21 @@ pub trait Backend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// An activation, or a logit that it leads to, is NaN or infinite.
-    #[error("{what} at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
+    /// An activation, or something made of it, is NaN or infinite. The first place that has it is named.
+    #[error("{what} at {}, position {position}: {advice}", what.place(*point), advice = NonFinite::ADVICE)]
     NonFinite {
         /// What is not finite.
         what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
+    /// A number of a readout is NaN or infinite although its logits are not.
+    #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
+    NonFiniteStatistic {
+        /// Its name in a trace.
+        statistic: &'static str,
         /// Where.
         point: Point,
         /// At which position.

@@ -61,7 +61,7 @@ pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
-pub use nonfinite::NonFinite;
+pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};

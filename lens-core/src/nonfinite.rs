@@ -1,6 +1,8 @@
-//! Values that have no place in a distribution.
+//! Which kind of value was NaN or infinite.
 
 use std::fmt;
+
+use crate::Point;
 
 /// What kind of value is not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,10 +11,41 @@ pub enum NonFinite {
     Activation,
     /// The logits of a finite vector: a weight of the unembedding is broken, or the product overflows.
     Logit,
+    /// What attention reads; the point is the `z` that it leads to.
+    Attention(AttentionInput),
+}
+
+/// What attention is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttentionInput {
+    /// Queries, normed and rotated.
+    Queries,
+    /// Keys, normed and rotated.
+    Keys,
+    /// Values.
+    Values,
 }
 
 impl NonFinite {
     pub(crate) const ADVICE: &'static str = "the checkpoint may hold broken weights (`lens check` finds them), or overflow in this dtype (try --dtype f32)";
+
+    /// The place as a message names it: a point, or `L3.attn (queries)`.
+    pub(crate) fn place(self, point: Point) -> String {
+        match (self, point.layer()) {
+            (Self::Attention(input), Some(layer)) => format!("L{layer}.attn ({input})"),
+            _ => point.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for AttentionInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queries => "queries",
+            Self::Keys => "keys",
+            Self::Values => "values",
+        })
+    }
 }
 
 impl fmt::Display for NonFinite {
@@ -20,6 +53,9 @@ impl fmt::Display for NonFinite {
         f.write_str(match self {
             Self::Activation => "an activation is NaN or infinite",
             Self::Logit => "a logit is NaN or infinite",
+            Self::Attention(AttentionInput::Queries) => "a query is NaN or infinite",
+            Self::Attention(AttentionInput::Keys) => "a key is NaN or infinite",
+            Self::Attention(AttentionInput::Values) => "a value of attention is NaN or infinite",
         })
     }
 }

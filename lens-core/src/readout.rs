@@ -130,6 +130,19 @@ impl Readout {
         }
     }
 
+    /// The name of the first number that is NaN or infinite, if there is one.
+    pub fn not_finite(&self) -> Option<&'static str> {
+        let scores = || self.top.iter().chain(self.targets.iter().map(|target| &target.score));
+        let of_tokens = [
+            ("logit", scores().all(|score| score.logit.is_finite())),
+            ("prob", scores().all(|score| score.prob.is_finite())),
+            ("log_sum_exp", self.log_sum_exp.is_finite()),
+        ];
+        let statistics =
+            self.statistics.iter().map(|(statistic, value)| (statistic.name(), value.is_finite()));
+        of_tokens.into_iter().chain(statistics).find_map(|(name, is_finite)| (!is_finite).then_some(name))
+    }
+
     /// The most probable token.
     pub fn top1(&self) -> Option<TokenId> {
         self.top.first().map(|score| score.id)

@@ -1,6 +1,6 @@
 //! Selections of layers, positions and components as a user writes them.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::{Component, ParsePointError, Site};
 
@@ -15,7 +15,6 @@ use crate::{Component, ParsePointError, Site};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     items: Vec<Item>,
-    written: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +27,12 @@ enum Item {
 impl Selection {
     /// Everything.
     pub fn all() -> Self {
-        Self { items: vec![Item::All], written: "all".to_owned() }
+        Self { items: vec![Item::All] }
     }
 
     /// The last one.
     pub fn last() -> Self {
-        Self { items: vec![Item::One(-1)], written: "last".to_owned() }
+        Self { items: vec![Item::One(-1)] }
     }
 
     /// The selected indices among `0..n`, ascending, each once. `noun` names what is selected in messages.
@@ -68,9 +67,28 @@ impl Selection {
         }
         let indices: Vec<usize> = (0..n).filter(|i| picked[*i]).collect();
         if indices.is_empty() {
-            return Err(SelectionError::Empty { written: self.written.clone(), noun, n });
+            return Err(SelectionError::Empty { written: self.to_string(), noun, n });
         }
         Ok(indices)
+    }
+}
+
+/// As [`FromStr`] reads it: what is parsed again is the same selection.
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = |index: Option<i64>| index.map_or_else(String::new, |index| index.to_string());
+        for (i, item) in self.items.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "," })?;
+            match *item {
+                Item::All => f.write_str("all")?,
+                Item::One(-1) => f.write_str("last")?,
+                Item::One(index) => write!(f, "{index}")?,
+                Item::Range { from, to, closed } => {
+                    write!(f, "{}..{}{}", bound(from), if closed { "=" } else { "" }, bound(to))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -105,7 +123,7 @@ impl FromStr for Selection {
                 },
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { items, written: written.to_owned() })
+        Ok(Self { items })
     }
 }
 

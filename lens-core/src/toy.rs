@@ -24,6 +24,8 @@ pub struct ToyBackend {
     /// Per layer, the sum of the inputs of all positions seen so far: what a KV cache is to attention.
     sums: Vec<Vec<f32>>,
     seen: usize,
+    /// Whether embeddings are moved by a rounding.
+    nudged: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +88,7 @@ impl ToyBackend {
             unembedding: random.values(n_vocab * d_model, scale),
             sums: vec![vec![0.0; d_model]; n_layers.into()],
             seen: 0,
+            nudged: false,
         }
     }
 
@@ -98,6 +101,11 @@ impl ToyBackend {
     fn run_token(&mut self, token: TokenId, mut at: impl FnMut(Point, &[f32])) {
         let d = self.info.d_model;
         let mut x = self.embedding[token.index() * d..][..d].to_vec();
+        if self.nudged {
+            // To the next value up or down, in no pattern that a sum would cancel.
+            let up = |i: usize| (i * 7 + self.seen * 3) % 5 < 2;
+            x.iter_mut().enumerate().for_each(|(i, x)| *x = if up(i) { x.next_up() } else { x.next_down() });
+        }
         self.seen += 1;
         at(Point::Embed, &x);
         for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).enumerate() {
@@ -146,6 +154,13 @@ impl Backend for ToyBackend {
             });
         }
         Ok(captured)
+    }
+
+    fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<ToyHidden>>, BackendError> {
+        self.nudged = true;
+        let captured = self.forward(step);
+        self.nudged = false;
+        captured.map(Some)
     }
 
     fn rows(

@@ -5,9 +5,9 @@
 use std::num::NonZeroUsize;
 
 use lens_core::{
-    Backend, BackendError, ComponentSelection, Lens, LensError, NonFinite, NormMode, Outcome, Plan, Point,
-    Question, SelectionError, Site, Statistic, StatisticSet, TokenId, check_backend, important_layers,
-    toy::ToyBackend,
+    Backend, BackendError, CheckReport, ComponentSelection, Generate, Lens, LensError, NonFinite, NormMode,
+    Outcome, Plan, Point, Question, SelectionError, Site, Statistic, StatisticSet, TokenId, check_backend,
+    important_layers, toy::ToyBackend,
 };
 use proptest::prelude::*;
 
@@ -319,7 +319,7 @@ fn the_check_names_the_claim_that_a_broken_backend_breaks() {
     const CACHE: &str = "two steps with a cache equal one step";
     const CAUSAL: &str = "another last token leaves earlier positions alone";
     const OWN: &str = "the last resid_post reads as the model's own logits";
-    let cases: [(Fault, &[&str]); 7] = [
+    let cases: [(Fault, &[&str]); 8] = [
         (Fault::None, &[]),
         (Fault::Shift(Site::ResidMid, 0.01), &[MID, POST]),
         (Fault::Shift(Site::ResidPre, 0.01), &[MID, PRE]),
@@ -327,6 +327,7 @@ fn the_check_names_the_claim_that_a_broken_backend_breaks() {
         // A step sees other last tokens than the whole sequence does, so this shows there as well.
         (Fault::LeaksTheLastToken, &[CACHE, CAUSAL]),
         (Fault::ForgetsTheCache, &[CACHE]),
+        (Fault::CountsATokenTwice, &[CACHE]),
         (Fault::OtherPlainLogits, &[OWN]),
     ];
     for (fault, expected) in cases {
@@ -359,4 +360,103 @@ fn the_self_check_fails_when_the_plain_product_disagrees() {
     assert!(!check.passed, "{check:?}");
     assert_eq!(check.position, 1);
     assert_eq!(backend.info().n_layers, 2);
+}
+
+/// However far rounding spreads in a model, its cache is told from a wrong one.
+#[test]
+fn sound_models_pass_the_check_and_wrong_caches_do_not() {
+    let sequence = tokens(&[3, 1, 4, 1, 5, 9, 2, 6]);
+    for seed in 0..120 {
+        let n_layers = 1 + seed as u16 % 12;
+        let check = |fault| {
+            let mut backend = Tampered::new(n_layers, 16, 40, seed, fault);
+            check_backend(&mut backend, &sequence).unwrap().passed()
+        };
+        assert!(check(Fault::None), "seed {seed}");
+        for fault in [Fault::ForgetsTheCache, Fault::CountsATokenTwice, Fault::LeaksTheLastToken] {
+            assert!(!check(fault), "seed {seed}: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_not_compared_has_not_passed() {
+    let outcome = |n_layers, n_vocab, claim: &str| {
+        let mut toy = ToyBackend::new(n_layers, 8, n_vocab, 1);
+        let report = check_backend(&mut toy, &tokens(&[0, 0, 0])).unwrap();
+        let finding = report.findings.iter().find(|finding| finding.claim == claim).unwrap();
+        finding.outcome
+    };
+    // A model without blocks has no sums; a vocabulary of one has no other token.
+    assert_eq!(outcome(0, 9, "resid_mid = resid_pre + attn_out"), Outcome::Undecided);
+    assert_eq!(outcome(2, 9, "resid_mid = resid_pre + attn_out"), Outcome::Passed);
+    assert_eq!(outcome(2, 1, "another last token leaves earlier positions alone"), Outcome::Undecided);
+    assert_eq!(outcome(2, 9, "another last token leaves earlier positions alone"), Outcome::Passed);
+    assert!(!CheckReport::default().passed());
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_an_error_and_never_in_a_reading() {
+    let read = |fault| {
+        let mut backend = Tampered::new(2, 8, 13, 1, fault);
+        Lens::new(&mut backend).read(&tokens(&[1, 2]), &Plan::default())
+    };
+    assert!(read(Fault::None).is_ok());
+    for broken in [f32::NAN, f32::INFINITY] {
+        let error = read(Fault::BrokenPlainLogit(broken)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                LensError::Backend(BackendError::NonFinite { what: NonFinite::Logit, position: 1, .. })
+            ),
+            "{error}"
+        );
+    }
+    let message = read(Fault::BrokenDivergence).unwrap_err().to_string();
+    assert!(message.contains("kl_to_final is NaN or infinite at L1.resid_post, position 1"), "{message}");
+}
+
+#[test]
+fn results_that_could_not_be_kept_are_refused_with_their_size() {
+    let mut toy = ToyBackend::new(2, 8, 1000, 1);
+    let sequence = tokens(&[1, 2, 3, 4]);
+    let question = |top_k: usize| Question { top_k: top_k.try_into().unwrap(), ..Question::default() };
+    let plan = |top_k, result_budget| Plan {
+        positions: "all".parse().unwrap(),
+        question: question(top_k),
+        result_budget,
+        ..Plan::default()
+    };
+    let mut read = |plan: &Plan| Lens::new(&mut toy).read(&sequence, plan);
+    let error = read(&plan(1000, Some(1 << 20))).unwrap_err();
+    assert!(
+        matches!(error, LensError::TooMuch { readouts: 40, kept: 1000, allowed: 0x10_0000, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("results may take 1.0 MB"), "{error}");
+    // More than the vocabulary is the vocabulary.
+    assert!(read(&plan(usize::MAX, None)).is_ok());
+    assert!(read(&plan(10, Some(1 << 20))).is_ok());
+    let ask = Generate::greedy(NonZeroUsize::MAX);
+    let error = Lens::new(&mut toy).generate(&sequence, &Plan::default(), &ask, |_| None).unwrap_err();
+    assert!(matches!(error, LensError::TooMuch { bytes: usize::MAX, .. }), "{error}");
+    // A model that ends by itself is asked for no more than it can write.
+    let ask = Generate { max_length: Some(8), ..ask };
+    let generated = Lens::new(&mut toy).generate(&sequence, &Plan::default(), &ask, |_| None).unwrap();
+    assert_eq!(generated.tokens.len(), 9);
+}
+
+#[test]
+fn the_embedding_is_read_with_all_layers_or_by_name() {
+    let mut toy = ToyBackend::new(3, 8, 13, 1);
+    let mut has_embed = |layers: &str, components: &str| {
+        let plan = Plan {
+            layers: layers.parse().unwrap(),
+            components: components.parse().unwrap(),
+            ..Plan::default()
+        };
+        Lens::new(&mut toy).read(&tokens(&[1, 2]), &plan).unwrap().points.contains(&Point::Embed)
+    };
+    assert!(has_embed("all", "all") && has_embed("0..3", "all") && has_embed("last", "embed,mlp_out"));
+    assert!(!has_embed("last", "all") && !has_embed("0..2", "all") && !has_embed("all", "mlp_out"));
 }

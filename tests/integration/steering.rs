@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use lens_core::{Backend, Generate, Intervention, Lens, Plan, Question, Selection, TokenId};
+use lens_core::{
+    Backend, Component, Forward, Generate, Intervention, Lens, Plan, Point, PointSet, Question, Selection,
+    Site, TokenId,
+};
 use lens_models::Decoder;
 use lens_tests::{decoder, fixtures};
 use serde::Deserialize;
@@ -146,5 +149,130 @@ fn a_very_long_vector_passes_the_self_check() {
         let request = lens_models::Request::text("The capital of France is").steer(change.parse().unwrap());
         let trace = session.run(&request).unwrap();
         assert!(trace.self_check.is_some_and(|check| check.passed), "{change}: {:?}", trace.self_check);
+    }
+}
+
+/// The values of a point, `[pos, ..]` flat, as the model goes on with them.
+fn values(model: &mut Decoder, tokens: &[TokenId], point: Point) -> Vec<Vec<f64>> {
+    let points: PointSet = [point].into_iter().collect();
+    let rows: Vec<usize> = (0..tokens.len()).collect();
+    let n = tokens.len();
+    let step = Forward { tokens, past: 0, total: n, room: n, points: &points, rows: &rows };
+    let captured = model.forward(&step).unwrap();
+    let mut values = Vec::new();
+    let width = model.rows(&captured[0], 0..n, &mut values).unwrap();
+    values.chunks(width).map(|row| row.iter().map(|x| f64::from(*x)).collect()).collect()
+}
+
+/// `h - v (v.h) / |v|^2`.
+fn projected(h: &[f64], v: &[f64]) -> Vec<f64> {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let part = dot(v, h) / dot(v, v);
+    h.iter().zip(v).map(|(h, v)| h - v * part).collect()
+}
+
+#[test]
+fn projections_equal_the_formula_in_float64() {
+    let Golden { tokens, .. } = golden();
+    let mut other = tokens.clone();
+    other.rotate_left(3);
+    let ids = |tokens: &[TokenId]| tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let (other_text, own_text) = (ids(&other), ids(&tokens));
+    for name in ["llama2", "gpt_neox", "gemma2", "qwen3_moe", "falcon_rw"] {
+        let mut model = decoder(name);
+        let (n, d_head) = (tokens.len(), model.spec().layers[1].attn.d_head);
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = |point: Point| {
+            let width = values(&mut model, &tokens, point)[0].len();
+            let vector: Vec<f32> = (0..width).map(|i| (i as f32 * 0.7).sin()).collect();
+            let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let view =
+                safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![width], &bytes).unwrap();
+            let path = folder.path().join(format!("{point}.safetensors"));
+            std::fs::write(&path, safetensors::serialize([("v", view)], None).unwrap()).unwrap();
+            (path.display().to_string(), vector.into_iter().map(f64::from).collect::<Vec<f64>>())
+        };
+        let points = [
+            Point::Embed,
+            Point::block(1, Site::Z),
+            Point::block(0, Site::MlpOut),
+            Point::block(1, Site::ResidPost),
+        ];
+        let files = points.map(&mut file);
+        for (point, (path, vector)) in points.into_iter().zip(files) {
+            let clean = values(&mut model, &tokens, point);
+            let theirs = values(&mut model, &other, point);
+            let mean: Vec<f64> =
+                (0..clean[0].len()).map(|i| clean.iter().map(|row| row[i]).sum::<f64>() / n as f64).collect();
+            let sum = |a: f64, x: &[f64], b: f64, y: &[f64]| -> Vec<f64> {
+                x.iter().zip(y).map(|(x, y)| a * x + b * y).collect()
+            };
+            // The direction at every position, as the intervention writes it.
+            let last = &theirs[n - 1];
+            let directions: [(String, Vec<Vec<f64>>); 5] = [
+                (format!("@'{other_text}'"), vec![last.clone(); n]),
+                ("mean".to_owned(), vec![mean.clone(); n]),
+                (format!("file:'{path}'"), vec![vector.clone(); n]),
+                (
+                    format!("2*@'{other_text}' + -0.5*@'{own_text}'[1]"),
+                    vec![sum(2.0, last, -0.5, &clean[1]); n],
+                ),
+                (
+                    format!("@'{other_text}'[same] - 3*mean"),
+                    theirs.iter().map(|row| sum(1.0, row, -3.0, &mean)).collect(),
+                ),
+            ];
+            for (written, v) in directions {
+                for (positions, chosen) in [("", 0..n), ("[2..5]", 2..5), ("[last]", n - 1..n)] {
+                    let steered = format!("{point}{positions} -= proj({written})");
+                    steer(&mut model, &[&steered], &tokens);
+                    let got = values(&mut model, &tokens, point);
+                    model.set_edit(None);
+                    for (position, got) in got.iter().enumerate() {
+                        let expected = match chosen.contains(&position) {
+                            true => projected(&clean[position], &v[position]),
+                            false => clean[position].clone(),
+                        };
+                        close(got, &expected, &format!("{name}: {steered}, position {position}"));
+                    }
+                }
+            }
+            if point.component() == Component::Site(Site::Z) {
+                let steered = format!("{point}.h0,1 -= proj @'{other_text}'");
+                steer(&mut model, &[&steered], &tokens);
+                let got = values(&mut model, &tokens, point);
+                model.set_edit(None);
+                for (position, got) in got.iter().enumerate() {
+                    let mut expected = clean[position].clone();
+                    for head in [0..d_head, d_head..2 * d_head] {
+                        let part = projected(&clean[position][head.clone()], &last[head.clone()]);
+                        expected[head].copy_from_slice(&part);
+                    }
+                    close(got, &expected, &format!("{name}: {steered}, position {position}"));
+                }
+            }
+        }
+    }
+}
+
+fn close(got: &[f64], expected: &[f64], place: &str) {
+    let scale = expected.iter().fold(1.0f64, |scale, x| scale.max(x.abs()));
+    for (got, expected) in got.iter().zip(expected) {
+        assert!((got - expected).abs() <= 2e-6 * scale, "{place}: {got} instead of {expected}");
+    }
+}
+
+#[test]
+fn nothing_is_projected_on_a_vector_of_length_zero() {
+    let Golden { tokens, .. } = golden();
+    let mut model = decoder("llama2");
+    for (steer, part) in [
+        ("L1.mlp_out -= proj(@'5 6' - @'5 6')", "the vector at L1.mlp_out is zero"),
+        ("L1.z.h1 -= proj(0*mean)", "the vector at L1.z, head 1 is zero"),
+        ("L1.mlp_out -= proj(1e300*@'5 6')", "is not finite"),
+        ("L1.mlp_out += 1e300*@'5 6'", "is not finite"),
+    ] {
+        let error = model.prepare_edits(&[steer.parse().unwrap()], &tokens, &encode).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains(steer), "{error}");
     }
 }

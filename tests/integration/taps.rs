@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use lens_core::{Backend, Forward, Point, PointSet, Site, TokenId};
-use lens_models::{Decoder, ModelError};
+use lens_models::{Decoder, ModelError, Request, Session};
 use lens_tests::{Golden, checkpoint_names, decoder};
 use tch::Tensor;
 
@@ -140,4 +140,89 @@ fn a_step_that_does_not_continue_is_refused() {
     model.forward(&step(2)).unwrap();
     let message = model.forward(&step(3)).unwrap_err().to_string();
     assert!(message.contains("after 3 tokens") && message.contains('4'), "{message}");
+}
+
+/// A sequence that was announced to end is in no cache; to continue it would be to attend to zeros.
+#[test]
+fn what_was_not_cached_is_not_continued() {
+    for name in ["llama2", "gpt2", "falcon_rw"] {
+        let mut model = decoder(name);
+        let tokens = Golden::of(name).tokens;
+        let nothing = PointSet::default();
+        let mut step = |past: usize, n: usize, room: usize| {
+            let tokens = &tokens[past..past + n];
+            model.forward(&Forward { tokens, past, total: past + n, room, points: &nothing, rows: &[] })
+        };
+        step(0, 3, 3).unwrap();
+        let message = step(3, 1, 4).unwrap_err().to_string();
+        assert!(message.contains("after 3 tokens, but 0 are in the caches"), "{name}: {message}");
+        step(0, 3, 4).unwrap();
+        step(3, 1, 4).unwrap();
+        // Buffers grow where a sequence becomes longer than was announced.
+        step(4, 1, 5).unwrap();
+    }
+}
+
+#[test]
+fn a_sequence_ends_where_another_prompt_is_run_for_its_activations() {
+    let mut model = decoder("llama2");
+    let tokens = Golden::of("llama2").tokens;
+    let nothing = PointSet::default();
+    let step = |past: usize| Forward {
+        tokens: &tokens[past..past + 2],
+        past,
+        total: 8,
+        room: 8,
+        points: &nothing,
+        rows: &[],
+    };
+    for change in ["L1.attn_out += @'a'", "L1.attn_out = mean", "L9.attn_out += @'a'"] {
+        model.forward(&step(0)).unwrap();
+        let encode = |_: &str| Ok(vec![TokenId(3), TokenId(5)]);
+        drop(model.prepare_edits(&[change.parse().unwrap()], &tokens, &encode));
+        let message = model.forward(&step(2)).unwrap_err().to_string();
+        assert!(message.contains("start again with past = 0"), "{change}: {message}");
+    }
+}
+
+#[test]
+fn a_tap_survives_steered_runs_and_errors() {
+    let fired = Rc::new(RefCell::new(0));
+    let counted = Rc::clone(&fired);
+    let tap = move |_: Point, value: Tensor| -> Result<Tensor, ModelError> {
+        *counted.borrow_mut() += 1;
+        Ok(value)
+    };
+    let mut session = Session::open("demo").unwrap();
+    session.model().unwrap().set_edit(Some(Box::new(tap)));
+    let plain = || Request::text("The capital of France is");
+    let fires = |session: &mut Session| {
+        *fired.borrow_mut() = 0;
+        session.run(&plain()).unwrap();
+        *fired.borrow() > 0
+    };
+    assert!(fires(&mut session));
+    for (change, works) in [
+        ("L4.mlp_out *= 2", true),
+        ("L4.mlp_out += @'The capital of Italy is'", true),
+        ("L99.mlp_out *= 2", false),
+        ("L4.mlp_out -= proj(@'a' - @'a')", false),
+        // The run itself fails, in the middle.
+        ("L4.mlp_out *= 1e300", false),
+    ] {
+        let result = session.run(&plain().steer(change.parse().unwrap()));
+        assert_eq!(result.is_ok(), works, "{change}");
+        assert!(fires(&mut session), "the tap is gone after {change}");
+    }
+
+    let mut model = decoder("llama2");
+    let failing =
+        |_: Point, _: Tensor| -> Result<Tensor, ModelError> { Err(ModelError::Tap("enough".into())) };
+    model.set_edit(Some(Box::new(failing)));
+    for points in [vec![Point::Embed], vec![Point::block(99, Site::Z)]] {
+        let points: PointSet = points.into_iter().collect();
+        let step = Forward { tokens: &[TokenId(1)], past: 0, total: 1, room: 1, points: &points, rows: &[0] };
+        assert_eq!(model.forward(&step).unwrap_err().to_string(), "enough");
+    }
+    assert!(model.set_edit(None).is_some());
 }

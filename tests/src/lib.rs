@@ -1,5 +1,6 @@
 //! Helpers of the integration tests: fixtures and goldens.
 
+mod copied;
 mod golden;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use lens_models::{
     source::{CheckpointFiles, Silent, SourceOptions, locate},
 };
 
+pub use copied::{Copied, Stored};
 pub use golden::Golden;
 
 /// The folder of fixtures.

@@ -1,4 +1,4 @@
-//! What a user wants changed while the model runs, in the user's own words.
+//! What a user wants changed while the model runs.
 //!
 //! `TARGET OP VALUE`, for example:
 //!
@@ -13,6 +13,7 @@
 //!     "L8.resid_post = @'The Eiffel Tower is in'[same]",  // position by position from a prompt of that length
 //!     "L2.attn_out *= 1.5",
 //!     "L12.resid_post += 2*file:'happy.gguf'",            // a control vector
+//!     "L*.resid_post -= proj(@'love' - @'hate')",         // a direction, projected out
 //! ] {
 //!     written.parse::<Intervention>()?;
 //! }
@@ -20,10 +21,16 @@
 //! ```
 //!
 //! Activations of other prompts, and means, are those of the model as it is, without any intervention.
+//!
+//! `-= proj(v)` leaves `h - v (v·h) / |v|²`, the activation without its part along `v` (directional ablation). `v` is
+//! any sum of vectors; its length and sign do not matter, and a single vector needs no parentheses. At `z` the whole
+//! activation is one vector of `n_heads * d_head` values; where heads are named, each is projected by itself.
+//!
+//! An intervention is kept as what it means, not as what was typed. [`Display`](std::fmt::Display) writes it in one
+//! canonical form, which parses back to the same intervention.
 
+mod display;
 mod parse;
-
-use std::fmt;
 
 use crate::{Component, InterventionTrace, Selection};
 
@@ -31,13 +38,12 @@ pub use parse::InterventionError;
 
 /// A change of the activations at some points.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Intervention {
-    /// Where.
+    /// Points, heads and positions to change.
     pub target: EditTarget,
-    /// How.
+    /// The operation applied there.
     pub operation: EditOperation,
-    /// As it was written.
-    written: String,
 }
 
 /// Where a change is made.
@@ -64,6 +70,8 @@ pub enum EditOperation {
     Add(Vec<EditTerm>),
     /// A sum of vectors takes its place.
     Replace(Vec<EditTerm>),
+    /// Its component along a sum of vectors is taken away: `h - v (v·h) / |v|²`.
+    Project(Vec<EditTerm>),
 }
 
 /// A vector and its coefficient.
@@ -108,7 +116,7 @@ impl EditOperation {
     /// The vectors that it needs.
     pub fn terms(&self) -> &[EditTerm] {
         match self {
-            Self::Add(terms) | Self::Replace(terms) => terms,
+            Self::Add(terms) | Self::Replace(terms) | Self::Project(terms) => terms,
             Self::Zero | Self::Scale(_) => &[],
         }
     }
@@ -125,6 +133,7 @@ impl EditOperation {
                 "mean"
             }
             Self::Replace(_) => "replace",
+            Self::Project(_) => "project",
         }
     }
 }
@@ -132,18 +141,11 @@ impl EditOperation {
 impl Intervention {
     /// How a trace names it; `positions` are those that it was restricted to.
     pub fn trace(&self, positions: Option<Vec<usize>>) -> InterventionTrace {
-        let target = parse::target_text(&self.written).unwrap_or(&self.written);
         InterventionTrace {
-            point: target.trim().to_owned(),
+            point: display::Place(&self.target).to_string(),
             kind: self.operation.kind().to_owned(),
-            text: self.written.clone(),
+            text: self.to_string(),
             positions,
         }
-    }
-}
-
-impl fmt::Display for Intervention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.written)
     }
 }

@@ -26,17 +26,15 @@ impl FromStr for Intervention {
         let operation = parser.operation()?;
         parser.skip_spaces();
         if parser.at < written.len() {
-            return Err(parser.error("something is left over"));
+            return Err(parser.error(match operation {
+                EditOperation::Project(_) => {
+                    "something is left over (a sum of vectors needs parentheses: `proj(…)`)"
+                }
+                _ => "something is left over",
+            }));
         }
-        Ok(Self { target, operation, written: written.trim().to_owned() })
+        Ok(Self { target, operation })
     }
-}
-
-/// The part of an intervention that names the point, without positions.
-pub(super) fn target_text(written: &str) -> Option<&str> {
-    let mut parser = Parser { written, at: 0 };
-    parser.point().ok()?;
-    Some(&written[..parser.at])
 }
 
 struct Parser<'a> {
@@ -168,7 +166,10 @@ impl<'a> Parser<'a> {
             return Ok(EditOperation::Add(self.terms(1.0)?));
         }
         if self.take("-=") {
-            return Ok(EditOperation::Add(self.terms(-1.0)?));
+            return match self.take("proj") {
+                true => self.projected().map(EditOperation::Project),
+                false => self.terms(-1.0).map(EditOperation::Add),
+            };
         }
         if !self.take("=") {
             return Err(self.error("an operation is missing (one of `+=`, `-=`, `*=` and `=`)"));
@@ -183,27 +184,50 @@ impl<'a> Parser<'a> {
         Ok(EditOperation::Replace(self.terms(1.0)?))
     }
 
+    /// What stands behind `proj`: a sum in parentheses, or one vector.
+    fn projected(&mut self) -> Result<Vec<EditTerm>, InterventionError> {
+        if !self.take("(") {
+            return Ok(vec![EditTerm { coefficient: 1.0, source: self.source()? }]);
+        }
+        let terms = self.terms(1.0)?;
+        if !self.take(")") {
+            return Err(self.error("a closing parenthesis is missing"));
+        }
+        Ok(terms)
+    }
+
     /// Vectors with signs and coefficients: `0.6*@'a' - @'b'`.
     fn terms(&mut self, sign: f64) -> Result<Vec<EditTerm>, InterventionError> {
         let mut terms = Vec::new();
-        let mut next = if self.take("-") { -1.0 } else { 1.0 };
+        let mut next = self.signs().unwrap_or(1.0);
         loop {
             self.skip_spaces();
             let mut coefficient = sign * next;
             if self.rest().starts_with(|c: char| c.is_ascii_digit() || c == '.') {
                 coefficient *= self.number()?;
                 if !self.take("*") {
-                    return Err(
-                        self.error("a number multiplies a vector: write `*` and the vector behind it")
-                    );
+                    return Err(self.error("a number multiplies a vector: write `*` and the vector after it"));
                 }
             }
             terms.push(EditTerm { coefficient, source: self.source()? });
-            next = match (self.take("+"), self.take("-")) {
-                (true, _) => 1.0,
-                (false, true) => -1.0,
-                (false, false) => return Ok(terms),
-            };
+            match self.signs() {
+                Some(sign) => next = sign,
+                None => return Ok(terms),
+            }
+        }
+    }
+
+    /// The product of all signs that follow, one after the other: `-` and `+ -` are -1, `- -` is 1.
+    fn signs(&mut self) -> Option<f64> {
+        let mut product = None;
+        loop {
+            if self.take("-") {
+                product = Some(-product.unwrap_or(1.0));
+            } else if self.take("+") {
+                product = product.or(Some(1.0));
+            } else {
+                return product;
+            }
         }
     }
 
@@ -236,12 +260,16 @@ impl<'a> Parser<'a> {
             let path = self.quoted()?;
             let name = if self.rest().starts_with('#') {
                 self.at += 1;
-                let name = self.take_while(|c| !c.is_whitespace());
-                Some(name.to_owned())
+                Some(self.tensor_name()?)
             } else {
                 None
             };
             return Ok(VectorSource::File { path, name });
+        }
+        if self.rest().starts_with("proj") {
+            return Err(self.error(
+                "a projection is the whole change: write `-= proj(…)` with the sum of vectors in it",
+            ));
         }
         if !self.take("@") {
             return Err(self.error(
@@ -257,6 +285,17 @@ impl<'a> Parser<'a> {
                 Ok(position) => Ok(VectorSource::Prompt { text, position }),
                 Err(_) => Err(self.error_at(start, "a prompt's position is one number, `last` or `same`")),
             },
+        }
+    }
+
+    /// The name of a tensor after `#`: in quotes, or up to a space or the end of a projection.
+    fn tensor_name(&mut self) -> Result<String, InterventionError> {
+        if self.rest().starts_with(['\'', '"']) {
+            return self.quoted();
+        }
+        match self.take_while(|c| !c.is_whitespace() && c != ')') {
+            "" => Err(self.error("the name of a tensor is missing after `#`")),
+            name => Ok(name.to_owned()),
         }
     }
 
@@ -336,10 +375,35 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_names_the_point_and_keeps_the_words() {
+    fn signs_follow_each_other() {
+        let coefficients = |written: &str| match parsed(written).operation {
+            EditOperation::Add(terms) | EditOperation::Replace(terms) | EditOperation::Project(terms) => {
+                terms.iter().map(|term| term.coefficient).collect::<Vec<_>>()
+            }
+            other => panic!("{written}: {other:?}"),
+        };
+        for (sum, expected) in [
+            ("4*@'a' + -4*@'b'", [4.0, -4.0]),
+            ("4*@'a' - -4*@'b'", [4.0, 4.0]),
+            ("4*@'a' - +4*@'b'", [4.0, -4.0]),
+            ("4*@'a'+-0.5*@'b'", [4.0, -0.5]),
+            ("-4*@'a' - - -@'b'", [-4.0, -1.0]),
+            ("+ - 4*mean --.5*file:'b'", [-4.0, 0.5]),
+        ] {
+            assert_eq!(coefficients(&format!("L1.mlp_out += {sum}")), expected, "{sum}");
+            assert_eq!(coefficients(&format!("L1.mlp_out = {sum}")), expected, "{sum}");
+            assert_eq!(coefficients(&format!("L1.mlp_out -= {sum}")), expected.map(|c| -c), "{sum}");
+            assert_eq!(coefficients(&format!("L1.mlp_out -= proj({sum})")), expected, "{sum}");
+        }
+    }
+
+    #[test]
+    fn a_trace_names_the_point_and_what_was_done() {
         let trace = parsed(" L3.z.h5[last] = 0 ").trace(Some(vec![4]));
         assert_eq!((trace.point.as_str(), trace.kind.as_str()), ("L3.z.h5", "zero"));
         assert_eq!((trace.text.as_str(), trace.positions), ("L3.z.h5[last] = 0", Some(vec![4])));
+        let trace = parsed("L0..2.mlp_out-=proj@'a'").trace(None);
+        assert_eq!((trace.point.as_str(), trace.kind.as_str()), ("L0..2.mlp_out", "project"));
     }
 
     #[test]
@@ -358,6 +422,13 @@ mod tests {
             ("L3.mlp_out*=1e999", &["no number"]),
             ("L3.mlp_out=0 @'a'", &["column"]),
             ("L3.mlp_out[1=0", &["closing bracket"]),
+            ("L3.mlp_out += proj(@'a')", &["-= proj(", "column 15"]),
+            ("L3.mlp_out -= 2*proj(@'a')", &["-= proj(", "column 17"]),
+            ("L3.mlp_out -= proj(@'a'", &["closing parenthesis"]),
+            ("L3.mlp_out -= proj @'a' - @'b'", &["left over", "proj(…)"]),
+            ("L3.mlp_out -= proj", &["a vector is missing"]),
+            ("L3.mlp_out += @'a' -", &["a vector is missing"]),
+            ("L3.mlp_out += file:'a'#", &["name of a tensor"]),
             ("", &["a point is missing"]),
         ] {
             let message = refused(written);

@@ -24,10 +24,43 @@ pub enum LensError {
         /// The model's family.
         family: String,
     },
+    /// More results than may be kept.
+    #[error(
+        "{readouts} readouts with {kept} tokens each take up to {}, and results may take {}: read fewer positions, \
+         layers or components, keep fewer tokens of each, or write fewer",
+        size(*bytes), size(*allowed)
+    )]
+    TooMuch {
+        /// Readouts, final ones included.
+        readouts: usize,
+        /// Tokens that each keeps.
+        kept: usize,
+        /// Bytes that they take; the largest number there is stands for all beyond it.
+        bytes: usize,
+        /// Bytes that they may take.
+        allowed: usize,
+    },
+    /// The threshold of important layers is no number.
+    #[error("a layer is important above a probability, and {threshold} is not a finite number")]
+    Threshold {
+        /// What was given.
+        threshold: f32,
+    },
     /// The numbers of the sampling make no sense.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+/// Bytes in the unit in which they are a small number.
+fn size(bytes: usize) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1000.0, unit + 1);
+    }
+    format!("{value:.1} {}", UNITS[unit])
 }

@@ -87,6 +87,8 @@ impl<B: Backend> Lens<'_, B> {
         ask.sampling.validate()?;
         let scope = Scope::new(self.backend.info(), prompt, plan)?.with_last(prompt.len());
         let limit = ask.max_length.into_iter().chain(self.backend.info().max_positions).min();
+        let left = limit.map_or(usize::MAX, |limit| limit.saturating_sub(prompt.len()));
+        scope.check_results(self.backend.info(), plan, ask.max_new_tokens.get().min(left))?;
         let mut reading = scope.empty_reading(plan);
         let mut tokens = prompt.to_vec();
         let mut steps: Vec<SampledStep> = Vec::new();

@@ -13,8 +13,8 @@ use std::{
 };
 
 use crate::{
-    Backend, BackendError, Component, Forward, Next, Point, PointSet, ReadRequest, Readout, Site, TokenId,
-    decided_at,
+    Backend, BackendError, Component, Forward, Next, NonFinite, Point, PointSet, ReadRequest, Readings,
+    Readout, Site, TokenId, decided_at,
 };
 
 pub use error::LensError;
@@ -76,6 +76,7 @@ impl<'a, B: Backend> Lens<'a, B> {
     /// When there is no token, a selection does not fit, a token is unknown, or the backend fails.
     pub fn read(&mut self, tokens: &[TokenId], plan: &Plan) -> Result<Reading, LensError> {
         let scope = Scope::new(self.backend.info(), tokens, plan)?;
+        scope.check_results(self.backend.info(), plan, 0)?;
         let mut reading = scope.empty_reading(plan);
         for step in scope.steps(0..tokens.len()) {
             self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?;
@@ -151,6 +152,7 @@ impl<'a, B: Backend> Lens<'a, B> {
         let began = Instant::now();
         let readings = self.backend.read(&request)?;
         self.spent(|timing| timing.readout += began.elapsed());
+        check_numbers(&readings, positions, points, scope.n_layers)?;
 
         let mut readouts = readings.points.into_iter();
         for (position, readout) in positions.iter().zip(readings.finals) {
@@ -203,12 +205,16 @@ impl<'a, B: Backend> Lens<'a, B> {
         let scores: Vec<_> = readout.top.iter().chain(readout.targets.iter().map(|t| &t.score)).collect();
         let ids: Vec<TokenId> = scores.iter().map(|score| score.id).collect();
         let plain = self.backend.plain_logits(last, row, &ids)?;
-        let max_abs_logit_error = scores
-            .iter()
-            .zip(&plain.logits)
-            .map(|(score, plain)| (score.logit - plain).abs())
-            .fold(0.0, f32::max);
+        let errors = scores.iter().zip(&plain.logits).map(|(score, plain)| (score.logit - plain).abs());
+        // Not `f32::max`, which takes any number over a NaN.
+        let max_abs_logit_error =
+            errors.fold(0.0, |max: f32, error| if error > max || error.is_nan() { error } else { max });
         let log_sum_exp_error = (readout.log_sum_exp - plain.log_sum_exp).abs() as f32;
+        if !max_abs_logit_error.is_finite() || !log_sum_exp_error.is_finite() {
+            // The readout is finite, as every one is: it is the plain product that is not.
+            let point = Point::last(self.backend.info().n_layers);
+            return Err(BackendError::NonFinite { what: NonFinite::Logit, point, position });
+        }
         Ok(SelfCheck {
             position,
             max_abs_logit_error,
@@ -217,4 +223,24 @@ impl<'a, B: Backend> Lens<'a, B> {
                 && log_sum_exp_error <= plain.log_sum_exp_tolerance,
         })
     }
+}
+
+/// Refuses readouts with a number that is not finite: no trace could hold it.
+fn check_numbers(
+    readings: &Readings,
+    positions: &[usize],
+    points: &[Point],
+    n_layers: usize,
+) -> Result<(), BackendError> {
+    let last = Point::last(n_layers as u16);
+    let finals = readings.finals.iter().zip(positions).map(|(readout, position)| (readout, last, *position));
+    let places = positions.iter().flat_map(|position| points.iter().map(move |point| (*point, *position)));
+    let inner =
+        readings.points.iter().zip(places).map(|(readout, (point, position))| (readout, point, position));
+    for (readout, point, position) in finals.chain(inner) {
+        if let Some(statistic) = readout.not_finite() {
+            return Err(BackendError::NonFiniteStatistic { statistic, point, position });
+        }
+    }
+    Ok(())
 }

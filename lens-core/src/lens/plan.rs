@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use super::{LensError, Reading};
 use crate::{
-    BackendError, Component, ComponentSelection, ModelInfo, Point, PointSet, Question, Selection, Site,
-    TokenId,
+    BackendError, Component, ComponentSelection, ModelInfo, Point, PointSet, Question, Readout, ReadoutTrace,
+    Selection, Site, TargetScore, TargetTrace, TokenId,
 };
 
 /// Memory for captured activations unless the plan says otherwise, in bytes.
 const DEFAULT_BUDGET: usize = 16 << 20;
+
+/// Bytes that results may take unless the plan says otherwise.
+const DEFAULT_RESULTS: usize = 2 << 30;
 
 /// But as many positions as this are read in one step: a forward pass reads all weights, however short its step.
 const FEWEST_READ: usize = 64;
@@ -31,6 +34,9 @@ pub struct Plan {
     /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
     /// what 64 positions take if that is more.
     pub memory_budget: Option<usize>,
+    /// Bytes that the results may take as they are kept and traced; a plan that could take more is refused before
+    /// anything is run. `None` is 2 GiB.
+    pub result_budget: Option<usize>,
 }
 
 impl Default for Plan {
@@ -41,6 +47,7 @@ impl Default for Plan {
             positions: Selection::last(),
             question: Question::default(),
             memory_budget: None,
+            result_budget: None,
         }
     }
 }
@@ -87,6 +94,10 @@ impl Scope {
         let wanted: PointSet = components
             .iter()
             .flat_map(|component| match component {
+                // The embedding is in no layer: some layers do not include it, unless it is named.
+                Component::Embed if plan.components.is_all() && layers.len() < info.n_layers.into() => {
+                    Vec::new()
+                }
                 Component::Embed => vec![Point::Embed],
                 Component::Site(site) => {
                     layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect()
@@ -115,6 +126,22 @@ impl Scope {
             self.positions.push(length - 1);
         }
         self
+    }
+
+    /// Refuses results that could not be kept, of the positions to read and as many `more`.
+    pub(super) fn check_results(&self, info: &ModelInfo, plan: &Plan, more: usize) -> Result<(), LensError> {
+        let question = &plan.question;
+        let kept = question.top_k.get().min(info.n_vocab).saturating_add(question.targets.len());
+        // As a reading keeps a token and as a trace does.
+        let per_token = size_of::<TargetScore>() + size_of::<TargetTrace>();
+        let readouts = self.positions.len().saturating_add(more).saturating_mul(self.wanted.len() + 1);
+        let per_readout = size_of::<Readout>() + size_of::<ReadoutTrace>();
+        let bytes = readouts.saturating_mul(kept.saturating_mul(per_token).saturating_add(per_readout));
+        let allowed = plan.result_budget.unwrap_or(DEFAULT_RESULTS);
+        if bytes > allowed {
+            return Err(LensError::TooMuch { readouts, kept, bytes, allowed });
+        }
+        Ok(())
     }
 
     /// Steps that together are `tokens`: as long as can be, with no more positions to read than fit the budget.

@@ -36,7 +36,7 @@ pub struct LensTrace {
     pub model: ModelTrace,
     /// The kind of lens.
     pub lens: LensKindTrace,
-    /// What was changed while the model ran, in the user's own words; empty for the model as it is.
+    /// What was changed while the model ran; empty for the model as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interventions: Vec<InterventionTrace>,
     /// The prompt, as text.
@@ -232,9 +232,9 @@ pub enum Stopped {
 pub struct InterventionTrace {
     /// The point, with its head where there is one.
     pub point: String,
-    /// What was done: `add`, `scale`, `zero`, `mean` or `replace`.
+    /// What was done: `add`, `scale`, `zero`, `mean`, `replace` or `project`.
     pub kind: String,
-    /// The intervention as it was written.
+    /// The intervention in its canonical form.
     pub text: String,
     /// The positions that it was restricted to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

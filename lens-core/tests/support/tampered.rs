@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use lens_core::{
     Backend, BackendError, Component, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits,
-    Post, ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, toy::ToyBackend,
+    PointSet, Post, ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows,
+    toy::{ToyBackend, ToyHidden},
 };
 
 use super::Reference;
@@ -21,6 +22,12 @@ pub(crate) enum Fault {
     ForgetsTheCache,
     /// The plain product is another one than that of the readouts.
     OtherPlainLogits,
+    /// One logit of the plain product is this, which is no number.
+    BrokenPlainLogit(f32),
+    /// A divergence of the last readout is no number.
+    BrokenDivergence,
+    /// A step after others attends to its first token twice.
+    CountsATokenTwice,
     /// Not a fault: the unembedding has every row twice, and so does the vocabulary.
     TwinRows,
 }
@@ -58,20 +65,11 @@ impl Tampered {
     fn unembedding(&self) -> Result<Unembedding<'_>, BackendError> {
         Ok(Unembedding::new(VocabRows::F32(&self.unembedding), self.info.d_model, None, Post::default())?)
     }
-}
 
-impl Backend for Tampered {
-    type Hidden = Rows;
-
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Rows>, BackendError> {
-        let past = if self.fault == Fault::ForgetsTheCache { 0 } else { step.past };
-        let captured = self.toy.forward(&Forward { past, ..*step })?;
+    /// What was captured, with the fault.
+    fn tampered(&self, step: &Forward<'_>, captured: &[ToyHidden]) -> Result<Vec<Rows>, BackendError> {
         let mut hidden = Vec::new();
-        for (point, captured) in step.points.as_slice().iter().zip(&captured) {
+        for (point, captured) in step.points.as_slice().iter().zip(captured) {
             let mut values = Vec::new();
             let width = self.toy.rows(captured, 0..step.rows.len(), &mut values)?;
             let shift = match (self.fault, point.component()) {
@@ -86,6 +84,32 @@ impl Backend for Tampered {
         }
         Ok(hidden)
     }
+}
+
+impl Backend for Tampered {
+    type Hidden = Rows;
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Rows>, BackendError> {
+        let past = if self.fault == Fault::ForgetsTheCache { 0 } else { step.past };
+        if self.fault == Fault::CountsATokenTwice && past > 0 {
+            let nothing = PointSet::default();
+            let tokens = &step.tokens[..1];
+            drop(self.toy.forward(&Forward { tokens, points: &nothing, rows: &[], ..*step })?);
+        }
+        let captured = self.toy.forward(&Forward { past, ..*step })?;
+        self.tampered(step, &captured)
+    }
+
+    fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<Rows>>, BackendError> {
+        match self.toy.forward_nudged(step)? {
+            Some(captured) => self.tampered(step, &captured).map(Some),
+            None => Ok(None),
+        }
+    }
 
     fn rows(&self, hidden: &Rows, rows: Range<usize>, out: &mut Vec<f32>) -> Result<usize, BackendError> {
         out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
@@ -93,8 +117,12 @@ impl Backend for Tampered {
     }
 
     fn read(&self, request: &ReadRequest<'_, Rows>) -> Result<Readings, BackendError> {
-        HostReadout::new(&self.norm, self.unembedding()?, self.info.n_layers)
-            .read(request, |hidden, rows, out| self.rows(hidden, rows, out))
+        let mut readings = HostReadout::new(&self.norm, self.unembedding()?, self.info.n_layers)
+            .read(request, |hidden, rows, out| self.rows(hidden, rows, out))?;
+        if let (Fault::BrokenDivergence, Some(last)) = (self.fault, readings.points.last_mut()) {
+            last.statistics.set(lens_core::Statistic::KlToFinal, Some(f64::NAN));
+        }
+        Ok(readings)
     }
 
     fn plain_logits(&self, last: &Rows, row: usize, ids: &[TokenId]) -> Result<PlainLogits, BackendError> {
@@ -107,8 +135,12 @@ impl Backend for Tampered {
             .chunks_exact(last.width)
             .map(|row| row.iter().zip(&normed).map(|(w, x)| w * x).sum::<f32>() + error)
             .collect();
+        let mut wanted: Vec<f32> = ids.iter().map(|id| logits[id.index()]).collect();
+        if let (Fault::BrokenPlainLogit(value), Some(logit)) = (self.fault, wanted.get_mut(1)) {
+            *logit = value;
+        }
         Ok(PlainLogits {
-            logits: ids.iter().map(|id| logits[id.index()]).collect(),
+            logits: wanted,
             log_sum_exp: logits.iter().map(|z| f64::from(*z).exp()).sum::<f64>().ln(),
             logit_tolerance: 1e-4,
             log_sum_exp_tolerance: 1e-4,

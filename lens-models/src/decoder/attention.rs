@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use lens_core::{Point, Site};
+use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
 use super::{
-    ModelError, Step, Tap,
+    ModelError, Step,
+    finite::{Watch, largest},
     norm::{Norm, normed},
     weights::{Linear, Weights},
 };
@@ -64,18 +65,24 @@ impl Attention {
         x: &Tensor,
         layer: u16,
         step: &Step,
-        tap: &mut dyn Tap,
+        tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
         let q = self.placed(&self.clipped(self.q.forward(x)?)?, n_heads, self.q_norm.as_ref(), step)?;
         let k = self.placed(&self.clipped(self.k.forward(x)?)?, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v =
             self.clipped(self.v.forward(x)?)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
+        for (input, value) in
+            [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
+        {
+            tap.attention(layer, input, value)?;
+        }
+        let written_out = self.needs_scores() || self.may_overflow(&q, &k, step)?;
         let (k, v) = self.cache.extend(&k, &v, step)?; // [n_kv_heads, past + pos, d_head]
 
-        let (keys, seen) = visible(self.spec.mask, step, self.place, self.needs_scores())?;
+        let (keys, seen) = visible(self.spec.mask, step, self.place, written_out)?;
         let from = |x: &Tensor| x.f_narrow(1, keys.start as i64, keys.len() as i64);
-        let z = if self.needs_scores() {
+        let z = if written_out {
             self.weigh_scores(&q, &from(&k)?, &from(&v)?, &keys, &seen, step)?
         } else {
             self.weigh(&q, &from(&k)?, &from(&v)?, &seen)?
@@ -107,6 +114,18 @@ impl Attention {
     /// Whether something is done to the scores that libtorch's fused attention does not do.
     fn needs_scores(&self) -> bool {
         self.spec.softcap.is_some() || self.sinks.is_some() || self.slopes.is_some()
+    }
+
+    /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops the
+    /// NaN that the softmax makes of it; attention written out hands it on to z.
+    fn may_overflow(&mut self, q: &Tensor, k: &Tensor, step: &Step) -> Result<bool, ModelError> {
+        if !self.place.is_host() {
+            return Ok(false);
+        }
+        let before = if step.past > 0 { self.cache.largest_key } else { 0.0 };
+        self.cache.largest_key = largest(k)?.max(before);
+        let bound = largest(q)? * self.cache.largest_key * self.spec.d_head as f64;
+        Ok(bound * self.spec.scale.max(1.0) > f64::from(f32::MAX))
     }
 
     /// libtorch's fused attention. `q` is `[pos, n_heads, d_head]`, `k` and `v` are `[n_kv_heads, keys, d_head]`.
@@ -220,19 +239,23 @@ fn visible(
 
 /// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.
 #[derive(Debug, Default)]
-struct Cache(Option<(Tensor, Tensor)>);
+struct Cache {
+    stored: Option<(Tensor, Tensor)>,
+    /// The largest magnitude of a key of the sequence so far.
+    largest_key: f64,
+}
 
 impl Cache {
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
         let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
-        if step.past == 0 && step.room <= step.n {
+        if !step.is_kept() {
             // Nothing will follow: no copy is worth making.
-            self.0 = None;
+            self.stored = None;
             return Ok((k, v));
         }
         let length = (step.past + step.n) as i64;
-        let (mut keys, mut values) = match self.0.take() {
+        let (mut keys, mut values) = match self.stored.take() {
             Some((keys, values)) if step.past > 0 && keys.size()[1] >= length => (keys, values),
             old => {
                 let capacity = (step.room as i64).max(length);
@@ -247,7 +270,7 @@ impl Cache {
             all.f_narrow(1, past, n)?.f_copy_(new)?;
         }
         let seen = (keys.f_narrow(1, 0, length)?, values.f_narrow(1, 0, length)?);
-        self.0 = Some((keys, values));
+        self.stored = Some((keys, values));
         Ok(seen)
     }
 }

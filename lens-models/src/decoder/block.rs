@@ -4,8 +4,9 @@ use lens_core::{Point, Site};
 use tch::Tensor;
 
 use super::{
-    ModelError, Step, Tap,
+    ModelError, Step,
     attention::Attention,
+    finite::Watch,
     mlp::Mlp,
     norm::{Norm, normed},
     weights::Weights,
@@ -71,7 +72,7 @@ impl Block {
         &mut self,
         x: Tensor,
         step: &Step,
-        tap: &mut dyn Tap,
+        tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
         let layer = self.layer;
         let here = |site| Point::block(layer, site);

@@ -1,6 +1,6 @@
 //! What can go wrong while a model is loaded or run.
 
-use lens_core::{BackendError, NormShapeError, Point, TokenId};
+use lens_core::{BackendError, NonFinite, NormShapeError, Point, TokenId};
 use tch::TchError;
 
 use crate::device::DeviceError;
@@ -51,6 +51,16 @@ pub enum ModelError {
         /// What the model can take.
         max: usize,
     },
+    /// A value that is NaN or infinite. The first place that has it is named.
+    #[error("{}", BackendError::NonFinite { what: *what, point: *point, position: *position })]
+    NonFinite {
+        /// What is not finite.
+        what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
     /// A point that this model does not have.
     #[error(
         "the model has no point {point}: the layer does not exist, or the site is no summand of its stream"
@@ -63,11 +73,14 @@ pub enum ModelError {
     #[error("a captured point never fired: this is a bug in the decoder")]
     MissedPoint,
     /// A step that does not continue what was run before.
-    #[error("the step continues after {past} tokens, but {seen} were run: start again with past = 0")]
+    #[error(
+        "the step continues after {past} tokens, but {seen} are in the caches: start again with past = 0, and announce \
+         how long the sequence may become"
+    )]
     Discontinuous {
         /// What the step says.
         past: usize,
-        /// What was run.
+        /// What the caches hold: nothing where the sequence was announced to end, or another one was run since.
         seen: usize,
     },
     /// A tap returned something of another shape.
@@ -117,6 +130,7 @@ impl From<ModelError> for BackendError {
         match error {
             ModelError::UnknownToken { token, n_vocab } => Self::UnknownToken { token, n_vocab },
             ModelError::TooLong { length, max } => Self::TooLong { length, max },
+            ModelError::NonFinite { what, point, position } => Self::NonFinite { what, point, position },
             error => Self::Other(Box::new(error)),
         }
     }

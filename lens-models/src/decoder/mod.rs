@@ -6,6 +6,7 @@ mod device_readout;
 mod edit;
 mod embed;
 mod error;
+mod finite;
 mod load;
 mod mlp;
 mod norm;
@@ -29,6 +30,7 @@ pub use tap::Tap;
 use self::{
     block::Block,
     embed::Embedding,
+    finite::Watch,
     readout::Readout,
     rotary::RotaryTables,
     tap::{Recorder, kept_rows},
@@ -45,7 +47,7 @@ pub struct Decoder {
     blocks: Vec<Block>,
     readout: Readout,
     edit: Option<Box<dyn Tap>>,
-    /// Tokens in the key-value caches.
+    /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
     _checkpoint: Checkpoint,
@@ -60,6 +62,13 @@ struct Step {
     /// Tokens that the sequence may come to have.
     room: usize,
     tables: RotaryTables,
+}
+
+impl Step {
+    /// Whether caches keep it: the sequence may go on, or does so already.
+    fn is_kept(&self) -> bool {
+        self.past > 0 || self.room > self.n
+    }
 }
 
 impl Decoder {
@@ -87,10 +96,12 @@ impl Decoder {
     /// last block's output, `[pos, d_model]`.
     ///
     /// `total` is how long the sequence is: RoPE that depends on the length (dynamic NTK) is that of the whole
-    /// sequence from the start. Caches are made for as many tokens.
+    /// sequence from the start. Caches are made for as many tokens; a sequence of just these tokens is not cached, and
+    /// cannot be continued.
     ///
     /// # Errors
-    /// When a token is unknown, `past` is not what was run before, or the tap or libtorch fails.
+    /// When a token is unknown, `past` is not what the caches hold, a value is not finite, or the tap or libtorch
+    /// fails.
     pub fn run(
         &mut self,
         tokens: &[TokenId],
@@ -123,7 +134,8 @@ impl Decoder {
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
         let x = self.blocks_forward(embedded, &step, tap).map_err(named)?;
-        self.seen = past + tokens.len();
+        // What nobody announced to continue is in no cache.
+        self.seen = if step.is_kept() { past + tokens.len() } else { 0 };
         Ok(x)
     }
 
@@ -134,34 +146,30 @@ impl Decoder {
         step: &Step,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
-        tap.begin(step.past);
-        let mut x = tap.at(Point::Embed, embedded)?;
+        let mut watch = Watch::new(tap, step.past);
+        let mut x = watch.at(Point::Embed, embedded)?;
         let mut here = self.placement.embed;
         for (block, place) in self.blocks.iter_mut().zip(&self.placement.layers) {
-            x = block.forward(place.take(x, here)?, step, tap)?;
+            x = block.forward(place.take(x, here)?, step, &mut watch)?;
             here = *place;
         }
         if !here.is_host() && step.n > 0 {
             // A card computes behind our back: whoever times a step finds it done, and its faults are this step's.
             drop(x.f_select(0, 0)?.f_narrow(0, 0, 1)?.f_to_device(tch::Device::Cpu)?);
         }
+        watch.end()?;
         Ok(x)
     }
-}
 
-impl Backend for Decoder {
-    type Hidden = Tensor;
-
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Tensor>, BackendError> {
+    /// Runs a step and returns what is captured; `nudged` moves the embedding by one rounding.
+    fn record(&mut self, step: &Forward<'_>, nudged: bool) -> Result<Vec<Tensor>, BackendError> {
+        let rows = kept_rows(step.rows, step.tokens.len())?;
         let mut edit = self.edit.take();
         let mut recorder = Recorder {
             edit: edit.as_deref_mut(),
             points: step.points,
-            rows: kept_rows(step.rows, step.tokens.len())?,
+            rows,
+            nudged,
             captured: Vec::with_capacity(step.points.len()),
         };
         let result = self.run_with_room(step.tokens, step.past, step.total, step.room, &mut recorder);
@@ -175,6 +183,22 @@ impl Backend for Decoder {
                 .into());
         }
         Ok(captured)
+    }
+}
+
+impl Backend for Decoder {
+    type Hidden = Tensor;
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Tensor>, BackendError> {
+        self.record(step, false)
+    }
+
+    fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<Tensor>>, BackendError> {
+        self.record(step, true).map(Some)
     }
 
     fn continues(&self, seen: usize, total: usize) -> bool {

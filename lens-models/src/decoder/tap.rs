@@ -3,7 +3,7 @@
 use lens_core::{Point, PointSet};
 use tch::{Kind, Tensor};
 
-use super::ModelError;
+use super::{ModelError, readout::unit_roundoff};
 
 /// Sees the value of every point while the model runs, and says what the model goes on with.
 ///
@@ -34,6 +34,8 @@ pub(super) struct Recorder<'a> {
     pub(super) points: &'a PointSet,
     /// The rows to keep; `None` keeps all of them.
     pub(super) rows: Option<Tensor>,
+    /// Whether the embedding is moved by one rounding after its edit.
+    pub(super) nudged: bool,
     pub(super) captured: Vec<Tensor>,
 }
 
@@ -53,6 +55,7 @@ impl Tap for Recorder<'_> {
         if value.size() != shape || value.kind() != kind {
             return Err(ModelError::TapShape { point, expected: shape, got: value.size() });
         }
+        let value = if self.nudged && point == Point::Embed { neighbours(&value)? } else { value };
         if self.points.contains(point) {
             self.captured.push(match &mut self.rows {
                 None => value.shallow_clone(),
@@ -67,6 +70,18 @@ impl Tap for Recorder<'_> {
         }
         Ok(value)
     }
+}
+
+/// Every value's neighbour in its dtype, up or down in no pattern that a sum would cancel.
+fn neighbours(value: &Tensor) -> Result<Tensor, ModelError> {
+    let n = value.numel() as i64;
+    let index = Tensor::f_arange(n, (Kind::Int64, value.device()))?.f_view(value.size().as_slice())?;
+    let up = index.f_mul_scalar(7)?.f_remainder(5)?.f_lt(2)?.f_to_kind(Kind::Float)?;
+    let sign = up.f_mul_scalar(2)?.f_sub_scalar(1)?; // 1 or -1
+    // Twice the unit roundoff is the distance to the next number, or to the one after it.
+    let step = f64::from(2.0 * unit_roundoff(value.kind()));
+    let wide = value.f_to_kind(Kind::Float)?;
+    Ok(wide.f_mul(&sign.f_mul_scalar(step)?.f_add_scalar(1.0)?)?.f_to_kind(value.kind())?)
 }
 
 /// Indices of the kept rows of a step of `n` tokens, or `None` when that is all of them.

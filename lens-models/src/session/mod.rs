@@ -140,6 +140,8 @@ impl Session {
 
     /// Runs what was prepared; `observer` sees every position as it is read.
     ///
+    /// With interventions the model runs with those alone; a tap that was set before is set again afterwards.
+    ///
     /// # Errors
     /// When the weights cannot be loaded, a selection does not fit the model, or the computation fails.
     pub fn run_prepared(
@@ -164,18 +166,20 @@ impl Session {
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
         head.notes.clone_from(&prepared.notes);
+        let mut own = None;
         if !prepared.interventions.is_empty() {
             let encode = |text: &str| self.speech.encode(text).map_err(|error| error.to_string());
             let edits = model.prepare_edits(&prepared.interventions, &prepared.tokens, &encode)?;
             head.interventions = edits.traces().to_vec();
-            model.set_edit(Some(Box::new(edits)));
+            head.notes.extend_from_slice(edits.notes());
+            own = model.set_edit(Some(Box::new(edits)));
         }
         let result = match &prepared.generate {
             None => read(model, prepared, head, tracer, observer),
             Some(ask) => generate(model, prepared, ask, head, tracer, observer, &self.speech),
         };
         if !prepared.interventions.is_empty() {
-            model.set_edit(None);
+            model.set_edit(own);
         }
         result
     }

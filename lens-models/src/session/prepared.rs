@@ -1,6 +1,6 @@
 //! A request in the model's own terms.
 
-use lens_core::{Generate, Intervention, Plan, RoleTrace, Sampling, TokenId};
+use lens_core::{Generate, Intervention, LensError, Plan, RoleTrace, Sampling, TokenId};
 
 use super::{Conversation, Input, Request, SessionError, Speech, notes};
 use crate::Outline;
@@ -36,6 +36,9 @@ impl Prepared {
                 (Some(text), tokens, roles)
             }
         };
+        if !request.threshold.is_finite() {
+            return Err(LensError::Threshold { threshold: request.threshold }.into());
+        }
         let mut plan = request.plan.clone();
         plan.question.targets =
             request.targets.iter().map(|target| speech.target(target)).collect::<Result<_, _>>()?;

@@ -4,6 +4,7 @@ mod gguf;
 
 use std::path::Path;
 
+use gguf::Gguf;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
@@ -15,8 +16,19 @@ const LARGEST: u64 = 1 << 30;
 pub struct VectorFile {
     path: String,
     tensors: Vec<NamedTensor>,
-    /// GGUF control vectors name the layer that each is for.
-    is_control_vector: bool,
+    /// GGUF files say what their vectors mean.
+    origin: Origin,
+}
+
+/// What a file says of its vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    /// Nothing.
+    Safetensors,
+    /// Each is for the layer that its name says, to be added there.
+    ControlVector { model_hint: Option<String>, layer_count: Option<u32> },
+    /// Something else than a control vector.
+    OtherGguf { architecture: Option<String> },
 }
 
 /// A tensor of a file.
@@ -60,6 +72,23 @@ pub enum VectorError {
         /// Those that there are.
         names: String,
     },
+    /// A GGUF file whose vectors may be meant for something else than to be added.
+    #[error(
+        "{path} is no control vector: its general.architecture is {}, so its vectors may not be meant to be added. To \
+         use one as a plain vector, name it after a #, as in file:'{path}'#{first}, and say what to do with it: += adds \
+         it, -= proj(…) projects it out ({names})",
+        architecture.as_ref().map_or("missing".to_owned(), |name| format!("{name:?}"))
+    )]
+    Architecture {
+        /// The file.
+        path: String,
+        /// What it says, if it does.
+        architecture: Option<String>,
+        /// Its first tensor.
+        first: String,
+        /// The tensors that there are.
+        names: String,
+    },
     /// The control vector has nothing for the layer.
     #[error("{path} is a control vector without a direction for layer {layer} (it has {names})")]
     NoDirection {
@@ -99,13 +128,55 @@ impl VectorFile {
             return Err(broken("it is larger than 1 GiB".to_owned()));
         }
         let bytes = std::fs::read(path).map_err(failed)?;
-        let is_control_vector = bytes.starts_with(b"GGUF");
-        let tensors =
-            if is_control_vector { gguf::tensors(&bytes) } else { safetensors(&bytes) }.map_err(broken)?;
+        let (tensors, origin) = if bytes.starts_with(b"GGUF") {
+            let Gguf { tensors, architecture, model_hint, layer_count } =
+                gguf::read(&bytes).map_err(broken)?;
+            let origin = match architecture.as_deref() {
+                Some("controlvector") => Origin::ControlVector { model_hint, layer_count },
+                _ => Origin::OtherGguf { architecture },
+            };
+            (tensors, origin)
+        } else {
+            (safetensors(&bytes).map_err(broken)?, Origin::Safetensors)
+        };
         if tensors.is_empty() {
             return Err(broken("it holds no tensor".to_owned()));
         }
-        Ok(Self { path: name.clone(), tensors, is_control_vector })
+        Ok(Self { path: name.clone(), tensors, origin })
+    }
+
+    /// What does not fit a model of this family and name with so many layers, as sentences for a person.
+    pub fn notes(&self, family: &str, id: &str, n_layers: usize) -> Vec<String> {
+        let path = &self.path;
+        let (model_hint, layer_count) = match &self.origin {
+            Origin::Safetensors => return Vec::new(),
+            Origin::OtherGguf { architecture } => {
+                let says =
+                    architecture.as_ref().map_or("no architecture".to_owned(), |name| format!("{name:?}"));
+                return vec![format!(
+                    "{path} is no control vector ({says}): its tensors are used as plain vectors"
+                )];
+            }
+            Origin::ControlVector { model_hint, layer_count } => (model_hint, layer_count),
+        };
+        let plain = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+        let mut notes = Vec::new();
+        if let Some(hint) = model_hint.as_ref().filter(|hint| !plain(hint).is_empty())
+            && ![family, id].iter().any(|name| plain(name).contains(&plain(hint)))
+        {
+            notes.push(format!(
+                "the control vector {path} was made for {hint:?}, the model is {family} ({id})"
+            ));
+        }
+        // Block 0 has no direction in files of llama.cpp.
+        let count = layer_count.unwrap_or(self.tensors.len() as u32) as usize;
+        if count != n_layers && count + 1 != n_layers {
+            notes.push(format!(
+                "the control vector {path} is for {count} layers, the model has {n_layers}: it may be one for another \
+                 model, or for some layers only"
+            ));
+        }
+        notes
     }
 
     /// The vector for a layer: the tensor `name`; without a name, a control vector's `direction.{layer}`, or the
@@ -117,9 +188,18 @@ impl VectorFile {
     /// # Errors
     /// When there is no such tensor, or it has another shape.
     pub fn for_layer(&self, name: Option<&str>, layer: usize) -> Result<&[f32], VectorError> {
+        if let (None, Origin::OtherGguf { architecture }) = (name, &self.origin) {
+            return Err(VectorError::Architecture {
+                path: self.path.clone(),
+                architecture: architecture.clone(),
+                first: self.tensors.first().map_or(String::new(), |tensor| tensor.name.clone()),
+                names: self.names(),
+            });
+        }
+        let is_control_vector = matches!(self.origin, Origin::ControlVector { .. });
         let tensor = match (name, self.tensors.as_slice()) {
             (Some(name), tensors) => tensors.iter().find(|tensor| tensor.name == name),
-            (None, tensors) if self.is_control_vector => {
+            (None, tensors) if is_control_vector => {
                 let direction = format!("direction.{layer}");
                 let found = tensors.iter().find(|tensor| tensor.name == direction);
                 Some(found.ok_or_else(|| VectorError::NoDirection {
@@ -241,6 +321,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_control_vector_is_used_only_by_name() {
+        let directions: [(&str, &[f32]); 2] = [("direction.1", &[1.0, 2.0]), ("direction.2", &[3.0, 4.0])];
+        let made =
+            |architecture| gguf::tests::Made { architecture, hint: "", layers: 2, directions: &directions };
+        for architecture in ["glp", "llama", ""] {
+            let file = written("v.gguf", &made(architecture).bytes(|_, offset| offset)).1.unwrap();
+            let message = file.for_layer(None, 1).unwrap_err().to_string();
+            assert!(message.contains("no control vector") && message.contains(architecture), "{message}");
+            assert_eq!(file.for_layer(Some("direction.1"), 7).unwrap(), [1.0, 2.0]);
+            assert!(file.notes("llama", "demo", 2)[0].contains("no control vector"));
+        }
+    }
+
+    #[test]
+    fn a_control_vector_for_another_model_is_said() {
+        let directions: [(&str, &[f32]); 2] = [("direction.1", &[1.0, 2.0]), ("direction.2", &[3.0, 4.0])];
+        let notes = |hint, layers, id: &str, n_layers| {
+            let made =
+                gguf::tests::Made { architecture: "controlvector", hint, layers, directions: &directions };
+            let file = written("v.gguf", &made.bytes(|_, offset| offset)).1.unwrap();
+            file.notes("llama", id, n_layers)
+        };
+        assert_eq!(notes("llama", 2, "demo", 3), Vec::<String>::new());
+        assert_eq!(notes("", 3, "demo", 3), Vec::<String>::new());
+        assert_eq!(notes("Mistral-7B", 2, "o/mistral_7b-v0.1", 3), Vec::<String>::new());
+        assert!(
+            notes("mistral", 2, "demo", 3)[0].contains("was made for \"mistral\", the model is llama (demo)")
+        );
+        assert!(notes("llama", 31, "demo", 8)[0].contains("for 31 layers, the model has 8"));
+    }
+
+    #[test]
     fn what_is_no_vector_file_is_refused() {
         for bytes in [&b""[..], b"PK\x03\x04", b"GGUF", b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"] {
             assert!(matches!(written("x", bytes).1, Err(VectorError::Broken { .. })), "{bytes:?}");
@@ -252,7 +364,7 @@ mod tests {
     fn a_control_vector_that_is_cut_anywhere_is_refused() {
         let bytes = gguf::tests::file(&[("direction.1", &[1.0, 2.0])]);
         for end in 0..bytes.len() {
-            assert!(gguf::tensors(&bytes[..end]).is_err(), "{end} of {} bytes were read", bytes.len());
+            assert!(gguf::read(&bytes[..end]).is_err(), "{end} of {} bytes were read", bytes.len());
         }
     }
 }

@@ -1,0 +1,124 @@
+//! Interventions that do not fit.
+
+use lens_core::{BackendError, Point, SelectionError};
+
+use crate::vectors::VectorError;
+
+/// An intervention that does not fit the model or the prompt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The model has no such layer, or the prompt no such position.
+    #[error("{written}: {reason}")]
+    Selection {
+        /// The intervention.
+        written: String,
+        /// Which.
+        reason: SelectionError,
+    },
+    /// The model has no such point.
+    #[error("{written}: the model has no point {point}, its branches are no summands of the stream")]
+    AbsentPoint {
+        /// The intervention.
+        written: String,
+        /// The point.
+        point: Point,
+    },
+    /// A vector of another width.
+    #[error("{written}: the vector of {what} has {got} values, {point} takes {expected}")]
+    Width {
+        /// The intervention.
+        written: String,
+        /// Where it comes from.
+        what: String,
+        /// The point.
+        point: Point,
+        /// Values that the point has.
+        expected: usize,
+        /// Values of the vector.
+        got: usize,
+    },
+    /// A position that the other prompt does not have.
+    #[error("{written}: the prompt {text:?} has {n} tokens and no position {position}")]
+    SourcePosition {
+        /// The intervention.
+        written: String,
+        /// The other prompt.
+        text: String,
+        /// Its tokens.
+        n: usize,
+        /// The position asked for.
+        position: i64,
+    },
+    /// Prompts of different lengths cannot be matched position by position.
+    #[error(
+        "{written}: {text:?} has {n} tokens and the prompt that is run has {expected}: position by position they must \
+         be as long as each other, or name positions that both have"
+    )]
+    SourceLength {
+        /// The intervention.
+        written: String,
+        /// The other prompt.
+        text: String,
+        /// Its tokens.
+        n: usize,
+        /// Tokens of the prompt that is run.
+        expected: usize,
+    },
+    /// A text that has no tokens, or none are known of.
+    #[error("{written}: {text:?} cannot be encoded: {reason}")]
+    Encode {
+        /// The intervention.
+        written: String,
+        /// The other prompt.
+        text: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file without the vector.
+    #[error("{written}")]
+    Vector {
+        /// The intervention.
+        written: String,
+        /// Why.
+        source: Box<VectorError>,
+    },
+    /// A direction of length zero, which nothing can be projected on.
+    #[error(
+        "{written}: the vector at {point}{} is zero: there is no direction to project out",
+        place(position, head)
+    )]
+    ZeroDirection {
+        /// The intervention.
+        written: String,
+        /// The point.
+        point: Point,
+        /// The position, where there is a vector for each.
+        position: Option<usize>,
+        /// The head, where each is projected by itself.
+        head: Option<usize>,
+    },
+    /// A sum of vectors beyond what float32 holds.
+    #[error("{written}: the vector at {point} is not finite: a coefficient is too large")]
+    NotFinite {
+        /// The intervention.
+        written: String,
+        /// The point.
+        point: Point,
+    },
+    /// The other prompt cannot be run.
+    #[error("{written}")]
+    Run {
+        /// The intervention.
+        written: String,
+        /// Why.
+        source: BackendError,
+    },
+}
+
+/// Which vector of several, as a message says it.
+fn place(position: &Option<usize>, head: &Option<usize>) -> String {
+    let head = head.map_or_else(String::new, |head| format!(", head {head}"));
+    let position = position.map_or_else(String::new, |position| format!(", position {position}"));
+    head + &position
+}
