@@ -7,13 +7,16 @@ use std::{
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
-use lens_models::device::DeviceMap;
+use lens_models::{checkpoint::Io, device::DeviceMap};
 use lens_viz::picture::Statistic;
 
 use crate::{
     style::When,
     values::{Device, Percent, Show, Size, StopText, Target, Temperature, TokenIds, TopP, from_one},
 };
+
+/// Below the short help.
+const MORE_HELP: &str = "--help shows all options, with examples";
 
 /// See what a language model believes at every layer.
 #[derive(Debug, Parser)]
@@ -37,6 +40,9 @@ impl Cli {
             Command::Check(args) => return args.machine.contradiction(),
             _ => return None,
         };
+        if let Some(error) = args.generate.contradiction() {
+            return Some(error);
+        }
         let option = match (args.format, args.grid, args.tables) {
             (RunFormat::Table, _, _) | (_, None, false) => return args.machine.contradiction(),
             (_, Some(_), _) => "--grid",
@@ -54,6 +60,21 @@ impl MachineArgs {
     }
 }
 
+impl GenerateArgs {
+    /// Options that choose among tokens, where the most probable one is taken.
+    fn contradiction(&self) -> Option<clap::Error> {
+        let option = match (self.temperature.0 == 0.0, self.top_p.0 < 1.0, self.top_k_sampling) {
+            (true, true, _) => "--top-p",
+            (true, _, Some(_)) => "--top-k-sampling",
+            _ => return None,
+        };
+        conflict(format!(
+            "{option} has no effect at temperature 0, which takes the most probable token: give a --temperature \
+             above 0, or leave out {option}"
+        ))
+    }
+}
+
 fn conflict(says: String) -> Option<clap::Error> {
     Some(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, says))
 }
@@ -66,7 +87,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Families(FamiliesArgs),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:
+    #[command(after_help = MORE_HELP, after_long_help = "Example:
   lens completions bash > lens.bash")]
     Completions {
         /// The shell
@@ -77,7 +98,8 @@ pub(crate) enum Command {
 /// Read every layer and component for a prompt, and for each token that the model writes behind it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The model runs once. At every layer, what attention and MLP add to the residual stream, \
+    after_help = MORE_HELP,
+    after_long_help = "The model runs once. At every layer, what attention and MLP add to the residual stream, \
 and the stream itself, are decoded into next tokens by the model's own final norm and unembedding.
 
 With -n the model goes on writing, and every token is read while it forms. --steer changes activations: POINT \
@@ -132,12 +154,15 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) targets: Vec<Target>,
     /// Norm in front of the unembedding: recomputed, final-scale or none
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
     pub(crate) norm: NormMode,
     /// Probability of a token above which a layer counts as important
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "PERCENT", default_value = "3", help_heading = "What to read")]
     pub(crate) threshold: Percent,
     /// Jensen-Shannon divergence and total variation to the final readout too
+    #[arg(hide_short_help = true)]
     #[arg(long, help_heading = "What to read")]
     pub(crate) distances: bool,
 
@@ -154,9 +179,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     /// Say where the time went, on stderr and in the trace
+    #[arg(hide_short_help = true)]
     #[arg(long, help_heading = "How to run")]
     pub(crate) timing: bool,
     /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 16MiB, or 64 positions]
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "SIZE", help_heading = "How to run")]
     pub(crate) memory_budget: Option<Size>,
 
@@ -203,10 +230,12 @@ pub(crate) struct GenerateArgs {
         default_value = "1",
         help_heading = "What to write"
     )]
+    #[arg(hide_short_help = true)]
     #[arg(allow_hyphen_values = true)]
     pub(crate) top_p: TopP,
     /// Sample from this many of the most probable tokens [default: all]
     #[arg(long, requires = "max_new_tokens", value_name = "K", help_heading = "What to write")]
+    #[arg(hide_short_help = true)]
     #[arg(value_parser = from_one)]
     pub(crate) top_k_sampling: Option<NonZeroUsize>,
     /// Of the random numbers; the same seed samples the same tokens
@@ -228,7 +257,8 @@ pub(crate) struct GenerateArgs {
     )]
     #[arg(value_parser = from_one)]
     pub(crate) trials: NonZeroUsize,
-    /// End at this text, in which \\n, \\t and \\\\ mean what they do elsewhere; can be repeated
+    /// End at this text, in which \n, \t and \\ mean what they do elsewhere; can be repeated
+    #[arg(hide_short_help = true)]
     #[arg(
         long,
         requires = "max_new_tokens",
@@ -242,7 +272,8 @@ pub(crate) struct GenerateArgs {
 /// Draw a saved trace: tables, heatmaps, curves, and a page to explore it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The trace is what lens run writes with --out, or prints with --format json. No model is needed.
+    after_help = MORE_HELP,
+    after_long_help = "The trace is what lens run writes with --out, or prints with --format json. No model is needed.
 
 Examples:
   lens run \"The capital of France is\" --positions all --format json > trace.json
@@ -347,7 +378,8 @@ pub(crate) struct ChatArgs {
 /// Say what a model is made of
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads config.json and the headers of the weights only: of a model on the hub, a few \
+    after_help = MORE_HELP,
+    after_long_help = "Reads config.json and the headers of the weights only: of a model on the hub, a few \
 kilobytes.
 
 Examples:
@@ -368,7 +400,8 @@ pub(crate) struct InspectArgs {
 /// Check that the readouts of a model can be believed
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Looks for broken weights, and checks on real numbers what must hold for every model: that \
+    after_help = MORE_HELP,
+    after_long_help = "Looks for broken weights, and checks on real numbers what must hold for every model: that \
 the residual stream is the sum of its parts, that no position sees a later one, that a sequence run in two steps \
 equals one step, and that the last readout is the model's own answer.
 
@@ -394,7 +427,7 @@ pub(crate) struct CheckArgs {
 
 /// List the supported families of models
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = MORE_HELP, after_long_help = "Examples:
   lens families
   lens families --format markdown")]
 pub(crate) struct FamiliesArgs {
@@ -413,6 +446,7 @@ pub(crate) struct SourceArgs {
     #[arg(long)]
     pub(crate) offline: bool,
     /// Read the config as that of this family (see lens families), whatever its model_type says
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "FAMILY")]
     pub(crate) assume_family: Option<String>,
 }
@@ -429,19 +463,46 @@ pub(crate) struct MachineArgs {
     pub(crate) device: Device,
     /// Layers on several devices: auto (cards first, the rest on the processor), balanced, or a list such as
     /// 0-15=cuda:0,16-31=cuda:1,rest=cpu
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "MAP", help_heading = "How to run")]
     pub(crate) device_map: Option<DeviceMap>,
+    /// How weights come into memory: map or read [default: map, and read from network file systems]
+    #[arg(long, value_enum, value_name = "map|read", default_value_t = IoChoice::Auto, hide_default_value = true)]
+    #[arg(hide_short_help = true)]
+    #[arg(hide_possible_values = true, help_heading = "How to run")]
+    pub(crate) io: IoChoice,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "How to run")]
     pub(crate) threads: Option<u16>,
+}
+
+/// How weights come into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IoChoice {
+    Auto,
+    Map,
+    Read,
+}
+
+impl From<IoChoice> for Io {
+    fn from(choice: IoChoice) -> Self {
+        match choice {
+            IoChoice::Auto => Self::Auto,
+            IoChoice::Map => Self::Map,
+            IoChoice::Read => Self::Read,
+        }
+    }
 }
 
 /// The type of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Dtype {
     Auto,
+    #[value(alias = "float32")]
     F32,
+    #[value(alias = "bfloat16")]
     Bf16,
+    #[value(aliases = ["float16", "half"])]
     F16,
 }
 

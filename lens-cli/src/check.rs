@@ -25,7 +25,7 @@ const NAMED: usize = 8;
 pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
     let kernel = Kernel::chosen()?;
-    let checkpoint = model::open(&args.model, &args.source, console)?;
+    let checkpoint = model::open(&args.model, &args.source, args.machine.io.into(), console)?;
     checkpoint.outline().notes.iter().for_each(|note| console.note(note));
     let tokens = tokens(args, &checkpoint)?;
 

@@ -36,7 +36,7 @@ pub(crate) struct Live<'a> {
     console: &'a Console,
     /// Whether the run matters even if nobody reads stdout any more.
     keeps_files: bool,
-    out: Sink,
+    out: &'a mut Sink,
     running: Option<Running>,
     view: Option<StepsView>,
 }
@@ -63,8 +63,8 @@ enum Event<'a> {
 }
 
 impl<'a> Live<'a> {
-    pub(crate) fn new(style: Style, console: &'a Console, keeps_files: bool) -> Self {
-        Self { style, console, keeps_files, out: Sink::default(), running: None, view: None }
+    pub(crate) fn new(style: Style, console: &'a Console, out: &'a mut Sink, keeps_files: bool) -> Self {
+        Self { style, console, keeps_files, out, running: None, view: None }
     }
 
     /// Ends the show with the run, and returns its trace.
@@ -81,7 +81,6 @@ impl<'a> Live<'a> {
                 self_check: trace.self_check.as_ref(),
             });
         }
-        self.out.end()?;
         Ok(trace)
     }
 
@@ -111,7 +110,14 @@ impl Observer for Live<'_> {
         }
     }
 
+    fn stop(&mut self) -> bool {
+        // Without a reader and without files, nobody wants the rest.
+        let unread = self.out.is_closed() && !self.keeps_files;
+        unread || signals::seen().is_some()
+    }
+
     fn position(&mut self, position: &PositionTrace) {
+        signals::hold();
         if matches!(self.style, Style::Lines) {
             self.line(&Event::Position { position: position.last.position, read: position });
         }
@@ -133,8 +139,6 @@ impl Observer for Live<'_> {
             }
             (Style::Steps { .. }, None) => {}
         }
-        // Without a reader and without files, nobody wants the rest.
-        let unread = self.out.is_closed() && !self.keeps_files;
-        (unread || signals::seen().is_some()).then_some(Stopped::Interrupted)
+        self.stop().then_some(Stopped::Interrupted)
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod describe;
 mod families;
 mod fields;
+mod hint;
 mod inspect;
 mod live;
 mod machine;
@@ -14,12 +15,14 @@ mod model;
 mod output;
 mod progress;
 mod prompt;
+mod record;
 mod render;
 mod results;
 mod run;
 mod signals;
 mod style;
 mod tables;
+mod temporary;
 mod values;
 mod weights;
 
@@ -28,6 +31,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
@@ -45,24 +49,13 @@ fn main() -> ExitCode {
 fn dispatch() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return answer(&error),
+        Err(error) => return answer(&error, hint::of(&error, std::env::args_os())),
     };
     if let Some(error) = cli.contradiction() {
-        return answer(&error);
+        return answer(&error, None);
     }
     let console = Console::new(cli.color);
-    let result = match &cli.command {
-        Command::Run(args) => run::run(args, &console),
-        Command::Render(args) => render::render(args, &console),
-        Command::Inspect(args) => inspect::inspect(args, &console),
-        Command::Check(args) => check::check(args, &console),
-        Command::Families(args) => families::families(args, &console),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "lens", &mut script);
-            output::print(|out| out.write_all(&script))
-        }
-    };
+    let result = signals::watch().context("cannot watch for signals").and_then(|()| follow(&cli, &console));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<signals::Interrupted>() {
@@ -75,11 +68,30 @@ fn dispatch() -> ExitCode {
     }
 }
 
+/// Does what the command says.
+fn follow(cli: &Cli, console: &Console) -> Result<()> {
+    match &cli.command {
+        Command::Run(args) => run::run(args, console),
+        Command::Render(args) => render::render(args, console),
+        Command::Inspect(args) => inspect::inspect(args, console),
+        Command::Check(args) => check::check(args, console),
+        Command::Families(args) => families::families(args, console),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "lens", &mut script);
+            output::print(|out| out.write_all(&script))
+        }
+    }
+}
+
 /// Prints what clap has to say instead of a command: help and version, or what is wrong with the arguments.
-fn answer(error: &clap::Error) -> ExitCode {
+fn answer(error: &clap::Error, hint: Option<String>) -> ExitCode {
     let console = Console::new(style::When::Auto);
     if error.use_stderr() {
-        console.usage(&error.render().to_string());
+        let text = error.render().to_string();
+        console.usage(
+            &hint.map_or_else(|| text.clone(), |hint| format!("{}\n\n  tip: {hint}", text.trim_end())),
+        );
         return ExitCode::from(USAGE);
     }
     let text = error.render();

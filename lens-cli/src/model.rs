@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use lens_models::{
     Checkpoint, Outline,
-    checkpoint::OpenOptions,
+    checkpoint::{Io, OpenOptions},
     demo,
     source::{self, SourceOptions},
 };
@@ -17,12 +17,12 @@ pub(crate) struct Shard {
 }
 
 /// Opens a checkpoint, and downloads what is missing of it.
-pub(crate) fn open(model: &str, args: &SourceArgs, console: &Console) -> Result<Checkpoint> {
+pub(crate) fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) -> Result<Checkpoint> {
     if is_demo(model, args, console)? {
         return Ok(demo::checkpoint()?);
     }
     let files = source::locate(model, &options(args), &mut Downloads::new(console))?;
-    Ok(Checkpoint::open_with(&files, &opening(args))?)
+    Ok(Checkpoint::open_with(&files, &OpenOptions { io, ..opening(args) })?)
 }
 
 /// Reads what config and headers say, without the weights.
@@ -56,7 +56,7 @@ fn is_demo(model: &str, args: &SourceArgs, console: &Console) -> Result<bool> {
 }
 
 fn opening(args: &SourceArgs) -> OpenOptions {
-    OpenOptions { assume_family: args.assume_family.clone() }
+    OpenOptions { assume_family: args.assume_family.clone(), ..OpenOptions::default() }
 }
 
 fn options(args: &SourceArgs) -> SourceOptions {

@@ -7,6 +7,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use crate::{
+    record::{Cleared, Hashing, Record},
+    signals::Leftover,
+    temporary::{self, Temporary},
+};
+
 /// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     told(fill_stdout(write))
@@ -72,22 +78,34 @@ pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::
 pub(crate) struct Folder {
     path: PathBuf,
     /// Folders that did not exist before, outermost first; they go again when nothing was written.
-    created: Vec<PathBuf>,
+    created: Vec<(PathBuf, Leftover)>,
+    /// For the results of runs: what was written, and what earlier runs have left.
+    record: Option<Record>,
+    cleared: Option<Cleared>,
 }
 
 impl Folder {
     /// Creates the folder if need be and makes sure that files can be created in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
-        let mut created: Vec<PathBuf> = path
+        let mut created: Vec<_> = path
             .ancestors()
             .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
             .map(Path::to_owned)
             .collect();
         created.reverse();
-        let folder = Self { path: path.to_owned(), created };
+        let created = created.into_iter().map(|path| (path.clone(), Leftover::new(&path))).collect();
+        let folder = Self { path: path.to_owned(), created, record: None, cleared: None };
         std::fs::create_dir_all(path)
             .with_context(|| format!("cannot create the folder {}", path.display()))?;
-        folder.temporary()?;
+        temporary::sweep(path);
+        Temporary::new(path)?;
+        Ok(folder)
+    }
+
+    /// The same for all results of a run. With its first file, those of earlier runs in that folder go.
+    pub(crate) fn for_results(path: &Path) -> Result<Self> {
+        let mut folder = Self::prepare(path)?;
+        folder.record = Some(Record::of(path));
         Ok(folder)
     }
 
@@ -103,13 +121,19 @@ impl Folder {
         let parent = path.parent().unwrap_or(&self.path);
         std::fs::create_dir_all(parent)
             .with_context(|| format!("cannot create the folder {}", parent.display()))?;
-        let mut file = self.temporary()?;
-        let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
+        let file = Temporary::new(&self.path)?;
+        let mut out = Hashing::new(BufWriter::with_capacity(1 << 16, file.as_file()));
         write(&mut out).and_then(|()| out.flush()).with_context(failed)?;
-        drop(out);
+        let (bytes, sha256) = (out.bytes, out.sha256());
         file.as_file().sync_all().with_context(failed)?;
-        file.persist(&path).map_err(|error| error.error).with_context(failed)?;
+        if let Some(record) = &mut self.record {
+            record.add(name, bytes, sha256).with_context(failed)?;
+        }
+        file.persist(&path).with_context(failed)?;
         self.created.clear();
+        if let (Some(record), None) = (&mut self.record, &self.cleared) {
+            self.cleared = Some(record.clear_earlier());
+        }
         // The name itself is on the disk once the folder is; not every system can say so.
         #[cfg(unix)]
         let _ = std::fs::File::open(&self.path).and_then(|folder| folder.sync_all());
@@ -121,25 +145,15 @@ impl Folder {
         &self.path
     }
 
-    /// A new file that disappears unless it gets its final name.
-    fn temporary(&self) -> Result<tempfile::NamedTempFile> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".lens-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // Less what the user's umask takes away, as for any other file.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        builder
-            .tempfile_in(&self.path)
-            .with_context(|| format!("cannot create a file in {}", self.path.display()))
+    /// What became of the files of earlier runs: told once.
+    pub(crate) fn cleared(&mut self) -> Cleared {
+        self.cleared.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        for folder in self.created.iter().rev() {
+        for (folder, _) in self.created.iter().rev() {
             // Only an empty folder goes.
             let _ = std::fs::remove_dir(folder);
         }

@@ -19,37 +19,68 @@ use lens_viz::{
 use crate::{
     output::{self, Folder},
     progress::Running,
+    record::Cleared,
+    signals,
     style::Console,
 };
 
 /// Pixels of a PNG for each pixel of the page that it shows.
 const SCALE: f32 = 1.5;
 
-/// Pictures that are drawn side by side: enough for all cores, few enough to stay in megabytes.
+/// Pictures that are drawn side by side, at most: few enough to stay in megabytes.
 const AT_ONCE: usize = 8;
 
-/// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty).
+/// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty). After a signal, the
+/// pictures are left out: `lens render` draws them of the trace.
 pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
     folder.write(&format!("{place}trace.json"), |out| output::json(out, trace))?;
+    note_cleared(folder, console);
     folder.write(&format!("{place}all_layers.json"), |out| pretty(out, &all_layers(trace)))?;
     folder.write(&format!("{place}important_layers.json"), |out| pretty(out, &important_layers(trace)))?;
     let drawn = pictures(folder, place, trace, console)?;
     let mut written = vec!["trace.json"];
     // A page can be too large for a browser; that takes nothing from the trace.
     match page(trace, &PageOptions::default()) {
+        _ if drawn.missed > 0 => {}
         Ok(html) => {
             folder.write(&format!("{place}lens.html"), |out| out.write_all(html.as_bytes()))?;
             written.push("lens.html");
         }
         Err(error) => console.note(&format!("there is no lens.html: {error}")),
     }
-    let pictures = if drawn == 1 { "1 picture".to_owned() } else { format!("{drawn} pictures") };
+    let pictures =
+        if drawn.count == 1 { "1 picture".to_owned() } else { format!("{} pictures", drawn.count) };
     let pictures = format!("{pictures} in heatmaps/");
-    written.extend([&pictures, "all_layers.json", "important_layers.json"]);
+    written.extend(
+        (drawn.count > 0)
+            .then_some(&*pictures)
+            .into_iter()
+            .chain(["all_layers.json", "important_layers.json"]),
+    );
     let whole = folder.path().join(place);
     let whole = whole.to_string_lossy();
-    console.note(&format!("results in {}/: {}", whole.trim_end_matches('/'), written.join(", ")));
+    let whole = whole.trim_end_matches('/');
+    console.note(&format!("results in {whole}/: {}", written.join(", ")));
+    if drawn.missed > 0 {
+        console.note(&format!(
+            "interrupted: the page and {} of {} pictures are left out; lens render {whole}/trace.json draws them",
+            drawn.missed,
+            drawn.missed + drawn.count
+        ));
+    }
     Ok(())
+}
+
+/// Says what became of an earlier run's files.
+fn note_cleared(folder: &mut Folder, console: &Console) {
+    let Cleared { removed, kept } = folder.cleared();
+    if removed > 0 {
+        let files = if removed == 1 { "1 file".to_owned() } else { format!("{removed} files") };
+        console.note(&format!("removed {files} of an earlier run from {}/", folder.path().display()));
+    }
+    for name in kept {
+        console.note(&format!("{name} is of an earlier run and was changed since: it stays"));
+    }
 }
 
 /// Says once which characters PNGs could not show.
@@ -84,14 +115,25 @@ fn pretty(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> 
     out.write_all(b"\n")
 }
 
+/// How many pages of pictures were written, and how many pictures were not drawn because a signal came.
+struct Drawn {
+    count: usize,
+    missed: usize,
+}
+
 /// The heatmaps of every step, and a grid where several positions were read.
-/// Returns how many pages these are.
-fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<usize> {
-    let (mut count, mut missing) = (0, BTreeSet::new());
+fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<Drawn> {
+    let (mut drawn, mut missing) = (Drawn { count: 0, missed: 0 }, BTreeSet::new());
     let pictures = files(trace);
     let running = Running::new("drawing");
-    for (done, some) in pictures.chunks(AT_ONCE).enumerate() {
-        running.draw(done * AT_ONCE, pictures.len());
+    // A piece is what a signal has to wait for.
+    let at_once = rayon::current_num_threads().clamp(1, AT_ONCE);
+    for (done, some) in pictures.chunks(at_once).enumerate() {
+        if signals::seen().is_some() {
+            drawn.missed = pictures.len() - done * at_once;
+            break;
+        }
+        running.draw(done * at_once, pictures.len());
         let (mut names, mut pages) = (Vec::new(), Vec::new());
         for picture in some {
             let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
@@ -104,13 +146,13 @@ fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Conso
                 Err(error) => console.note(&format!("there is no picture {}: {error}", picture.stem)),
             }
         }
-        let drawn = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
-        for (name, bytes) in names.iter().zip(drawn) {
+        let bytes = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
+        for (name, bytes) in names.iter().zip(bytes) {
             folder.write(&format!("{place}heatmaps/{name}.png"), |out| out.write_all(&bytes))?;
-            count += 1;
+            drawn.count += 1;
         }
     }
     drop(running);
     note_missing(&missing, console);
-    Ok(count)
+    Ok(drawn)
 }

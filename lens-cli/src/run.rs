@@ -1,7 +1,7 @@
 //! `lens run`: a prompt, a model, what it says at every layer, and what it goes on to write.
 
-use anyhow::{Context, Result, bail};
-use lens_core::{LensTrace, Sampling, SelfCheckTrace, Stopped, TimingTrace};
+use anyhow::{Result, bail};
+use lens_core::{LensTrace, Sampling, SelfCheckTrace, TimingTrace};
 use lens_models::{
     Request, Session, demo,
     session::{Input, Prepared},
@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::{
     args::{RunArgs, RunFormat},
+    hint,
     live::{Live, Style},
     model,
-    output::{self, Folder},
+    output::{self, Folder, Sink},
     progress::Running,
     prompt, results, signals,
     style::Console,
@@ -29,10 +30,12 @@ pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
-    let folder = args.out.as_deref().map(Folder::prepare).transpose()?;
+    let folder = args.out.as_deref().map(Folder::for_results).transpose()?;
+    note_what_does_nothing(args, console);
     let request = request(args, prompt::input(&args.input, &args.chat)?);
 
-    let checkpoint = model::open(args.model.as_deref().unwrap_or(demo::ID), &args.source, console)?;
+    let model = args.model.as_deref().unwrap_or(demo::ID);
+    let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let prepared = session.prepare(&request)?;
     prepared.notes.iter().for_each(|note| console.note(note));
@@ -40,10 +43,22 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
-    if args.generate.max_new_tokens.is_some() {
-        signals::watch().context("cannot watch for Ctrl-C")?;
+    Trials { args, console, session, folder, prepared, out: Sink::default() }.run()
+}
+
+/// Says what was written on the command line and changes nothing, or not what it seems to.
+fn note_what_does_nothing(args: &RunArgs, console: &Console) {
+    let generate = &args.generate;
+    if generate.temperature.0 == 0.0 && generate.seed != 0 {
+        console.note("--seed has no effect at temperature 0, which takes the most probable token");
     }
-    Trials { args, console, session, folder, prepared }.run()
+    if let Some(word) =
+        hint::after_grid(std::env::args_os()).filter(|word| args.input.prompt.as_ref() == Some(word))
+    {
+        console.note(&format!(
+            "{word:?} is the prompt here; for the grid of that statistic, write --grid={word}"
+        ));
+    }
 }
 
 /// What to read and write, from what was asked.
@@ -85,6 +100,8 @@ struct Trials<'a> {
     session: Session,
     folder: Option<Folder>,
     prepared: Prepared,
+    /// Files matter even when nobody reads stdout: its failure is told when all is written.
+    out: Sink,
 }
 
 impl Trials<'_> {
@@ -96,18 +113,30 @@ impl Trials<'_> {
         let mut verdicts = Vec::new();
         for trial in 0..trials {
             if trials > 1 && self.args.format == RunFormat::Table {
-                let title = format!("trial {} of {trials}", trial + 1);
-                output::print(|out| writeln!(out, "{}{}", gap(trial), self.console.out.strong(&title)))?;
+                let title = format!("{}{}", gap(trial), self.console.out.strong(&self.title(trial)));
+                self.out.print(|out| writeln!(out, "{title}"));
             }
-            let trace = self.trial(trial)?;
-            verdicts.push(verdict(trace.self_check.as_ref()));
-            if trace.generation.is_some_and(|generation| generation.stopped == Stopped::Interrupted)
-                && signals::seen().is_some()
-            {
+            let trace = self.trial(trial);
+            // Whatever else happened: what was asked for last was to end.
+            if signals::seen().is_some() {
+                trace?;
                 return Err(signals::Interrupted.into());
             }
+            verdicts.push(verdict(trace?.self_check.as_ref()));
+            signals::release();
+            if self.out.is_closed() && self.folder.is_none() {
+                break;
+            }
         }
+        self.out.end()?;
         verdicts.into_iter().collect()
+    }
+
+    /// What stands above a trial: its number as in the trace and in the folder's name, from 0.
+    fn title(&self, trial: usize) -> String {
+        let generate = &self.args.generate;
+        let seed = generate.seed.wrapping_add(trial as u64);
+        format!("trial {trial} (of {}, seed {seed})", generate.trials)
     }
 
     /// Runs a trial, writes its files, and shows it.
@@ -128,15 +157,16 @@ impl Trials<'_> {
         };
         let trace = self.run_shown(&prepared, style, &place)?;
         match args.format {
-            RunFormat::Json => output::print(|out| output::json(out, &trace))?,
+            RunFormat::Json => self.out.print(|out| output::json(out, &trace)),
             RunFormat::Table if args.grid.is_some() => {
                 let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(self.console));
                 let what = PictureOptions { components: tables::of_grid(args), ..PictureOptions::default() };
                 let text = heatmap(&trace, statistic, &what, &options)?;
-                output::print(|out| out.write_all(text.as_bytes()))?;
+                self.out.print(|out| out.write_all(text.as_bytes()));
             }
             RunFormat::Table if args.tables || trace.generation.is_none() => {
-                tables::print(&trace, args, self.console)?;
+                let text = tables::of_positions(&trace, args, self.console)?;
+                self.out.print(|out| out.write_all(text.as_bytes()));
             }
             RunFormat::Table | RunFormat::Jsonl => {}
         }
@@ -149,15 +179,21 @@ impl Trials<'_> {
         let (first, second) = (style(), style());
         let before = self.run_shown(&prepared.without_interventions(), first, &format!("{place}before/"))?;
         verdict(before.self_check.as_ref())?;
+        if signals::seen().is_some() {
+            self.console
+                .note("interrupted before the model was run with its changes: there is nothing to compare");
+            return Ok(before);
+        }
+        signals::release(); // until something of the second run is there
         let after = self.run_shown(prepared, second, &format!("{place}after/"))?;
         match self.args.format {
             RunFormat::Table => {
                 let text = compare(&before, &after, &tables::options(self.console));
-                output::print(|out| out.write_all(text.as_bytes()))?;
+                self.out.print(|out| out.write_all(text.as_bytes()));
             }
             RunFormat::Json | RunFormat::Jsonl => {
                 let both = Comparison { before: &before, after: &after };
-                output::print(|out| output::json(out, &both))?;
+                self.out.print(|out| output::json(out, &both));
             }
         }
         Ok(after)
@@ -165,11 +201,16 @@ impl Trials<'_> {
 
     /// Runs the model, shows it as it runs, and writes its files below `place`.
     fn run_shown(&mut self, prepared: &Prepared, style: Style, place: &str) -> Result<LensTrace> {
-        let mut live = Live::new(style, self.console, self.folder.is_some());
+        let mut live = Live::new(style, self.console, &mut self.out, self.folder.is_some());
         let result = self.session.run_prepared(prepared, &mut live);
-        let trace = live.end(result)?;
-        let is_new = |note: &&String| !prepared.notes.contains(note);
-        trace.notes.iter().filter(is_new).for_each(|note| self.console.note(note));
+        let mut trace = live.end(result)?;
+        trace.notes.extend(changed_weights());
+        if trace.finals.is_empty() && signals::seen().is_some() {
+            self.console.note("interrupted before any position was read: nothing is written");
+            return Err(signals::Interrupted.into());
+        }
+        // The rest was said before the run.
+        trace.notes.iter().skip(prepared.notes.len()).for_each(|note| self.console.note(note));
         if let Some(timing) = trace.timing {
             let TimingTrace { forward, readout } = timing;
             self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));
@@ -179,6 +220,17 @@ impl Trials<'_> {
         }
         Ok(trace)
     }
+}
+
+/// What is to be said of weights that somebody has written to meanwhile.
+fn changed_weights() -> Option<String> {
+    let changed = lens_models::checkpoint::changed();
+    (!changed.is_empty()).then(|| {
+        let files = changed.join(", ");
+        format!(
+            "{files} was written to while lens was running: these numbers may be those of no model at all"
+        )
+    })
 }
 
 /// Two runs, as JSON.

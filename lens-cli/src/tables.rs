@@ -6,7 +6,7 @@ use anyhow::Result;
 use lens_core::{Component, LensTrace};
 use lens_viz::terminal::{TableOptions, table};
 
-use crate::{args::RunArgs, output, style::Console};
+use crate::{args::RunArgs, style::Console};
 
 /// Tables beyond this many are hard to read.
 const MANY_TABLES: usize = 20;
@@ -41,7 +41,7 @@ pub(crate) fn rule(console: &Console) -> String {
 }
 
 /// A table for every position.
-pub(crate) fn print(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<()> {
+pub(crate) fn of_positions(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<String> {
     if trace.finals.len() > MANY_TABLES {
         console.note(&format!(
             "{} positions make as many tables: --format json is the better choice for so many",
@@ -55,15 +55,8 @@ pub(crate) fn print(trace: &LensTrace, args: &RunArgs, console: &Console) -> Res
         console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
     }
     let rule = rule(console);
-    output::print(|out| {
-        for (i, last) in trace.finals.iter().enumerate() {
-            if i > 0 {
-                out.write_all(rule.as_bytes())?;
-            }
-            let options = TableOptions { position: Some(last.position), predictions, ..options.clone() };
-            let text = table(trace, &options).map_err(std::io::Error::other)?;
-            out.write_all(text.as_bytes())?;
-        }
-        Ok(())
-    })
+    let tables = trace.finals.iter().map(|last| {
+        table(trace, &TableOptions { position: Some(last.position), predictions, ..options.clone() })
+    });
+    Ok(tables.collect::<Result<Vec<_>, _>>()?.join(&rule))
 }

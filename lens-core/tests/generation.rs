@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, ops::ControlFlow};
 
 use lens_core::{
     Generate, Generated, Lens, LensError, Plan, Sampling, Selection, Statistic, StepReading, Stopped,
@@ -142,4 +142,26 @@ fn sampling_without_sense_is_refused() {
     let ask = Generate { sampling: Sampling { top_p: 0.0, ..Sampling::default() }, ..greedy(1) };
     let error = Lens::new(&mut toy).generate(&tokens(&[3]), &Plan::default(), &ask, |_| None).unwrap_err();
     assert!(matches!(error, LensError::Sampling(_)), "{error}");
+}
+
+#[test]
+fn a_prompt_that_is_ended_between_steps_is_a_continuation_without_steps() {
+    let prompt = tokens(&(0..20).collect::<Vec<_>>());
+    let plan = Plan { positions: Selection::all(), memory_budget: Some(1), ..Plan::default() };
+    for end in [5, 20] {
+        let generated =
+            Lens::new(&mut ToyBackend::new(2, 8, 40, 3))
+                .with_steps(|_, progress| {
+                    if progress.done == end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .generate(&prompt, &plan, &greedy(3), |_| panic!("a step was made"))
+                .unwrap();
+        assert_eq!(generated.tokens, prompt);
+        assert_eq!(
+            (generated.continuation.steps.len(), generated.continuation.stopped),
+            (0, Stopped::Interrupted)
+        );
+        // The last position is read with the first token alone.
+        assert_eq!(generated.reading.positions.len(), end.min(prompt.len() - 1));
+    }
 }

@@ -4,6 +4,8 @@
 
 use std::num::NonZeroUsize;
 
+use std::ops::ControlFlow;
+
 use lens_core::{
     Backend, BackendError, CheckReport, ComponentSelection, Generate, Lens, LensError, NonFinite, NormMode,
     Outcome, Plan, Point, Question, SelectionError, Site, Statistic, StatisticSet, TokenId, check_backend,
@@ -99,6 +101,33 @@ fn steps_are_as_long_as_what_is_read_allows() {
     assert_eq!(ends("0,1,2,-1", Some(1)), [1, 2, 514, 600]);
     assert_eq!(ends("all", None), [512, 600]);
     assert_eq!(ends("all", Some(1)).len(), 600);
+}
+
+/// What was read before stands as if the run had gone on.
+#[test]
+fn a_run_that_is_ended_between_steps_keeps_what_was_read() {
+    let sequence = tokens(&(0..40).collect::<Vec<_>>());
+    let plan = Plan {
+        positions: "all".parse().unwrap(),
+        memory_budget: Some(1), // a step for each position
+        ..everything(NormMode::Recomputed)
+    };
+    let whole = Lens::new(&mut ToyBackend::new(2, 8, 40, 3)).read(&sequence, &plan).unwrap();
+    for end in [1, 7, 40] {
+        let mut seen = Vec::new();
+        let part = Lens::new(&mut ToyBackend::new(2, 8, 40, 3))
+            .with_steps(|reading, progress| {
+                seen.push(reading.finals.len());
+                if progress.done == end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .read(&sequence, &plan)
+            .unwrap();
+        assert_eq!(seen, (1..=end).collect::<Vec<_>>());
+        assert_eq!(part.positions, whole.positions[..end]);
+        assert_eq!(part.finals, whole.finals[..end]);
+        assert_eq!(part.readouts, whole.readouts[..end * part.points.len()]);
+        assert!(part.self_check.is_some_and(|check| check.passed));
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn a_run_leaves_everything_in_its_folder() {
         .collect();
     names.sort();
     let expected = [
+        ".lens-files.jsonl",
         "all_layers.json",
         "all_layers_step_0.png",
         "all_layers_step_1.png",

@@ -151,7 +151,8 @@ fn greedy_trials_are_noted() {
     let outcome = run(&["run", "one", "-n", "1", "--trials", "2"]);
     assert_eq!(outcome.code, 0);
     says(&outcome.stderr, &["greedy trials are all the same"]);
-    says(&outcome.stdout, &["trial 1 of 2", "trial 2 of 2"]);
+    // Counted as in folders and traces.
+    says(&outcome.stdout, &["trial 0 (of 2, seed 0)", "trial 1 (of 2, seed 1)"]);
 }
 
 #[test]

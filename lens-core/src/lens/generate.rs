@@ -1,6 +1,6 @@
 //! A continuation, read while it is written: every token is sampled from the readout that is shown.
 
-use std::{num::NonZeroUsize, time::Instant};
+use std::{num::NonZeroUsize, ops::ControlFlow, time::Instant};
 
 use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
 use crate::{Backend, BackendError, Next, Question, ReadRequest, StatisticSet, Stopped, TokenId, TokenScore};
@@ -73,7 +73,8 @@ impl<B: Backend> Lens<'_, B> {
     /// step, and samples each token from the readout of the same forward pass.
     ///
     /// The prompt's last position is the first step's, so it is always read. `each` sees every step when it
-    /// is read; what it returns ends the continuation.
+    /// is read; what it returns ends the continuation. Where [`Lens::with_steps`] breaks while the prompt is run,
+    /// nothing is written, and the continuation is [`Stopped::Interrupted`].
     ///
     /// # Errors
     /// As for [`Lens::read`], and when the sampling makes no sense.
@@ -94,7 +95,10 @@ impl<B: Backend> Lens<'_, B> {
         let mut steps: Vec<SampledStep> = Vec::new();
         let mut chooser = Chooser::new(ask.sampling);
 
-        let mut captured = self.run_prompt(&tokens, ask, &scope, plan, &mut reading)?;
+        let Some(mut captured) = self.run_prompt(&tokens, ask, &scope, plan, &mut reading)? else {
+            let continuation = Continuation { steps, stopped: Stopped::Interrupted };
+            return Ok(Generated { tokens, reading, continuation });
+        };
         loop {
             let position = tokens.len() - 1;
             let last = captured.last().expect("the last block's output is always captured");
@@ -135,7 +139,8 @@ impl<B: Backend> Lens<'_, B> {
         }
     }
 
-    /// Runs the prompt, reads what is asked of it but its last position, and returns what was captured there.
+    /// Runs the prompt, reads what is asked of it but its last position, and returns what was captured there;
+    /// `None` if the run was ended before.
     fn run_prompt(
         &mut self,
         prompt: &[TokenId],
@@ -143,22 +148,26 @@ impl<B: Backend> Lens<'_, B> {
         scope: &Scope,
         plan: &Plan,
         reading: &mut Reading,
-    ) -> Result<Vec<B::Hidden>, LensError> {
+    ) -> Result<Option<Vec<B::Hidden>>, LensError> {
         let last = prompt.len() - 1;
         let room = ask.room(0, prompt.len());
         // The last position is read by itself, once its token is chosen. Where others are read too, it is run
         // by itself as well.
         let head = if scope.positions.len() > 1 { last } else { 0 };
         for step in scope.steps(0..head) {
-            self.read_step(prompt, step, room, scope, plan, reading)?;
+            if self.read_step(prompt, step, room, scope, plan, reading)?.is_break() {
+                return Ok(None);
+            }
         }
         let mut captured = Vec::new();
         for step in scope.steps(head..prompt.len()) {
             let rows: &[usize] = if step.contains(&last) { &[last] } else { &[] };
             captured = self.forward(prompt, step.clone(), room, scope, rows)?;
-            self.report(step.end, prompt.len());
+            if self.report(reading, step.end, prompt.len()) == ControlFlow::Break(()) {
+                return Ok(None);
+            }
         }
-        Ok(captured)
+        Ok(Some(captured))
     }
 
     /// Runs the newest token, or everything again where the tokens before it do not stand as they were run.

@@ -8,7 +8,7 @@ mod sampling;
 
 use std::{
     cell::Cell,
-    ops::Range,
+    ops::{ControlFlow, Range},
     time::{Duration, Instant},
 };
 
@@ -42,17 +42,20 @@ pub struct Timing {
     pub readout: Duration,
 }
 
+/// Called after every step of a prompt with what was read so far; `Break` ends the run there.
+type EachStep<'a> = dyn FnMut(&Reading, Progress) -> ControlFlow<()> + 'a;
+
 /// The lens over a backend.
 pub struct Lens<'a, B: Backend> {
     backend: &'a mut B,
-    progress: Option<Box<dyn FnMut(Progress) + 'a>>,
+    each_step: Option<Box<EachStep<'a>>>,
     timing: Cell<Timing>,
 }
 
 impl<'a, B: Backend> Lens<'a, B> {
     /// A lens that looks into `backend`.
     pub fn new(backend: &'a mut B) -> Self {
-        Self { backend, progress: None, timing: Cell::default() }
+        Self { backend, each_step: None, timing: Cell::default() }
     }
 
     /// Where the time of all that was run so far went.
@@ -62,15 +65,25 @@ impl<'a, B: Backend> Lens<'a, B> {
 
     /// Calls `report` after every step.
     #[must_use]
-    pub fn with_progress(mut self, report: impl FnMut(Progress) + 'a) -> Self {
-        self.progress = Some(Box::new(report));
+    pub fn with_progress(self, mut report: impl FnMut(Progress) + 'a) -> Self {
+        self.with_steps(move |_, progress| {
+            report(progress);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Calls `each` after every step of the prompt with all that was read so far. When it breaks, the run ends
+    /// there without an error: the positions read so far are whole, and later ones are absent.
+    #[must_use]
+    pub fn with_steps(mut self, each: impl FnMut(&Reading, Progress) -> ControlFlow<()> + 'a) -> Self {
+        self.each_step = Some(Box::new(each));
         self
     }
 
     /// Runs `tokens` once and reads what `plan` asks for.
     ///
     /// The sequence is run in steps, each continuing the one before, so that captured activations stay within
-    /// the plan's budget however long it is.
+    /// the plan's budget however long it is. See [`Lens::with_steps`] for ending it early.
     ///
     /// # Errors
     /// When there is no token, a selection does not fit, a token is unknown, or the backend fails.
@@ -79,7 +92,9 @@ impl<'a, B: Backend> Lens<'a, B> {
         scope.check_results(self.backend.info(), plan, 0)?;
         let mut reading = scope.empty_reading(plan);
         for step in scope.steps(0..tokens.len()) {
-            self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?;
+            if self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?.is_break() {
+                break;
+            }
         }
         Ok(reading)
     }
@@ -93,7 +108,7 @@ impl<'a, B: Backend> Lens<'a, B> {
         scope: &Scope,
         plan: &Plan,
         reading: &mut Reading,
-    ) -> Result<(), LensError> {
+    ) -> Result<ControlFlow<()>, LensError> {
         let positions: Vec<usize> = scope.positions.iter().copied().filter(|p| step.contains(p)).collect();
         let captured = self.forward(tokens, step.clone(), room, scope, &positions)?;
         if let (Some(last), false) = (captured.last(), positions.is_empty()) {
@@ -101,8 +116,7 @@ impl<'a, B: Backend> Lens<'a, B> {
             self.decode(&captured, &positions, &next, scope, plan, reading)?;
             self.check_last(last, &positions, reading)?;
         }
-        self.report(step.end, tokens.len());
-        Ok(())
+        Ok(self.report(reading, step.end, tokens.len()))
     }
 
     /// Runs one step and captures what the scope wants at `positions`, which lie in the step.
@@ -172,9 +186,10 @@ impl<'a, B: Backend> Lens<'a, B> {
         Ok(())
     }
 
-    fn report(&mut self, done: usize, total: usize) {
-        if let Some(report) = &mut self.progress {
-            report(Progress { done, total });
+    fn report(&mut self, reading: &Reading, done: usize, total: usize) -> ControlFlow<()> {
+        match &mut self.each_step {
+            Some(each) => each(reading, Progress { done, total }),
+            None => ControlFlow::Continue(()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod bytes;
 mod header;
 mod ledger;
+mod mapped;
 mod sidecar;
 
 use std::path::{Path, PathBuf};
@@ -10,9 +11,10 @@ use std::path::{Path, PathBuf};
 use lens_core::TokenId;
 use serde_json::Value;
 
-pub use bytes::Aligned;
 pub(crate) use bytes::Bytes;
+pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
+pub use mapped::{changed, shrunk};
 pub(crate) use sidecar::{Sidecar, Sidecars};
 
 use crate::{
@@ -30,6 +32,8 @@ pub struct OpenOptions {
     /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
     /// and shapes of the tensors are checked all the same.
     pub assume_family: Option<String>,
+    /// How weight files come into memory.
+    pub io: Io,
 }
 
 /// What config and headers say of a checkpoint: all but the weights.
@@ -163,7 +167,8 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a checkpoint on this machine. Weights are mapped into memory and not read yet.
+    /// Opens a checkpoint on this machine. Weights are mapped into memory and not read yet,
+    /// unless they lie on a network file system: see [`Io`].
     ///
     /// # Errors
     /// When a file cannot be opened or is broken, the model is unsupported, or tensors are missing or left over.
@@ -178,14 +183,16 @@ impl Checkpoint {
     pub fn open_with(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
         let mut shards = Vec::new();
+        let (io, note) = bytes::choose(&files.weights, options.io);
         for path in &files.weights {
-            let shard = Bytes::map(path)?;
+            let shard = Bytes::open(path, io)?;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
             tensors.add_shard(&name, shard.as_slice(), shard.as_slice().len() as u64)?;
             shards.push(shard);
         }
         let config = read(&files.config)?;
-        let outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
+        let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
+        outline.notes.extend(note);
         Ok(Self { outline, shards, sidecars: Sidecars::of_files(files) })
     }
 

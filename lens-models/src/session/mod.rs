@@ -19,6 +19,8 @@ mod prepared;
 mod request;
 mod speech;
 
+use std::cell::RefCell;
+
 use lens_core::{Backend, Generate, GenerationTrace, Lens, LensTrace, TokenTexts, TraceContext, Tracer};
 
 pub use error::SessionError;
@@ -194,13 +196,12 @@ fn read(
     observer: &mut dyn Observer,
 ) -> Result<LensTrace, SessionError> {
     observer.begin(&head);
-    let mut lens = Lens::new(model).with_progress(|progress| observer.progress(progress));
+    let mut watch = Watch::new(head, tracer, observer);
+    let mut lens = Lens::new(model).with_steps(|reading, progress| watch.prompt(reading, progress));
     let reading = lens.read(&prepared.tokens, &prepared.plan)?;
     let timing = prepared.timing.then(|| lens.timing());
     drop(lens);
-    let mut watch = Watch::new(head, tracer, observer);
     watch.timing(timing);
-    watch.positions(&reading);
     Ok(watch.end(reading.self_check))
 }
 
@@ -216,13 +217,18 @@ fn generate(
 ) -> Result<LensTrace, SessionError> {
     observer.begin(&head);
     let mut stop = speech.stop(&prepared.stop);
-    let mut watch = Watch::new(head, tracer, observer);
-    let mut lens = Lens::new(model);
+    // Never borrowed twice: the prompt's steps and the continuation's come one after another.
+    let watch = RefCell::new(Watch::new(head, tracer, observer));
+    let mut lens =
+        Lens::new(model).with_steps(|reading, progress| watch.borrow_mut().prompt(reading, progress));
     let generated = lens.generate(&prepared.tokens, &prepared.plan, ask, |step| {
-        let asked = watch.step(step);
+        let asked = watch.borrow_mut().step(step);
         asked.or_else(|| stop.sees(step.sampled.token.id))
     })?;
-    watch.timing(prepared.timing.then(|| lens.timing()));
+    let timing = prepared.timing.then(|| lens.timing());
+    drop(lens);
+    let mut watch = watch.into_inner();
+    watch.timing(timing);
     watch.generation(GenerationTrace {
         temperature: ask.sampling.temperature,
         top_p: ask.sampling.top_p,

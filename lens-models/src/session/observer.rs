@@ -1,5 +1,7 @@
 //! Who looks on while a model runs, and the trace that grows meanwhile.
 
+use std::ops::ControlFlow;
+
 use lens_core::{
     GenerationTrace, LensTrace, PositionTrace, Progress, Reading, SelfCheck, StepReading, StepTrace, Stopped,
     Timing, Tracer,
@@ -15,6 +17,11 @@ pub trait Observer {
     /// How far the prompt was run.
     fn progress(&mut self, progress: Progress) {
         let _ = progress;
+    }
+
+    /// Whether to end the run here; asked after every step of the prompt. What was read until then is kept.
+    fn stop(&mut self) -> bool {
+        false
     }
 
     /// What was read at one more position.
@@ -58,6 +65,22 @@ impl<'a, 'b> Watch<'a, 'b> {
             newest = Some(position);
         }
         newest
+    }
+
+    /// Takes over what a step of the prompt has read, and asks whether to go on.
+    pub(super) fn prompt(&mut self, reading: &Reading, progress: Progress) -> ControlFlow<()> {
+        self.positions(reading);
+        self.observer.progress(progress);
+        if !self.observer.stop() {
+            return ControlFlow::Continue(());
+        }
+        let Progress { done, total } = progress;
+        if done < total {
+            self.trace.notes.push(format!(
+                "interrupted after {done} of {total} tokens of the prompt: positions from {done} on were not read"
+            ));
+        }
+        ControlFlow::Break(())
     }
 
     pub(super) fn step(&mut self, step: &StepReading<'_>) -> Option<Stopped> {

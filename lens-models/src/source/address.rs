@@ -55,6 +55,29 @@ pub(super) fn shown(url: &Uri) -> String {
     format!("{}://{}{port}{}", url.scheme_str().unwrap_or("?"), url.host().unwrap_or("?"), url.path())
 }
 
+/// What a person gave as an address, without what may be a secret in it: a user name, a password, a query.
+pub(super) fn redacted(address: &str) -> String {
+    const HIDDEN: &str = "(hidden)";
+    let (start, query) = match address.find(['?', '#']) {
+        Some(at) => (&address[..at], format!("{}{HIDDEN}", &address[at..=at])),
+        None => (address, String::new()),
+    };
+    // Everything up to the last @: a password that was not encoded may hold any character. A path that holds one is
+    // hidden in part, which does no harm.
+    match start.rsplit_once('@') {
+        Some((user, rest)) => {
+            let scheme = user.find("://").map_or("", |at| &user[..at + 3]);
+            format!("{scheme}{HIDDEN}@{rest}{query}")
+        }
+        // Cut at a ? or # of a password, the rest of which is hidden as a query is.
+        None if address.contains('@') => {
+            let scheme = start.find("://").map_or("", |at| &start[..at + 3]);
+            format!("{scheme}{HIDDEN}")
+        }
+        None => format!("{start}{query}"),
+    }
+}
+
 /// A name as one part of an address.
 pub(super) fn percent_encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
@@ -63,7 +86,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, percent_encoded, redirect_target, shown};
+    use super::{Origin, percent_encoded, redacted, redirect_target, shown};
 
     #[test]
     fn a_redirect_stays_on_the_web_and_on_https() {
@@ -84,6 +107,24 @@ mod tests {
         assert!(origin("https://hub.test") != origin("http://hub.test"));
         assert!(origin("http://localhost:1") != origin("http://127.0.0.1:1"));
         assert!(origin("http://localhost:1") != origin("http://localhost:2"));
+    }
+
+    #[test]
+    fn no_part_of_an_address_that_may_be_secret_is_shown() {
+        for (address, expected) in [
+            ("https://hub.test/a", "https://hub.test/a"),
+            ("http://user:SECRET@hub.test/a", "http://(hidden)@hub.test/a"),
+            ("http://user:SEC@RET@hub.test", "http://(hidden)@hub.test"),
+            ("http://user:SEC/RET@hub.test", "http://(hidden)@hub.test"),
+            ("http://user:SEC?RET@hub.test", "http://(hidden)"),
+            ("http://user:SEC#RET@hub.test", "http://(hidden)"),
+            ("user:SECRET@hub.test", "(hidden)@hub.test"),
+            ("SECRET@hub.test?t=SECRET", "(hidden)@hub.test?(hidden)"),
+            ("http://hub.test?token=SECRET", "http://hub.test?(hidden)"),
+            ("http://hub.test/#SECRET", "http://hub.test/#(hidden)"),
+        ] {
+            assert_eq!(redacted(address), expected);
+        }
     }
 
     #[test]

@@ -67,6 +67,21 @@ impl ModelCache {
         (is_commit(&commit) && self.snapshot(&commit).is_dir()).then_some(commit)
     }
 
+    /// The commits of all snapshots that are there.
+    pub(super) fn commits(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.model_dir().join("snapshots")) else { return Vec::new() };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut commits: Vec<String> =
+            names.filter(|name| is_commit(name) && self.snapshot(name).is_dir()).collect();
+        commits.sort();
+        commits
+    }
+
+    /// Whether the cache knows no branch or tag at all, as after a copy of snapshots alone.
+    pub(super) fn has_no_refs(&self) -> bool {
+        fs::read_dir(self.model_dir().join("refs")).map_or(true, |mut entries| entries.next().is_none())
+    }
+
     fn abbreviated(&self, start: &str) -> Option<String> {
         if start.len() < 7 || !start.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
@@ -150,8 +165,8 @@ pub(super) fn is_blob_name(etag: &str) -> bool {
     (1..=128).contains(&etag.len()) && !etag.starts_with('.') && etag.bytes().all(plain)
 }
 
-/// Where the links of a snapshot may lead: into the model's own folder, or into the store of blobs that
-/// models share.
+/// Where the links of a snapshot may lead: into the model's own folder, into its `blobs`, which the user may have put on
+/// another disk with a link, or into the store of blobs that models share.
 pub(super) struct Bounds(Vec<PathBuf>);
 
 impl Bounds {
@@ -159,7 +174,9 @@ impl Bounds {
     pub(super) fn of_repo(model_dir: &Path) -> Option<Self> {
         let own = model_dir.canonicalize().ok()?;
         let shared = model_dir.parent().and_then(|cache| cache.join("blobs").canonicalize().ok());
-        Some(Self(std::iter::once(own).chain(shared).collect()))
+        // A link in place of the whole folder is not made by a download: only its owner can have put it there.
+        let blobs = model_dir.join("blobs").canonicalize().ok();
+        Some(Self([Some(own), blobs, shared].into_iter().flatten().collect()))
     }
 
     pub(super) fn check(&self, path: &Path) -> Result<(), SourceError> {

@@ -9,10 +9,13 @@ use std::io::Read;
 
 use ureq::http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Body, Proxy};
 
-use super::address::{Origin, percent_encoded, redirect_target, shown};
+use super::address::{Origin, percent_encoded, redacted, redirect_target, shown};
 use super::name::{HubId, Revision};
+use super::pace::{self, Paced};
 use super::{SourceError, SourceOptions, local};
 
 const MOST_REDIRECTS: usize = 10;
@@ -82,12 +85,14 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(options: &SourceOptions) -> Result<Self, SourceError> {
         let endpoint = options.endpoint.trim_end_matches('/').to_owned();
-        let bad = |reason| SourceError::BadEndpoint { endpoint: endpoint.clone(), reason };
+        let bad = |reason| SourceError::BadEndpoint { endpoint: redacted(&endpoint), reason };
         let uri: Uri = endpoint.parse().map_err(|_| bad("it cannot be parsed"))?;
         let home = Origin::of(&uri).ok_or_else(|| bad("scheme or host is missing"))?;
-        if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
-        {
-            return Err(bad("it holds a query or a user name"));
+        // As text: what comes after a slash in a password looks like a path.
+        if endpoint.contains(['@', '?', '#']) {
+            return Err(bad(
+                "it holds a query, or a user name and a password: give a token in HF_TOKEN instead",
+            ));
         }
         let authorization = match options.read_token()? {
             Some((token, origin)) => Some(token.authorization(&origin)?),
@@ -115,9 +120,12 @@ impl Client {
             .proxy(if home.is_loopback() { None } else { Proxy::try_from_env() })
             .tls_config(tls.build())
             .timeout_connect(Some(options.timeout))
+            .timeout_recv_response(Some(pace::window(options.timeout)))
             .timeout_per_read(Some(options.timeout))
             .timeout_per_write(Some(options.timeout));
-        Ok(Self { agent: config.build().into(), endpoint, home, authorization })
+        let connector = DefaultConnector::new().chain(Paced::new(options.timeout));
+        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        Ok(Self { agent, endpoint, home, authorization })
     }
 
     /// The page of a model, for people.
@@ -149,7 +157,7 @@ impl Client {
         subject: Subject<'_>,
     ) -> Result<Answer, SourceError> {
         let bad_url =
-            |url: &str| SourceError::BadReply { url: url.to_owned(), reason: "no such address".into() };
+            |url: &str| SourceError::BadReply { url: redacted(url), reason: "no such address".into() };
         let mut url: Uri = url.parse().map_err(|_| bad_url(url))?;
         let mut earlier = Vec::new();
         loop {
@@ -224,5 +232,10 @@ impl Client {
 }
 
 pub(super) fn unreachable(url: &Uri, source: impl std::error::Error + Send + Sync + 'static) -> SourceError {
-    SourceError::Unreachable { url: shown(url), source: Box::new(source) }
+    let (url, source) = (shown(url), Box::new(source));
+    if pace::is_too_slow(&*source) {
+        SourceError::TooSlow { url, source }
+    } else {
+        SourceError::Unreachable { url, source }
+    }
 }

@@ -159,8 +159,8 @@ pub enum SourceError {
     /// Nothing may be fetched, and the cache does not have it.
     #[error(
         "{id} (revision {revision}) is not whole in the cache {}{}, and offline mode is on: run once without \
-         --offline, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, or copy the model there",
-        cache.display(), missing_file(file)
+         --offline, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, or copy the model there{}",
+        cache.display(), missing_file(file), known_snapshots(revision, snapshots)
     )]
     NotCached {
         /// The hub id.
@@ -171,6 +171,8 @@ pub enum SourceError {
         file: Option<String>,
         /// The cache folder.
         cache: PathBuf,
+        /// The commits of which the cache has something.
+        snapshots: Vec<String>,
     },
     /// The server wants to know who asks.
     #[error(
@@ -252,6 +254,17 @@ pub enum SourceError {
         #[source]
         source: Cause,
     },
+    /// A server that sends next to nothing, but never quite nothing.
+    #[error(
+        "{url} answers too slowly to go on: check the network, or try again later; a download goes on from there"
+    )]
+    TooSlow {
+        /// The address.
+        url: String,
+        /// How slowly.
+        #[source]
+        source: Cause,
+    },
     /// The answer cannot be what a hub sends.
     #[error("{url} did not answer as a hub does: {reason}")]
     BadReply {
@@ -310,6 +323,17 @@ fn missing_file(file: &Option<String>) -> String {
     file.as_ref().map(|file| format!(" (missing: {file})")).unwrap_or_default()
 }
 
+fn known_snapshots(revision: &str, snapshots: &[String]) -> String {
+    const NAMED: usize = 4;
+    let others: Vec<&str> =
+        snapshots.iter().map(String::as_str).filter(|commit| *commit != revision).collect();
+    if others.is_empty() {
+        return String::new();
+    }
+    let more = if others.len() > NAMED { ", …" } else { "" };
+    format!("; it has something of --revision {}{more}", others[..others.len().min(NAMED)].join(", "))
+}
+
 fn token_hint(token_sent: bool) -> &'static str {
     if token_sent {
         " with the account whose token was sent"
@@ -352,6 +376,7 @@ impl SourceError {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::TooSlow { .. }
                 | Self::Unauthorized { .. }
                 | Self::TokenRejected { .. }
                 | Self::Gated { .. }

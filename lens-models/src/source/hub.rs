@@ -49,9 +49,21 @@ impl<'a> Hub<'a> {
         cached: impl Fn(&Folder) -> Result<T, SourceError>,
         fetched: impl Fn(&Online<'_>, &mut dyn Progress) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        let commit = self.cache.commit_of(&self.revision);
+        let known = self.cache.commit_of(&self.revision);
+        let only = known.is_none().then(|| self.only_snapshot()).flatten();
+        let assumed = only.as_ref().map(|commit| {
+            format!(
+                "the cache of {} does not say which commit {} is: its only snapshot, {commit}, is used",
+                self.id,
+                self.revision.as_str()
+            )
+        });
+        let commit = known.or(only);
         let in_cache = commit.as_ref().map(|commit| cached(&self.folder(commit)));
         if self.options.offline {
+            if let (Some(note), Some(Ok(_))) = (&assumed, &in_cache) {
+                progress.event(Event::Note(note));
+            }
             return in_cache
                 .unwrap_or_else(|| Err(self.not_cached(None)))
                 .map_err(|error| self.offline(error));
@@ -74,12 +86,24 @@ impl<'a> Hub<'a> {
                 Some((found, commit)) => {
                     let note = format!("{error}; using the cached copy of {} at commit {commit}", self.id);
                     progress.event(Event::Note(&note));
+                    if let Some(note) = &assumed {
+                        progress.event(Event::Note(note));
+                    }
                     Ok(found)
                 }
                 None => Err(error),
             },
             result => result,
         }
+    }
+
+    /// The one snapshot of a cache that knows no branch or tag, where the user asks for none by name.
+    fn only_snapshot(&self) -> Option<String> {
+        if self.options.revision.is_some() || !self.cache.has_no_refs() {
+            return None;
+        }
+        let mut commits = self.cache.commits();
+        if commits.len() == 1 { commits.pop() } else { None }
     }
 
     /// Whether each optional file is either cached or known not to exist.
@@ -109,6 +133,7 @@ impl<'a> Hub<'a> {
             revision: self.revision.as_str().to_owned(),
             file,
             cache,
+            snapshots: self.cache.commits(),
         }
     }
 

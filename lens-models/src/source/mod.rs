@@ -39,6 +39,7 @@ mod layout;
 mod local;
 mod name;
 mod options;
+mod pace;
 mod progress;
 mod retry;
 mod token;

@@ -57,6 +57,51 @@ fn offline_a_cache_of_other_tools_is_found_by_branch_tag_commit_and_abbreviation
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_cache_without_refs_has_its_only_snapshot_taken_and_several_named() {
+    let server = silent_hub();
+    let mut bench = Bench::new(&server);
+    write_snapshot(&bench, COMMIT, &WHOLE);
+    bench.options.offline = true;
+    let mut events = Vec::new();
+    let files = locate(ID, &bench.options, &mut listen(&mut events)).unwrap();
+    assert_eq!(files.revision.as_deref(), Some(COMMIT));
+    assert!(
+        events.iter().any(|event| event.contains("only snapshot") && event.contains(COMMIT)),
+        "{events:?}"
+    );
+
+    // A branch that is asked for by name is not guessed.
+    bench.options.revision = Some("v2".to_owned());
+    let error = bench.fail();
+    assert!(error.to_string().contains(&format!("--revision {COMMIT}")), "{error}");
+    bench.options.revision = None;
+    write_snapshot(&bench, OTHER, &WHOLE);
+    let error = bench.fail().to_string();
+    assert!(error.contains(COMMIT) && error.contains(OTHER), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn blobs_that_the_user_keeps_elsewhere_are_followed() {
+    let server = silent_hub();
+    let mut bench = Bench::new(&server);
+    write_snapshot(&bench, COMMIT, &WHOLE);
+    write_ref(&bench, "main", COMMIT);
+    let (blobs, disk) = (bench.model_dir().join("blobs"), bench.dir.path().join("another disk"));
+    fs::rename(&blobs, &disk).unwrap();
+    std::os::unix::fs::symlink(&disk, &blobs).unwrap();
+    bench.options.offline = true;
+    assert_eq!(bench.locate().unwrap().revision.as_deref(), Some(COMMIT));
+    // A single link of a snapshot still may not lead anywhere.
+    let config = bench.model_dir().join("snapshots").join(COMMIT).join("config.json");
+    fs::write(bench.dir.path().join("secret"), "{}").unwrap();
+    fs::remove_file(&config).unwrap();
+    std::os::unix::fs::symlink(bench.dir.path().join("secret"), &config).unwrap();
+    assert!(matches!(bench.fail(), SourceError::EscapingLink { .. }));
+}
+
 #[test]
 fn offline_without_a_copy_is_an_error_that_says_what_to_do() {
     let server = silent_hub();

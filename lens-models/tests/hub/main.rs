@@ -5,6 +5,7 @@
 
 mod cache;
 mod download;
+mod drip;
 mod folder;
 mod options;
 mod refusal;

@@ -5,6 +5,7 @@ use std::io::Write;
 use lens_models::source::SourceError;
 
 use crate::Bench;
+use crate::drip::Drip;
 use crate::server::{ID, Model, Reply, Server};
 
 /// A hub that answers every request the same way.
@@ -196,5 +197,47 @@ fn an_address_that_is_none_is_an_error() {
         let mut bench = Bench::new(&always(Reply::new(200)));
         bench.options.endpoint = endpoint.into();
         assert!(matches!(bench.fail(), SourceError::BadEndpoint { .. }), "{endpoint:?}");
+    }
+}
+
+#[test]
+fn what_may_be_secret_in_an_address_is_never_shown() {
+    for endpoint in [
+        "http://user:SENTINEL@127.0.0.1:9",
+        "http://SENTINEL@127.0.0.1:9",
+        "http://user:SEN@SENTINEL@127.0.0.1:9",
+        "http://user:SEN/SENTINEL@127.0.0.1:9",
+        "http://user:a?SENTINEL@127.0.0.1:9",
+        "http://127.0.0.1:9?token=SENTINEL",
+        "http://127.0.0.1:9/#SENTINEL",
+        "http://127.0.0.1:9/a b?SENTINEL",
+        "user:SENTINEL@127.0.0.1",
+        "ftp://user:SENTINEL@host",
+    ] {
+        let mut bench = Bench::new(&always(Reply::new(200)));
+        bench.options.endpoint = endpoint.into();
+        let error = bench.fail(); // looks for the secret
+        assert!(matches!(error, SourceError::BadEndpoint { .. }), "{endpoint:?}: {error:?}");
+    }
+}
+
+#[test]
+fn a_server_that_drips_meets_a_deadline() {
+    // In the headers, in a body, and in the sizes of its chunks.
+    for start in [
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+    ] {
+        let server = Drip::start(start);
+        let mut bench = Bench::new(&always(Reply::new(200)));
+        bench.options.endpoint = server.url.clone();
+        bench.options.timeout = std::time::Duration::from_millis(100);
+        bench.options.retries = 4;
+        let began = std::time::Instant::now();
+        let error = bench.fail();
+        assert!(matches!(error, SourceError::TooSlow { .. }), "{start:?}: {error:?}");
+        // Not the 25,000 seconds that a megabyte would take; a loaded machine may be slow, too.
+        assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
     }
 }

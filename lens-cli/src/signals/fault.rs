@@ -1,0 +1,53 @@
+//! Signals that the system sends for files: one that became shorter, and one that may not become longer.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+};
+
+use signal_hook::{
+    consts::{SIGBUS, SIGXFSZ},
+    flag, low_level,
+};
+
+/// A second handle on stderr: its writes take no lock, which a signal may have interrupted.
+static STDERR: OnceLock<File> = OnceLock::new();
+
+/// A write beyond `ulimit -f` becomes an error like that of a full disk, instead of the end of the program.
+pub(super) fn make_file_limits_errors() -> io::Result<()> {
+    // Any handler will do: the write itself then fails with EFBIG.
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+/// Memory that maps a file has no content where the file was cut off: reading there raises SIGBUS. Instead of dying
+/// without a word, the program says which file it was and fails.
+pub(super) fn explain() -> io::Result<()> {
+    if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
+        let _ = STDERR.set(File::from(stderr));
+    }
+    // SAFETY: the action calls nothing but write(2) and _exit(2), walks a list that only ever grows, and neither
+    // allocates nor locks.
+    #[expect(unsafe_code, reason = "a signal handler")]
+    unsafe { low_level::register(SIGBUS, lost) }.map(drop)
+}
+
+/// What is left to do once weights are gone. Nothing can be computed any more, and nothing is finished in good order:
+/// files without their final name stay, and the next run in that folder removes them.
+fn lost() {
+    if let Some(mut stderr) = STDERR.get() {
+        let _ = stderr.write_all(
+            b"error: a file that is mapped into memory became shorter while it was in use, most likely weights:\n",
+        );
+        for path in lens_models::checkpoint::shrunk() {
+            let _ = stderr.write_all(b"  ");
+            let _ = stderr.write_all(path);
+            let _ = stderr.write_all(b"\n");
+        }
+        let _ = stderr.write_all(
+            b"  leave weights alone while lens runs, or read them into memory first with --io read\n",
+        );
+    }
+    low_level::exit(1);
+}

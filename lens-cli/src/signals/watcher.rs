@@ -1,0 +1,52 @@
+//! The thread that waits for signals.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    os::fd::AsFd,
+    sync::{atomic::Ordering, mpsc},
+    thread,
+    time::Duration,
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level,
+};
+
+use super::{HELD, SEEN, leftovers};
+
+/// How long the last words may take: whoever reads stderr may have stopped reading.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+pub(super) fn start() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in &mut signals {
+            let first = SEEN.compare_exchange(0, signal as usize, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+            match (first, HELD.load(Ordering::SeqCst)) {
+                (true, true) => {}
+                (true, false) => leave(signal, "interrupted: there was nothing to write yet"),
+                (false, true) => leave(signal, "interrupted again: what was not yet written is lost"),
+                (false, false) => leave(signal, "interrupted"),
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Ends the program at once, without unfinished files. No destructor runs: other threads are still computing.
+fn leave(signal: i32, why: &'static str) {
+    leftovers::remove();
+    let (said, heard) = mpsc::channel();
+    // Past std's lock of stderr, which another thread may hold for ever.
+    thread::spawn(move || {
+        if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
+            let clear = if io::stderr().is_terminal() { "\r\x1b[2K" } else { "" };
+            let _ = std::fs::File::from(stderr).write_all(format!("{clear}note: {why}\n").as_bytes());
+        }
+        let _ = said.send(());
+    });
+    let _ = heard.recv_timeout(LAST_WORDS);
+    low_level::exit(128 + signal);
+}
