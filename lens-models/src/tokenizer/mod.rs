@@ -1,55 +1,65 @@
 //! The tokenizer of a checkpoint, and what its tokens say.
+//!
+//! The files beside tokenizer.json change it as they do in transformers 4.57 (`adopt`): tokens that only they have are
+//! added, some classes begin texts with a token of their own, and what training left in the file is dropped. What
+//! was done is said in [`Tokenizer::notes`].
+
+mod adopt;
+mod bounds;
+mod class;
+mod error;
+mod isolated;
+mod names;
+mod parts;
+mod settings;
+mod spelling;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::OnceLock,
 };
 
+use bounds::Bounds;
+pub use error::TokenizerError;
+pub use isolated::THREAD;
+use isolated::isolated;
 use lens_core::{TokenId, TokenText, TokenTexts};
-use serde_json::Value;
+pub use names::Namesakes;
+use parts::Parts;
+pub(crate) use settings::{Settings, SideFiles};
+use spelling::Spelling;
 
-/// A tokenizer.json is tens of megabytes at most; anything beyond this is a mistake.
-const LARGEST_FILE: u64 = 512 << 20;
-
-/// Stack for the tokenizers crate, whose parser and regular expressions recurse.
-const STACK: usize = 64 << 20;
-
-/// The name of the threads that the tokenizers crate and chat templates run on. A panic there is caught and becomes
-/// an error.
-pub const THREAD: &str = "tokenizer";
+use crate::source::files::read_at_most;
 
 /// A tokenizer.json, ready to use.
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
-    added: BTreeSet<u32>,
-}
-
-/// How the strings of a vocabulary stand for bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Spelling {
-    /// GPT-2's alphabet: every character is a byte.
-    ByteLevel(HashMap<char, u8>),
-    /// SentencePiece's: `▁` is a space, and `<0xE4>` a byte where bytes are the fallback.
-    Metaspace { byte_fallback: bool },
-    /// The string itself.
-    Plain,
+    bounds: Bounds,
+    /// Added tokens as they were written.
+    added: BTreeMap<u32, String>,
+    eos: Option<TokenId>,
+    bos: Option<TokenId>,
+    notes: Vec<String>,
+    by_bytes: OnceLock<HashMap<Vec<u8>, Vec<TokenId>>>,
 }
 
 impl Tokenizer {
-    /// Loads a tokenizer.json.
+    /// A tokenizer.json is tens of megabytes at most; anything beyond this is a mistake.
+    pub(crate) const LARGEST_FILE: u64 = 512 << 20;
+
+    /// Loads a tokenizer.json by itself, without the files beside it.
     ///
     /// # Errors
     /// When the file cannot be read or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, TokenizerError> {
         let unreadable = |source| TokenizerError::Read { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size > LARGEST_FILE {
-            return Err(TokenizerError::TooLarge { path: path.to_owned(), size });
-        }
-        Self::from_json(&std::fs::read(path).map_err(unreadable)?)
+        Self::from_json(&read_at_most(path, Self::LARGEST_FILE).map_err(unreadable)?)
     }
 
     /// Loads the contents of a tokenizer.json.
@@ -57,25 +67,64 @@ impl Tokenizer {
     /// # Errors
     /// When it is no tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self, TokenizerError> {
+        Self::load(json, None)
+    }
+
+    /// Loads the contents of a tokenizer.json, and changes it as the files beside it say.
+    pub(crate) fn load(json: &[u8], settings: Option<&Settings>) -> Result<Self, TokenizerError> {
         let broken = |reason: String| TokenizerError::Broken { reason };
         if json.starts_with(b"version https://git-lfs") {
             return Err(broken("it is a git-lfs pointer, run `git lfs pull`".to_owned()));
         }
-        let value: Value = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
-        let inner = isolated(|| tokenizers::Tokenizer::from_bytes(json))
-            .ok_or_else(|| broken("its merges or vocabulary contradict themselves".to_owned()))?
-            .map_err(|error| broken(error.to_string()))?;
-        let added = inner.get_added_tokens_decoder().keys().copied().collect();
-        Ok(Self { inner, spelling: Spelling::of(&value), added })
+        let parts: Parts = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
+        let load = || {
+            let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+            let mut notes: Vec<String> = adopt::drop_training(&mut inner)?.into_iter().collect();
+            if let Some(settings) = settings {
+                notes.extend(adopt::adopt(&mut inner, settings)?);
+            }
+            let bounds = Bounds::of(&inner)?;
+            Ok((inner, notes, bounds))
+        };
+        let (inner, notes, bounds) = isolated(load).and_then(|loaded| loaded).map_err(broken)?;
+        let added: BTreeMap<u32, String> =
+            inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content)).collect();
+        let id = |text: Option<&str>| text.and_then(|text| inner.token_to_id(text)).map(TokenId);
+        Ok(Self {
+            eos: id(settings.and_then(Settings::stated_eos)),
+            bos: id(settings.and_then(|settings| settings.special("bos_token"))),
+            spelling: Spelling::of(&parts),
+            bounds,
+            added,
+            inner,
+            notes,
+            by_bytes: OnceLock::new(),
+        })
+    }
+
+    /// What the files beside tokenizer.json changed, and what of tokenizer.json was left out, as sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The token that the files beside tokenizer.json name as the end of a text.
+    pub fn eos(&self) -> Option<TokenId> {
+        self.eos
+    }
+
+    /// The token that they, or the tokenizer's class, name as the beginning of a text, whether it is put there or not.
+    pub fn bos(&self) -> Option<TokenId> {
+        self.bos
     }
 
     /// The tokens of `text`, with the special tokens that the tokenizer's own post-processing adds, or without.
     ///
     /// # Errors
-    /// When the tokenizer fails on this text.
+    /// When the tokenizer fails on this text, or would make too much of it.
     pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Vec<TokenId>, TokenizerError> {
+        self.bounds.check(&self.inner, text)?;
         let encoding = isolated(|| self.inner.encode_fast(text, special_tokens))
-            .ok_or_else(|| TokenizerError::Encode { reason: "it gave up on this text".to_owned() })?
+            .map_err(|reason| TokenizerError::Encode { reason })?
             .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
         Ok(encoding.get_ids().iter().copied().map(TokenId).collect())
     }
@@ -84,14 +133,15 @@ impl Tokenizer {
     /// all of its bytes, and a token that stands for nothing in the text has none.
     ///
     /// # Errors
-    /// When the tokenizer fails on this text.
+    /// As for [`encode`](Self::encode).
     pub fn encode_with_ranges(
         &self,
         text: &str,
         special_tokens: bool,
     ) -> Result<Vec<(TokenId, Range<usize>)>, TokenizerError> {
+        self.bounds.check(&self.inner, text)?;
         let encoding = isolated(|| self.inner.encode(text, special_tokens))
-            .ok_or_else(|| TokenizerError::Encode { reason: "it gave up on this text".to_owned() })?
+            .map_err(|reason| TokenizerError::Encode { reason })?
             .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
         let ranges = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
         Ok(encoding.get_ids().iter().copied().map(TokenId).zip(ranges).collect())
@@ -107,13 +157,15 @@ impl Tokenizer {
 
     /// The bytes that a token stands for, or `None` for an id without a token.
     pub fn bytes(&self, id: TokenId) -> Option<Vec<u8>> {
-        let token = self.inner.id_to_token(id.0)?;
-        // Added tokens are found in the text as it is, before bytes become characters. SentencePiece's sign for
-        // a space means one in them, too: Gemma's runs of spaces are added tokens.
-        match self.spelling {
-            Spelling::ByteLevel(_) if self.added.contains(&id.0) => Some(token.into_bytes()),
-            _ => Some(self.spelling.bytes(&token)),
+        if let Some(token) = self.added.get(&id.0) {
+            // Added tokens are found in the text as it is, before bytes become characters. SentencePiece's sign for
+            // a space means one in them, too: Gemma's runs of spaces are added tokens.
+            return Some(match self.spelling {
+                Spelling::ByteLevel(_) => token.clone().into_bytes(),
+                _ => self.spelling.bytes(token),
+            });
         }
+        self.inner.id_to_token(id.0).map(|token| self.spelling.bytes(&token))
     }
 
     /// How many ids have a token.
@@ -125,140 +177,20 @@ impl Tokenizer {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The ids that have a token, in ascending order.
+    fn ids(&self) -> BTreeSet<TokenId> {
+        self.inner.get_vocab(true).into_values().chain(self.added.keys().copied()).map(TokenId).collect()
+    }
+
+    /// Whether a token stands for a byte that the vocabulary has no better token for.
+    fn is_fallback(&self, id: TokenId) -> bool {
+        self.inner.id_to_token(id.0).is_some_and(|token| self.spelling.is_fallback(&token))
+    }
 }
 
 impl TokenTexts for Tokenizer {
     fn text(&self, id: TokenId) -> TokenText {
         self.bytes(id).map_or_else(|| TokenText::unnamed(id), |bytes| TokenText::from_bytes(&bytes))
-    }
-}
-
-impl Spelling {
-    /// The spelling of a tokenizer.json, from its decoder or, without one, its pre-tokenizer.
-    fn of(json: &Value) -> Self {
-        let mut parts = Vec::new();
-        for section in ["decoder", "pre_tokenizer", "normalizer"] {
-            collect_parts(&json[section], &mut parts);
-        }
-        let has = |kind: &str| parts.iter().any(|part| part["type"] == kind);
-        let replaces_space = parts.iter().any(|part| part["type"] == "Replace" && part["content"] == " ");
-        if has("ByteLevel") {
-            Self::ByteLevel(byte_alphabet().map(|(byte, c)| (c, byte)).collect())
-        } else if has("Metaspace") || has("ByteFallback") || replaces_space {
-            Self::Metaspace { byte_fallback: has("ByteFallback") || json["model"]["byte_fallback"] == true }
-        } else {
-            Self::Plain
-        }
-    }
-
-    fn bytes(&self, token: &str) -> Vec<u8> {
-        match self {
-            Self::ByteLevel(alphabet) => {
-                let mut bytes = Vec::with_capacity(token.len());
-                for c in token.chars() {
-                    match alphabet.get(&c) {
-                        Some(byte) => bytes.push(*byte),
-                        None => bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
-                    }
-                }
-                bytes
-            }
-            Self::Metaspace { byte_fallback } => match fallback_byte(token).filter(|_| *byte_fallback) {
-                Some(byte) => vec![byte],
-                None => token.replace('▁', " ").into_bytes(),
-            },
-            Self::Plain => token.as_bytes().to_vec(),
-        }
-    }
-}
-
-/// The byte of `<0xE4>`.
-fn fallback_byte(token: &str) -> Option<u8> {
-    let hex = token.strip_prefix("<0x")?.strip_suffix('>')?;
-    (hex.len() == 2).then(|| u8::from_str_radix(hex, 16).ok()).flatten()
-}
-
-/// GPT-2's alphabet: printable bytes are themselves, the others follow from U+0100 on (`bytes_to_unicode`).
-fn byte_alphabet() -> impl Iterator<Item = (u8, char)> {
-    let mut next = 0x100;
-    (0..=255u8).map(move |byte| match byte {
-        b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF => (byte, char::from(byte)),
-        _ => {
-            next += 1;
-            (byte, char::from_u32(next - 1).expect("U+0100 to U+0143 are characters"))
-        }
-    })
-}
-
-/// A section of tokenizer.json and what its sequences are made of.
-fn collect_parts<'a>(section: &'a Value, parts: &mut Vec<&'a Value>) {
-    parts.push(section);
-    for key in ["decoders", "pretokenizers", "normalizers"] {
-        for part in section[key].as_array().into_iter().flatten() {
-            collect_parts(part, parts);
-        }
-    }
-}
-
-/// Runs `work` on a thread of its own with a deep stack; `None` if it panicked. The tokenizers crate panics on
-/// contradictory merges and on texts that exhaust its regular expressions.
-fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
-        thread.spawn_scoped(scope, work).ok()?.join().ok()
-    })
-}
-
-/// A tokenizer that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is absurdly large.
-    #[error("{} has {size} bytes, far more than any tokenizer", path.display())]
-    TooLarge {
-        /// Which.
-        path: PathBuf,
-        /// How large.
-        size: u64,
-    },
-    /// The file is no tokenizer.
-    #[error("tokenizer.json cannot be used: {reason}")]
-    Broken {
-        /// Why.
-        reason: String,
-    },
-    /// A text cannot be encoded.
-    #[error("the tokenizer cannot encode the text: {reason}")]
-    Encode {
-        /// Why.
-        reason: String,
-    },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_byte_alphabet_is_gpt2s() {
-        let alphabet: Vec<char> = byte_alphabet().map(|(_, c)| c).collect();
-        assert_eq!((alphabet[usize::from(b' ')], alphabet[usize::from(b'\n')]), ('Ġ', 'Ċ'));
-        assert_eq!(alphabet.iter().collect::<BTreeSet<_>>().len(), 256);
-        assert_eq!(alphabet[0xAD], '\u{143}');
-    }
-
-    #[test]
-    fn a_broken_tokenizer_is_an_error_and_not_a_panic() {
-        for json in ["", "{}", "[1]", "version https://git-lfs.github.com/spec/v1"] {
-            assert!(Tokenizer::from_json(json.as_bytes()).is_err(), "{json:?} was accepted");
-        }
     }
 }
