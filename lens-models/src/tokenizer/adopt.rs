@@ -7,10 +7,10 @@ use tokenizers::{
     AddedToken, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer, normalizers::BertNormalizer,
 };
 
-use super::settings::{Settings, TOKENIZER_CONFIG, Written};
+use super::settings::{Named, Settings, TOKENIZER_CONFIG, Written};
 
 /// Tokens that a note names.
-const NAMED: usize = 4;
+const SHOWN: usize = 4;
 
 type Fallible<T> = Result<T, String>;
 
@@ -22,6 +22,7 @@ pub(super) fn adopt(inner: &mut Tokenizer, settings: &Settings) -> Fallible<Vec<
             "{TOKENIZER_CONFIG} names the class {name}, whose habits are not known here: tokenizer.json is taken as it is"
         ));
     }
+    let invented = invented(inner, settings);
     notes.extend(add_tokens(inner, settings)?);
     inner.set_encode_special_tokens(settings.split_special);
     if settings.split_special {
@@ -31,8 +32,14 @@ pub(super) fn adopt(inner: &mut Tokenizer, settings: &Settings) -> Fallible<Vec<
     }
     notes.extend(set_prefix_space(inner, settings)?);
     notes.extend(set_bert(inner, settings)?);
-    notes.extend(set_ends(inner, settings)?);
+    notes.extend(set_ends(inner, settings, &invented)?);
     Ok(notes)
+}
+
+/// The keys of tokens that only the class knows, not the files.
+fn invented(inner: &Tokenizer, settings: &Settings) -> Vec<String> {
+    let unknown = |named: &&Named| !named.stated && inner.token_to_id(named.token.text()).is_none();
+    settings.named.iter().filter(unknown).map(|named| named.key.clone()).collect()
 }
 
 /// Drops the truncation and padding that training left in the file, as transformers does for texts.
@@ -94,7 +101,7 @@ fn named_tokens(settings: &Settings, own: &HashMap<&str, &AddedToken>) -> Vec<Wr
     let literal = |key: &str| {
         settings.class.literal_specials && ["bos_token", "eos_token", "unk_token", "pad_token"].contains(&key)
     };
-    let token = |named: &super::settings::Named| match &named.token {
+    let token = |named: &Named| match &named.token {
         token if named.stated && known(token.text()).is_some() => {
             known(token.text()).map_or_else(|| token.clone(), |known| Written::Flagged(known.clone()))
         }
@@ -154,9 +161,9 @@ fn notes_on_added(
 }
 
 fn some(items: &[String]) -> String {
-    let mut text = items.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if items.len() > NAMED {
-        text.push_str(&format!(" and {} more", items.len() - NAMED));
+    let mut text = items.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if items.len() > SHOWN {
+        text.push_str(&format!(" and {} more", items.len() - SHOWN));
     }
     text
 }
@@ -235,11 +242,15 @@ fn set_bert(inner: &mut Tokenizer, settings: &Settings) -> Fallible<Option<Strin
 }
 
 /// Some classes put `bos_token` and `eos_token` around texts by two keys, whatever tokenizer.json does.
-fn set_ends(inner: &mut Tokenizer, settings: &Settings) -> Fallible<Option<String>> {
+fn set_ends(inner: &mut Tokenizer, settings: &Settings, invented: &[String]) -> Fallible<Option<String>> {
     let Some(begins) = settings.class.begins else { return Ok(ignored_ends(inner, settings)) };
     let class = settings.class.name;
     let (begins, ends) = (settings.add_bos.unwrap_or(begins), settings.add_eos.unwrap_or(false));
     let end = |wanted: bool, key: &str| match wanted.then(|| settings.special(key)) {
+        Some(Some(text)) if invented.iter().any(|known| known == key) => Err(format!(
+            "{class} puts {text} around texts by default, a token that the vocabulary lacks: tokenizer.json is taken as \
+             it is, where transformers gives it an id that the model may not have"
+        )),
         Some(None) => Err(format!(
             "{TOKENIZER_CONFIG} asks for a {key} around texts and names none, which transformers refuses: \
              tokenizer.json is taken as it is"

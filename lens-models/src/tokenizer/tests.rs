@@ -141,6 +141,23 @@ fn a_class_without_the_token_that_it_asks_for_is_said() {
 }
 
 #[test]
+fn a_token_that_only_the_class_knows_is_not_put_before_texts() {
+    let mut case = case("gpt2_default_tokens");
+    let config = json!({"tokenizer_class": "GPTNeoXTokenizer", "add_bos_token": true});
+    case.insert("tokenizer_config.json".to_owned(), config);
+    let tokenizer = load(&case).unwrap();
+    assert!(
+        tokenizer.notes().join("\n").contains("a token that the vocabulary lacks"),
+        "{:?}",
+        tokenizer.notes()
+    );
+    assert_eq!(tokenizer.encode("the", true).unwrap(), tokenizer.encode("the", false).unwrap());
+    case.remove("tokenizer_config.json");
+    let alone = load(&case).unwrap();
+    assert_eq!((alone.notes(), alone.len()), (&[][..], tokenizer.len() - 1));
+}
+
+#[test]
 fn the_end_of_a_text_is_the_one_that_a_file_names() {
     let end = |name| load(&case(name)).unwrap().eos();
     let tokenizer = load(&case("end_is_a_plain_token")).unwrap();

@@ -73,8 +73,9 @@ fn special_tokens_come_from_the_file_that_transformers_believes() {
     let legacy = ("tokenizer_config.json", r#"{"bos_token": "<config>", "unk_token": {"content": "<unk>"}}"#);
     assert_eq!(text_of(&[template, map, listing]).unwrap(), "<config>|</s>|");
     assert_eq!(text_of(&[template, map, legacy]).unwrap(), "<map>|</map>|<unk>");
-    // Where no file names them, the tokens of the model's tokenizer class.
-    assert_eq!(text_of(&[template]).unwrap(), "<s>|</s>|<unk>");
+    assert_eq!(text_of(&[template]).unwrap(), "||");
+    // Where tokenizer_config.json names none, the tokens of the model's tokenizer class.
+    assert_eq!(text_of(&[template, ("tokenizer_config.json", "{}")]).unwrap(), "<s>|</s>|<unk>");
 }
 
 #[test]
