@@ -303,7 +303,7 @@ fn a_continuation_ends_at_the_tokenizers_own_end_too() {
         let folder = demo_with(&[("tokenizer_config.json", config)]);
         let args = ["run", "-m", folder.path().to_str().unwrap(), "The capital of France is", "-n", "6"];
         let outcome = run(&args);
-        let tokens = json(&[&args[..], &["--format", "json"]].concat())["tokens"].clone();
+        let tokens = json(&args)["tokens"].clone();
         (tokens.as_array().unwrap().iter().filter(|token| token["generated"] == true).count(), outcome.stderr)
     };
     let (all, stderr) = written("<|eos|>");
