@@ -92,9 +92,9 @@ impl FromStr for Show {
 /// `--target`: the token to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// All digits.
+    /// All digits, or a number as messages and pictures write it: `#5`, `<id 5>`.
     Id(TokenId),
-    /// Anything else, and what stands behind `text:`.
+    /// Anything else, and what stands after `text:`.
     Text(String),
 }
 
@@ -106,17 +106,24 @@ impl FromStr for Target {
         if text.unwrap_or(written).is_empty() {
             return bad("a target is a token's text or its id");
         }
-        match text {
-            Some(text) => Ok(Self::Text(text.to_owned())),
-            None if written.bytes().all(|byte| byte.is_ascii_digit()) => match digits(written) {
-                Some(id) => Ok(Self::Id(TokenId(id))),
-                None => {
-                    bad(format_args!("no vocabulary has an id {written}; for the text, write text:{written}"))
-                }
-            },
+        if let Some(text) = text {
+            return Ok(Self::Text(text.to_owned()));
+        }
+        match id_digits(written).map(digits) {
             None => Ok(Self::Text(written.to_owned())),
+            Some(Some(id)) => Ok(Self::Id(TokenId(id))),
+            Some(None) => {
+                bad(format_args!("no vocabulary has an id {written}; for the text, write text:{written}"))
+            }
         }
     }
+}
+
+/// The digits of an id in each of the forms that it is written in.
+fn id_digits(written: &str) -> Option<&str> {
+    let angled = || written.strip_prefix("<id ")?.strip_suffix('>');
+    let inner = written.strip_prefix('#').or_else(angled).unwrap_or(written);
+    (!inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit())).then_some(inner)
 }
 
 impl From<&Target> for lens_models::session::Target {
@@ -276,6 +283,14 @@ mod tests {
         assert_eq!("5".parse(), Ok(Target::Id(TokenId(5))));
         assert_eq!("text:5".parse(), Ok(Target::Text("5".to_owned())));
         assert_eq!(" 5".parse(), Ok(Target::Text(" 5".to_owned())));
+        for id in ["#5", "<id 5>"] {
+            assert_eq!(id.parse(), Ok(Target::Id(TokenId(5))), "{id}");
+            assert_eq!(format!("text:{id}").parse(), Ok(Target::Text(id.to_owned())));
+        }
+        for text in ["#", "#x", "#5a", "<id >", "<id 5", "##5"] {
+            assert_eq!(text.parse(), Ok(Target::Text(text.to_owned())), "{text}");
+        }
+        assert!("#99999999999".parse::<Target>().is_err() && "<id 99999999999>".parse::<Target>().is_err());
         assert!("".parse::<Target>().is_err() && "text:".parse::<Target>().is_err());
         assert!("99999999999".parse::<Target>().is_err());
     }

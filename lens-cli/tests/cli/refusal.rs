@@ -71,8 +71,11 @@ fn a_text_needs_a_tokenizer() {
 fn a_target_is_one_token() {
     let model = Model::with_words(&["Par", "is", "Paris", "5"]);
     let several = refused_run(&model, &["Par", "--target", "Par is"]);
-    says(&several, &["not one token but 2", "\"Par\" (id 0), \"is\" (id 1)"]);
-    says(&refused_run(&model, &["Par", "--target", "unheard"]), &["\"w100\" (id 100)"]);
+    says(
+        &several,
+        &["not one token but 2", "\"Par\" (#0), \"is\" (#1)", "To watch the first of them, give #0"],
+    );
+    says(&refused_run(&model, &["Par", "--target", "unheard"]), &["\"w100\" (#100)"]);
 
     let args = ["run", "-m", model.path(), "Par", "--format", "json", "--target"];
     let first = |target: &str| {
@@ -80,10 +83,14 @@ fn a_target_is_one_token() {
         trace["final"][0]["targets"][0]["id"].clone()
     };
     assert_eq!((first("Paris"), first("5"), first("text:5")), (2.into(), 5.into(), 3.into()));
+    assert_eq!((first("#5"), first("<id 5>")), (5.into(), 5.into()));
+    let twice = ok(&[&args[..], &["Paris", "--target", "#2", "--target", "2"]].concat());
+    let trace: serde_json::Value = serde_json::from_str(&twice).unwrap();
+    assert_eq!(trace["final"][0]["targets"].as_array().map(Vec::len), Some(1), "a token is watched once");
 
     // The demo model spells a word in the middle of a text with its space.
     let spaced = refused(&["run", "a", "--target", "Germany"], 1);
-    says(&spaced, &["not one token", "with a space in front", "\" Germany\" is one token"]);
+    says(&spaced, &["not one token", "with a space before it", "\" Germany\" is one token"]);
 }
 
 #[test]

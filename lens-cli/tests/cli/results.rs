@@ -258,8 +258,71 @@ fn files_that_disagree_about_the_first_token_are_a_note() {
     let outcome = run(&["run", "-m", path, "The cat"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(
-        outcome.stderr.contains("tokenizer_config.json says add_bos_token = false"),
+        outcome.stderr.contains("add_bos_token = false") && outcome.stderr.contains("texts are as they are"),
         "{}",
         outcome.stderr
     );
+}
+
+/// The demo model with other files beside it.
+fn demo_with(files: &[(&str, Value)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-models/demo");
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(demo.join(file), folder.path().join(file)).unwrap();
+    }
+    for (file, content) in files {
+        std::fs::write(folder.path().join(file), content.to_string()).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_conversation_without_a_first_token_is_not_blamed_on_the_tokenizer() {
+    let config = serde_json::json!({
+        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|bos|>", "eos_token": "<|eos|>",
+        "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}",
+    });
+    let folder = demo_with(&[("tokenizer_config.json", config)]);
+    let path = folder.path().to_str().unwrap();
+    let chat = run(&["run", "-m", path, "--chat", "The cat"]);
+    assert_eq!(chat.code, 0, "{}", chat.stderr);
+    says(
+        &chat.stderr,
+        &["the chat template does not write it, and the tokenizer adds it to plain texts only"],
+    );
+    assert!(!run(&["run", "-m", path, "The cat"]).stderr.contains("note: "));
+    let twice = run(&["run", "-m", path, "<|bos|>The cat"]);
+    says(&twice.stderr, &["begins with <|bos|> (#0) 2 times: the tokenizer adds one"]);
+}
+
+#[test]
+fn a_continuation_ends_at_the_tokenizers_own_end_too() {
+    let written = |eos: &str| {
+        let config = serde_json::json!({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos});
+        let folder = demo_with(&[("tokenizer_config.json", config)]);
+        let args = ["run", "-m", folder.path().to_str().unwrap(), "The capital of France is", "-n", "6"];
+        let outcome = run(&args);
+        let tokens = json(&args)["tokens"].clone();
+        (tokens.as_array().unwrap().iter().filter(|token| token["generated"] == true).count(), outcome.stderr)
+    };
+    let (all, stderr) = written("<|eos|>");
+    assert!(!stderr.contains("the continuation ends at"), "{stderr}");
+    let (few, stderr) = written(".");
+    assert!(few < all, "{few} of {all}");
+    says(&stderr, &["the continuation ends at . (#", "the tokenizer's files name as the end of a text"]);
+}
+
+#[test]
+fn a_file_beside_the_tokenizer_that_has_no_end_is_refused() {
+    for file in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json"]
+    {
+        let folder = demo_with(&[]);
+        let path = folder.path().join(file);
+        drop(std::fs::remove_file(&path));
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        let outcome = run(&["run", "-m", folder.path().to_str().unwrap(), "--chat", "The cat"]);
+        assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+        says(&outcome.stderr, &[file, "no end"]);
+    }
 }

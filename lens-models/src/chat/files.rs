@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::ChatError;
-use crate::checkpoint::{Sidecar, Sidecars};
+use crate::{
+    checkpoint::{Sidecar, Sidecars},
+    tokenizer::TokenizerError,
+};
 
 /// tokenizer_config.json may list every added token; a few megabytes at most.
 const LARGEST_FILE: u64 = 64 << 20;
@@ -11,11 +14,6 @@ const LARGEST_FILE: u64 = 64 << 20;
 const JINJA: &str = "chat_template.jinja";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const TEMPLATE_JSON: &str = "chat_template.json";
-const SPECIAL_TOKENS: &str = "special_tokens_map.json";
-
-/// The tokens that transformers hands to a template.
-const TOKENS: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// The template, if there is one: chat_template.jinja before tokenizer_config.json, as in transformers, and last
 /// chat_template.json, where processors of multimodal models had it.
@@ -57,19 +55,13 @@ fn default_of(template: Value, file: &'static str) -> Result<String, ChatError> 
     Err(ChatError::NoDefault { file, names })
 }
 
-/// `bos_token` and its like, by name. special_tokens_map.json has the word where tokenizer_config.json is of the
-/// kind that does not list its added tokens, as in transformers, and fills in what is missing.
-pub(super) fn tokens(files: &Sidecars) -> Result<Vec<(String, String)>, ChatError> {
-    let config = object(files.tokenizer_config.as_ref(), TOKENIZER_CONFIG)?;
-    let map = object(files.special_tokens_map.as_ref(), SPECIAL_TOKENS)?;
-    let sources = if config.contains_key("added_tokens_decoder") { [&config, &map] } else { [&map, &config] };
-    let find = |name: &str| sources.iter().find_map(|source| token(source.get(name)?));
-    Ok(TOKENS.iter().filter_map(|name| Some(((*name).to_owned(), find(name)?))).collect())
-}
-
-/// A token as both files write it: its text, or an object that has it.
-fn token(value: &Value) -> Option<String> {
-    value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+/// `bos_token` and its like, by name.
+pub(super) fn tokens(files: &Sidecars, config: &Value) -> Result<Vec<(String, String)>, ChatError> {
+    let settings = files.tokenizer_settings(config).map_err(|error| match error {
+        TokenizerError::SideFile { file, reason } => ChatError::BrokenFile { file, reason },
+        other => broken(TOKENIZER_CONFIG, &other.to_string()),
+    })?;
+    Ok(settings.variables())
 }
 
 fn object(file: Option<&Sidecar>, name: &'static str) -> Result<Map<String, Value>, ChatError> {

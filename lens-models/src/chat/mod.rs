@@ -33,6 +33,7 @@ mod tokens;
 use std::{ops::Range, time::SystemTime};
 
 pub use error::ChatError;
+use serde_json::Value;
 
 use crate::checkpoint::Sidecars;
 
@@ -102,9 +103,9 @@ impl ChatTemplate {
         Ok(Self { engine: engine::Engine::new(source, tokens)?, source: source.to_owned() })
     }
 
-    pub(crate) fn of(id: &str, files: &Sidecars) -> Result<Self, ChatError> {
+    pub(crate) fn of(id: &str, files: &Sidecars, config: &Value) -> Result<Self, ChatError> {
         let source = files::template(files)?.ok_or_else(|| ChatError::NoTemplate { id: id.to_owned() })?;
-        Self::new(&source, files::tokens(files)?)
+        Self::new(&source, files::tokens(files, config)?)
     }
 
     /// The template itself.

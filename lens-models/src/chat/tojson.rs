@@ -1,12 +1,40 @@
 //! The filter `tojson` as transformers has it: Python's `json.dumps`, without the escapes for HTML.
 
 use minijinja::{
-    Error, ErrorKind, Value,
+    Error, ErrorKind, State, Value,
     value::{Kwargs, ValueKind},
 };
 
 /// How deep a value may be nested.
 const DEEPEST: usize = 100;
+
+/// Bytes that are paid for by one step: many times what a copy costs.
+const BYTES_PER_STEP: usize = 4;
+
+/// The JSON so far. Each byte is paid for before it is written, those of indents and separators, too.
+struct Paid<'a, 'vm, 'env> {
+    state: &'a State<'vm, 'env>,
+    text: String,
+    /// Bytes that were paid for and not written.
+    credit: usize,
+}
+
+impl Paid<'_, '_, '_> {
+    fn push_str(&mut self, text: &str) -> Result<(), Error> {
+        if self.credit < text.len() {
+            let steps = (text.len() - self.credit).div_ceil(BYTES_PER_STEP);
+            self.state.consume_fuel(steps as u64)?;
+            self.credit += steps * BYTES_PER_STEP;
+        }
+        self.credit -= text.len();
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn push(&mut self, c: char) -> Result<(), Error> {
+        self.push_str(c.encode_utf8(&mut [0; 4]))
+    }
+}
 
 /// The filter's options.
 struct Style {
@@ -19,7 +47,12 @@ struct Style {
 
 /// The value as JSON.
 #[expect(clippy::needless_pass_by_value, reason = "minijinja passes arguments by value")]
-pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<String, Error> {
+pub(super) fn tojson(
+    state: &State,
+    value: &Value,
+    indent: Option<Value>,
+    options: Kwargs,
+) -> Result<String, Error> {
     let indent = match indent {
         Some(indent) => Some(indent),
         None => options.get("indent")?,
@@ -37,9 +70,9 @@ pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> R
     let ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     options.assert_all_used()?;
-    let mut out = String::new();
+    let mut out = Paid { state, text: String::new(), credit: 0 };
     write(value, &Style { indent, between, colon, ascii, sorted }, 0, &mut out)?;
-    Ok(out)
+    Ok(out.text)
 }
 
 /// A number of spaces, or the text itself.
@@ -55,20 +88,20 @@ fn indentation(indent: Value) -> Result<String, Error> {
     }
 }
 
-fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result<(), Error> {
+fn write(value: &Value, style: &Style, depth: usize, out: &mut Paid) -> Result<(), Error> {
     if depth > DEEPEST {
         return Err(refuse(format!(
             "tojson cannot write a value that is nested deeper than {DEEPEST} times"
         )));
     }
     match value.kind() {
-        ValueKind::None => out.push_str("null"),
-        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-        ValueKind::Number => out.push_str(&number(value)),
-        ValueKind::String => write_text(value.as_str().unwrap_or_default(), style.ascii, out),
+        ValueKind::None => out.push_str("null")?,
+        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" })?,
+        ValueKind::Number => out.push_str(&number(value))?,
+        ValueKind::String => write_text(value.as_str().unwrap_or_default(), style.ascii, out)?,
         ValueKind::Seq => {
             let items = value.try_iter()?;
-            let each = |item: Value, out: &mut String| write(&item, style, depth + 1, out);
+            let each = |item: Value, out: &mut Paid| write(&item, style, depth + 1, out);
             write_items(['[', ']'], items, style, depth, out, each)?;
         }
         ValueKind::Map => {
@@ -77,8 +110,8 @@ fn write(value: &Value, style: &Style, depth: usize, out: &mut String) -> Result
                 keys.sort();
             }
             write_items(['{', '}'], keys.into_iter(), style, depth, out, |key, out| {
-                write_text(&key_text(&key)?, style.ascii, out);
-                out.push_str(&style.colon);
+                write_text(&key_text(&key)?, style.ascii, out)?;
+                out.push_str(&style.colon)?;
                 write(&value.get_item(&key)?, style, depth + 1, out)
             })?;
         }
@@ -92,30 +125,28 @@ fn write_items(
     items: impl Iterator<Item = Value>,
     style: &Style,
     depth: usize,
-    out: &mut String,
-    each: impl Fn(Value, &mut String) -> Result<(), Error>,
+    out: &mut Paid,
+    each: impl Fn(Value, &mut Paid) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let line = |out: &mut String, depth: usize| {
-        if let Some(indent) = &style.indent {
-            out.push('\n');
-            (0..depth).for_each(|_| out.push_str(indent));
-        }
+    let line = |out: &mut Paid, depth: usize| {
+        let Some(indent) = &style.indent else { return Ok(()) };
+        out.push('\n')?;
+        (0..depth).try_for_each(|_| out.push_str(indent))
     };
-    out.push(open);
+    out.push(open)?;
     let mut empty = true;
     for item in items {
         if !empty {
-            out.push_str(&style.between);
+            out.push_str(&style.between)?;
         }
         empty = false;
-        line(out, depth + 1);
+        line(out, depth + 1)?;
         each(item, out)?;
     }
     if !empty {
-        line(out, depth);
+        line(out, depth)?;
     }
-    out.push(close);
-    Ok(())
+    out.push(close)
 }
 
 /// A number as Python writes it: with an exponent from 1e16 on, and below 1e-4.
@@ -145,26 +176,26 @@ fn key_text(key: &Value) -> Result<String, Error> {
     }
 }
 
-fn write_text(text: &str, ascii: bool, out: &mut String) {
-    out.push('"');
+fn write_text(text: &str, ascii: bool, out: &mut Paid) -> Result<(), Error> {
+    out.push('"')?;
     for c in text.chars() {
         match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
+            '"' => out.push_str("\\\"")?,
+            '\\' => out.push_str("\\\\")?,
+            '\n' => out.push_str("\\n")?,
+            '\r' => out.push_str("\\r")?,
+            '\t' => out.push_str("\\t")?,
+            '\u{8}' => out.push_str("\\b")?,
+            '\u{c}' => out.push_str("\\f")?,
             c if c < ' ' || (ascii && !c.is_ascii()) || (ascii && c == '\u{7f}') => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    out.push_str(&format!("\\u{unit:04x}"))?;
                 }
             }
-            c => out.push(c),
+            c => out.push(c)?,
         }
     }
-    out.push('"');
+    out.push('"')
 }
 
 fn refuse(reason: String) -> Error {

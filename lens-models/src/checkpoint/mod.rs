@@ -225,16 +225,21 @@ impl Checkpoint {
         &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
     }
 
-    /// Loads the tokenizer, if the checkpoint has one.
+    /// Loads the tokenizer, if the checkpoint has one, as the files beside it say.
     ///
     /// # Errors
-    /// When tokenizer.json is broken.
+    /// When tokenizer.json or a file beside it is broken.
     pub fn tokenizer(&self) -> Result<Option<Tokenizer>, TokenizerError> {
-        match &self.sidecars.tokenizer {
-            None => Ok(None),
-            Some(Sidecar::File(path)) => Tokenizer::from_file(path).map(Some),
-            Some(Sidecar::Embedded(json)) => Tokenizer::from_json(json).map(Some),
-        }
+        let Some(file) = &self.sidecars.tokenizer else { return Ok(None) };
+        let json = file.read(Tokenizer::LARGEST_FILE).map_err(|source| TokenizerError::Read {
+            path: match file {
+                Sidecar::File(path) => path.clone(),
+                Sidecar::Embedded(_) => PathBuf::from("tokenizer.json"),
+            },
+            source,
+        })?;
+        let settings = self.sidecars.tokenizer_settings(&self.outline.config)?;
+        Tokenizer::load(&json, Some(&settings)).map(Some)
     }
 
     /// The checkpoint's chat template.
@@ -243,13 +248,7 @@ impl Checkpoint {
     /// [`ChatError::NoTemplate`] for a base model, and other errors when the template or a file that it needs is
     /// broken.
     pub fn chat_template(&self) -> Result<ChatTemplate, ChatError> {
-        ChatTemplate::of(&self.outline.id, &self.sidecars)
-    }
-
-    /// Whether texts begin with a special token, as tokenizer_config.json says; `None` if it does not, or is broken.
-    /// It decides nothing: tokenizer.json does.
-    pub fn adds_bos(&self) -> Option<bool> {
-        self.sidecars.adds_bos()
+        ChatTemplate::of(&self.outline.id, &self.sidecars, &self.outline.config)
     }
 
     /// The tokens that end a text: those that config.json and generation_config.json name, in ascending order.

@@ -1,6 +1,6 @@
 //! The small files beside a checkpoint's weights, none of which it needs.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use lens_core::TokenId;
 use serde_json::Value;
@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::CheckpointError;
 use crate::{
     config::{Config, ConfigError},
-    source::CheckpointFiles,
+    source::{CheckpointFiles, files::read_at_most},
+    tokenizer::{Settings, SideFiles, TokenizerError},
 };
 
 /// A generation_config.json has a kilobyte; anything beyond this is a mistake.
@@ -27,13 +28,10 @@ pub(crate) enum Sidecar {
 impl Sidecar {
     /// All of it, but not more than `limit` bytes.
     pub(crate) fn read(&self, limit: u64) -> std::io::Result<Vec<u8>> {
-        let path = match self {
-            Self::Embedded(bytes) => return Ok(bytes.to_vec()),
-            Self::File(path) => path,
-        };
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+        match self {
+            Self::Embedded(bytes) => Ok(bytes.to_vec()),
+            Self::File(path) => read_at_most(path, limit),
+        }
     }
 }
 
@@ -43,6 +41,7 @@ pub(crate) struct Sidecars {
     pub(crate) tokenizer: Option<Sidecar>,
     pub(crate) tokenizer_config: Option<Sidecar>,
     pub(crate) special_tokens_map: Option<Sidecar>,
+    pub(crate) added_tokens: Option<Sidecar>,
     pub(crate) generation_config: Option<Sidecar>,
     /// chat_template.jinja.
     pub(crate) chat_template: Option<Sidecar>,
@@ -56,16 +55,30 @@ impl Sidecars {
             tokenizer: file(&files.tokenizer),
             tokenizer_config: file(&files.tokenizer_config),
             special_tokens_map: file(&files.special_tokens_map),
+            added_tokens: file(&files.added_tokens),
             generation_config: file(&files.generation_config),
             chat_template: file(&files.chat_template),
             chat_template_json: file(&files.chat_template_json),
         }
     }
 
-    /// Whether texts begin with a special token, as tokenizer_config.json says, if it does.
-    pub(super) fn adds_bos(&self) -> Option<bool> {
-        let json = self.tokenizer_config.as_ref()?.read(LARGEST_TOKENIZER_CONFIG).ok()?;
-        serde_json::from_slice::<Value>(&json).ok()?.get("add_bos_token")?.as_bool()
+    /// What the files beside tokenizer.json say about it, for a model with this config.
+    pub(crate) fn tokenizer_settings(&self, config: &Value) -> Result<Settings, TokenizerError> {
+        let read = |file: &Option<Sidecar>, name: &'static str| {
+            let broken = |reason: String| TokenizerError::SideFile { file: name, reason };
+            let Some(file) = file else { return Ok(Value::Null) };
+            let json = file.read(LARGEST_TOKENIZER_CONFIG).map_err(|error| broken(error.to_string()))?;
+            match serde_json::from_slice(&json).map_err(|error| broken(error.to_string()))? {
+                Value::Object(object) => Ok(Value::Object(object)),
+                _ => Err(broken("it is no JSON object".to_owned())),
+            }
+        };
+        Settings::of(&SideFiles {
+            tokenizer_config: read(&self.tokenizer_config, "tokenizer_config.json")?,
+            special_tokens_map: read(&self.special_tokens_map, "special_tokens_map.json")?,
+            added_tokens: read(&self.added_tokens, "added_tokens.json")?,
+            config: config.clone(),
+        })
     }
 
     /// The tokens that end a text, as generation_config.json says.

@@ -2,7 +2,11 @@
 
 use lens_core::{Generate, Intervention, LensError, Plan, RoleTrace, Sampling, TokenId};
 
-use super::{Conversation, Input, Request, SessionError, Speech, notes};
+use super::{
+    Conversation, Input, Request, SessionError, Speech,
+    notes::{self, Origin},
+    speech::Named,
+};
 use crate::Outline;
 
 /// A request in tokens, ready to be run, as often as one likes.
@@ -40,9 +44,20 @@ impl Prepared {
             return Err(LensError::Threshold { threshold: request.threshold }.into());
         }
         let mut plan = request.plan.clone();
-        plan.question.targets =
-            request.targets.iter().map(|target| speech.target(target)).collect::<Result<_, _>>()?;
-        plan.question.versus = request.versus.as_ref().map(|target| speech.target(target)).transpose()?;
+        let mut notes = outline.notes.clone();
+        plan.question.targets = Vec::new();
+        for target in &request.targets {
+            let Named { id, note } = speech.target(target)?;
+            if !plan.question.targets.contains(&id) {
+                plan.question.targets.push(id);
+                notes.extend(note);
+            }
+        }
+        if let Some(target) = &request.versus {
+            let Named { id, note } = speech.target(target)?;
+            plan.question.versus = Some(id);
+            notes.extend(note);
+        }
         if !request.stop.is_empty() {
             speech.tokenizer()?;
         }
@@ -59,7 +74,7 @@ impl Prepared {
             text,
             tokens,
             roles,
-            notes: outline.notes.clone(),
+            notes,
             plan,
             threshold: request.threshold,
             generate,
@@ -69,7 +84,12 @@ impl Prepared {
             interventions: request.interventions.clone(),
             timing: request.timing,
         };
-        prepared.notes.extend(notes::of_prompt(&prepared, outline, speech));
+        let origin = match &request.input {
+            Input::Tokens(_) => None,
+            Input::Text(_) => Some(Origin::Text),
+            Input::Chat(_) => Some(Origin::Chat),
+        };
+        prepared.notes.extend(notes::of_prompt(&prepared, origin, outline, speech));
         Ok(prepared.for_trial(request.trial))
     }
 

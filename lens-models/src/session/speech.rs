@@ -3,7 +3,7 @@
 use lens_core::{RoleTrace, Stopped, TokenId, TokenTexts};
 
 use super::{SessionError, Target};
-use crate::{ChatError, ChatTemplate, Checkpoint, Message, Tokenizer};
+use crate::{ChatError, ChatTemplate, Checkpoint, Message, Tokenizer, tokenizer::Namesakes};
 
 /// Tokens of a split target that a message names.
 const NAMED: usize = 8;
@@ -16,7 +16,17 @@ pub struct Speech {
     chat: Result<ChatTemplate, ChatError>,
     /// Only continuations need it.
     end_of_text: Result<Vec<TokenId>, String>,
-    adds_bos: Option<bool>,
+    /// The tokenizer's own end of a text, where the configs do not name it.
+    own_end: Option<TokenId>,
+}
+
+/// A target's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The token.
+    pub id: TokenId,
+    /// What is unusual about how it was named, as a sentence.
+    pub note: Option<String>,
 }
 
 /// A conversation in tokens.
@@ -37,13 +47,14 @@ impl Speech {
     /// When tokenizer.json is broken.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, SessionError> {
         let outline = checkpoint.outline();
-        Ok(Self {
-            id: outline.id.clone(),
-            tokenizer: checkpoint.tokenizer()?,
-            chat: checkpoint.chat_template(),
-            end_of_text: checkpoint.end_of_text().map_err(|error| error.to_string()),
-            adds_bos: checkpoint.adds_bos(),
-        })
+        let tokenizer = checkpoint.tokenizer()?;
+        let mut end_of_text = checkpoint.end_of_text().map_err(|error| error.to_string());
+        let eos = tokenizer.as_ref().and_then(Tokenizer::eos);
+        let own_end = eos.filter(|eos| end_of_text.as_ref().is_ok_and(|ends| !ends.contains(eos)));
+        if let Ok(ends) = &mut end_of_text {
+            ends.extend(own_end);
+        }
+        Ok(Self { id: outline.id.clone(), tokenizer, chat: checkpoint.chat_template(), end_of_text, own_end })
     }
 
     /// The tokenizer.
@@ -59,17 +70,22 @@ impl Speech {
         self.tokenizer.as_ref().map_or(&(), |tokenizer| tokenizer)
     }
 
-    /// Whether texts begin with a special token, as tokenizer_config.json says, if it does.
-    pub fn adds_bos(&self) -> Option<bool> {
-        self.adds_bos
+    /// What the files say about texts that a reader of the results has to know, as sentences.
+    pub fn notes(&self) -> &[String] {
+        self.tokenizer.as_ref().map_or(&[], Tokenizer::notes)
     }
 
-    /// The tokens that end a text.
+    /// The tokens that end a text: those that the configs name, and the tokenizer's own.
     ///
     /// # Errors
     /// When the configs name something that is no token id.
     pub fn end_of_text(&self) -> Result<&[TokenId], SessionError> {
         self.end_of_text.as_deref().map_err(|reason| SessionError::EndOfText { reason: reason.clone() })
+    }
+
+    /// The end of a text that only the tokenizer's files name.
+    pub fn own_end(&self) -> Option<TokenId> {
+        self.own_end
     }
 
     /// A conversation as the model was trained to answer it: its text, its tokens, and who says which of them.
@@ -97,30 +113,45 @@ impl Speech {
         Ok(tokens)
     }
 
-    /// The token of a target: an id as it is, or a text that is exactly one token.
+    /// The token of a target: an id as it is, or a text that is exactly what one token says. A text that no token says,
+    /// and that the tokenizer makes one token of by adding white space, is that token.
     ///
     /// # Errors
     /// When the text is not one token; the message names those that it is.
-    pub fn target(&self, target: &Target) -> Result<TokenId, SessionError> {
+    pub fn target(&self, target: &Target) -> Result<Named, SessionError> {
         let text = match target {
-            Target::Id(id) => return Ok(*id),
+            Target::Id(id) => return Ok(Named { id: *id, note: None }),
             Target::Text(text) => text,
         };
         let tokenizer = self.tokenizer()?;
+        if text.is_empty() {
+            return Err(SessionError::EmptyTarget { text: text.clone() });
+        }
+        if let Some(Namesakes { best, others }) = tokenizer.named(text)? {
+            return Ok(Named { id: best, note: note_on_others(text, best, &others) });
+        }
         let tokens = tokenizer.encode(text, false)?;
-        let name = |id: &TokenId| format!("{:?} (id {id})", tokenizer.text(*id).text);
+        let name = |id: &TokenId| format!("{:?} (#{id})", tokenizer.text(*id).text);
         match tokens.as_slice() {
             [] => Err(SessionError::EmptyTarget { text: text.clone() }),
-            // A tokenizer may put a space in front, and it replaces what it does not know.
-            [id] if tokenizer.text(*id).text.trim_start() == text.trim_start() => Ok(*id),
+            [id] if tokenizer.text(*id).text.trim_start() == text.trim_start() => Ok(Named {
+                id: *id,
+                note: Some(format!("no token says exactly {text:?}: the target is {}", name(id))),
+            }),
             [id] => Err(SessionError::OtherTarget { text: text.clone(), token: name(id) }),
-            several => {
-                let mut tokens = several.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
-                if several.len() > NAMED {
-                    tokens.push_str(&format!(" and {} more", several.len() - NAMED));
+            [first, ..] => {
+                let mut named = tokens.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+                if tokens.len() > NAMED {
+                    named.push_str(&format!(" and {} more", tokens.len() - NAMED));
                 }
                 let hint = spaced_hint(tokenizer, text)?;
-                Err(SessionError::SplitTarget { text: text.clone(), count: several.len(), tokens, hint })
+                let hint = format!("{hint}. To watch the first of them, give #{first}");
+                Err(SessionError::SplitTarget {
+                    text: text.clone(),
+                    count: tokens.len(),
+                    tokens: named,
+                    hint,
+                })
             }
         }
     }
@@ -131,12 +162,24 @@ impl Speech {
     }
 }
 
+/// Several tokens may say the same.
+fn note_on_others(text: &str, best: TokenId, others: &[TokenId]) -> Option<String> {
+    if others.is_empty() {
+        return None;
+    }
+    let mut ids = others.iter().take(NAMED).map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ");
+    if others.len() > NAMED {
+        ids.push_str(&format!(" and {} more", others.len() - NAMED));
+    }
+    Some(format!("more than one token says {text:?}: the target is #{best}; the others are {ids}"))
+}
+
 /// Many vocabularies have a word only with the space in front of it.
 fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError> {
     let spaced = format!(" {text}");
-    Ok(match tokenizer.encode(&spaced, false)?.as_slice() {
-        [id] if !text.starts_with(' ') => {
-            format!("; with a space in front, {spaced:?} is one token (id {id})")
+    Ok(match tokenizer.named(&spaced)? {
+        Some(Namesakes { best, .. }) if !text.starts_with(' ') => {
+            format!("; with a space before it, {spaced:?} is one token (#{best})")
         }
         _ => String::new(),
     })

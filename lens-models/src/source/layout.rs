@@ -9,6 +9,7 @@ pub(super) const GENERATION_CONFIG: &str = "generation_config.json";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+pub(super) const ADDED_TOKENS: &str = "added_tokens.json";
 pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 /// Where the processors of multimodal models kept the template before there was [`CHAT_TEMPLATE`].
 pub(super) const CHAT_TEMPLATE_JSON: &str = "chat_template.json";
@@ -16,8 +17,15 @@ pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// The files that a checkpoint may do without.
-pub(super) const OPTIONAL: [&str; 6] =
-    [GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, CHAT_TEMPLATE, CHAT_TEMPLATE_JSON];
+pub(super) const OPTIONAL: [&str; 7] = [
+    GENERATION_CONFIG,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    SPECIAL_TOKENS_MAP,
+    ADDED_TOKENS,
+    CHAT_TEMPLATE,
+    CHAT_TEMPLATE_JSON,
+];
 
 /// How the weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::cache::Bounds;
 use super::headers::{ShardHeader, read_local_header};
 use super::layout::{self, Weights};
-use super::{CheckpointFiles, CheckpointHeaders, SourceError, index, name};
+use super::{CheckpointFiles, CheckpointHeaders, SourceError, files, index, name};
 
 /// A folder with a checkpoint in it.
 pub(super) struct Folder {
@@ -64,6 +64,7 @@ impl Folder {
             tokenizer: self.optional(layout::TOKENIZER)?,
             tokenizer_config: self.optional(layout::TOKENIZER_CONFIG)?,
             special_tokens_map: self.optional(layout::SPECIAL_TOKENS_MAP)?,
+            added_tokens: self.optional(layout::ADDED_TOKENS)?,
             generation_config: self.optional(layout::GENERATION_CONFIG)?,
             chat_template: self.optional(layout::CHAT_TEMPLATE)?,
             chat_template_json: self.optional(layout::CHAT_TEMPLATE_JSON)?,
@@ -86,12 +87,13 @@ impl Folder {
         })
     }
 
-    /// One file, if it is there. A link to nothing counts as absent.
+    /// One file, if it is there. A link to nothing counts as absent; a folder, a device or a pipe is refused.
     pub(super) fn optional(&self, file: &str) -> Result<Option<PathBuf>, SourceError> {
         let path = self.root.join(file);
-        if !path.is_file() {
+        if !path.exists() {
             return Ok(None);
         }
+        files::check_regular(&path).map_err(SourceError::io("read", &path))?;
         if let Some(bounds) = &self.bounds {
             bounds.check(&path)?;
         }
@@ -114,12 +116,7 @@ impl Folder {
 
 /// Reads a whole file, but not one of absurd size.
 pub(super) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
-    let read = || {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
-    };
-    read().map_err(SourceError::io("read", path))
+    files::read_at_most(path, limit).map_err(SourceError::io("read", path))
 }
 
 /// A checkout without git-lfs has small text files where the large files should be.

@@ -32,6 +32,7 @@ mod client;
 mod download;
 mod draft;
 mod error;
+pub(crate) mod files;
 mod headers;
 mod hub;
 mod index;
@@ -75,6 +76,8 @@ pub struct CheckpointFiles {
     pub tokenizer_config: Option<PathBuf>,
     /// special_tokens_map.json.
     pub special_tokens_map: Option<PathBuf>,
+    /// added_tokens.json.
+    pub added_tokens: Option<PathBuf>,
     /// generation_config.json.
     pub generation_config: Option<PathBuf>,
     /// chat_template.jinja.

@@ -71,9 +71,11 @@ fn special_tokens_come_from_the_file_that_transformers_believes() {
         r#"{"added_tokens_decoder": {}, "bos_token": "<config>", "unk_token": null}"#,
     );
     let legacy = ("tokenizer_config.json", r#"{"bos_token": "<config>", "unk_token": {"content": "<unk>"}}"#);
-    assert_eq!(text_of(&[template, map, listing]).unwrap(), "<config>|</map>|");
+    assert_eq!(text_of(&[template, map, listing]).unwrap(), "<config>|</s>|");
     assert_eq!(text_of(&[template, map, legacy]).unwrap(), "<map>|</map>|<unk>");
     assert_eq!(text_of(&[template]).unwrap(), "||");
+    // Where tokenizer_config.json names none, the tokens of the model's tokenizer class.
+    assert_eq!(text_of(&[template, ("tokenizer_config.json", "{}")]).unwrap(), "<s>|</s>|<unk>");
 }
 
 #[test]
