@@ -413,6 +413,9 @@ pub(crate) struct SourceArgs {
     /// Read the config as that of this family (see lens families), whatever its model_type says
     #[arg(long, value_name = "FAMILY")]
     pub(crate) assume_family: Option<String>,
+    /// Ignore keys of config.json and tensors that the family does not use, with a note
+    #[arg(long)]
+    pub(crate) ignore_extra: bool,
 }
 
 /// How to run.

@@ -56,7 +56,7 @@ fn is_demo(model: &str, args: &SourceArgs, console: &Console) -> Result<bool> {
 }
 
 fn opening(args: &SourceArgs) -> OpenOptions {
-    OpenOptions { assume_family: args.assume_family.clone() }
+    OpenOptions { assume_family: args.assume_family.clone(), ignore_extra: args.ignore_extra }
 }
 
 fn options(args: &SourceArgs) -> SourceOptions {

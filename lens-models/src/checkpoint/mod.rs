@@ -17,8 +17,8 @@ pub(crate) use sidecar::{Sidecar, Sidecars};
 
 use crate::{
     chat::{ChatError, ChatTemplate},
-    config::{Config, ConfigError},
-    families::{self, TensorNames},
+    config::{Config, ConfigError, parse},
+    families::{self, Reading, TensorNames, Understood},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
     tokenizer::{Tokenizer, TokenizerError},
@@ -30,6 +30,8 @@ pub struct OpenOptions {
     /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
     /// and shapes of the tensors are checked all the same.
     pub assume_family: Option<String>,
+    /// Keys of the config and tensors that the family does not use are ignored, with a note.
+    pub ignore_extra: bool,
 }
 
 /// What config and headers say of a checkpoint: all but the weights.
@@ -64,17 +66,15 @@ impl Outline {
         tensors: TensorIndex,
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
-        let config: Value =
-            serde_json::from_slice(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
-        let spec = match &options.assume_family {
-            None => families::resolve(&config, &names)?,
-            Some(family) => families::resolve_as(&config, &names, family)?,
-        };
+        let reading =
+            Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
+        let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
         ledger::close(&spec, &names, &tensors)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
-        let notes = assumed_family.iter().map(|family| assumption(&config, family)).collect();
+        let notes = assumed_family.iter().map(|family| assumption(&config, family)).chain(more).collect();
         Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
     }
 

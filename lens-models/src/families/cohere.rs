@@ -1,9 +1,12 @@
 //! Command R (Cohere) and Command R7B, A (Cohere 2).
 
-use super::{Family, TensorNames, shape::Shape};
+use super::{
+    Family, TensorNames,
+    shape::{Defaults, Epsilon, Rotation, Shape},
+};
 use crate::{
-    config::{Config, ConfigError, RopeQuery},
-    spec::{DecoderSpec, Mask, NormSpec, Pairing, Param, Position, QkNorm, QkScope, Wiring},
+    config::{Config, ConfigError},
+    spec::{DecoderSpec, Mask, NormSpec, Param, Position, QkNorm, QkScope, Wiring},
 };
 
 pub(super) const COHERE: Family = Family {
@@ -53,10 +56,13 @@ pub(super) const COHERE2: Family = Family {
 
 /// The shape, rotating on the base `theta` where the config has none.
 fn read(config: &Config<'_>, names: &TensorNames, family: &str, theta: f64) -> Result<Shape, ConfigError> {
-    let shape = Shape::read(config, names, family)?;
-    let query = RopeQuery { pairing: Pairing::Interleaved, ..RopeQuery::new(shape.d_head, theta) };
-    let mut shape = shape.rotary(config, &query)?;
-    shape.eps = config.positive("layer_norm_eps")?.unwrap_or(1e-5);
+    let defaults = Defaults {
+        theta: Some(theta),
+        eps: Epsilon::Key("layer_norm_eps", 1e-5),
+        rotation: Rotation::Interleaved,
+        ..Defaults::default()
+    };
+    let mut shape = Shape::read_with(config, names, family, &defaults)?;
     shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, false);
     shape.mlp_bias = false;
     shape.tied_by_default = true;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{FAMILIES, Family, TensorNames};
-use crate::{config::Config, spec::DecoderSpec};
+use super::{FAMILIES, Family, TensorNames, read_as};
+use crate::{
+    config::{Config, Reads},
+    spec::DecoderSpec,
+};
 
 /// How many names a message lists.
 const SHOWN: usize = 6;
@@ -42,15 +45,18 @@ pub(crate) fn listed(names: &[&str]) -> String {
     text
 }
 
-/// What a checkpoint of an unknown `model_type` looks like, as a sentence: the family whose tensors it has, or
+/// What a checkpoint of an unknown `model_type` looks like, as a sentence: the family whose tensors it has and that
+/// reads all that its config says, or
 /// else how it differs from the first, Llama. Nothing if no tensors are known.
 pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> String {
     if names.iter().next().is_none() {
         return String::new();
     }
     let alike = |family: &&Family| {
-        (family.resolve)(config, names, family.model_types[0])
-            .is_ok_and(|spec| Difference::between(&spec, names).is_empty())
+        // What one family reads is no news about the next one.
+        let reads = Reads::default();
+        let read = read_as(family, &config.recording(&reads), names, family.model_types[0]);
+        read.is_ok_and(|read| read.unread.is_settled() && Difference::between(&read.spec, names).is_empty())
     };
     if let Some(family) = FAMILIES.iter().find(alike) {
         let name = family.model_types[0];
