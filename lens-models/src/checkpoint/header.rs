@@ -89,6 +89,13 @@ impl TensorIndex {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
+    /// The same tensors, each under the name that `rename` gives it; `None` if two would get the same.
+    pub(super) fn renamed(&self, rename: impl Fn(&str) -> String) -> Option<Self> {
+        let tensors: BTreeMap<_, _> =
+            self.tensors.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+        (tensors.len() == self.tensors.len()).then_some(Self { tensors, shards: self.shards })
+    }
+
     /// Adds the tensors of one more file: `start` is its beginning, at least up to the end of the header, and
     /// `file_size` its whole length.
     ///

@@ -3,6 +3,7 @@
 mod bytes;
 mod header;
 mod ledger;
+mod names;
 mod sidecar;
 
 use std::path::{Path, PathBuf};
@@ -67,14 +68,16 @@ impl Outline {
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let (tensors, renamed) = names::usual(&config, tensors);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
         let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
-        ledger::close(&spec, &names, &tensors)?;
+        let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
-        let notes = assumed_family.iter().map(|family| assumption(&config, family)).chain(more).collect();
+        let assumed = assumed_family.iter().map(|family| assumption(&config, family));
+        let notes = assumed.chain(more).chain(renamed).chain(left_out).collect();
         Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
     }
 
@@ -186,7 +189,11 @@ impl Checkpoint {
         }
         let config = read(&files.config)?;
         let outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
-        Ok(Self { outline, shards, sidecars: Sidecars::of_files(files) })
+        let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
+        let tie = checkpoint.note_on_tie();
+        checkpoint.outline.notes.extend(tie);
+        checkpoint.outline.notes.extend(note_on_adapter(&files.root));
+        Ok(checkpoint)
     }
 
     /// A checkpoint that is part of the program.
@@ -216,6 +223,22 @@ impl Checkpoint {
     /// The bytes of a tensor.
     pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
         &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
+    }
+
+    /// What the reader should know of an unembedding that is stored, differs from the embedding, and is tied to it by
+    /// the config.
+    fn note_on_tie(&self) -> Option<String> {
+        let spec = &self.outline.spec;
+        let (name, embed) = (spec.tied_and_stored?, spec.embed.tokens.name.as_str());
+        let bytes = |name: &str| self.outline.tensors.get(name).map(|tensor| self.tensor_bytes(tensor));
+        if bytes(name) == bytes(embed) {
+            return None;
+        }
+        let (read, version) = if spec.is_tied() { (embed, "4") } else { (name, "5") };
+        Some(format!(
+            "config.json says tie_word_embeddings = true, but {name} is stored and differs from {embed}: logits are \
+             read with {read}, as transformers {version} does with such a file"
+        ))
     }
 
     /// Loads the tokenizer, if the checkpoint has one.
@@ -266,6 +289,19 @@ fn assumption(config: &Value, family: &str) -> String {
         "the config's model_type is {own}; it is read as {family} because --assume-family says so, and its tensors \
          have the names and shapes of one. The results are right only if the model computes as {family} does"
     )
+}
+
+/// What the reader should know of an adapter in the checkpoint's folder.
+fn note_on_adapter(folder: &Path) -> Option<String> {
+    const CONFIG: &str = "adapter_config.json";
+    let weights = ["adapter_model.safetensors", "adapter_model.bin"];
+    let weights = weights.into_iter().find(|file| folder.join(file).is_file())?;
+    folder.join(CONFIG).is_file().then(|| {
+        format!(
+            "an adapter ({CONFIG}, {weights}) lies beside the model and is not applied: what is read is the model \
+             without it. To read both, merge them with peft's merge_and_unload and save the result"
+        )
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
@@ -347,12 +383,23 @@ pub enum CheckpointError {
     /// Tensors that nobody would use.
     #[error(
         "the checkpoint holds tensors that {family} does not use: {names}. A model with parts that are not \
-         understood is refused rather than approximated"
+         understood is refused rather than approximated; if they change nothing, --ignore-extra leaves them out"
     )]
     Unknown {
         /// The family.
         family: String,
         /// Their names.
+        names: String,
+    },
+    /// The head of another task beside the decoder.
+    #[error(
+        "the checkpoint holds a head that rates or classifies texts: {names}. It is no part of {family}; \
+         --ignore-extra leaves it out and reads the decoder alone"
+    )]
+    OtherHead {
+        /// The family.
+        family: String,
+        /// The head's tensors.
         names: String,
     },
     /// A tensor in another shape than the config implies.

@@ -184,6 +184,9 @@ const ALWAYS: &[&[&str]] = &[
         "tie_encoder_decoder",
         // Where a window begins; a family that has one of that kind reads it.
         "max_window_layers",
+        // Parts for what is not text, in files that have the keys of the text model at the top.
+        "vision_config",
+        "audio_config",
         // A checkpoint with several tokens predicted at once has tensors for that.
         "num_nextn_predict_layers",
     ],

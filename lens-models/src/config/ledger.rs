@@ -49,9 +49,9 @@ impl Unread {
         }
     }
 
-    /// Whether every key that says something was understood.
-    pub fn is_settled(&self) -> bool {
-        self.active.is_empty()
+    /// The keys that say something and were not understood, with their values; empty if there is none.
+    pub fn keys(&self) -> String {
+        listed(&self.active)
     }
 
     /// The notes, if all is settled or the reader insists.

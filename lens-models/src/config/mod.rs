@@ -404,6 +404,14 @@ pub enum ConfigError {
         /// What family the tensors look like, as a sentence; empty if the tensors are unknown.
         likeness: String,
     },
+    /// A multimodal model whose text part is no decoder of its family.
+    #[error("{model_type} cannot be read as its text model alone: {why}")]
+    OtherwiseUsed {
+        /// The `model_type`.
+        model_type: String,
+        /// What is different.
+        why: &'static str,
+    },
     /// A family that was asked for, and that there is not.
     #[error("no family is called \"{}\" (supported: {supported}){hint}", cut(family))]
     NoSuchFamily {
@@ -417,7 +425,8 @@ pub enum ConfigError {
     /// No unembedding on disk, and the config does not tie it.
     #[error(
         "the checkpoint has no unembedding: {name} is missing and config.json says tie_word_embeddings = false. \
-         If the model is tied, set that to true; otherwise the checkpoint is incomplete"
+         If the model is tied, set that to true; otherwise the checkpoint is incomplete, or that of a model that \
+         rates texts and predicts no tokens"
     )]
     NoUnembedding {
         /// Name of the missing tensor.

@@ -101,7 +101,8 @@ impl Config<'_> {
         let required = |key| inner.positive(key)?.ok_or_else(|| inner.missing(key));
         let factor = || required("factor");
         match kind {
-            "default" => Ok(RopeScaling::Default),
+            // Positions in three dimensions are ordinary ones where there is only text.
+            "default" | "mrope" => Ok(RopeScaling::Default),
             "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
             "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
                 factor: factor()?,

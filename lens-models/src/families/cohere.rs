@@ -14,7 +14,7 @@ pub(super) const COHERE: Family = Family {
     models: "Command R, Command R+, Aya",
     particulars: "parallel, layer norms without bias, interleaved RoPE, logits times logit_scale; optional norm per head",
     resolve: |config, names, family| {
-        let shape = read(config, names, family, 5e5)?;
+        let shape = read(config, names, family)?;
         let mut spec = decoder(config, names, &shape)?;
         if config.flag("use_qk_norm")?.unwrap_or(false) {
             for (i, layer) in spec.layers.iter_mut().enumerate() {
@@ -38,7 +38,7 @@ pub(super) const COHERE2: Family = Family {
     models: "Command R7B, Command A",
     particulars: "Cohere with three sliding layers that rotate to one full layer without positions",
     resolve: |config, names, family| {
-        let mut shape = read(config, names, family, 1e4)?;
+        let mut shape = read(config, names, family)?;
         let pattern = match config.size("sliding_window_pattern")? {
             Some(pattern) => pattern,
             None => config.size("_sliding_window_pattern")?.unwrap_or(4),
@@ -54,10 +54,8 @@ pub(super) const COHERE2: Family = Family {
     },
 };
 
-/// The shape, rotating on the base `theta` where the config has none.
-fn read(config: &Config<'_>, names: &TensorNames, family: &str, theta: f64) -> Result<Shape, ConfigError> {
+fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape, ConfigError> {
     let defaults = Defaults {
-        theta: Some(theta),
         eps: Epsilon::Key("layer_norm_eps", 1e-5),
         rotation: Rotation::Interleaved,
         ..Defaults::default()

@@ -91,7 +91,8 @@ fn resolve_gemma3(
     shape.positions = rotations(config, &shape)?;
     let mut spec = shape.decoder(config, names)?;
     let heads = ["lm_head.weight", "language_model.lm_head.weight"];
-    spec.readout.unembed = unembedding(config, names, &spec.embed.tokens, &heads, true)?;
+    let unembed = unembedding(config, names, &spec.embed.tokens, &heads, true)?;
+    (spec.readout.unembed, spec.tied_and_stored) = (unembed.tensor, unembed.tied_and_stored);
     spec.ignored = Ignored {
         suffixes: &["rotary_emb.inv_freq"],
         prefixes: &[

@@ -24,7 +24,9 @@ impl<'a> Difference<'a> {
     /// Compares what `spec` needs with what is there.
     pub(crate) fn between(spec: &'a DecoderSpec, names: &'a TensorNames) -> Self {
         let needed: BTreeSet<&str> = spec.tensors().into_iter().map(|tensor| tensor.name.as_str()).collect();
-        let unknown = names.iter().filter(|name| !needed.contains(name) && !spec.ignored.covers(name));
+        let unknown = names.iter().filter(|name| {
+            !needed.contains(name) && !spec.ignored.covers(name) && spec.tied_and_stored != Some(*name)
+        });
         Self {
             unknown: unknown.collect(),
             missing: needed.iter().copied().filter(|name| !names.has(name)).collect(),
@@ -52,17 +54,23 @@ pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> String {
     if names.iter().next().is_none() {
         return String::new();
     }
-    let alike = |family: &&Family| {
+    // The keys that a family leaves unread, if its tensors are those of the checkpoint.
+    let unread = |family: &'static Family| {
         // What one family reads is no news about the next one.
         let reads = Reads::default();
-        let read = read_as(family, &config.recording(&reads), names, family.model_types[0]);
-        read.is_ok_and(|read| read.unread.is_settled() && Difference::between(&read.spec, names).is_empty())
+        let read = read_as(family, &config.recording(&reads), names, family.model_types[0]).ok()?;
+        Difference::between(&read.spec, names).is_empty().then(|| (family.model_types[0], read.unread.keys()))
     };
-    if let Some(family) = FAMILIES.iter().find(alike) {
-        let name = family.model_types[0];
+    let alike: Vec<_> = FAMILIES.iter().filter_map(unread).collect();
+    if let Some((name, _)) = alike.iter().find(|(_, keys)| keys.is_empty()) {
         return format!(
             "Its tensors are those of {name}, by name: --assume-family {name} would try it as one, \
              which is right only if nothing but the name differs"
+        );
+    }
+    if let Some((name, keys)) = alike.first() {
+        return format!(
+            "Its tensors are those of {name}, by name, but its config says what {name} does not read: {keys}"
         );
     }
     let name = FAMILIES[0].model_types[0];

@@ -29,6 +29,7 @@ mod shape;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod wrapper;
 
 use std::collections::BTreeSet;
 
@@ -36,10 +37,13 @@ use lens_core::suggest::did_you_mean;
 use serde_json::Value;
 
 pub(crate) use likeness::{Difference, listed};
+pub(crate) use wrapper::{is_wrapper, text_name};
+
+use wrapper::TextPart;
 
 use crate::{
     config::{Config, ConfigError, Reads, Unread},
-    spec::{DecoderSpec, LayerSpec, Mask},
+    spec::{DecoderSpec, Ignored, LayerSpec, Mask},
 };
 
 /// A family of checkpoints.
@@ -170,6 +174,9 @@ pub fn understand(
     let model_type =
         config.text("model_type")?.ok_or_else(|| ConfigError::Missing { key: config.name("model_type") })?;
     refuse_quantised(&config)?;
+    if let Some(text) = wrapper::text_part(&config, model_type)? {
+        return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
+    }
     let family = of_model_type(model_type).ok_or_else(|| ConfigError::UnknownFamily {
         model_type: model_type.to_owned(),
         supported: listed_model_types(),
@@ -204,8 +211,31 @@ fn read_as(
     spec.context =
         spec.context.map(|context| ropes.map(|rope| rope.reach(context)).fold(context, usize::max));
     pass_over_layer_types(config, &spec);
-    let text = (model_type == "gemma3" && config.get("text_config").is_some()).then_some("text_config");
+    // Gemma 3 reads its multimodal files itself.
+    let text = (model_type == "gemma3" && config.get(wrapper::SECTION).is_some()).then_some(wrapper::SECTION);
     let unread = Unread::of(config, model_type, text);
+    Ok(Read { spec, unread })
+}
+
+/// What the family of a multimodal model's text part makes of that part.
+fn read_text_part(
+    config: &Config<'_>,
+    names: &TensorNames,
+    model_type: &str,
+    text: &TextPart,
+) -> Result<Read, ConfigError> {
+    let section = if text.is_section { config.object(wrapper::SECTION)? } else { None };
+    let keys = section.unwrap_or(*config).with_defaults(&text.defaults);
+    let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
+    spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
+    let mut unread = Unread::of(config, text.model_type, text.is_section.then_some(wrapper::SECTION));
+    unread.notes.insert(
+        0,
+        format!(
+            "{model_type} is a multimodal model: only its text model, {}, is read, and runs as it does on text alone",
+            text.model_type
+        ),
+    );
     Ok(Read { spec, unread })
 }
 
@@ -231,7 +261,11 @@ fn listed_model_types() -> String {
 }
 
 fn refuse_quantised(config: &Config<'_>) -> Result<(), ConfigError> {
-    let Some(quantisation) = config.object("quantization_config")? else { return Ok(()) };
+    let Some(quantisation) = config.object("quantization_config")? else {
+        let Some(mlx) = config.object("quantization")? else { return Ok(()) };
+        let bits = mlx.count("bits")?.map_or_else(String::new, |bits| format!(", {bits} bits"));
+        return Err(ConfigError::Quantised { method: format!("MLX{bits}") });
+    };
     let method = quantisation.text("quant_method")?.unwrap_or("unknown method").to_owned();
     Err(ConfigError::Quantised { method })
 }

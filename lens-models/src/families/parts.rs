@@ -128,10 +128,11 @@ pub(super) fn decoder(
         readout: ReadoutSpec {
             norm: Some(sizes.norm(&ends.norm)),
             project: None,
-            unembed,
+            unembed: unembed.tensor,
             bias: None,
             post: Post::default(),
         },
+        tied_and_stored: unembed.tied_and_stored,
         context: ends.context,
         ignored: BUFFERS,
     })

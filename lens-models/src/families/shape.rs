@@ -235,10 +235,11 @@ impl Shape {
             readout: ReadoutSpec {
                 norm: Some((self.norm)(&format!("{}norm", self.prefix), self.d_model, self.eps)),
                 project: None,
-                unembed,
+                unembed: unembed.tensor,
                 bias: None,
                 post: Post::default(),
             },
+            tied_and_stored: unembed.tied_and_stored,
             context: self.context,
             ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], prefixes: &[] },
         })
@@ -303,18 +304,34 @@ pub(super) fn head_width(d_model: usize, n_heads: usize) -> Result<usize, Config
     Err(ConfigError::Inconsistent { what })
 }
 
-/// The unembedding: what is on disk under one of `candidates`; else the embedding, if the model is tied.
+/// The unembedding, and the name of a stored one that the config ties to the embedding all the same.
+pub(super) struct Unembedding {
+    pub(super) tensor: TensorSpec,
+    pub(super) tied_and_stored: Option<&'static str>,
+}
+
+/// The unembedding: what is on disk under one of `candidates`; else the embedding, if the model is tied. Where the
+/// config ties one that is on disk, up to version 4 transformers takes the embedding, and from 5 on what is on disk.
 pub(super) fn unembedding(
     config: &Config<'_>,
     names: &TensorNames,
     embed: &TensorSpec,
     candidates: &[&'static str],
     tied_by_default: bool,
-) -> Result<TensorSpec, ConfigError> {
+) -> Result<Unembedding, ConfigError> {
     let tied = config.flag("tie_word_embeddings")?.unwrap_or(tied_by_default);
-    match candidates.iter().find(|name| names.has(name)) {
-        Some(name) => Ok(TensorSpec::new(*name, embed.shape.clone())),
-        None if tied => Ok(embed.clone()),
-        None => Err(ConfigError::NoUnembedding { name: candidates[0] }),
-    }
+    let stored = candidates.iter().copied().find(|name| names.has(name));
+    let tensor = match stored {
+        Some(_) if tied && written_by(config)? < 5 => embed.clone(),
+        Some(name) => TensorSpec::new(name, embed.shape.clone()),
+        None if tied => embed.clone(),
+        None => return Err(ConfigError::NoUnembedding { name: candidates[0] }),
+    };
+    Ok(Unembedding { tensor, tied_and_stored: stored.filter(|_| tied) })
+}
+
+/// The major version of transformers that wrote a config; files from before it said so are older than 5.
+fn written_by(config: &Config<'_>) -> Result<u32, ConfigError> {
+    let version = config.text("transformers_version")?.unwrap_or_default();
+    Ok(version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(4))
 }
