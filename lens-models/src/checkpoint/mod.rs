@@ -6,7 +6,10 @@ mod ledger;
 mod names;
 mod sidecar;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use lens_core::TokenId;
 use serde_json::Value;
@@ -24,6 +27,9 @@ use crate::{
     spec::DecoderSpec,
     tokenizer::{Tokenizer, TokenizerError},
 };
+
+/// A config.json has a few kilobytes, and with lists for every layer a few hundred.
+const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// How a checkpoint is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -305,7 +311,16 @@ fn note_on_adapter(folder: &Path) -> Option<String> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(LARGEST_CONFIG + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_CONFIG {
+            Err(std::io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes)
+        }
+    };
+    read().map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
 }
 
 /// A checkpoint that cannot be used.

@@ -26,8 +26,6 @@ const LARGEST_SIZE: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy)]
 pub struct Config<'a> {
     keys: &'a Map<String, Value>,
-    /// What stands in for keys that are absent, where a class has defaults for them.
-    defaults: Option<&'a Map<String, Value>>,
     reads: Option<&'a Reads>,
     place: Place,
 }
@@ -38,7 +36,7 @@ impl<'a> Config<'a> {
     /// # Errors
     /// When it is not.
     pub fn new(value: &'a Value) -> Result<Self, ConfigError> {
-        let whole = |keys| Self { keys, defaults: None, reads: None, place: Place::default() };
+        let whole = |keys| Self { keys, reads: None, place: Place::default() };
         value.as_object().map(whole).ok_or(ConfigError::NotAnObject)
     }
 
@@ -47,9 +45,18 @@ impl<'a> Config<'a> {
         Self { reads: Some(reads), ..self }
     }
 
-    /// The same config, in which `defaults` stand in for keys that are absent.
-    pub fn with_defaults(self, defaults: &'a Map<String, Value>) -> Self {
-        Self { defaults: Some(defaults), ..self }
+    /// `keys` in place of those of this config, or of its section `section`: what is read of them counts as read there.
+    pub fn standing_for(self, section: Option<&'static str>, keys: &'a Map<String, Value>) -> Self {
+        let place = section.map_or(self.place, |section| self.place.section(section));
+        if let (Some(reads), Some(section)) = (self.reads, section) {
+            reads.section(self.name(section));
+        }
+        Self { keys, place, ..self }
+    }
+
+    /// Every key and its value.
+    pub fn keys(&self) -> &'a Map<String, Value> {
+        self.keys
     }
 
     /// The keys that were not looked at since [`recording`](Self::recording) began, with their whole names.
@@ -70,8 +77,7 @@ impl<'a> Config<'a> {
     /// The value of `key`; null counts as absent, because both mean "the default" in this file.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.note(key);
-        let own = self.keys.get(key);
-        own.or_else(|| self.defaults?.get(key)).filter(|value| !value.is_null())
+        self.keys.get(key).filter(|value| !value.is_null())
     }
 
     /// Counts `key` as read where its value is one of `texts`, which mean nothing new here.
@@ -127,8 +133,7 @@ impl<'a> Config<'a> {
                 if let Some(reads) = self.reads {
                     reads.section(self.name(key));
                 }
-                let section =
-                    Config { keys, defaults: None, reads: self.reads, place: self.place.section(key) };
+                let section = Config { keys, reads: self.reads, place: self.place.section(key) };
                 Ok(Some(section).filter(|section| !section.keys.is_empty()))
             }
             Some(other) => Err(self.wrong(key, "an object", other)),

@@ -33,7 +33,7 @@ mod wrapper;
 
 use std::collections::BTreeSet;
 
-use lens_core::suggest::did_you_mean;
+use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
 
 pub(crate) use likeness::{Difference, listed};
@@ -224,11 +224,20 @@ fn read_text_part(
     model_type: &str,
     text: &TextPart,
 ) -> Result<Read, ConfigError> {
-    let section = if text.is_section { config.object(wrapper::SECTION)? } else { None };
-    let keys = section.unwrap_or(*config).with_defaults(&text.defaults);
+    let section = text.is_section.then_some(wrapper::SECTION);
+    let keys = config.standing_for(section, &text.keys);
     let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
     spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
-    let mut unread = Unread::of(config, text.model_type, text.is_section.then_some(wrapper::SECTION));
+    let mut unread = Unread::of(config, text.model_type, section);
+    if spec.readout.post != Post::default() {
+        // The model around the text model has the unembedding, and knows no more of it.
+        spec.readout.post = Post::default();
+        unread.notes.push(format!(
+            "the logits of {} are scaled or capped, but not in {model_type}: transformers leaves that out there, and so \
+             does this",
+            text.model_type
+        ));
+    }
     unread.notes.insert(
         0,
         format!(

@@ -331,7 +331,7 @@ pub(super) fn unembedding(
 }
 
 /// The major version of transformers that wrote a config; files from before it said so are older than 5.
-fn written_by(config: &Config<'_>) -> Result<u32, ConfigError> {
+pub(super) fn written_by(config: &Config<'_>) -> Result<u32, ConfigError> {
     let version = config.text("transformers_version")?.unwrap_or_default();
     Ok(version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(4))
 }

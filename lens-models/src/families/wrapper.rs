@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::{Family, of_model_type};
+use super::{Family, of_model_type, shape::written_by};
 use crate::config::{Config, ConfigError};
 
 /// The section that describes the text model.
@@ -62,6 +62,7 @@ pub(super) const TOWERS: &[&str] = &[
     "image_tower.",
     "audio_tower.",
     "model.audio_tower.",
+    "model.projector.",
 ];
 
 /// What the names of the text model's tensors begin with in a multimodal checkpoint, and would in one of its own. The
@@ -91,8 +92,8 @@ pub(super) struct TextPart {
     pub(super) model_type: &'static str,
     /// Whether its keys are in [`SECTION`], or at the top.
     pub(super) is_section: bool,
-    /// What stands in for keys that are absent.
-    pub(super) defaults: Map<String, Value>,
+    /// Its keys, with what its class has for those that are absent.
+    pub(super) keys: Map<String, Value>,
 }
 
 /// The text model of a config whose `model_type` is no family, if it is one that is known.
@@ -118,13 +119,24 @@ pub(super) fn text_part(config: &Config<'_>, model_type: &str) -> Result<Option<
         return Err(ConfigError::OtherwiseUsed { model_type: model_type.to_owned(), why });
     }
     let name = if section.is_some() { own.to_owned() } else { format!("{own}_text") };
-    let mut defaults = DEFAULTS.get(&name).and_then(Value::as_object).cloned().unwrap_or_default();
-    for key in ["tie_word_embeddings", "transformers_version"] {
-        defaults.extend(config.get(key).map(|value| (key.to_owned(), value.clone())));
-    }
+    let mut keys = DEFAULTS.get(&name).and_then(Value::as_object).cloned().unwrap_or_default();
+    keys.extend(section.unwrap_or(*config).keys().clone());
+    around(config, &mut keys)?;
     let known = family.model_types.iter().find(|known| **known == alias.unwrap_or(own));
     let model_type = known.copied().unwrap_or(family.model_types[0]);
-    Ok(Some(TextPart { family, model_type, is_section: section.is_some(), defaults }))
+    Ok(Some(TextPart { family, model_type, is_section: section.is_some(), keys }))
+}
+
+/// Puts in what the model around says for its text model: which transformers wrote it and, from version 5 on, whether
+/// the unembedding is tied.
+fn around(config: &Config<'_>, keys: &mut Map<String, Value>) -> Result<(), ConfigError> {
+    let said = |key: &str| config.get(key).map(|value| (key.to_owned(), value.clone()));
+    keys.extend(said("transformers_version"));
+    let tied = said("tie_word_embeddings");
+    if written_by(config)? >= 5 {
+        keys.extend(tied);
+    }
+    Ok(())
 }
 
 /// The name that a tensor of a multimodal checkpoint would have in that of its text model alone, if it is in it.
