@@ -1,6 +1,9 @@
 //! The ledger of config.json's keys: every key that transformers writes or that published files hold is read or known
 //! to be inert, and a key that says something more is refused by name.
 
+// The helpers of the tests are tests, too.
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use lens_models::{

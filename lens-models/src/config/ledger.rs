@@ -31,13 +31,13 @@ impl Unread {
                 },
             };
             if !inert::is_inert(family, key, value) && !repeats(config, key, value, text) {
-                unread.sort(name.clone(), key, value);
+                unread.sort(&name, key, value);
             }
         }
         unread
     }
 
-    fn sort(&mut self, name: String, key: &str, value: &Value) {
+    fn sort(&mut self, name: &str, key: &str, value: &Value) {
         let shown = format!("{name} = {}", cut(&value.to_string()));
         if let Some(what) = inert::ignored(key) {
             self.notes.push(format!("config.json has {shown}, which is left out: {what}"));
