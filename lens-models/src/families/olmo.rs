@@ -49,7 +49,7 @@ pub(super) const OLMO3: Family = Family {
         let window = config.size("sliding_window")?.unwrap_or(4096);
         shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(4))?;
         let rope = |layer_type| {
-            config.rope(&RopeQuery { layer_type: Some(layer_type), ..RopeQuery::new(shape.d_head, 5e5) })
+            config.rope(&RopeQuery { layer_type: Some(layer_type), ..RopeQuery::new(shape.d_head, 1e4) })
         };
         let (full, mut sliding) = (rope("full_attention")?, rope("sliding_attention")?);
         if config.object("rope_scaling")?.is_some() {
