@@ -449,6 +449,9 @@ pub(crate) struct SourceArgs {
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "FAMILY")]
     pub(crate) assume_family: Option<String>,
+    /// Ignore keys of config.json and tensors that the family does not use, with a note
+    #[arg(long)]
+    pub(crate) ignore_extra: bool,
 }
 
 /// How to run.

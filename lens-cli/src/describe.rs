@@ -14,7 +14,14 @@ use lens_models::{
 /// Names and values, one pair a line.
 pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
     let per_layer = |what: fn(&LayerSpec) -> String| by_layer(spec.layers.iter().map(what));
-    let untied = if spec.is_tied() { "tied to the embedding" } else { "an unembedding of its own" };
+    let untied = match (spec.is_tied(), spec.tied_and_stored) {
+        (true, None) => "tied to the embedding".to_owned(),
+        (false, None) => "an unembedding of its own".to_owned(),
+        (true, Some(name)) => {
+            format!("tied to the embedding by the config; {name} is stored too, and not read")
+        }
+        (false, Some(name)) => format!("{name} is read, although the config ties it to the embedding"),
+    };
     let mut facts = vec![
         ("layers", spec.layers.len().to_string()),
         ("d_model", spec.d_model.to_string()),

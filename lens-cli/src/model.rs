@@ -56,7 +56,11 @@ fn is_demo(model: &str, args: &SourceArgs, console: &Console) -> Result<bool> {
 }
 
 fn opening(args: &SourceArgs) -> OpenOptions {
-    OpenOptions { assume_family: args.assume_family.clone(), ..OpenOptions::default() }
+    OpenOptions {
+        assume_family: args.assume_family.clone(),
+        ignore_extra: args.ignore_extra,
+        ..OpenOptions::default()
+    }
 }
 
 fn options(args: &SourceArgs) -> SourceOptions {

@@ -212,9 +212,9 @@ impl Cells {
     ///
     /// # Panics
     /// As [`Cells::u64`].
-    pub fn u32s(&mut self, values: impl IntoIterator<Item = u32>) {
+    pub fn u32s(&mut self, values: impl IntoIterator<Item = Option<u32>>) {
         match self.next() {
-            Builder::U32s(cells) => cells.append_value(values.into_iter().map(Some)),
+            Builder::U32s(cells) => cells.append_value(values),
             other => unreachable!("{other:?} is not a column of lists of uint32"),
         }
     }

@@ -181,7 +181,7 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 fn json(lists: &ListArray, index: usize) -> String {
     let items = lists.value(index);
     if let Some(ids) = items.as_primitive_opt::<UInt32Type>() {
-        return written(&ids.values().iter().collect::<Vec<_>>());
+        return written(&ids.iter().collect::<Vec<_>>());
     }
     if let Some(numbers) = items.as_primitive_opt::<Float32Type>() {
         return written(&numbers.values().iter().collect::<Vec<_>>());

@@ -51,7 +51,7 @@ impl Table for Readouts {
             Column::new("target_text", Kind::Texts, "what they say"),
             Column::new("target_logit", Kind::F32s, "their logits"),
             Column::new("target_prob", Kind::F32s, "their probabilities, from 0 to 1"),
-            Column::new("target_rank", Kind::U32s, "their ranks, from 1"),
+            Column::new("target_rank", Kind::U32s, "their ranks, from 1, where they are known"),
         ]);
         columns
     }
@@ -79,7 +79,7 @@ impl Table for Readouts {
 
 /// Ids, texts, logits and probabilities of some tokens.
 fn scores<'a>(tokens: impl Iterator<Item = &'a TopTrace> + Clone, cells: &mut Cells) {
-    cells.u32s(tokens.clone().map(|token| token.id.0));
+    cells.u32s(tokens.clone().map(|token| Some(token.id.0)));
     cells.texts(tokens.clone().map(|token| &*token.text));
     cells.f32s(tokens.clone().map(|token| token.logit));
     cells.f32s(tokens.map(|token| token.prob));

@@ -107,7 +107,7 @@ fn columns_read_back_as_the_trace_has_them() {
                 let texts: Vec<&str> = texts.as_string::<i32>().iter().flatten().collect();
                 assert_eq!(texts, readout.top.iter().map(|token| &*token.text).collect::<Vec<_>>());
                 let ranks = column("target_rank").as_list::<i32>().value(row);
-                assert_eq!(ranks.as_primitive::<UInt32Type>().values(), &[readout.targets[0].rank]);
+                assert_eq!(ranks.as_primitive::<UInt32Type>().values(), &[readout.targets[0].rank.unwrap()]);
             }
             rows += batch.num_rows();
         }

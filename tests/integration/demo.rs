@@ -31,7 +31,7 @@ fn the_demo_models_trace_equals_transformers() {
                 ("entropy", readout.get(Statistic::Entropy)),
                 ("kl_to_final", readout.get(Statistic::KlToFinal)),
             ] {
-                let (got, expected) = (f64::from(got.unwrap()), expected[key].as_f64().unwrap());
+                let (got, expected) = (got.unwrap(), expected[key].as_f64().unwrap());
                 assert!(
                     (got - expected).abs() < 1e-4,
                     "{text}: {key} at {point}: {got} instead of {expected}"

@@ -1,7 +1,7 @@
 //! Every point and position of every family equals transformers in float64.
 
 use lens_core::{
-    Backend, Forward, Lens, NormMode, Plan, PointSet, Question, Reading, Selection, Statistic, Stats,
+    Backend, Forward, Lens, NormMode, Plan, PointSet, Question, Reading, Selection, Statistic, StatisticSet,
 };
 use lens_tests::{Golden, checkpoint, checkpoint_names, decoder};
 
@@ -39,7 +39,7 @@ fn plan(golden: &Golden, norm: NormMode) -> Plan {
         question: Question {
             top_k: 5.try_into().expect("five is not zero"),
             norm,
-            stats: Stats { distances: true, ..Stats::default() },
+            statistics: StatisticSet::all(),
             ..Question::default()
         },
         ..Plan::default()
@@ -83,7 +83,7 @@ fn readouts_equal_transformers() {
         assert_eq!(reading.points, golden.points, "{name}");
         assert!(reading.self_check.is_some_and(|check| check.passed), "{name}: {:?}", reading.self_check);
         let n = golden.tokens.len();
-        let mut worst = [(); 5].map(|()| Worst::default());
+        let mut worst = [(); 6].map(|()| Worst::default());
         for (row, point) in golden.points.iter().enumerate() {
             for position in 0..n {
                 let readout = &reading.readouts[position * golden.points.len() + row];
@@ -97,22 +97,18 @@ fn readouts_equal_transformers() {
                     worst[0].see(log_prob, golden.floats("top_logprobs").1[at * 5 + k], place);
                     worst[1].see(top.logit, golden.floats("top_logits").1[at * 5 + k], place);
                 }
-                worst[2].see(readout.get(Statistic::Entropy).unwrap(), golden.floats("entropy").1[at], place);
-                worst[3].see(
-                    readout.get(Statistic::KlToFinal).unwrap(),
-                    golden.floats("kl_to_final").1[at],
-                    place,
-                );
-                worst[4].see(
-                    readout.get(Statistic::JsToFinal).unwrap(),
-                    golden.floats("js_to_final").1[at],
-                    place,
-                );
-                worst[4].see(
-                    readout.get(Statistic::TvToFinal).unwrap(),
-                    golden.floats("tv_to_final").1[at],
-                    place,
-                );
+                for (i, statistic) in [
+                    (2, Statistic::Entropy),
+                    (3, Statistic::KlToFinal),
+                    (4, Statistic::JsToFinal),
+                    (4, Statistic::TvToFinal),
+                ] {
+                    let expected = golden.floats(statistic.name()).1[at];
+                    worst[i].see(readout.get(statistic).unwrap() as f32, expected, place);
+                }
+                let logits = &golden.floats("top_logits").1[at * 5..];
+                let margin = readout.get(Statistic::Margin).unwrap() as f32;
+                worst[5].see(margin, logits[0] - logits[1], place);
                 assert_eq!(
                     readout.statistics.whole(Statistic::RankOfFinal).unwrap() as i32,
                     golden.ints("rank_of_final")[at],
@@ -121,7 +117,7 @@ fn readouts_equal_transformers() {
                 );
             }
         }
-        for (worst, what) in worst.iter().zip(["log-prob", "logit", "entropy", "KL", "distance"]) {
+        for (worst, what) in worst.iter().zip(["log-prob", "logit", "entropy", "KL", "distance", "margin"]) {
             worst.assert_within(TOLERANCE, &format!("{name}: {what}"));
         }
         finals_equal(&name, &golden, &reading);
@@ -141,8 +137,9 @@ fn finals_equal(name: &str, golden: &Golden, reading: &Reading) {
         if let (Some(cross_entropy), Some(next)) =
             (last.readout.get(Statistic::CrossEntropy), golden.tokens.get(position + 1))
         {
-            worst
-                .see(-cross_entropy, row[next.index()], || format!("position {position}, next token {next}"));
+            worst.see(-cross_entropy as f32, row[next.index()], || {
+                format!("position {position}, next token {next}")
+            });
         }
     }
     worst.assert_within(TOLERANCE, &format!("{name}: final log-prob"));

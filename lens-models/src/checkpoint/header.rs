@@ -13,6 +13,12 @@ use super::CheckpointError;
 /// A tensor with more dimensions than any model has is a broken header.
 const MOST_DIMENSIONS: usize = 8;
 
+/// A header with more tensors than any model has in a file is broken, and would take long to read.
+const MOST_TENSORS: usize = 1 << 18;
+
+/// The longest header that the safetensors format allows, in bytes.
+const LONGEST_HEADER: u64 = 100_000_000;
+
 /// The types of weights that a decoder can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StoredDtype {
@@ -89,6 +95,13 @@ impl TensorIndex {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
+    /// The same tensors, each under the name that `rename` gives it; `None` if two would get the same.
+    pub(super) fn renamed(&self, rename: impl Fn(&str) -> String) -> Option<Self> {
+        let tensors: BTreeMap<_, _> =
+            self.tensors.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+        (tensors.len() == self.tensors.len()).then_some(Self { tensors, shards: self.shards })
+    }
+
     /// Adds the tensors of one more file: `start` is its beginning, at least up to the end of the header, and
     /// `file_size` its whole length.
     ///
@@ -100,6 +113,11 @@ impl TensorIndex {
             return Err(CheckpointError::LfsPointer { file: file.to_owned() });
         }
         let length = start.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+        if let Some(length) = length.filter(|length| *length > LONGEST_HEADER && *length < file_size) {
+            return Err(broken(format!(
+                "it would be {length} bytes long, {LONGEST_HEADER} at most are allowed"
+            )));
+        }
         let header = length
             .and_then(|length| usize::try_from(length).ok()?.checked_add(8))
             .and_then(|end| start.get(8..end))
@@ -148,6 +166,10 @@ impl<'de> Deserialize<'de> for UniqueKeys {
                 let mut seen = BTreeSet::new();
                 while let Some(key) = map.next_key::<String>()? {
                     map.next_value::<IgnoredAny>()?;
+                    if seen.len() == MOST_TENSORS {
+                        let most = format!("it names more than {MOST_TENSORS} tensors");
+                        return Err(serde::de::Error::custom(most));
+                    }
                     if let Some(key) = seen.replace(key) {
                         return Err(serde::de::Error::custom(format!("the tensor {key:?} appears twice")));
                     }

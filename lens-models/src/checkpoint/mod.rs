@@ -4,9 +4,13 @@ mod bytes;
 mod header;
 mod ledger;
 mod mapped;
+mod names;
 mod sidecar;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use lens_core::TokenId;
 use serde_json::Value;
@@ -19,12 +23,15 @@ pub(crate) use sidecar::{Sidecar, Sidecars};
 
 use crate::{
     chat::{ChatError, ChatTemplate},
-    config::{Config, ConfigError},
-    families::{self, TensorNames},
+    config::{Config, ConfigError, parse},
+    families::{self, Reading, TensorNames, Understood},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
     tokenizer::{Tokenizer, TokenizerError},
 };
+
+/// A config.json has a few kilobytes, and with lists for every layer a few hundred.
+const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// How a checkpoint is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub struct OpenOptions {
     pub assume_family: Option<String>,
     /// How weight files come into memory.
     pub io: Io,
+    /// Keys of the config and tensors that the family does not use are ignored, with a note.
+    pub ignore_extra: bool,
 }
 
 /// What config and headers say of a checkpoint: all but the weights.
@@ -68,17 +77,17 @@ impl Outline {
         tensors: TensorIndex,
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
-        let config: Value =
-            serde_json::from_slice(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let (tensors, renamed) = names::usual(&config, tensors);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
-        let spec = match &options.assume_family {
-            None => families::resolve(&config, &names)?,
-            Some(family) => families::resolve_as(&config, &names, family)?,
-        };
-        ledger::close(&spec, &names, &tensors)?;
+        let reading =
+            Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
+        let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
+        let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
-        let notes = assumed_family.iter().map(|family| assumption(&config, family)).collect();
+        let assumed = assumed_family.iter().map(|family| assumption(&config, family));
+        let notes = assumed.chain(more).chain(renamed).chain(left_out).collect();
         Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
     }
 
@@ -193,7 +202,11 @@ impl Checkpoint {
         let config = read(&files.config)?;
         let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
         outline.notes.extend(note);
-        Ok(Self { outline, shards, sidecars: Sidecars::of_files(files) })
+        let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
+        let tie = checkpoint.note_on_tie();
+        checkpoint.outline.notes.extend(tie);
+        checkpoint.outline.notes.extend(note_on_adapter(&files.root));
+        Ok(checkpoint)
     }
 
     /// A checkpoint that is part of the program.
@@ -223,6 +236,22 @@ impl Checkpoint {
     /// The bytes of a tensor.
     pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
         &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
+    }
+
+    /// What the reader should know of an unembedding that is stored, differs from the embedding, and is tied to it by
+    /// the config.
+    fn note_on_tie(&self) -> Option<String> {
+        let spec = &self.outline.spec;
+        let (name, embed) = (spec.tied_and_stored?, spec.embed.tokens.name.as_str());
+        let bytes = |name: &str| self.outline.tensors.get(name).map(|tensor| self.tensor_bytes(tensor));
+        if bytes(name) == bytes(embed) {
+            return None;
+        }
+        let (read, version) = if spec.is_tied() { (embed, "4") } else { (name, "5") };
+        Some(format!(
+            "config.json says tie_word_embeddings = true, but {name} is stored and differs from {embed}: logits are \
+             read with {read}, as transformers {version} does with such a file"
+        ))
     }
 
     /// Loads the tokenizer, if the checkpoint has one, as the files beside it say.
@@ -274,8 +303,30 @@ fn assumption(config: &Value, family: &str) -> String {
     )
 }
 
+/// What the reader should know of an adapter in the checkpoint's folder.
+fn note_on_adapter(folder: &Path) -> Option<String> {
+    const CONFIG: &str = "adapter_config.json";
+    let weights = ["adapter_model.safetensors", "adapter_model.bin"];
+    let weights = weights.into_iter().find(|file| folder.join(file).is_file())?;
+    folder.join(CONFIG).is_file().then(|| {
+        format!(
+            "an adapter ({CONFIG}, {weights}) lies beside the model and is not applied: what is read is the model \
+             without it. To read both, merge them with peft's merge_and_unload and save the result"
+        )
+    })
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(LARGEST_CONFIG + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_CONFIG {
+            Err(std::io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes)
+        }
+    };
+    read().map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
 }
 
 /// A checkpoint that cannot be used.
@@ -353,12 +404,23 @@ pub enum CheckpointError {
     /// Tensors that nobody would use.
     #[error(
         "the checkpoint holds tensors that {family} does not use: {names}. A model with parts that are not \
-         understood is refused rather than approximated"
+         understood is refused rather than approximated; if they change nothing, --ignore-extra leaves them out"
     )]
     Unknown {
         /// The family.
         family: String,
         /// Their names.
+        names: String,
+    },
+    /// The head of another task beside the decoder.
+    #[error(
+        "the checkpoint holds a head that rates or classifies texts: {names}. It is no part of {family}; \
+         --ignore-extra leaves it out and reads the decoder alone"
+    )]
+    OtherHead {
+        /// The family.
+        family: String,
+        /// The head's tensors.
         names: String,
     },
     /// A tensor in another shape than the config implies.

@@ -1,5 +1,9 @@
 //! config.json, read strictly: a key has the type it should have, or an error names it.
 
+mod inert;
+mod json;
+mod ledger;
+mod reads;
 mod rope;
 
 use std::borrow::Cow;
@@ -8,6 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::spec::{Activation, Mask};
 
+use reads::Place;
+
+pub use json::parse;
+pub use ledger::Unread;
+pub use reads::Reads;
 pub use rope::RopeQuery;
 
 /// The largest number that a size in a config may be: far above any model, and no product of two overflows.
@@ -17,6 +26,8 @@ const LARGEST_SIZE: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy)]
 pub struct Config<'a> {
     keys: &'a Map<String, Value>,
+    reads: Option<&'a Reads>,
+    place: Place,
 }
 
 impl<'a> Config<'a> {
@@ -25,16 +36,92 @@ impl<'a> Config<'a> {
     /// # Errors
     /// When it is not.
     pub fn new(value: &'a Value) -> Result<Self, ConfigError> {
-        value.as_object().map(|keys| Self { keys }).ok_or(ConfigError::NotAnObject)
+        let whole = |keys| Self { keys, reads: None, place: Place::default() };
+        value.as_object().map(whole).ok_or(ConfigError::NotAnObject)
+    }
+
+    /// The same config, which notes in `reads` what is looked at.
+    pub fn recording(self, reads: &'a Reads) -> Self {
+        Self { reads: Some(reads), ..self }
+    }
+
+    /// `keys` in place of those of this config, or of its section `section`: what is read of them counts as read there.
+    pub fn standing_for(self, section: Option<&'static str>, keys: &'a Map<String, Value>) -> Self {
+        let place = section.map_or(self.place, |section| self.place.section(section));
+        if let (Some(reads), Some(section)) = (self.reads, section) {
+            reads.section(self.name(section));
+        }
+        Self { keys, place, ..self }
+    }
+
+    /// Every key and its value.
+    pub fn keys(&self) -> &'a Map<String, Value> {
+        self.keys
+    }
+
+    /// The keys that were not looked at since [`recording`](Self::recording) began, with their whole names.
+    pub fn unread(&self) -> Vec<(String, &'a Value)> {
+        self.reads.map_or_else(Vec::new, |reads| reads.unread(self.keys))
+    }
+
+    /// Counts `keys` as read: as this config stands, they mean nothing.
+    pub fn pass_over(&self, keys: &[&str]) {
+        keys.iter().for_each(|key| self.note(key));
+    }
+
+    /// The whole name of `key`, such as `rope_scaling.factor`.
+    pub fn name(&self, key: &str) -> String {
+        self.place.name(key)
     }
 
     /// The value of `key`; null counts as absent, because both mean "the default" in this file.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
+        self.note(key);
         self.keys.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Counts `key` as read where its value is one of `texts`, which mean nothing new here.
+    pub fn pass_over_texts(&self, key: &str, texts: &[&str]) {
+        if self.keys.get(key).and_then(Value::as_str).is_some_and(|text| texts.contains(&text)) {
+            self.note(key);
+        }
+    }
+
+    /// Counts `key` as read where its value is `number`, which was found elsewhere.
+    pub fn pass_over_number(&self, key: &str, number: f64) {
+        if self.keys.get(key).and_then(Value::as_f64) == Some(number) {
+            self.note(key);
+        }
+    }
+
+    /// Counts `key` as read where it is this list.
+    pub fn pass_over_list(&self, key: &str, texts: &[&str]) {
+        let same = |list: &[Value]| {
+            list.len() == texts.len()
+                && list.iter().zip(texts).all(|(value, text)| value.as_str() == Some(*text))
+        };
+        if self.keys.get(key).and_then(Value::as_array).is_some_and(|list| same(list)) {
+            self.note(key);
+        }
+    }
+
+    fn note(&self, key: &str) {
+        if let Some(reads) = self.reads {
+            reads.key(self.name(key));
+        }
+    }
+
+    fn missing(&self, key: &str) -> ConfigError {
+        ConfigError::Missing { key: self.name(key) }
+    }
+
+    fn wrong(&self, key: &str, expected: &'static str, got: &Value) -> ConfigError {
+        ConfigError::Wrong { key: self.name(key), expected, got: got.to_string() }
     }
 
     /// Whether `key` is there at all, even as null: in a few families null switches off what silence leaves on.
     pub fn has(&self, key: &str) -> bool {
+        self.note(key);
         self.keys.contains_key(key)
     }
 
@@ -42,8 +129,14 @@ impl<'a> Config<'a> {
     pub fn object(&self, key: &'static str) -> Result<Option<Config<'a>>, ConfigError> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Object(keys)) => Ok(Some(Config { keys }).filter(|config| !config.keys.is_empty())),
-            Some(other) => Err(wrong(key, "an object", other)),
+            Some(Value::Object(keys)) => {
+                if let Some(reads) = self.reads {
+                    reads.section(self.name(key));
+                }
+                let section = Config { keys, reads: self.reads, place: self.place.section(key) };
+                Ok(Some(section).filter(|section| !section.keys.is_empty()))
+            }
+            Some(other) => Err(self.wrong(key, "an object", other)),
         }
     }
 
@@ -52,23 +145,32 @@ impl<'a> Config<'a> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match whole(value) {
             Some(n) if (1..=LARGEST_SIZE).contains(&n) => Ok(Some(n as usize)),
-            _ => Err(wrong(key, "a positive integer up to 2^30", value)),
+            _ => Err(self.wrong(key, "a positive integer up to 2^30", value)),
         }
     }
 
     /// A positive integer at the first of `keys` that is there: families spell one thing differently.
     pub fn size_of(&self, keys: &[&'static str]) -> Result<usize, ConfigError> {
+        let mut found = None;
         for key in keys {
-            if let Some(n) = self.size(key)? {
-                return Ok(n);
+            // A second name of the same number says nothing new; one of another number is left unread.
+            if found.is_none() {
+                found = self.size(key)?;
+            } else if found == self.keys.get(*key).and_then(whole).map(|n| n as usize) {
+                self.note(key);
             }
         }
-        Err(ConfigError::Missing { key: keys[0] })
+        found.ok_or_else(|| self.missing(keys[0]))
     }
 
     /// A positive integer that must be there.
     pub fn required_size(&self, key: &'static str) -> Result<usize, ConfigError> {
-        self.size(key)?.ok_or(ConfigError::Missing { key })
+        self.size(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A positive integer; null is none, and silence is `default`.
+    pub fn size_or(&self, key: &'static str, default: usize) -> Result<Option<usize>, ConfigError> {
+        if self.has(key) { self.size(key) } else { Ok(Some(default)) }
     }
 
     /// An integer from 0.
@@ -76,14 +178,18 @@ impl<'a> Config<'a> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match whole(value) {
             Some(n) if n <= LARGEST_SIZE => Ok(Some(n as usize)),
-            _ => Err(wrong(key, "an integer from 0", value)),
+            _ => Err(self.wrong(key, "an integer from 0", value)),
         }
     }
 
     /// A finite number.
     pub fn number(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_f64().filter(|x| x.is_finite()).map(Some).ok_or_else(|| wrong(key, "a finite number", value))
+        value
+            .as_f64()
+            .filter(|x| x.is_finite())
+            .map(Some)
+            .ok_or_else(|| self.wrong(key, "a finite number", value))
     }
 
     /// A mechanism that is not supported when switched on, and silently fine when off or absent.
@@ -92,7 +198,11 @@ impl<'a> Config<'a> {
     /// When it is on.
     pub fn refuse_flag(&self, key: &'static str) -> Result<(), ConfigError> {
         match self.flag(key)? {
-            Some(true) => Err(ConfigError::Unsupported { key, value: "true".to_owned(), supported: "false" }),
+            Some(true) => Err(ConfigError::Unsupported {
+                key: self.name(key),
+                value: "true".to_owned(),
+                supported: "false",
+            }),
             _ => Ok(()),
         }
     }
@@ -100,7 +210,7 @@ impl<'a> Config<'a> {
     /// A finite number above zero.
     pub fn positive(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
         match self.number(key)? {
-            Some(x) if x <= 0.0 => Err(wrong(key, "a number above zero", &Value::from(x))),
+            Some(x) if x <= 0.0 => Err(self.wrong(key, "a number above zero", &Value::from(x))),
             number => Ok(number),
         }
     }
@@ -108,13 +218,13 @@ impl<'a> Config<'a> {
     /// true or false.
     pub fn flag(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_bool().map(Some).ok_or_else(|| wrong(key, "true or false", value))
+        value.as_bool().map(Some).ok_or_else(|| self.wrong(key, "true or false", value))
     }
 
     /// A string.
     pub fn text(&self, key: &'static str) -> Result<Option<&'a str>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_str().map(Some).ok_or_else(|| wrong(key, "a string", value))
+        value.as_str().map(Some).ok_or_else(|| self.wrong(key, "a string", value))
     }
 
     /// Token ids at `key`: one, or a list.
@@ -125,14 +235,19 @@ impl<'a> Config<'a> {
             Value::Array(ids) => ids.iter().map(id).collect(),
             one => id(one).map(|id| vec![id]),
         };
-        ids.ok_or_else(|| wrong(key, "a token id or a list of them", value))
+        ids.ok_or_else(|| self.wrong(key, "a token id or a list of them", value))
     }
 
     /// A list of numbers.
     pub fn numbers(&self, key: &'static str) -> Result<Option<Vec<f64>>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let numbers = value.as_array().and_then(|list| list.iter().map(Value::as_f64).collect());
-        numbers.map(Some).ok_or_else(|| wrong(key, "a list of numbers", value))
+        numbers.map(Some).ok_or_else(|| self.wrong(key, "a list of numbers", value))
+    }
+
+    /// One window for all layers, or none.
+    pub fn one_window(&self, n_layers: usize, window: Option<usize>) -> Vec<Mask> {
+        vec![window.map_or(Mask::Causal, |window| Mask::Sliding { window }); n_layers]
     }
 
     /// What every layer of `n_layers` sees. `layer_types` decides where the config has it; else the layers for
@@ -148,7 +263,7 @@ impl<'a> Config<'a> {
                 |i| window.filter(|_| slides(i)).map_or(Mask::Causal, |window| Mask::Sliding { window });
             return Ok((0..n_layers).map(mask).collect());
         };
-        let kinds = value.as_array().ok_or_else(|| wrong("layer_types", "a list of strings", value))?;
+        let kinds = value.as_array().ok_or_else(|| self.wrong("layer_types", "a list of strings", value))?;
         if kinds.len() != n_layers {
             let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
             return Err(ConfigError::Inconsistent { what });
@@ -158,9 +273,9 @@ impl<'a> Config<'a> {
             .map(|kind| match (kind.as_str(), window) {
                 (Some("full_attention" | "attention"), _) => Ok(Mask::Causal),
                 (Some("sliding_attention"), Some(window)) => Ok(Mask::Sliding { window }),
-                (Some("sliding_attention"), None) => Err(ConfigError::Missing { key: "sliding_window" }),
+                (Some("sliding_attention"), None) => Err(self.missing("sliding_window")),
                 _ => Err(ConfigError::Unsupported {
-                    key: "layer_types",
+                    key: self.name("layer_types"),
                     value: kind.as_str().map_or_else(|| kind.to_string(), str::to_owned),
                     supported: "full_attention, sliding_attention",
                 }),
@@ -178,7 +293,7 @@ impl<'a> Config<'a> {
             "relu" => Ok(Activation::Relu),
             "relu2" => Ok(Activation::ReluSquared),
             _ => Err(ConfigError::Unsupported {
-                key,
+                key: self.name(key),
                 value: name.to_owned(),
                 supported: "silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, relu2",
             }),
@@ -199,10 +314,6 @@ fn whole(value: &Value) -> Option<u64> {
             .filter(|x| x.fract() == 0.0 && (0.0..=LARGEST_SIZE as f64).contains(x))
             .map(|x| x as u64)
     })
-}
-
-fn wrong(key: &'static str, expected: &'static str, got: &Value) -> ConfigError {
-    ConfigError::Wrong { key, expected, got: got.to_string() }
 }
 
 /// `value` as a message shows it: not all of a long one.
@@ -233,14 +344,14 @@ pub enum ConfigError {
     /// A key that must be there.
     #[error("config.json has no \"{key}\"")]
     Missing {
-        /// The key.
-        key: &'static str,
+        /// The key, with the sections that it is in.
+        key: String,
     },
     /// A value of the wrong type or range.
     #[error("config.json: \"{key}\" should be {expected}, but is {}", cut(got))]
     Wrong {
-        /// The key.
-        key: &'static str,
+        /// The key, with the sections that it is in.
+        key: String,
         /// What it should be.
         expected: &'static str,
         /// What it is.
@@ -249,8 +360,8 @@ pub enum ConfigError {
     /// A mechanism that this library does not have.
     #[error("config.json: unsupported {key} \"{}\" (supported: {supported})", cut(value))]
     Unsupported {
-        /// The key.
-        key: &'static str,
+        /// The key, with the sections that it is in.
+        key: String,
         /// Its value.
         value: String,
         /// What would work.
@@ -261,6 +372,17 @@ pub enum ConfigError {
     Inconsistent {
         /// What does not fit.
         what: String,
+    },
+    /// Keys that say something and that nobody reads.
+    #[error(
+        "config.json says what {family} does not read: {keys}. A model that computes something else is refused \
+         rather than approximated. If it changes nothing, remove it from config.json, or pass --ignore-extra"
+    )]
+    Unread {
+        /// The family that the config was read as.
+        family: String,
+        /// The keys and their values.
+        keys: String,
     },
     /// Quantised weights.
     #[error(
@@ -287,6 +409,14 @@ pub enum ConfigError {
         /// What family the tensors look like, as a sentence; empty if the tensors are unknown.
         likeness: String,
     },
+    /// A multimodal model whose text part is no decoder of its family.
+    #[error("{model_type} cannot be read as its text model alone: {why}")]
+    OtherwiseUsed {
+        /// The `model_type`.
+        model_type: String,
+        /// What is different.
+        why: &'static str,
+    },
     /// A family that was asked for, and that there is not.
     #[error("no family is called \"{}\" (supported: {supported}){hint}", cut(family))]
     NoSuchFamily {
@@ -300,7 +430,8 @@ pub enum ConfigError {
     /// No unembedding on disk, and the config does not tie it.
     #[error(
         "the checkpoint has no unembedding: {name} is missing and config.json says tie_word_embeddings = false. \
-         If the model is tied, set that to true; otherwise the checkpoint is incomplete"
+         If the model is tied, set that to true; otherwise the checkpoint is incomplete, or that of a model that \
+         rates texts and predicts no tokens"
     )]
     NoUnembedding {
         /// Name of the missing tensor.

@@ -1,27 +1,37 @@
 //! Rotary embeddings in config.json: two generations of spelling, and each family's defaults.
 
+use serde_json::Value;
+
 use super::{Config, ConfigError};
 use crate::spec::{Pairing, Rope, RopeScaling};
 
 /// What a family knows of its rotary embedding before the config speaks.
 #[derive(Debug, Clone, Copy)]
-pub struct RopeQuery<'q> {
+pub struct RopeQuery {
     /// Width of a head.
     pub d_head: usize,
     /// Base, where the config has none.
     pub theta: f64,
-    /// Share of a head's dimensions that rotates, where the config says nothing.
-    pub partial: f64,
+    /// Share of a head's dimensions that rotates, where the config says nothing; `None` in a family that rotates all
+    /// of them whatever the config says.
+    pub partial: Option<f64>,
+    /// Older names of base and share in this family.
+    pub older: Option<[&'static str; 2]>,
     /// Which dimensions turn together.
     pub pairing: Pairing,
     /// The kind of layer, where kinds rotate differently.
-    pub layer_type: Option<&'q str>,
+    pub layer_type: Option<&'static str>,
 }
 
-impl RopeQuery<'_> {
+impl RopeQuery {
     /// Llama's rotary embedding: all of a head in half-split pairs.
     pub fn new(d_head: usize, theta: f64) -> Self {
-        Self { d_head, theta, partial: 1.0, pairing: Pairing::HalfSplit, layer_type: None }
+        Self { d_head, theta, partial: None, older: None, pairing: Pairing::HalfSplit, layer_type: None }
+    }
+
+    /// The same, of which this share of a head's dimensions rotates unless the config names another.
+    pub fn partial(self, share: f64) -> Self {
+        Self { partial: Some(share), ..self }
     }
 }
 
@@ -30,18 +40,27 @@ impl Config<'_> {
     ///
     /// # Errors
     /// When a key is missing or wrong, or the `rope_type` is unknown.
-    pub fn rope(&self, query: &RopeQuery<'_>) -> Result<Rope, ConfigError> {
+    pub fn rope(&self, query: &RopeQuery) -> Result<Rope, ConfigError> {
         let inner = self.rope_section(query.layer_type)?;
-        let lookup = |keys: [&'static str; 2], default: f64| -> Result<f64, ConfigError> {
-            for (section, key) in [(inner, keys[0]), (Some(*self), keys[0]), (Some(*self), keys[1])] {
-                if let Some(value) = section.map(|section| section.positive(key)).transpose()?.flatten() {
-                    return Ok(value);
+        let lookup = |key: &'static str, older: Option<&'static str>| -> Result<Option<f64>, ConfigError> {
+            let outer = [Some(key), older].into_iter().flatten().map(|key| (*self, key));
+            let mut found = None;
+            for (section, key) in inner.map(|inner| (inner, key)).into_iter().chain(outer) {
+                // The same number in a second place says nothing new; another number is left unread.
+                match found {
+                    None => found = section.positive(key)?,
+                    Some(found) => section.pass_over_number(key, found),
                 }
             }
-            Ok(default)
+            Ok(found)
         };
-        let theta = lookup(["rope_theta", "rotary_emb_base"], query.theta)?;
-        let partial = lookup(["partial_rotary_factor", "rotary_pct"], query.partial)?;
+        let theta = lookup("rope_theta", query.older.map(|names| names[0]))?.unwrap_or(query.theta);
+        let partial = match query.partial {
+            None => 1.0,
+            Some(share) => {
+                lookup("partial_rotary_factor", query.older.map(|names| names[1]))?.unwrap_or(share)
+            }
+        };
         let dims = (query.d_head as f64 * partial) as usize;
         if dims == 0 || !dims.is_multiple_of(2) || dims > query.d_head {
             let what = format!("{dims} rotated dimensions of a head of {}: they must be even", query.d_head);
@@ -56,26 +75,34 @@ impl Config<'_> {
 
     /// The object that describes the rotation of a kind of layer. A non-empty `rope_scaling` wins over
     /// `rope_parameters`, as in transformers.
-    fn rope_section(&self, layer_type: Option<&str>) -> Result<Option<Config<'_>>, ConfigError> {
+    fn rope_section(&self, layer_type: Option<&'static str>) -> Result<Option<Config<'_>>, ConfigError> {
         let newer = self.object("rope_parameters")?;
         if let (Some(kind), Some(newer)) = (layer_type, newer)
-            && let Some(section) = newer.keys.get(kind).and_then(|section| Config::new(section).ok())
+            && newer.keys.contains_key(kind)
         {
-            return Ok(Some(section));
+            return newer.object(kind);
         }
         Ok(self.object("rope_scaling")?.or(newer))
     }
 
+    /// What kind of rotation a section describes. One with nothing but a base, or a share, needs no name.
+    fn rope_type(&self) -> Result<&str, ConfigError> {
+        const NAMELESS: [&str; 2] = ["rope_theta", "partial_rotary_factor"];
+        let older = self.text("type")?;
+        if let Some(kind) = self.text("rope_type")?.or(older) {
+            return Ok(kind);
+        }
+        let told = |(key, value): (&String, &Value)| !NAMELESS.contains(&key.as_str()) && !value.is_null();
+        if self.keys.iter().any(told) { Err(self.missing("rope_type")) } else { Ok("default") }
+    }
+
     fn rope_scaling(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
-        let kind = match inner.text("rope_type")? {
-            Some(kind) => kind,
-            None => inner.text("type")?.unwrap_or("default"),
-        };
-        let required =
-            |key, full| inner.positive(key).and_then(|value| value.ok_or(ConfigError::Missing { key: full }));
-        let factor = || required("factor", "rope_scaling.factor");
+        let kind = inner.rope_type()?;
+        let required = |key| inner.positive(key)?.ok_or_else(|| inner.missing(key));
+        let factor = || required("factor");
         match kind {
-            "default" => Ok(RopeScaling::Default),
+            // Positions in three dimensions are ordinary ones where there is only text.
+            "default" | "mrope" => Ok(RopeScaling::Default),
             "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
             "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
                 factor: factor()?,
@@ -83,8 +110,8 @@ impl Config<'_> {
             }),
             "llama3" => Ok(RopeScaling::Llama3 {
                 factor: factor()?,
-                low_freq_factor: required("low_freq_factor", "rope_scaling.low_freq_factor")?,
-                high_freq_factor: required("high_freq_factor", "rope_scaling.high_freq_factor")?,
+                low_freq_factor: required("low_freq_factor")?,
+                high_freq_factor: required("high_freq_factor")?,
                 original: self.original_context(inner)?,
             }),
             // Early Phi-3 files say "su"; their "yarn" never meant YaRN.
@@ -92,7 +119,7 @@ impl Config<'_> {
             "yarn" if inner.get("short_factor").is_some() => self.longrope(inner, dims),
             "yarn" => yarn(inner, factor()?, self.original_context(inner)?),
             _ => Err(ConfigError::Unsupported {
-                key: "rope_type",
+                key: inner.name("rope_type"),
                 value: kind.to_owned(),
                 supported: "default, linear, dynamic, llama3, yarn, longrope",
             }),
@@ -110,7 +137,7 @@ impl Config<'_> {
 
     fn longrope(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
         let divisors = |key: &'static str| {
-            let list = inner.numbers(key)?.ok_or(ConfigError::Missing { key })?;
+            let list = inner.numbers(key)?.ok_or_else(|| inner.missing(key))?;
             if list.len() != dims / 2 || list.iter().any(|divisor| *divisor <= 0.0) {
                 let what = format!("{key} needs {} positive numbers, it has {}", dims / 2, list.len());
                 return Err(ConfigError::Inconsistent { what });

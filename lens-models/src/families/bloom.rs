@@ -3,7 +3,7 @@
 use super::{
     Family, TensorNames,
     alibi::slopes,
-    parts::{Ends, Sizes, decoder},
+    parts::{EPSILON, Ends, Sizes, decoder},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "word_embeddings.weight");
     let normed_residual = config.flag("apply_residual_connection_post_layernorm")?.unwrap_or(false);
     let d = sizes.d_model;

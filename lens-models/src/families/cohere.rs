@@ -1,9 +1,12 @@
 //! Command R (Cohere) and Command R7B, A (Cohere 2).
 
-use super::{Family, TensorNames, shape::Shape};
+use super::{
+    Family, TensorNames,
+    shape::{Defaults, Epsilon, Rotation, Shape},
+};
 use crate::{
-    config::{Config, ConfigError, RopeQuery},
-    spec::{DecoderSpec, Mask, NormSpec, Pairing, Param, Position, QkNorm, QkScope, Wiring},
+    config::{Config, ConfigError},
+    spec::{DecoderSpec, Mask, NormSpec, Param, Position, QkNorm, QkScope, Wiring},
 };
 
 pub(super) const COHERE: Family = Family {
@@ -11,7 +14,7 @@ pub(super) const COHERE: Family = Family {
     models: "Command R, Command R+, Aya",
     particulars: "parallel, layer norms without bias, interleaved RoPE, logits times logit_scale; optional norm per head",
     resolve: |config, names, family| {
-        let shape = read(config, names, family, 5e5)?;
+        let shape = read(config, names, family)?;
         let mut spec = decoder(config, names, &shape)?;
         if config.flag("use_qk_norm")?.unwrap_or(false) {
             for (i, layer) in spec.layers.iter_mut().enumerate() {
@@ -35,7 +38,7 @@ pub(super) const COHERE2: Family = Family {
     models: "Command R7B, Command A",
     particulars: "Cohere with three sliding layers that rotate to one full layer without positions",
     resolve: |config, names, family| {
-        let mut shape = read(config, names, family, 1e4)?;
+        let mut shape = read(config, names, family)?;
         let pattern = match config.size("sliding_window_pattern")? {
             Some(pattern) => pattern,
             None => config.size("_sliding_window_pattern")?.unwrap_or(4),
@@ -51,12 +54,13 @@ pub(super) const COHERE2: Family = Family {
     },
 };
 
-/// The shape, rotating on the base `theta` where the config has none.
-fn read(config: &Config<'_>, names: &TensorNames, family: &str, theta: f64) -> Result<Shape, ConfigError> {
-    let shape = Shape::read(config, names, family)?;
-    let query = RopeQuery { pairing: Pairing::Interleaved, ..RopeQuery::new(shape.d_head, theta) };
-    let mut shape = shape.rotary(config, &query)?;
-    shape.eps = config.positive("layer_norm_eps")?.unwrap_or(1e-5);
+fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape, ConfigError> {
+    let defaults = Defaults {
+        eps: Epsilon::Key("layer_norm_eps", 1e-5),
+        rotation: Rotation::Interleaved,
+        ..Defaults::default()
+    };
+    let mut shape = Shape::read_with(config, names, family, &defaults)?;
     shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, false);
     shape.mlp_bias = false;
     shape.tied_by_default = true;

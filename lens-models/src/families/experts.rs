@@ -2,8 +2,8 @@
 
 use super::{
     Family, TensorNames,
-    qwen::head_norms,
-    shape::{Defaults, Shape, plausible},
+    qwen::{head_norms, switched_window},
+    shape::{Defaults, Epsilon, Shape, plausible},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -15,10 +15,10 @@ pub(super) const MIXTRAL: Family = Family {
     models: "Mixtral 8x7B, 8x22B",
     particulars: "experts in every layer, weights of the chosen ones sum to one; both layouts on disk",
     resolve: |config, names, family| {
-        let defaults = Defaults { theta: Some(1e6), eps: Some(1e-5), ..Defaults::default() };
+        let defaults = Defaults { theta: Some(1e6), eps: Epsilon::rms(1e-5), ..Defaults::default() };
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
-        shape.masks = config.masks(shape.n_layers, config.size("sliding_window")?, |_| true)?;
+        shape.masks = config.one_window(shape.n_layers, config.size("sliding_window")?);
         let mut spec = shape.decoder(config, names)?;
         for (i, layer) in spec.layers.iter_mut().enumerate() {
             let block = ["block_sparse_moe", "mlp"].map(|block| shape.name(i, block));
@@ -82,8 +82,7 @@ pub(super) const QWEN3_MOE: Family = Family {
 /// A window for all layers, if it is switched on. Files that mean something else have `layer_types`; in transformers 4,
 /// which writes none, `max_window_layers` says nothing about models with experts.
 fn slide_everywhere(config: &Config<'_>, shape: &mut Shape) -> Result<(), ConfigError> {
-    let sliding = config.flag("use_sliding_window")?.unwrap_or(false);
-    let window = if sliding { config.size("sliding_window")? } else { None };
+    let window = switched_window(config)?;
     shape.masks = config.masks(shape.n_layers, window, |_| true)?;
     Ok(())
 }

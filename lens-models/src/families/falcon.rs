@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Family, TensorNames,
     alibi::slopes,
-    parts::{Ends, Sizes, decoder},
+    parts::{EPSILON, Ends, Sizes, decoder},
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
@@ -22,7 +22,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "word_embeddings.weight");
     let flag = |key, default| Ok::<bool, ConfigError>(config.flag(key)?.unwrap_or(default));
     let new = flag("new_decoder_architecture", false)?;
@@ -40,6 +40,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
         return Err(ConfigError::Inconsistent { what });
     }
     let position = if alibi {
+        config.pass_over(&["rope_theta", "rope_scaling", "rope_parameters"]);
         Position::Alibi(Alibi { slopes: slopes(sizes.n_heads), precision: AlibiPrecision::Bfloat16 })
     } else {
         Position::Rotary(Arc::new(config.rope(&RopeQuery::new(sizes.d_head, 1e4))?))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Family, TensorNames,
     qwen::head_norms,
-    shape::{Defaults, Shape, unembedding},
+    shape::{Defaults, Rotation, Shape, unembedding},
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
@@ -17,7 +17,12 @@ pub(super) const GEMMA: Family = Family {
     models: "Gemma 1, CodeGemma",
     particulars: "norm weights stored as their difference from one; embedding times sqrt(d_model), rounded; tied",
     resolve: |config, names, family| {
-        let shape = read(config, names, family, &Defaults::default())?;
+        let defaults = Defaults { activation_key: None, ..gated() };
+        let mut shape = read(config, names, family, &defaults)?;
+        // The published files say "gelu" and mean its tanh approximation.
+        if shape.activation == Activation::Gelu {
+            shape.activation = Activation::GeluTanh;
+        }
         let mut spec = shape.decoder(config, names)?;
         scale_embedding(&mut spec);
         Ok(spec)
@@ -29,7 +34,7 @@ pub(super) const GEMMA2: Family = Family {
     models: "Gemma 2",
     particulars: "norms before and after each branch; soft caps on scores and logits; every other layer slides",
     resolve: |config, names, family| {
-        let mut shape = read(config, names, family, &Defaults::default())?;
+        let mut shape = read(config, names, family, &gated())?;
         shape.scale = config.positive("query_pre_attn_scalar")?.unwrap_or(256.0).powf(-0.5);
         let window = config.size("sliding_window")?.unwrap_or(4096);
         shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
@@ -70,7 +75,8 @@ fn resolve_gemma3(
         d_head: Some(256),
         n_vocab: Some(262_208),
         theta: Some(1e6),
-        eps: None,
+        rotation: Rotation::Own,
+        ..gated()
     };
     let mut shape = read(config, names, family, &defaults)?;
     let prefixes = ["model.", "language_model.model.", "model.language_model.", ""];
@@ -85,7 +91,8 @@ fn resolve_gemma3(
     shape.positions = rotations(config, &shape)?;
     let mut spec = shape.decoder(config, names)?;
     let heads = ["lm_head.weight", "language_model.lm_head.weight"];
-    spec.readout.unembed = unembedding(config, names, &spec.embed.tokens, &heads, true)?;
+    let unembed = unembedding(config, names, &spec.embed.tokens, &heads, true)?;
+    (spec.readout.unembed, spec.tied_and_stored) = (unembed.tensor, unembed.tied_and_stored);
     spec.ignored = Ignored {
         suffixes: &["rotary_emb.inv_freq"],
         prefixes: &[
@@ -130,14 +137,24 @@ fn read(
 ) -> Result<Shape, ConfigError> {
     let mut shape = Shape::read_with(config, names, family, defaults)?;
     shape.norm = |name, d, eps| NormSpec::rms(name, d, eps).around_one();
-    // The published files of Gemma 1 say "gelu" and mean its tanh approximation.
-    shape.activation = match config.activation("hidden_activation", Activation::GeluTanh)? {
-        Activation::Gelu if family == "gemma" => Activation::GeluTanh,
-        activation => activation,
-    };
+    // The name that the class does not read says the same in published files.
+    config.pass_over_texts("hidden_activation", &GELU);
+    config.pass_over_texts("hidden_act", &GELU);
     shape.mlp_bias = false;
     shape.tied_by_default = true;
     Ok(shape)
+}
+
+/// What Gemma's files call their nonlinearity.
+const GELU: [&str; 3] = ["gelu", "gelu_pytorch_tanh", "gelu_new"];
+
+/// What Gemma has instead of Llama's keys, from its second version on.
+fn gated() -> Defaults {
+    Defaults {
+        activation: Some(Activation::GeluTanh),
+        activation_key: Some("hidden_activation"),
+        ..Defaults::default()
+    }
 }
 
 fn scale_embedding(spec: &mut DecoderSpec) {

@@ -2,7 +2,7 @@
 
 use super::{
     Family, TensorNames,
-    parts::{Ends, Sizes, decoder},
+    parts::{EPSILON, Ends, Sizes, decoder},
     shape::MOST_LAYERS,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(super) const GPT_NEO: Family = Family {
                 "local" => Mask::Sliding { window },
                 other => {
                     return Err(ConfigError::Unsupported {
-                        key: "attention_types",
+                        key: "attention_types".to_owned(),
                         value: other.to_owned(),
                         supported: "global, local",
                     });
@@ -110,6 +110,8 @@ fn attention_kinds(config: &Config<'_>) -> Result<Vec<String>, ConfigError> {
         what: "attention_types should be a list of [[kinds], repeats]".to_owned(),
     };
     if let Some(types) = config.get("attention_types") {
+        // The same list written out.
+        config.pass_over(&["attention_layers"]);
         let mut kinds = Vec::new();
         for entry in types.as_array().ok_or_else(wrong)? {
             let group = entry.get(0).and_then(strings).ok_or_else(wrong)?;
@@ -120,7 +122,10 @@ fn attention_kinds(config: &Config<'_>) -> Result<Vec<String>, ConfigError> {
         }
         return Ok(kinds);
     }
-    config.get("attention_layers").and_then(strings).ok_or(ConfigError::Missing { key: "attention_types" })
+    config
+        .get("attention_layers")
+        .and_then(strings)
+        .ok_or_else(|| ConfigError::Missing { key: config.name("attention_types") })
 }
 
 /// GPT-2's decoder. `layer` makes the attention of a layer and the two maps of its MLP from a way to name tensors.
@@ -134,7 +139,7 @@ fn resolve(
         usize,
     ) -> Result<(crate::spec::AttentionSpec, LinearSpec, LinearSpec), ConfigError>,
 ) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "wte.weight");
     let activation = config.activation("activation_function", Activation::GeluTanh)?;
     let layers = (0..sizes.n_layers)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Family, TensorNames,
     parts::{Ends, Sizes, decoder},
+    shape::Epsilon,
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
@@ -19,9 +20,12 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, Epsilon::Key("layer_norm_eps", 1e-5))?;
     let prefix = names.prefix(&["gpt_neox.", ""], "embed_in.weight");
-    let query = RopeQuery { partial: 0.25, ..RopeQuery::new(sizes.d_head, 1e4) };
+    let query = RopeQuery {
+        older: Some(["rotary_emb_base", "rotary_pct"]),
+        ..RopeQuery::new(sizes.d_head, 1e4).partial(0.25)
+    };
     let rope = Arc::new(config.rope(&query)?);
     let activation = config.activation("hidden_act", Activation::Gelu)?;
     let parallel = config.flag("use_parallel_residual")?.unwrap_or(true);

@@ -3,7 +3,7 @@
 use super::{
     Family,
     experts::counts,
-    shape::{Defaults, Shape},
+    shape::{Defaults, Epsilon, Shape},
 };
 use crate::config::ConfigError;
 use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting};
@@ -14,10 +14,10 @@ pub(super) const FAMILY: Family = Family {
     particulars: "attention sinks, every other layer slides, experts with biases and a clamped SwiGLU, YaRN",
     resolve: |config, names, family| {
         let defaults =
-            Defaults { d_head: Some(64), theta: Some(1.5e5), eps: Some(1e-5), ..Defaults::default() };
+            Defaults { d_head: Some(64), theta: Some(1.5e5), eps: Epsilon::rms(1e-5), ..Defaults::default() };
         // null is no scaling; silence is a YaRN that the class has, and that every real file spells out.
         if !config.has("rope_scaling") && !config.has("rope_parameters") {
-            return Err(ConfigError::Missing { key: "rope_scaling" });
+            return Err(ConfigError::Missing { key: "rope_scaling".to_owned() });
         }
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         let bias = config.flag("attention_bias")?.unwrap_or(true);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Family, TensorNames,
-    parts::{Ends, Sizes, decoder},
+    parts::{EPSILON, Ends, Sizes, decoder},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -22,7 +22,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "wte.weight");
     let dims = config.size("rotary_dim")?.unwrap_or(sizes.d_head);
     if !dims.is_multiple_of(2) || dims > sizes.d_head {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{FAMILIES, Family, TensorNames};
-use crate::{config::Config, spec::DecoderSpec};
+use super::{FAMILIES, Family, TensorNames, read_as};
+use crate::{
+    config::{Config, Reads},
+    spec::DecoderSpec,
+};
 
 /// How many names a message lists.
 const SHOWN: usize = 6;
@@ -21,7 +24,9 @@ impl<'a> Difference<'a> {
     /// Compares what `spec` needs with what is there.
     pub(crate) fn between(spec: &'a DecoderSpec, names: &'a TensorNames) -> Self {
         let needed: BTreeSet<&str> = spec.tensors().into_iter().map(|tensor| tensor.name.as_str()).collect();
-        let unknown = names.iter().filter(|name| !needed.contains(name) && !spec.ignored.covers(name));
+        let unknown = names.iter().filter(|name| {
+            !needed.contains(name) && !spec.ignored.covers(name) && spec.tied_and_stored != Some(*name)
+        });
         Self {
             unknown: unknown.collect(),
             missing: needed.iter().copied().filter(|name| !names.has(name)).collect(),
@@ -42,21 +47,30 @@ pub(crate) fn listed(names: &[&str]) -> String {
     text
 }
 
-/// What a checkpoint of an unknown `model_type` looks like, as a sentence: the family whose tensors it has, or
+/// What a checkpoint of an unknown `model_type` looks like, as a sentence: the family whose tensors it has and that
+/// reads all that its config says, or
 /// else how it differs from the first, Llama. Nothing if no tensors are known.
 pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> String {
     if names.iter().next().is_none() {
         return String::new();
     }
-    let alike = |family: &&Family| {
-        (family.resolve)(config, names, family.model_types[0])
-            .is_ok_and(|spec| Difference::between(&spec, names).is_empty())
+    // The keys that a family leaves unread, if its tensors are those of the checkpoint.
+    let unread = |family: &'static Family| {
+        // What one family reads is no news about the next one.
+        let reads = Reads::default();
+        let read = read_as(family, &config.recording(&reads), names, family.model_types[0]).ok()?;
+        Difference::between(&read.spec, names).is_empty().then(|| (family.model_types[0], read.unread.keys()))
     };
-    if let Some(family) = FAMILIES.iter().find(alike) {
-        let name = family.model_types[0];
+    let alike: Vec<_> = FAMILIES.iter().filter_map(unread).collect();
+    if let Some((name, _)) = alike.iter().find(|(_, keys)| keys.is_empty()) {
         return format!(
             "Its tensors are those of {name}, by name: --assume-family {name} would try it as one, \
              which is right only if nothing but the name differs"
+        );
+    }
+    if let Some((name, keys)) = alike.first() {
+        return format!(
+            "Its tensors are those of {name}, by name, but its config says what {name} does not read: {keys}"
         );
     }
     let name = FAMILIES[0].model_types[0];

@@ -29,17 +29,21 @@ mod shape;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod wrapper;
 
 use std::collections::BTreeSet;
 
-use lens_core::suggest::did_you_mean;
+use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
 
 pub(crate) use likeness::{Difference, listed};
+pub(crate) use wrapper::{is_wrapper, text_name};
+
+use wrapper::TextPart;
 
 use crate::{
-    config::{Config, ConfigError},
-    spec::DecoderSpec,
+    config::{Config, ConfigError, Reads, Unread},
+    spec::{DecoderSpec, Ignored, LayerSpec, Mask},
 };
 
 /// A family of checkpoints.
@@ -120,52 +124,137 @@ impl<S: Into<String>> FromIterator<S> for TensorNames {
     }
 }
 
+/// How a config is to be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading<'r> {
+    /// As one of this family, whatever its own `model_type` says.
+    pub assume: Option<&'r str>,
+    /// Keys that the family does not read are ignored, with a note.
+    pub ignore_extra: bool,
+}
+
+/// What a config means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Understood {
+    /// The decoder.
+    pub spec: DecoderSpec,
+    /// What was assumed or left out, as sentences.
+    pub notes: Vec<String>,
+}
+
 /// The spec of a checkpoint.
 ///
 /// # Errors
 /// When the family or one of its mechanisms is unknown, the weights are quantised, or the config is broken.
 pub fn resolve(config: &Value, names: &TensorNames) -> Result<DecoderSpec, ConfigError> {
-    let config = Config::new(config)?;
-    let model_type = config.text("model_type")?.ok_or(ConfigError::Missing { key: "model_type" })?;
+    understand(config, names, &Reading::default()).map(|understood| understood.spec)
+}
+
+/// What a config means, read as `reading` says. The names and shapes of its tensors are checked all the same; that a
+/// checkpoint of an assumed family computes what the family computes is for the caller to know.
+///
+/// # Errors
+/// As for [`resolve`], when there is no such family, or when the config says something that its family does not read.
+pub fn understand(
+    config: &Value,
+    names: &TensorNames,
+    reading: &Reading<'_>,
+) -> Result<Understood, ConfigError> {
+    let reads = Reads::default();
+    let config = Config::new(config)?.recording(&reads);
+    if let Some(model_type) = reading.assume {
+        let family = of_model_type(model_type).ok_or_else(|| ConfigError::NoSuchFamily {
+            family: model_type.to_owned(),
+            supported: listed_model_types(),
+            hint: did_you_mean(model_type, model_types()),
+        })?;
+        refuse_quantised(&config)?;
+        return read_as(family, &config, names, model_type)?.settle(reading.ignore_extra);
+    }
+    let model_type =
+        config.text("model_type")?.ok_or_else(|| ConfigError::Missing { key: config.name("model_type") })?;
     refuse_quantised(&config)?;
+    if let Some(text) = wrapper::text_part(&config, model_type)? {
+        return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
+    }
     let family = of_model_type(model_type).ok_or_else(|| ConfigError::UnknownFamily {
         model_type: model_type.to_owned(),
         supported: listed_model_types(),
         hint: did_you_mean(model_type, model_types()),
         likeness: likeness::sentence(&config, names),
     })?;
-    resolve_with(family, &config, names, model_type)
+    read_as(family, &config, names, model_type)?.settle(reading.ignore_extra)
 }
 
-/// The spec of a checkpoint that is read as one of the family `model_type`, whatever its own `model_type` says.
-/// The names and shapes of its tensors are checked all the same; that it computes what the family computes is
-/// for the caller to know.
-///
-/// # Errors
-/// When there is no such family, or as for [`resolve`].
-pub fn resolve_as(config: &Value, names: &TensorNames, model_type: &str) -> Result<DecoderSpec, ConfigError> {
-    let config = Config::new(config)?;
-    let family = of_model_type(model_type).ok_or_else(|| ConfigError::NoSuchFamily {
-        family: model_type.to_owned(),
-        supported: listed_model_types(),
-        hint: did_you_mean(model_type, model_types()),
-    })?;
-    refuse_quantised(&config)?;
-    resolve_with(family, &config, names, model_type)
+/// A spec, and what the family did not read of the config.
+struct Read {
+    spec: DecoderSpec,
+    unread: Unread,
 }
 
-/// What a family says, and how far the stretched positions of all of them reach.
-fn resolve_with(
+impl Read {
+    fn settle(self, ignore_extra: bool) -> Result<Understood, ConfigError> {
+        let notes = self.unread.settle(&self.spec.family, ignore_extra)?;
+        Ok(Understood { spec: self.spec, notes })
+    }
+}
+
+/// What a family makes of a config, and how far the stretched positions of its layers reach.
+fn read_as(
     family: &Family,
     config: &Config<'_>,
     names: &TensorNames,
     model_type: &str,
-) -> Result<DecoderSpec, ConfigError> {
+) -> Result<Read, ConfigError> {
     let mut spec = (family.resolve)(config, names, model_type)?;
     let ropes = spec.layers.iter().filter_map(|layer| layer.attn.rope());
     spec.context =
         spec.context.map(|context| ropes.map(|rope| rope.reach(context)).fold(context, usize::max));
-    Ok(spec)
+    pass_over_layer_types(config, &spec);
+    // Gemma 3 reads its multimodal files itself.
+    let text = (model_type == "gemma3" && config.get(wrapper::SECTION).is_some()).then_some(wrapper::SECTION);
+    let unread = Unread::of(config, model_type, text);
+    Ok(Read { spec, unread })
+}
+
+/// What the family of a multimodal model's text part makes of that part.
+fn read_text_part(
+    config: &Config<'_>,
+    names: &TensorNames,
+    model_type: &str,
+    text: &TextPart,
+) -> Result<Read, ConfigError> {
+    let section = text.is_section.then_some(wrapper::SECTION);
+    let keys = config.standing_for(section, &text.keys);
+    let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
+    spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
+    let mut unread = Unread::of(config, text.model_type, section);
+    if spec.readout.post != Post::default() {
+        // The model around the text model has the unembedding, and knows no more of it.
+        spec.readout.post = Post::default();
+        unread.notes.push(format!(
+            "the logits of {} are scaled or capped, but not in {model_type}: transformers leaves that out there, and so \
+             does this",
+            text.model_type
+        ));
+    }
+    unread.notes.insert(
+        0,
+        format!(
+            "{model_type} is a multimodal model: only its text model, {}, is read, and runs as it does on text alone",
+            text.model_type
+        ),
+    );
+    Ok(Read { spec, unread })
+}
+
+/// Counts `layer_types` as read where they say of each layer what the family does anyway.
+fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
+    let kind = |layer: &LayerSpec| match layer.attn.mask {
+        Mask::Causal => "full_attention",
+        Mask::Sliding { .. } => "sliding_attention",
+    };
+    config.pass_over_list("layer_types", &spec.layers.iter().map(kind).collect::<Vec<_>>());
 }
 
 fn of_model_type(model_type: &str) -> Option<&'static Family> {
@@ -181,7 +270,11 @@ fn listed_model_types() -> String {
 }
 
 fn refuse_quantised(config: &Config<'_>) -> Result<(), ConfigError> {
-    let Some(quantisation) = config.object("quantization_config")? else { return Ok(()) };
+    let Some(quantisation) = config.object("quantization_config")? else {
+        let Some(mlx) = config.object("quantization")? else { return Ok(()) };
+        let bits = mlx.count("bits")?.map_or_else(String::new, |bits| format!(", {bits} bits"));
+        return Err(ConfigError::Quantised { method: format!("MLX{bits}") });
+    };
     let method = quantisation.text("quant_method")?.unwrap_or("unknown method").to_owned();
     Err(ConfigError::Quantised { method })
 }

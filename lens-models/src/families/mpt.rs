@@ -3,7 +3,7 @@
 use super::{
     Family, TensorNames,
     alibi::mpt_slopes,
-    parts::{Ends, Sizes, decoder},
+    parts::{EPSILON, Ends, Sizes, decoder},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -20,9 +20,10 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "wte.weight");
     let attention = config.object("attn_config")?;
+    let attention_name = |key: &str| format!("attn_config.{key}");
     let of =
         |key: &'static str| attention.map(|section| section.positive(key)).transpose().map(Option::flatten);
     let is_on = |key: &'static str, default| -> Result<bool, ConfigError> {
@@ -33,18 +34,26 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     for (key, wanted) in [("alibi", true), ("qk_ln", false), ("prefix_lm", false)] {
         if is_on(key, wanted)? != wanted {
             let supported = if wanted { "true" } else { "false" };
-            return Err(ConfigError::Unsupported { key, value: (!wanted).to_string(), supported });
+            return Err(ConfigError::Unsupported {
+                key: attention_name(key),
+                value: (!wanted).to_string(),
+                supported,
+            });
         }
     }
     // It ignores these two as well.
     const STEEPEST: f64 = 8.0;
     if let Some(other) = of("alibi_bias_max")?.filter(|max| *max != STEEPEST) {
         let value = other.to_string();
-        return Err(ConfigError::Unsupported { key: "alibi_bias_max", value, supported: "8" });
+        return Err(ConfigError::Unsupported {
+            key: attention_name("alibi_bias_max"),
+            value,
+            supported: "8",
+        });
     }
     if let Some(scale) = config.get("logit_scale") {
         let value = scale.to_string();
-        return Err(ConfigError::Unsupported { key: "logit_scale", value, supported: "null" });
+        return Err(ConfigError::Unsupported { key: config.name("logit_scale"), value, supported: "null" });
     }
     let slopes = mpt_slopes(sizes.n_heads, STEEPEST);
     let (scale, clip) = (of("softmax_scale")?, of("clip_qkv")?);

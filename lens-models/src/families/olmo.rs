@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Family, TensorNames,
-    shape::{Defaults, Shape},
+    shape::{Defaults, Epsilon, Rotation, Shape},
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
@@ -16,8 +16,9 @@ pub(super) const OLMO: Family = Family {
     models: "OLMo 1",
     particulars: "layer norms without weights; queries, keys and values clipped",
     resolve: |config, names, family| {
-        let mut shape = Shape::read(config, names, family)?;
-        shape.eps = 1e-5; // the config has none
+        let defaults = Defaults { eps: Epsilon::Fixed(1e-5), ..Defaults::default() };
+        let mut shape = Shape::read_with(config, names, family, &defaults)?;
+        config.pass_over_number("rms_norm_eps", shape.eps);
         shape.norm = |_, _, eps| NormSpec::bare_layer(eps);
         shape.mlp_bias = false;
         let clip = config.positive("clip_qkv")?;
@@ -34,7 +35,7 @@ pub(super) const OLMO2: Family = Family {
     models: "OLMo 2",
     particulars: "no norm in front of a branch, one behind it; norms on all query and key heads together",
     resolve: |config, names, family| {
-        let shape = read(config, names, family)?;
+        let shape = read(config, names, family, Rotation::Whole)?;
         post_normed(config, names, &shape)
     },
 };
@@ -44,11 +45,11 @@ pub(super) const OLMO3: Family = Family {
     models: "OLMo 3",
     particulars: "OLMo 2 with three sliding layers to one full; only full ones stretch their RoPE",
     resolve: |config, names, family| {
-        let mut shape = read(config, names, family)?;
+        let mut shape = read(config, names, family, Rotation::Own)?;
         let window = config.size("sliding_window")?.unwrap_or(4096);
         shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(4))?;
         let rope = |layer_type| {
-            config.rope(&RopeQuery { layer_type: Some(layer_type), ..RopeQuery::new(shape.d_head, 5e5) })
+            config.rope(&RopeQuery { layer_type: Some(layer_type), ..RopeQuery::new(shape.d_head, 1e4) })
         };
         let (full, mut sliding) = (rope("full_attention")?, rope("sliding_attention")?);
         if config.object("rope_scaling")?.is_some() {
@@ -66,8 +67,13 @@ pub(super) const OLMO3: Family = Family {
     },
 };
 
-fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape, ConfigError> {
-    let defaults = Defaults { eps: Some(1e-5), ..Defaults::default() };
+fn read(
+    config: &Config<'_>,
+    names: &TensorNames,
+    family: &str,
+    rotation: Rotation,
+) -> Result<Shape, ConfigError> {
+    let defaults = Defaults { eps: Epsilon::rms(1e-5), rotation, ..Defaults::default() };
     let mut shape = Shape::read_with(config, names, family, &defaults)?;
     shape.norm = |name, d, eps| NormSpec::rms(name, d, eps).rounded_last();
     shape.mlp_bias = false;

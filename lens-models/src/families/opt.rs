@@ -3,6 +3,7 @@
 use super::{
     Family, TensorNames,
     parts::{Ends, Sizes, decoder},
+    shape::Epsilon,
 };
 use crate::{
     config::{Config, ConfigError},
@@ -20,7 +21,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, Epsilon::Fixed(1e-5))?;
     let prefix = names.prefix(&["model.decoder.", "decoder.", ""], "embed_tokens.weight");
     let activation = config.activation("activation_function", Activation::Relu)?;
     let bias = config.flag("enable_bias")?.unwrap_or(true);

@@ -4,7 +4,7 @@ use lens_core::Post;
 
 use super::{
     TensorNames,
-    shape::{head_width, n_layers, plausible_heads, unembedding},
+    shape::{Epsilon, head_width, n_layers, plausible_heads, unembedding},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -26,6 +26,9 @@ pub(super) const BUFFERS: Ignored = Ignored {
     prefixes: &[],
 };
 
+/// The epsilon of layer norms as GPT-2's descendants name it.
+pub(super) const EPSILON: Epsilon = Epsilon::Key("layer_norm_epsilon", 1e-5);
+
 /// The sizes of a decoder.
 pub(super) struct Sizes {
     pub(super) d_model: usize,
@@ -38,21 +41,17 @@ pub(super) struct Sizes {
 
 impl Sizes {
     /// Reads the sizes under any of the names that families give them.
-    pub(super) fn read(config: &Config<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(config: &Config<'_>, eps: Epsilon) -> Result<Self, ConfigError> {
         let d_model = config.size_of(&["hidden_size", "n_embd", "n_embed", "d_model"])?;
         let n_heads = config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads"])?;
         let n_heads = plausible_heads(n_heads)?;
-        let mut eps = None;
-        for key in ["layer_norm_epsilon", "layer_norm_eps"] {
-            eps = eps.or(config.positive(key)?);
-        }
         Ok(Self {
             d_model,
             n_layers: n_layers(config, &["num_hidden_layers", "n_layer", "num_layers", "n_layers"])?,
             n_heads,
             d_head: head_width(d_model, n_heads)?,
             n_vocab: config.required_size("vocab_size")?,
-            eps: eps.unwrap_or(1e-5),
+            eps: eps.read(config)?,
         })
     }
 
@@ -129,10 +128,11 @@ pub(super) fn decoder(
         readout: ReadoutSpec {
             norm: Some(sizes.norm(&ends.norm)),
             project: None,
-            unembed,
+            unembed: unembed.tensor,
             bias: None,
             post: Post::default(),
         },
+        tied_and_stored: unembed.tied_and_stored,
         context: ends.context,
         ignored: BUFFERS,
     })

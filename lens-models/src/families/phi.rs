@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Family, TensorNames,
     parts::{Ends, Sizes, decoder},
+    shape::Epsilon,
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
@@ -22,14 +23,14 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
-    let sizes = Sizes::read(config)?;
+    let sizes = Sizes::read(config, Epsilon::Key("layer_norm_eps", 1e-5))?;
     let prefix = names.prefix(&["model.", ""], "embed_tokens.weight");
     let n_kv_heads = config.size("num_key_value_heads")?.unwrap_or(sizes.n_heads);
     if !sizes.n_heads.is_multiple_of(n_kv_heads) {
         let what = format!("{} attention heads cannot share {n_kv_heads} key-value heads", sizes.n_heads);
         return Err(ConfigError::Inconsistent { what });
     }
-    let query = RopeQuery { partial: 0.5, ..RopeQuery::new(sizes.d_head, 1e4) };
+    let query = RopeQuery::new(sizes.d_head, 1e4).partial(0.5);
     let rope = Arc::new(config.rope(&query)?);
     let activation = config.activation("hidden_act", Activation::GeluTanh)?;
     let head_norms = config.flag("qk_layernorm")?.unwrap_or(false);

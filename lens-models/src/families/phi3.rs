@@ -2,19 +2,23 @@
 
 use super::{
     Family,
-    shape::{Defaults, Shape},
+    shape::{Defaults, Epsilon, Rotation, Shape},
 };
-use crate::spec::{Cut, LinearSpec, MlpSpec};
+use crate::spec::{Cut, LinearSpec, MlpSpec, Pairing};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["phi3"],
     models: "Phi 3, 3.5, 4, 4-mini",
     particulars: "query, key and value in one matrix, gate and up in another; LongRoPE; optional window",
     resolve: |config, names, family| {
-        let defaults = Defaults { eps: Some(1e-5), ..Defaults::default() };
+        let defaults = Defaults {
+            eps: Epsilon::rms(1e-5),
+            rotation: Rotation::Share(1.0, Pairing::HalfSplit),
+            ..Defaults::default()
+        };
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
-        shape.masks = config.masks(shape.n_layers, config.size("sliding_window")?, |_| true)?;
+        shape.masks = config.one_window(shape.n_layers, config.size("sliding_window")?);
         let mut spec = shape.decoder(config, names)?;
         let (q, kv) = (shape.n_heads * shape.d_head, shape.n_kv_heads * shape.d_head);
         for (i, layer) in spec.layers.iter_mut().enumerate() {

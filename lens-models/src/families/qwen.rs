@@ -33,13 +33,19 @@ pub(super) const QWEN3: Family = Family {
 
 /// `layer_types` where the config has it, else a window on the layers from `max_window_layers` on.
 pub(super) fn window(config: &Config<'_>, shape: &mut Shape) -> Result<(), ConfigError> {
-    let window = match config.flag("use_sliding_window")? {
-        Some(true) => config.size("sliding_window")?,
-        _ => None,
-    };
+    let window = switched_window(config)?;
     let full = config.count("max_window_layers")?.unwrap_or(28);
     shape.masks = config.masks(shape.n_layers, window, |i| i >= full)?;
     Ok(())
+}
+
+/// The window, where it is switched on; a width that is written down beside a switch that is off means nothing.
+pub(super) fn switched_window(config: &Config<'_>) -> Result<Option<usize>, ConfigError> {
+    if config.flag("use_sliding_window")?.unwrap_or(false) {
+        return config.size("sliding_window");
+    }
+    config.pass_over(&["sliding_window", "max_window_layers"]);
+    Ok(None)
 }
 
 /// An RMS norm on every query and key head.

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError, RopeQuery},
     spec::{
         Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, GatedSpec, Gating, Ignored, LayerSpec,
-        LinearSpec, Mask, MlpSpec, NormSpec, Position, ReadoutSpec, TensorSpec,
+        LinearSpec, Mask, MlpSpec, NormSpec, Pairing, Position, ReadoutSpec, TensorSpec,
     },
 };
 
@@ -51,7 +51,7 @@ pub(super) struct Shape {
     pub(super) context: Option<usize>,
 }
 
-/// Sizes that a config may leave out because its class has defaults.
+/// What a family has instead of Llama's keys and defaults.
 #[derive(Default)]
 pub(super) struct Defaults {
     pub(super) n_heads: Option<usize>,
@@ -59,7 +59,57 @@ pub(super) struct Defaults {
     pub(super) d_head: Option<usize>,
     pub(super) n_vocab: Option<usize>,
     pub(super) theta: Option<f64>,
-    pub(super) eps: Option<f64>,
+    pub(super) eps: Epsilon,
+    /// The nonlinearity, where silence is not SiLU.
+    pub(super) activation: Option<Activation>,
+    /// The key of the nonlinearity, where it is not `hidden_act`.
+    pub(super) activation_key: Option<&'static str>,
+    /// The rotary embedding, where it is not Llama's.
+    pub(super) rotation: Rotation,
+}
+
+/// Where the epsilon of norms comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Epsilon {
+    /// This key, or else this number.
+    Key(&'static str, f64),
+    /// The class; no key changes it.
+    Fixed(f64),
+}
+
+impl Default for Epsilon {
+    fn default() -> Self {
+        Self::rms(1e-6)
+    }
+}
+
+impl Epsilon {
+    /// Llama's key with another default.
+    pub(super) fn rms(default: f64) -> Self {
+        Self::Key("rms_norm_eps", default)
+    }
+
+    /// The epsilon of this config.
+    pub(super) fn read(self, config: &Config<'_>) -> Result<f64, ConfigError> {
+        match self {
+            Self::Key(key, default) => Ok(config.positive(key)?.unwrap_or(default)),
+            Self::Fixed(eps) => Ok(eps),
+        }
+    }
+}
+
+/// How the layers of a family rotate.
+#[derive(Default, Clone, Copy)]
+pub(super) enum Rotation {
+    /// All of each head, in half-split pairs.
+    #[default]
+    Whole,
+    /// This share of each head, unless the config names another.
+    Share(f64, Pairing),
+    /// All of each head, in interleaved pairs.
+    Interleaved,
+    /// Each kind of layer its own way, which the family reads itself.
+    Own,
 }
 
 impl Shape {
@@ -76,7 +126,7 @@ impl Shape {
         defaults: &Defaults,
     ) -> Result<Self, ConfigError> {
         let or_default = |key: &'static str, default: Option<usize>| {
-            config.size(key)?.or(default).ok_or(ConfigError::Missing { key })
+            config.size(key)?.or(default).ok_or_else(|| ConfigError::Missing { key: config.name(key) })
         };
         let d_model = config.required_size("hidden_size")?;
         let n_heads = plausible_heads(or_default("num_attention_heads", defaults.n_heads)?)?;
@@ -101,9 +151,12 @@ impl Shape {
             d_head,
             d_mlp: config.required_size("intermediate_size")?,
             n_vocab: or_default("vocab_size", defaults.n_vocab)?,
-            eps: config.positive("rms_norm_eps")?.or(defaults.eps).unwrap_or(1e-6),
+            eps: defaults.eps.read(config)?,
             norm: NormSpec::rms,
-            activation: config.activation("hidden_act", Activation::Silu)?,
+            activation: config.activation(
+                defaults.activation_key.unwrap_or("hidden_act"),
+                defaults.activation.unwrap_or(Activation::Silu),
+            )?,
             qkv_bias: bias,
             o_bias: bias,
             mlp_bias: config.flag("mlp_bias")?.unwrap_or(false),
@@ -113,11 +166,18 @@ impl Shape {
             tied_by_default: false,
             context: config.size("max_position_embeddings")?,
         };
-        shape.rotary(config, &RopeQuery::new(d_head, defaults.theta.unwrap_or(1e4)))
+        let plain = RopeQuery::new(d_head, defaults.theta.unwrap_or(1e4));
+        let query = match defaults.rotation {
+            Rotation::Whole => plain,
+            Rotation::Share(share, pairing) => RopeQuery { pairing, ..plain.partial(share) },
+            Rotation::Interleaved => RopeQuery { pairing: Pairing::Interleaved, ..plain },
+            Rotation::Own => return Ok(shape),
+        };
+        shape.rotary(config, &query)
     }
 
     /// Lets every layer rotate as `query` and the config say.
-    pub(super) fn rotary(mut self, config: &Config<'_>, query: &RopeQuery<'_>) -> Result<Self, ConfigError> {
+    fn rotary(mut self, config: &Config<'_>, query: &RopeQuery) -> Result<Self, ConfigError> {
         let rope = Arc::new(config.rope(query)?);
         self.positions = vec![Position::Rotary(rope); self.n_layers];
         Ok(self)
@@ -175,10 +235,11 @@ impl Shape {
             readout: ReadoutSpec {
                 norm: Some((self.norm)(&format!("{}norm", self.prefix), self.d_model, self.eps)),
                 project: None,
-                unembed,
+                unembed: unembed.tensor,
                 bias: None,
                 post: Post::default(),
             },
+            tied_and_stored: unembed.tied_and_stored,
             context: self.context,
             ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], prefixes: &[] },
         })
@@ -243,18 +304,34 @@ pub(super) fn head_width(d_model: usize, n_heads: usize) -> Result<usize, Config
     Err(ConfigError::Inconsistent { what })
 }
 
-/// The unembedding: what is on disk under one of `candidates`; else the embedding, if the model is tied.
+/// The unembedding, and the name of a stored one that the config ties to the embedding all the same.
+pub(super) struct Unembedding {
+    pub(super) tensor: TensorSpec,
+    pub(super) tied_and_stored: Option<&'static str>,
+}
+
+/// The unembedding: what is on disk under one of `candidates`; else the embedding, if the model is tied. Where the
+/// config ties one that is on disk, up to version 4 transformers takes the embedding, and from 5 on what is on disk.
 pub(super) fn unembedding(
     config: &Config<'_>,
     names: &TensorNames,
     embed: &TensorSpec,
     candidates: &[&'static str],
     tied_by_default: bool,
-) -> Result<TensorSpec, ConfigError> {
+) -> Result<Unembedding, ConfigError> {
     let tied = config.flag("tie_word_embeddings")?.unwrap_or(tied_by_default);
-    match candidates.iter().find(|name| names.has(name)) {
-        Some(name) => Ok(TensorSpec::new(*name, embed.shape.clone())),
-        None if tied => Ok(embed.clone()),
-        None => Err(ConfigError::NoUnembedding { name: candidates[0] }),
-    }
+    let stored = candidates.iter().copied().find(|name| names.has(name));
+    let tensor = match stored {
+        Some(_) if tied && written_by(config)? < 5 => embed.clone(),
+        Some(name) => TensorSpec::new(name, embed.shape.clone()),
+        None if tied => embed.clone(),
+        None => return Err(ConfigError::NoUnembedding { name: candidates[0] }),
+    };
+    Ok(Unembedding { tensor, tied_and_stored: stored.filter(|_| tied) })
+}
+
+/// The major version of transformers that wrote a config; files from before it said so are older than 5.
+pub(super) fn written_by(config: &Config<'_>) -> Result<u32, ConfigError> {
+    let version = config.text("transformers_version")?.unwrap_or_default();
+    Ok(version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(4))
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Family,
+    qwen::switched_window,
     shape::{Defaults, Shape},
 };
 use crate::{config::ConfigError, spec::Position};
@@ -24,9 +25,7 @@ pub(super) const FAMILY: Family = Family {
             let what = format!("no_rope_layers has {} entries for {} layers", rotates.len(), shape.n_layers);
             return Err(ConfigError::Inconsistent { what });
         }
-        if config.flag("use_sliding_window")?.unwrap_or(false) {
-            shape.masks = config.masks(shape.n_layers, config.size("sliding_window")?, |i| !rotates[i])?;
-        }
+        shape.masks = config.masks(shape.n_layers, switched_window(config)?, |i| !rotates[i])?;
         for (position, rotates) in shape.positions.iter_mut().zip(&rotates) {
             if !rotates {
                 *position = Position::None;

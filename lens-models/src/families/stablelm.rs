@@ -1,20 +1,22 @@
 //! StableLM.
 
-use super::{Family, shape::Shape};
-use crate::{
-    config::RopeQuery,
-    spec::{NormSpec, Param, QkNorm, QkScope, TensorSpec, Wiring},
+use super::{
+    Family,
+    shape::{Defaults, Epsilon, Rotation, Shape},
 };
+use crate::spec::{NormSpec, Pairing, Param, QkNorm, QkScope, TensorSpec, Wiring};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["stablelm"],
     models: "StableLM 3B, 2-1.6B, 2-12B",
     particulars: "layer norms; a quarter of each head rotates; the 12B is parallel with a norm per query and key head",
     resolve: |config, names, family| {
-        let shape = Shape::read(config, names, family)?;
-        let query = RopeQuery { partial: 0.25, ..RopeQuery::new(shape.d_head, 1e4) };
-        let mut shape = shape.rotary(config, &query)?;
-        shape.eps = config.positive("layer_norm_eps")?.unwrap_or(1e-5);
+        let defaults = Defaults {
+            eps: Epsilon::Key("layer_norm_eps", 1e-5),
+            rotation: Rotation::Share(0.25, Pairing::HalfSplit),
+            ..Defaults::default()
+        };
+        let mut shape = Shape::read_with(config, names, family, &defaults)?;
         shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, true);
         shape.qkv_bias = config.flag("use_qkv_bias")?.unwrap_or(false);
         (shape.o_bias, shape.mlp_bias) = (false, false);

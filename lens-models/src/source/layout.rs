@@ -48,11 +48,16 @@ pub(super) fn choose(names: &BTreeSet<String>, place: &str) -> Result<Weights, S
     if names.contains(INDEX) {
         return Ok(Weights::Sharded);
     }
-    match names.iter().find(|name| name.starts_with("pytorch_model") && name.ends_with(".bin")) {
+    let is_pickle = |name: &&String| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|end| name.ends_with(end));
+    let pickles = || names.iter().filter(is_pickle).filter(|name| !NO_WEIGHTS.contains(&name.as_str()));
+    match pickles().find(|name| name.starts_with("pytorch_model")).or_else(|| pickles().next()) {
         Some(file) => Err(SourceError::OnlyPickle { place: place.to_owned(), file: file.clone() }),
         None => Err(SourceError::NoWeights { place: place.to_owned(), hint: hint(names) }),
     }
 }
+
+/// Pickled files that a trainer leaves beside weights.
+const NO_WEIGHTS: &[&str] = &["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt"];
 
 /// What a folder without the expected files probably is.
 fn hint(names: &BTreeSet<String>) -> String {
@@ -65,6 +70,11 @@ fn hint(names: &BTreeSet<String>) -> String {
     } else if let Some(file) = ends(".gguf") {
         format!(
             ": {file} is in the GGUF format, which is not read: use the safetensors of the original model"
+        )
+    } else if let Some(file) = ends(".h5").or_else(|| ends(".msgpack")) {
+        format!(
+            ": {file} holds weights for TensorFlow or Flax: load them with transformers (from_tf or from_flax) and save \
+             them with save_pretrained, which writes safetensors"
         )
     } else if names.contains("params.json") {
         ": it is in the format of the model's authors: use the version converted for transformers".into()

@@ -183,6 +183,9 @@ pub struct DecoderSpec {
     pub layers: Vec<LayerSpec>,
     /// Final norm and unembedding.
     pub readout: ReadoutSpec,
+    /// A stored unembedding that the config ties to the embedding all the same: which of the two is read depends on
+    /// the version of transformers that wrote the file.
+    pub tied_and_stored: Option<&'static str>,
     /// The length that the model was made for; longer sequences may run, but nobody promises anything.
     pub context: Option<usize>,
     /// Tensors that a checkpoint may hold and nobody needs.

@@ -8,6 +8,7 @@ mod assumed;
 mod config;
 mod copy;
 mod mutations;
+mod names;
 mod weights;
 
 use std::{error::Error, path::PathBuf};

@@ -205,6 +205,30 @@ fn pickled_weights_are_refused_with_the_way_to_convert_them() {
 }
 
 #[test]
+fn weights_in_other_formats_are_refused_with_the_way_to_convert_them() {
+    for file in ["model.pt", "consolidated.00.pth", "weights.bin", "last.ckpt"] {
+        let copy =
+            Copy::of("llama2").without_file(FILE).with_file(file, b"").with_file("training_args.bin", b"");
+        assert_says(&copy.refusal(), &[file, "runs code", "save_pretrained"]);
+    }
+    for file in ["tf_model.h5", "flax_model.msgpack"] {
+        let copy = Copy::of("llama2").without_file(FILE).with_file(file, b"");
+        assert_says(&copy.refusal(), &[file, "TensorFlow or Flax", "save_pretrained"]);
+    }
+}
+
+#[test]
+fn headers_and_configs_of_absurd_size_are_refused_before_they_are_read() {
+    let entry = r#"{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#;
+    let header = (0..(1 << 18) + 2).map(|i| format!("\"{i}\":{entry}")).collect::<Vec<_>>().join(",");
+    let copy = Copy::of("llama2").with_file(FILE, &with_header(&format!("{{{header}}}"), &[]));
+    assert_says(&copy.refusal(), &[FILE, "names more than 262144 tensors"]);
+
+    let copy = Copy::of("llama2").with_file("config.json", &vec![b' '; (16 << 20) + 1]);
+    assert_says(&copy.refusal(), &["cannot read", "config.json", "too large"]);
+}
+
+#[test]
 fn a_file_that_goes_away_is_named() {
     let copy = Copy::of("llama2");
     let mut files =

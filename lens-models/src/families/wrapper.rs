@@ -1,0 +1,152 @@
+//! Multimodal models: a text model of a known family in a config that also describes how images or sounds get in. Of
+//! text alone, the text model is all that runs; positions in three dimensions are then ordinary ones.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use super::{Family, of_model_type, shape::written_by};
+use crate::config::{Config, ConfigError};
+
+/// The section that describes the text model.
+pub(super) const SECTION: &str = "text_config";
+
+/// Text models that compute, of text alone, what a family does, under names of their own; and the older files that have
+/// the keys of the text model at the top.
+const ALIASES: &[(&str, &str)] = &[
+    ("qwen2_vl_text", "qwen2"),
+    ("qwen2_5_vl_text", "qwen2"),
+    ("qwen3_vl_text", "qwen3"),
+    ("qwen2_vl", "qwen2"),
+    ("qwen2_5_vl", "qwen2"),
+];
+
+/// Models whose text part is no decoder of its family, and why.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("paligemma", "its text model lets the tokens of a prompt see each other in both directions"),
+    ("pi0", "its text model lets the tokens of a prompt see each other in both directions"),
+    ("t5gemma2", "it is no decoder alone"),
+];
+
+/// Where the parts for what is not text lie.
+pub(super) const TOWERS: &[&str] = &[
+    "vision_tower.",
+    "model.vision_tower.",
+    "multi_modal_projector.",
+    "model.multi_modal_projector.",
+    "vision_model.",
+    "model.vision_model.",
+    "visual.",
+    "model.visual.",
+    "connector.",
+    "model.connector.",
+    "image_newline",
+    "model.image_newline",
+    "qformer.",
+    "query_tokens",
+    "language_projection.",
+    "model.aligner.",
+    "model.high_res_vision_model.",
+    "model.high_res_vision_proj.",
+    "model.high_res_vision_alpha",
+    "model.high_res_vision_neck.",
+    "model.vqmodel.",
+    "model.generation_",
+    "model.visual_indicator_embeddings",
+    "model.visual_embeddings_table",
+    "model.vision_encoder.",
+    "model.vision_projection.",
+    "model.video_tower.",
+    "model.image_tower.",
+    "video_tower.",
+    "image_tower.",
+    "audio_tower.",
+    "model.audio_tower.",
+    "model.projector.",
+];
+
+/// What the names of the text model's tensors begin with in a multimodal checkpoint, and would in one of its own. The
+/// longest come first.
+const FORMS: &[(&str, &str)] = &[
+    ("model.language_model.lm_head.", "lm_head."),
+    ("model.language_model.model.", "model."),
+    ("language_model.lm_head.", "lm_head."),
+    ("language_model.model.", "model."),
+    ("model.text_model.lm_head.", "lm_head."),
+    ("model.text_model.", "model."),
+    ("text_model.lm_head.", "lm_head."),
+    ("text_model.model.", "model."),
+    ("model.language_model.", "model."),
+    ("language_model.", "model."),
+];
+
+/// What the classes of text models default to.
+static DEFAULTS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("text_defaults.json")).expect("a script of this repository writes it")
+});
+
+/// The text model of a multimodal config.
+pub(super) struct TextPart {
+    pub(super) family: &'static Family,
+    /// The family's `model_type`.
+    pub(super) model_type: &'static str,
+    /// Whether its keys are in [`SECTION`], or at the top.
+    pub(super) is_section: bool,
+    /// Its keys, with what its class has for those that are absent.
+    pub(super) keys: Map<String, Value>,
+}
+
+/// The text model of a config whose `model_type` is no family, if it is one that is known.
+///
+/// # Errors
+/// When there is one, but the model around it does not use it as its family does.
+pub(super) fn text_part(config: &Config<'_>, model_type: &str) -> Result<Option<TextPart>, ConfigError> {
+    if of_model_type(model_type).is_some() {
+        return Ok(None);
+    }
+    // Silence is Llama: the first multimodal files had no other.
+    let section = config.object(SECTION)?;
+    let own = match &section {
+        Some(section) => section.text("model_type")?.unwrap_or("llama"),
+        None => model_type,
+    };
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == own).map(|(_, family)| *family);
+    let Some(family) = of_model_type(alias.unwrap_or(own)).filter(|_| section.is_some() || alias.is_some())
+    else {
+        return Ok(None);
+    };
+    if let Some((_, why)) = OTHERWISE.iter().find(|(other, _)| *other == model_type) {
+        return Err(ConfigError::OtherwiseUsed { model_type: model_type.to_owned(), why });
+    }
+    let name = if section.is_some() { own.to_owned() } else { format!("{own}_text") };
+    let mut keys = DEFAULTS.get(&name).and_then(Value::as_object).cloned().unwrap_or_default();
+    keys.extend(section.unwrap_or(*config).keys().clone());
+    around(config, &mut keys)?;
+    let known = family.model_types.iter().find(|known| **known == alias.unwrap_or(own));
+    let model_type = known.copied().unwrap_or(family.model_types[0]);
+    Ok(Some(TextPart { family, model_type, is_section: section.is_some(), keys }))
+}
+
+/// Puts in what the model around says for its text model: which transformers wrote it and, from version 5 on, whether
+/// the unembedding is tied.
+fn around(config: &Config<'_>, keys: &mut Map<String, Value>) -> Result<(), ConfigError> {
+    let said = |key: &str| config.get(key).map(|value| (key.to_owned(), value.clone()));
+    keys.extend(said("transformers_version"));
+    let tied = said("tie_word_embeddings");
+    if written_by(config)? >= 5 {
+        keys.extend(tied);
+    }
+    Ok(())
+}
+
+/// The name that a tensor of a multimodal checkpoint would have in that of its text model alone, if it is in it.
+pub(crate) fn text_name(name: &str) -> Option<String> {
+    let form = FORMS.iter().find_map(|(form, own)| Some((name.strip_prefix(form)?, own)));
+    form.map(|(rest, own)| format!("{own}{rest}"))
+}
+
+/// Whether a config is that of a multimodal model whose text model is read under names of its own.
+pub(crate) fn is_wrapper(config: &Value) -> bool {
+    let read = |config: &Config<'_>| text_part(config, config.text("model_type").ok()??).ok()?;
+    Config::new(config).ok().and_then(|config| read(&config)).is_some()
+}
