@@ -8,11 +8,13 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
 use lens_models::{checkpoint::Io, device::DeviceMap};
-use lens_viz::picture::Statistic;
+use lens_viz::Measure;
 
 use crate::{
     style::When,
-    values::{Device, Percent, Show, Size, StopText, Target, Temperature, TokenIds, TopP, from_one},
+    values::{
+        Device, Percent, Show, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
+    },
 };
 
 /// Below the short help.
@@ -161,6 +163,20 @@ pub(crate) struct RunArgs {
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "PERCENT", default_value = "3", help_heading = "What to read")]
     pub(crate) threshold: Percent,
+    /// A token to compare the --target with: every readout has the difference of their logits (logit_diff)
+    #[arg(
+        long,
+        value_name = "TEXT|ID",
+        allow_hyphen_values = true,
+        requires = "targets",
+        help_heading = "What to read"
+    )]
+    pub(crate) versus: Option<Target>,
+    /// Statistics of every readout, such as entropy,kl_to_final, or all [default: all but js_to_final and tv_to_final,
+    /// which need a second pass over the vocabulary]
+    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "NAMES", help_heading = "What to read")]
+    pub(crate) statistics: Option<StatisticNames>,
     /// Jensen-Shannon divergence and total variation to the final readout too
     #[arg(hide_short_help = true)]
     #[arg(long, help_heading = "What to read")]
@@ -195,10 +211,11 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "max_new_tokens", conflicts_with_all = ["compare", "grid"])]
     #[arg(help_heading = "Results")]
     pub(crate) tables: bool,
-    /// Show layers and positions as a grid, with the top-1 token and its probability, logit, rank, kl or entropy
+    /// Show layers and positions as a grid, with the top-1 token and its probability, logit, or a statistic such as rank,
+    /// kl, entropy, margin or logit_diff
     #[arg(long, value_name = "STATISTIC", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "probability", conflicts_with = "compare", help_heading = "Results")]
-    pub(crate) grid: Option<Statistic>,
+    pub(crate) grid: Option<Measure>,
     /// Write all results into this folder too: trace.json, all_layers.json, important_layers.json, heatmaps/ and
     /// lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
     #[arg(short, long, value_name = "DIR", help_heading = "Results")]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use lens_viz::picture::Statistic;
+use lens_viz::Measure;
 
 /// A hint beside clap's own message.
 pub(crate) fn of(error: &clap::Error, args: impl Iterator<Item = OsString>) -> Option<String> {
@@ -19,7 +19,7 @@ pub(crate) fn after_grid(args: impl Iterator<Item = OsString>) -> Option<String>
     let args: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
     let pair = args.windows(2).find(|pair| pair[0] == "--grid")?;
     let word = pair[1].to_str()?;
-    word.parse::<Statistic>().is_ok().then(|| word.to_owned())
+    word.parse::<Measure>().is_ok().then(|| word.to_owned())
 }
 
 #[cfg(test)]

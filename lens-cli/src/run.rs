@@ -68,9 +68,15 @@ fn request(args: &RunArgs, input: Input) -> Request {
         .components(args.components.clone())
         .positions(args.positions.clone())
         .norm(args.norm)
-        .distances(args.distances)
         .important_above(args.threshold.0)
         .timing(args.timing);
+    if let Some(names) = args.statistics {
+        request = request.statistics(names.0);
+    }
+    request = request.distances(args.distances);
+    if let Some(token) = &args.versus {
+        request = request.versus(token.into());
+    }
     if let Some(k) = args.top_k {
         request = request.top_k(k.get());
     }

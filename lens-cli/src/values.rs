@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
-use lens_core::{TokenId, suggest::did_you_mean};
+use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
 use lens_models::device::{DeviceError, Place};
 use lens_viz::picture::PictureKind;
 
@@ -80,8 +80,9 @@ impl FromStr for Show {
             "table" => Ok(Self::Table),
             "page" => Ok(Self::Page),
             _ => written.parse().map(Self::Picture).or_else(|_| {
+                let kinds: Vec<_> = PictureKind::all().into_iter().map(PictureKind::name).collect();
                 let known: Vec<&str> =
-                    ["table", "page"].into_iter().chain(PictureKind::ALL.map(PictureKind::name)).collect();
+                    ["table", "page"].into_iter().chain(kinds.iter().map(AsRef::as_ref)).collect();
                 let hint = did_you_mean(written, known.iter().copied());
                 bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
             }),
@@ -216,6 +217,22 @@ impl FromStr for Percent {
             Some(percent) => Ok(Self((percent / 100.0) as f32)),
             None => bad(format_args!("{written:?} is no percentage from 0 to 100")),
         }
+    }
+}
+
+/// `--statistics`: `all`, or names with commas between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StatisticNames(pub(crate) StatisticSet);
+
+impl FromStr for StatisticNames {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        if written == "all" {
+            return Ok(Self(StatisticSet::all()));
+        }
+        let names = written.split(',').map(|name| name.trim().parse::<Statistic>());
+        names.collect::<Result<_, _>>().map(Self).or_else(bad)
     }
 }
 

@@ -118,7 +118,7 @@ impl Request {
     #[must_use]
     pub fn versus(mut self, token: Target) -> Self {
         self.versus = Some(token);
-        self
+        self.statistic(Statistic::LogitDiff)
     }
 
     /// The norm before the unembedding.
