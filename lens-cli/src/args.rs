@@ -7,6 +7,7 @@ use std::{
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
+use lens_data::PromptFormat;
 use lens_models::{checkpoint::Io, device::DeviceMap};
 use lens_viz::Measure;
 
@@ -45,6 +46,9 @@ impl Cli {
         if let Some(error) = args.generate.contradiction() {
             return Some(error);
         }
+        if let Some(error) = args.fits_many() {
+            return Some(error);
+        }
         let option = match (args.format, args.grid, args.tables) {
             (RunFormat::Table, _, _) | (_, None, false) => return args.machine.contradiction(),
             (_, Some(_), _) => "--grid",
@@ -59,6 +63,29 @@ impl MachineArgs {
         let both = self.device_map.is_some() && self.device != Device::Auto;
         both.then(|| conflict("--device-map says where everything runs: leave out --device".to_owned()))
             .flatten()
+    }
+}
+
+impl RunArgs {
+    /// Options that show or compare one run, where there are several.
+    fn fits_many(&self) -> Option<clap::Error> {
+        let several = self.generate.trials.get() > 1;
+        let one_form = self.format.flat().is_some() || self.format == RunFormat::LogitlenskitV2;
+        let (option, other) = match (&self.input.prompts, one_form) {
+            (Some(_), _) if self.compare => ("--compare", "--prompts"),
+            (Some(_), _) if self.grid.is_some() => ("--grid", "--prompts"),
+            (Some(_), _) if self.tables => ("--tables", "--prompts"),
+            (Some(_), _) if several => ("--trials", "--prompts"),
+            (Some(_), _) if self.format == RunFormat::LogitlenskitV2 => {
+                ("--format logitlenskit-v2", "--prompts")
+            }
+            (None, true) if self.compare => ("--compare", "this --format"),
+            (None, true) if several => ("--trials", "this --format"),
+            _ => return None,
+        };
+        conflict(format!(
+            "{option} shows one run in a form that {other} does not have: leave one of them out"
+        ))
     }
 }
 
@@ -127,6 +154,8 @@ pub(crate) struct RunArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) many: ManyArgs,
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
 
@@ -205,7 +234,7 @@ pub(crate) struct RunArgs {
 
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = RunFormat::Table, help_heading = "Results")]
-    #[arg(hide_possible_values = true, value_name = "table|json|jsonl")]
+    #[arg(hide_possible_values = true, value_name = "table|json|jsonl|parquet|arrow|csv|logitlenskit-v2")]
     pub(crate) format: RunFormat,
     /// With -n: the full table of every step, in place of a line
     #[arg(long, requires = "max_new_tokens", conflicts_with_all = ["compare", "grid"])]
@@ -379,6 +408,23 @@ pub(crate) struct InputArgs {
     /// Token ids such as 1,2,3 in place of a text; no special token is added
     #[arg(long, value_name = "IDS")]
     pub(crate) token_ids: Option<TokenIds>,
+    /// Many prompts, one load: a file with one on each line (.jsonl: objects with text, messages or token_ids, and an id;
+    /// .csv: the column text), - reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: Option<PathBuf>,
+}
+
+/// How a file of prompts is read.
+#[derive(Debug, Args)]
+pub(crate) struct ManyArgs {
+    /// lines, jsonl or csv, whatever the file's name ends in
+    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FORMAT", requires = "prompts")]
+    pub(crate) prompts_format: Option<PromptFormat>,
+    /// The field or column that holds the prompts [default: text, or prompt]
+    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "NAME", requires = "prompts")]
+    pub(crate) prompts_column: Option<String>,
 }
 
 /// How the text becomes a conversation.
@@ -542,6 +588,26 @@ pub(crate) enum RunFormat {
     Json,
     /// A line for the run, for every position and step as it is read, and for the end.
     Jsonl,
+    /// The table of readouts as Apache Parquet.
+    Parquet,
+    /// The table of readouts in Arrow's file format.
+    Arrow,
+    /// The table of readouts as comma-separated values.
+    Csv,
+    /// The JSON of logitlenskit's viewer, version 2.
+    LogitlenskitV2,
+}
+
+impl RunFormat {
+    /// The flat form, where it is one.
+    pub(crate) fn flat(self) -> Option<lens_data::Format> {
+        match self {
+            Self::Parquet => Some(lens_data::Format::Parquet),
+            Self::Arrow => Some(lens_data::Format::Arrow),
+            Self::Csv => Some(lens_data::Format::Csv),
+            Self::Table | Self::Json | Self::Jsonl | Self::LogitlenskitV2 => None,
+        }
+    }
 }
 
 /// The form of a list.

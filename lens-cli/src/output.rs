@@ -73,6 +73,23 @@ pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::
     Folder::prepare(folder)?.write(&name, write)
 }
 
+/// A file of a folder that is being written.
+pub(crate) struct Growing {
+    name: String,
+    out: Hashing<BufWriter<std::fs::File>>,
+    file: Temporary,
+}
+
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// A folder for results.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -116,18 +133,34 @@ impl Folder {
         name: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
+        let mut file = self.begin(name)?;
+        write(&mut file).with_context(|| format!("cannot write {}", self.path.join(name).display()))?;
+        self.finish(file)
+    }
+
+    /// Begins a file that is written piece by piece; it gets its name with [`Folder::finish`], and goes without.
+    pub(crate) fn begin(&self, name: &str) -> Result<Growing> {
         let path = self.path.join(name);
-        let failed = || format!("cannot write {}", path.display());
         let parent = path.parent().unwrap_or(&self.path);
         std::fs::create_dir_all(parent)
             .with_context(|| format!("cannot create the folder {}", parent.display()))?;
         let file = Temporary::new(&self.path)?;
-        let mut out = Hashing::new(BufWriter::with_capacity(1 << 16, file.as_file()));
-        write(&mut out).and_then(|()| out.flush()).with_context(failed)?;
+        let handle =
+            file.as_file().try_clone().with_context(|| format!("cannot write {}", path.display()))?;
+        let out = Hashing::new(BufWriter::with_capacity(1 << 16, handle));
+        Ok(Growing { name: name.to_owned(), out, file })
+    }
+
+    /// Gives a file its name, once all bytes are on the disk.
+    pub(crate) fn finish(&mut self, growing: Growing) -> Result<()> {
+        let Growing { name, mut out, file } = growing;
+        let path = self.path.join(&name);
+        let failed = || format!("cannot write {}", path.display());
+        out.flush().with_context(failed)?;
         let (bytes, sha256) = (out.bytes, out.sha256());
         file.as_file().sync_all().with_context(failed)?;
         if let Some(record) = &mut self.record {
-            record.add(name, bytes, sha256).with_context(failed)?;
+            record.add(&name, bytes, sha256).with_context(failed)?;
         }
         file.persist(&path).with_context(failed)?;
         self.created.clear();

@@ -17,6 +17,7 @@ use lens_viz::{
 };
 
 use crate::{
+    flat::Tables,
     output::{self, Folder},
     progress::Running,
     record::Cleared,
@@ -35,6 +36,9 @@ const AT_ONCE: usize = 8;
 pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
     folder.write(&format!("{place}trace.json"), |out| output::json(out, trace))?;
     note_cleared(folder, console);
+    let mut tables = Tables::begin(folder, place)?;
+    tables.push(trace)?;
+    tables.finish(folder)?;
     folder.write(&format!("{place}all_layers.json"), |out| pretty(out, &all_layers(trace)))?;
     folder.write(&format!("{place}important_layers.json"), |out| pretty(out, &important_layers(trace)))?;
     let drawn = pictures(folder, place, trace, console)?;
@@ -55,6 +59,7 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
         (drawn.count > 0)
             .then_some(&*pictures)
             .into_iter()
+            .chain(Tables::NAMES)
             .chain(["all_layers.json", "important_layers.json"]),
     );
     let whole = folder.path().join(place);
@@ -72,7 +77,7 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
 }
 
 /// Says what became of an earlier run's files.
-fn note_cleared(folder: &mut Folder, console: &Console) {
+pub(crate) fn note_cleared(folder: &mut Folder, console: &Console) {
     let Cleared { removed, kept } = folder.cleared();
     if removed > 0 {
         let files = if removed == 1 { "1 file".to_owned() } else { format!("{removed} files") };

@@ -1,13 +1,14 @@
 //! `lens run`: a prompt, a model, what it says at every layer, and what it goes on to write.
 
-use anyhow::{Result, bail};
-use lens_core::{LensTrace, Sampling, SelfCheckTrace, TimingTrace};
+use anyhow::{Context, Result, bail};
+use lens_core::{Component, LensTrace, Sampling, SelfCheckTrace, Site, TimingTrace};
 use lens_models::{
     Request, Session, demo,
     session::{Input, Prepared},
 };
 
 use lens_viz::{
+    logitlenskit,
     picture::PictureOptions,
     terminal::{compare, heatmap},
 };
@@ -15,9 +16,10 @@ use serde::Serialize;
 
 use crate::{
     args::{RunArgs, RunFormat},
+    flat::OnStdout,
     hint,
     live::{Live, Style},
-    model,
+    many, model,
     output::{self, Folder, Sink},
     progress::Running,
     prompt, results, signals,
@@ -32,11 +34,18 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
     let folder = args.out.as_deref().map(Folder::for_results).transpose()?;
     note_what_does_nothing(args, console);
-    let request = request(args, prompt::input(&args.input, &args.chat)?);
+    let request = match &args.input.prompts {
+        None => Some(request(args, prompt::input(&args.input, &args.chat)?)),
+        Some(_) => None,
+    };
 
     let model = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
+    let Some(request) = request else {
+        let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
+        return many::run(args, file, session, folder, console);
+    };
     let prepared = session.prepare(&request)?;
     prepared.notes.iter().for_each(|note| console.note(note));
 
@@ -62,7 +71,7 @@ fn note_what_does_nothing(args: &RunArgs, console: &Console) {
 }
 
 /// What to read and write, from what was asked.
-fn request(args: &RunArgs, input: Input) -> Request {
+pub(crate) fn request(args: &RunArgs, input: Input) -> Request {
     let mut request = Request::new(input)
         .layers(args.layers.clone())
         .components(args.components.clone())
@@ -164,6 +173,17 @@ impl Trials<'_> {
         let trace = self.run_shown(&prepared, style, &place)?;
         match args.format {
             RunFormat::Json => self.out.print(|out| output::json(out, &trace)),
+            RunFormat::LogitlenskitV2 => {
+                let v2 = logitlenskit::to_v2(&trace, Component::Site(Site::ResidPost))?;
+                self.out.print(|out| output::json(out, &v2));
+            }
+            RunFormat::Parquet | RunFormat::Arrow | RunFormat::Csv => {
+                if let Some(format) = args.format.flat() {
+                    let mut table = OnStdout::begin(format)?;
+                    table.push(&trace, &mut self.out)?;
+                    table.finish(&mut self.out)?;
+                }
+            }
             RunFormat::Table if args.grid.is_some() => {
                 let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(self.console));
                 let what = PictureOptions { components: tables::of_grid(args), ..PictureOptions::default() };
@@ -197,7 +217,7 @@ impl Trials<'_> {
                 let text = compare(&before, &after, &tables::options(self.console));
                 self.out.print(|out| out.write_all(text.as_bytes()));
             }
-            RunFormat::Json | RunFormat::Jsonl => {
+            _ => {
                 let both = Comparison { before: &before, after: &after };
                 self.out.print(|out| output::json(out, &both));
             }

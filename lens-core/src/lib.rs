@@ -75,6 +75,6 @@ pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
-    PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, Stopped,
-    TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace,
+    Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
 };

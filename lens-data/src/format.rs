@@ -22,6 +22,9 @@ use crate::column::{Cells, Table, schema};
 /// Rows that are collected before they are written.
 const BATCH: usize = 8192;
 
+/// Rows of a row group of Parquet.
+const ROW_GROUP: usize = 1 << 16;
+
 /// The form of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -109,6 +112,8 @@ impl<T: Table, W: Write + Send> TableWriter<T, W> {
         let out = match format {
             Format::Parquet => {
                 let properties = WriterProperties::builder()
+                    // A row group is kept in memory until it is whole.
+                    .set_max_row_group_row_count(Some(ROW_GROUP))
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .build();
                 Out::Parquet(ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties))?)

@@ -5,6 +5,7 @@ mod generation;
 mod help;
 mod hostile;
 mod interruption;
+mod many;
 mod options;
 mod refusal;
 mod results;

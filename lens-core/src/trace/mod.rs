@@ -55,6 +55,9 @@ pub struct LensTrace {
     /// Probability above which a token makes a layer important.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub important_above: Option<f32>,
+    /// The token that the first target is compared with in `logit_diff`, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versus: Option<NamedTrace>,
     /// The readouts, by position, then in order of execution.
     pub readouts: Vec<ReadoutTrace>,
     /// The model's own answer at each position read.
@@ -155,6 +158,18 @@ pub struct TokenTrace {
     pub bytes: Option<Arc<str>>,
     /// Whether the model wrote it.
     pub generated: bool,
+}
+
+/// A token by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedTrace {
+    /// Its id.
+    pub id: TokenId,
+    /// What it says.
+    pub text: Arc<str>,
+    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub bytes: Option<Arc<str>>,
 }
 
 /// A message's place in a conversation.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ReadoutTrace, SCHEMA, SampledTrace, SelfCheckTrace,
-    StepTrace, TargetTrace, TokenTrace, TopTrace,
+    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace, SCHEMA, SampledTrace,
+    SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
 };
 use crate::{
     Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, SelfCheck, Site, TargetScore,
@@ -79,6 +79,7 @@ impl<'a> Tracer<'a> {
             steps: Vec::new(),
             generation: None,
             important_above: Some(context.threshold),
+            versus: None,
             readouts: Vec::new(),
             finals: Vec::new(),
             self_check: None,
@@ -91,6 +92,12 @@ impl<'a> Tracer<'a> {
     pub fn token(&mut self, id: TokenId, generated: bool) -> TokenTrace {
         let TokenText { text, bytes } = self.names.text(id);
         TokenTrace { id, text, bytes, generated }
+    }
+
+    /// A token by itself.
+    pub fn named(&mut self, id: TokenId) -> NamedTrace {
+        let TokenText { text, bytes } = self.names.text(id);
+        NamedTrace { id, text, bytes }
     }
 
     /// What was sampled at a step.

@@ -168,6 +168,8 @@ impl Session {
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
         head.notes.clone_from(&prepared.notes);
+        (head.prompt_index, head.id) = prepared.label.clone();
+        head.versus = prepared.plan.question.versus.map(|id| tracer.named(id));
         let mut own = None;
         if !prepared.interventions.is_empty() {
             let encode = |text: &str| self.speech.encode(text).map_err(|error| error.to_string());

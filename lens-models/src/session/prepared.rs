@@ -20,6 +20,8 @@ pub struct Prepared {
     pub roles: Vec<RoleTrace>,
     /// What was assumed, dropped or left out so far, of the checkpoint and of the prompt, as sentences for a person.
     pub notes: Vec<String>,
+    /// Its number in a run of many prompts, and what their file calls it.
+    pub(super) label: (Option<u64>, Option<String>),
     pub(super) plan: Plan,
     pub(super) threshold: f32,
     pub(super) generate: Option<Generate>,
@@ -74,6 +76,7 @@ impl Prepared {
             text,
             tokens,
             roles,
+            label: (None, None),
             notes,
             plan,
             threshold: request.threshold,
@@ -91,6 +94,12 @@ impl Prepared {
         };
         prepared.notes.extend(notes::of_prompt(&prepared, origin, outline, speech));
         Ok(prepared.for_trial(request.trial))
+    }
+
+    /// The same with a number and a name, which its trace repeats.
+    #[must_use]
+    pub fn labelled(self, index: u64, id: Option<String>) -> Self {
+        Self { label: (Some(index), id), ..self }
     }
 
     /// The same on the model as it is, without any intervention.

@@ -78,6 +78,7 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
         readouts,
         finals,
         self_check: None,
+        versus: None,
         timing: None,
         notes: notes(file, &ids, &gaps),
     };

@@ -33,6 +33,7 @@ mod layout;
 pub(crate) mod line;
 mod paint;
 mod positions;
+mod prompts;
 mod steps;
 mod summary;
 
@@ -49,6 +50,7 @@ use paint::Paint;
 pub use compare::compare;
 pub use paint::ColorLevel;
 pub use positions::heatmap;
+pub use prompts::PromptsView;
 pub use steps::StepsView;
 
 pub(crate) use header::text_of;
@@ -134,7 +136,7 @@ pub fn table(trace: &LensTrace, options: &TableOptions) -> Result<String, TableE
         let asked = options.tokens_per_cell.get();
         let layout = Layout::new(&grid, &sheet, asked, last.targets.len());
         lines.extend(Body { grid: &grid, layout: &layout, last, sheet: &sheet }.lines());
-        lines.extend(summary::legend(&grid, &layout, &sheet));
+        lines.extend(summary::legend(trace, last, &grid, &layout, &sheet));
         lines.push(Line::default());
     }
     lines.extend(summary::summary(trace, last, options.predictions, &sheet));
