@@ -12,6 +12,8 @@ use std::{
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use crate::flat::Tables;
+
 /// The name of the list.
 const LIST: &str = ".lens-files.jsonl";
 
@@ -200,7 +202,11 @@ fn is_own_name(name: &str) -> bool {
             folder = above;
             is_picture(file)
         }
-        None => matches!(file, "trace.json" | "all_layers.json" | "important_layers.json" | "lens.html"),
+        None => {
+            let whole =
+                ["trace.json", "all_layers.json", "important_layers.json", "lens.html", "failures.jsonl"];
+            whole.into_iter().chain(Tables::NAMES).any(|name| name == file)
+        }
     };
     own && folder.split('/').filter(|part| !part.is_empty()).all(is_run_folder)
 }

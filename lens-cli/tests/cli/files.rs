@@ -38,6 +38,8 @@ fn a_run_leaves_everything_in_its_folder() {
         "important_layers_step_0.png",
         "important_layers_step_1.png",
         "lens.html",
+        "readouts.parquet",
+        "tokens.parquet",
         "trace.json",
     ];
     assert_eq!(names, expected);

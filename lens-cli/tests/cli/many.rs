@@ -56,7 +56,7 @@ fn a_prompt_that_cannot_be_read_is_recorded_and_passed_over() {
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).collect::<Vec<_>>();
     let heads: Vec<(&Value, &Value)> =
         of("run").iter().map(|head| (&head["prompt_index"], &head["id"])).collect();
-    assert_eq!(heads, [(&json!(0), &json!("fr")), (&json!(3), &json!("7"))]);
+    assert_eq!(heads, [(&json!(0), &json!("fr")), (&json!(2), &Value::Null), (&json!(3), &json!("7"))]);
     let failed: Vec<&Value> = of("failure").iter().map(|failure| &failure["prompt_index"]).collect();
     assert_eq!(failed, [&json!(1), &json!(2)]);
     let failures = lines(&std::fs::read_to_string(out.join("failures.jsonl")).unwrap());
@@ -146,4 +146,47 @@ fn forms_of_one_run_do_not_go_with_many() {
         serde_json::from_str(&ok(&["run", "The capital of France is", "--format", "logitlenskit-v2"]))
             .unwrap();
     assert_eq!(v2["meta"]["version"], 2);
+}
+
+/// A Python that has what the examples need, or the reason why there is none. `LENS_PYTHON` names one.
+fn python() -> Result<String, String> {
+    let python = std::env::var("LENS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports = "import pandas, pyarrow, polars, duckdb";
+    match std::process::Command::new(&python).args(["-c", imports]).output() {
+        Ok(output) if output.status.success() => Ok(python),
+        Ok(output) => {
+            Err(String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned())
+        }
+        Err(error) => Err(format!("{python}: {error}")),
+    }
+}
+
+#[test]
+fn the_examples_of_the_tables_page_run() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(reason) => {
+            assert!(std::env::var_os("LENS_REQUIRE_TABLES").is_none(), "{reason}");
+            eprintln!("skipped: the examples need pandas, pyarrow, polars and duckdb ({reason})");
+            return;
+        }
+    };
+    let (folder, path) = file("prompts.txt", TWO);
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    ok(&["run", "--prompts", &path, "--target", " Paris", "--versus", " Rome", "-o", out]);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tables.md")).unwrap();
+    let examples: Vec<&str> =
+        page.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let output = std::process::Command::new(&python)
+            .args(["-c", example])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains('7'), "no last layer in {said}");
+    }
 }

@@ -133,8 +133,8 @@ fn files_are_whole_and_alone() {
     assert_eq!(std::fs::read_to_string(out.join("trace.json")).unwrap(), stdout);
     let other = ok(&[&args[..], &["3"]].concat());
     assert_eq!(std::fs::read_to_string(out.join("trace.json")).unwrap(), other);
-    // Three files of JSON, the heatmaps, the page and the list of these files; no temporary file stayed.
-    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 6);
+    // Three files of JSON, two tables, the heatmaps, the page and the list of these files; no temporary file stayed.
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 8);
 
     let failed = root.path().join("failed");
     let args =

@@ -19,7 +19,7 @@ pub(super) const CHORE: Chore = Chore {
 
 /// What can be tested without libtorch.
 const WITHOUT_TORCH: [&[&str]; 2] = [
-    &["test", "-p", "lens-core", "-p", "lens-viz", "-p", "xtask"],
+    &["test", "-p", "lens-core", "-p", "lens-data", "-p", "lens-viz", "-p", "xtask"],
     &["test", "-p", "lens-models", "--no-default-features"],
 ];
 
