@@ -1,5 +1,7 @@
 //! Many prompts in one run, and flat results.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use serde_json::{Value, json};
 
 use crate::support::{ok, refused, run, says};

@@ -266,13 +266,13 @@ fn files_that_disagree_about_the_first_token_are_a_note() {
 
 /// The demo model with other files beside it.
 fn demo_with(files: &[(&str, Value)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a writable folder");
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-models/demo");
     for file in ["config.json", "model.safetensors", "tokenizer.json"] {
-        std::fs::copy(demo.join(file), folder.path().join(file)).unwrap();
+        std::fs::copy(demo.join(file), folder.path().join(file)).expect("a writable folder");
     }
     for (file, content) in files {
-        std::fs::write(folder.path().join(file), content.to_string()).unwrap();
+        std::fs::write(folder.path().join(file), content.to_string()).expect("a writable folder");
     }
     folder
 }

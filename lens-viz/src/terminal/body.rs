@@ -75,7 +75,7 @@ impl Body<'_> {
                     }
                 }
                 Column::Statistic(statistic) => {
-                    right(&mut line, heading(*statistic), self.layout.width(*column))
+                    right(&mut line, heading(*statistic), self.layout.width(*column));
                 }
                 Column::Target(target) => {
                     let width = self.layout.width(*column) - 2;
