@@ -2,9 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use lens_core::{Component, ReadoutTrace, Statistic, Unit, suggest::did_you_mean};
+use lens_core::{Component, LensTrace, ReadoutTrace, Statistic, Unit, suggest::did_you_mean};
 
-use crate::terminal::{nats, percent};
+use crate::terminal::{label::Label, line::Sheet, nats, percent};
 
 /// What the number and the colour of a cell say of a readout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -80,6 +80,14 @@ impl Measure {
             Self::Of(statistic) => format!("{} ({statistic})", statistic.title()),
         }
     }
+}
+
+/// Which tokens the logit difference of a trace is of, where it has one.
+pub(crate) fn compared(trace: &LensTrace) -> Option<String> {
+    let versus = trace.versus.as_ref()?;
+    let target = trace.finals.iter().find_map(|last| last.targets.first())?;
+    let name = |text: &str| Label::new(text, &Sheet::UNBOUNDED).plain();
+    Some(format!("{} less {}", name(&target.token.text), name(&versus.text)))
 }
 
 /// A statistic of a readout as tables and cells show it.

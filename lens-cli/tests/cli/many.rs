@@ -114,7 +114,7 @@ fn two_tokens_are_compared_by_their_logits() {
         assert!((difference - (logit(readout) - logit(other))).abs() < 1e-4, "{readout}");
     }
     let table = ok(&args[..6]);
-    says(&table, &["diff", "logit of", "less that of"]);
+    says(&table, &["diff of logits: ·Paris less ·Rome"]);
     says(&refused(&["run", "a", "--versus", "b"], 2), &["--target"]);
     says(&ok(&[&args[..6], &["--grid=logit_diff"]].concat()), &["logit difference of resid_post, logits"]);
 }

@@ -3,6 +3,7 @@
 use lens_core::{GenerationTrace, LensTrace, Stopped, TokenText, token_bytes};
 
 use super::escape::html;
+use crate::measure::compared;
 
 /// The head of one trace of the page; all but the first are hidden until they are chosen.
 pub(super) fn head(trace: &LensTrace, number: usize) -> String {
@@ -65,6 +66,7 @@ fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
     if let Some(generation) = &trace.generation {
         facts.push(("Generation", generated(generation)));
     }
+    facts.extend(compared(trace).map(|tokens| ("Logit difference", html(&tokens))));
     facts.push(("Self-check", self_check(trace)));
     facts.push(("Written by", html(&format!("{} {}", trace.generator.name, trace.generator.version))));
     facts

@@ -9,7 +9,7 @@ use super::{
     source::Source,
     text::Shown,
 };
-use crate::Rgb;
+use crate::{Rgb, measure::compared};
 
 /// Pixels from the edges of the page.
 pub(super) const MARGIN: f64 = 16.0;
@@ -57,6 +57,9 @@ impl Heading<'_> {
             None => fonts.words(&format!("prompt: {}", start_of(&trace.prompt))),
         };
         head.line(&prompt, GREY);
+        if let Some(tokens) = compared(trace) {
+            head.line(&fonts.words(&format!("logit difference: {tokens}")), GREY);
+        }
         for change in changes(trace) {
             head.line(&fonts.words(&change), ALARM);
         }

@@ -136,7 +136,7 @@ pub fn table(trace: &LensTrace, options: &TableOptions) -> Result<String, TableE
         let asked = options.tokens_per_cell.get();
         let layout = Layout::new(&grid, &sheet, asked, last.targets.len());
         lines.extend(Body { grid: &grid, layout: &layout, last, sheet: &sheet }.lines());
-        lines.extend(summary::legend(trace, last, &grid, &layout, &sheet));
+        lines.extend(summary::legend(trace, &grid, &layout, &sheet));
         lines.push(Line::default());
     }
     lines.extend(summary::summary(trace, last, options.predictions, &sheet));

@@ -3,6 +3,8 @@
 use lens_core::{Component, FinalTrace, LensTrace, Site, Statistic, TargetTrace, TopTrace};
 use unicode_width::UnicodeWidthStr;
 
+use crate::measure::compared;
+
 use super::{
     grid::Grid,
     header::{NAMES, named},
@@ -105,13 +107,7 @@ fn important(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Option<Line
 }
 
 /// What the signs and columns of the table mean: only those that it has.
-pub(super) fn legend(
-    trace: &LensTrace,
-    last: &FinalTrace,
-    grid: &Grid<'_>,
-    layout: &Layout,
-    sheet: &Sheet,
-) -> Vec<Line> {
+pub(super) fn legend(trace: &LensTrace, grid: &Grid<'_>, layout: &Layout, sheet: &Sheet) -> Vec<Line> {
     let shown = |column: Column| layout.blocks.iter().any(|block| block.contains(&column));
     let faint = |text: &str| vec![sheet.span(text, Ink::Faint)];
     let mut items: Vec<Vec<Span>> = Vec::new();
@@ -137,12 +133,8 @@ pub(super) fn legend(
         items.push(faint("rank of the final top-1"));
     }
     if shown(Column::Statistic(Statistic::LogitDiff)) {
-        let name = |text: Option<&str>| {
-            text.map_or_else(|| "the other".to_owned(), |text| Label::new(text, sheet).plain())
-        };
-        let target = name(last.targets.first().map(|target| &*target.token.text));
-        let versus = name(trace.versus.as_ref().map(|token| &*token.text));
-        items.push(faint(&format!("diff logit of {target} less that of {versus}")));
+        let tokens = compared(trace).unwrap_or_else(|| "the target less another token".to_owned());
+        items.push(faint(&format!("diff of logits: {tokens}")));
     }
     if shown(Column::Target(0)) {
         items.push(faint("targets: rank and %"));
