@@ -162,7 +162,8 @@ fn gelu_in_a_file_of_gemma_1_is_its_approximation_with_a_note() {
     assert!(gelu.notes.iter().any(|note| note.contains("hidden_act")), "{:?}", gelu.notes);
 }
 
-/// transformers rounds an odd number of rotated dimensions up where the width of its table decides, and fails elsewhere.
+/// transformers rounds an odd number of rotated dimensions up where the width of its table decides, and fails elsewhere,
+/// but for accidents of broadcasting.
 #[test]
 fn an_odd_number_of_rotated_dimensions_is_rounded_up_or_refused() {
     // 1.1 / 64 of a head of 64 dimensions is one of them, and so on.
@@ -170,7 +171,7 @@ fn an_odd_number_of_rotated_dimensions_is_rounded_up_or_refused() {
         ("pythia-6.9b", "rotary_pct"),
         ("minitron-4b", "partial_rotary_factor"),
         ("glm-4-9b-0414", "partial_rotary_factor"),
-        ("phi-4", "partial_rotary_factor"),
+        ("phi-3-mini-4k", "partial_rotary_factor"),
     ] {
         let d_head = read(&published(name)).unwrap().layers[0].attn.d_head;
         for odd in [1, 3, 31] {
@@ -187,7 +188,14 @@ fn an_odd_number_of_rotated_dimensions_is_rounded_up_or_refused() {
     for (name, key) in [("phi-2", "partial_rotary_factor"), ("stablelm-3b-4e1t", "partial_rotary_factor")] {
         let d_head = read(&published(name)).unwrap().layers[0].attn.d_head;
         let error = read(&with(name, key, json!(3.1 / d_head as f64))).unwrap_err().to_string();
-        assert!(error.contains("3 rotated dimensions") && error.contains("transformers"), "{name}: {error}");
+        assert!(error.contains("3 rotated dimensions") && error.contains("must be even"), "{name}: {error}");
+    }
+    let mut config = with("pythia-70m", "rotary_pct", json!(0.4));
+    assert_eq!(rope(&read(&config).unwrap()).dims % 2, 1);
+    for kind in ["yarn", "longrope"] {
+        config["rope_scaling"] = json!({"rope_type": kind, "factor": 2.0});
+        let error = read(&config).unwrap_err().to_string();
+        assert!(error.contains(kind) && error.contains("must be even"), "{error}");
     }
     let error = read(&with("gpt-j-6b", "rotary_dim", json!(63))).unwrap_err().to_string();
     assert!(error.contains("rotary_dim is 63") && error.contains("transformers"), "{error}");
@@ -217,4 +225,16 @@ fn layer_types_of_a_family_with_one_window_may_say_what_it_does() {
             assert!(error.contains("layer_types"), "{name}: {error}");
         }
     }
+}
+
+#[test]
+fn a_stretch_of_nemotron_is_read_where_only_the_newer_transformers_reads_it() {
+    let error = read(&with("minitron-4b", "rope_scaling", json!({"rope_type": "linear", "factor": 2.0})));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("unsupported rope_scaling") && error.contains("rope_parameters"), "{error}");
+    let newer =
+        json!({"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4, "partial_rotary_factor": 0.5});
+    let mut config = without("minitron-4b", &["rope_scaling", "rope_theta", "partial_rotary_factor"]);
+    config["rope_parameters"] = newer;
+    assert_eq!(rope(&read(&config).unwrap()).scaling, RopeScaling::Linear { factor: 2.0 });
 }

@@ -90,7 +90,7 @@ impl Config<'_> {
         let why = if dims == 0 || !fits {
             "there must be at least one pair of them, and no more than the head has"
         } else if !query.rounds_up && !dims.is_multiple_of(2) {
-            "they turn in pairs, so that they must be even; an odd number fails in transformers as well"
+            "they turn in pairs, so that their number must be even in this family"
         } else {
             return Ok(());
         };
@@ -128,6 +128,9 @@ impl Config<'_> {
         match kind {
             // Positions in three dimensions are ordinary ones where there is only text.
             "default" | "mrope" => Ok(RopeScaling::Default),
+            "yarn" | "longrope" | "su" if !dims.is_multiple_of(2) => Err(ConfigError::Inconsistent {
+                what: format!("{kind} on {dims} rotated dimensions: their number must be even"),
+            }),
             "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
             "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
                 factor: factor()?,
@@ -142,11 +145,6 @@ impl Config<'_> {
             // Early Phi-3 files say "su"; their "yarn" never meant YaRN.
             "longrope" | "su" => self.longrope(inner, dims),
             "yarn" if inner.get("short_factor").is_some() => self.longrope(inner, dims),
-            "yarn" if !dims.is_multiple_of(2) => Err(ConfigError::Inconsistent {
-                what: format!(
-                    "YaRN on {dims} rotated dimensions: it needs an even number, in transformers as well"
-                ),
-            }),
             "yarn" => yarn(inner, factor()?, self.original_context(inner)?),
             _ => Err(ConfigError::Unsupported {
                 key: inner.name("rope_type"),
@@ -168,9 +166,8 @@ impl Config<'_> {
     fn longrope(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
         let divisors = |key: &'static str| {
             let list = inner.numbers(key)?.ok_or_else(|| inner.missing(key))?;
-            if list.len() != dims.div_ceil(2) || list.iter().any(|divisor| *divisor <= 0.0) {
-                let what =
-                    format!("{key} needs {} positive numbers, it has {}", dims.div_ceil(2), list.len());
+            if list.len() != dims / 2 || list.iter().any(|divisor| *divisor <= 0.0) {
+                let what = format!("{key} needs {} positive numbers, it has {}", dims / 2, list.len());
                 return Err(ConfigError::Inconsistent { what });
             }
             Ok(list)
