@@ -121,7 +121,7 @@ fn positions(spec: &DecoderSpec) -> String {
 }
 
 fn rotary(rope: &Rope) -> String {
-    let mut text = format!("RoPE on {} dimensions, theta {}", rope.dims, number(rope.theta));
+    let mut text = format!("RoPE on {} dimensions, theta {}", rope.width(), number(rope.theta));
     if rope.pairing == Pairing::Interleaved {
         text.push_str(", interleaved");
     }

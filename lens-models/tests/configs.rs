@@ -869,9 +869,6 @@ fn silence_is_the_default_of_the_class() {
     let mut capless = config("gemma-2-2b");
     keys.iter().for_each(|key| capless[*key] = Value::Null);
     assert_eq!(caps(&resolve(&capless, &names(&[])).unwrap()), (None, None));
-
-    let gpt_oss = without("gpt-oss-20b", &["rope_scaling", "rope_parameters"]).unwrap_err();
-    assert_eq!(gpt_oss, ConfigError::Missing { key: "rope_scaling".to_owned() });
 }
 
 /// The length that files with growing or YaRN's positions name is the one before stretching.

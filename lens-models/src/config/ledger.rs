@@ -20,7 +20,7 @@ pub struct Unread {
 impl Unread {
     /// Looks at what `family` did not read of `config`, whose text model is in the section `text`, if not all of it.
     pub fn of(config: &Config<'_>, family: &str, text: Option<&str>) -> Self {
-        let mut unread = Self::default();
+        let mut unread = Self { notes: config.remarks(), ..Self::default() };
         for (name, value) in config.unread() {
             let key = match text {
                 None => name.as_str(),

@@ -64,6 +64,18 @@ impl<'a> Config<'a> {
         self.reads.map_or_else(Vec::new, |reads| reads.unread(self.keys))
     }
 
+    /// Notes what the reader should know of how a key was taken, as a sentence.
+    pub fn remark(&self, note: &str) {
+        if let Some(reads) = self.reads {
+            reads.remark(note);
+        }
+    }
+
+    /// The sentences that were noted since [`recording`](Self::recording) began.
+    pub fn remarks(&self) -> Vec<String> {
+        self.reads.map_or_else(Vec::new, Reads::remarks)
+    }
+
     /// Counts `keys` as read: as this config stands, they mean nothing.
     pub fn pass_over(&self, keys: &[&str]) {
         keys.iter().for_each(|key| self.note(key));
@@ -74,7 +86,9 @@ impl<'a> Config<'a> {
         self.place.name(key)
     }
 
-    /// The value of `key`; null counts as absent, because both mean "the default" in this file.
+    /// The value of `key`, where null is none. What a null means is for the kind of value to say: of a flag it is
+    /// false, as in Python; of a number with a default it is an error, because the reference computes with it and
+    /// fails; of one that may be lacking it is the lack.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.note(key);
         self.keys.get(key).filter(|value| !value.is_null())
@@ -94,11 +108,14 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Counts `key` as read where it is this list.
-    pub fn pass_over_list(&self, key: &str, texts: &[&str]) {
+    /// Counts `key` as read where it is a list of which each text is one of those in its place.
+    pub fn pass_over_list(&self, key: &str, texts: &[&[&str]]) {
         let same = |list: &[Value]| {
             list.len() == texts.len()
-                && list.iter().zip(texts).all(|(value, text)| value.as_str() == Some(*text))
+                && list
+                    .iter()
+                    .zip(texts)
+                    .all(|(value, texts)| value.as_str().is_some_and(|text| texts.contains(&text)))
         };
         if self.keys.get(key).and_then(Value::as_array).is_some_and(|list| same(list)) {
             self.note(key);
@@ -169,8 +186,31 @@ impl<'a> Config<'a> {
     }
 
     /// A positive integer; null is none, and silence is `default`.
-    pub fn size_or(&self, key: &'static str, default: usize) -> Result<Option<usize>, ConfigError> {
+    pub fn size_unless_null(&self, key: &'static str, default: usize) -> Result<Option<usize>, ConfigError> {
         if self.has(key) { self.size(key) } else { Ok(Some(default)) }
+    }
+
+    /// A positive integer; silence is `default`, and null is an error.
+    pub fn size_or(&self, key: &'static str, default: usize) -> Result<usize, ConfigError> {
+        self.refuse_null(key, "a positive integer up to 2^30")?;
+        Ok(self.size(key)?.unwrap_or(default))
+    }
+
+    /// A number above zero; silence is `default`, and null is an error.
+    pub fn positive_or(&self, key: &'static str, default: f64) -> Result<f64, ConfigError> {
+        self.refuse_null(key, "a number above zero")?;
+        Ok(self.positive(key)?.unwrap_or(default))
+    }
+
+    /// A null where silence means a default: nobody can say what it was to mean.
+    ///
+    /// # Errors
+    /// When there is one at `key`, which should be `expected`.
+    pub fn refuse_null(&self, key: &str, expected: &'static str) -> Result<(), ConfigError> {
+        match self.keys.get(key) {
+            Some(null @ Value::Null) => Err(self.wrong(key, expected, null)),
+            _ => Ok(()),
+        }
     }
 
     /// An integer from 0.
@@ -215,9 +255,9 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// true or false.
+    /// true or false; null is false, also where silence is true.
     pub fn flag(&self, key: &'static str) -> Result<Option<bool>, ConfigError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else { return Ok(self.has(key).then_some(false)) };
         value.as_bool().map(Some).ok_or_else(|| self.wrong(key, "true or false", value))
     }
 
@@ -285,6 +325,7 @@ impl<'a> Config<'a> {
 
     /// The nonlinearity at `key`.
     pub fn activation(&self, key: &'static str, default: Activation) -> Result<Activation, ConfigError> {
+        self.refuse_null(key, "the name of a nonlinearity")?;
         let Some(name) = self.text(key)? else { return Ok(default) };
         match name {
             "silu" | "swish" => Ok(Activation::Silu),

@@ -28,11 +28,12 @@ impl Place {
     }
 }
 
-/// The keys of a config that were looked at.
+/// The keys of a config that were looked at, and what the reader should know of what they were taken for.
 #[derive(Debug, Default)]
 pub struct Reads {
     keys: RefCell<BTreeSet<String>>,
     sections: RefCell<BTreeSet<String>>,
+    remarks: RefCell<Vec<String>>,
 }
 
 impl Reads {
@@ -42,6 +43,14 @@ impl Reads {
 
     pub(super) fn section(&self, name: String) {
         self.sections.borrow_mut().insert(name);
+    }
+
+    pub(super) fn remark(&self, note: &str) {
+        self.remarks.borrow_mut().push(note.to_owned());
+    }
+
+    pub(super) fn remarks(&self) -> Vec<String> {
+        self.remarks.borrow().clone()
     }
 
     /// The keys of `config` that nobody looked at, with their whole names. Of a section that was opened each key

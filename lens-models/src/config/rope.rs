@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::{Config, ConfigError};
 use crate::spec::{Pairing, Rope, RopeScaling};
 
+/// The usual names of the base and of the share that rotates.
+const USUAL: [&str; 2] = ["rope_theta", "partial_rotary_factor"];
+
 /// What a family knows of its rotary embedding before the config speaks.
 #[derive(Debug, Clone, Copy)]
 pub struct RopeQuery {
@@ -15,8 +18,11 @@ pub struct RopeQuery {
     /// Share of a head's dimensions that rotates, where the config says nothing; `None` in a family that rotates all
     /// of them whatever the config says.
     pub partial: Option<f64>,
-    /// Older names of base and share in this family.
-    pub older: Option<[&'static str; 2]>,
+    /// Names of base and share at the top of the config, where the family has its own: its class then sets the usual
+    /// ones to the same, whatever the config says there.
+    pub names: [&'static str; 2],
+    /// Whether an odd number of dimensions rotates as the next even one does, with the frequencies of the odd one.
+    pub rounds_up: bool,
     /// Which dimensions turn together.
     pub pairing: Pairing,
     /// The kind of layer, where kinds rotate differently.
@@ -26,7 +32,15 @@ pub struct RopeQuery {
 impl RopeQuery {
     /// Llama's rotary embedding: all of a head in half-split pairs.
     pub fn new(d_head: usize, theta: f64) -> Self {
-        Self { d_head, theta, partial: None, older: None, pairing: Pairing::HalfSplit, layer_type: None }
+        Self {
+            d_head,
+            theta,
+            partial: None,
+            names: USUAL,
+            rounds_up: false,
+            pairing: Pairing::HalfSplit,
+            layer_type: None,
+        }
     }
 
     /// The same, of which this share of a head's dimensions rotates unless the config names another.
@@ -42,35 +56,46 @@ impl Config<'_> {
     /// When a key is missing or wrong, or the `rope_type` is unknown.
     pub fn rope(&self, query: &RopeQuery) -> Result<Rope, ConfigError> {
         let inner = self.rope_section(query.layer_type)?;
-        let lookup = |key: &'static str, older: Option<&'static str>| -> Result<Option<f64>, ConfigError> {
-            let outer = [Some(key), older].into_iter().flatten().map(|key| (*self, key));
+        let lookup = |which: usize, default: f64| -> Result<f64, ConfigError> {
+            let (usual, own) = (USUAL[which], query.names[which]);
             let mut found = None;
-            for (section, key) in inner.map(|inner| (inner, key)).into_iter().chain(outer) {
+            for (section, key) in inner.map(|inner| (inner, usual)).into_iter().chain([(*self, own)]) {
                 // The same number in a second place says nothing new; another number is left unread.
                 match found {
-                    None => found = section.positive(key)?,
+                    None => {
+                        section.refuse_null(key, "a number above zero")?;
+                        found = section.positive(key)?;
+                    }
                     Some(found) => section.pass_over_number(key, found),
                 }
             }
+            let found = found.unwrap_or(default);
+            self.pass_over_number(usual, found);
             Ok(found)
         };
-        let theta = lookup("rope_theta", query.older.map(|names| names[0]))?.unwrap_or(query.theta);
-        let partial = match query.partial {
-            None => 1.0,
-            Some(share) => {
-                lookup("partial_rotary_factor", query.older.map(|names| names[1]))?.unwrap_or(share)
-            }
-        };
+        let theta = lookup(0, query.theta)?;
+        let partial = query.partial.map_or(Ok(1.0), |share| lookup(1, share))?;
         let dims = (query.d_head as f64 * partial) as usize;
-        if dims == 0 || !dims.is_multiple_of(2) || dims > query.d_head {
-            let what = format!("{dims} rotated dimensions of a head of {}: they must be even", query.d_head);
-            return Err(ConfigError::Inconsistent { what });
-        }
+        self.rotates(query, dims)?;
         let scaling = match inner {
             None => RopeScaling::Default,
             Some(inner) => self.rope_scaling(&inner, dims)?,
         };
         Ok(Rope { theta, dims, pairing: query.pairing, scaling })
+    }
+
+    /// Whether `dims` dimensions of a head can rotate.
+    fn rotates(&self, query: &RopeQuery, dims: usize) -> Result<(), ConfigError> {
+        let fits = dims.checked_add(dims % 2).is_some_and(|even| even <= query.d_head);
+        let why = if dims == 0 || !fits {
+            "there must be at least one pair of them, and no more than the head has"
+        } else if !query.rounds_up && !dims.is_multiple_of(2) {
+            "they turn in pairs, so that their number must be even in this family"
+        } else {
+            return Ok(());
+        };
+        let what = format!("{dims} rotated dimensions of a head of {}: {why}", query.d_head);
+        Err(ConfigError::Inconsistent { what })
     }
 
     /// The object that describes the rotation of a kind of layer. A non-empty `rope_scaling` wins over
@@ -103,6 +128,9 @@ impl Config<'_> {
         match kind {
             // Positions in three dimensions are ordinary ones where there is only text.
             "default" | "mrope" => Ok(RopeScaling::Default),
+            "yarn" | "longrope" | "su" if !dims.is_multiple_of(2) => Err(ConfigError::Inconsistent {
+                what: format!("{kind} on {dims} rotated dimensions: their number must be even"),
+            }),
             "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
             "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
                 factor: factor()?,

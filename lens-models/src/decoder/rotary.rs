@@ -30,11 +30,11 @@ impl RotaryTable {
     ) -> Result<Self, ModelError> {
         let frequencies = rope.frequencies(total);
         let factor = rope.attention_factor();
-        let mut cos = Vec::with_capacity(n * rope.dims);
-        let mut sin = Vec::with_capacity(n * rope.dims);
+        let mut cos = Vec::with_capacity(n * rope.width());
+        let mut sin = Vec::with_capacity(n * rope.width());
         for position in past..past + n {
             // Both dimensions of a pair turn by the same angle.
-            for i in 0..rope.dims {
+            for i in 0..rope.width() {
                 let frequency = match rope.pairing {
                     Pairing::HalfSplit => frequencies[i % frequencies.len()],
                     Pairing::Interleaved => frequencies[i / 2],
@@ -45,10 +45,10 @@ impl RotaryTable {
             }
         }
         let table = |values: &[f32]| -> Result<Tensor, ModelError> {
-            let table = Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.dims as i64])?;
+            let table = Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.width() as i64])?;
             Ok(table.f_to_kind(kind)?.f_to_device(place.device())?)
         };
-        Ok(Self { dims: rope.dims as i64, pairing: rope.pairing, cos: table(&cos)?, sin: table(&sin)? })
+        Ok(Self { dims: rope.width() as i64, pairing: rope.pairing, cos: table(&cos)?, sin: table(&sin)? })
     }
 
     /// Rotates the first `dims` dimensions of every head of `x`, `[pos, heads, d_head]`.

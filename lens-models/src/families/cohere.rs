@@ -41,9 +41,9 @@ pub(super) const COHERE2: Family = Family {
         let mut shape = read(config, names, family)?;
         let pattern = match config.size("sliding_window_pattern")? {
             Some(pattern) => pattern,
-            None => config.size("_sliding_window_pattern")?.unwrap_or(4),
+            None => config.size_or("_sliding_window_pattern", 4)?,
         };
-        let window = config.size("sliding_window")?.unwrap_or(4096);
+        let window = config.size_or("sliding_window", 4096)?;
         shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(pattern))?;
         for (position, mask) in shape.positions.iter_mut().zip(&shape.masks) {
             if *mask == Mask::Causal {
@@ -72,6 +72,6 @@ fn decoder(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<De
     for layer in &mut spec.layers {
         layer.wiring = Wiring::Parallel { mlp_norm: None };
     }
-    spec.readout.post.scale = config.positive("logit_scale")?.unwrap_or(0.0625) as f32;
+    spec.readout.post.scale = config.positive_or("logit_scale", 0.0625)? as f32;
     Ok(spec)
 }

@@ -95,7 +95,7 @@ fn qwen_experts(
     i: usize,
 ) -> Result<Option<Box<ExpertsSpec>>, ConfigError> {
     let dense = config.numbers("mlp_only_layers")?.unwrap_or_default();
-    let step = config.size("decoder_sparse_step")?.unwrap_or(1);
+    let step = config.size_or("decoder_sparse_step", 1)?;
     if dense.contains(&(i as f64)) || !(i + 1).is_multiple_of(step) {
         return Ok(None);
     }

@@ -19,8 +19,11 @@ pub(super) const GEMMA: Family = Family {
     resolve: |config, names, family| {
         let defaults = Defaults { activation_key: None, ..gated() };
         let mut shape = read(config, names, family, &defaults)?;
-        // The published files say "gelu" and mean its tanh approximation.
         if shape.activation == Activation::Gelu {
+            config.remark(
+                "config.json says hidden_act = \"gelu\", by which the published files of Gemma 1 mean its tanh \
+                 approximation; that is computed here, as in transformers 5, while transformers 4 computes the exact one",
+            );
             shape.activation = Activation::GeluTanh;
         }
         let mut spec = shape.decoder(config, names)?;
@@ -35,8 +38,8 @@ pub(super) const GEMMA2: Family = Family {
     particulars: "norms before and after each branch; soft caps on scores and logits; every other layer slides",
     resolve: |config, names, family| {
         let mut shape = read(config, names, family, &gated())?;
-        shape.scale = config.positive("query_pre_attn_scalar")?.unwrap_or(256.0).powf(-0.5);
-        let window = config.size("sliding_window")?.unwrap_or(4096);
+        shape.scale = config.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
+        let window = config.size_or("sliding_window", 4096)?;
         shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
         let mut spec = shape.decoder(config, names)?;
         scale_embedding(&mut spec);
@@ -81,12 +84,12 @@ fn resolve_gemma3(
     let mut shape = read(config, names, family, &defaults)?;
     let prefixes = ["model.", "language_model.model.", "model.language_model.", ""];
     shape.prefix = names.prefix(&prefixes, "embed_tokens.weight").to_owned();
-    shape.scale = config.positive("query_pre_attn_scalar")?.unwrap_or(256.0).powf(-0.5);
+    shape.scale = config.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
     let pattern = match config.size("sliding_window_pattern")? {
         Some(pattern) => pattern,
-        None => config.size("_sliding_window_pattern")?.unwrap_or(6),
+        None => config.size_or("_sliding_window_pattern", 6)?,
     };
-    let window = config.size("sliding_window")?.unwrap_or(4096);
+    let window = config.size_or("sliding_window", 4096)?;
     shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(pattern))?;
     shape.positions = rotations(config, &shape)?;
     let mut spec = shape.decoder(config, names)?;
@@ -118,7 +121,7 @@ fn rotations(config: &Config<'_>, shape: &Shape) -> Result<Vec<Position>, Config
     let mut sliding = config.rope(&query("sliding_attention", 1e4))?;
     let nested = config.object("rope_parameters")?.is_some_and(|p| p.get("sliding_attention").is_some());
     if !nested {
-        sliding.theta = config.positive("rope_local_base_freq")?.unwrap_or(1e4);
+        sliding.theta = config.positive_or("rope_local_base_freq", 1e4)?;
         sliding.scaling = RopeScaling::Default;
     }
     let (full, sliding) = (Arc::new(full), Arc::new(sliding));

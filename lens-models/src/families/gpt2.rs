@@ -65,7 +65,7 @@ pub(super) const GPT_NEO: Family = Family {
     models: "GPT-Neo",
     particulars: "scores are not scaled; every other layer has a window",
     resolve: |config, names, family| {
-        let window = config.size("window_size")?.unwrap_or(256);
+        let window = config.size_or("window_size", 256)?;
         let kinds = attention_kinds(config)?;
         resolve(config, names, family, |sizes, at, i| {
             if kinds.len() != sizes.n_layers {
@@ -109,6 +109,7 @@ fn attention_kinds(config: &Config<'_>) -> Result<Vec<String>, ConfigError> {
     let wrong = || ConfigError::Inconsistent {
         what: "attention_types should be a list of [[kinds], repeats]".to_owned(),
     };
+    config.refuse_null("attention_types", "a list of [[kinds], repeats]")?;
     if let Some(types) = config.get("attention_types") {
         // The same list written out.
         config.pass_over(&["attention_layers"]);

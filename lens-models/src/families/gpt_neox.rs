@@ -23,7 +23,8 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let sizes = Sizes::read(config, Epsilon::Key("layer_norm_eps", 1e-5))?;
     let prefix = names.prefix(&["gpt_neox.", ""], "embed_in.weight");
     let query = RopeQuery {
-        older: Some(["rotary_emb_base", "rotary_pct"]),
+        names: ["rotary_emb_base", "rotary_pct"],
+        rounds_up: true,
         ..RopeQuery::new(sizes.d_head, 1e4).partial(0.25)
     };
     let rope = Arc::new(config.rope(&query)?);

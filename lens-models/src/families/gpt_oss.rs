@@ -1,11 +1,13 @@
 //! gpt-oss.
 
+use serde_json::{Map, Value, json};
+
 use super::{
     Family,
     experts::counts,
     shape::{Defaults, Epsilon, Shape},
 };
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting};
 
 pub(super) const FAMILY: Family = Family {
@@ -15,20 +17,18 @@ pub(super) const FAMILY: Family = Family {
     resolve: |config, names, family| {
         let defaults =
             Defaults { d_head: Some(64), theta: Some(1.5e5), eps: Epsilon::rms(1e-5), ..Defaults::default() };
-        // null is no scaling; silence is a YaRN that the class has, and that every real file spells out.
-        if !config.has("rope_scaling") && !config.has("rope_parameters") {
-            return Err(ConfigError::Missing { key: "rope_scaling".to_owned() });
-        }
+        let keys = with_scaling(config)?;
+        let config = &keys.as_ref().map_or(*config, |keys| config.standing_for(None, keys));
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         let bias = config.flag("attention_bias")?.unwrap_or(true);
         (shape.qkv_bias, shape.o_bias) = (bias, bias);
-        let window = config.size("sliding_window")?.unwrap_or(128);
+        let window = config.size_or("sliding_window", 128)?;
         shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
         let (d_model, d_mlp) = (shape.d_model, shape.d_mlp);
         let (n, per_token) = counts(config, shape.n_layers)?;
         let gating = Gating::ClampedSwiglu {
-            alpha: config.positive("swiglu_alpha")?.unwrap_or(1.702),
-            limit: config.positive("swiglu_limit")?.unwrap_or(7.0),
+            alpha: config.positive_or("swiglu_alpha", 1.702)?,
+            limit: config.positive_or("swiglu_limit", 7.0)?,
         };
         let mut spec = shape.decoder(config, names)?;
         for (i, layer) in spec.layers.iter_mut().enumerate() {
@@ -65,3 +65,21 @@ pub(super) const FAMILY: Family = Family {
         Ok(spec)
     },
 };
+
+/// The keys with the YaRN of the class, where the config is silent about scaling: null is none.
+fn with_scaling(config: &Config<'_>) -> Result<Option<Map<String, Value>>, ConfigError> {
+    if config.has("rope_scaling") || config.object("rope_parameters")?.is_some() {
+        return Ok(None);
+    }
+    let scaling = json!({
+        "rope_type": "yarn",
+        "factor": 32.0,
+        "beta_fast": 32.0,
+        "beta_slow": 1.0,
+        "truncate": false,
+        "original_max_position_embeddings": 4096,
+    });
+    let mut keys = config.keys().clone();
+    keys.insert("rope_scaling".to_owned(), scaling);
+    Ok(Some(keys))
+}

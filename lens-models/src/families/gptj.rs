@@ -24,9 +24,13 @@ pub(super) const FAMILY: Family = Family {
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
     let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "wte.weight");
-    let dims = config.size("rotary_dim")?.unwrap_or(sizes.d_head);
+    let dims = config.size_or("rotary_dim", 64)?;
     if !dims.is_multiple_of(2) || dims > sizes.d_head {
-        let what = format!("rotary_dim {dims} must be even and at most the head width {}", sizes.d_head);
+        let what = format!(
+            "rotary_dim is {dims} (64 where it is absent), but must be even and at most the head width {}; all else fails in \
+             transformers as well",
+            sizes.d_head
+        );
         return Err(ConfigError::Inconsistent { what });
     }
     let rope =

@@ -9,14 +9,17 @@ pub(super) const FAMILY: Family = Family {
     particulars: "four multipliers: on the embedding, the scores, both branches, and (dividing) the logits",
     resolve: |config, names, family| {
         let mut shape = Shape::read(config, names, family)?;
-        shape.scale = config.positive("attention_multiplier")?.unwrap_or(1.0);
+        shape.scale = config.positive_or("attention_multiplier", 1.0)?;
+        for key in ["embedding_multiplier", "residual_multiplier"] {
+            config.refuse_null(key, "a finite number")?;
+        }
         let mut spec = shape.decoder(config, names)?;
         spec.embed.scale = config.number("embedding_multiplier")?.map(EmbedScale::Factor);
         let multiplier = config.number("residual_multiplier")?;
         for layer in &mut spec.layers {
             layer.multiplier = multiplier;
         }
-        spec.readout.post.scale = 1.0 / config.positive("logits_scaling")?.unwrap_or(1.0) as f32;
+        spec.readout.post.scale = 1.0 / config.positive_or("logits_scaling", 1.0)? as f32;
         Ok(spec)
     },
 };

@@ -9,7 +9,7 @@ pub(super) const FAMILY: Family = Family {
     resolve: |config, names, family| {
         let mut shape = Shape::read(config, names, family)?;
         // null is no window, and silence is what the class has.
-        let window = config.size_or("sliding_window", 4096)?;
+        let window = config.size_unless_null("sliding_window", 4096)?;
         (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
         shape.masks = config.one_window(shape.n_layers, window);
         shape.decoder(config, names)

@@ -248,14 +248,25 @@ fn read_text_part(
     Ok(Read { spec, unread })
 }
 
-/// Counts `layer_types` as read where they say of each layer what the family does anyway.
+/// Counts `layer_types` as read where they say of each layer what the family does anyway. A window that no text within
+/// the context leaves is as good as none, and a layer with it may be called either.
 fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
-    let kind = |layer: &LayerSpec| match layer.attn.mask {
-        Mask::Causal => "full_attention",
-        Mask::Sliding { .. } => "sliding_attention",
+    let kinds = |layer: &LayerSpec| match layer.attn.mask {
+        Mask::Causal => FULL,
+        Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
+        Mask::Sliding { .. } => SLIDING,
     };
-    config.pass_over_list("layer_types", &spec.layers.iter().map(kind).collect::<Vec<_>>());
+    config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
 }
+
+/// What `layer_types` call a layer that sees everything.
+const FULL: &[&str] = &["full_attention", "attention"];
+
+/// What they call one with a window.
+const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one whose window is no narrower than the context.
+const EITHER: &[&str] = &["full_attention", "attention", "sliding_attention"];
 
 fn of_model_type(model_type: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|family| family.model_types.contains(&model_type))

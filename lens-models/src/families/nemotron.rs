@@ -4,7 +4,8 @@ use super::{
     Family,
     shape::{Defaults, Epsilon, Rotation, Shape},
 };
-use crate::spec::{Activation, LinearSpec, MlpSpec, NormSpec, Pairing};
+use crate::config::{Config, ConfigError};
+use crate::spec::{Activation, LinearSpec, MlpSpec, NormSpec, Pairing, Rope, RopeScaling};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["nemotron"],
@@ -20,6 +21,10 @@ pub(super) const FAMILY: Family = Family {
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, true).around_one();
         let mut spec = shape.decoder(config, names)?;
+        let stretched = |rope: &Rope| rope.scaling != RopeScaling::Default;
+        if spec.layers.iter().filter_map(|layer| layer.attn.rope()).any(|rope| stretched(rope)) {
+            refuse_older_stretch(config)?;
+        }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
             let (d_model, d_mlp, bias) = (shape.d_model, shape.d_mlp, shape.mlp_bias);
             layer.mlp = MlpSpec::Plain {
@@ -31,3 +36,15 @@ pub(super) const FAMILY: Family = Family {
         Ok(spec)
     },
 };
+
+/// Transformers 4 leaves `rope_scaling` out in this family, and 5 applies it: nobody can say what such a file means.
+/// `rope_parameters` is of the newer alone.
+fn refuse_older_stretch(config: &Config<'_>) -> Result<(), ConfigError> {
+    let Some(scaling) = config.object("rope_scaling")? else { return Ok(()) };
+    Err(ConfigError::Unsupported {
+        key: config.name("rope_scaling"),
+        value: serde_json::Value::from(scaling.keys().clone()).to_string(),
+        supported: "null; transformers 4 leaves it out in this family and 5 applies it: where it is meant, write it as \
+                    rope_parameters",
+    })
+}

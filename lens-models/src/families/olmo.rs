@@ -46,7 +46,7 @@ pub(super) const OLMO3: Family = Family {
     particulars: "OLMo 2 with three sliding layers to one full; only full ones stretch their RoPE",
     resolve: |config, names, family| {
         let mut shape = read(config, names, family, Rotation::Own)?;
-        let window = config.size("sliding_window")?.unwrap_or(4096);
+        let window = config.size_or("sliding_window", 4096)?;
         shape.masks = config.masks(shape.n_layers, Some(window), |i| !(i + 1).is_multiple_of(4))?;
         let rope = |layer_type| {
             config.rope(&RopeQuery { layer_type: Some(layer_type), ..RopeQuery::new(shape.d_head, 1e4) })

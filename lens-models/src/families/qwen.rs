@@ -34,6 +34,9 @@ pub(super) const QWEN3: Family = Family {
 /// `layer_types` where the config has it, else a window on the layers from `max_window_layers` on.
 pub(super) fn window(config: &Config<'_>, shape: &mut Shape) -> Result<(), ConfigError> {
     let window = switched_window(config)?;
+    if window.is_some() && !config.keys().contains_key("layer_types") {
+        config.refuse_null("max_window_layers", "an integer from 0")?;
+    }
     let full = config.count("max_window_layers")?.unwrap_or(28);
     shape.masks = config.masks(shape.n_layers, window, |i| i >= full)?;
     Ok(())

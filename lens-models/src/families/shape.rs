@@ -92,7 +92,7 @@ impl Epsilon {
     /// The epsilon of this config.
     pub(super) fn read(self, config: &Config<'_>) -> Result<f64, ConfigError> {
         match self {
-            Self::Key(key, default) => Ok(config.positive(key)?.unwrap_or(default)),
+            Self::Key(key, default) => config.positive_or(key, default),
             Self::Fixed(eps) => Ok(eps),
         }
     }
@@ -104,8 +104,10 @@ pub(super) enum Rotation {
     /// All of each head, in half-split pairs.
     #[default]
     Whole,
-    /// This share of each head, unless the config names another.
+    /// This share of each head, unless the config names another; an odd number of dimensions is rounded up.
     Share(f64, Pairing),
+    /// The same in half-split pairs, of an even number of dimensions.
+    EvenShare(f64),
     /// All of each head, in interleaved pairs.
     Interleaved,
     /// Each kind of layer its own way, which the family reads itself.
@@ -169,7 +171,8 @@ impl Shape {
         let plain = RopeQuery::new(d_head, defaults.theta.unwrap_or(1e4));
         let query = match defaults.rotation {
             Rotation::Whole => plain,
-            Rotation::Share(share, pairing) => RopeQuery { pairing, ..plain.partial(share) },
+            Rotation::Share(share, pairing) => RopeQuery { pairing, rounds_up: true, ..plain.partial(share) },
+            Rotation::EvenShare(share) => plain.partial(share),
             Rotation::Interleaved => RopeQuery { pairing: Pairing::Interleaved, ..plain },
             Rotation::Own => return Ok(shape),
         };

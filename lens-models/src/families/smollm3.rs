@@ -15,7 +15,7 @@ pub(super) const FAMILY: Family = Family {
         let defaults = Defaults { theta: Some(2e6), ..Defaults::default() };
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         shape.tied_by_default = true;
-        let interval = config.size("no_rope_layer_interval")?.unwrap_or(4);
+        let interval = config.size_or("no_rope_layer_interval", 4)?;
         // The list says 1 where a layer does rotate.
         let rotates: Vec<bool> = match config.numbers("no_rope_layers")? {
             Some(list) => list.iter().map(|flag| *flag != 0.0).collect(),

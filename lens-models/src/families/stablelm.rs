@@ -4,7 +4,7 @@ use super::{
     Family,
     shape::{Defaults, Epsilon, Rotation, Shape},
 };
-use crate::spec::{NormSpec, Pairing, Param, QkNorm, QkScope, TensorSpec, Wiring};
+use crate::spec::{NormSpec, Param, QkNorm, QkScope, TensorSpec, Wiring};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["stablelm"],
@@ -13,7 +13,7 @@ pub(super) const FAMILY: Family = Family {
     resolve: |config, names, family| {
         let defaults = Defaults {
             eps: Epsilon::Key("layer_norm_eps", 1e-5),
-            rotation: Rotation::Share(0.25, Pairing::HalfSplit),
+            rotation: Rotation::EvenShare(0.25),
             ..Defaults::default()
         };
         let mut shape = Shape::read_with(config, names, family, &defaults)?;

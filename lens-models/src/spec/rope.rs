@@ -2,12 +2,12 @@
 //!
 //! Everything here is float64 and without tensors. Tables are made from it once for a step, in float32.
 
-/// A rotary embedding over the first `dims` dimensions of a head.
+/// A rotary embedding over the first dimensions of a head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rope {
     /// Base of the geometric series of frequencies.
     pub theta: f64,
-    /// Rotated dimensions, even.
+    /// The dimensions that the frequencies spread over. They rotate, and one more where they are odd in number.
     pub dims: usize,
     /// Which dimensions turn together.
     pub pairing: Pairing,
@@ -18,7 +18,7 @@ pub struct Rope {
 /// Which two dimensions a rotation turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairing {
-    /// `i` and `i + dims / 2`: Llama, GPT-NeoX.
+    /// `i` and `i + width / 2`: Llama, GPT-NeoX.
     HalfSplit,
     /// `2 i` and `2 i + 1`: GPT-J, Cohere, GLM.
     Interleaved,
@@ -69,9 +69,9 @@ pub enum RopeScaling {
     },
     /// One divisor a dimension, from one of two lists (LongRoPE, Ding et al. 2024).
     LongRope {
-        /// Divisors of a sequence that fits the original context, `[dims / 2]`.
+        /// Divisors of a sequence that fits the original context, `[width / 2]`.
         short: Vec<f64>,
-        /// Divisors of a longer one, for all of its positions, `[dims / 2]`.
+        /// Divisors of a longer one, for all of its positions, `[width / 2]`.
         long: Vec<f64>,
         /// The context length before stretching.
         original: usize,
@@ -81,7 +81,12 @@ pub enum RopeScaling {
 }
 
 impl Rope {
-    /// The inverse frequencies for a sequence of `length` tokens, `[dims / 2]`.
+    /// How many dimensions of a head rotate: even, and one more than `dims` where that is odd.
+    pub fn width(&self) -> usize {
+        self.dims.next_multiple_of(2)
+    }
+
+    /// The inverse frequencies for a sequence of `length` tokens, `[width / 2]`.
     pub fn frequencies(&self, length: usize) -> Vec<f64> {
         let plain = series(self.theta, self.dims);
         match self.scaling {
@@ -161,7 +166,7 @@ impl Rope {
 
 /// `theta^(-2i / dims)`.
 fn series(theta: f64, dims: usize) -> Vec<f64> {
-    (0..dims / 2).map(|i| theta.powf(-2.0 * i as f64 / dims as f64)).collect()
+    (0..dims.div_ceil(2)).map(|i| theta.powf(-2.0 * i as f64 / dims as f64)).collect()
 }
 
 fn llama3(frequency: f64, factor: f64, low: f64, high: f64, original: f64) -> f64 {

@@ -95,10 +95,12 @@ fn a_rope_without_its_numbers_is_refused() {
     ] {
         assert_says(&Copy::of("llama2").with_key("rope_scaling", scaling).refusal(), &words);
     }
-    for (fixture, key, value) in
-        [("gpt_neox", "partial_rotary_factor", json!(0.01)), ("gptj", "rotary_dim", json!(3))]
-    {
-        assert_says(&Copy::of(fixture).with_key(key, value).refusal(), &["even"]);
+    for (fixture, key, value, word) in [
+        ("gpt_neox", "rotary_pct", json!(0.01), "at least one pair"),
+        ("gpt_neox", "rotary_pct", json!(1.5), "no more than the head has"),
+        ("gptj", "rotary_dim", json!(3), "even"),
+    ] {
+        assert_says(&Copy::of(fixture).with_key(key, value).refusal(), &[word]);
     }
 }
 
@@ -207,7 +209,7 @@ fn layer_types_must_fit_the_layers() {
         config["layer_types"] = json!(vec!["sliding_attention"; n]);
         config["sliding_window"] = Value::Null;
     });
-    copy.open().expect("null is the default of the class");
+    assert_says(&copy.refusal(), &["\"sliding_window\" should be a positive integer", "null"]);
     let copy = Copy::of("mistral").with_config(|config| {
         let n = config["num_hidden_layers"].as_u64().unwrap() as usize;
         config["layer_types"] = json!(vec!["full_attention"; n]);

@@ -101,6 +101,56 @@ fn a_text_model_with_other_keys_or_other_attention_is_refused() {
     assert_says(&copy.refusal(), &["tensors that llama does not use", "memory.weight"]);
 }
 
+/// Each of these has in its language model what the family computes, in transformers as well.
+#[test]
+fn models_around_a_text_model_are_read_whatever_their_name() {
+    for (fixture, around) in [
+        ("llama2", "internvl"),
+        ("qwen2_untied", "internvl"),
+        ("qwen3", "internvl"),
+        ("mistral", "idefics2"),
+        ("llama2", "idefics3"),
+        ("llama2", "janus"),
+        ("llama2", "perception_lm"),
+        ("qwen2_untied", "fast_vlm"),
+        ("opt", "blip-2"),
+        ("llama2", "instructblip"),
+        ("qwen2_untied", "ovis2"),
+        ("qwen2_untied", "got_ocr2"),
+        ("cohere2", "aya_vision"),
+        ("cohere2", "cohere2_vision"),
+    ] {
+        let usual = Copy::of(fixture).open().unwrap();
+        let opened = renamed(Copy::of(fixture), |name| format!("language_model.{name}"))
+            .with_config(|config| wrapped(config, around))
+            .open()
+            .unwrap_or_else(|error| panic!("{around}: {error}"));
+        assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers, "{around}");
+        assert_says(&opened.outline().notes.join(" "), &[&format!("{around} is a multimodal model")]);
+    }
+}
+
+#[test]
+fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
+    for (around, section, text) in [
+        ("kimi_vl", "text_config", "deepseek_v3"),
+        ("kimi_k25", "text_config", "kimi_linear"),
+        ("emu3", "text_config", "emu3_text_model"),
+        ("mllama", "text_config", "mllama_text_model"),
+        // Files for software of their own.
+        ("internvl_chat", "llm_config", "qwen2"),
+        ("multi_modality", "language_config", "llama"),
+    ] {
+        let copy = Copy::of("llama2").with_config(|config| {
+            wrapped(config, around);
+            let mut inner = config.as_object_mut().unwrap().remove("text_config").unwrap();
+            inner["model_type"] = json!(text);
+            config[section] = inner;
+        });
+        assert_says(&copy.refusal(), &[&format!("unsupported model_type \"{around}\"")]);
+    }
+}
+
 #[test]
 fn sizes_that_a_multimodal_file_leaves_out_are_those_of_the_class() {
     let copy = Copy::of("llama2").with_config(|config| {
