@@ -73,9 +73,13 @@ fn a_target_is_one_token() {
     let several = refused_run(&model, &["Par", "--target", "Par is"]);
     says(
         &several,
-        &["not one token but 2", "\"Par\" (#0), \"is\" (#1)", "To watch the first of them, give #0"],
+        &[
+            "not one token but 2",
+            "\"Par\" (<id 0>), \"is\" (<id 1>)",
+            "To watch the first of them, give <id 0>",
+        ],
     );
-    says(&refused_run(&model, &["Par", "--target", "unheard"]), &["\"w100\" (#100)"]);
+    says(&refused_run(&model, &["Par", "--target", "unheard"]), &["\"w100\" (<id 100>)"]);
 
     let args = ["run", "-m", model.path(), "Par", "--format", "json", "--target"];
     let first = |target: &str| {

@@ -293,7 +293,7 @@ fn a_conversation_without_a_first_token_is_not_blamed_on_the_tokenizer() {
     );
     assert!(!run(&["run", "-m", path, "The cat"]).stderr.contains("note: "));
     let twice = run(&["run", "-m", path, "<|bos|>The cat"]);
-    says(&twice.stderr, &["begins with <|bos|> (#0) 2 times: the tokenizer adds one"]);
+    says(&twice.stderr, &["begins with <|bos|> (<id 0>) 2 times: the tokenizer adds one"]);
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn a_continuation_ends_at_the_tokenizers_own_end_too() {
     assert!(!stderr.contains("the continuation ends at"), "{stderr}");
     let (few, stderr) = written(".");
     assert!(few < all, "{few} of {all}");
-    says(&stderr, &["the continuation ends at . (#", "the tokenizer's files name as the end of a text"]);
+    says(&stderr, &["the continuation ends at . (<id ", "the tokenizer's files name as the end of a text"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub enum SessionError {
         text: String,
     },
     /// A target that the tokenizer replaces.
-    #[error("the target {text:?} reads as the token {token}: if that is meant, give its id, as #5")]
+    #[error("the target {text:?} reads as the token {token}: if that is meant, give its id, as <id 5>")]
     OtherTarget {
         /// The text.
         text: String,

@@ -42,7 +42,7 @@ fn bos(prompt: &Prepared, origin: Origin, outline: &Outline, speech: &Speech) ->
     let tokenizer = speech.tokenizer().ok()?;
     let named = outline.bos_token_ids();
     let configured = named.first().map(|id| TokenId(*id));
-    let name = |id: TokenId| format!("{} (#{id})", speech.texts().text(id).text);
+    let name = |id: TokenId| format!("{} (<id {id}>)", speech.texts().text(id).text);
     let added: Vec<TokenId> = match tokenizer.encode("a", true).ok()?.first() {
         Some(first) if configured == Some(*first) || tokenizer.bos() == Some(*first) => vec![*first],
         _ => Vec::new(),
@@ -86,7 +86,7 @@ fn bos(prompt: &Prepared, origin: Origin, outline: &Outline, speech: &Speech) ->
 fn own_end(prompt: &Prepared, speech: &Speech) -> Option<String> {
     let end = prompt.generate.as_ref().and(speech.own_end())?;
     Some(format!(
-        "the continuation ends at {} (#{end}), too, which the tokenizer's files name as the end of a text and the \
+        "the continuation ends at {} (<id {end}>), too, which the tokenizer's files name as the end of a text and the \
          configs do not",
         speech.texts().text(end).text
     ))

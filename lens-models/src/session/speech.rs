@@ -131,7 +131,7 @@ impl Speech {
             return Ok(Named { id: best, note: note_on_others(text, best, &others) });
         }
         let tokens = tokenizer.encode(text, false)?;
-        let name = |id: &TokenId| format!("{:?} (#{id})", tokenizer.text(*id).text);
+        let name = |id: &TokenId| format!("{:?} (<id {id}>)", tokenizer.text(*id).text);
         match tokens.as_slice() {
             [] => Err(SessionError::EmptyTarget { text: text.clone() }),
             [id] if tokenizer.text(*id).text.trim_start() == text.trim_start() => Ok(Named {
@@ -145,7 +145,7 @@ impl Speech {
                     named.push_str(&format!(" and {} more", tokens.len() - NAMED));
                 }
                 let hint = spaced_hint(tokenizer, text)?;
-                let hint = format!("{hint}. To watch the first of them, give #{first}");
+                let hint = format!("{hint}. To watch the first of them, give <id {first}>");
                 Err(SessionError::SplitTarget {
                     text: text.clone(),
                     count: tokens.len(),
@@ -167,11 +167,11 @@ fn note_on_others(text: &str, best: TokenId, others: &[TokenId]) -> Option<Strin
     if others.is_empty() {
         return None;
     }
-    let mut ids = others.iter().take(NAMED).map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ");
+    let mut ids = others.iter().take(NAMED).map(|id| format!("<id {id}>")).collect::<Vec<_>>().join(", ");
     if others.len() > NAMED {
         ids.push_str(&format!(" and {} more", others.len() - NAMED));
     }
-    Some(format!("more than one token says {text:?}: the target is #{best}; the others are {ids}"))
+    Some(format!("more than one token says {text:?}: the target is <id {best}>; the others are {ids}"))
 }
 
 /// Many vocabularies have a word only with the space in front of it.
@@ -179,7 +179,7 @@ fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError
     let spaced = format!(" {text}");
     Ok(match tokenizer.named(&spaced)? {
         Some(Namesakes { best, .. }) if !text.starts_with(' ') => {
-            format!("; with a space before it, {spaced:?} is one token (#{best})")
+            format!("; with a space before it, {spaced:?} is one token (<id {best}>)")
         }
         _ => String::new(),
     })

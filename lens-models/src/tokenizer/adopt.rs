@@ -127,7 +127,7 @@ fn notes_on_added(
 ) -> Vec<String> {
     let was = |token: &AddedToken| before.get(&token.content).copied().flatten();
     let id = |token: &AddedToken| inner.token_to_id(&token.content).unwrap_or_default();
-    let name = |token: &&AddedToken| format!("{:?} (#{})", token.content, id(token));
+    let name = |token: &&AddedToken| format!("{:?} (<id {}>)", token.content, id(token));
     let mut notes = Vec::new();
     let new: Vec<&AddedToken> = fresh.iter().filter(|token| was(token).is_none()).collect();
     if !new.is_empty() {
@@ -148,7 +148,7 @@ fn notes_on_added(
         .listed
         .iter()
         .filter(|(listed, token)| inner.token_to_id(&token.content).is_some_and(|id| id != **listed))
-        .map(|(listed, token)| format!("{:?} is #{}, not #{listed}", token.content, id(token)))
+        .map(|(listed, token)| format!("{:?} is <id {}>, not <id {listed}>", token.content, id(token)))
         .collect();
     if !moved.is_empty() {
         notes.push(format!(
@@ -335,7 +335,7 @@ fn around(inner: &Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
 }
 
 fn frame(inner: &Tokenizer, around: &Option<(Vec<u32>, Vec<u32>)>) -> String {
-    let name = |id: &u32| format!("{} (#{id})", inner.id_to_token(*id).unwrap_or_default());
+    let name = |id: &u32| format!("{} (<id {id}>)", inner.id_to_token(*id).unwrap_or_default());
     let names = |ids: &[u32]| ids.iter().map(name).collect::<Vec<_>>().join(" ");
     match around {
         Some((before, after)) if before.is_empty() && after.is_empty() => "as they are".to_owned(),

@@ -106,12 +106,12 @@ fn what_was_done_is_said() {
         "{}",
         notes("decoder_adds")
     );
-    assert!(notes("decoder_adds").contains("\"<a>\" (#"));
+    assert!(notes("decoder_adds").contains("\"<a>\" (<id "));
     let moved = notes("decoder_ids_conflict");
-    assert!(moved.contains("other ids than the vocabulary") && moved.contains("\"<b>\" is #"), "{moved}");
+    assert!(moved.contains("other ids than the vocabulary") && moved.contains("\"<b>\" is <id "), "{moved}");
     assert!(notes("decoder_changes_flags").contains("follows tokenizer_config.json"));
     let bos = notes("bos_of_llama");
-    assert!(bos.contains("begun with <s> (#1)") && bos.contains("add_bos_token = true"), "{bos}");
+    assert!(bos.contains("begun with <s> (<id 1>)") && bos.contains("add_bos_token = true"), "{bos}");
     assert!(notes("llama2_no_bos").contains("texts are as they are"));
     let ignored = notes("bos_key_not_read");
     assert!(ignored.contains("add_bos_token = true, which transformers does not read"), "{ignored}");
