@@ -23,6 +23,20 @@ pub enum ModelError {
         /// libtorch's own words.
         said: String,
     },
+    /// A sequence whose keys and values could not be kept.
+    #[error(
+        "the keys and values of {length} tokens take {} MiB, and {} MiB of memory are free: shorten the prompt, write \
+         fewer tokens, or take a smaller --dtype",
+        bytes >> 20, available >> 20
+    )]
+    SequenceTooLong {
+        /// Tokens that the sequence may come to have.
+        length: usize,
+        /// Bytes that their keys and values take.
+        bytes: u64,
+        /// Bytes of memory that are free.
+        available: u64,
+    },
     /// libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] TchError),

@@ -8,6 +8,7 @@ mod embed;
 mod error;
 mod finite;
 mod load;
+mod memory;
 mod mlp;
 mod norm;
 mod readout;
@@ -129,6 +130,9 @@ impl Decoder {
         let tables =
             RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
         let step = Step { past, n: tokens.len(), room: room.max(total), tables };
+        if past == 0 && step.is_kept() {
+            memory::check(&self.spec, &self.placement, self.embed.kind(), step.room)?;
+        }
         let named = |error: ModelError| error.of_memory(|| format!("a step of {} tokens", tokens.len()));
         let embedded = self.embed.forward(tokens, past).map_err(named)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.

@@ -1,0 +1,54 @@
+//! Whether the keys and values of a sequence fit into memory, asked before any of it is run.
+
+use tch::Kind;
+
+use super::ModelError;
+use crate::{device::Placement, spec::DecoderSpec};
+
+/// Refuses a sequence whose keys and values could not be kept in host memory. Where nobody knows how much there is,
+/// nothing is refused; what lies on a card is the allocator's to refuse.
+pub(super) fn check(
+    spec: &DecoderSpec,
+    placement: &Placement,
+    kind: Kind,
+    room: usize,
+) -> Result<(), ModelError> {
+    let Some(available) = available() else { return Ok(()) };
+    let on_host = spec.layers.iter().zip(&placement.layers).filter(|(_, place)| place.is_host());
+    let values: usize = on_host.map(|(layer, _)| 2 * layer.attn.n_kv_heads * layer.attn.d_head).sum();
+    let bytes = values.saturating_mul(kind.elt_size_in_bytes()).saturating_mul(room) as u64;
+    match bytes > available {
+        true => Err(ModelError::SequenceTooLong { length: room, bytes, available }),
+        false => Ok(()),
+    }
+}
+
+/// Bytes that can be taken without swapping, where the system says so.
+fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use lens_core::{Backend, Forward, PointSet, TokenId};
+
+    use crate::{Decoder, LoadOptions, demo};
+
+    #[test]
+    fn a_sequence_beyond_memory_is_refused_with_the_size_that_it_takes() {
+        let mut model = Decoder::load(demo::checkpoint().unwrap(), &LoadOptions::default()).unwrap();
+        let mut step = |room| {
+            let (tokens, points) = ([TokenId(1)], PointSet::default());
+            let step = Forward { tokens: &tokens, past: 0, total: 1, room, points: &points, rows: &[] };
+            model.forward(&step).map(drop)
+        };
+        if super::available().is_some() {
+            let message = step(1 << 40).unwrap_err().to_string();
+            assert!(message.contains("1099511627776 tokens") && message.contains("MiB"), "{message}");
+        }
+        step(64).unwrap();
+    }
+}
