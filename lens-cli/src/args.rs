@@ -245,8 +245,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "STATISTIC", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "probability", conflicts_with = "compare", help_heading = "Results")]
     pub(crate) grid: Option<Measure>,
-    /// Write all results into this folder too: trace.json, all_layers.json, important_layers.json, heatmaps/ and
-    /// lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
+    /// Write all results into this folder too: trace.json, readouts.parquet, tokens.parquet, all_layers.json,
+    /// important_layers.json, heatmaps/ and lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
     #[arg(short, long, value_name = "DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 }

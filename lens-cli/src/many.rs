@@ -9,10 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use lens_core::LensTrace;
 use lens_data::{PromptFormat, PromptInput, PromptRecord, Prompts};
-use lens_models::{
-    Message, Request, Session,
-    session::{Input, Prepared},
-};
+use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
 use serde::Serialize;
 
@@ -100,7 +97,7 @@ struct Many<'a> {
 struct Count {
     read: u64,
     failed: u64,
-    unchecked: u64,
+    unsound: u64,
 }
 
 impl Many<'_> {
@@ -119,7 +116,7 @@ impl Many<'_> {
                 Ok(PromptRecord { index, id, input }) => match self.one(index, id.as_deref(), input) {
                     Ok(Some(trace)) => {
                         count.read += 1;
-                        count.unchecked += u64::from(trace.self_check.is_some_and(|check| !check.passed));
+                        count.unsound += u64::from(trace.self_check.is_some_and(|check| !check.passed));
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -144,9 +141,9 @@ impl Many<'_> {
         }
         match count {
             Count { read: 0, failed: 0, .. } => bail!("there is no prompt in the file"),
-            Count { failed: 0, unchecked: 0, .. } => Ok(()),
-            Count { unchecked, .. } if unchecked > 0 => {
-                bail!("THE SELF-CHECK FAILED for {unchecked} prompts: do not believe these results")
+            Count { failed: 0, unsound: 0, .. } => Ok(()),
+            Count { unsound, .. } if unsound > 0 => {
+                bail!("THE SELF-CHECK FAILED for {unsound} prompts: do not believe these results")
             }
             Count { read, failed, .. } => bail!("{failed} of {} prompts could not be read", read + failed),
         }
@@ -155,14 +152,15 @@ impl Many<'_> {
     /// Reads one prompt and shows it; `None` when it was interrupted before anything was read.
     fn one(&mut self, index: u64, id: Option<&str>, input: PromptInput) -> Result<Option<LensTrace>> {
         let request = run::request(self.args, self.input(input));
-        let prepared = self.prepare(&request)?.labelled(index, id.map(str::to_owned));
+        let prepared = self.session.prepare(&request)?.labelled(index, id.map(str::to_owned));
         let style = match self.args.format {
             RunFormat::Jsonl => Style::Lines,
             _ => Style::Silent { max_new_tokens: self.args.generate.max_new_tokens.map(usize::from) },
         };
         let mut live = Live::new(style, self.console, &mut self.out, self.folder.is_some());
         let result = self.session.run_prepared(&prepared, &mut live);
-        let trace = live.end(result)?;
+        let mut trace = live.end(result)?;
+        trace.notes.extend(run::changed_weights());
         if trace.finals.is_empty() && signals::seen().is_some() {
             return Ok(None);
         }
@@ -186,10 +184,6 @@ impl Many<'_> {
         Ok(Some(trace))
     }
 
-    fn prepare(&self, request: &Request) -> Result<Prepared> {
-        Ok(self.session.prepare(request)?)
-    }
-
     fn input(&self, input: PromptInput) -> Input {
         let chat = &self.args.chat;
         let system = || chat.system.iter().map(|system| Message::new("system", system));
@@ -203,7 +197,6 @@ impl Many<'_> {
                 Input::Chat(system().chain(own).collect())
             }
             PromptInput::Tokens(tokens) => Input::Tokens(tokens),
-            _ => Input::Text(String::new()),
         }
     }
 

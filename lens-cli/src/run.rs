@@ -249,7 +249,7 @@ impl Trials<'_> {
 }
 
 /// What is to be said of weights that somebody has written to meanwhile.
-fn changed_weights() -> Option<String> {
+pub(crate) fn changed_weights() -> Option<String> {
     let changed = lens_models::checkpoint::changed();
     (!changed.is_empty()).then(|| {
         let files = changed.join(", ");

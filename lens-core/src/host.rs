@@ -69,6 +69,7 @@ impl<'a> HostReadout<'a> {
         }
         let needs = ask.statistics.needs();
         let raw = if needs.vector { finals.clone() } else { Vec::new() };
+        let final_facts: Vec<VectorFacts> = raw.chunks_exact(d).map(VectorFacts::of_final).collect();
         let scales: Vec<f64> = finals.chunks_exact(d).map(|x| self.norm.scale(x)).collect();
         for (x, scale) in finals.chunks_exact_mut(d).zip(&scales) {
             self.norm.apply(x, *scale);
@@ -99,7 +100,7 @@ impl<'a> HostReadout<'a> {
                 tracking.next = Some(id);
                 projected.tracked.push(Tracked { logit, rank: 1 });
             }
-            let vector = raw.chunks_exact(d).nth(row - group.start).map(VectorFacts::of_final);
+            let vector = final_facts.get(row - group.start).copied();
             readings.finals.push(Readout::of(&projected, vector, ask, tracking));
         }
         if request.hidden.is_empty() {
@@ -119,8 +120,9 @@ impl<'a> HostReadout<'a> {
             captured.clear();
             rows(hidden, group.clone(), &mut captured)?;
             self.check_finite(&captured, *point, request, &group)?;
-            for (i, (x, last)) in captured.chunks_exact(d).zip(raw.chunks_exact(d)).enumerate() {
-                vectors[i * n_points + column] = Some(VectorFacts::of(x, last));
+            let finals = raw.chunks_exact(d).zip(&final_facts);
+            for (i, (x, (last, facts))) in captured.chunks_exact(d).zip(finals).enumerate() {
+                vectors[i * n_points + column] = Some(VectorFacts::of(x, last, facts));
             }
             for (i, x) in captured.chunks_exact_mut(d).enumerate() {
                 match ask.norm {

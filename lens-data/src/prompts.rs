@@ -85,9 +85,8 @@ pub struct PromptRecord {
     pub input: PromptInput,
 }
 
-/// What a prompt is.
+/// What a prompt is. Whoever reads prompts has to know every kind: one that is passed over would be a silent gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum PromptInput {
     /// A text.
     Text(String),

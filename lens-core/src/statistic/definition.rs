@@ -172,12 +172,12 @@ pub struct VectorFacts {
 }
 
 impl VectorFacts {
-    /// The facts of a vector and the final residual, both `[d_model]`, with sums in float64.
-    pub fn of(vector: &[f32], last: &[f32]) -> Self {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    /// The facts of a vector and the final residual `last`, both `[d_model]`, with sums in float64; `final_facts` are
+    /// those of `last` itself, which all points of a position share.
+    pub fn of(vector: &[f32], last: &[f32], final_facts: &Self) -> Self {
         Self {
             square: dot(vector, vector),
-            final_square: dot(last, last),
+            final_square: final_facts.final_square,
             dot: dot(vector, last),
             is_final: false,
         }
@@ -185,6 +185,12 @@ impl VectorFacts {
 
     /// The facts of the final residual itself.
     pub fn of_final(last: &[f32]) -> Self {
-        Self { is_final: true, ..Self::of(last, last) }
+        let square = dot(last, last);
+        Self { square, final_square: square, dot: square, is_final: true }
     }
+}
+
+/// The inner product, summed in float64.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
