@@ -35,6 +35,7 @@ mod backend;
 mod check;
 pub mod conformance;
 mod decision;
+mod edit;
 mod host;
 mod intervention;
 mod lens;
@@ -46,6 +47,7 @@ pub mod projection;
 mod readout;
 mod selection;
 mod statistic;
+mod steer;
 pub mod suggest;
 mod text;
 mod token;
@@ -55,6 +57,7 @@ mod trace;
 pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings};
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
+pub use edit::Edits;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
@@ -71,6 +74,7 @@ pub use statistic::{
     Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,
 };
+pub use steer::{EditError, EditSources, Steering, steer};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{

@@ -127,6 +127,7 @@ impl Decoder {
             blocks,
             readout,
             edit: None,
+            applied: None,
             seen: 0,
             _checkpoint: checkpoint,
         })

@@ -16,20 +16,22 @@ mod rotary;
 mod tap;
 mod weights;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use lens_core::{
     Backend, BackendError, Forward, ModelInfo, PlainLogits, Point, ReadRequest, Readings, TokenId,
 };
 use tch::Tensor;
 
-pub use edit::{EditError, Edits};
+pub use edit::Edits;
 pub use error::ModelError;
+pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress, ReadoutPath};
 pub use tap::Tap;
 
 use self::{
     block::Block,
+    edit::Applied,
     embed::Embedding,
     finite::Watch,
     readout::Readout,
@@ -48,6 +50,8 @@ pub struct Decoder {
     blocks: Vec<Block>,
     readout: Readout,
     edit: Option<Box<dyn Tap>>,
+    /// Edits that the seam has set: they take the tap's place.
+    applied: Option<Applied>,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
@@ -168,9 +172,12 @@ impl Decoder {
     /// Runs a step and returns what is captured; `nudged` moves the embedding by one rounding.
     fn record(&mut self, step: &Forward<'_>, nudged: bool) -> Result<Vec<Tensor>, BackendError> {
         let rows = kept_rows(step.rows, step.tokens.len())?;
-        let mut edit = self.edit.take();
+        let (mut edit, mut applied) = (self.edit.take(), self.applied.take());
         let mut recorder = Recorder {
-            edit: edit.as_deref_mut(),
+            edit: match &mut applied {
+                Some(applied) => Some(applied),
+                None => edit.as_deref_mut(),
+            },
             points: step.points,
             rows,
             nudged,
@@ -178,7 +185,7 @@ impl Decoder {
         };
         let result = self.run_with_room(step.tokens, step.past, step.total, step.room, &mut recorder);
         let captured = recorder.captured;
-        self.edit = edit;
+        (self.edit, self.applied) = (edit, applied);
         drop(result?);
         if captured.len() != step.points.len() {
             let point = step.points.as_slice().iter().find(|point| !self.has(**point));
@@ -208,6 +215,20 @@ impl Backend for Decoder {
     fn continues(&self, seen: usize, total: usize) -> bool {
         let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
         ropes.all(|rope| rope.is_same_at(seen, total))
+    }
+
+    fn heads(&self, layer: u16) -> Option<(usize, usize)> {
+        self.spec.layers.get(usize::from(layer)).map(|layer| (layer.attn.n_heads, layer.attn.d_head))
+    }
+
+    fn set_edits(
+        &mut self,
+        edits: Option<Arc<lens_core::Edits>>,
+    ) -> Result<Option<Arc<lens_core::Edits>>, BackendError> {
+        // What was run before is not what the caches would hold with these.
+        self.seen = 0;
+        let own = std::mem::replace(&mut self.applied, edits.map(Applied::new));
+        Ok(own.map(|applied| applied.edits))
     }
 
     fn rows(&self, hidden: &Tensor, rows: Range<usize>, out: &mut Vec<f32>) -> Result<usize, BackendError> {
