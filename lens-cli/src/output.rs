@@ -3,12 +3,15 @@
 use std::{
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context, Result};
+use lens_core::{LensTrace, sink::Sink};
 
 use crate::{
     record::{Cleared, Hashing, Record},
+    show::cause,
     signals::Leftover,
     temporary::{self, Temporary},
 };
@@ -18,28 +21,77 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     told(fill_stdout(write))
 }
 
-/// Stdout over the time of a run: after the first failure nothing is written any more, and it is told at the end.
+/// Stdout over the time of a run: after the first failure nothing is written any more, and it is told at the end. What
+/// is written to it waits for [`Write::flush`], up to a size.
 #[derive(Debug, Default)]
-pub(crate) struct Sink {
+pub(crate) struct Stdout(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
     failure: Option<io::Error>,
 }
 
-impl Sink {
+/// Bytes that wait before they are handed on.
+const MOST_WAITING: usize = 1 << 16;
+
+impl Stdout {
     /// Lets `write` write at once.
-    pub(crate) fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-        if self.failure.is_none() {
-            self.failure = fill_stdout(write).err();
+    pub(crate) fn print(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        let mut out = self;
+        if let Err(error) = write(&mut out) {
+            self.waiting().failure.get_or_insert(error);
         }
+        self.hand_on();
+    }
+
+    /// Writes what waits.
+    pub(crate) fn hand_on(&self) {
+        self.waiting().hand_on();
     }
 
     /// Whether nothing can be written any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.failure.is_some()
+        self.waiting().failure.is_some()
     }
 
     /// Tells the failure. A reader that has seen enough and closes the pipe is none.
-    pub(crate) fn end(self) -> Result<()> {
-        self.failure.map_or(Ok(()), |error| told(Err(error)))
+    pub(crate) fn end(&self) -> Result<()> {
+        let mut waiting = self.waiting();
+        waiting.hand_on();
+        waiting.failure.take().map_or(Ok(()), |error| told(Err(error)))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn hand_on(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.failure.is_none() && !bytes.is_empty() {
+            self.failure = fill_stdout(|out| out.write_all(&bytes)).err();
+        }
+    }
+}
+
+/// Never fails: see [`Stdout::end`].
+impl Write for &Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut waiting = self.waiting();
+        if waiting.failure.is_none() {
+            waiting.bytes.extend_from_slice(bytes);
+            if waiting.bytes.len() >= MOST_WAITING {
+                waiting.hand_on();
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_on();
+        Ok(())
     }
 }
 
@@ -135,6 +187,19 @@ impl Folder {
     ) -> Result<()> {
         let mut file = self.begin(name)?;
         write(&mut file).with_context(|| format!("cannot write {}", self.path.join(name).display()))?;
+        self.finish(file)
+    }
+
+    /// Writes the file of a run that is over, by the output that `sink` makes.
+    pub(crate) fn write_whole(
+        &mut self,
+        name: &str,
+        trace: &LensTrace,
+        sink: impl for<'w> FnOnce(&'w mut Growing) -> Box<dyn Sink + 'w>,
+    ) -> Result<()> {
+        let mut file = self.begin(name)?;
+        let written = sink(&mut file).whole(trace);
+        written.map_err(cause).with_context(|| format!("cannot write {}", self.path.join(name).display()))?;
         self.finish(file)
     }
 

@@ -39,6 +39,7 @@ mod edit;
 mod host;
 mod intervention;
 mod lens;
+mod message;
 mod nonfinite;
 mod norm;
 mod point;
@@ -46,6 +47,8 @@ pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
+mod session;
+pub mod sink;
 mod statistic;
 mod steer;
 pub mod suggest;
@@ -64,17 +67,23 @@ pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
+pub use message::Message;
 pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};
 pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
+pub use session::{
+    Conversation, Input, Known, Named, Origin, Prepared, PromptTokens, Request, Session, SessionError,
+    Target, Texts,
+};
+pub use sink::{Sink, SinkError};
 pub use statistic::{
     Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,
 };
-pub use steer::{EditError, EditSources, Steering, steer};
+pub use steer::{EditError, Steering, VectorFiles, steer};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{

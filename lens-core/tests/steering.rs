@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use lens_core::{
-    Backend, EditError, EditSources, Edits, Forward, Generate, Intervention, Lens, Plan, Point, PointSet,
-    Site, TokenId, steer, toy::ToyBackend,
+    Backend, EditError, Edits, Forward, Generate, Intervention, Lens, Plan, Point, PointSet, Site, TokenId,
+    VectorFiles, steer, toy::ToyBackend,
 };
 
 mod support;
@@ -21,14 +21,15 @@ const FILE: [f32; D] = [0.5, -1.0, 2.0, 0.25, -0.75, 1.5, -0.125, 3.0];
 /// What an edit does to the value at a point and a position.
 type ByHand = dyn Fn(Point, usize, &mut Vec<f64>);
 
-/// Texts are ids, and the only file holds one vector.
-struct Sources;
+/// The only file holds one vector.
+struct Files;
 
-impl EditSources for Sources {
-    fn encode(&mut self, text: &str) -> Result<Vec<TokenId>, String> {
-        text.split(' ').map(|id| id.parse().map(TokenId).map_err(|_| format!("{id} is not an id"))).collect()
-    }
+/// Texts are ids.
+fn encode(text: &str) -> Result<Vec<TokenId>, String> {
+    text.split(' ').map(|id| id.parse().map(TokenId).map_err(|_| format!("{id} is not an id"))).collect()
+}
 
+impl VectorFiles for Files {
     fn vector(
         &mut self,
         path: &str,
@@ -49,7 +50,7 @@ fn toy() -> ToyBackend {
 
 fn prepared(toy: &mut ToyBackend, texts: &[&str]) -> Result<lens_core::Steering, EditError> {
     let interventions: Vec<Intervention> = texts.iter().map(|text| text.parse().unwrap()).collect();
-    steer(toy, &interventions, &tokens(&PROMPT), &mut Sources)
+    steer(toy, &interventions, &tokens(&PROMPT), &encode, &mut Files)
 }
 
 /// Everything that the toy has at every point of the prompt, `[points][pos][d]`.
@@ -260,7 +261,7 @@ fn what_does_not_fit_is_refused_and_the_model_stays_as_it_is() {
 fn a_backend_that_cannot_be_steered_says_so() {
     let mut fixed = Tampered::new(LAYERS, D, VOCAB, SEED, Fault::None);
     let intervention: Intervention = "L1.mlp_out = 0".parse().unwrap();
-    let error = steer(&mut fixed, &[intervention], &tokens(&PROMPT), &mut ()).unwrap_err();
+    let error = steer(&mut fixed, &[intervention], &tokens(&PROMPT), &encode, &mut ()).unwrap_err();
     assert!(matches!(error, EditError::Backend(lens_core::BackendError::NotSteerable)), "{error}");
     assert!(Edits::default().is_empty());
 }

@@ -6,6 +6,7 @@
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
 //! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
+//! - [`sink`]: the same as outputs that are written while a model runs.
 //! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!
 //! [`excerpt`] leaves out what is not to be shown. All share [`display_safe`], through which every text of a trace goes
@@ -18,6 +19,7 @@ pub mod page;
 pub mod picture;
 pub mod ramp;
 mod safe;
+pub mod sink;
 pub mod terminal;
 
 pub use excerpt::excerpt;

@@ -5,7 +5,8 @@
 //!
 //! let mut model = ToyBackend::new(3, 16, 50, 7);
 //! let tokens = [3, 14, 15].map(TokenId);
-//! let steering = steer(&mut model, &["L1.mlp_out = 0".parse()?], &tokens, &mut ())?;
+//! let no_texts = |_: &str| Err("there is no tokenizer".to_owned());
+//! let steering = steer(&mut model, &["L1.mlp_out = 0".parse()?], &tokens, &no_texts, &mut ())?;
 //!
 //! model.set_edits(Some(steering.edits))?;
 //! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
@@ -29,14 +30,8 @@ use crate::{
 pub use error::EditError;
 use resolve::Resolver;
 
-/// What interventions need beside the model: the tokens of other prompts, and vectors in files.
-pub trait EditSources {
-    /// The tokens of another prompt, with the special tokens that a prompt begins with.
-    ///
-    /// # Errors
-    /// Why the text has no tokens, as a clause.
-    fn encode(&mut self, text: &str) -> Result<Vec<TokenId>, String>;
-
+/// What reads vectors from files.
+pub trait VectorFiles {
     /// The vector for block `layer` in a file: `name` says which, where the file does not by itself.
     ///
     /// # Errors
@@ -55,12 +50,8 @@ pub trait EditSources {
     }
 }
 
-/// Neither texts nor files.
-impl EditSources for () {
-    fn encode(&mut self, _: &str) -> Result<Vec<TokenId>, String> {
-        Err("there is nothing here that turns texts into tokens".to_owned())
-    }
-
+/// No files.
+impl VectorFiles for () {
     fn vector(
         &mut self,
         path: &str,
@@ -84,7 +75,7 @@ pub struct Steering {
 }
 
 /// Resolves interventions against a model and a prompt: the activations of other prompts, and means, are taken now, from
-/// the model as it is, without any edit.
+/// the model as it is, without any edit. `encode` turns another prompt into tokens, or says why it cannot.
 ///
 /// What the backend ran before cannot be continued afterwards: start a new sequence. Edits that it had are set again.
 ///
@@ -95,10 +86,11 @@ pub fn steer<B: Backend>(
     backend: &mut B,
     interventions: &[Intervention],
     prompt: &[TokenId],
-    sources: &mut dyn EditSources,
+    encode: &dyn Fn(&str) -> Result<Vec<TokenId>, String>,
+    files: &mut dyn VectorFiles,
 ) -> Result<Steering, EditError> {
     let own = backend.set_edits(Some(Arc::default())).map_err(EditError::Backend)?;
-    let result = Resolver { backend: &mut *backend, prompt, sources }.resolve(interventions);
+    let result = Resolver { backend: &mut *backend, prompt, encode, files }.resolve(interventions);
     backend.set_edits(own).map_err(EditError::Backend)?;
     result
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EditError, EditSources, Steering};
+use super::{EditError, Steering, VectorFiles};
 use crate::{
     backend::{Backend, BackendError, Forward},
     edit::{Change, Edit, Edits, Heads, Vectors},
@@ -14,7 +14,8 @@ use crate::{
 pub(super) struct Resolver<'a, B: Backend> {
     pub(super) backend: &'a mut B,
     pub(super) prompt: &'a [TokenId],
-    pub(super) sources: &'a mut dyn EditSources,
+    pub(super) encode: &'a dyn Fn(&str) -> Result<Vec<TokenId>, String>,
+    pub(super) files: &'a mut dyn VectorFiles,
 }
 
 /// Where an intervention is being resolved.
@@ -51,7 +52,7 @@ impl<B: Backend> Resolver<'_, B> {
             }
             traces.push(intervention.trace(positions));
         }
-        Ok(Steering { edits: Arc::new(edits), traces, notes: self.sources.notes(self.backend.info()) })
+        Ok(Steering { edits: Arc::new(edits), traces, notes: self.files.notes(self.backend.info()) })
     }
 
     /// The points of an intervention, which the model has.
@@ -155,7 +156,7 @@ impl<B: Backend> Resolver<'_, B> {
         let tokens = match text {
             None => self.prompt,
             Some(text) => {
-                encoded = self.sources.encode(text).map_err(|reason| EditError::Encode {
+                encoded = (self.encode)(text).map_err(|reason| EditError::Encode {
                     written: written(),
                     text: text.to_owned(),
                     reason,
@@ -176,7 +177,7 @@ impl<B: Backend> Resolver<'_, B> {
         let written = || place.intervention.to_string();
         let layer = place.point.layer().map_or(0, usize::from);
         let values = self
-            .sources
+            .files
             .vector(path, name, layer)
             .map_err(|source| EditError::Vector { written: written(), source })?;
         let expected = self.width(place);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use lens_core::{
-    EditError, EditSources, Intervention, InterventionTrace, ModelInfo, Point, Steering, TokenId, steer,
+    EditError, Intervention, InterventionTrace, ModelInfo, Point, Steering, TokenId, VectorFiles, steer,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -43,7 +43,7 @@ impl Decoder {
         prompt: &[TokenId],
         encode: &dyn Fn(&str) -> Result<Vec<TokenId>, String>,
     ) -> Result<Edits, EditError> {
-        let steering = steer(self, interventions, prompt, &mut FileSources::new(encode))?;
+        let steering = steer(self, interventions, prompt, encode, &mut VectorFilesOnDisk::default())?;
         Ok(Edits { steering, past: 0 })
     }
 }
@@ -96,25 +96,15 @@ fn apply(edits: &lens_core::Edits, past: usize, point: Point, value: Tensor) -> 
     Ok(changed.f_to_kind(kind)?.f_to_device(device)?)
 }
 
-/// Texts by a function, and vectors from files, each of which is read once.
-pub(crate) struct FileSources<'a> {
-    encode: &'a dyn Fn(&str) -> Result<Vec<TokenId>, String>,
+/// Vectors from safetensors and GGUF files, each of which is read once.
+#[derive(Debug, Default)]
+pub(crate) struct VectorFilesOnDisk {
     files: HashMap<String, VectorFile>,
     /// In the order in which they were named.
     paths: Vec<String>,
 }
 
-impl<'a> FileSources<'a> {
-    pub(crate) fn new(encode: &'a dyn Fn(&str) -> Result<Vec<TokenId>, String>) -> Self {
-        Self { encode, files: HashMap::new(), paths: Vec::new() }
-    }
-}
-
-impl EditSources for FileSources<'_> {
-    fn encode(&mut self, text: &str) -> Result<Vec<TokenId>, String> {
-        (self.encode)(text)
-    }
-
+impl VectorFiles for VectorFilesOnDisk {
     fn vector(
         &mut self,
         path: &str,

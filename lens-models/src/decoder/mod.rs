@@ -24,6 +24,7 @@ use lens_core::{
 use tch::Tensor;
 
 pub use edit::Edits;
+pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
 pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress, ReadoutPath};
