@@ -1,11 +1,12 @@
 //! Results on stdout, and files that are written whole or not at all.
 
 use std::{
+    fs::{File, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     record::{Cleared, Hashing, Record},
@@ -76,7 +77,7 @@ pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::
 /// A file of a folder that is being written.
 pub(crate) struct Growing {
     name: String,
-    out: Hashing<BufWriter<std::fs::File>>,
+    out: Hashing<BufWriter<File>>,
     file: Temporary,
 }
 
@@ -98,6 +99,8 @@ pub(crate) struct Folder {
     created: Vec<(PathBuf, Leftover)>,
     /// For the results of runs: what was written, and what earlier runs have left.
     record: Option<Record>,
+    /// Locked for the results of this run, where the system can.
+    _lock: Option<File>,
     cleared: Option<Cleared>,
 }
 
@@ -111,7 +114,7 @@ impl Folder {
             .collect();
         created.reverse();
         let created = created.into_iter().map(|path| (path.clone(), Leftover::new(&path))).collect();
-        let folder = Self { path: path.to_owned(), created, record: None, cleared: None };
+        let folder = Self { path: path.to_owned(), created, record: None, _lock: None, cleared: None };
         std::fs::create_dir_all(path)
             .with_context(|| format!("cannot create the folder {}", path.display()))?;
         temporary::sweep(path);
@@ -119,9 +122,11 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The same for all results of a run. With its first file, those of earlier runs in that folder go.
+    /// The same for all results of a run, which has the folder to itself. With its first file, those of earlier runs in
+    /// that folder go.
     pub(crate) fn for_results(path: &Path) -> Result<Self> {
         let mut folder = Self::prepare(path)?;
+        folder._lock = lock(path)?;
         folder.record = Some(Record::of(path));
         Ok(folder)
     }
@@ -169,7 +174,7 @@ impl Folder {
         }
         // The name itself is on the disk once the folder is; not every system can say so.
         #[cfg(unix)]
-        let _ = std::fs::File::open(&self.path).and_then(|folder| folder.sync_all());
+        let _ = File::open(&self.path).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
@@ -181,6 +186,20 @@ impl Folder {
     /// What became of the files of earlier runs: told once.
     pub(crate) fn cleared(&mut self) -> Cleared {
         self.cleared.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}
+
+/// Locks a folder until the file is closed or the process ends: two runs at a time would leave a mixture of their
+/// results. `None` where the system or the file system has no locks of folders.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another run of lens writes its results into {}: wait for it to end, or choose another folder",
+            path.display()
+        ),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 
