@@ -6,8 +6,8 @@ use super::{
     Decoder, ModelError,
     block::Block,
     embed::Embedding,
-    readout::{Readout, unit_roundoff},
-    weights::{Weights, kind_of},
+    readout::{Readout, ReadoutPath},
+    weights::{Weights, kind_of, unit_roundoff},
 };
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
@@ -23,16 +23,6 @@ pub struct LoadOptions {
     pub map: DeviceMap,
     /// What decodes readouts.
     pub readout: ReadoutPath,
-}
-
-/// What decodes readouts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ReadoutPath {
-    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
-    #[default]
-    ByPlace,
-    /// libtorch, wherever the unembedding is.
-    Device,
 }
 
 /// How much of a model is in its place.
