@@ -37,6 +37,6 @@ impl MachineArgs {
             Dtype::Bf16 => Some(StoredDtype::Bf16),
             Dtype::F16 => Some(StoredDtype::F16),
         };
-        Ok(LoadOptions { dtype, map, ..LoadOptions::default() })
+        Ok(LoadOptions::default().with_dtype(dtype).with_map(map))
     }
 }

@@ -13,7 +13,7 @@ use lens_core::{
 };
 use lens_viz::{
     page::{PageOptions, page},
-    picture::{Fonts, PictureOptions, files, pngs, svg},
+    picture::{Fonts, files, pngs, svg},
 };
 
 use crate::{
@@ -141,7 +141,7 @@ fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Conso
         running.draw(done * at_once, pictures.len());
         let (mut names, mut pages) = (Vec::new(), Vec::new());
         for picture in some {
-            let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
+            let options = picture.options.clone().with_fonts(Fonts::Installed);
             match svg(trace, picture.kind, &options) {
                 Ok(drawn) => {
                     missing.extend(drawn.iter().flat_map(|page| &page.missing));

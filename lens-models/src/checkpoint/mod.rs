@@ -35,6 +35,7 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// How a checkpoint is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
     /// and shapes of the tensors are checked all the same.
@@ -45,8 +46,21 @@ pub struct OpenOptions {
     pub ignore_extra: bool,
 }
 
+impl OpenOptions {
+    lens_core::setters! {
+        /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
+        /// and shapes of the tensors are checked all the same.
+        with_assume_family => assume_family: Option<String>,
+        /// How weight files come into memory.
+        with_io => io: Io,
+        /// Keys of the config and tensors that the family does not use are ignored, with a note.
+        with_ignore_extra => ignore_extra: bool,
+    }
+}
+
 /// What config and headers say of a checkpoint: all but the weights.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Outline {
     /// Hub id, folder, or `demo`.
     pub id: String,

@@ -165,13 +165,9 @@ impl Readout {
         let d = self.host_norm.d_model() as f32;
         let summation = 32.0 * (f32::EPSILON / 2.0) * d.sqrt() * largest.max(1.0);
         let roundoff = unit_roundoff(kind);
-        Ok(PlainLogits {
-            logits,
-            log_sum_exp,
-            // Two norms that agree to float32 may still round a few of their values to different bfloat16.
-            logit_tolerance: summation + 4.0 * roundoff * largest_term as f32,
-            log_sum_exp_tolerance: summation + 2.0 * roundoff * largest,
-        })
+        // Two norms that agree to float32 may still round a few of their values to different bfloat16.
+        let logit_tolerance = summation + 4.0 * roundoff * largest_term as f32;
+        Ok(PlainLogits::new(logits, log_sum_exp, logit_tolerance, summation + 2.0 * roundoff * largest))
     }
 }
 
