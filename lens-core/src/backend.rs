@@ -3,7 +3,12 @@
 use std::ops::Range;
 
 use crate::{
-    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, projection::ProjectionError,
+    mixer::MixerKind,
+    nonfinite::NonFinite,
+    point::{Point, PointSet, Site},
+    projection::ProjectionError,
+    readout::{Question, Readout},
+    token::TokenId,
 };
 
 /// What is known of a loaded model.
@@ -33,19 +38,24 @@ pub struct ModelInfo {
     pub parallel_blocks: bool,
     /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
     pub routed: bool,
-    /// Sites that this model does not have: where its branches are no summands of the stream.
-    pub absent_sites: Vec<Site>,
+    /// What stands in the place of attention in each block, `[n_layers]`.
+    pub mixers: Vec<MixerKind>,
+    /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
+    /// whose mixer has none.
+    pub absent: PointSet,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).
     pub max_positions: Option<usize>,
 }
 
 impl ModelInfo {
-    /// Whether the model has this component in its blocks.
-    pub fn has(&self, component: Component) -> bool {
-        match component {
-            Component::Embed => true,
-            Component::Site(site) => !self.absent_sites.contains(&site),
-        }
+    /// Whether the model has this point.
+    pub fn has(&self, point: Point) -> bool {
+        point.layer().is_none_or(|layer| layer < self.n_layers) && !self.absent.contains(point)
+    }
+
+    /// The blocks that do not have this site, ascending.
+    pub fn layers_without(&self, site: Site) -> impl Iterator<Item = u16> {
+        (0..self.n_layers).filter(move |layer| !self.has(Point::block(*layer, site)))
     }
 }
 

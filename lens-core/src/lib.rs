@@ -38,6 +38,7 @@ mod decision;
 mod host;
 mod intervention;
 mod lens;
+mod mixer;
 mod nonfinite;
 mod norm;
 mod point;
@@ -61,6 +62,7 @@ pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
+pub use mixer::MixerKind;
 pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use crate::{
-    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows,
+    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point,
+    PointSet, Post, ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, mixer::MixerKind,
 };
 
 /// Heads that `z` is divided into.
@@ -78,7 +78,8 @@ impl ToyBackend {
                 device: "cpu".to_owned(),
                 parallel_blocks: false,
                 routed: false,
-                absent_sites: Vec::new(),
+                mixers: vec![MixerKind::Attention; n_layers.into()],
+                absent: PointSet::default(),
                 max_positions: None,
             },
             embedding: random.values(n_vocab * d_model, 1.0),

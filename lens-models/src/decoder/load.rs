@@ -116,7 +116,8 @@ impl Decoder {
             device: placement.to_string(),
             parallel_blocks: spec.is_parallel(),
             routed: spec.is_routed(),
-            absent_sites: spec.absent_sites().to_vec(),
+            mixers: spec.layers.iter().map(|layer| layer.mixer.kind()).collect(),
+            absent: spec.absent_points(),
             max_positions: spec.embed.positions.as_ref().map(|positions| positions.n),
         };
         Ok(Self {

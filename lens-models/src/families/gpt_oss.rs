@@ -31,8 +31,10 @@ pub(super) const FAMILY: Family = Family {
             limit: config.positive_or("swiglu_limit", 7.0)?,
         };
         let mut spec = shape.decoder(config, names)?;
+        for (i, attn) in spec.attentions_mut() {
+            attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
+        }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
             let block = shape.name(i, "mlp");
             // Experts are stacked as [experts, in, out]; gate and up alternate among the outputs.
             let expert = |part: &str, d_out: usize, d_in: usize, e: usize| LinearSpec {

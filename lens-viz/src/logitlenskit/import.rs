@@ -66,6 +66,7 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
             n_vocab: 0,
             dtype: "unknown".to_owned(),
             device: "unknown".to_owned(),
+            mixers: Vec::new(),
         },
         lens: LensKindTrace { kind: "logit".to_owned(), norm: NormMode::Recomputed },
         interventions: Vec::new(),
