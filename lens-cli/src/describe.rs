@@ -92,6 +92,9 @@ fn wiring(layer: &LayerSpec) -> String {
 fn mixer(mixer: &MixerSpec) -> String {
     match mixer {
         MixerSpec::Attention(attn) => attention(attn),
+        MixerSpec::ShortConvolution(convolution) => {
+            format!("short convolution over {} positions, gated", convolution.kernel)
+        }
         _ => mixer.kind().name().replace('_', " "),
     }
 }
@@ -252,6 +255,7 @@ fn biases(layer: &LayerSpec) -> String {
         MixerSpec::Attention(AttentionSpec { q, k, v, o, .. }) => {
             vec![("q", q), ("k", k), ("v", v), ("o", o)]
         }
+        MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
         _ => Vec::new(),
     };
     linears.extend(match &layer.mlp {

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum MixerKind {
     /// Attention over keys and values.
     Attention,
+    /// A short convolution of each channel with its last few values, between two gates.
+    ShortConvolution,
 }
 
 impl MixerKind {
@@ -18,6 +20,7 @@ impl MixerKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Attention => "attention",
+            Self::ShortConvolution => "short_convolution",
         }
     }
 }

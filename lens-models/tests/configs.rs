@@ -14,8 +14,8 @@ use lens_models::{
     config::ConfigError,
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, AttentionSpec, DecoderSpec, EmbedScale, ExpertsSpec, Gating, Mask, MlpSpec, Pairing,
-        Position, QkScope, RopeScaling, Weighting,
+        Activation, DecoderSpec, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec, MlpSpec,
+        Pairing, Position, QkScope, RopeScaling, Weighting,
     },
 };
 use serde_json::Value;
@@ -462,6 +462,19 @@ const MODELS: &[Model] = &[
         parameters: 8_170_848_256,
     },
     Model {
+        config: "lfm2-1.2b",
+        disk: &[],
+        sizes: [16, 2048, 32, 8, 64, 65_536],
+        wiring: TIED,
+        layers: &[
+            (0, "convolution of 3"),
+            (2, "full, rope 1000000 over 64"),
+            (14, "full, rope 1000000 over 64"),
+            (15, "convolution of 3"),
+        ],
+        parameters: 1_170_340_608,
+    },
+    Model {
         config: "stablelm-2-1_6b",
         disk: LM_HEAD,
         sizes: [24, 2048, 32, 32, 64, 100_352],
@@ -673,15 +686,19 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
 }
 
 #[test]
-fn only_norms_behind_the_sums_leave_no_summands() {
+fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
     for model in MODELS {
-        let expected: &[Site] = match model.config {
-            "opt-350m" => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
-            _ => &[],
+        let expected = |layer: &LayerSpec| -> &[Site] {
+            match (model.config, layer.attention()) {
+                ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                (_, None) => &[Site::Z],
+                _ => &[],
+            }
         };
         let spec = spec(model.config);
-        let layers = 0..spec.layers.len() as u16;
-        let expected = layers.flat_map(|layer| expected.iter().map(move |site| Point::block(layer, *site)));
+        let layers = (0..).zip(&spec.layers);
+        let expected =
+            layers.flat_map(|(i, layer)| expected(layer).iter().map(move |site| Point::block(i, *site)));
         assert_eq!(spec.absent_points(), expected.collect(), "{}", model.config);
     }
 }
@@ -903,7 +920,7 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
         Ok(spec) => spec,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let attn = spec.layers[0].attention().unwrap();
+    let attn = spec.layers.iter().find_map(LayerSpec::attention).unwrap();
     let mut faults = Vec::new();
     let mut compare = |what: &str, got: String, expected: String| {
         if got != expected {
@@ -915,11 +932,7 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
     let wiring = Wiring { tied: spec.is_tied(), parallel: spec.is_parallel() };
     compare("wiring", format!("{wiring:?}"), format!("{:?}", model.wiring));
     for (i, expected) in model.layers {
-        compare(
-            &format!("layer {i}"),
-            described(spec.layers[*i].attention().unwrap()),
-            (*expected).to_owned(),
-        );
+        compare(&format!("layer {i}"), described(&spec.layers[*i].mixer), (*expected).to_owned());
     }
     compare("parameters", parameters(&spec).to_string(), model.parameters.to_string());
     compare("family", spec.family.clone(), config["model_type"].as_str().expect("a string").to_owned());
@@ -927,7 +940,12 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
 }
 
 /// What a layer sees and how it knows positions, in words.
-fn described(attn: &AttentionSpec) -> String {
+fn described(mixer: &MixerSpec) -> String {
+    let attn = match mixer {
+        MixerSpec::Attention(attn) => attn,
+        MixerSpec::ShortConvolution(convolution) => return format!("convolution of {}", convolution.kernel),
+        other => return other.kind().to_string(),
+    };
     let mask = match attn.mask {
         Mask::Causal => "full".to_owned(),
         Mask::Sliding { window } => format!("window {window}"),

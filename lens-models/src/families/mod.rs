@@ -14,6 +14,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod lfm2;
 mod likeness;
 mod llama;
 mod mistral;
@@ -94,6 +95,7 @@ pub const FAMILIES: &[Family] = &[
     falcon::FAMILY,
     bloom::FAMILY,
     mpt::FAMILY,
+    lfm2::FAMILY,
 ];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
@@ -257,6 +259,7 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
         },
+        MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
 }
@@ -266,6 +269,9 @@ const FULL: &[&str] = &["full_attention", "attention"];
 
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one with a short convolution.
+const CONVOLUTION: &[&str] = &["conv"];
 
 /// What they call one whose window is no narrower than the context.
 const EITHER: &[&str] = &["full_attention", "attention", "sliding_attention"];

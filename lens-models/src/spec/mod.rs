@@ -11,7 +11,9 @@ mod rope;
 
 use lens_core::{Point, PointSet, Post, Site};
 
-pub use mixer::{Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope};
+pub use mixer::{
+    Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
+};
 pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, Weighting};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
@@ -115,6 +117,7 @@ impl LayerSpec {
     pub fn attention(&self) -> Option<&AttentionSpec> {
         match &self.mixer {
             MixerSpec::Attention(attention) => Some(attention),
+            MixerSpec::ShortConvolution(_) => None,
         }
     }
 
@@ -273,6 +276,7 @@ impl DecoderSpec {
     pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = (usize, &mut AttentionSpec)> {
         self.layers.iter_mut().enumerate().filter_map(|(i, layer)| match &mut layer.mixer {
             MixerSpec::Attention(attention) => Some((i, attention)),
+            MixerSpec::ShortConvolution(_) => None,
         })
     }
 }

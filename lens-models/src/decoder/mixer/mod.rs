@@ -1,6 +1,7 @@
 //! Mixers: through what the positions of a sequence see earlier ones. Each owns what it keeps of the sequence.
 
 mod attention;
+mod convolution;
 mod rotary;
 mod visible;
 
@@ -9,7 +10,7 @@ use tch::Tensor;
 pub(super) use rotary::RotaryTables;
 pub(super) use visible::Masks;
 
-use self::attention::Attention;
+use self::{attention::Attention, convolution::ShortConvolution};
 use super::{ModelError, finite::Watch, step::Step, weights::Weights};
 use crate::spec::MixerSpec;
 
@@ -17,12 +18,16 @@ use crate::spec::MixerSpec;
 #[derive(Debug)]
 pub(super) enum Mixer {
     Attention(Box<Attention>),
+    ShortConvolution(Box<ShortConvolution>),
 }
 
 impl Mixer {
     pub(super) fn load(layer: u16, spec: &MixerSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
         Ok(match spec {
             MixerSpec::Attention(spec) => Self::Attention(Box::new(Attention::load(layer, spec, weights)?)),
+            MixerSpec::ShortConvolution(spec) => {
+                Self::ShortConvolution(Box::new(ShortConvolution::load(spec, weights)?))
+            }
         })
     }
 
@@ -30,6 +35,7 @@ impl Mixer {
     pub(super) fn reset(&mut self) {
         match self {
             Self::Attention(attention) => attention.reset(),
+            Self::ShortConvolution(convolution) => convolution.reset(),
         }
     }
 
@@ -43,6 +49,7 @@ impl Mixer {
     ) -> Result<Tensor, ModelError> {
         match self {
             Self::Attention(attention) => attention.forward(x, step, tap),
+            Self::ShortConvolution(convolution) => convolution.forward(x, step),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Mixers as data: what a block has in the place of attention, which is where positions meet.
 
 mod attention;
+mod convolution;
 
 use std::sync::Arc;
 
 use lens_core::{MixerKind, Site};
 
 pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
+pub use convolution::ShortConvolutionSpec;
 
 use super::{param::Param, rope::Rope};
 
@@ -16,6 +18,8 @@ use super::{param::Param, rope::Rope};
 pub enum MixerSpec {
     /// Attention over keys and values.
     Attention(AttentionSpec),
+    /// A gated short convolution.
+    ShortConvolution(ShortConvolutionSpec),
 }
 
 impl From<AttentionSpec> for MixerSpec {
@@ -24,11 +28,18 @@ impl From<AttentionSpec> for MixerSpec {
     }
 }
 
+impl From<ShortConvolutionSpec> for MixerSpec {
+    fn from(convolution: ShortConvolutionSpec) -> Self {
+        Self::ShortConvolution(convolution)
+    }
+}
+
 impl MixerSpec {
     /// What traces and tables call it.
     pub fn kind(&self) -> MixerKind {
         match self {
             Self::Attention(_) => MixerKind::Attention,
+            Self::ShortConvolution(_) => MixerKind::ShortConvolution,
         }
     }
 
@@ -36,6 +47,7 @@ impl MixerSpec {
     pub fn params(&self) -> Vec<&Param> {
         match self {
             Self::Attention(attention) => attention.params().collect(),
+            Self::ShortConvolution(convolution) => convolution.params().collect(),
         }
     }
 
@@ -43,6 +55,7 @@ impl MixerSpec {
     pub fn rope(&self) -> Option<&Arc<Rope>> {
         match self {
             Self::Attention(attention) => attention.rope(),
+            Self::ShortConvolution(_) => None,
         }
     }
 
@@ -50,6 +63,7 @@ impl MixerSpec {
     pub fn z_shape(&self) -> Option<[usize; 2]> {
         match self {
             Self::Attention(attention) => Some([attention.n_heads, attention.d_head]),
+            Self::ShortConvolution(_) => None,
         }
     }
 
@@ -65,6 +79,7 @@ impl MixerSpec {
     pub fn kept_values(&self, room: usize) -> usize {
         match self {
             Self::Attention(attention) => (2 * attention.n_kv_heads * attention.d_head).saturating_mul(room),
+            Self::ShortConvolution(convolution) => convolution.channels * convolution.kept_positions(),
         }
     }
 }
