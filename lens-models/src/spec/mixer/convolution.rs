@@ -5,6 +5,7 @@ use crate::spec::param::{LinearSpec, Param};
 /// A gated short convolution (LFM2): `out(C ⊙ conv(B ⊙ x))`, where `B`, `C` and `x` are linear maps of the normed
 /// stream, and `conv` mixes each channel by itself with its last values.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ShortConvolutionSpec {
     /// Channels of the convolution.
     pub channels: usize,
