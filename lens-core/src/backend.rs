@@ -3,8 +3,13 @@
 use std::ops::Range;
 
 use crate::{
-    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, dtype::Dtype,
+    dtype::Dtype,
+    mixer::MixerKind,
+    nonfinite::NonFinite,
+    point::{Point, PointSet, Site},
     projection::ProjectionError,
+    readout::{Question, Readout},
+    token::TokenId,
 };
 
 /// What is known of a loaded model.
@@ -35,8 +40,11 @@ pub struct ModelInfo {
     pub parallel_blocks: bool,
     /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
     pub routed: bool,
-    /// Sites that this model does not have: where its branches are no summands of the stream.
-    pub absent_sites: Vec<Site>,
+    /// What stands in the place of attention in each block, `[n_layers]`.
+    pub mixers: Vec<MixerKind>,
+    /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
+    /// whose mixer has none.
+    pub absent: PointSet,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).
     pub max_positions: Option<usize>,
 }
@@ -67,7 +75,8 @@ impl ModelInfo {
             device: "cpu".to_owned(),
             parallel_blocks: false,
             routed: false,
-            absent_sites: Vec::new(),
+            mixers: vec![MixerKind::Attention; n_layers.into()],
+            absent: PointSet::default(),
             max_positions: None,
         }
     }
@@ -79,12 +88,14 @@ impl ModelInfo {
         self
     }
 
-    /// Whether the model has this component in its blocks.
-    pub fn has(&self, component: Component) -> bool {
-        match component {
-            Component::Embed => true,
-            Component::Site(site) => !self.absent_sites.contains(&site),
-        }
+    /// Whether the model has this point.
+    pub fn has(&self, point: Point) -> bool {
+        point.layer().is_none_or(|layer| layer < self.n_layers) && !self.absent.contains(point)
+    }
+
+    /// The blocks that do not have this site, ascending.
+    pub fn layers_without(&self, site: Site) -> impl Iterator<Item = u16> {
+        (0..self.n_layers).filter(move |layer| !self.has(Point::block(*layer, site)))
     }
 
     crate::setters! {
@@ -98,8 +109,10 @@ impl ModelInfo {
         with_parallel_blocks => parallel_blocks: bool,
         /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
         with_routed => routed: bool,
-        /// Sites that this model does not have: where its branches are no summands of the stream.
-        with_absent_sites => absent_sites: Vec<Site>,
+        /// What stands in the place of attention in each block, `[n_layers]`.
+        with_mixers => mixers: Vec<MixerKind>,
+        /// Points that this model does not have.
+        with_absent => absent: PointSet,
         /// The longest sequence the model can take at all, where there is such a bound (learned positions).
         with_max_positions => max_positions: Option<usize>,
     }

@@ -39,6 +39,7 @@ mod dtype;
 mod host;
 mod intervention;
 mod lens;
+mod mixer;
 mod nonfinite;
 mod norm;
 mod point;
@@ -65,6 +66,7 @@ pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
+pub use mixer::MixerKind;
 pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};

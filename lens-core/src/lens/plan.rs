@@ -105,13 +105,9 @@ impl Scope {
             n_layers => plan.layers.resolve(n_layers.into(), "layer")?,
         };
         let positions = plan.positions.resolve(tokens.len(), "position")?;
-        let mut components = plan.components.as_slice().to_vec();
-        if plan.components.is_all() {
-            components.retain(|component| info.has(*component));
-        } else if let Some(component) = components.iter().find(|component| !info.has(**component)) {
-            return Err(LensError::AbsentComponent { component: *component, family: info.family.clone() });
-        }
-        let wanted: PointSet = components
+        let wanted: PointSet = plan
+            .components
+            .as_slice()
             .iter()
             .flat_map(|component| match component {
                 // The embedding is in no layer: some layers do not include it, unless it is named.
@@ -123,7 +119,11 @@ impl Scope {
                     layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect()
                 }
             })
+            .filter(|point| !plan.components.is_all() || info.has(*point))
             .collect();
+        if let Some(absent) = wanted.as_slice().iter().find(|point| !info.has(**point)) {
+            return Err(LensError::absent(*absent, info));
+        }
         let captured: PointSet = wanted
             .as_slice()
             .iter()

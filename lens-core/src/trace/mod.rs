@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use read::present;
 
-use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId};
+use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId, mixer::MixerKind};
 
 pub use read::TraceError;
 pub use tracer::{PositionTrace, TraceContext, Tracer};
@@ -124,6 +124,9 @@ pub struct ModelTrace {
     pub dtype: String,
     /// Where it ran.
     pub device: String,
+    /// What stands in the place of attention in each block, `[n_layers]`; empty where all blocks have attention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mixers: Vec<MixerKind>,
 }
 
 impl From<&ModelInfo> for ModelTrace {
@@ -138,6 +141,10 @@ impl From<&ModelInfo> for ModelTrace {
             n_vocab: info.n_vocab,
             dtype: info.dtype.to_string(),
             device: info.device.clone(),
+            mixers: match info.mixers.iter().all(|mixer| *mixer == MixerKind::Attention) {
+                true => Vec::new(),
+                false => info.mixers.clone(),
+            },
         }
     }
 }

@@ -77,6 +77,7 @@ impl ModelTrace {
             n_vocab,
             dtype: unknown(),
             device: unknown(),
+            mixers: Vec::new(),
         }
     }
 }

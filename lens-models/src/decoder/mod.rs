@@ -1,6 +1,5 @@
 //! The decoder on libtorch: one forward pass for every family, driven by a [`DecoderSpec`].
 
-mod attention;
 mod block;
 mod device_readout;
 mod edit;
@@ -9,10 +8,11 @@ mod error;
 mod finite;
 mod load;
 mod memory;
+mod mixer;
 mod mlp;
 mod norm;
 mod readout;
-mod rotary;
+mod step;
 mod tap;
 mod weights;
 
@@ -33,8 +33,9 @@ use self::{
     block::Block,
     embed::Embedding,
     finite::Watch,
+    mixer::RotaryTables,
     readout::Readout,
-    rotary::RotaryTables,
+    step::Step,
     tap::{Recorder, kept_rows},
     weights::append_values,
 };
@@ -55,24 +56,6 @@ pub struct Decoder {
     _checkpoint: Checkpoint,
 }
 
-/// One step of a forward pass.
-struct Step {
-    /// Tokens before this step.
-    past: usize,
-    /// Tokens in this step.
-    n: usize,
-    /// Tokens that the sequence may come to have.
-    room: usize,
-    tables: RotaryTables,
-}
-
-impl Step {
-    /// Whether caches keep it: the sequence may go on, or does so already.
-    fn is_kept(&self) -> bool {
-        self.past > 0 || self.room > self.n
-    }
-}
-
 impl Decoder {
     /// Where its parts are.
     pub fn placement(&self) -> &Placement {
@@ -82,11 +65,6 @@ impl Decoder {
     /// What the config says.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
-    }
-
-    /// Whether the model has this point.
-    fn has(&self, point: Point) -> bool {
-        point.layer().is_none_or(|layer| layer < self.info.n_layers) && self.info.has(point.component())
     }
 
     /// Lets `tap` change values in every run from now on; returns the tap that did so before.
@@ -127,10 +105,10 @@ impl Decoder {
         }
         let _guard = tch::no_grad_guard();
         let placed = self.spec.layers.iter().zip(&self.placement.layers);
-        let ropes = placed.filter_map(|(layer, place)| Some((layer.attn.rope()?, *place)));
-        let tables =
-            RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
-        let step = Step { past, n: tokens.len(), room: room.max(total), tables };
+        let ropes = placed.filter_map(|(layer, place)| Some((layer.mixer.rope()?, *place)));
+        let length = past + tokens.len();
+        let tables = RotaryTables::new(ropes, past, tokens.len(), total.max(length), self.embed.kind())?;
+        let step = Step::new(past, tokens.len(), room.max(total), tables);
         if past == 0 && step.is_kept() {
             memory::check(&self.spec, &self.placement, self.embed.kind(), step.room)?;
         }
@@ -138,6 +116,9 @@ impl Decoder {
         let embedded = self.embed.forward(tokens, past).map_err(named)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
+        if past == 0 {
+            self.blocks.iter_mut().for_each(Block::reset);
+        }
         let x = self.blocks_forward(embedded, &step, tap).map_err(named)?;
         // What nobody announced to continue is in no cache.
         self.seen = if step.is_kept() { past + tokens.len() } else { 0 };
@@ -182,7 +163,7 @@ impl Decoder {
         self.edit = edit;
         drop(result?);
         if captured.len() != step.points.len() {
-            let point = step.points.as_slice().iter().find(|point| !self.has(**point));
+            let point = step.points.as_slice().iter().find(|point| !self.info.has(**point));
             return Err(point
                 .map_or(ModelError::MissedPoint, |point| ModelError::AbsentPoint { point: *point })
                 .into());
@@ -207,7 +188,7 @@ impl Backend for Decoder {
     }
 
     fn continues(&self, seen: usize, total: usize) -> bool {
-        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
+        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.mixer.rope());
         ropes.all(|rope| rope.is_same_at(seen, total))
     }
 

@@ -57,6 +57,11 @@ fn check_model(trace: &LensTrace) -> Checked {
             return Err(wrong(name, problem)).under(|| "model".to_owned());
         }
     }
+    let (named, there) = (model.mixers.len(), usize::from(model.n_layers));
+    if named != 0 && named != there {
+        let problem = format!("{named} mixers are named, and there are {there} layers");
+        return Err(wrong("mixers", problem)).under(|| "model".to_owned());
+    }
     Ok(())
 }
 
