@@ -1,5 +1,6 @@
 //! What the binary keeps: exit codes, streams, files and messages.
 
+mod cache;
 mod files;
 mod generation;
 mod help;
