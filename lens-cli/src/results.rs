@@ -20,7 +20,7 @@ use crate::{
     flat::Tables,
     output::{self, Folder},
     progress::Running,
-    record::Cleared,
+    record::{Cleared, TABLES},
     signals,
     style::Console,
 };
@@ -59,7 +59,7 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
         (drawn.count > 0)
             .then_some(&*pictures)
             .into_iter()
-            .chain(Tables::NAMES)
+            .chain(TABLES)
             .chain(["all_layers.json", "important_layers.json"]),
     );
     let whole = folder.path().join(place);

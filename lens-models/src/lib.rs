@@ -42,6 +42,7 @@ pub mod device;
 pub mod families;
 #[cfg(feature = "torch")]
 pub mod session;
+mod sidecar;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;

@@ -1,11 +1,11 @@
 //! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
 
 mod bytes;
+mod end_of_text;
 mod header;
 mod ledger;
 mod mapped;
 mod names;
-mod sidecar;
 
 use std::{
     io::Read,
@@ -19,12 +19,12 @@ pub(crate) use bytes::Bytes;
 pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
-pub(crate) use sidecar::{Sidecar, Sidecars};
 
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
+    sidecar::{Sidecar, Sidecars},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
     tokenizer::{Tokenizer, TokenizerError},
@@ -305,7 +305,7 @@ impl Checkpoint {
     /// When one of the files cannot be read, or names something that is no token id.
     pub fn end_of_text(&self) -> Result<Vec<TokenId>, CheckpointError> {
         let mut ids = self.outline.end_of_text()?;
-        ids.extend(self.sidecars.end_of_text()?);
+        ids.extend(end_of_text::of_generation_config(&self.sidecars)?);
         ids.sort_unstable();
         ids.dedup();
         Ok(ids)

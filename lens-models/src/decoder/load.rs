@@ -2,7 +2,13 @@
 
 use lens_core::ModelInfo;
 
-use super::{Decoder, ModelError, block::Block, embed::Embedding, readout::Readout, weights::Weights};
+use super::{
+    Decoder, ModelError,
+    block::Block,
+    embed::Embedding,
+    readout::{Readout, ReadoutPath},
+    weights::Weights,
+};
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
     device::{self, DeviceError, DeviceMap, PartSizes, Place, Placement},
@@ -29,16 +35,6 @@ impl LoadOptions {
         /// What decodes readouts.
         with_readout => readout: ReadoutPath,
     }
-}
-
-/// What decodes readouts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ReadoutPath {
-    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
-    #[default]
-    ByPlace,
-    /// libtorch, wherever the unembedding is.
-    Device,
 }
 
 /// How much of a model is in its place.

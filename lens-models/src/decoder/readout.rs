@@ -6,15 +6,25 @@ use lens_core::{
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    ModelError, ReadoutPath,
+    ModelError,
     device_readout::DeviceReadout,
     norm::Norm,
-    weights::{Weights, append_values, host_rows, values},
+    weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
 use crate::{
     device::Place,
     spec::{DecoderSpec, Param},
 };
+
+/// What decodes readouts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReadoutPath {
+    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
+    #[default]
+    ByPlace,
+    /// libtorch, wherever the unembedding is.
+    Device,
+}
 
 /// Final norm and unembedding.
 #[derive(Debug)]
@@ -175,13 +185,4 @@ fn within_squares(x: &Tensor) -> Result<Tensor, ModelError> {
         return Ok(x.shallow_clone());
     }
     Ok(x.f_mul_scalar((-largest.log2().floor()).exp2())?)
-}
-
-/// Half the distance from 1 to the next larger number.
-pub(super) fn unit_roundoff(kind: Kind) -> f32 {
-    match kind {
-        Kind::BFloat16 => 2.0f32.powi(-8),
-        Kind::Half => 2.0f32.powi(-11),
-        _ => 2.0f32.powi(-24),
-    }
 }

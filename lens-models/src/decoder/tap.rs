@@ -3,7 +3,7 @@
 use lens_core::{Point, PointSet};
 use tch::{Kind, Tensor};
 
-use super::{ModelError, readout::unit_roundoff};
+use super::{ModelError, weights::unit_roundoff};
 
 /// Sees the value of every point while the model runs, and says what the model goes on with.
 ///

@@ -5,11 +5,13 @@ use lens_core::{Component, LensTrace, ReadoutTrace, SampledTrace, Site, TopTrace
 use super::{
     TableOptions,
     header::{self, named},
+    steps::written,
+};
+use crate::digits::percent;
+use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span},
     paint::{Ink, Paint},
-    steps::written,
-    summary::percent,
 };
 
 /// The most columns of a token.

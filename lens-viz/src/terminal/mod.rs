@@ -22,10 +22,7 @@ mod body;
 mod compare;
 mod grid;
 mod header;
-pub(crate) mod label;
 mod layout;
-pub(crate) mod line;
-mod paint;
 mod positions;
 mod prompts;
 mod steps;
@@ -35,20 +32,19 @@ use std::num::NonZeroUsize;
 
 use lens_core::LensTrace;
 
+use crate::sheet::{
+    line::{Line, Sheet},
+    paint::Paint,
+};
 use body::Body;
 use grid::Grid;
 use layout::Layout;
-use line::{Line, Sheet};
-use paint::Paint;
 
+pub use crate::sheet::paint::ColorLevel;
 pub use compare::compare;
-pub use paint::ColorLevel;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
 pub use steps::StepsView;
-
-pub(crate) use header::text_of;
-pub(crate) use summary::{nats, percent};
 
 /// How a table is to look.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -116,7 +116,7 @@ mod tests {
     use lens_core::TokenId;
 
     use super::*;
-    use crate::terminal::{ColorLevel, paint::Paint};
+    use crate::sheet::paint::{ColorLevel, Paint};
 
     const SHEET: Sheet = Sheet { width: 80, paint: Paint(ColorLevel::None), ascii: false };
 
