@@ -8,6 +8,7 @@ mod hostile;
 mod interruption;
 mod many;
 mod options;
+mod packed;
 mod refusal;
 mod results;
 mod stale;
