@@ -22,7 +22,7 @@ use lens_viz::{
 
 use crate::{
     args::RenderArgs,
-    output, results,
+    output, packed, results,
     style::Console,
     tables,
     values::{Show, Target},
@@ -128,9 +128,10 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
 fn read(path: &Path) -> Result<LensTrace> {
     let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
     let bytes = if path == Path::new("-") {
-        whole(io::stdin().lock())
+        packed::bounded(io::stdin().lock(), MOST_BYTES).and_then(whole)
     } else {
-        File::open(path).and_then(|file| whole(BufReader::new(file)))
+        let opened = File::open(path);
+        opened.and_then(|file| packed::bounded(BufReader::new(file), MOST_BYTES)).and_then(whole)
     };
     let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
     LensTrace::from_json(&bytes).map_err(|error| {
