@@ -79,9 +79,10 @@ pub use statistic::{
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{
-    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
-    NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace,
-    Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensEntryTrace, LensKindTrace, LensTrace,
+    ModelTrace, NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace,
+    StepTrace, Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    UnknownLens,
 };
 pub use tracked::tracked_tokens;
 pub use translate::{

@@ -71,6 +71,11 @@ impl LensSet {
         self.lenses.get(index).map_or("", |(name, _)| name)
     }
 
+    /// The name of the `index`-th lens, to share.
+    pub(crate) fn shared_name(&self, index: usize) -> Option<Arc<str>> {
+        self.lenses.get(index).map(|(name, _)| name.clone())
+    }
+
     /// The lenses, each with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &LensChoice)> {
         self.lenses.iter().map(|(name, lens)| (name, lens))

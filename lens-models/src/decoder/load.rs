@@ -7,6 +7,7 @@ use super::{
     block::Block,
     embed::Embedding,
     readout::{Readout, unit_roundoff},
+    translate::Translations,
     weights::{Weights, kind_of},
 };
 use crate::{
@@ -127,6 +128,7 @@ impl Decoder {
             blocks,
             readout,
             edit: None,
+            translations: Translations::default(),
             seen: 0,
             _checkpoint: checkpoint,
         })
