@@ -67,6 +67,7 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
             dtype: "unknown".to_owned(),
             device: "unknown".to_owned(),
         },
+        lenses: Vec::new(),
         lens: LensKindTrace { kind: "logit".to_owned(), norm: NormMode::Recomputed },
         interventions: Vec::new(),
         prompt: file.input.concat(),
@@ -205,6 +206,7 @@ fn readout<'a>(
         layer: Some(file.layers[layer]),
         component: Component::Site(Site::ResidPost),
         position,
+        lens: None,
         is_virtual: false,
         top,
         statistics: file
@@ -213,6 +215,7 @@ fn readout<'a>(
             .map(|entropy| (Statistic::Entropy, f64::from(entropy[layer][position])))
             .collect(),
         targets,
+        tracked: Vec::new(),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::Ramp;
 /// What a picture shows and how. The default is a good picture of any trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PictureOptions {
+    /// Which lens, by its name; `None` is the trace's first. Lenses are never mixed in one picture.
+    pub lens: Option<String>,
     /// For pictures of one position: which; `None` is the last one read.
     pub position: Option<usize>,
     /// For grids: which positions; none means all that were read.
@@ -43,6 +45,7 @@ pub struct PictureOptions {
 impl Default for PictureOptions {
     fn default() -> Self {
         Self {
+            lens: None,
             position: None,
             positions: Vec::new(),
             components: Vec::new(),

@@ -157,9 +157,11 @@ pub fn trace(shape: &Shape<'_>) -> LensTrace {
                     layer: (!embed).then_some(layer),
                     component: *component,
                     position,
+                    lens: None,
                     is_virtual: false,
                     targets: if position % 2 == 1 { targets.collect() } else { Vec::new() },
                     top,
+                    tracked: Vec::new(),
                     statistics: Statistics::NONE
                         .with(Statistic::Entropy, f64::from(10.0 * far))
                         .with(Statistic::KlToFinal, f64::from(15.0 * far * far))
