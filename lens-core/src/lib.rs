@@ -36,6 +36,7 @@ mod backend;
 mod check;
 pub mod conformance;
 mod decision;
+mod dtype;
 mod host;
 mod intervention;
 mod lens;
@@ -46,6 +47,8 @@ pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
+#[macro_use]
+mod setters;
 mod statistic;
 pub mod suggest;
 mod text;
@@ -60,6 +63,7 @@ pub use backend::{
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
+pub use dtype::Dtype;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{

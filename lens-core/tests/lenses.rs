@@ -48,22 +48,17 @@ fn tuned(layers: impl IntoIterator<Item = u16>) -> LensChoice {
 
 fn jacobian() -> LensChoice {
     let maps = (0..LAYERS).map(|layer| (layer, jacobian_map(layer)));
-    let provenance = Provenance { source: Some("J.safetensors".to_owned()), ..Provenance::default() };
+    let provenance = Provenance::default().with_source(Some("J.safetensors".to_owned()));
     LensChoice::Translated(Translator::jacobian(WIDTH, Site::ResidPost, maps, provenance).unwrap().into())
 }
 
 fn plan(lenses: impl IntoIterator<Item = LensChoice>) -> Plan {
-    Plan {
-        positions: "all".parse().unwrap(),
-        lenses: LensSet::new(lenses).unwrap(),
-        question: Question {
-            top_k: NonZeroUsize::new(4).unwrap(),
-            targets: vec![TokenId(7)],
-            statistics: StatisticSet::all(),
-            ..Question::default()
-        },
-        ..Plan::default()
-    }
+    let question = Question::default()
+        .with_top_k(NonZeroUsize::new(4).unwrap())
+        .with_targets(vec![TokenId(7)])
+        .with_statistics(StatisticSet::all());
+    let plan = Plan::default().with_positions("all".parse().unwrap()).with_question(question);
+    plan.with_lenses(LensSet::new(lenses).unwrap())
 }
 
 fn read(plan: &Plan) -> Result<Reading, LensError> {
@@ -132,7 +127,11 @@ fn without_tracked(reading: &Reading, lens: usize) -> Vec<lens_core::Readout> {
     let of = |index| reading.all_at(index).filter(move |(other, ..)| *other == lens);
     (0..reading.positions.len())
         .flat_map(of)
-        .map(|(_, _, readout)| lens_core::Readout { tracked: Vec::new(), ..readout.clone() })
+        .map(|(_, _, readout)| {
+            let mut readout = readout.clone();
+            readout.tracked.clear();
+            readout
+        })
         .collect()
 }
 
@@ -195,7 +194,7 @@ fn a_lens_that_does_not_fit_is_refused_and_what_it_lacks_is_said() {
 #[test]
 fn a_lens_of_another_model_is_said() {
     let of = |base: &str| {
-        let provenance = Provenance { base_model: Some(base.to_owned()), ..Provenance::default() };
+        let provenance = Provenance::default().with_base_model(Some(base.to_owned()));
         let lens = Translator::tuned(WIDTH, [(0, tuned_map(0))], provenance).unwrap();
         read(&plan([LensChoice::Translated(lens.into())])).unwrap().notes
     };
@@ -230,15 +229,7 @@ impl TokenTexts for Ids {
 
 fn trace(plan: &Plan) -> LensTrace {
     let (toy, tokens) = (toy(), tokens());
-    let context = TraceContext {
-        generator: ("lens", "0"),
-        model: toy.info(),
-        prompt: None,
-        tokens: &tokens,
-        n_prompt: tokens.len(),
-        texts: &Ids,
-        threshold: 0.0,
-    };
+    let context = TraceContext::new(("lens", "0"), toy.info(), &tokens, &Ids).with_threshold(0.0);
     LensTrace::new(&read(plan).unwrap(), &context)
 }
 

@@ -18,13 +18,13 @@ use lens_tests::{Golden, checkpoint, checkpoint_names, decoder, load};
 /// A fixture in float32, its parts placed by `map`.
 fn mapped(name: &str, map: &str) -> Result<Decoder, ModelError> {
     let map = map.parse().unwrap_or_else(|error| panic!("{map}: {error}"));
-    let options = LoadOptions { dtype: Some(StoredDtype::F32), map, ..LoadOptions::default() };
+    let options = LoadOptions::default().with_dtype(Some(StoredDtype::F32)).with_map(map);
     Decoder::load(checkpoint(name, None), &options)
 }
 
 /// Every position, with all statistics.
 fn everything() -> Plan {
-    let mut plan = Plan { positions: Selection::all(), ..Plan::default() };
+    let mut plan = Plan::default().with_positions(Selection::all());
     plan.question.statistics = StatisticSet::all();
     plan
 }
@@ -64,7 +64,7 @@ fn a_model_in_two_places_writes_what_it_writes_in_one() {
 fn steering_reaches_every_place() {
     let steered = |map: &str| {
         let map = map.parse().unwrap();
-        let options = LoadOptions { map, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_map(map);
         let mut session = Session::new(lens_models::demo::checkpoint().unwrap(), options).unwrap();
         let changes = ["L1.attn_out += 2*@'Italy'", "L5.z.h1 = 0", "L6.resid_post *= 1.5"];
         let request = Request::text("The capital of France is");
@@ -112,7 +112,7 @@ fn compare(name: &str, device: &Readout, host: &Readout, place: &str) {
 fn libtorch_decodes_as_the_host_does_on_every_family() {
     for name in checkpoint_names() {
         for dtype in [Some(StoredDtype::F32), None] {
-            let options = LoadOptions { dtype, readout: ReadoutPath::Device, ..LoadOptions::default() };
+            let options = LoadOptions::default().with_dtype(dtype).with_readout(ReadoutPath::Device);
             let mut on_device = Decoder::load(checkpoint(&name, None), &options).unwrap();
             let (device, host) = (read(&mut on_device, &name), read(&mut load(&name, dtype), &name));
             assert!(device.self_check.is_some_and(|check| check.passed), "{name}: {:?}", device.self_check);
@@ -155,7 +155,7 @@ fn lenses_read_what_their_formulas_say_on_host_and_device() {
             (ReadoutPath::Device, StoredDtype::F32),
             (ReadoutPath::ByPlace, StoredDtype::Bf16),
         ] {
-            let options = LoadOptions { dtype: Some(dtype), readout: path, ..LoadOptions::default() };
+            let options = LoadOptions::default().with_dtype(Some(dtype)).with_readout(path);
             let mut model = Decoder::load(checkpoint(name, None), &options).unwrap();
             let (n_layers, d) = (model.info().n_layers, model.info().d_model);
             let set = lenses(n_layers, d);
@@ -165,14 +165,7 @@ fn lenses_read_what_their_formulas_say_on_host_and_device() {
             let reading = Lens::new(&mut model).read(tokens, &plan).unwrap();
             let points: PointSet = reading.points.iter().copied().collect();
             let rows: Vec<usize> = (0..tokens.len()).collect();
-            let step = Forward {
-                tokens,
-                past: 0,
-                total: tokens.len(),
-                room: tokens.len(),
-                points: &points,
-                rows: &rows,
-            };
+            let step = Forward::new(tokens, &points, &rows);
             let captured = model.forward(&step).unwrap();
             let last = captured.last().unwrap();
             let mut compared = 0;
@@ -185,13 +178,9 @@ fn lenses_read_what_their_formulas_say_on_host_and_device() {
                         .unwrap();
                     let mapped = formula(translator.map(point).unwrap(), &values);
                     let mapped = tch::Tensor::from_slice(&mapped).view([-1, d as i64]);
-                    let request = ReadRequest {
-                        hidden: &[Column { lens: Some("x"), ..Column::plain(point, &mapped) }],
-                        last,
-                        positions: &rows,
-                        next: &vec![Next::Nothing; rows.len()],
-                        ask: &Question { tracked: 0, ..Question::default() },
-                    };
+                    let hidden = [Column::plain(point, &mapped).translated(Some("x"))];
+                    let (next, ask) = (vec![Next::Nothing; rows.len()], Question::default().with_tracked(0));
+                    let request = ReadRequest::new(&hidden, last, &rows, &next, &ask);
                     for (position, right) in model.read(&request).unwrap().points.iter().enumerate() {
                         let mut here = reading.all_at(position);
                         let (.., got) = here.find(|(l, p, _)| (*l, *p) == (lens, point)).unwrap();

@@ -25,6 +25,7 @@ const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// Which blocks.
     pub layers: Selection,
@@ -96,6 +97,27 @@ impl Default for Plan {
     }
 }
 
+impl Plan {
+    crate::setters! {
+        /// Which blocks.
+        with_layers => layers: Selection,
+        /// Which components of each.
+        with_components => components: ComponentSelection,
+        /// Which positions of the sequence.
+        with_positions => positions: Selection,
+        /// What to keep of each readout.
+        with_question => question: Question,
+        /// The lenses to read with, all from one forward pass.
+        with_lenses => lenses: LensSet,
+        /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
+        /// what 64 positions take if that is more.
+        with_memory_budget => memory_budget: Option<usize>,
+        /// Bytes that the results may take as they are kept and traced; a plan that could take more is refused before
+        /// anything is run. `None` is 2 GiB.
+        with_result_budget => result_budget: Option<usize>,
+    }
+}
+
 /// A plan applied to one model and one sequence.
 pub(super) struct Scope {
     /// What the reading shows, by point and then by lens.
@@ -140,11 +162,11 @@ impl Scope {
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
-        let bytes_per_value = if info.dtype == "f32" { 4 } else { 2 };
         let translated =
             wanted.iter().filter(|place| plan.lenses.map(place.lens, place.point).is_some()).count();
         // Translated vectors are kept beside captured ones, in float32.
-        let bytes_per_position = ((captured.len() * bytes_per_value + translated * 4) * info.d_model).max(1);
+        let bytes_per_position =
+            ((captured.len() * info.dtype.bytes() + translated * 4) * info.d_model).max(1);
         let most_read = match plan.memory_budget {
             Some(budget) => (budget / bytes_per_position).max(1),
             None => (DEFAULT_BUDGET / bytes_per_position).max(FEWEST_READ),

@@ -4,6 +4,7 @@ use crate::{norm::NormMode, point::Point, readout::Readout, translate::LensSet};
 
 /// What a run of the lens came to, in token ids.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Reading {
     /// The points read, in order of execution: one for each readout of a position. A point that several lenses read
     /// comes once for each of them.
@@ -46,6 +47,7 @@ impl Reading {
 
 /// The model's own answer at a position.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FinalReading {
     /// The position.
     pub position: usize,
@@ -57,6 +59,7 @@ pub struct FinalReading {
 
 /// The comparison of a final readout with the backend's plain matrix product.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct SelfCheck {
     /// Position that was compared.
     pub position: usize,

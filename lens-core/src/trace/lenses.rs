@@ -12,6 +12,7 @@ use crate::{
 
 /// One lens of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LensEntryTrace {
     /// What readouts call it: its kind, with a number from the second of a kind on.
     pub name: Arc<str>,
@@ -39,6 +40,7 @@ impl LensEntryTrace {
 
 /// A lens that a trace does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("this trace has no lens {name:?} (it has: {})", has.join(", "))]
 pub struct UnknownLens {
     /// What was asked for.

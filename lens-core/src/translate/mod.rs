@@ -11,7 +11,7 @@
 //! let nothing = || LensMap::new(4, vec![0.0; 16], Some(vec![0.0; 4]), true); // x + 0 x + 0
 //! let tuned = Translator::tuned(4, [(0, nothing()?), (1, nothing()?)], Default::default())?;
 //! let lenses = LensSet::new([LensChoice::Logit, LensChoice::Translated(tuned.into())])?;
-//! let plan = Plan { lenses, components: "resid_pre".parse()?, ..Plan::default() };
+//! let plan = Plan::default().with_lenses(lenses).with_components("resid_pre".parse()?);
 //! let reading = Lens::new(&mut model).read(&[TokenId(3)], &plan)?;
 //! for (lens, point, readout) in reading.all_at(0) {
 //!     println!("{} at {point}: {}", plan.lenses.name(lens), readout.top[0].id);
@@ -63,6 +63,7 @@ impl fmt::Display for LensKind {
 
 /// Where a lens comes from. Everything is optional: files differ in what they tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Provenance {
     /// Path or hub address that it was loaded from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +80,21 @@ pub struct Provenance {
     /// What else the file says of itself, such as `n_prompts`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
+}
+
+impl Provenance {
+    crate::setters! {
+        /// Path or hub address that it was loaded from.
+        with_source => source: Option<String>,
+        /// SHA-256 of the file with the maps, in hexadecimal.
+        with_sha256 => sha256: Option<String>,
+        /// The model that it was made for.
+        with_base_model => base_model: Option<String>,
+        /// That model's revision.
+        with_base_revision => base_revision: Option<String>,
+        /// What else the file says of itself.
+        with_details => details: BTreeMap<String, String>,
+    }
 }
 
 /// A lens that translates: its kind, where it comes from, and a map for every point that it knows.

@@ -7,16 +7,18 @@ use lens_core::{LensTrace, ReadoutTrace};
 use super::{
     TableOptions,
     header::{self, named},
-    label::Label,
-    line::{Line, Sheet, Span, cut},
-    paint::{Ink, Paint},
 };
 use crate::measure::Measure;
 use crate::picture::{
     PictureError, PictureOptions,
-    grid::{is_right, only_component},
+    grid::is_right,
     scale::Scale,
-    source::{Place, Source},
+    source::{Place, Source, only_component},
+};
+use crate::sheet::{
+    label::Label,
+    line::{Line, Sheet, Span, cut},
+    paint::{Ink, Paint},
 };
 
 /// Columns of the names on the left: the longest is `pos`, a component's, or `embed`.
