@@ -14,12 +14,13 @@ mod norm;
 mod readout;
 mod step;
 mod tap;
+mod translate;
 mod weights;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Forward, ModelInfo, PlainLogits, Point, ReadRequest, Readings, TokenId,
+    Backend, BackendError, Forward, LensMap, ModelInfo, PlainLogits, Point, ReadRequest, Readings, TokenId,
 };
 use tch::Tensor;
 
@@ -37,6 +38,7 @@ use self::{
     readout::Readout,
     step::Step,
     tap::{Recorder, kept_rows},
+    translate::Translations,
     weights::append_values,
 };
 use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
@@ -49,6 +51,7 @@ pub struct Decoder {
     embed: Embedding,
     blocks: Vec<Block>,
     readout: Readout,
+    translations: Translations,
     edit: Option<Box<dyn Tap>>,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
@@ -196,6 +199,11 @@ impl Backend for Decoder {
         let some = hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?;
         append_values(&some, out)?;
         Ok(some.size()[1..].iter().product::<i64>() as usize)
+    }
+
+    fn translate(&self, hidden: &Tensor, map: &Arc<LensMap>) -> Result<Tensor, BackendError> {
+        let _guard = tch::no_grad_guard();
+        Ok(self.translations.apply(hidden, map)?)
     }
 
     fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {

@@ -1,6 +1,9 @@
 //! The data of a page: what a trace says, with every token named by its row in one table.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use lens_core::{
     Closer, Component, FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace,
@@ -92,7 +95,13 @@ struct Cells {
     #[serde(flatten)]
     statistics: BTreeMap<&'static str, Vec<Option<Number>>>,
     targets: Vec<Option<Targets>>,
+    /// Tokens that other readouts of the position name first.
+    tracked: Vec<Option<Scores>>,
 }
+
+/// Rows, probabilities, logits.
+#[derive(Serialize)]
+struct Scores(Vec<u32>, Vec<Rounded>, Vec<Rounded>);
 
 /// Rows, probabilities, logits, and ranks where ties make them differ from 1, 2, 3 and so on.
 #[derive(Serialize)]
@@ -119,7 +128,7 @@ struct Final {
 }
 
 /// The data of the page as JSON, not yet fit to stand in HTML.
-pub(super) fn compact(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
+pub(super) fn compact(traces: &[Cow<'_, LensTrace>], options: &PageOptions) -> Result<String, PageError> {
     let mut vocabulary = Vocabulary::default();
     let mut parts = Vec::with_capacity(traces.len());
     for trace in traces {
@@ -145,8 +154,8 @@ pub(super) fn compact(traces: &[LensTrace], options: &PageOptions) -> Result<Str
 }
 
 /// The error of a page that needs so many bytes.
-pub(super) fn too_large(traces: &[LensTrace], options: &PageOptions, bytes: usize) -> PageError {
-    let places: Vec<Places> = traces.iter().map(Places::new).collect();
+pub(super) fn too_large(traces: &[Cow<'_, LensTrace>], options: &PageOptions, bytes: usize) -> PageError {
+    let places: Vec<Places> = traces.iter().map(|trace| Places::new(trace)).collect();
     let longest = traces.iter().flat_map(|trace| &trace.readouts).map(|readout| readout.top.len()).max();
     PageError::TooLarge {
         bytes,
@@ -268,6 +277,17 @@ impl Names<'_> {
         )
     }
 
+    fn scores(&mut self, tokens: &[TopTrace]) -> Option<Scores> {
+        (!tokens.is_empty()).then(|| {
+            let row = |token: &TopTrace| self.vocabulary.row(token.id, &token.text, token.bytes.as_ref());
+            Scores(
+                tokens.iter().map(row).collect(),
+                tokens.iter().map(|token| Rounded(token.prob)).collect(),
+                tokens.iter().map(|token| Rounded(token.logit)).collect(),
+            )
+        })
+    }
+
     fn targets(&mut self, targets: &[TargetTrace]) -> Option<Targets> {
         let tokens = || targets.iter().map(|target| &target.token);
         (!targets.is_empty()).then(|| {
@@ -308,6 +328,7 @@ impl Names<'_> {
                 .map(|one| (one.name(), column(&at, |readout| number(readout, one))))
                 .collect(),
             targets: column(&at, |readout| self.targets(&readout.targets)),
+            tracked: column(&at, |readout| self.scores(&readout.tracked)),
         }
     }
 }

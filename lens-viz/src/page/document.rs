@@ -1,5 +1,7 @@
 //! The HTML file around the data.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lens_core::LensTrace;
 use sha2::{Digest as _, Sha256};
@@ -7,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{PageOptions, assets, escape, head::head, plain::plain};
 
 /// The file. `data` is JSON.
-pub(super) fn document(traces: &[LensTrace], data: &str, options: &PageOptions) -> String {
+pub(super) fn document(traces: &[Cow<'_, LensTrace>], data: &str, options: &PageOptions) -> String {
     let (style, program) = (assets::style(), assets::program());
     let first = traces.first();
     let title = first.map_or_else(String::new, |trace| {

@@ -30,6 +30,8 @@ mod plain;
 mod visible;
 mod vocabulary;
 
+use std::borrow::Cow;
+
 use lens_core::{LensTrace, TraceError};
 
 /// What a page may hold.
@@ -104,7 +106,8 @@ pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageErro
     pages(std::slice::from_ref(trace), options)
 }
 
-/// One page with several traces to choose from, such as the trials of one prompt, as HTML. The first is shown.
+/// One page with several traces to choose from, such as the trials of one prompt, as HTML. The first is shown. A trace
+/// of several lenses is one to choose for each of them.
 ///
 /// # Errors
 /// When there is no trace, or one that cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
@@ -115,10 +118,20 @@ pub fn pages(traces: &[LensTrace], options: &PageOptions) -> Result<String, Page
     for trace in traces {
         trace.validate()?;
     }
-    let data = compact::compact(traces, options)?;
-    let html = document::document(traces, &data, options);
+    let traces = by_lens(traces);
+    let data = compact::compact(&traces, options)?;
+    let html = document::document(&traces, &data, options);
     if html.len() > options.max_bytes {
-        return Err(compact::too_large(traces, options, html.len()));
+        return Err(compact::too_large(&traces, options, html.len()));
     }
     Ok(html)
+}
+
+/// Every trace, once for each of its lenses.
+fn by_lens(traces: &[LensTrace]) -> Vec<Cow<'_, LensTrace>> {
+    let of =
+        |trace: &'_ LensTrace| -> Vec<String> { trace.lens_names().into_iter().map(str::to_owned).collect() };
+    let each =
+        traces.iter().flat_map(|trace| of(trace).into_iter().map(move |name| trace.of_lens(Some(&name))));
+    each.flatten().collect()
 }

@@ -20,7 +20,9 @@ class Controls {
     const { page } = this;
     const { traces, trace, state, statistic } = page;
     byId("trace-label").hidden = traces.length < 2;
-    options(byId("trace"), traces.map((_, i) => [String(i), `${i + 1} of ${traces.length}`]), String(state.trace));
+    const lenses = new Set(traces.map((one) => one.raw.lens.kind));
+    const which = ({ raw }, i) => `${i + 1} of ${traces.length}` + (lenses.size > 1 ? `: ${raw.lens.kind} lens` : "");
+    options(byId("trace"), traces.map((one, i) => [String(i), which(one, i)]), String(state.trace));
     options(byId("statistic"), trace.statistics.map((one) => [one.key, one.name]), state.statistic);
     byId("tracked-label").hidden = !statistic.tracked;
     options(byId("tracked"), this.tracked(), String(state.tracked));
