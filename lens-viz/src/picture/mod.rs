@@ -32,6 +32,7 @@ mod axis;
 mod canvas;
 mod chart;
 mod curves;
+mod density;
 mod error;
 mod files;
 mod fonts;
