@@ -33,6 +33,7 @@ mod canvas;
 mod chart;
 mod curves;
 mod density;
+mod difference;
 mod error;
 mod files;
 mod fonts;
@@ -54,6 +55,7 @@ mod trajectories;
 
 use lens_core::LensTrace;
 
+pub use difference::difference;
 pub use error::PictureError;
 pub use files::{PictureFile, files};
 pub use kind::PictureKind;

@@ -24,8 +24,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocks;
 mod body;
 mod compare;
+mod difference;
 mod grid;
 mod header;
 pub(crate) mod label;
@@ -48,6 +50,7 @@ use line::{Line, Sheet};
 use paint::Paint;
 
 pub use compare::compare;
+pub use difference::difference;
 pub use paint::ColorLevel;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
