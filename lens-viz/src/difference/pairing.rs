@@ -10,7 +10,7 @@ pub(crate) struct Pairing {
     /// What a position of the first trace is increased by to give that of the second.
     pub(crate) shift: isize,
     /// Whether a token of both traces is recognised by its id; otherwise by its text.
-    by_id: bool,
+    pub(crate) by_id: bool,
     /// What was assumed and what differs, as sentences that hold in both directions.
     pub(crate) notes: Vec<String>,
 }

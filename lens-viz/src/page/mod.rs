@@ -34,11 +34,14 @@ mod escape;
 mod faithfulness;
 mod head;
 mod number;
+mod pairs;
 mod plain;
 mod visible;
 mod vocabulary;
 
 use lens_core::{LensTrace, TraceError};
+
+use crate::Named;
 
 /// What a page may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,19 +100,21 @@ pub enum PageError {
 /// # Errors
 /// When the trace cannot be [true](LensTrace::validate) or holds no readout, and when the page would be larger than `options` allows.
 pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageError> {
-    pages(std::slice::from_ref(trace), options)
+    pages(&[Named::new("", trace)], options)
 }
 
-/// One page with several traces to choose from, such as the trials of one prompt, as HTML. The first is shown.
+/// One page with several traces to choose from by their names, such as the trials of one prompt, as HTML. The first is
+/// shown. The page also shows what differs between any two that have a point and a position in common, unless there are
+/// more than 64 traces.
 ///
 /// # Errors
 /// When there is no trace, or one that cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
-pub fn pages(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
+pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     if traces.is_empty() {
         return Err(PageError::Empty);
     }
-    for trace in traces {
-        trace.validate()?;
+    for named in traces {
+        named.trace.validate()?;
     }
     let data = compact::compact(traces, options)?;
     let html = document::document(traces, &data, options);
