@@ -12,7 +12,6 @@ pub(super) fn head(Named { name, trace }: &Named<'_>, number: usize) -> String {
     let facts: String = run
         .into_iter()
         .chain(facts(trace))
-        .into_iter()
         .map(|(name, value)| {
             // Texts have lines of their own.
             let class = if ["Prompt", "Generated text"].contains(&name) { " class=\"whole\"" } else { "" };

@@ -5,7 +5,7 @@ use super::{
     blocks::{Blocks, Cell},
     header,
     line::{Line, Sheet},
-    paint::{Ink, Paint},
+    paint::Paint,
 };
 use crate::{
     difference::{Cells, Contrast, Difference, Pair, signed},
@@ -55,7 +55,7 @@ pub fn difference(
         sheet: &sheet,
     };
     let mut lines = header::of_two([&difference.first, &difference.second], &sheet);
-    lines.extend(difference.notes().iter().map(|note| header::said("note", note, Ink::Plain, &sheet)));
+    lines.extend(difference.notes().iter().flat_map(|note| header::told("note", note, &sheet)));
     lines.push(Line::default());
     lines.extend(blocks.lines());
     lines.extend(blocks.legend(&notes));

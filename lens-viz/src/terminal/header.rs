@@ -110,6 +110,20 @@ pub(super) fn said(name: &str, text: &str, ink: Ink, sheet: &Sheet) -> Line {
     line
 }
 
+/// A sentence under a name, on as many lines as it takes.
+pub(super) fn told(name: &str, sentence: &str, sheet: &Sheet) -> Vec<Line> {
+    let room = sheet.width.saturating_sub(NAMES).max(1);
+    let mut rows: Vec<String> = Vec::new();
+    for word in sheet.safe(sentence).split(' ') {
+        match rows.last_mut().filter(|row| row.width() + 1 + word.width() <= room) {
+            Some(row) => row.push_str(&format!(" {word}")),
+            None => rows.push(cut(word, room, sheet.ellipsis())),
+        }
+    }
+    let line = |(i, row): (usize, &String)| said(if i == 0 { name } else { "" }, row, Ink::Plain, sheet);
+    rows.iter().enumerate().map(line).collect()
+}
+
 fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
     let model = &trace.model;
     let dot = sheet.glyph(" · ", ", ");
