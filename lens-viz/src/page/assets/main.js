@@ -33,7 +33,7 @@ class Page {
     if (pair === null) return trace.statistics;
     const shared = trace.statistics.filter((one) => pair.second.statistics.some((other) => other.key === one.key));
     const tracked = { key: this.state.tracked, at: this.tracked };
-    return shared.map((one) => differenceOf(one, pair, tracked));
+    return shared.map((one) => differenceOf(one, pair, tracked, this.state.component));
   }
 
   get statistic() {

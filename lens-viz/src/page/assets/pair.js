@@ -54,14 +54,15 @@ class Pair {
     return (logarithmic ? Math.log10(one / other) : one - other) * factor;
   }
 
-  /* The largest difference anywhere, rounded up: both ends of the scale. */
-  reach(statistic, tracked) {
-    const key = `${statistic.key} ${statistic.tracked ? tracked.key : ""}`;
+  /* The largest difference in a component at any position, rounded up: both ends of the scale. */
+  reach(statistic, tracked, component) {
+    const key = `${component} ${statistic.key} ${statistic.tracked ? tracked.key : ""}`;
     if (!this.largest.has(key)) {
       let most = 0;
+      const points = this.first.rows(component, 1);
       this.first.positions.forEach((_, column) => {
         const row = statistic.tracked ? tracked.at(column) : null;
-        for (const point of this.first.points) most = Math.max(most, Math.abs(this.value(statistic, column, point, row) ?? 0));
+        for (const point of points) most = Math.max(most, Math.abs(this.value(statistic, column, point, row) ?? 0));
       });
       this.largest.set(key, roundedUp(most));
     }
@@ -97,15 +98,16 @@ class Pairs {
 }
 
 /* A statistic as the difference of two runs. */
-function differenceOf(statistic, pair, tracked) {
+function differenceOf(statistic, pair, tracked, component) {
   const { unit } = statistic.contrast;
-  const reach = () => pair.reach(statistic, tracked);
+  const reach = () => pair.reach(statistic, tracked, component);
   return {
     ...statistic,
     diverging: true,
     scale() {
-      const says = `${statistic.name}, ${pair.names}${unit ? `, ${unit}` : ""}`;
-      return [says, signed(-reach()), signed(reach())];
+      const says = `${statistic.measures ?? statistic.name}, ${pair.names}${unit ? `, ${unit}` : ""}`;
+      const end = (number) => signed(number).replace(/\.0+$/, "");
+      return [says, end(-reach()), end(reach())];
     },
     read(trace, column, point, row) {
       const shown = statistic.tracked ? row : trace.top(column, point)?.[0][0] ?? null;

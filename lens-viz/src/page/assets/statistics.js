@@ -15,6 +15,7 @@ const OF_TOKENS = [
   {
     key: "top",
     name: "top-1 token",
+    measures: "probability of the top-1 token",
     tracked: false,
     contrast: POINTS,
     value: (trace, column, point) => trace.top(column, point)?.[1][0] ?? null,
