@@ -9,7 +9,10 @@ use anyhow::Result;
 use lens_core::LensTrace;
 use lens_data::{Format, Prompt, Readouts, TableWriter, TokenRow, Tokens};
 
-use crate::output::{Folder, Growing, Sink};
+use crate::{
+    output::{Folder, Growing, Sink},
+    record::TABLES,
+};
 
 /// Adds a trace's readouts to a table.
 fn push_readouts<W: Write + Send>(table: &mut TableWriter<Readouts, W>, trace: &LensTrace) -> Result<()> {
@@ -29,11 +32,8 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// The names of the files.
-    pub(crate) const NAMES: [&str; 2] = ["readouts.parquet", "tokens.parquet"];
-
     pub(crate) fn begin(folder: &Folder, place: &str) -> Result<Self> {
-        let [readouts, tokens] = Self::NAMES.map(|name| folder.begin(&format!("{place}{name}")));
+        let [readouts, tokens] = TABLES.map(|name| folder.begin(&format!("{place}{name}")));
         Ok(Self {
             readouts: TableWriter::new(readouts?, Format::Parquet)?,
             tokens: TableWriter::new(tokens?, Format::Parquet)?,

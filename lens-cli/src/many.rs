@@ -19,6 +19,7 @@ use crate::{
     live::{Live, Style},
     output::{self, Folder, Growing, Sink},
     progress::Running,
+    record::TABLES,
     results, run, signals,
     style::Console,
     tables,
@@ -238,7 +239,7 @@ impl Many<'_> {
         if let (Some(tables), Some(folder)) = (self.tables.take(), &mut self.folder) {
             tables.finish(folder)?;
             results::note_cleared(folder, self.console);
-            let mut written = Tables::NAMES.to_vec();
+            let mut written = TABLES.to_vec();
             if let Some(failures) = self.failures.take() {
                 folder.finish(failures)?;
                 written.push("failures.jsonl");

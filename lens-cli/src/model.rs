@@ -22,7 +22,7 @@ pub(crate) fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) ->
         return Ok(demo::checkpoint()?);
     }
     let files = source::locate(model, &options(args), &mut Downloads::new(console))?;
-    Ok(Checkpoint::open_with(&files, &OpenOptions { io, ..opening(args) })?)
+    Ok(Checkpoint::open_with(&files, &opening(args).with_io(io))?)
 }
 
 /// Reads what config and headers say, without the weights.
@@ -56,11 +56,7 @@ fn is_demo(model: &str, args: &SourceArgs, console: &Console) -> Result<bool> {
 }
 
 fn opening(args: &SourceArgs) -> OpenOptions {
-    OpenOptions {
-        assume_family: args.assume_family.clone(),
-        ignore_extra: args.ignore_extra,
-        ..OpenOptions::default()
-    }
+    OpenOptions::default().with_assume_family(args.assume_family.clone()).with_ignore_extra(args.ignore_extra)
 }
 
 fn options(args: &SourceArgs) -> SourceOptions {

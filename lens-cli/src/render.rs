@@ -146,7 +146,7 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
 
 /// What was asked for of the trace.
 fn part(trace: LensTrace, args: &RenderArgs, positions: Vec<usize>) -> Result<LensTrace> {
-    let what = PictureOptions { positions, ..chosen(&trace, args)? };
+    let what = chosen(&trace, args)?.with_positions(positions);
     // A trace without a readout has no part, but there may be something to say of it as it is.
     if what == PictureOptions::default() { Ok(trace) } else { Ok(excerpt(trace, &what)?) }
 }
@@ -167,13 +167,11 @@ fn chosen(trace: &LensTrace, args: &RenderArgs) -> Result<PictureOptions> {
         let read: BTreeSet<Component> = trace.readouts.iter().map(|readout| readout.component).collect();
         wanted.retain(|component| read.contains(component));
     }
-    Ok(PictureOptions {
-        components: wanted,
-        layers,
-        stride: args.stride,
-        threshold: args.threshold.map(|threshold| threshold.0),
-        ..PictureOptions::default()
-    })
+    Ok(PictureOptions::default()
+        .with_components(wanted)
+        .with_layers(layers)
+        .with_stride(args.stride)
+        .with_threshold(args.threshold.map(|threshold| threshold.0)))
 }
 
 fn text(trace: LensTrace, args: &RenderArgs, options: &TableOptions, console: &Console) -> Result<String> {
@@ -187,7 +185,7 @@ fn text(trace: LensTrace, args: &RenderArgs, options: &TableOptions, console: &C
         }
         text.push_str(&table(
             &trace,
-            &TableOptions { position: Some(position), predictions, ..options.clone() },
+            &options.clone().with_position(Some(position)).with_predictions(predictions),
         )?);
     }
     Ok(text)
@@ -291,19 +289,17 @@ fn options_of(
         [one] => Some(*one),
         _ => bail!("{what} shows one position: choose one with --positions"),
     };
-    let chosen = chosen(trace, args)?;
-    Ok(PictureOptions {
-        position,
-        positions: if several { positions } else { Vec::new() },
-        top: args.top_k.unwrap_or(chosen.top),
-        tokens: args.tokens.iter().map(|token| token_of(trace, token)).collect::<Result<_>>()?,
-        ramp: args.ramp.map_or_else(Ramp::default, Into::into),
-        width: args.width,
-        title: args.title.clone(),
-        // What an SVG's reader has installed is not known; a PNG is drawn here.
-        fonts: if ending == Some(Ending::Png) { Fonts::Installed } else { Fonts::Viewer },
-        ..chosen
-    })
+    let mut chosen = chosen(trace, args)?;
+    chosen.position = position;
+    chosen.positions = if several { positions } else { Vec::new() };
+    chosen.top = args.top_k.unwrap_or(chosen.top);
+    chosen.tokens = args.tokens.iter().map(|token| token_of(trace, token)).collect::<Result<_>>()?;
+    chosen.ramp = args.ramp.map_or_else(Ramp::default, Into::into);
+    chosen.width = args.width;
+    chosen.title.clone_from(&args.title);
+    // What an SVG's reader has installed is not known; a PNG is drawn here.
+    chosen.fonts = if ending == Some(Ending::Png) { Fonts::Installed } else { Fonts::Viewer };
+    Ok(chosen)
 }
 
 /// A token of the trace, by id or by text.

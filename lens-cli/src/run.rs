@@ -94,12 +94,11 @@ pub(crate) fn request(args: &RunArgs, input: Input) -> Request {
     }
     request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
     let generate = &args.generate;
-    let sampling = Sampling {
-        temperature: generate.temperature.0,
-        top_p: generate.top_p.0,
-        top_k: generate.top_k_sampling,
-        seed: generate.seed,
-    };
+    let sampling = Sampling::default()
+        .with_temperature(generate.temperature.0)
+        .with_top_p(generate.top_p.0)
+        .with_top_k(generate.top_k_sampling)
+        .with_seed(generate.seed);
     request = request.sampling(sampling);
     if let Some(n) = generate.max_new_tokens {
         request = request.max_new_tokens(n.get());
@@ -186,7 +185,7 @@ impl Trials<'_> {
             }
             RunFormat::Table if args.grid.is_some() => {
                 let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(self.console));
-                let what = PictureOptions { components: tables::of_grid(args), ..PictureOptions::default() };
+                let what = PictureOptions::default().with_components(tables::of_grid(args));
                 let text = heatmap(&trace, statistic, &what, &options)?;
                 self.out.print(|out| out.write_all(text.as_bytes()));
             }
@@ -238,7 +237,7 @@ impl Trials<'_> {
         // The rest was said before the run.
         trace.notes.iter().skip(prepared.notes.len()).for_each(|note| self.console.note(note));
         if let Some(timing) = trace.timing {
-            let TimingTrace { forward, readout } = timing;
+            let TimingTrace { forward, readout, .. } = timing;
             self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));
         }
         if let Some(folder) = &mut self.folder {
@@ -290,8 +289,7 @@ mod tests {
 
     #[test]
     fn a_failed_self_check_is_a_failure() {
-        let mut check =
-            SelfCheckTrace { max_abs_logit_error: 0.5, passed: false, position: 4, log_sum_exp_error: 0.1 };
+        let mut check = SelfCheckTrace::new(4, 0.5, 0.1, false);
         assert!(verdict(Some(&check)).unwrap_err().to_string().contains("SELF-CHECK FAILED"));
         check.passed = true;
         assert!(verdict(Some(&check)).is_ok());

@@ -16,12 +16,7 @@ const MANY_PREDICTIONS: usize = 50;
 
 /// How tables look on this console.
 pub(crate) fn options(console: &Console) -> TableOptions {
-    TableOptions {
-        width: console.width,
-        color: console.out.0,
-        ascii: console.ascii,
-        ..TableOptions::default()
-    }
+    TableOptions::default().with_width(console.width).with_color(console.out.0).with_ascii(console.ascii)
 }
 
 /// The predictions below a table.
@@ -56,7 +51,7 @@ pub(crate) fn of_positions(trace: &LensTrace, args: &RunArgs, console: &Console)
     }
     let rule = rule(console);
     let tables = trace.finals.iter().map(|last| {
-        table(trace, &TableOptions { position: Some(last.position), predictions, ..options.clone() })
+        table(trace, &options.clone().with_position(Some(last.position)).with_predictions(predictions))
     });
     Ok(tables.collect::<Result<Vec<_>, _>>()?.join(&rule))
 }

@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
 use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
-use lens_models::device::{DeviceError, Place};
+use lens_models::device::{Place, UnknownDevice};
 use lens_viz::{Measure, picture::PictureKind};
 
 /// A value that an option does not take, and what it takes.
@@ -294,9 +294,9 @@ pub(crate) enum Device {
 }
 
 impl FromStr for Device {
-    type Err = DeviceError;
+    type Err = UnknownDevice;
 
-    fn from_str(written: &str) -> Result<Self, DeviceError> {
+    fn from_str(written: &str) -> Result<Self, UnknownDevice> {
         if written == "auto" { Ok(Self::Auto) } else { written.parse().map(Self::Place) }
     }
 }

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use crate::{
-    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, projection::ProjectionError,
+    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, dtype::Dtype,
+    projection::ProjectionError,
 };
 
 /// What is known of a loaded model.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ModelInfo {
     /// Hub id, folder, or `demo`.
     pub id: String,
@@ -23,8 +25,8 @@ pub struct ModelInfo {
     pub d_model: usize,
     /// Rows of the unembedding, padded rows included.
     pub n_vocab: usize,
-    /// Type of the weights as they are used: `f32`, `bf16` or `f16`.
-    pub dtype: String,
+    /// Type of the weights as they are used.
+    pub dtype: Dtype,
     /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
     pub unit_roundoff: f32,
     /// Where the model runs, e.g. `cpu`.
@@ -40,6 +42,43 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
+    /// A model of this family, hub id or folder, whose weights are used in `dtype`: on the processor, its blocks
+    /// one branch after the other, without anything that the other fields would say.
+    ///
+    /// It has `n_layers` blocks, a residual stream `d_model` wide, and an unembedding `[n_vocab, d_model]`.
+    pub fn new(
+        id: impl Into<String>,
+        family: impl Into<String>,
+        n_layers: u16,
+        d_model: usize,
+        n_vocab: usize,
+        dtype: Dtype,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            revision: None,
+            family: family.into(),
+            family_assumed: false,
+            n_layers,
+            d_model,
+            n_vocab,
+            dtype,
+            unit_roundoff: dtype.unit_roundoff(),
+            device: "cpu".to_owned(),
+            parallel_blocks: false,
+            routed: false,
+            absent_sites: Vec::new(),
+            max_positions: None,
+        }
+    }
+
+    /// Where the model runs, e.g. `cuda:0`.
+    #[must_use]
+    pub fn with_device(mut self, device: impl Into<String>) -> Self {
+        self.device = device.into();
+        self
+    }
+
     /// Whether the model has this component in its blocks.
     pub fn has(&self, component: Component) -> bool {
         match component {
@@ -47,10 +86,28 @@ impl ModelInfo {
             Component::Site(site) => !self.absent_sites.contains(&site),
         }
     }
+
+    crate::setters! {
+        /// Commit of a hub checkpoint, where known.
+        with_revision => revision: Option<String>,
+        /// Whether the family was assumed, against what config.json says.
+        with_family_assumed => family_assumed: bool,
+        /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
+        with_unit_roundoff => unit_roundoff: f32,
+        /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
+        with_parallel_blocks => parallel_blocks: bool,
+        /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
+        with_routed => routed: bool,
+        /// Sites that this model does not have: where its branches are no summands of the stream.
+        with_absent_sites => absent_sites: Vec<Site>,
+        /// The longest sequence the model can take at all, where there is such a bound (learned positions).
+        with_max_positions => max_positions: Option<usize>,
+    }
 }
 
 /// One step of a forward pass: some tokens after those that the backend has already seen.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Forward<'a> {
     /// The tokens of this step.
     pub tokens: &'a [TokenId],
@@ -67,8 +124,26 @@ pub struct Forward<'a> {
     pub rows: &'a [usize],
 }
 
+impl<'a> Forward<'a> {
+    /// A whole sequence in one step: nothing before it, and no room for more.
+    pub fn new(tokens: &'a [TokenId], points: &'a PointSet, rows: &'a [usize]) -> Self {
+        Self { tokens, past: 0, total: tokens.len(), room: tokens.len(), points, rows }
+    }
+
+    crate::setters! {
+        /// How many tokens came before them. 0 starts a new sequence; otherwise it must be what was seen so far.
+        with_past => past: usize,
+        /// How long the sequence is that these tokens are part of, as far as it is known; at least
+        /// `past + tokens.len()`. Position embeddings that depend on the length are those of this length.
+        with_total => total: usize,
+        /// How long the sequence may become, at least `total`: caches are made for it.
+        with_room => room: usize,
+    }
+}
+
 /// Captured vectors and what is wanted of them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ReadRequest<'a, H> {
     /// The points read and what was captured at each: all with the same rows.
     pub hidden: &'a [(Point, &'a H)],
@@ -80,6 +155,19 @@ pub struct ReadRequest<'a, H> {
     pub next: &'a [Next],
     /// What to keep.
     pub ask: &'a Question,
+}
+
+impl<'a, H> ReadRequest<'a, H> {
+    /// The request for `hidden` and the final readouts of `last`, one row for each of `positions` and of `next`.
+    pub fn new(
+        hidden: &'a [(Point, &'a H)],
+        last: &'a H,
+        positions: &'a [usize],
+        next: &'a [Next],
+        ask: &'a Question,
+    ) -> Self {
+        Self { hidden, last, positions, next, ask }
+    }
 }
 
 /// What comes after a row.
@@ -101,6 +189,7 @@ impl From<Option<TokenId>> for Next {
 
 /// What a [`ReadRequest`] came to.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Readings {
     /// The final readout of every row.
     pub finals: Vec<Readout>,
@@ -108,8 +197,16 @@ pub struct Readings {
     pub points: Vec<Readout>,
 }
 
+impl Readings {
+    /// One of `finals` a row, and of `points` as many a row as the request has points.
+    pub fn new(finals: Vec<Readout>, points: Vec<Readout>) -> Self {
+        Self { finals, points }
+    }
+}
+
 /// Logits from a backend's plain matrix product, independent of the path that readouts take.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PlainLogits {
     /// The logits asked for, in that order.
     pub logits: Vec<f32>,
@@ -119,6 +216,13 @@ pub struct PlainLogits {
     pub logit_tolerance: f32,
     /// How far rounding alone may move `log_sum_exp`.
     pub log_sum_exp_tolerance: f32,
+}
+
+impl PlainLogits {
+    /// Logits and log-sum-exp, each with the size of the error, in logits, that rounding alone may make.
+    pub fn new(logits: Vec<f32>, log_sum_exp: f64, logit_tolerance: f32, log_sum_exp_tolerance: f32) -> Self {
+        Self { logits, log_sum_exp, logit_tolerance, log_sum_exp_tolerance }
+    }
 }
 
 /// A model that can be run once and looked into.

@@ -35,6 +35,7 @@ mod backend;
 mod check;
 pub mod conformance;
 mod decision;
+mod dtype;
 mod host;
 mod intervention;
 mod lens;
@@ -45,6 +46,8 @@ pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
+#[macro_use]
+mod setters;
 mod statistic;
 pub mod suggest;
 mod text;
@@ -55,6 +58,7 @@ mod trace;
 pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings};
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
+pub use dtype::Dtype;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{

@@ -10,6 +10,7 @@ use crate::{
 
 /// What to keep of every readout.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Question {
     /// How many of the most probable tokens; more than the vocabulary means the whole vocabulary.
     pub top_k: NonZeroUsize,
@@ -27,6 +28,19 @@ impl Question {
     /// How many of the largest logits a projection has to find for it.
     pub fn candidates(&self) -> usize {
         self.top_k.get().max(if self.statistics.needs().two_best { 2 } else { 1 })
+    }
+
+    crate::setters! {
+        /// How many of the most probable tokens; more than the vocabulary means the whole vocabulary.
+        with_top_k => top_k: NonZeroUsize,
+        /// Tokens whose logit, probability and rank are wanted everywhere.
+        with_targets => targets: Vec<TokenId>,
+        /// The token that the first target is compared with.
+        with_versus => versus: Option<TokenId>,
+        /// Which statistics.
+        with_statistics => statistics: StatisticSet,
+        /// Which norm stands in front of the unembedding.
+        with_norm => norm: NormMode,
     }
 }
 
@@ -64,6 +78,7 @@ pub struct TargetScore {
 
 /// What one vector decodes to: the readout of one (point, position).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Readout {
     /// The most probable tokens: larger logit first, ties by the smaller id.
     pub top: Vec<TokenScore>,

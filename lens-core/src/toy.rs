@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::{
     Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows,
+    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype,
 };
 
 /// Heads that `z` is divided into.
@@ -65,22 +65,7 @@ impl ToyBackend {
             .collect();
         let weight = random.values(d_model, 0.3).into_iter().map(|w| 1.0 + w).collect();
         Self {
-            info: ModelInfo {
-                id: "toy".to_owned(),
-                revision: None,
-                family: "toy".to_owned(),
-                family_assumed: false,
-                n_layers,
-                d_model,
-                n_vocab,
-                dtype: "f32".to_owned(),
-                unit_roundoff: f32::EPSILON / 2.0,
-                device: "cpu".to_owned(),
-                parallel_blocks: false,
-                routed: false,
-                absent_sites: Vec::new(),
-                max_positions: None,
-            },
+            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32),
             embedding: random.values(n_vocab * d_model, 1.0),
             layers,
             norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)

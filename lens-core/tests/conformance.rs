@@ -16,13 +16,7 @@ fn read(case: &Case) -> Result<Readings, BackendError> {
     };
     let unembedding = Unembedding::new(rows, case.d_model, case.bias.as_deref(), case.post)?;
     let hidden: Vec<_> = case.points.iter().copied().zip(&case.captured).collect();
-    let request = ReadRequest {
-        hidden: &hidden,
-        last: &case.last,
-        positions: &case.positions,
-        next: &case.next,
-        ask: &case.ask,
-    };
+    let request = ReadRequest::new(&hidden, &case.last, &case.positions, &case.next, &case.ask);
     HostReadout::new(&case.norm, unembedding, case.n_layers).read(&request, |values, rows, out| {
         out.extend_from_slice(&values[rows.start * case.d_model..rows.end * case.d_model]);
         Ok(case.d_model)

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use lens_models::{
     config::{ConfigError, parse},
     families::{FAMILIES, Reading, TensorNames, Understood, resolve, understand},
-    spec::Mask,
+    spec::{Mask, MlpSpec},
 };
 use serde_json::{Map, Value, json};
 
@@ -186,6 +186,34 @@ fn what_transformers_leaves_alone_too_is_a_note() {
     let understood =
         read(&with("qwen2", "dual_chunk_attention_config", json!({"chunk_size": 262_144}))).unwrap();
     assert!(understood.notes[0].contains("dual_chunk_attention_config"), "{:?}", understood.notes);
+}
+
+#[test]
+fn what_is_said_of_experts_means_nothing_where_all_layers_are_dense() {
+    for family in ["qwen2_moe", "qwen3_moe"] {
+        let mut config = with(family, "decoder_sparse_step", json!(2));
+        let n_layers = config["num_hidden_layers"].as_u64().unwrap();
+        config["mlp_only_layers"] = json!((0..n_layers).collect::<Vec<_>>());
+        let understood = read(&config).unwrap_or_else(|error| panic!("{family}: {error}"));
+        assert!(
+            understood.spec.layers.iter().all(|layer| matches!(layer.mlp, MlpSpec::Gated(_))),
+            "{family}"
+        );
+        config["mlp_only_layers"] = json!([0]);
+        config["num_local_experts"] = json!(61);
+        let error = read(&config).unwrap_err().to_string();
+        assert!(error.contains("num_experts = "), "{family}: {error}");
+    }
+}
+
+#[test]
+fn numbers_of_gpt_oss_that_transformers_4_does_not_read_are_a_note() {
+    assert_eq!(read(&with("gpt_oss", "swiglu_limit", json!(7.0))).unwrap().notes, [""; 0]);
+    let notes = read(&with("gpt_oss", "swiglu_limit", json!(0.5))).unwrap().notes;
+    assert_eq!(
+        notes,
+        ["swiglu_limit is 0.5, as config.json says; transformers 4 takes 7 whatever the file says"]
+    );
 }
 
 #[test]

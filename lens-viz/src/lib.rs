@@ -12,7 +12,9 @@
 //! [`excerpt`] leaves out what is not to be shown. All share [`display_safe`], through which every text of a trace goes
 //! before it is shown, and [`Ramp`], the colours that stand for probabilities.
 
+mod context;
 pub mod difference;
+mod digits;
 mod excerpt;
 pub mod logitlenskit;
 mod measure;
@@ -21,6 +23,7 @@ pub mod page;
 pub mod picture;
 pub mod ramp;
 mod safe;
+mod sheet;
 pub mod terminal;
 
 pub use excerpt::excerpt;

@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use lens_core::{Component, LensTrace, ReadoutTrace, Statistic, Unit, suggest::did_you_mean};
 
-use crate::terminal::{label::Label, line::Sheet, nats, percent};
+use crate::digits::{digits, percent};
+use crate::sheet::{label::Label, line::Sheet};
 
 /// What the number and the colour of a cell say of a readout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -96,12 +97,6 @@ pub(crate) fn compared(trace: &LensTrace) -> Option<String> {
     let target = trace.finals.iter().find_map(|last| last.targets.first())?;
     let name = |text: &str| Label::new(text, &Sheet::UNBOUNDED).plain();
     Some(format!("{} less {}", name(&target.token.text), name(&versus.text)))
-}
-
-/// A statistic of a readout as tables and cells show it.
-pub(crate) fn digits(readout: &ReadoutTrace, statistic: Statistic) -> Option<String> {
-    let whole = readout.statistics.whole(statistic).map(|number| number.to_string());
-    whole.or_else(|| readout.get(statistic).map(|number| nats(number as f32)))
 }
 
 impl fmt::Display for Measure {

@@ -4,6 +4,7 @@ use lens_core::LensTrace;
 
 /// A trace and the name that it is shown under.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Named<'a> {
     /// What tells it from the others, e.g. `before` or `trial 2`.
     pub name: String,
@@ -64,18 +65,10 @@ mod tests {
         let mut model = ToyBackend::new(2, 8, 20, 1);
         let tokens = [TokenId(1), TokenId(2)];
         let reading = Lens::new(&mut model).read(&tokens, &Plan::default()).unwrap();
-        LensTrace::new(
-            &reading,
-            &TraceContext {
-                generator: ("test", "1"),
-                model: model.info(),
-                prompt: Some("a"),
-                tokens: &tokens,
-                n_prompt: 2,
-                texts: &(),
-                threshold: 0.03,
-            },
-        )
+        let mut trace =
+            LensTrace::new(&reading, &TraceContext::new(("test", "1"), model.info(), &tokens, &()));
+        "a".clone_into(&mut trace.prompt);
+        trace
     }
 
     fn names(traces: &[LensTrace]) -> Vec<String> {
@@ -84,21 +77,18 @@ mod tests {
 
     #[test]
     fn names_say_what_tells_traces_apart() {
-        let change = InterventionTrace {
-            point: "L0.resid_post".to_owned(),
-            kind: "zero".to_owned(),
-            text: "L0.resid_post = 0".to_owned(),
-            positions: None,
-        };
-        let changed = LensTrace { interventions: vec![change], ..trace() };
+        let mut changed = trace();
+        changed.interventions = vec![InterventionTrace::new("L0.resid_post", "zero", "L0.resid_post = 0")];
         assert_eq!(names(&[trace(), changed]), ["unchanged", "L0.resid_post = 0"]);
-        let prompt = |index, id: Option<&str>| LensTrace {
-            prompt_index: Some(index),
-            id: id.map(str::to_owned),
-            ..trace()
+        let prompt = |index, id: Option<&str>| {
+            let mut trace = trace();
+            (trace.prompt_index, trace.id) = (Some(index), id.map(str::to_owned));
+            trace
         };
         assert_eq!(names(&[prompt(0, None), prompt(1, Some("x"))]), ["prompt 0", "prompt 1 (x)"]);
         assert_eq!(names(&[trace(), trace()]), ["run (0)", "run (1)"]);
-        assert_eq!(names(&[trace(), LensTrace { prompt: "b".to_owned(), ..trace() }]), ["a", "b"]);
+        let mut other = trace();
+        "b".clone_into(&mut other.prompt);
+        assert_eq!(names(&[trace(), other]), ["a", "b"]);
     }
 }

@@ -8,7 +8,7 @@ mod synthetic;
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use lens_core::{Component, LensTrace, Site, Statistic, TokenId, TokenTrace};
+use lens_core::{Component, LensTrace, Site, Statistic, TokenId};
 use lens_viz::{
     Measure, Named,
     difference::{Contrast, Difference, DifferenceError},
@@ -46,7 +46,7 @@ fn pair<'a>(after: &'a LensTrace, before: &'a LensTrace) -> Difference<'a> {
 }
 
 fn text(difference: &Difference<'_>, contrast: Contrast, width: usize) -> String {
-    let options = TableOptions { width, ..TableOptions::default() };
+    let options = TableOptions::default().with_width(width);
     terminal::difference(difference, contrast, &PictureOptions::default(), &options).unwrap()
 }
 
@@ -180,7 +180,8 @@ fn other_tokens_and_models_are_noted() {
         assert!(notes.contains(said), "{notes}");
     }
     let mut written = one.clone();
-    let token = TokenTrace { generated: true, ..one.tokens[0].clone() };
+    let mut token = one.tokens[0].clone();
+    token.generated = true;
     written.tokens.push(token.clone());
     let mut differently = written.clone();
     differently.tokens[4].id = TokenId(4322);
@@ -199,7 +200,8 @@ fn traces_without_a_common_readout_are_refused() {
     assert!(matches!(error, DifferenceError::Apart { .. }));
     let said = error.to_string();
     assert!(said.contains("layers 0, positions 0 to 1") && said.contains("layers 2"), "{said}");
-    let empty = LensTrace { readouts: Vec::new(), ..one.clone() };
+    let mut empty = one.clone();
+    empty.readouts.clear();
     let error = Difference::new(Named::new("a", &one), Named::new("b", &empty)).err().unwrap();
     assert_eq!(error, DifferenceError::Empty { name: "b".to_owned() });
 }
@@ -207,10 +209,10 @@ fn traces_without_a_common_readout_are_refused() {
 #[test]
 fn only_what_was_read_can_be_chosen() {
     let trace = trace(3, 2);
-    let what = PictureOptions { layers: vec![7], ..PictureOptions::default() };
+    let what = PictureOptions::default().with_layers(vec![7]);
     let error = picture::difference(&pair(&trace, &trace), KL, &what).unwrap_err();
     assert!(matches!(error, PictureError::LayerNotRead { layer: 7, .. }));
-    let range = PictureOptions { range: Some((-1.0, 3.0)), ..PictureOptions::default() };
+    let range = PictureOptions::default().with_range(Some((-1.0, 3.0)));
     assert!(picture::difference(&pair(&trace, &trace), KL, &range).is_err());
 }
 
@@ -229,7 +231,7 @@ proptest! {
         let color = [ColorLevel::None, ColorLevel::Ansi16, ColorLevel::Ansi256, ColorLevel::TrueColor][level];
         let difference = Difference::new(Named::new(format!("{name}\u{1b}]0;x\u{7}"), &after), Named::new("\u{202e}b", &before)).unwrap();
         for measure in measures() {
-            let options = TableOptions { width, color, ascii: level == 0, ..TableOptions::default() };
+            let options = TableOptions::default().with_width(width).with_color(color).with_ascii(level == 0);
             let drawn = terminal::difference(&difference, Contrast::Of(measure), &PictureOptions::default(), &options);
             let Ok(drawn) = drawn else { continue };
             let mut plain = String::new();

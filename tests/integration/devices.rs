@@ -14,13 +14,13 @@ use lens_tests::{Golden, checkpoint, checkpoint_names, decoder, load};
 /// A fixture in float32, its parts placed by `map`.
 fn mapped(name: &str, map: &str) -> Result<Decoder, ModelError> {
     let map = map.parse().unwrap_or_else(|error| panic!("{map}: {error}"));
-    let options = LoadOptions { dtype: Some(StoredDtype::F32), map, ..LoadOptions::default() };
+    let options = LoadOptions::default().with_dtype(Some(StoredDtype::F32)).with_map(map);
     Decoder::load(checkpoint(name, None), &options)
 }
 
 /// Every position, with all statistics.
 fn everything() -> Plan {
-    let mut plan = Plan { positions: Selection::all(), ..Plan::default() };
+    let mut plan = Plan::default().with_positions(Selection::all());
     plan.question.statistics = StatisticSet::all();
     plan
 }
@@ -60,7 +60,7 @@ fn a_model_in_two_places_writes_what_it_writes_in_one() {
 fn steering_reaches_every_place() {
     let steered = |map: &str| {
         let map = map.parse().unwrap();
-        let options = LoadOptions { map, ..LoadOptions::default() };
+        let options = LoadOptions::default().with_map(map);
         let mut session = Session::new(lens_models::demo::checkpoint().unwrap(), options).unwrap();
         let changes = ["L1.attn_out += 2*@'Italy'", "L5.z.h1 = 0", "L6.resid_post *= 1.5"];
         let request = Request::text("The capital of France is");
@@ -101,7 +101,7 @@ fn compare(name: &str, device: &Readout, host: &Readout, place: &str) {
 fn libtorch_decodes_as_the_host_does_on_every_family() {
     for name in checkpoint_names() {
         for dtype in [Some(StoredDtype::F32), None] {
-            let options = LoadOptions { dtype, readout: ReadoutPath::Device, ..LoadOptions::default() };
+            let options = LoadOptions::default().with_dtype(dtype).with_readout(ReadoutPath::Device);
             let mut on_device = Decoder::load(checkpoint(&name, None), &options).unwrap();
             let (device, host) = (read(&mut on_device, &name), read(&mut load(&name, dtype), &name));
             assert!(device.self_check.is_some_and(|check| check.passed), "{name}: {:?}", device.self_check);

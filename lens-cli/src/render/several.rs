@@ -8,7 +8,7 @@ use lens_viz::{
     difference::{Contrast, Difference},
     page::{PageOptions, pages},
     picture,
-    terminal::{self, TableOptions, compare},
+    terminal::{self, compare},
 };
 
 use super::{
@@ -34,7 +34,7 @@ pub(super) fn page(input: Input, args: &RenderArgs) -> Result<()> {
     if let [alone] = named.as_mut_slice() {
         alone.name.clear();
     }
-    let options = PageOptions { top_k: args.top_k.map(usize::from), ..PageOptions::default() };
+    let options = PageOptions::default().with_top_k(args.top_k.map(usize::from));
     let html = pages(&named, &options)?;
     match args.out.as_deref() {
         Some(path) => output::write_file(path, |out| out.write_all(html.as_bytes())),
@@ -60,7 +60,7 @@ pub(super) fn comparison(input: &Input, args: &RenderArgs, console: &Console) ->
     write_text(args.out.as_deref(), console, |console| {
         let options = tables::options(console);
         let predictions = tables::predictions(args.top_k, &options);
-        Ok(compare(&before.trace, &after.trace, &TableOptions { predictions, ..options }))
+        Ok(compare(&before.trace, &after.trace, &options.with_predictions(predictions)))
     })
 }
 

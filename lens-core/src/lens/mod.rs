@@ -35,6 +35,7 @@ pub struct Progress {
 
 /// Where the time of a run went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timing {
     /// In the backend's forward passes.
     pub forward: Duration,

@@ -22,6 +22,7 @@ const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// Which blocks.
     pub layers: Selection,
@@ -49,6 +50,25 @@ impl Default for Plan {
             memory_budget: None,
             result_budget: None,
         }
+    }
+}
+
+impl Plan {
+    crate::setters! {
+        /// Which blocks.
+        with_layers => layers: Selection,
+        /// Which components of each.
+        with_components => components: ComponentSelection,
+        /// Which positions of the sequence.
+        with_positions => positions: Selection,
+        /// What to keep of each readout.
+        with_question => question: Question,
+        /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
+        /// what 64 positions take if that is more.
+        with_memory_budget => memory_budget: Option<usize>,
+        /// Bytes that the results may take as they are kept and traced; a plan that could take more is refused before
+        /// anything is run. `None` is 2 GiB.
+        with_result_budget => result_budget: Option<usize>,
     }
 }
 
@@ -111,8 +131,7 @@ impl Scope {
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
-        let bytes_per_value = if info.dtype == "f32" { 4 } else { 2 };
-        let bytes_per_position = (captured.len() * info.d_model * bytes_per_value).max(1);
+        let bytes_per_position = (captured.len() * info.d_model * info.dtype.bytes()).max(1);
         let most_read = match plan.memory_budget {
             Some(budget) => (budget / bytes_per_position).max(1),
             None => (DEFAULT_BUDGET / bytes_per_position).max(FEWEST_READ),

@@ -4,6 +4,7 @@ use crate::{NormMode, Point, Readout};
 
 /// What a run of the lens came to, in token ids.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Reading {
     /// The points read, in order of execution.
     pub points: Vec<Point>,
@@ -29,6 +30,7 @@ impl Reading {
 
 /// The model's own answer at a position.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FinalReading {
     /// The position.
     pub position: usize,
@@ -40,6 +42,7 @@ pub struct FinalReading {
 
 /// The comparison of a final readout with the backend's plain matrix product.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct SelfCheck {
     /// Position that was compared.
     pub position: usize,

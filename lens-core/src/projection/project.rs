@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::distances::{self, Distances};
 use super::job::{Job, NonFiniteLogits, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
-use super::kernel::Kernel;
+use super::kernel::{Kernel, KernelError};
 use super::panel::{Group, Panel, Panels, offset_in_block};
 use super::simd::plain::Plain;
 use super::simd::{Product, Simd};
@@ -151,7 +151,7 @@ impl Unembedding<'_> {
 }
 
 fn unavailable(kernel: Kernel) -> ProjectionError {
-    ProjectionError::Kernel { name: kernel.name().to_owned(), available: Kernel::available() }
+    KernelError::new(kernel.name()).into()
 }
 
 /// One group of readouts on its way.

@@ -1,5 +1,6 @@
 //! The JSON form of a run: `lens-trace/1`.
 
+mod new;
 mod read;
 mod tracer;
 mod validate;
@@ -21,6 +22,7 @@ pub const SCHEMA: &str = "lens-trace/1";
 
 /// One run of the lens, as it is written to JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LensTrace {
     /// [`SCHEMA`].
     pub schema: String,
@@ -75,6 +77,7 @@ pub struct LensTrace {
 
 /// Where the time of a run went, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TimingTrace {
     /// In forward passes, each waited for.
     pub forward: f64,
@@ -90,6 +93,7 @@ impl From<Timing> for TimingTrace {
 
 /// What wrote a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GeneratorTrace {
     /// Program.
     pub name: String,
@@ -99,6 +103,7 @@ pub struct GeneratorTrace {
 
 /// The model of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelTrace {
     /// Hub id, folder, or `demo`.
     pub id: String,
@@ -131,7 +136,7 @@ impl From<&ModelInfo> for ModelTrace {
             n_layers: info.n_layers,
             d_model: info.d_model,
             n_vocab: info.n_vocab,
-            dtype: info.dtype.clone(),
+            dtype: info.dtype.to_string(),
             device: info.device.clone(),
         }
     }
@@ -139,6 +144,7 @@ impl From<&ModelInfo> for ModelTrace {
 
 /// The kind of lens that a trace was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LensKindTrace {
     /// `logit`.
     pub kind: String,
@@ -148,6 +154,7 @@ pub struct LensKindTrace {
 
 /// A token of the sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TokenTrace {
     /// Its id.
     pub id: TokenId,
@@ -162,6 +169,7 @@ pub struct TokenTrace {
 
 /// A token by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedTrace {
     /// Its id.
     pub id: TokenId,
@@ -174,6 +182,7 @@ pub struct NamedTrace {
 
 /// A message's place in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RoleTrace {
     /// `system`, `user` or `assistant`; `template` for what the chat template puts around messages.
     pub role: String,
@@ -185,6 +194,7 @@ pub struct RoleTrace {
 
 /// A token that the model wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepTrace {
     /// Which, from 0.
     pub step: usize,
@@ -196,6 +206,7 @@ pub struct StepTrace {
 
 /// A sampled token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SampledTrace {
     /// Its id.
     pub id: TokenId,
@@ -210,6 +221,7 @@ pub struct SampledTrace {
 
 /// How a continuation was chosen, and why it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GenerationTrace {
     /// 0 is greedy.
     pub temperature: f32,
@@ -244,6 +256,7 @@ pub enum Stopped {
 
 /// Something that was changed while the model ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InterventionTrace {
     /// The point, with its head where there is one.
     pub point: String,
@@ -258,6 +271,7 @@ pub struct InterventionTrace {
 
 /// A token of a readout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TopTrace {
     /// Its id.
     pub id: TokenId,
@@ -274,6 +288,7 @@ pub struct TopTrace {
 
 /// A token that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TargetTrace {
     /// Token, logit and probability.
     #[serde(flatten)]
@@ -285,6 +300,7 @@ pub struct TargetTrace {
 
 /// The readout of one (point, position).
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ReadoutTrace {
     /// The block; null for `embed`.
     pub layer: Option<u16>,
@@ -314,6 +330,7 @@ impl ReadoutTrace {
 
 /// The model's own answer at a position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FinalTrace {
     /// The position.
     pub position: usize,
@@ -341,6 +358,7 @@ impl FinalTrace {
 
 /// The comparison of the last final readout with the backend's plain product.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SelfCheckTrace {
     /// Largest difference among the top and target logits.
     pub max_abs_logit_error: f32,

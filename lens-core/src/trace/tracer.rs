@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace, SCHEMA, SampledTrace,
+    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace, SampledTrace,
     SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// What a trace says beside the reading.
+#[non_exhaustive]
 pub struct TraceContext<'a> {
     /// The program that writes it and its version.
     pub generator: (&'a str, &'a str),
@@ -31,8 +32,31 @@ pub struct TraceContext<'a> {
     pub threshold: f32,
 }
 
+impl<'a> TraceContext<'a> {
+    /// What the program `generator` (its name and version) says of a prompt, `tokens`, that `model` read; a layer is
+    /// important from a probability of 0.03.
+    pub fn new(
+        generator: (&'a str, &'a str),
+        model: &'a ModelInfo,
+        tokens: &'a [TokenId],
+        texts: &'a dyn TokenTexts,
+    ) -> Self {
+        Self { generator, model, prompt: None, tokens, n_prompt: tokens.len(), texts, threshold: 0.03 }
+    }
+
+    crate::setters! {
+        /// The prompt as the user wrote it; without one, the tokens' texts are joined.
+        with_prompt => prompt: Option<&'a str>,
+        /// How many of `tokens` are the prompt; the model wrote the others.
+        with_n_prompt => n_prompt: usize,
+        /// Probability above which a layer counts as important, in `[0, 1]`.
+        with_threshold => threshold: f32,
+    }
+}
+
 /// Everything that was read at one position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PositionTrace {
     /// The model's own answer.
     #[serde(rename = "final")]
@@ -62,30 +86,12 @@ impl<'a> Tracer<'a> {
             || tokens.iter().take(context.n_prompt).map(|token| &*token.text).collect(),
             str::to_owned,
         );
-        LensTrace {
-            schema: SCHEMA.to_owned(),
-            prompt_index: None,
-            id: None,
-            generator: GeneratorTrace {
-                name: context.generator.0.to_owned(),
-                version: context.generator.1.to_owned(),
-            },
-            model: context.model.into(),
-            lens: LensKindTrace { kind: "logit".to_owned(), norm },
-            interventions: Vec::new(),
-            prompt,
-            tokens,
-            roles: Vec::new(),
-            steps: Vec::new(),
-            generation: None,
-            important_above: Some(context.threshold),
-            versus: None,
-            readouts: Vec::new(),
-            finals: Vec::new(),
-            self_check: None,
-            timing: None,
-            notes: Vec::new(),
-        }
+        let (name, version) = context.generator;
+        let lens = LensKindTrace::new("logit", norm);
+        let mut trace =
+            LensTrace::empty(GeneratorTrace::new(name, version), context.model.into(), lens, prompt, tokens);
+        trace.important_above = Some(context.threshold);
+        trace
     }
 
     /// A token of the sequence.

@@ -35,7 +35,7 @@ use std::{ops::Range, time::SystemTime};
 pub use error::ChatError;
 use serde_json::Value;
 
-use crate::checkpoint::Sidecars;
+use crate::sidecar::Sidecars;
 
 /// The role of what a template writes around the messages.
 pub const TEMPLATE_ROLE: &str = "template";

@@ -42,7 +42,7 @@ mod tests {
         let mut model = Decoder::load(demo::checkpoint().unwrap(), &LoadOptions::default()).unwrap();
         let mut step = |room| {
             let (tokens, points) = ([TokenId(1)], PointSet::default());
-            let step = Forward { tokens: &tokens, past: 0, total: 1, room, points: &points, rows: &[] };
+            let step = Forward::new(&tokens, &points, &[]).with_total(1).with_room(room);
             model.forward(&step).map(drop)
         };
         if super::available().is_some() {

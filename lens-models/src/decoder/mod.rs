@@ -25,7 +25,8 @@ use tch::Tensor;
 
 pub use edit::{EditError, Edits};
 pub use error::ModelError;
-pub use load::{LoadOptions, LoadProgress, ReadoutPath};
+pub use load::{LoadOptions, LoadProgress};
+pub use readout::ReadoutPath;
 pub use tap::Tap;
 
 use self::{

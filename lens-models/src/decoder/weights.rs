@@ -20,6 +20,15 @@ pub(super) fn kind_of(dtype: StoredDtype) -> Kind {
     }
 }
 
+/// Half the distance from 1 to the next larger number.
+pub(super) fn unit_roundoff(kind: Kind) -> f32 {
+    match kind {
+        Kind::BFloat16 => 2.0f32.powi(-8),
+        Kind::Half => 2.0f32.powi(-11),
+        _ => 2.0f32.powi(-24),
+    }
+}
+
 /// Takes tensors out of a checkpoint, to one place. Those that need neither conversion nor another place stay in the
 /// map: they must not outlive the checkpoint, which the decoder owns beside them.
 #[derive(Clone, Copy)]

@@ -155,15 +155,9 @@ impl Session {
         let State::Loaded(model) = &mut self.model else { return Err(SessionError::NotLoaded) };
         let info = model.info().clone();
         let texts: &dyn TokenTexts = self.speech.texts();
-        let context = TraceContext {
-            generator: self.generator,
-            model: &info,
-            prompt: prepared.text.as_deref(),
-            tokens: &prepared.tokens,
-            n_prompt: prepared.tokens.len(),
-            texts,
-            threshold: prepared.threshold,
-        };
+        let context = TraceContext::new(self.generator, &info, &prepared.tokens, texts)
+            .with_prompt(prepared.text.as_deref())
+            .with_threshold(prepared.threshold);
         let mut tracer = Tracer::new(&context);
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
@@ -231,13 +225,8 @@ fn generate(
     drop(lens);
     let mut watch = watch.into_inner();
     watch.timing(timing);
-    watch.generation(GenerationTrace {
-        temperature: ask.sampling.temperature,
-        top_p: ask.sampling.top_p,
-        top_k: ask.sampling.top_k.map(usize::from),
-        seed: prepared.seed,
-        trial: prepared.trial,
-        stopped: generated.continuation.stopped,
-    });
+    let mut generation = GenerationTrace::new(&ask.sampling, generated.continuation.stopped);
+    (generation.seed, generation.trial) = (prepared.seed, prepared.trial);
+    watch.generation(generation);
     Ok(watch.end(generated.reading.self_check))
 }

@@ -1,6 +1,6 @@
 //! A request in the model's own terms.
 
-use lens_core::{Generate, Intervention, LensError, Plan, RoleTrace, Sampling, TokenId};
+use lens_core::{Generate, Intervention, LensError, Plan, RoleTrace, TokenId};
 
 use super::{
     Conversation, Input, Request, SessionError, Speech,
@@ -65,12 +65,12 @@ impl Prepared {
         }
         let generate = match request.max_new_tokens {
             None => None,
-            Some(max_new_tokens) => Some(Generate {
-                max_new_tokens,
-                sampling: request.sampling,
-                end_of_text: speech.end_of_text()?.to_vec(),
-                max_length: outline.spec.context,
-            }),
+            Some(max_new_tokens) => Some(
+                Generate::greedy(max_new_tokens)
+                    .with_sampling(request.sampling)
+                    .with_end_of_text(speech.end_of_text()?.to_vec())
+                    .with_max_length(outline.spec.context),
+            ),
         };
         let mut prepared = Self {
             text,
@@ -114,7 +114,7 @@ impl Prepared {
         let mut other = Self { trial, ..self.clone() };
         if let Some(generate) = &mut other.generate {
             let seed = self.seed.wrapping_add(trial as u64);
-            generate.sampling = Sampling { seed, ..generate.sampling };
+            generate.sampling = generate.sampling.with_seed(seed);
         }
         other
     }

@@ -7,10 +7,11 @@ use ureq::http::Method;
 
 use super::cache::ModelCache;
 use super::client::{Client, Follow, Subject};
-use super::download::{Download, FileMeta};
+use super::download::Download;
 use super::headers::{fetch_header, read_local_header};
 use super::layout::{self, Weights};
 use super::local::Folder;
+use super::meta::FileMeta;
 use super::name::{HubId, Revision, is_commit};
 use super::progress::{Event, Progress};
 use super::retry::Retry;

@@ -27,6 +27,7 @@
 //! part of no message.
 
 mod address;
+mod bounds;
 mod cache;
 mod client;
 mod download;
@@ -38,6 +39,7 @@ mod hub;
 mod index;
 mod layout;
 mod local;
+mod meta;
 mod name;
 mod options;
 mod pace;

@@ -68,6 +68,7 @@ impl Wiring {
 
 /// One block.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LayerSpec {
     /// In front of attention.
     pub attn_norm: Option<NormSpec>,
@@ -118,6 +119,7 @@ pub enum EmbedScale {
 
 /// A learned embedding of positions.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LearnedPositions {
     /// `[positions + offset, d_model]`.
     pub table: Param,
@@ -129,6 +131,7 @@ pub struct LearnedPositions {
 
 /// The way from tokens to the residual stream.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct EmbedSpec {
     /// Token embedding, `[n_vocab, d_embed]`.
     pub tokens: TensorSpec,
@@ -157,6 +160,7 @@ impl EmbedSpec {
 
 /// The way from the residual stream to logits: `post(W_U · project(norm(x)) + b_U)`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ReadoutSpec {
     /// The final norm.
     pub norm: Option<NormSpec>,
@@ -172,6 +176,7 @@ pub struct ReadoutSpec {
 
 /// A whole decoder.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct DecoderSpec {
     /// `model_type` of the config, or of the family that was assumed.
     pub family: String,
@@ -194,6 +199,7 @@ pub struct DecoderSpec {
 
 /// Tensors that a checkpoint may hold and nobody needs: buffers, and the parts of a model that see images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ignored {
     /// How their names end.
     pub suffixes: &'static [&'static str],

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 
 use lens_core::ReadoutTrace;
 
-use super::{Contrast, Difference};
-use crate::picture::{PictureError, PictureOptions, grid::only_component, scale::Scale, source::Place};
+use super::{contrast::Contrast, two::Difference};
+use crate::picture::{
+    error::PictureError,
+    options::PictureOptions,
+    scale::Scale,
+    source::{Place, only_component},
+};
 
 /// What differs between two readouts of one place.
 pub(crate) struct Pair<'a> {

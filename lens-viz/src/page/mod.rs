@@ -11,15 +11,7 @@
 //! let mut model = ToyBackend::new(3, 16, 50, 7);
 //! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
 //! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! let trace = LensTrace::new(&reading, &TraceContext {
-//!     generator: ("example", "1.0"),
-//!     model: model.info(),
-//!     prompt: None,
-//!     tokens: &tokens,
-//!     n_prompt: tokens.len(),
-//!     texts: &(),
-//!     threshold: 0.03,
-//! });
+//! let trace = LensTrace::new(&reading, &TraceContext::new(("example", "1.0"), model.info(), &tokens, &()));
 //!
 //! let html = page(&trace, &PageOptions::default())?;
 //! assert!(html.starts_with("<!DOCTYPE html>"));
@@ -45,6 +37,7 @@ use crate::Named;
 
 /// What a page may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PageOptions {
     /// The largest file, bytes. A page beyond it is refused: browsers grow slow before they fail.
     pub max_bytes: usize,
@@ -58,6 +51,17 @@ impl Default for PageOptions {
     /// 64 MiB, every token, 1,500 cells without JavaScript.
     fn default() -> Self {
         Self { max_bytes: 64 << 20, top_k: None, plain_cells: 1500 }
+    }
+}
+
+impl PageOptions {
+    lens_core::setters! {
+        /// The largest file, bytes. A page beyond it is refused: browsers grow slow before they fail.
+        with_max_bytes => max_bytes: usize,
+        /// The most tokens kept of each readout; `None` keeps those that the trace has.
+        with_top_k => top_k: Option<usize>,
+        /// The most cells of the table that is shown without JavaScript.
+        with_plain_cells => plain_cells: usize,
     }
 }
 

@@ -6,10 +6,14 @@ use super::{
     head::Heading,
     heatmap::{Cell, Heatmap},
     legend::Legend,
+    source::only_component,
     step::rows,
     text::{Names, TokenLabel},
 };
-use crate::difference::{Cells, Contrast, Difference, Pair, signed};
+use crate::{
+    difference::{Cells, Contrast, Difference, Pair},
+    digits::signed,
+};
 
 const WIDTH: u32 = 1000;
 
@@ -41,7 +45,7 @@ pub fn difference(
         number: fonts.words(&signed(pair.value)),
         sign: (!pair.is_same_top).then_some(DIFFERS),
     };
-    let title = || contrast.describe(difference, crate::picture::grid::only_component(&cells.places));
+    let title = || contrast.describe(difference, only_component(&cells.places));
     let heatmap = Heatmap {
         heading: Heading {
             source,

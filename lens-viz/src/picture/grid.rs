@@ -1,6 +1,6 @@
 //! Layers up, positions across: what the model would say at every place.
 
-use lens_core::{Component, ReadoutTrace, TopTrace};
+use lens_core::{ReadoutTrace, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
@@ -8,8 +8,8 @@ use super::{
     heatmap::{Cell, Column, Heatmap},
     legend::Legend,
     scale::Scale,
-    source::{Place, Source},
-    step::{VIRTUAL, rows},
+    source::{Place, Source, VIRTUAL, only_component},
+    step::rows,
     text::{Names, TokenLabel},
 };
 use crate::measure::Measure;
@@ -63,13 +63,6 @@ fn default_title(places: &[Place], measure: Measure) -> String {
         Measure::Logit => format!("Top-1 token{of} and its logit"),
         Measure::Of(statistic) => format!("Top-1 token{of} and {}", statistic.title()),
     }
-}
-
-/// The component that all places are of; the embedding in front of the layers is no other one.
-pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
-    let mut components = places.iter().map(|(_, component)| *component).filter(|c| *c != Component::Embed);
-    let first = components.next().or(places.first().map(|(_, component)| *component))?;
-    components.all(|component| component == first).then_some(first)
 }
 
 fn cell(

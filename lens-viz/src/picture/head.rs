@@ -214,7 +214,7 @@ fn changes(trace: &LensTrace) -> Vec<String> {
 /// The text around a position, its token in brackets. What came before it matters more than what follows.
 fn around(trace: &LensTrace, position: usize, fonts: Fonts, room: f64) -> Shown {
     const COLUMNS: usize = 400;
-    let text = |places: &mut dyn Iterator<Item = usize>| crate::terminal::text_of(trace, places, COLUMNS);
+    let text = |places: &mut dyn Iterator<Item = usize>| crate::context::text_of(trace, places, COLUMNS);
     let before = fonts.words(&text(&mut (0..position).rev()));
     let after = fonts.words(&text(&mut (position + 1..trace.tokens.len())));
     let focus = fonts.token(&trace.tokens[position].text).fit(room / 3.0, SMALL).0;

@@ -151,3 +151,14 @@ pub(crate) fn place(readout: &ReadoutTrace) -> Place {
         component => (Some(readout.layer.unwrap_or(0)), component),
     }
 }
+
+/// The component that all places are of; the embedding before the layers is no other one.
+pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
+    let mut components = places.iter().map(|(_, component)| *component).filter(|c| *c != Component::Embed);
+    let first = components.next().or(places.first().map(|(_, component)| *component))?;
+    components.all(|component| component == first).then_some(first)
+}
+
+/// What is said of a sum that no part of a parallel block reads.
+pub(super) const VIRTUAL: &str =
+    "† virtual: attention and MLP run side by side, and no part of the model reads this sum";

@@ -6,15 +6,14 @@ use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
-    grid::only_component,
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
     scale::Scale,
-    source::{Place, Source},
+    source::{Place, Source, VIRTUAL, only_component},
     text::Names,
 };
-use crate::{measure::Measure, terminal::percent};
+use crate::{digits::percent, measure::Measure};
 
 const WIDTH: u32 = 1000;
 
@@ -178,6 +177,3 @@ fn notes(readouts: &[Option<&ReadoutTrace>], is_decided_here: bool) -> Vec<Strin
     }
     notes
 }
-
-pub(super) const VIRTUAL: &str =
-    "† virtual: attention and MLP run side by side, and no part of the model reads this sum";

@@ -4,15 +4,17 @@ use std::ops::Range;
 
 use lens_core::TopTrace;
 
-use super::{
-    header::named,
-    label::Label,
-    line::{Line, Sheet, Span, cut},
-    paint::Ink,
-};
-use crate::picture::{
-    scale::Scale,
-    source::{Place, Source},
+use super::header::named;
+use crate::{
+    picture::{
+        scale::Scale,
+        source::{Place, Source},
+    },
+    sheet::{
+        label::Label,
+        line::{Line, Sheet, Span, cut},
+        paint::Ink,
+    },
 };
 
 /// Columns of the names on the left: the longest is `pos`, a component's, or `embed`.

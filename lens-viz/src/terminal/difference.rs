@@ -4,12 +4,15 @@ use super::{
     TableOptions,
     blocks::{Blocks, Cell},
     header,
-    line::{Line, Sheet},
-    paint::Paint,
 };
 use crate::{
-    difference::{Cells, Contrast, Difference, Pair, signed},
+    difference::{Cells, Contrast, Difference, Pair},
+    digits::signed,
     picture::{PictureError, PictureOptions},
+    sheet::{
+        line::{Line, Sheet},
+        paint::Paint,
+    },
 };
 
 /// Columns of a difference with its sign.

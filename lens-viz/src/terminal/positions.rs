@@ -6,15 +6,17 @@ use super::{
     TableOptions,
     blocks::{Blocks, Cell},
     header,
-    line::{Line, Sheet},
-    paint::Paint,
 };
 use crate::measure::Measure;
 use crate::picture::{
     PictureError, PictureOptions,
-    grid::{is_right, only_component},
+    grid::is_right,
     scale::Scale,
-    source::Source,
+    source::{Source, only_component},
+};
+use crate::sheet::{
+    line::{Line, Sheet},
+    paint::Paint,
 };
 
 /// Columns of a value.

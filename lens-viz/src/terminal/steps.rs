@@ -7,10 +7,12 @@ use lens_core::{
 use super::{
     TableOptions,
     header::{self, NAMES, named},
+};
+use crate::digits::{percent, percent_of};
+use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut},
     paint::{Ink, Paint},
-    summary::percent,
 };
 
 /// Columns of a token.
@@ -240,13 +242,6 @@ pub(super) fn ranges(layers: &[u16]) -> String {
     if runs.is_empty() { "none".to_owned() } else { runs.iter().map(run).collect::<Vec<_>>().join(", ") }
 }
 
-/// A threshold in percent, as short as it is exact.
-pub(super) fn percent_of(probability: f32) -> String {
-    let percent = f64::from(probability) * 100.0;
-    let text = format!("{percent:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,14 +251,6 @@ mod tests {
         assert_eq!(ranges(&[]), "none");
         assert_eq!(ranges(&[3]), "3");
         assert_eq!(ranges(&[0, 1, 4, 5, 6, 9]), "0, 1, 4-6, 9");
-    }
-
-    #[test]
-    fn a_threshold_is_short() {
-        assert_eq!(percent_of(0.03), "3");
-        assert_eq!(percent_of(0.005), "0.5");
-        assert_eq!(percent_of(1.0), "100");
-        assert_eq!(percent_of(0.0), "0");
     }
 
     #[test]

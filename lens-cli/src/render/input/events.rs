@@ -65,8 +65,9 @@ impl Events {
                 // The head knows the prompt only; what was written follows it, token by token.
                 if trace.tokens.len() == step.position + 1 {
                     let token = &step.token;
-                    let (id, text, bytes) = (token.id, token.text.clone(), token.bytes.clone());
-                    trace.tokens.push(TokenTrace { id, text, bytes, generated: true });
+                    let mut written = TokenTrace::new(token.id, token.text.clone());
+                    (written.bytes, written.generated) = (token.bytes.clone(), true);
+                    trace.tokens.push(written);
                 }
                 trace.steps.push(step);
             }

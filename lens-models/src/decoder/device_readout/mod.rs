@@ -222,13 +222,7 @@ mod tests {
         let captured: Vec<Tensor> = case.captured.iter().map(|values| matrix(values)).collect();
         let hidden: Vec<(Point, &Tensor)> = case.points.iter().copied().zip(&captured).collect();
         assert_eq!(hidden.len(), n_points);
-        readout.read(&ReadRequest {
-            hidden: &hidden,
-            last: &matrix(&case.last),
-            positions: &case.positions,
-            next: &case.next,
-            ask: &case.ask,
-        })
+        readout.read(&ReadRequest::new(&hidden, &matrix(&case.last), &case.positions, &case.next, &case.ask))
     }
 
     #[test]

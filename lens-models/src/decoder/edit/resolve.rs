@@ -195,7 +195,7 @@ impl Resolver<'_> {
         let rows: Vec<usize> = (0..tokens.len()).collect();
         let points: PointSet = [point].into_iter().collect();
         let n = tokens.len();
-        let step = Forward { tokens, past: 0, total: n, room: n, points: &points, rows: &rows };
+        let step = Forward::new(tokens, &points, &rows).with_total(n).with_room(n);
         let captured = self.model.forward(&step).map_err(run)?;
         let first = captured.first().expect("the point was asked for");
         let wide = first.f_to_device(Device::Cpu).and_then(|rows| rows.f_to_kind(Kind::Float));

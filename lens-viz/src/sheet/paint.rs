@@ -2,7 +2,7 @@
 
 use anstyle::{Ansi256Color, AnsiColor, Color, RgbColor, Style};
 
-use crate::{Ramp, Rgb, ramp::diverging};
+use crate::ramp::{Ramp, Rgb, diverging};
 
 /// The colours that a terminal can show. The caller finds out; nothing here looks at the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -20,7 +20,7 @@ pub enum ColorLevel {
 
 /// The role of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Plain,
     /// Names of things, next to what they name.
     Faint,
@@ -45,15 +45,15 @@ pub(super) enum Ink {
 
 /// Turns roles into escape sequences.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paint(pub(super) ColorLevel);
+pub(crate) struct Paint(pub(crate) ColorLevel);
 
 impl Paint {
     /// Whether probabilities are backgrounds.
-    pub(super) fn has_ramp(self) -> bool {
+    pub(crate) fn has_ramp(self) -> bool {
         self.0 >= ColorLevel::Ansi256
     }
 
-    pub(super) fn style(self, ink: Ink) -> Style {
+    pub(crate) fn style(self, ink: Ink) -> Style {
         let style = Style::new();
         if self.0 == ColorLevel::None {
             return style;
