@@ -1,9 +1,6 @@
 //! The data of a page: what a trace says, with every token named by its row in one table.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lens_core::{
     Closer, Component, FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace,
@@ -11,10 +8,13 @@ use lens_core::{
 };
 use serde::Serialize;
 
+use crate::Named;
+
 use super::{
     PageError, PageOptions,
     faithfulness::{self, GRADES, Grade},
     number::{Number, Rounded},
+    pairs::{PairRow, Pairs},
     vocabulary::Vocabulary,
 };
 
@@ -28,6 +28,9 @@ struct Data<'a> {
     grades: &'static [Grade],
     statistics: Vec<Described>,
     traces: Vec<Trace<'a>>,
+    pairs: Vec<PairRow>,
+    /// What the pairs' notes are, each once.
+    pair_notes: Vec<String>,
 }
 
 /// What the page has to know to show a statistic.
@@ -61,6 +64,7 @@ fn described() -> Vec<Described> {
 
 #[derive(Serialize)]
 struct Trace<'a> {
+    name: &'a str,
     generator: &'a GeneratorTrace,
     model: &'a ModelTrace,
     lens: &'a LensKindTrace,
@@ -128,35 +132,42 @@ struct Final {
 }
 
 /// The data of the page as JSON, not yet fit to stand in HTML.
-pub(super) fn compact(traces: &[Cow<'_, LensTrace>], options: &PageOptions) -> Result<String, PageError> {
+pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     let mut vocabulary = Vocabulary::default();
     let mut parts = Vec::with_capacity(traces.len());
-    for trace in traces {
+    let mut places = Vec::with_capacity(traces.len());
+    for named in traces {
+        let trace = named.trace;
         if trace.readouts.is_empty() {
             return Err(PageError::Empty);
         }
-        let places = Places::new(trace);
+        let here = Places::new(trace);
         // Eight values for each place, "null," at the least.
-        let least = places.len().saturating_mul(10);
+        let least = here.len().saturating_mul(10);
         if least > options.max_bytes {
             return Err(too_large(traces, options, least));
         }
-        parts.push(one(trace, &places, &mut vocabulary, options));
+        parts.push(one(named, &here, &mut vocabulary, options));
+        places.push(here);
     }
+    let Pairs { pairs, notes } = Pairs::of(traces, &places);
     let data = Data {
         format: FORMAT,
         vocabulary: &vocabulary,
         grades: &GRADES,
         statistics: described(),
         traces: parts,
+        pairs,
+        pair_notes: notes,
     };
     Ok(serde_json::to_string(&data)?)
 }
 
 /// The error of a page that needs so many bytes.
-pub(super) fn too_large(traces: &[Cow<'_, LensTrace>], options: &PageOptions, bytes: usize) -> PageError {
-    let places: Vec<Places> = traces.iter().map(|trace| Places::new(trace)).collect();
-    let longest = traces.iter().flat_map(|trace| &trace.readouts).map(|readout| readout.top.len()).max();
+pub(super) fn too_large(traces: &[Named<'_>], options: &PageOptions, bytes: usize) -> PageError {
+    let places: Vec<Places> = traces.iter().map(|named| Places::new(named.trace)).collect();
+    let longest =
+        traces.iter().flat_map(|named| &named.trace.readouts).map(|readout| readout.top.len()).max();
     PageError::TooLarge {
         bytes,
         limit: options.max_bytes,
@@ -167,7 +178,7 @@ pub(super) fn too_large(traces: &[Cow<'_, LensTrace>], options: &PageOptions, by
 }
 
 fn one<'a>(
-    trace: &'a LensTrace,
+    Named { name, trace }: &'a Named<'a>,
     places: &Places,
     vocabulary: &mut Vocabulary,
     options: &PageOptions,
@@ -175,6 +186,7 @@ fn one<'a>(
     let keep = options.top_k.unwrap_or(usize::MAX);
     let mut names = Names { vocabulary, keep };
     Trace {
+        name,
         generator: &trace.generator,
         model: &trace.model,
         lens: &trace.lens,
@@ -206,7 +218,7 @@ fn one<'a>(
 }
 
 /// Which points and positions a trace has, and where a readout stands among them.
-struct Places {
+pub(super) struct Places {
     points: Vec<((Option<u16>, Component), bool)>,
     positions: Vec<usize>,
     point_at: HashMap<(Option<u16>, Component), usize>,
@@ -247,6 +259,13 @@ impl Places {
                 (*layer, component.name(), u8::from(*is_virtual), median.map(Rounded), grade)
             })
             .collect()
+    }
+
+    /// Whether two traces have a point in common, and a position, the second's being `shift` further on.
+    pub(super) fn overlap(&self, other: &Self, shift: isize) -> bool {
+        let partner = |position: &usize| position.checked_add_signed(shift);
+        self.points.iter().any(|(point, _)| other.point_at.contains_key(point))
+            && self.positions.iter().filter_map(partner).any(|at| other.position_at.contains_key(&at))
     }
 
     fn len(&self) -> usize {

@@ -107,6 +107,17 @@ pub enum PictureError {
         /// What the lower end may be at least, on a logarithmic scale.
         least: Option<f32>,
     },
+    /// A colour scale of differences that does not have zero in its middle.
+    #[error(
+        "a colour scale of differences has zero in its middle, so it cannot go from {low} to {high}: choose e.g. -{0} to {0}",
+        low.abs().max(high.abs())
+    )]
+    Uncentred {
+        /// The lower end asked for.
+        low: f32,
+        /// The upper end asked for.
+        high: f32,
+    },
     /// The page is too narrow or too wide.
     #[error("a picture {width} pixels wide cannot be drawn: choose a width from {least} to {most}")]
     Width {

@@ -71,7 +71,7 @@ pub(super) fn trajectories(
     let what = what.map_or("embed", |component| component.name());
     let title = format!("Tokens from layer to layer in {what}, position {position}");
     let title = options.title.clone().unwrap_or(title);
-    let heading = Heading { source, title, position: Some(position), rule: None, fonts };
+    let heading = Heading { source, title, position: Some(position), rule: None, against: None, fonts };
     let chart = Chart {
         head: heading.head(width),
         places: readouts.iter().map(|((layer, _), _)| *layer).collect(),

@@ -18,8 +18,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocks;
 mod body;
 mod compare;
+mod difference;
 mod grid;
 mod header;
 mod layout;
@@ -42,6 +44,7 @@ use layout::Layout;
 
 pub use crate::sheet::paint::ColorLevel;
 pub use compare::compare;
+pub use difference::difference;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
 pub use steps::StepsView;

@@ -22,6 +22,12 @@ class Vocabulary {
     return row < 0 ? null : row;
   }
 
+  /* The rows of the same text: one for each vocabulary that has it. */
+  named(row) {
+    const text = this.rows[row][1];
+    return this.rows.flatMap((entry, other) => (entry[1] === text ? [other] : []));
+  }
+
   /* The token in a cell, whole: without a tokenizer there is only an id, written smaller because part of it would be
      another id. */
   cell(row) {
@@ -54,6 +60,7 @@ class Vocabulary {
 class Trace {
   constructor(raw, described) {
     this.raw = raw;
+    this.name = raw.name;
     this.observed = new Map();
     this.positions = raw.positions;
     this.columnOf = new Map(raw.positions.map((position, column) => [position, column]));
