@@ -13,7 +13,7 @@ use lens_benches::{Toy, threads};
 use lens_core::{LensTrace, Selection};
 use lens_viz::{
     page::{PageOptions, page},
-    picture::{Fonts, Picture, PictureOptions, files, pngs, svg},
+    picture::{Fonts, Picture, files, pngs, svg},
 };
 
 /// Pixels of a PNG for each of the page, as the command line has it.
@@ -21,7 +21,7 @@ const SCALE: f32 = 1.5;
 
 fn pair(trace: &LensTrace) -> Vec<Picture> {
     let drawn = files(trace).into_iter().map(|file| {
-        let options = PictureOptions { fonts: Fonts::Installed, ..file.options };
+        let options = file.options.with_fonts(Fonts::Installed);
         svg(trace, file.kind, &options).expect("a heatmap of 24 layers can be drawn")
     });
     drawn.flatten().collect()

@@ -20,8 +20,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use lens_benches::threads;
 use lens_core::{
-    Backend as _, Component, ComponentSelection, Forward, Lens, Next, Plan, Point, PointSet, Question,
-    ReadRequest, Selection, TokenId,
+    Backend as _, Column, Component, ComponentSelection, Forward, Lens, Next, Plan, Point, PointSet,
+    Question, ReadRequest, Selection, TokenId,
 };
 use lens_models::{Checkpoint, Decoder, LoadOptions, source};
 
@@ -79,20 +79,22 @@ fn steps(criterion: &mut Criterion, model: &mut Decoder) {
     for n in PROMPTS {
         let tokens: Vec<TokenId> = (0..n as u32).map(|i| TokenId(1000 + 37 * i)).collect();
         let last = [n - 1];
-        let forward = Forward { tokens: &tokens, past: 0, total: n, room: n, points: &points, rows: &last };
+        let forward = Forward::new(&tokens, &points, &last).with_total(n).with_room(n);
         group.bench_function(BenchmarkId::new("forward", n), |bencher| {
             bencher.iter(|| model.forward(&forward).expect("the model runs"));
         });
 
         let captured = model.forward(&forward).expect("the model runs");
-        let hidden: Vec<_> = points.as_slice().iter().copied().zip(&captured).collect();
-        let request = ReadRequest {
-            hidden: &hidden,
-            last: captured.last().expect("points were captured"),
-            positions: &last,
-            next: &[Next::Nothing],
-            ask: &Question::default(),
-        };
+        let columns = points.as_slice().iter().zip(&captured);
+        let hidden: Vec<_> = columns.map(|(point, vectors)| Column::plain(*point, vectors)).collect();
+        let ask = Question::default();
+        let request = ReadRequest::new(
+            &hidden,
+            captured.last().expect("points were captured"),
+            &last,
+            &[Next::Nothing],
+            &ask,
+        );
         group.bench_function(BenchmarkId::new("read", n), |bencher| {
             bencher.iter(|| model.read(&request).expect("what the model computes is finite"));
         });
@@ -102,7 +104,7 @@ fn steps(criterion: &mut Criterion, model: &mut Decoder) {
             bencher.iter(|| Lens::new(model).read(&tokens, &plan).expect("the plan fits the model"));
         });
         if n == 128 {
-            let plan = Plan { positions: Selection::all(), ..plan };
+            let plan = plan.with_positions(Selection::all());
             group.bench_function(BenchmarkId::new("all_positions", n), |bencher| {
                 bencher.iter(|| Lens::new(model).read(&tokens, &plan).expect("the plan fits the model"));
             });

@@ -36,22 +36,15 @@ impl Toy {
     pub fn read(n_layers: u16, n_tokens: u32, positions: Selection) -> Self {
         let mut model = ToyBackend::new(n_layers, 32, N_VOCAB as usize, 1);
         let tokens: Vec<TokenId> = (0..n_tokens).map(|i| TokenId(i * 29 % N_VOCAB)).collect();
-        let plan = Plan { positions, ..Plan::default() };
+        let plan = Plan::default().with_positions(positions);
         let reading = Lens::new(&mut model).read(&tokens, &plan).expect("the plan fits the toy");
         Self { info: model.info().clone(), tokens, reading }
     }
 
     /// What a trace of the reading says besides; every layer counts as important.
     pub fn context(&self) -> TraceContext<'_> {
-        TraceContext {
-            generator: ("lens-benches", env!("CARGO_PKG_VERSION")),
-            model: &self.info,
-            prompt: None,
-            tokens: &self.tokens,
-            n_prompt: self.tokens.len(),
-            texts: &Words,
-            threshold: 0.0,
-        }
+        TraceContext::new(("lens-benches", env!("CARGO_PKG_VERSION")), &self.info, &self.tokens, &Words)
+            .with_threshold(0.0)
     }
 
     /// The trace.

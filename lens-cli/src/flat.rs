@@ -6,6 +6,7 @@ use lens_data::{Format, ReadoutSink, TokenSink};
 
 use crate::{
     output::{Folder, Growing},
+    record::TABLES,
     show::cause,
 };
 
@@ -16,11 +17,8 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// The names of the files.
-    pub(crate) const NAMES: [&str; 2] = ["readouts.parquet", "tokens.parquet"];
-
     pub(crate) fn begin(folder: &Folder, place: &str) -> Result<Self> {
-        let [readouts, tokens] = Self::NAMES.map(|name| folder.begin(&format!("{place}{name}")));
+        let [readouts, tokens] = TABLES.map(|name| folder.begin(&format!("{place}{name}")));
         Ok(Self {
             readouts: ReadoutSink::new(readouts?, Format::Parquet)?,
             tokens: TokenSink::new(tokens?, Format::Parquet)?,

@@ -1,7 +1,10 @@
 //! Threads, device and type of the weights.
 
 use anyhow::{Context, Result};
-use lens_models::{LoadOptions, StoredDtype, device::DeviceMap};
+use lens_models::{
+    LoadOptions, StoredDtype,
+    device::{DeviceMap, use_threads},
+};
 
 use crate::{
     args::{Dtype, MachineArgs},
@@ -23,7 +26,7 @@ impl MachineArgs {
             Some(threads) => usize::from(threads),
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        tch::set_num_threads(i32::try_from(threads)?);
+        use_threads(threads);
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()
@@ -34,6 +37,6 @@ impl MachineArgs {
             Dtype::Bf16 => Some(StoredDtype::Bf16),
             Dtype::F16 => Some(StoredDtype::F16),
         };
-        Ok(LoadOptions { dtype, map, ..LoadOptions::default() })
+        Ok(LoadOptions::default().with_dtype(dtype).with_map(map))
     }
 }

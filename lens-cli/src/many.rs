@@ -17,7 +17,9 @@ use crate::{
     args::{RunArgs, RunFormat},
     flat::Tables,
     output::{self, Folder, Growing, Stdout},
+    packed::{self, Packing},
     progress::Running,
+    record::TABLES,
     results, run, show, signals,
     style::Console,
     tables,
@@ -41,11 +43,11 @@ pub(crate) fn run(
     args: &RunArgs,
     file: &Path,
     mut session: Session,
-    folder: Option<Folder>,
+    Outputs { folder, out }: Outputs<'_>,
     console: &Console,
 ) -> Result<()> {
     let given = &args.many;
-    let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(file));
+    let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(Packing::of(file).1));
     let prompts = Prompts::new(open(file)?, format, given.prompts_column.as_deref())
         .with_context(|| format!("cannot read prompts from {}", file.display()))?;
     let running = Running::new("loading the model");
@@ -53,8 +55,7 @@ pub(crate) fn run(
     drop(running);
     let tables = folder.as_ref().map(|folder| Tables::begin(folder, "")).transpose()?;
     let view = PromptsView::new(&tables::options(console));
-    let out = Stdout::default();
-    let on_stdout = args.format.flat().map(|format| ReadoutSink::new(&out, format)).transpose()?;
+    let on_stdout = args.format.flat().map(|format| ReadoutSink::new(out, format)).transpose()?;
     let many = Many {
         args,
         console,
@@ -63,7 +64,7 @@ pub(crate) fn run(
         tables,
         on_stdout,
         view,
-        out: &out,
+        out,
         failures: None,
         said: Vec::new(),
     };
@@ -71,11 +72,20 @@ pub(crate) fn run(
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    let file = File::open(path).with_context(|| format!("cannot read prompts from {}", path.display()))?;
-    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
+    let opened = if path == Path::new("-") {
+        packed::unpacked(BufReader::new(io::stdin()))
+    } else {
+        File::open(path).and_then(|file| packed::unpacked(BufReader::with_capacity(1 << 16, file)))
+    };
+    opened.with_context(|| format!("cannot read prompts from {}", path.display()))
+}
+
+/// Where the results go.
+pub(crate) struct Outputs<'a> {
+    /// All of them, if a folder was asked for.
+    pub(crate) folder: Option<Folder>,
+    /// What is shown.
+    pub(crate) out: &'a Stdout,
 }
 
 struct Many<'a> {
@@ -231,7 +241,7 @@ impl Many<'_> {
         if let (Some(tables), Some(folder)) = (self.tables.take(), &mut self.folder) {
             tables.finish(folder)?;
             results::note_cleared(folder, self.console);
-            let mut written = Tables::NAMES.to_vec();
+            let mut written = TABLES.to_vec();
             if let Some(failures) = self.failures.take() {
                 folder.finish(failures)?;
                 written.push("failures.jsonl");
@@ -245,6 +255,6 @@ impl Many<'_> {
         if count.failed > 0 {
             self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));
         }
-        self.out.end()
+        self.out.end(self.console)
     }
 }

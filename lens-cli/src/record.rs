@@ -12,10 +12,11 @@ use std::{
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use crate::flat::Tables;
-
 /// The name of the list.
 const LIST: &str = ".lens-files.jsonl";
+
+/// The flat tables of a run.
+pub(crate) const TABLES: [&str; 2] = ["readouts.parquet", "tokens.parquet"];
 
 /// A list beyond this was not written by lens.
 const LONGEST: u64 = 64 << 20;
@@ -205,7 +206,7 @@ fn is_own_name(name: &str) -> bool {
         None => {
             let whole =
                 ["trace.json", "all_layers.json", "important_layers.json", "lens.html", "failures.jsonl"];
-            whole.into_iter().chain(Tables::NAMES).any(|name| name == file)
+            whole.into_iter().chain(TABLES).any(|name| name == file)
         }
     };
     own && folder.split('/').filter(|part| !part.is_empty()).all(is_run_folder)

@@ -12,10 +12,17 @@ use lens_core::{
 };
 use lens_viz::{
     page::{PageOptions, page},
-    picture::{Fonts, PictureOptions, files, pngs, svg},
+    picture::{Fonts, files, pngs, svg},
 };
 
-use crate::{flat::Tables, output::Folder, progress::Running, record::Cleared, signals, style::Console};
+use crate::{
+    flat::Tables,
+    output::Folder,
+    progress::Running,
+    record::{Cleared, TABLES},
+    signals,
+    style::Console,
+};
 
 /// Pixels of a PNG for each pixel of the page that it shows.
 const SCALE: f32 = 1.5;
@@ -52,7 +59,7 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
         (drawn.count > 0)
             .then_some(&*pictures)
             .into_iter()
-            .chain(Tables::NAMES)
+            .chain(TABLES)
             .chain(["all_layers.json", "important_layers.json"]),
     );
     let whole = folder.path().join(place);
@@ -128,7 +135,7 @@ fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Conso
         running.draw(done * at_once, pictures.len());
         let (mut names, mut pages) = (Vec::new(), Vec::new());
         for picture in some {
-            let options = PictureOptions { fonts: Fonts::Installed, ..picture.options.clone() };
+            let options = picture.options.clone().with_fonts(Fonts::Installed);
             match svg(trace, picture.kind, &options) {
                 Ok(drawn) => {
                     missing.extend(drawn.iter().flat_map(|page| &page.missing));

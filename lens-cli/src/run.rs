@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::{
     args::{RunArgs, RunFormat},
-    hint, many, model,
+    hint,
+    many::{self, Outputs},
+    model,
     output::{self, Folder, Stdout},
     progress::Running,
     prompt, results, show, signals,
@@ -25,7 +27,8 @@ pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
-    let folder = args.out.as_deref().map(Folder::for_results).transpose()?;
+    let folder = args.out_folder().map(Folder::for_results).transpose()?;
+    let out = Stdout::new(args.out_file())?;
     note_what_does_nothing(args, console);
     let request = match &args.input.prompts {
         None => Some(request(args, prompt::input(&args.input, &args.chat)?)),
@@ -37,7 +40,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let Some(request) = request else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
-        return many::run(args, file, session, folder, console);
+        return many::run(args, file, session, Outputs { folder, out: &out }, console);
     };
     let prepared = session.prepare(&request)?;
     prepared.notes.iter().for_each(|note| console.note(note));
@@ -45,7 +48,6 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
-    let out = Stdout::default();
     Trials { args, console, session, folder, prepared, out: &out }.run()
 }
 
@@ -88,12 +90,11 @@ pub(crate) fn request(args: &RunArgs, input: Input) -> Request {
     }
     request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
     let generate = &args.generate;
-    let sampling = Sampling {
-        temperature: generate.temperature.0,
-        top_p: generate.top_p.0,
-        top_k: generate.top_k_sampling,
-        seed: generate.seed,
-    };
+    let sampling = Sampling::default()
+        .with_temperature(generate.temperature.0)
+        .with_top_p(generate.top_p.0)
+        .with_top_k(generate.top_k_sampling)
+        .with_seed(generate.seed);
     request = request.sampling(sampling);
     if let Some(n) = generate.max_new_tokens {
         request = request.max_new_tokens(n.get());
@@ -128,6 +129,7 @@ impl Trials<'_> {
             let trace = self.trial(trial);
             // Whatever else happened: what was asked for last was to end.
             if signals::seen().is_some() {
+                self.out.end(self.console)?;
                 trace?;
                 return Err(signals::Interrupted.into());
             }
@@ -137,7 +139,7 @@ impl Trials<'_> {
                 break;
             }
         }
-        self.out.end()?;
+        self.out.end(self.console)?;
         verdicts.into_iter().collect()
     }
 
@@ -209,7 +211,7 @@ impl Trials<'_> {
         // The rest was said before the run.
         trace.notes.iter().skip(prepared.notes.len()).for_each(|note| self.console.note(note));
         if let Some(timing) = trace.timing {
-            let TimingTrace { forward, readout } = timing;
+            let TimingTrace { forward, readout, .. } = timing;
             self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));
         }
         if let Some(folder) = &mut self.folder {
@@ -261,8 +263,7 @@ mod tests {
 
     #[test]
     fn a_failed_self_check_is_a_failure() {
-        let mut check =
-            SelfCheckTrace { max_abs_logit_error: 0.5, passed: false, position: 4, log_sum_exp_error: 0.1 };
+        let mut check = SelfCheckTrace::new(4, 0.5, 0.1, false);
         assert!(verdict(Some(&check)).unwrap_err().to_string().contains("SELF-CHECK FAILED"));
         check.passed = true;
         assert!(verdict(Some(&check)).is_ok());

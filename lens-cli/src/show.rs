@@ -54,7 +54,7 @@ pub(crate) fn document<'a>(args: &'a RunArgs, console: &'a Console, out: &'a Std
         RunFormat::Csv => Box::new(one_table(out, Format::Csv)),
         RunFormat::Table if args.grid.is_some() => {
             let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(console));
-            let what = PictureOptions { components: tables::of_grid(args), ..PictureOptions::default() };
+            let what = PictureOptions::default().with_components(tables::of_grid(args));
             Box::new(rendered("the grid", out, move |trace| heatmap(trace, statistic, &what, &options)))
         }
         RunFormat::Table if !shows_steps(args) => Box::new(tables::of_positions(args, console, out)),

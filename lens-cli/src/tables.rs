@@ -18,12 +18,7 @@ const MANY_PREDICTIONS: usize = 50;
 
 /// How tables look on this console.
 pub(crate) fn options(console: &Console) -> TableOptions {
-    TableOptions {
-        width: console.width,
-        color: console.out.0,
-        ascii: console.ascii,
-        ..TableOptions::default()
-    }
+    TableOptions::default().with_width(console.width).with_color(console.out.0).with_ascii(console.ascii)
 }
 
 /// The predictions below a table.
@@ -51,7 +46,7 @@ pub(crate) fn of_positions<'a>(
     let options = options(console);
     let asked = args.top_k.map_or(options.predictions, usize::from);
     let predictions = predictions(args.top_k, &options);
-    let mut tables = lens_viz::sink::tables(out, TableOptions { predictions, ..options }, rule(console));
+    let mut tables = lens_viz::sink::tables(out, options.with_predictions(predictions), rule(console));
     Whole::new(move |trace| {
         if trace.finals.len() > MANY_TABLES {
             console.note(&format!(

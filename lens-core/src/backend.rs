@@ -3,12 +3,20 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
-    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, edit::Edits,
+    dtype::Dtype,
+    edit::Edits,
+    mixer::MixerKind,
+    nonfinite::NonFinite,
+    point::{Point, PointSet, Site},
     projection::ProjectionError,
+    readout::{Question, Readout},
+    token::TokenId,
+    translate::LensMap,
 };
 
 /// What is known of a loaded model.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ModelInfo {
     /// Hub id, folder, or `demo`.
     pub id: String,
@@ -24,8 +32,8 @@ pub struct ModelInfo {
     pub d_model: usize,
     /// Rows of the unembedding, padded rows included.
     pub n_vocab: usize,
-    /// Type of the weights as they are used: `f32`, `bf16` or `f16`.
-    pub dtype: String,
+    /// Type of the weights as they are used.
+    pub dtype: Dtype,
     /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
     pub unit_roundoff: f32,
     /// Where the model runs, e.g. `cpu`.
@@ -34,24 +42,87 @@ pub struct ModelInfo {
     pub parallel_blocks: bool,
     /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
     pub routed: bool,
-    /// Sites that this model does not have: where its branches are no summands of the stream.
-    pub absent_sites: Vec<Site>,
+    /// What stands in the place of attention in each block, `[n_layers]`.
+    pub mixers: Vec<MixerKind>,
+    /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
+    /// whose mixer has none.
+    pub absent: PointSet,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).
     pub max_positions: Option<usize>,
 }
 
 impl ModelInfo {
-    /// Whether the model has this component in its blocks.
-    pub fn has(&self, component: Component) -> bool {
-        match component {
-            Component::Embed => true,
-            Component::Site(site) => !self.absent_sites.contains(&site),
+    /// A model of this family, hub id or folder, whose weights are used in `dtype`: on the processor, its blocks
+    /// one branch after the other, without anything that the other fields would say.
+    ///
+    /// It has `n_layers` blocks, a residual stream `d_model` wide, and an unembedding `[n_vocab, d_model]`.
+    pub fn new(
+        id: impl Into<String>,
+        family: impl Into<String>,
+        n_layers: u16,
+        d_model: usize,
+        n_vocab: usize,
+        dtype: Dtype,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            revision: None,
+            family: family.into(),
+            family_assumed: false,
+            n_layers,
+            d_model,
+            n_vocab,
+            dtype,
+            unit_roundoff: dtype.unit_roundoff(),
+            device: "cpu".to_owned(),
+            parallel_blocks: false,
+            routed: false,
+            mixers: vec![MixerKind::Attention; n_layers.into()],
+            absent: PointSet::default(),
+            max_positions: None,
         }
+    }
+
+    /// Where the model runs, e.g. `cuda:0`.
+    #[must_use]
+    pub fn with_device(mut self, device: impl Into<String>) -> Self {
+        self.device = device.into();
+        self
+    }
+
+    /// Whether the model has this point.
+    pub fn has(&self, point: Point) -> bool {
+        point.layer().is_none_or(|layer| layer < self.n_layers) && !self.absent.contains(point)
+    }
+
+    /// The blocks that do not have this site, ascending.
+    pub fn layers_without(&self, site: Site) -> impl Iterator<Item = u16> {
+        (0..self.n_layers).filter(move |layer| !self.has(Point::block(*layer, site)))
+    }
+
+    crate::setters! {
+        /// Commit of a hub checkpoint, where known.
+        with_revision => revision: Option<String>,
+        /// Whether the family was assumed, against what config.json says.
+        with_family_assumed => family_assumed: bool,
+        /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
+        with_unit_roundoff => unit_roundoff: f32,
+        /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
+        with_parallel_blocks => parallel_blocks: bool,
+        /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
+        with_routed => routed: bool,
+        /// What stands in the place of attention in each block, `[n_layers]`.
+        with_mixers => mixers: Vec<MixerKind>,
+        /// Points that this model does not have.
+        with_absent => absent: PointSet,
+        /// The longest sequence the model can take at all, where there is such a bound (learned positions).
+        with_max_positions => max_positions: Option<usize>,
     }
 }
 
 /// One step of a forward pass: some tokens after those that the backend has already seen.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Forward<'a> {
     /// The tokens of this step.
     pub tokens: &'a [TokenId],
@@ -68,11 +139,71 @@ pub struct Forward<'a> {
     pub rows: &'a [usize],
 }
 
+impl<'a> Forward<'a> {
+    /// A whole sequence in one step: nothing before it, and no room for more.
+    pub fn new(tokens: &'a [TokenId], points: &'a PointSet, rows: &'a [usize]) -> Self {
+        Self { tokens, past: 0, total: tokens.len(), room: tokens.len(), points, rows }
+    }
+
+    crate::setters! {
+        /// How many tokens came before them. 0 starts a new sequence; otherwise it must be what was seen so far.
+        with_past => past: usize,
+        /// How long the sequence is that these tokens are part of, as far as it is known; at least
+        /// `past + tokens.len()`. Position embeddings that depend on the length are those of this length.
+        with_total => total: usize,
+        /// How long the sequence may become, at least `total`: caches are made for it.
+        with_room => room: usize,
+    }
+}
+
+/// Vectors of one point to decode, as they were captured or as a lens translated them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Column<'a, H> {
+    /// Where they were captured.
+    pub point: Point,
+    /// The lens that translated them; `None` for the plain one, which leaves them as they were captured.
+    pub lens: Option<&'a str>,
+    /// The vectors, `[rows, d_model]`.
+    pub vectors: &'a H,
+    /// Whether the readout is shown. One that is not is there for what follows from it, and its tokens are not
+    /// followed from point to point.
+    pub shown: bool,
+}
+
+impl<'a, H> Column<'a, H> {
+    /// Vectors as they were captured, whose readout is shown.
+    pub fn plain(point: Point, vectors: &'a H) -> Self {
+        Self { point, lens: None, vectors, shown: true }
+    }
+
+    /// The same vectors as the lens of that name translated them.
+    #[must_use]
+    pub fn translated(self, lens: Option<&'a str>) -> Self {
+        Self { lens, ..self }
+    }
+
+    crate::setters! {
+        /// Whether the readout is shown.
+        with_shown => shown: bool,
+    }
+
+    /// The error of a value that is not finite in this column.
+    pub fn not_finite(&self, what: NonFinite, position: usize) -> BackendError {
+        let point = self.point;
+        match self.lens {
+            None => BackendError::NonFinite { what, point, position },
+            Some(lens) => BackendError::NonFiniteTranslation { lens: lens.to_owned(), what, point, position },
+        }
+    }
+}
+
 /// Captured vectors and what is wanted of them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ReadRequest<'a, H> {
-    /// The points read and what was captured at each: all with the same rows.
-    pub hidden: &'a [(Point, &'a H)],
+    /// What is decoded: all with the same rows.
+    pub hidden: &'a [Column<'a, H>],
     /// The last block's `resid_post` for the same rows: the final readout.
     pub last: &'a H,
     /// Absolute position of every row.
@@ -81,6 +212,19 @@ pub struct ReadRequest<'a, H> {
     pub next: &'a [Next],
     /// What to keep.
     pub ask: &'a Question,
+}
+
+impl<'a, H> ReadRequest<'a, H> {
+    /// The request for `hidden` and the final readouts of `last`, one row for each of `positions` and of `next`.
+    pub fn new(
+        hidden: &'a [Column<'a, H>],
+        last: &'a H,
+        positions: &'a [usize],
+        next: &'a [Next],
+        ask: &'a Question,
+    ) -> Self {
+        Self { hidden, last, positions, next, ask }
+    }
 }
 
 /// What comes after a row.
@@ -102,15 +246,24 @@ impl From<Option<TokenId>> for Next {
 
 /// What a [`ReadRequest`] came to.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Readings {
     /// The final readout of every row.
     pub finals: Vec<Readout>,
-    /// The readouts, row by row, and for each row in the order of the request's points.
+    /// The readouts, row by row, and for each row in the order of the request's columns.
     pub points: Vec<Readout>,
+}
+
+impl Readings {
+    /// One of `finals` a row, and of `points` as many a row as the request has points.
+    pub fn new(finals: Vec<Readout>, points: Vec<Readout>) -> Self {
+        Self { finals, points }
+    }
 }
 
 /// Logits from a backend's plain matrix product, independent of the path that readouts take.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PlainLogits {
     /// The logits asked for, in that order.
     pub logits: Vec<f32>,
@@ -120,6 +273,13 @@ pub struct PlainLogits {
     pub logit_tolerance: f32,
     /// How far rounding alone may move `log_sum_exp`.
     pub log_sum_exp_tolerance: f32,
+}
+
+impl PlainLogits {
+    /// Logits and log-sum-exp, each with the size of the error, in logits, that rounding alone may make.
+    pub fn new(logits: Vec<f32>, log_sum_exp: f64, logit_tolerance: f32, log_sum_exp_tolerance: f32) -> Self {
+        Self { logits, log_sum_exp, logit_tolerance, log_sum_exp_tolerance }
+    }
 }
 
 /// A model that can be run once and looked into.
@@ -187,6 +347,15 @@ pub trait Backend {
         out: &mut Vec<f32>,
     ) -> Result<usize, BackendError>;
 
+    /// Translates captured vectors by a lens's map, in float32, and keeps the result in float32.
+    ///
+    /// # Errors
+    /// When the computation fails. A backend that does not override this has no lens but the plain one.
+    fn translate(&self, hidden: &Self::Hidden, map: &Arc<LensMap>) -> Result<Self::Hidden, BackendError> {
+        let _ = (hidden, map);
+        Err(BackendError::NoTranslation { family: self.info().family.clone() })
+    }
+
     /// Decodes captured vectors. [`crate::HostReadout`] does it on the host.
     ///
     /// # Errors
@@ -218,6 +387,27 @@ pub enum BackendError {
         point: Point,
         /// At which position.
         position: usize,
+    },
+    /// What a lens made of a finite vector, or its logits, is NaN or infinite.
+    #[error(
+        "{what} at {point}, position {position}, after the lens {lens} has translated it: the values of the lens may be \
+         broken, or too large for this model"
+    )]
+    NonFiniteTranslation {
+        /// The lens's name.
+        lens: String,
+        /// What is not finite.
+        what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
+    /// A backend that reads with the plain lens only.
+    #[error("this backend ({family}) can only read with the plain logit lens")]
+    NoTranslation {
+        /// The model's family.
+        family: String,
     },
     /// A number of a readout is NaN or infinite although its logits are not.
     #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]

@@ -7,7 +7,8 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, edit::Edits,
+    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype, edit::Edits,
+    translate::LensMap,
 };
 
 /// Heads that `z` is divided into.
@@ -66,22 +67,7 @@ impl ToyBackend {
             .collect();
         let weight = random.values(d_model, 0.3).into_iter().map(|w| 1.0 + w).collect();
         Self {
-            info: ModelInfo {
-                id: "toy".to_owned(),
-                revision: None,
-                family: "toy".to_owned(),
-                family_assumed: false,
-                n_layers,
-                d_model,
-                n_vocab,
-                dtype: "f32".to_owned(),
-                unit_roundoff: f32::EPSILON / 2.0,
-                device: "cpu".to_owned(),
-                parallel_blocks: false,
-                routed: false,
-                absent_sites: Vec::new(),
-                max_positions: None,
-            },
+            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32),
             embedding: random.values(n_vocab * d_model, 1.0),
             layers,
             norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)
@@ -191,6 +177,10 @@ impl Backend for ToyBackend {
     ) -> Result<usize, BackendError> {
         out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
         Ok(hidden.width)
+    }
+
+    fn translate(&self, hidden: &ToyHidden, map: &Arc<LensMap>) -> Result<ToyHidden, BackendError> {
+        Ok(ToyHidden { width: hidden.width, values: map.apply(&hidden.values) })
     }
 
     fn read(&self, request: &ReadRequest<'_, ToyHidden>) -> Result<Readings, BackendError> {

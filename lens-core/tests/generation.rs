@@ -38,7 +38,7 @@ proptest! {
     ) {
         let prompt: Vec<TokenId> = ids.iter().map(|id| TokenId(id.index(n_vocab) as u32)).collect();
         let positions = if all { Selection::all() } else { Selection::last() };
-        let plan = Plan { positions, memory_budget: budget, ..Plan::default() };
+        let plan = Plan::default().with_positions(positions).with_memory_budget(budget);
         let mut toy = ToyBackend::new(n_layers, 8, n_vocab, u64::from(seed));
         let generated = generate(&mut toy, &prompt, &plan, &greedy(n));
         let written = &generated.tokens[prompt.len()..];
@@ -51,7 +51,7 @@ proptest! {
         prop_assert_eq!(&generated.reading.positions, &read);
 
         let whole = Lens::new(&mut toy)
-            .read(&generated.tokens, &Plan { positions: Selection::all(), ..Plan::default() })
+            .read(&generated.tokens, &Plan::default().with_positions(Selection::all()))
             .unwrap();
         for (index, position) in read.into_iter().enumerate() {
             prop_assert_eq!(&generated.reading.finals[index], &whole.finals[position]);
@@ -99,7 +99,7 @@ fn a_token_that_ends_texts_is_the_last_one() {
     let free = generate(&mut toy, &tokens(&[3]), &Plan::default(), &greedy(4));
     let third = free.tokens[3];
     let first = free.tokens.iter().skip(1).position(|token| *token == third).unwrap();
-    let ask = Generate { end_of_text: vec![third], ..greedy(4) };
+    let ask = greedy(4).with_end_of_text(vec![third]);
     let ended = generate(&mut toy, &tokens(&[3]), &Plan::default(), &ask);
     assert_eq!(ended.continuation.stopped, Stopped::EndOfText);
     assert_eq!(ended.tokens, free.tokens[..=first + 1]);
@@ -108,7 +108,7 @@ fn a_token_that_ends_texts_is_the_last_one() {
 #[test]
 fn the_last_position_still_predicts_and_then_there_is_no_room() {
     let mut toy = ToyBackend::new(1, 8, 30, 5);
-    let ask = Generate { max_length: Some(4), ..greedy(9) };
+    let ask = greedy(9).with_max_length(Some(4));
     let generated = generate(&mut toy, &tokens(&[3, 4]), &Plan::default(), &ask);
     assert_eq!(generated.continuation.stopped, Stopped::Context);
     // Positions 1, 2 and 3 were read; what the last of them predicts has no position itself.
@@ -119,12 +119,10 @@ fn the_last_position_still_predicts_and_then_there_is_no_room() {
 #[test]
 fn a_sampled_token_carries_its_probability_before_the_temperature() {
     let mut toy = ToyBackend::new(2, 8, 30, 5);
-    let sampling = Sampling { temperature: 3.0, seed: 11, ..Sampling::default() };
-    let ask = Generate { sampling, ..greedy(6) };
-    let plan = Plan {
-        question: lens_core::Question { top_k: NonZeroUsize::new(30).unwrap(), ..Default::default() },
-        ..Plan::default()
-    };
+    let sampling = Sampling::default().with_temperature(3.0).with_seed(11);
+    let ask = greedy(6).with_sampling(sampling);
+    let plan = Plan::default()
+        .with_question(lens_core::Question::default().with_top_k(NonZeroUsize::new(30).unwrap()));
     let one = generate(&mut toy, &tokens(&[3]), &plan, &ask);
     for (step, last) in one.continuation.steps.iter().zip(&one.reading.finals) {
         assert!(last.readout.top.contains(&step.token), "{step:?}");
@@ -132,14 +130,14 @@ fn a_sampled_token_carries_its_probability_before_the_temperature() {
         assert!((surprise + f64::from(step.token.prob.ln())).abs() < 1e-5, "{step:?}");
     }
     assert_eq!(one, generate(&mut toy, &tokens(&[3]), &plan, &ask), "the seed did not decide");
-    let other = Generate { sampling: Sampling { seed: 12, ..sampling }, ..ask };
+    let other = ask.with_sampling(sampling.with_seed(12));
     assert_ne!(one.tokens, generate(&mut toy, &tokens(&[3]), &plan, &other).tokens);
 }
 
 #[test]
 fn sampling_without_sense_is_refused() {
     let mut toy = ToyBackend::new(1, 8, 30, 5);
-    let ask = Generate { sampling: Sampling { top_p: 0.0, ..Sampling::default() }, ..greedy(1) };
+    let ask = greedy(1).with_sampling(Sampling::default().with_top_p(0.0));
     let error = Lens::new(&mut toy).generate(&tokens(&[3]), &Plan::default(), &ask, |_| None).unwrap_err();
     assert!(matches!(error, LensError::Sampling(_)), "{error}");
 }
@@ -147,7 +145,7 @@ fn sampling_without_sense_is_refused() {
 #[test]
 fn a_prompt_that_is_ended_between_steps_is_a_continuation_without_steps() {
     let prompt = tokens(&(0..20).collect::<Vec<_>>());
-    let plan = Plan { positions: Selection::all(), memory_budget: Some(1), ..Plan::default() };
+    let plan = Plan::default().with_positions(Selection::all()).with_memory_budget(Some(1));
     for end in [5, 20] {
         let generated =
             Lens::new(&mut ToyBackend::new(2, 8, 40, 3))

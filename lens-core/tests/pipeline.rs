@@ -22,18 +22,16 @@ fn tokens(ids: &[u32]) -> Vec<TokenId> {
 
 /// Every position, component and statistic.
 fn everything(norm: NormMode) -> Plan {
-    Plan {
-        positions: "all".parse().unwrap(),
-        components: "embed,resid_pre,attn_out,resid_mid,mlp_out,resid_post".parse().unwrap(),
-        question: Question {
-            top_k: NonZeroUsize::new(4).unwrap(),
-            targets: tokens(&[0, 1]),
-            statistics: StatisticSet::all(),
-            norm,
-            ..Question::default()
-        },
-        ..Plan::default()
-    }
+    Plan::default()
+        .with_positions("all".parse().unwrap())
+        .with_components("embed,resid_pre,attn_out,resid_mid,mlp_out,resid_post".parse().unwrap())
+        .with_question(
+            Question::default()
+                .with_top_k(NonZeroUsize::new(4).unwrap())
+                .with_targets(tokens(&[0, 1]))
+                .with_statistics(StatisticSet::all())
+                .with_norm(norm),
+        )
 }
 
 proptest! {
@@ -89,7 +87,8 @@ fn steps_are_as_long_as_what_is_read_allows() {
     let sequence = tokens(&(0..600).map(|i| i % 40).collect::<Vec<_>>());
     let ends = |positions: &str, memory_budget| {
         let mut toy = ToyBackend::new(2, 8, 40, 3);
-        let plan = Plan { positions: positions.parse().unwrap(), memory_budget, ..Plan::default() };
+        let plan =
+            Plan::default().with_positions(positions.parse().unwrap()).with_memory_budget(memory_budget);
         let mut ends = Vec::new();
         Lens::new(&mut toy)
             .with_progress(|progress| ends.push(progress.done))
@@ -107,11 +106,9 @@ fn steps_are_as_long_as_what_is_read_allows() {
 #[test]
 fn a_run_that_is_ended_between_steps_keeps_what_was_read() {
     let sequence = tokens(&(0..40).collect::<Vec<_>>());
-    let plan = Plan {
-        positions: "all".parse().unwrap(),
-        memory_budget: Some(1), // a step for each position
-        ..everything(NormMode::Recomputed)
-    };
+    // A step for each position.
+    let plan =
+        everything(NormMode::Recomputed).with_positions("all".parse().unwrap()).with_memory_budget(Some(1));
     let whole = Lens::new(&mut ToyBackend::new(2, 8, 40, 3)).read(&sequence, &plan).unwrap();
     for end in [1, 7, 40] {
         let mut seen = Vec::new();
@@ -281,21 +278,12 @@ fn what_cannot_be_read_is_refused_before_the_model_runs() {
     assert!(matches!(read(&[], &plan), LensError::NoTokens));
     let unknown = |error: LensError, id| matches!(error, LensError::Backend(BackendError::UnknownToken { token, n_vocab: 13 }) if token == TokenId(id));
     assert!(unknown(read(&[1, 13], &plan), 13));
-    let target = Plan {
-        question: Question { targets: tokens(&[2, u32::MAX]), ..Question::default() },
-        ..Plan::default()
-    };
+    let target = Plan::default().with_question(Question::default().with_targets(tokens(&[2, u32::MAX])));
     assert!(unknown(read(&[1], &target), u32::MAX));
     let out_of_range = |error: LensError, noun: &str| matches!(&error, LensError::Selection(SelectionError::OutOfRange { noun: n, .. }) if *n == noun);
-    assert!(out_of_range(read(&[1], &Plan { layers: "2".parse().unwrap(), ..Plan::default() }), "layer"));
-    assert!(out_of_range(
-        read(&[1], &Plan { positions: "1".parse().unwrap(), ..Plan::default() }),
-        "position"
-    ));
-    assert!(out_of_range(
-        read(&[1], &Plan { positions: "-2".parse().unwrap(), ..Plan::default() }),
-        "position"
-    ));
+    assert!(out_of_range(read(&[1], &Plan::default().with_layers("2".parse().unwrap())), "layer"));
+    assert!(out_of_range(read(&[1], &Plan::default().with_positions("1".parse().unwrap())), "position"));
+    assert!(out_of_range(read(&[1], &Plan::default().with_positions("-2".parse().unwrap())), "position"));
     assert_eq!("z".parse::<ComponentSelection>(), Err(SelectionError::NotReadable));
 }
 
@@ -449,12 +437,12 @@ fn a_number_that_is_not_finite_is_an_error_and_never_in_a_reading() {
 fn results_that_could_not_be_kept_are_refused_with_their_size() {
     let mut toy = ToyBackend::new(2, 8, 1000, 1);
     let sequence = tokens(&[1, 2, 3, 4]);
-    let question = |top_k: usize| Question { top_k: top_k.try_into().unwrap(), ..Question::default() };
-    let plan = |top_k, result_budget| Plan {
-        positions: "all".parse().unwrap(),
-        question: question(top_k),
-        result_budget,
-        ..Plan::default()
+    let question = |top_k: usize| Question::default().with_top_k(top_k.try_into().unwrap());
+    let plan = |top_k, result_budget| {
+        Plan::default()
+            .with_positions("all".parse().unwrap())
+            .with_question(question(top_k))
+            .with_result_budget(result_budget)
     };
     let mut read = |plan: &Plan| Lens::new(&mut toy).read(&sequence, plan);
     let error = read(&plan(1000, Some(1 << 20))).unwrap_err();
@@ -470,7 +458,7 @@ fn results_that_could_not_be_kept_are_refused_with_their_size() {
     let error = Lens::new(&mut toy).generate(&sequence, &Plan::default(), &ask, |_| None).unwrap_err();
     assert!(matches!(error, LensError::TooMuch { bytes: usize::MAX, .. }), "{error}");
     // A model that ends by itself is asked for no more than it can write.
-    let ask = Generate { max_length: Some(8), ..ask };
+    let ask = ask.with_max_length(Some(8));
     let generated = Lens::new(&mut toy).generate(&sequence, &Plan::default(), &ask, |_| None).unwrap();
     assert_eq!(generated.tokens.len(), 9);
 }
@@ -479,11 +467,8 @@ fn results_that_could_not_be_kept_are_refused_with_their_size() {
 fn the_embedding_is_read_with_all_layers_or_by_name() {
     let mut toy = ToyBackend::new(3, 8, 13, 1);
     let mut has_embed = |layers: &str, components: &str| {
-        let plan = Plan {
-            layers: layers.parse().unwrap(),
-            components: components.parse().unwrap(),
-            ..Plan::default()
-        };
+        let plan =
+            Plan::default().with_layers(layers.parse().unwrap()).with_components(components.parse().unwrap());
         Lens::new(&mut toy).read(&tokens(&[1, 2]), &plan).unwrap().points.contains(&Point::Embed)
     };
     assert!(has_embed("all", "all") && has_embed("0..3", "all") && has_embed("last", "embed,mlp_out"));

@@ -26,23 +26,13 @@ impl TokenTexts for Texts {
 fn full() -> Value {
     let mut toy = ToyBackend::new(3, 8, 14, 3);
     let tokens: Vec<TokenId> = [1, 0, 3, 12].map(TokenId).to_vec();
-    let question = Question {
-        targets: vec![TokenId(5), TokenId(2)],
-        versus: Some(TokenId(6)),
-        statistics: StatisticSet::all(),
-        ..Question::default()
-    };
-    let plan = Plan { positions: "all".parse().unwrap(), question, ..Plan::default() };
+    let question = Question::default()
+        .with_targets(vec![TokenId(5), TokenId(2)])
+        .with_versus(Some(TokenId(6)))
+        .with_statistics(StatisticSet::all());
+    let plan = Plan::default().with_positions("all".parse().unwrap()).with_question(question);
     let reading = Lens::new(&mut toy).read(&tokens, &plan).unwrap();
-    let context = TraceContext {
-        generator: ("test", "0"),
-        model: toy.info(),
-        prompt: None,
-        tokens: &tokens,
-        n_prompt: 3,
-        texts: &Texts,
-        threshold: 0.03,
-    };
+    let context = TraceContext::new(("test", "0"), toy.info(), &tokens, &Texts).with_n_prompt(3);
     let mut trace = LensTrace::new(&reading, &context);
     trace.notes.push("something was assumed".to_owned());
     serde_json::to_value(&trace).unwrap()

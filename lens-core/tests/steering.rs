@@ -61,7 +61,7 @@ fn captured(toy: &mut ToyBackend) -> Vec<(Point, Vec<Vec<f32>>)> {
         .collect();
     let (prompt, rows) = (tokens(&PROMPT), Vec::from_iter(0..PROMPT.len()));
     let n = prompt.len();
-    let step = Forward { tokens: &prompt, past: 0, total: n, room: n, points: &points, rows: &rows };
+    let step = Forward::new(&prompt, &points, &rows).with_total(n).with_room(n);
     let hidden = toy.forward(&step).unwrap();
     let rows = |hidden| {
         let mut values = Vec::new();
@@ -214,7 +214,7 @@ fn a_steered_continuation_is_read_as_one_sequence_and_the_model_is_restored() {
     let own = toy.set_edits(Some(steering.edits)).unwrap();
     let ask = Generate::greedy(4.try_into().unwrap());
     let written = Lens::new(&mut toy).generate(&prompt, &Plan::default(), &ask, |_| None).unwrap();
-    let plan = Plan { positions: "all".parse().unwrap(), ..Plan::default() };
+    let plan = Plan::default().with_positions("all".parse().unwrap());
     let whole = Lens::new(&mut toy).read(&written.tokens, &plan).unwrap();
     for step in &written.reading.finals {
         assert_eq!(*step, whole.finals[step.position]);

@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
 use lens_core::{
-    Backend, Lens, LensTrace, ModelInfo, NormMode, Plan, Question, SCHEMA, SampledTrace, Statistic,
-    StatisticSet, StepTrace, TokenId, TokenText, TokenTexts, TopTrace, TraceContext,
+    Backend, Lens, LensTrace, NormMode, Plan, Question, SCHEMA, Statistic, StatisticSet, StepTrace, TokenId,
+    TokenText, TokenTexts, TopTrace, TraceContext,
     predecessor::{all_layers, important_layers},
     toy::ToyBackend,
 };
@@ -50,34 +50,22 @@ fn distances(wanted: bool) -> StatisticSet {
 fn trace(case: &Case) -> LensTrace {
     let mut toy = ToyBackend::new(2, 8, 14, 3);
     let sequence: Vec<TokenId> = [1, 0, 3, 12].map(TokenId).to_vec();
-    let plan = Plan {
-        positions: case.positions.parse().unwrap(),
-        question: Question {
-            top_k: NonZeroUsize::new(14).unwrap(),
-            targets: case.targets.iter().copied().map(TokenId).collect(),
-            statistics: distances(case.distances),
-            norm: case.norm,
-            ..Question::default()
-        },
-        ..Plan::default()
-    };
+    let plan = Plan::default().with_positions(case.positions.parse().unwrap()).with_question(
+        Question::default()
+            .with_top_k(NonZeroUsize::new(14).unwrap())
+            .with_targets(case.targets.iter().copied().map(TokenId).collect())
+            .with_statistics(distances(case.distances))
+            .with_norm(case.norm),
+    );
     let reading = Lens::new(&mut toy).read(&sequence, &plan).unwrap();
-    let model = ModelInfo {
-        parallel_blocks: case.parallel,
-        revision: case.parallel.then(|| "abc123".to_owned()),
-        ..toy.info().clone()
-    };
+    let model = toy
+        .info()
+        .clone()
+        .with_parallel_blocks(case.parallel)
+        .with_revision(case.parallel.then(|| "abc123".to_owned()));
     LensTrace::new(
         &reading,
-        &TraceContext {
-            generator: ("lens", "0.1.0"),
-            model: &model,
-            prompt: None,
-            tokens: &sequence,
-            n_prompt: 3,
-            texts: &Words,
-            threshold: 0.03,
-        },
+        &TraceContext::new(("lens", "0.1.0"), &model, &sequence, &Words).with_n_prompt(3),
     )
 }
 
@@ -288,7 +276,7 @@ proptest! {
     fn every_finite_float_reads_back_bit_equal(logit in any::<u32>(), prob in any::<u32>()) {
         let (logit, prob) = (f32::from_bits(logit), f32::from_bits(prob));
         prop_assume!(logit.is_finite() && prob.is_finite());
-        let token = TopTrace { id: TokenId(1), text: Arc::from("x"), bytes: None, logit, prob };
+        let token = TopTrace::new(TokenId(1), Arc::from("x"), logit, prob);
         let text = serde_json::to_string(&token).unwrap();
         let read: TopTrace = serde_json::from_str(&text).unwrap();
         prop_assert_eq!((read.logit.to_bits(), read.prob.to_bits()), (logit.to_bits(), prob.to_bits()), "{}", text);
@@ -327,10 +315,8 @@ fn the_predecessors_files_have_its_layout() {
 fn the_predecessors_steps_say_what_was_read_and_written() {
     let mut trace = trace(&FULL);
     trace.prompt = "1 0 3".to_owned();
-    let step = |step, position: usize| {
-        let TopTrace { id, text, bytes, prob, .. } = trace.finals[position].top[1].clone();
-        StepTrace { step, position, token: SampledTrace { id, text, bytes, prob } }
-    };
+    let step =
+        |step, position: usize| StepTrace::new(step, position, trace.finals[position].top[1].clone().into());
     trace.steps = vec![step(0, 2), step(1, 3)];
     let steps = all_layers(&trace);
     let inputs: Vec<&str> = steps.values().map(|step| step.input_text.as_str()).collect();

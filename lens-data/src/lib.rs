@@ -17,9 +17,8 @@
 //! # let mut model = ToyBackend::new(3, 16, 50, 7);
 //! # let tokens = [3, 14, 15].map(TokenId);
 //! # let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! # let trace = LensTrace::new(&reading, &TraceContext {
-//! #     generator: ("doc", "0"), model: model.info(), prompt: None, tokens: &tokens, n_prompt: 3, texts: &(), threshold: 0.03,
-//! # });
+//! # let context = TraceContext::new(("doc", "0"), model.info(), &tokens, &());
+//! # let trace = LensTrace::new(&reading, &context);
 //! let mut table = TableWriter::<Readouts, _>::new(Vec::new(), Format::Csv)?;
 //! let prompt = Prompt { index: 0, id: None };
 //! for readout in &trace.readouts {
@@ -33,8 +32,10 @@
 //!
 //! [`ReadoutSink`] and [`TokenSink`] write the tables while a model runs. [`Prompts`] reads prompts from lines, JSON lines or a column of a table, one after the other.
 
+mod bounded;
 mod column;
 mod format;
+mod json_line;
 mod prompts;
 mod readouts;
 mod sink;

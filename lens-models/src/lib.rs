@@ -42,6 +42,7 @@ pub mod device;
 pub mod families;
 #[cfg(feature = "torch")]
 pub mod session;
+mod sidecar;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;
@@ -54,4 +55,8 @@ pub use decoder::{Decoder, EditError, Edits, LoadOptions, LoadProgress, ModelErr
 #[cfg(feature = "torch")]
 pub use session::{Request, Session, SessionError};
 pub use spec::DecoderSpec;
+/// libtorch as this crate uses it: captured vectors, and what a [`Tap`] is shown, are its tensors. A program that takes
+/// `Tensor` from here always has the version that fits.
+#[cfg(feature = "torch")]
+pub use tch;
 pub use tokenizer::{Tokenizer, TokenizerError};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use lens_models::{
     config::{ConfigError, parse},
     families::{FAMILIES, Reading, TensorNames, Understood, resolve, understand},
-    spec::Mask,
+    spec::{Mask, MlpSpec},
 };
 use serde_json::{Map, Value, json};
 
@@ -189,6 +189,34 @@ fn what_transformers_leaves_alone_too_is_a_note() {
 }
 
 #[test]
+fn what_is_said_of_experts_means_nothing_where_all_layers_are_dense() {
+    for family in ["qwen2_moe", "qwen3_moe"] {
+        let mut config = with(family, "decoder_sparse_step", json!(2));
+        let n_layers = config["num_hidden_layers"].as_u64().unwrap();
+        config["mlp_only_layers"] = json!((0..n_layers).collect::<Vec<_>>());
+        let understood = read(&config).unwrap_or_else(|error| panic!("{family}: {error}"));
+        assert!(
+            understood.spec.layers.iter().all(|layer| matches!(layer.mlp, MlpSpec::Gated(_))),
+            "{family}"
+        );
+        config["mlp_only_layers"] = json!([0]);
+        config["num_local_experts"] = json!(61);
+        let error = read(&config).unwrap_err().to_string();
+        assert!(error.contains("num_experts = "), "{family}: {error}");
+    }
+}
+
+#[test]
+fn numbers_of_gpt_oss_that_transformers_4_does_not_read_are_a_note() {
+    assert_eq!(read(&with("gpt_oss", "swiglu_limit", json!(7.0))).unwrap().notes, [""; 0]);
+    let notes = read(&with("gpt_oss", "swiglu_limit", json!(0.5))).unwrap().notes;
+    assert_eq!(
+        notes,
+        ["swiglu_limit is 0.5, as config.json says; transformers 4 takes 7 whatever the file says"]
+    );
+}
+
+#[test]
 fn insisting_ignores_keys_with_a_note() {
     let config = with("llama", "partial_rotary_factor", json!(0.5));
     let reading = Reading { ignore_extra: true, ..Reading::default() };
@@ -199,7 +227,7 @@ fn insisting_ignores_keys_with_a_note() {
 
 #[test]
 fn an_absent_window_of_mistral_is_that_of_the_class_and_null_is_none() {
-    let masks = |config: &Value| resolve(config, &names()).unwrap().layers[0].attn.mask;
+    let masks = |config: &Value| resolve(config, &names()).unwrap().layers[0].attention().unwrap().mask;
     let mut config = default_of("mistral", '4');
     config.as_object_mut().unwrap().remove("sliding_window");
     assert_eq!(masks(&config), Mask::Sliding { window: 4096 });

@@ -11,7 +11,7 @@ use lens_viz::picture::{Fonts, Picture, PictureKind, PictureOptions, pngs, svg};
 use synthetic::{MIXED, Shape, trace};
 
 fn pair(trace: &LensTrace, fonts: Fonts) -> Vec<Picture> {
-    let options = PictureOptions { fonts, ..PictureOptions::default() };
+    let options = PictureOptions::default().with_fonts(fonts);
     [PictureKind::AllLayers, PictureKind::ImportantLayers]
         .into_iter()
         .flat_map(|kind| svg(trace, kind, &options).expect("a whole trace is drawn"))

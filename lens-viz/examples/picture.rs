@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let width = rest.first().map(|width| width.parse()).transpose()?;
     let is_png = Path::new(file).extension().is_some_and(|ending| ending == "png");
     let fonts = if is_png { Fonts::Installed } else { Fonts::Viewer };
-    for page in svg(&trace, kind.parse()?, &PictureOptions { width, fonts, ..PictureOptions::default() })? {
+    for page in svg(&trace, kind.parse()?, &PictureOptions::default().with_width(width).with_fonts(fonts))? {
         let path = Path::new(file).with_file_name(
             page.file_stem(Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("picture")),
         );

@@ -20,8 +20,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let trace = LensTrace::from_json(&std::fs::read(path)?)?;
     let mut out = std::io::stdout().lock();
     for last in &trace.finals {
-        let options =
-            TableOptions { width, color, ascii, position: Some(last.position), ..TableOptions::default() };
+        let options = TableOptions::default()
+            .with_width(width)
+            .with_color(color)
+            .with_ascii(ascii)
+            .with_position(Some(last.position));
         writeln!(out, "{}", table(&trace, &options)?)?;
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use lens_core::{Component, LensTrace, ReadoutTrace, Statistic, Unit, suggest::did_you_mean};
 
-use crate::terminal::{label::Label, line::Sheet, nats, percent};
+use crate::digits::{digits, percent};
+use crate::sheet::{label::Label, line::Sheet};
 
 /// What the number and the colour of a cell say of a readout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -58,16 +59,24 @@ impl Measure {
 
     /// What it measures, where all that is shown is of one component, of what, and in what unit.
     pub(crate) fn describe(self, of: Option<Component>) -> String {
+        let unit = match self {
+            Self::Probability => "%",
+            Self::Logit => "",
+            Self::Of(statistic) => statistic.unit().name(),
+        };
+        let title = self.title(of);
+        if unit.is_empty() { title } else { format!("{title}, {unit}") }
+    }
+
+    /// The same without the unit.
+    pub(crate) fn title(self, of: Option<Component>) -> String {
         let of = |word| of.map_or(String::new(), |component| format!(" {word} {component}"));
         match self {
-            Self::Probability => format!("probability of the top-1 token{}, %", of("of")),
+            Self::Probability => format!("probability of the top-1 token{}", of("of")),
             Self::Logit => format!("logit of the top-1 token{}", of("of")),
             Self::Of(statistic) => {
                 let of = of(if statistic.unit() == Unit::Rank { "in" } else { "of" });
-                match statistic.unit().name() {
-                    "" => format!("{}{of}", statistic.title()),
-                    unit => format!("{}{of}, {unit}", statistic.title()),
-                }
+                format!("{}{of}", statistic.title())
             }
         }
     }
@@ -88,12 +97,6 @@ pub(crate) fn compared(trace: &LensTrace) -> Option<String> {
     let target = trace.finals.iter().find_map(|last| last.targets.first())?;
     let name = |text: &str| Label::new(text, &Sheet::UNBOUNDED).plain();
     Some(format!("{} less {}", name(&target.token.text), name(&versus.text)))
-}
-
-/// A statistic of a readout as tables and cells show it.
-pub(crate) fn digits(readout: &ReadoutTrace, statistic: Statistic) -> Option<String> {
-    let whole = readout.statistics.whole(statistic).map(|number| number.to_string());
-    whole.or_else(|| readout.get(statistic).map(|number| nats(number as f32)))
 }
 
 impl fmt::Display for Measure {

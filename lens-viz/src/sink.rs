@@ -16,7 +16,7 @@ use crate::{
 /// Writes a table for every position of every run, with `rule` between two.
 pub fn tables<W: Write>(out: W, options: TableOptions, rule: String) -> impl Sink {
     rendered("the tables", out, move |trace| {
-        let of = |position| table(trace, &TableOptions { position: Some(position), ..options.clone() });
+        let of = |position| table(trace, &options.clone().with_position(Some(position)));
         let tables = trace.finals.iter().map(|last| of(last.position));
         Ok::<_, TableError>(tables.collect::<Result<Vec<_>, _>>()?.join(&rule))
     })

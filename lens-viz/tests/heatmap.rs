@@ -44,7 +44,7 @@ fn heatmaps_equal_the_golden_files() {
     for (statistic, width) in [(Measure::Probability, 80), (RANK, 80), (KL, 200)] {
         let name = format!("tests/golden/heatmap.{statistic}.{width}.txt");
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
-        let text = drawn(&trace, statistic, &TableOptions { width, ..TableOptions::default() });
+        let text = drawn(&trace, statistic, &TableOptions::default().with_width(width));
         if std::env::var_os("LENS_BLESS").is_some() {
             fs::write(&path, &text).unwrap();
         }
@@ -62,8 +62,7 @@ fn colour_changes_nothing_but_colour() {
     };
     let plain = cells(&drawn(&trace, Measure::Probability, &TableOptions::default()));
     for color in [ColorLevel::Ansi16, ColorLevel::Ansi256, ColorLevel::TrueColor] {
-        let coloured =
-            drawn(&trace, Measure::Probability, &TableOptions { color, ..TableOptions::default() });
+        let coloured = drawn(&trace, Measure::Probability, &TableOptions::default().with_color(color));
         assert!(coloured.contains('\u{1b}'));
         assert_eq!(cells(&without_escapes(&coloured)), plain, "{color:?}");
     }
@@ -89,11 +88,8 @@ proptest! {
         ascii in any::<bool>(),
     ) {
         let trace = synthetic(layers, positions, &HOSTILE);
-        let what = PictureOptions {
-            components: if sub_blocks { SITES.to_vec() } else { Vec::new() },
-            ..PictureOptions::default()
-        };
-        let options = TableOptions { width, color, ascii, ..TableOptions::default() };
+        let what = PictureOptions::default().with_components(if sub_blocks { SITES.to_vec() } else { Vec::new() });
+        let options = TableOptions::default().with_width(width).with_color(color).with_ascii(ascii);
         let text = without_escapes(&heatmap(&trace, statistic, &what, &options).unwrap());
         for line in text.lines() {
             prop_assert!(line.width() <= width, "{} columns of {width}: {line:?}", line.width());

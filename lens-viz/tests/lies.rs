@@ -20,24 +20,20 @@ use support::{Model, trace};
 fn whole() -> Value {
     let mut trace = trace(&Model { positions: 5, generated: 2, layers: 2, hostile: false });
     trace.important_above = Some(0.03);
-    trace.timing = Some(TimingTrace { forward: 0.5, readout: 0.25 });
-    trace.roles = vec![RoleTrace { role: "user".to_owned(), start: 0, end: 3 }];
-    trace.interventions = vec![InterventionTrace {
-        point: "L0.mlp_out".to_owned(),
-        kind: "zero".to_owned(),
-        text: "L0.mlp_out = 0".to_owned(),
-        positions: Some(vec![1]),
-    }];
+    trace.timing = Some(TimingTrace::new(0.5, 0.25));
+    trace.roles = vec![RoleTrace::new("user", 0..3)];
+    trace.interventions = vec![InterventionTrace::new("L0.mlp_out", "zero", "L0.mlp_out = 0")];
+    trace.interventions[0].positions = Some(vec![1]);
     trace.tokens[0].bytes = Some("e4bd".into());
     for readout in &mut trace.readouts {
         readout.statistics.set(Statistic::JsToFinal, Some(0.1));
         readout.statistics.set(Statistic::TvToFinal, Some(0.1));
         readout.statistics.set(Statistic::CrossEntropy, Some(0.1));
-        readout.targets = vec![TargetTrace { token: readout.top[1].clone(), rank: Some(2) }];
+        readout.targets = vec![TargetTrace::new(readout.top[1].clone(), Some(2))];
         readout.top[1].bytes = Some("20".into());
     }
     for last in &mut trace.finals {
-        last.targets = vec![TargetTrace { token: last.top[1].clone(), rank: Some(2) }];
+        last.targets = vec![TargetTrace::new(last.top[1].clone(), Some(2))];
         last.statistics.set(Statistic::CrossEntropy, Some(0.1));
         last.decided_at = Some(1);
         last.important_layers = vec![0, 1];

@@ -69,7 +69,7 @@ fn what_the_file_does_not_say_is_not_said_to_be_known() {
     assert_eq!(LensTrace::from_json(json.as_bytes()).unwrap(), trace);
     assert!(!json.contains("\"rank\":"), "a rank was made up");
 
-    let text = table(&trace, &TableOptions { width: 160, ..TableOptions::default() }).unwrap();
+    let text = table(&trace, &TableOptions::default().with_width(160)).unwrap();
     assert!(text.contains("not checked") && !text.contains("FAILED"), "{text}");
     assert!(text.contains("rank ?") && !text.contains("rank 0"), "{text}");
     let svg = &svg(&trace, PictureKind::AllLayers, &PictureOptions::default()).unwrap()[0].svg;

@@ -64,11 +64,9 @@ fn hex(Rgb(r, g, b): Rgb) -> String {
 
 /// Width, height and pixels of an RGB PNG.
 fn decode(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
-    let mut reader = ::png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut pixels).unwrap();
-    assert_eq!((info.color_type, info.bit_depth), (::png::ColorType::Rgb, ::png::BitDepth::Eight));
-    (info.width, info.height, pixels)
+    let image = image::load_from_memory(bytes).unwrap();
+    assert_eq!(image.color(), image::ColorType::Rgb8);
+    (image.width(), image.height(), image.into_bytes())
 }
 
 #[test]
@@ -83,7 +81,7 @@ fn pictures_equal_the_golden_files() {
         ("common", PictureKind::Grid(KL)),
     ];
     for (name, kind) in cases {
-        let options = PictureOptions { top: 4.try_into().unwrap(), ..PictureOptions::default() };
+        let options = PictureOptions::default().with_top(4.try_into().unwrap());
         let path = golden(&format!("{name}.{kind}.svg"));
         let picture = one(&saved(name), kind, &options).svg;
         if bless {
@@ -162,7 +160,7 @@ fn only_signs_that_are_drawn_are_explained() {
         texts(&one(trace, kind, options).svg).iter().any(|text| text.starts_with(sign))
     };
     let all = PictureOptions::default();
-    let last = PictureOptions { layers: vec![2], ..PictureOptions::default() };
+    let last = PictureOptions::default().with_layers(vec![2]);
     assert!(says(&trace, PictureKind::AllLayers, &all, "▸ from this layer"));
     assert!(!says(&trace, PictureKind::AllLayers, &last, "▸ from this layer"));
     let grid = PictureKind::Grid(Measure::Probability);
@@ -199,7 +197,7 @@ fn what_the_model_wrote_is_not_called_the_prompt() {
 fn a_picture_says_what_no_font_has() {
     let trace = small(2, 0..2, &["a", "\u{10fffd}\u{10fffc}\u{10fffd}"]);
     let missing = |fonts| {
-        let options = PictureOptions { fonts, ..PictureOptions::default() };
+        let options = PictureOptions::default().with_fonts(fonts);
         one(&trace, PictureKind::Grid(Measure::Probability), &options).missing
     };
     assert_eq!(missing(Fonts::Installed), ['\u{10fffc}', '\u{10fffd}']);
@@ -209,7 +207,7 @@ fn a_picture_says_what_no_font_has() {
 #[test]
 fn a_stride_keeps_the_last_layer() {
     let trace = small(12, 0..2, &MIXED);
-    let options = PictureOptions { stride: NonZeroU16::new(5).unwrap(), ..PictureOptions::default() };
+    let options = PictureOptions::default().with_stride(NonZeroU16::new(5).unwrap());
     let texts = texts(&one(&trace, PictureKind::Grid(KL), &options).svg);
     let layers: Vec<&str> =
         ["11", "10", "6", "5"].into_iter().filter(|layer| texts.iter().any(|text| text == layer)).collect();
@@ -224,12 +222,7 @@ fn the_title_says_what_the_picture_is_of() {
     trace.model.family_assumed = true;
     trace.lens.kind = "logit".to_owned();
     trace.self_check.as_mut().unwrap().passed = false;
-    trace.interventions.push(InterventionTrace {
-        point: "L1.mlp_out".to_owned(),
-        kind: "zero".to_owned(),
-        text: "zero L1.mlp_out".to_owned(),
-        positions: None,
-    });
+    trace.interventions.push(InterventionTrace::new("L1.mlp_out", "zero", "zero L1.mlp_out"));
     for kind in kinds() {
         let text = texts(&one(&trace, kind, &PictureOptions::default()).svg).join("\n");
         for fact in [
@@ -245,7 +238,7 @@ fn the_title_says_what_the_picture_is_of() {
             assert!(text.contains(fact), "{kind} does not say {fact:?}:\n{text}");
         }
     }
-    let options = PictureOptions { title: Some("Figure <3>".to_owned()), ..PictureOptions::default() };
+    let options = PictureOptions::default().with_title(Some("Figure <3>".to_owned()));
     let picture = one(&trace, PictureKind::Curves, &options);
     assert_eq!((picture.title.as_str(), texts(&picture.svg)[0].as_str()), ("Figure <3>", "Figure <3>"));
 }
@@ -254,7 +247,7 @@ fn the_title_says_what_the_picture_is_of() {
 fn every_picture_of_one_component_names_it() {
     let trace = small(3, 0..2, &MIXED);
     for component in [Component::Site(Site::MlpOut), Component::Site(Site::AttnOut), Component::Embed] {
-        let options = PictureOptions { components: vec![component], ..PictureOptions::default() };
+        let options = PictureOptions::default().with_components(vec![component]);
         for kind in kinds() {
             let drawn = one(&trace, kind, &options);
             // No layer is important of `embed`, so there is nothing that could be named.
@@ -270,7 +263,7 @@ fn every_picture_of_one_component_names_it() {
 fn nothing_reaches_outside_the_page() {
     for width in [320, 500, 1000, 2000] {
         for kind in kinds() {
-            let options = PictureOptions { width: Some(width), ..PictureOptions::default() };
+            let options = PictureOptions::default().with_width(Some(width));
             for page in svg(&small(40, 0..30, &MIXED), kind, &options).unwrap() {
                 assert!(page.width <= f64::from(width), "{kind} is {} wide", page.width);
                 for ([x, y, w, h], _) in rects(&page.svg) {
@@ -314,18 +307,17 @@ fn what_would_take_very_many_pages_is_refused_with_advice() {
 fn what_was_not_read_is_refused_with_what_was() {
     let trace = small(3, 1..3, &MIXED);
     let refused = |options: &PictureOptions, kind| svg(&trace, kind, options).unwrap_err().to_string();
-    let position = PictureOptions { position: Some(9), ..PictureOptions::default() };
+    let position = PictureOptions::default().with_position(Some(9));
     assert_eq!(refused(&position, PictureKind::AllLayers), "position 9 was not read; the trace holds 1, 2");
-    let layers = PictureOptions { layers: vec![7], ..PictureOptions::default() };
+    let layers = PictureOptions::default().with_layers(vec![7]);
     assert_eq!(refused(&layers, PictureKind::Curves), "layer 7 was not read; the trace holds 0, 1, 2");
-    let components =
-        PictureOptions { components: vec![Component::Site(Site::ResidPre)], ..PictureOptions::default() };
+    let components = PictureOptions::default().with_components(vec![Component::Site(Site::ResidPre)]);
     assert!(refused(&components, PictureKind::Trajectories).starts_with("resid_pre was not read"));
-    let tokens = PictureOptions { tokens: vec![TokenId(999_999)], ..PictureOptions::default() };
+    let tokens = PictureOptions::default().with_tokens(vec![TokenId(999_999)]);
     assert!(refused(&tokens, PictureKind::Trajectories).starts_with("token 999999 is in no readout"));
-    let width = PictureOptions { width: Some(1), ..PictureOptions::default() };
+    let width = PictureOptions::default().with_width(Some(1));
     assert!(refused(&width, PictureKind::Curves).contains("from 320 to 10000"));
-    let range = PictureOptions { range: Some((1.0, f32::NAN)), ..PictureOptions::default() };
+    let range = PictureOptions::default().with_range(Some((1.0, f32::NAN)));
     assert!(refused(&range, PictureKind::Curves).contains("two finite numbers"));
     let mut nothing = trace.clone();
     nothing.readouts.clear();
@@ -342,7 +334,7 @@ fn a_position_without_important_layers_says_so() {
     assert!(
         said(&PictureOptions::default()).contains("no layer shown has a token above the run's threshold")
     );
-    let threshold = PictureOptions { threshold: Some(0.03), ..PictureOptions::default() };
+    let threshold = PictureOptions::default().with_threshold(Some(0.03));
     assert!(said(&threshold).contains("has a token above 3 %"));
 }
 
@@ -415,7 +407,7 @@ fn hostile_tokens_are_shown_and_do_nothing() {
         synthetic::trace(&Shape { layers: 3, components: &SITES, positions: 0..6, top: 10, texts: &HOSTILE });
     for kind in kinds() {
         for fonts in [Fonts::Viewer, Fonts::Installed] {
-            let options = PictureOptions { fonts, ..PictureOptions::default() };
+            let options = PictureOptions::default().with_fonts(fonts);
             let picture = one(&trace, kind, &options);
             let document = roxmltree::Document::parse(&picture.svg).unwrap();
             let elements: BTreeSet<&str> =
@@ -475,12 +467,7 @@ proptest! {
         top in 1usize..6,
     ) {
         let trace = broken(small(layers, 0..positions, &HOSTILE), seed);
-        let options = PictureOptions {
-            width,
-            stride: NonZeroU16::new(stride).unwrap(),
-            top: top.try_into().unwrap(),
-            ..PictureOptions::default()
-        };
+        let options = PictureOptions::default().with_width(width).with_stride(NonZeroU16::new(stride).unwrap()).with_top(top.try_into().unwrap());
         match svg(&trace, kind, &options) {
             Ok(pages) => {
                 prop_assert!(!pages.is_empty());

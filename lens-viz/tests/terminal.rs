@@ -7,9 +7,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use lens_core::{
-    FinalTrace, GenerationTrace, LensTrace, SampledTrace, Statistic, StepTrace, Stopped, TokenId, TopTrace,
-};
+use lens_core::{FinalTrace, GenerationTrace, LensTrace, Sampling, Statistic, StepTrace, Stopped, TokenId};
 use lens_viz::{
     display_safe,
     terminal::{ColorLevel, StepsView, TableError, TableOptions, table},
@@ -37,27 +35,19 @@ fn names() -> Vec<String> {
 
 /// The tables of every position, one after the other.
 fn tables(trace: &LensTrace, options: &TableOptions) -> String {
-    let each = trace.finals.iter().map(|last| {
-        table(trace, &TableOptions { position: Some(last.position), ..options.clone() }).unwrap()
-    });
+    let each = trace
+        .finals
+        .iter()
+        .map(|last| table(trace, &options.clone().with_position(Some(last.position))).unwrap());
     each.collect::<Vec<_>>().join("\n")
 }
 
 /// The lines of a continuation that took a token at every position of the trace.
 fn steps(trace: &LensTrace, options: &TableOptions) -> String {
     let mut trace = trace.clone();
-    trace.generation = Some(GenerationTrace {
-        temperature: 0.0,
-        top_p: 1.0,
-        top_k: None,
-        seed: 0,
-        trial: 0,
-        stopped: Stopped::EndOfText,
-    });
-    let sampled = |(step, last): (usize, &FinalTrace)| {
-        let TopTrace { id, text, bytes, prob, .. } = last.top[0].clone();
-        StepTrace { step, position: last.position, token: SampledTrace { id, text, bytes, prob } }
-    };
+    trace.generation = Some(GenerationTrace::new(&Sampling::default(), Stopped::EndOfText));
+    let sampled =
+        |(step, last): (usize, &FinalTrace)| StepTrace::new(step, last.position, last.top[0].clone().into());
     trace.steps = trace.finals.iter().enumerate().map(sampled).collect();
     let view = StepsView::new(&trace, 200, options);
     let mut text = view.header(&trace);
@@ -96,7 +86,7 @@ fn tables_equal_the_golden_files() {
     for name in names() {
         for width in [80, 200] {
             let path = golden(&format!("{name}.{width}.txt"));
-            let text = tables(&trace(&name), &TableOptions { width, ..TableOptions::default() });
+            let text = tables(&trace(&name), &TableOptions::default().with_width(width));
             if update {
                 fs::write(&path, &text).unwrap();
             }
@@ -115,7 +105,7 @@ fn colour_changes_nothing_but_colour() {
     for name in names() {
         let plain = body(&tables(&trace(&name), &TableOptions::default()));
         for color in [ColorLevel::Ansi16, ColorLevel::Ansi256, ColorLevel::TrueColor] {
-            let coloured = tables(&trace(&name), &TableOptions { color, ..TableOptions::default() });
+            let coloured = tables(&trace(&name), &TableOptions::default().with_color(color));
             assert!(coloured.contains('\u{1b}'));
             assert_eq!(body(&without_escapes(&coloured)), plain, "{name} at {color:?}");
         }
@@ -125,7 +115,7 @@ fn colour_changes_nothing_but_colour() {
 #[test]
 fn ascii_means_ascii() {
     for name in names() {
-        let text = tables(&trace(&name), &TableOptions { ascii: true, ..TableOptions::default() });
+        let text = tables(&trace(&name), &TableOptions::default().with_ascii(true));
         assert!(text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{name}:\n{text}");
     }
 }
@@ -134,7 +124,7 @@ fn ascii_means_ascii() {
 fn more_tokens_appear_only_where_asked_and_where_they_fit() {
     let count = |width, tokens: usize| {
         let options =
-            TableOptions { width, tokens_per_cell: tokens.try_into().unwrap(), ..TableOptions::default() };
+            TableOptions::default().with_width(width).with_tokens_per_cell(tokens.try_into().unwrap());
         let text = table(&trace("common"), &options).unwrap();
         let row = text.lines().find(|line| line.starts_with("     0")).unwrap().to_owned();
         row.split_whitespace().count()
@@ -148,7 +138,7 @@ fn more_tokens_appear_only_where_asked_and_where_they_fit() {
 
 #[test]
 fn components_stack_where_they_do_not_fit_side_by_side() {
-    let text = table(&trace("common"), &TableOptions { width: 50, ..TableOptions::default() }).unwrap();
+    let text = table(&trace("common"), &TableOptions::default().with_width(50)).unwrap();
     let headers: Vec<&str> = text.lines().filter(|line| line.starts_with(" layer")).collect();
     assert_eq!(headers.len(), 2, "{text}");
     assert!(headers[0].contains("resid_mid") && headers[1].contains("resid_post"), "{text}");
@@ -170,7 +160,7 @@ fn numbers_of_a_target_are_those_of_what_was_read() {
 
 #[test]
 fn a_position_that_was_not_read_is_refused_with_those_that_were() {
-    let error = table(&trace("few_layers"), &TableOptions { position: Some(7), ..TableOptions::default() });
+    let error = table(&trace("few_layers"), &TableOptions::default().with_position(Some(7)));
     assert_eq!(error, Err(TableError::NotRead { position: 7, available: vec![0, 20, 33] }));
     assert_eq!(error.unwrap_err().to_string(), "position 7 was not read; the trace holds 0, 20, 33");
     let mut nothing = trace("common");
@@ -279,13 +269,7 @@ proptest! {
         trace.model.id = texts[0].clone();
         trace.model.device = texts.concat();
         trace.lens.kind = texts[0].clone();
-        let options = TableOptions {
-            width,
-            color,
-            ascii,
-            tokens_per_cell: tokens.try_into().unwrap(),
-            ..TableOptions::default()
-        };
+        let options = TableOptions::default().with_width(width).with_color(color).with_ascii(ascii).with_tokens_per_cell(tokens.try_into().unwrap());
         let plain = without_escapes(&(tables(&trace, &options) + &steps(&trace, &options)));
         for line in plain.lines() {
             prop_assert!(line.width() <= width, "{} columns of {width}: {line:?}", line.width());

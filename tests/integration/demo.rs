@@ -11,12 +11,10 @@ fn the_demo_models_trace_equals_transformers() {
     let checkpoint = demo::checkpoint().unwrap();
     let tokenizer = checkpoint.tokenizer().unwrap().unwrap();
     let mut model =
-        Decoder::load(checkpoint, &LoadOptions { dtype: Some(StoredDtype::F32), ..LoadOptions::default() })
-            .unwrap();
-    let question =
-        Question { top_k: 5.try_into().unwrap(), norm: NormMode::Recomputed, ..Question::default() };
+        Decoder::load(checkpoint, &LoadOptions::default().with_dtype(Some(StoredDtype::F32))).unwrap();
+    let question = Question::default().with_top_k(5.try_into().unwrap()).with_norm(NormMode::Recomputed);
     let components = "embed,resid_pre,attn_out,resid_mid,mlp_out,resid_post".parse().unwrap();
-    let plan = Plan { question, components, ..Plan::default() };
+    let plan = Plan::default().with_question(question).with_components(components);
     for prompt in golden["prompts"].as_array().unwrap() {
         let text = prompt["prompt"].as_str().unwrap();
         let ids: Vec<TokenId> = serde_json::from_value(prompt["ids"].clone()).unwrap();

@@ -38,16 +38,15 @@ fn cached_readouts_equal_uncached_ones() {
     for name in checkpoint_names() {
         let golden = Golden::of(&name);
         let mut model = decoder(&name);
-        let plan = Plan { positions: Selection::all(), ..Plan::default() };
+        let plan = Plan::default().with_positions(Selection::all());
         let n = golden.tokens.len();
         let (prompt, n) = (&golden.tokens[..2], n - 2);
         let generated = Lens::new(&mut model).generate(prompt, &plan, &greedy(n), |_| None).unwrap();
         for (index, position) in generated.reading.positions.iter().enumerate().skip(1) {
             // As the model saw it at that step: without the tokens that came later.
             let seen = &generated.tokens[..=*position];
-            let anew = Lens::new(&mut model)
-                .read(seen, &Plan { positions: Selection::last(), ..Plan::default() })
-                .unwrap();
+            let anew =
+                Lens::new(&mut model).read(seen, &Plan::default().with_positions(Selection::last())).unwrap();
             assert_close(&name, &generated.reading, index, &anew);
         }
     }

@@ -23,11 +23,9 @@ fn bf16_is_no_further_from_float64_than_transformers_is() {
         let Some(theirs) = Golden::bf16(&name) else { continue };
         let truth = Golden::of(&name);
         let (shape, truth_log_probs) = truth.floats("final_logprobs");
-        let plan = Plan {
-            positions: Selection::all(),
-            question: Question { top_k: shape[1].try_into().unwrap(), ..Question::default() },
-            ..Plan::default()
-        };
+        let plan = Plan::default()
+            .with_positions(Selection::all())
+            .with_question(Question::default().with_top_k(shape[1].try_into().unwrap()));
         let mut model = load(&name, Some(StoredDtype::Bf16));
         let reading = Lens::new(&mut model).read(&truth.tokens, &plan).unwrap();
         let mut ours = vec![0.0; truth_log_probs.len()];

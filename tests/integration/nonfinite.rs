@@ -11,8 +11,7 @@ use lens_tests::{Copied, Golden, Stored, checkpoint_names};
 const LENGTHS: [usize; 3] = [1, 4, 12];
 
 fn load(copied: &Copied, dtype: Option<StoredDtype>) -> Decoder {
-    Decoder::load(copied.open(), &LoadOptions { dtype, ..LoadOptions::default() })
-        .expect("a checkpoint loads")
+    Decoder::load(copied.open(), &LoadOptions::default().with_dtype(dtype)).expect("a checkpoint loads")
 }
 
 /// The layer that a tensor's name says.
@@ -161,7 +160,7 @@ fn a_nan_in_a_later_step_is_named_by_its_position() {
         let mut model = load(&copied, Some(StoredDtype::F32));
         let nothing = PointSet::default();
         let mut step = |tokens: &[TokenId], past: usize| {
-            model.forward(&Forward { tokens, past, total: 9, room: 9, points: &nothing, rows: &[] })
+            model.forward(&Forward::new(tokens, &nothing, &[]).with_past(past).with_total(9).with_room(9))
         };
         step(&tokens[..4], 0).unwrap();
         let error = step(&[other], 4).unwrap_err();

@@ -33,17 +33,15 @@ fn plan(golden: &Golden, norm: NormMode) -> Plan {
     let mut components: Vec<&str> = golden.points.iter().map(|point| point.component().name()).collect();
     components.sort_unstable();
     components.dedup();
-    Plan {
-        components: components.join(",").parse().expect("names of components"),
-        positions: Selection::all(),
-        question: Question {
-            top_k: 5.try_into().expect("five is not zero"),
-            norm,
-            statistics: StatisticSet::all(),
-            ..Question::default()
-        },
-        ..Plan::default()
-    }
+    Plan::default()
+        .with_components(components.join(",").parse().expect("names of components"))
+        .with_positions(Selection::all())
+        .with_question(
+            Question::default()
+                .with_top_k(5.try_into().expect("five is not zero"))
+                .with_norm(norm)
+                .with_statistics(StatisticSet::all()),
+        )
 }
 
 /// Activations first, point by point in order of execution: the first that differs is where to look.
@@ -55,8 +53,7 @@ fn activations_equal_transformers() {
         let points: PointSet = golden.vectors().map(|(point, _)| point).collect();
         let rows: Vec<usize> = golden.ints("vec_positions").iter().map(|row| *row as usize).collect();
         let n = golden.tokens.len();
-        let step =
-            Forward { tokens: &golden.tokens, past: 0, total: n, room: n, points: &points, rows: &rows };
+        let step = Forward::new(&golden.tokens, &points, &rows).with_total(n).with_room(n);
         let captured = model.forward(&step).unwrap();
         assert_eq!(captured.len(), points.len(), "{name}: not every point fired");
         for ((point, expected), hidden) in golden.vectors().zip(&captured) {
@@ -150,7 +147,7 @@ fn other_norm_modes_equal_transformers() {
     for name in checkpoint_names() {
         let golden = Golden::of(&name);
         for (mode, suffix) in [(NormMode::FinalScale, "final_scale"), (NormMode::None, "none")] {
-            let plan = Plan { positions: Selection::last(), ..plan(&golden, mode) };
+            let plan = plan(&golden, mode).with_positions(Selection::last());
             let reading = Lens::new(&mut decoder(&name)).read(&golden.tokens, &plan).unwrap();
             let ids = golden.ints(&format!("top_ids_{suffix}"));
             let logits = golden.floats(&format!("top_logits_{suffix}")).1;

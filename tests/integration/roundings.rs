@@ -29,7 +29,7 @@ fn more_than_a_hundred_random_checkpoints_pass_the_check() {
                     values.iter_mut().for_each(|value| *value = gain * (3.0 * square).sqrt() * random.next());
                 }));
             }
-            let options = LoadOptions { dtype: Some(StoredDtype::F32), ..LoadOptions::default() };
+            let options = LoadOptions::default().with_dtype(Some(StoredDtype::F32));
             let mut model = Decoder::load(copied.open(), &options).unwrap();
             let report = check_backend(&mut model, &Golden::of(&name).tokens).unwrap();
             let failed: Vec<_> = report.findings.iter().filter(|f| f.outcome == Outcome::Failed).collect();

@@ -46,8 +46,8 @@ fn steer(model: &mut Decoder, interventions: &[&str], prompt: &[TokenId]) {
 /// Every token's log-probability behind the last position.
 fn log_probs(model: &mut Decoder, tokens: &[TokenId]) -> Vec<f64> {
     let n_vocab = model.info().n_vocab;
-    let question = Question { top_k: n_vocab.try_into().unwrap(), ..Question::default() };
-    let reading = Lens::new(model).read(tokens, &Plan { question, ..Plan::default() }).unwrap();
+    let question = Question::default().with_top_k(n_vocab.try_into().unwrap());
+    let reading = Lens::new(model).read(tokens, &Plan::default().with_question(question)).unwrap();
     assert!(reading.self_check.is_some_and(|check| check.passed), "{:?}", reading.self_check);
     let last = &reading.finals[0].readout;
     let mut log_probs = vec![f64::NAN; n_vocab];
@@ -109,7 +109,7 @@ fn a_cached_continuation_is_steered_as_an_uncached_one() {
         steer(&mut model, &interventions, &tokens);
         let ask = Generate::greedy(5.try_into().unwrap());
         for budget in [None, Some(1)] {
-            let plan = Plan { memory_budget: budget, positions: Selection::all(), ..Plan::default() };
+            let plan = Plan::default().with_memory_budget(budget).with_positions(Selection::all());
             let generated = Lens::new(&mut model).generate(&tokens, &plan, &ask, |_| None).unwrap();
             let last = generated.tokens.len() - 2;
             let anew = Lens::new(&mut model).read(&generated.tokens[..=last], &Plan::default()).unwrap();
@@ -157,7 +157,7 @@ fn values(model: &mut Decoder, tokens: &[TokenId], point: Point) -> Vec<Vec<f64>
     let points: PointSet = [point].into_iter().collect();
     let rows: Vec<usize> = (0..tokens.len()).collect();
     let n = tokens.len();
-    let step = Forward { tokens, past: 0, total: n, room: n, points: &points, rows: &rows };
+    let step = Forward::new(tokens, &points, &rows).with_total(n).with_room(n);
     let captured = model.forward(&step).unwrap();
     let mut values = Vec::new();
     let width = model.rows(&captured[0], 0..n, &mut values).unwrap();
@@ -180,7 +180,7 @@ fn projections_equal_the_formula_in_float64() {
     let (other_text, own_text) = (ids(&other), ids(&tokens));
     for name in ["llama2", "gpt_neox", "gemma2", "qwen3_moe", "falcon_rw"] {
         let mut model = decoder(name);
-        let (n, d_head) = (tokens.len(), model.spec().layers[1].attn.d_head);
+        let (n, d_head) = (tokens.len(), model.spec().layers[1].attention().unwrap().d_head);
         let folder = tempfile::tempdir().unwrap();
         let mut file = |point: Point| {
             let width = values(&mut model, &tokens, point)[0].len();

@@ -10,8 +10,7 @@ use tch::Tensor;
 fn capture(model: &mut Decoder, tokens: &[TokenId], points: &[Point]) -> Vec<Vec<f32>> {
     let points: PointSet = points.iter().copied().collect();
     let rows: Vec<usize> = (0..tokens.len()).collect();
-    let step =
-        Forward { tokens, past: 0, total: tokens.len(), room: tokens.len(), points: &points, rows: &rows };
+    let step = Forward::new(tokens, &points, &rows);
     let captured = model.forward(&step).expect("a run");
     captured
         .iter()
@@ -37,7 +36,7 @@ fn every_point_fires_once_in_order_of_execution() {
         let info = model.info().clone();
         let expected: Vec<Point> = std::iter::once(Point::Embed)
             .chain((0..info.n_layers).flat_map(|layer| Site::ALL.map(|site| Point::block(layer, site))))
-            .filter(|point| info.has(point.component()))
+            .filter(|point| info.has(*point))
             .collect();
         assert_eq!(fired, expected, "{name}");
     }
@@ -71,7 +70,7 @@ fn z_can_be_edited_head_by_head() {
     let tokens = Golden::of("llama2").tokens;
     let attn_out = Point::block(0, Site::AttnOut);
     let whole = capture(&mut model, &tokens, &[attn_out]).remove(0);
-    let n_heads = model.spec().layers[0].attn.n_heads as i64;
+    let n_heads = model.spec().layers[0].attention().unwrap().n_heads as i64;
     let mut sum = vec![0.0; whole.len()];
     for kept in 0..n_heads {
         let edit = move |point: Point, value: Tensor| -> Result<Tensor, ModelError> {
@@ -95,14 +94,7 @@ fn a_tap_that_fails_or_changes_the_shape_is_an_error() {
     let mut model = decoder("llama2");
     let tokens = Golden::of("llama2").tokens;
     let points: PointSet = [Point::Embed].into_iter().collect();
-    let step = Forward {
-        tokens: &tokens,
-        past: 0,
-        total: tokens.len(),
-        room: tokens.len(),
-        points: &points,
-        rows: &[0],
-    };
+    let step = Forward::new(&tokens, &points, &[0]);
 
     let narrower = |_: Point, value: Tensor| -> Result<Tensor, ModelError> { Ok(value.f_narrow(1, 0, 1)?) };
     model.set_edit(Some(Box::new(narrower)));
@@ -128,14 +120,8 @@ fn a_step_that_does_not_continue_is_refused() {
     let mut model = decoder("llama2");
     let tokens = Golden::of("llama2").tokens;
     let nothing = PointSet::default();
-    let step = |past: usize| Forward {
-        tokens: &tokens[..2],
-        past,
-        total: 10,
-        room: 10,
-        points: &nothing,
-        rows: &[],
-    };
+    let step =
+        |past: usize| Forward::new(&tokens[..2], &nothing, &[]).with_past(past).with_total(10).with_room(10);
     model.forward(&step(0)).unwrap();
     model.forward(&step(2)).unwrap();
     let message = model.forward(&step(3)).unwrap_err().to_string();
@@ -151,7 +137,9 @@ fn what_was_not_cached_is_not_continued() {
         let nothing = PointSet::default();
         let mut step = |past: usize, n: usize, room: usize| {
             let tokens = &tokens[past..past + n];
-            model.forward(&Forward { tokens, past, total: past + n, room, points: &nothing, rows: &[] })
+            model.forward(
+                &Forward::new(tokens, &nothing, &[]).with_past(past).with_total(past + n).with_room(room),
+            )
         };
         step(0, 3, 3).unwrap();
         let message = step(3, 1, 4).unwrap_err().to_string();
@@ -168,13 +156,8 @@ fn a_sequence_ends_where_another_prompt_is_run_for_its_activations() {
     let mut model = decoder("llama2");
     let tokens = Golden::of("llama2").tokens;
     let nothing = PointSet::default();
-    let step = |past: usize| Forward {
-        tokens: &tokens[past..past + 2],
-        past,
-        total: 8,
-        room: 8,
-        points: &nothing,
-        rows: &[],
+    let step = |past: usize| {
+        Forward::new(&tokens[past..past + 2], &nothing, &[]).with_past(past).with_total(8).with_room(8)
     };
     for change in ["L1.attn_out += @'a'", "L1.attn_out = mean", "L9.attn_out += @'a'"] {
         model.forward(&step(0)).unwrap();
@@ -221,7 +204,7 @@ fn a_tap_survives_steered_runs_and_errors() {
     model.set_edit(Some(Box::new(failing)));
     for points in [vec![Point::Embed], vec![Point::block(99, Site::Z)]] {
         let points: PointSet = points.into_iter().collect();
-        let step = Forward { tokens: &[TokenId(1)], past: 0, total: 1, room: 1, points: &points, rows: &[0] };
+        let step = Forward::new(&[TokenId(1)], &points, &[0]).with_total(1).with_room(1);
         assert_eq!(model.forward(&step).unwrap_err().to_string(), "enough");
     }
     assert!(model.set_edit(None).is_some());

@@ -52,6 +52,6 @@ pub fn decoder(name: &str) -> Decoder {
 
 /// A fixture loaded in a dtype, or as it is stored.
 pub fn load(name: &str, dtype: Option<StoredDtype>) -> Decoder {
-    let options = LoadOptions { dtype, ..LoadOptions::default() };
+    let options = LoadOptions::default().with_dtype(dtype);
     Decoder::load(checkpoint(name, None), &options).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

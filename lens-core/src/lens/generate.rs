@@ -10,6 +10,7 @@ const ROOM: usize = 256;
 
 /// A continuation to write.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Generate {
     /// The most tokens to write.
     pub max_new_tokens: NonZeroUsize,
@@ -26,6 +27,15 @@ impl Generate {
     pub fn greedy(max_new_tokens: NonZeroUsize) -> Self {
         Self { max_new_tokens, sampling: Sampling::default(), end_of_text: Vec::new(), max_length: None }
     }
+
+    crate::setters! {
+        /// How each is chosen.
+        with_sampling => sampling: Sampling,
+        /// Tokens that end a text; the one that comes is part of the continuation.
+        with_end_of_text => end_of_text: Vec<TokenId>,
+        /// The length of a sequence beyond which the model was not made to go, if that is known.
+        with_max_length => max_length: Option<usize>,
+    }
 }
 
 /// A token that was sampled.
@@ -39,6 +49,7 @@ pub struct SampledStep {
 
 /// A step that was just read.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct StepReading<'a> {
     /// Which, from 0.
     pub step: usize,
@@ -50,6 +61,7 @@ pub struct StepReading<'a> {
 
 /// The tokens that a model wrote.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Continuation {
     /// The steps, in order.
     pub steps: Vec<SampledStep>,
@@ -59,6 +71,7 @@ pub struct Continuation {
 
 /// A continuation and its readouts.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Generated {
     /// The prompt and what was written.
     pub tokens: Vec<TokenId>,

@@ -14,6 +14,7 @@ use crate::TokenScore;
 /// Logits are divided by the temperature; then only the `top_k` most probable tokens stay, and of those the
 /// smallest set whose probabilities add up to `top_p`: the order of Hugging Face transformers.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Sampling {
     /// 0 is greedy: the most probable token, of equals the one with the smaller id.
     pub temperature: f32,
@@ -52,6 +53,17 @@ impl Sampling {
             return Err(SamplingError::TopP { top_p: self.top_p });
         }
         Ok(())
+    }
+
+    crate::setters! {
+        /// 0 is greedy: the most probable token, of equals the one with the smaller id.
+        with_temperature => temperature: f32,
+        /// At most this many tokens can be chosen; `None` is the whole vocabulary.
+        with_top_k => top_k: Option<NonZeroUsize>,
+        /// Probability of the set that can be chosen, in `(0, 1]`.
+        with_top_p => top_p: f32,
+        /// The same seed chooses the same tokens, on every machine that computes the same logits.
+        with_seed => seed: u64,
     }
 }
 

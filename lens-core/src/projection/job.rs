@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::kernel::{Kernel, list};
+use super::kernel::KernelError;
 use crate::TokenId;
 
 /// The rows of an unembedding matrix `W_U`, `[n_vocab, d_model]` row-major, borrowed as they are stored.
@@ -263,11 +263,6 @@ pub enum ProjectionError {
         n_vocab: usize,
     },
     /// A kernel was asked for that does not exist or that this machine cannot run.
-    #[error("no kernel \"{name}\" on this machine (it has: {})", list(available))]
-    Kernel {
-        /// What was asked for.
-        name: String,
-        /// What this machine can run, fastest first.
-        available: Vec<Kernel>,
-    },
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
 }

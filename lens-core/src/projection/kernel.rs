@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::ProjectionError;
-
 /// The instructions that a projection uses. All of them give the same answers beyond the rounding of a
 /// float32 sum; one and the same kernel gives the same bits on any number of threads and in any batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +40,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the variable names no kernel, or one that this machine cannot run.
-    pub fn chosen() -> Result<Self, ProjectionError> {
+    pub fn chosen() -> Result<Self, KernelError> {
         match std::env::var_os(Self::VARIABLE) {
             None => Ok(Self::best()),
             Some(name) if name.is_empty() => Ok(Self::best()),
@@ -54,11 +52,9 @@ impl Kernel {
     ///
     /// # Errors
     /// When there is none, or this machine cannot run it.
-    pub fn named(name: &str) -> Result<Self, ProjectionError> {
+    pub fn named(name: &str) -> Result<Self, KernelError> {
         let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
-        found
-            .filter(|kernel| kernel.is_available())
-            .ok_or_else(|| ProjectionError::Kernel { name: name.to_owned(), available: Self::available() })
+        found.filter(|kernel| kernel.is_available()).ok_or_else(|| KernelError::new(name))
     }
 
     /// Its name: `avx512bf16`, `avx512`, `avx2`, `neon` or `plain`.
@@ -98,7 +94,24 @@ impl fmt::Display for Kernel {
     }
 }
 
+/// A kernel was asked for that does not exist or that this machine cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no kernel \"{name}\" on this machine (it has: {})", list(available))]
+pub struct KernelError {
+    /// What was asked for.
+    pub name: String,
+    /// What this machine can run, fastest first.
+    pub available: Vec<Kernel>,
+}
+
+impl KernelError {
+    /// For a name that this machine cannot run.
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), available: Kernel::available() }
+    }
+}
+
 /// Kernels as an error message lists them.
-pub(super) fn list(kernels: &[Kernel]) -> String {
+fn list(kernels: &[Kernel]) -> String {
     kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(", ")
 }

@@ -84,4 +84,4 @@ mod tile;
 mod topk;
 
 pub use job::{Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
-pub use kernel::Kernel;
+pub use kernel::{Kernel, KernelError};

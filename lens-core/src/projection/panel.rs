@@ -4,7 +4,14 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::simd::{Product, Simd};
-use super::tile::{FEW, widest_panel};
+
+/// Readouts up to which rows are turned into lanes instead of readouts.
+pub(super) const FEW: usize = 4;
+
+/// Widest panel, in vectors, for an instruction set with this many registers.
+const fn widest_panel(registers: usize) -> usize {
+    if registers >= 32 { 4 } else { 2 }
+}
 
 /// Readouts that are swept together, in the order of their lanes.
 ///

@@ -19,11 +19,8 @@
 // Rows, columns and cells are counted in the loops that the registers are laid out by.
 #![allow(clippy::needless_range_loop)]
 
-use super::panel::Panel;
+use super::panel::{FEW, Panel};
 use super::simd::{MAX_LANES, Product, Task};
-
-/// Readouts up to which rows are turned into lanes instead of readouts.
-pub(super) const FEW: usize = 4;
 
 /// Writes the bare products of `rows` and a panel: logit of row r and lane l of column c goes to
 /// `z[(c * capacity + r) * LANES + l]`.
@@ -68,11 +65,6 @@ impl<W: Copy, S: Product<W>> Task<S> for Fill<'_, W> {
             }
         }
     }
-}
-
-/// Widest panel, in vectors, for an instruction set with this many registers.
-pub(super) const fn widest_panel(registers: usize) -> usize {
-    if registers >= 32 { 4 } else { 2 }
 }
 
 /// Tiles of R rows, and of single rows where fewer are left.

@@ -146,19 +146,14 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         sink: &mut dyn Sink,
     ) -> Result<(), SessionError> {
         let info = self.backend.info().clone();
-        let context = TraceContext {
-            generator: self.generator,
-            model: &info,
-            prompt: prepared.text.as_deref(),
-            tokens: &prepared.tokens,
-            n_prompt: prepared.tokens.len(),
-            texts: self.texts.names(),
-            threshold: prepared.threshold,
-        };
-        let mut tracer = Tracer::new(&context);
+        let context = TraceContext::new(self.generator, &info, &prepared.tokens, self.texts.names())
+            .with_prompt(prepared.text.as_deref())
+            .with_threshold(prepared.threshold);
+        let mut tracer = Tracer::new(&context).with_lenses(prepared.plan.lenses.clone());
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
         head.notes.clone_from(&prepared.notes);
+        head.notes.extend(prepared.plan.notes(&info)?);
         (head.prompt_index, head.id) = prepared.label.clone();
         head.versus = prepared.plan.question.versus.map(|id| tracer.named(id));
         head.interventions = steering.traces;
@@ -202,14 +197,8 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         let timing = lens.timing();
         drop(lens);
         let (sink, notes) = watch.into_inner().end()?;
-        let generation = GenerationTrace {
-            temperature: ask.sampling.temperature,
-            top_p: ask.sampling.top_p,
-            top_k: ask.sampling.top_k.map(usize::from),
-            seed: prepared.seed,
-            trial: prepared.trial,
-            stopped: generated.continuation.stopped,
-        };
+        let mut generation = GenerationTrace::new(&ask.sampling, generated.continuation.stopped);
+        (generation.seed, generation.trial) = (prepared.seed, prepared.trial);
         let self_check = generated.reading.self_check.map(Into::into);
         Ok(sink.end(end(prepared, Some(generation), self_check, timing, notes))?)
     }

@@ -3,7 +3,7 @@
 use super::{Conversation, Input, Named, Origin, PromptTokens, Request, SessionError, Texts};
 use crate::{
     intervention::Intervention,
-    lens::{Generate, LensError, Plan, Sampling},
+    lens::{Generate, LensError, Plan},
     token::TokenId,
     trace::RoleTrace,
 };
@@ -93,12 +93,12 @@ impl Prepared {
         }
         let generate = match request.max_new_tokens {
             None => None,
-            Some(max_new_tokens) => Some(Generate {
-                max_new_tokens,
-                sampling: request.sampling,
-                end_of_text: texts.end_of_text()?,
-                max_length: known.context,
-            }),
+            Some(max_new_tokens) => Some(
+                Generate::greedy(max_new_tokens)
+                    .with_sampling(request.sampling)
+                    .with_end_of_text(texts.end_of_text()?)
+                    .with_max_length(known.context),
+            ),
         };
         let mut prepared = Self {
             text,
@@ -144,7 +144,7 @@ impl Prepared {
         let mut other = Self { trial, ..self.clone() };
         if let Some(generate) = &mut other.generate {
             let seed = self.seed.wrapping_add(trial as u64);
-            generate.sampling = Sampling { seed, ..generate.sampling };
+            generate.sampling = generate.sampling.with_seed(seed);
         }
         other
     }

@@ -10,6 +10,7 @@ use crate::{
     selection::{ComponentSelection, Selection},
     statistic::{Statistic, StatisticSet},
     token::TokenId,
+    translate::LensSet,
 };
 
 /// What the model is to read.
@@ -100,6 +101,13 @@ impl Request {
     #[must_use]
     pub fn positions(mut self, positions: Selection) -> Self {
         self.plan.positions = positions;
+        self
+    }
+
+    /// The lenses to read with, all from one forward pass; the plain logit lens by default.
+    #[must_use]
+    pub fn lenses(mut self, lenses: LensSet) -> Self {
+        self.plan.lenses = lenses;
         self
     }
 

@@ -49,6 +49,7 @@ fn head(trace: &LensTrace, n_tokens: usize) -> LensTrace {
         generator: trace.generator.clone(),
         model: trace.model.clone(),
         lens: trace.lens.clone(),
+        lenses: trace.lenses.clone(),
         interventions: trace.interventions.clone(),
         prompt: trace.prompt.clone(),
         tokens: trace.tokens[..n_tokens].to_vec(),

@@ -90,7 +90,8 @@ pub fn steer<B: Backend>(
     files: &mut dyn VectorFiles,
 ) -> Result<Steering, EditError> {
     let own = backend.set_edits(Some(Arc::default())).map_err(EditError::Backend)?;
-    let result = Resolver { backend: &mut *backend, prompt, encode, files }.resolve(interventions);
+    let result =
+        Resolver { backend: &mut *backend, prompt, encode, files, notes: Vec::new() }.resolve(interventions);
     backend.set_edits(own).map_err(EditError::Backend)?;
     result
 }

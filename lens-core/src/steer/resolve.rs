@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{EditError, Steering, VectorFiles};
+use super::{EditError, Steering, VectorFiles, error::listed};
 use crate::{
     backend::{Backend, BackendError, Forward},
     edit::{Change, Edit, Edits, Heads, Vectors},
     intervention::{EditOperation, EditTerm, Intervention, VectorSource},
     point::{Component, Point, PointSet, Site},
+    selection::Selection,
     token::TokenId,
 };
 
@@ -16,6 +17,7 @@ pub(super) struct Resolver<'a, B: Backend> {
     pub(super) prompt: &'a [TokenId],
     pub(super) encode: &'a dyn Fn(&str) -> Result<Vec<TokenId>, String>,
     pub(super) files: &'a mut dyn VectorFiles,
+    pub(super) notes: Vec<String>,
 }
 
 /// Where an intervention is being resolved.
@@ -52,25 +54,36 @@ impl<B: Backend> Resolver<'_, B> {
             }
             traces.push(intervention.trace(positions));
         }
-        Ok(Steering { edits: Arc::new(edits), traces, notes: self.files.notes(self.backend.info()) })
+        self.notes.extend(self.files.notes(self.backend.info()));
+        Ok(Steering { edits: Arc::new(edits), traces, notes: self.notes })
     }
 
-    /// The points of an intervention, which the model has.
-    fn points(&self, intervention: &Intervention) -> Result<Vec<Point>, EditError> {
+    /// The points of an intervention, which the model has. Where all layers are meant, those without `z` are left out of
+    /// what is done to `z`, with a note.
+    fn points(&mut self, intervention: &Intervention) -> Result<Vec<Point>, EditError> {
+        let written = || intervention.to_string();
         let info = self.backend.info();
         let points: Vec<Point> = match (&intervention.target.layers, intervention.target.component) {
             (Some(layers), Component::Site(site)) => layers
                 .resolve(info.n_layers.into(), "layer")
-                .map_err(|reason| EditError::Selection { written: intervention.to_string(), reason })?
+                .map_err(|reason| EditError::Selection { written: written(), reason })?
                 .into_iter()
                 .map(|layer| Point::block(layer as u16, site))
                 .collect(),
             _ => vec![Point::Embed],
         };
-        match points.iter().find(|point| !info.has(point.component())) {
-            Some(point) => Err(EditError::AbsentPoint { written: intervention.to_string(), point: *point }),
-            None => Ok(points),
+        let (present, absent): (Vec<Point>, Vec<Point>) =
+            points.into_iter().partition(|point| info.has(*point));
+        let Some(first) = absent.first() else { return Ok(present) };
+        if first.component() != Component::Site(Site::Z) {
+            return Err(EditError::AbsentPoint { written: written(), point: *first });
         }
+        let layers: Vec<u16> = absent.iter().filter_map(|point| point.layer()).collect();
+        if intervention.target.layers != Some(Selection::all()) || present.is_empty() {
+            return Err(EditError::NoHeads { written: written(), layers });
+        }
+        self.notes.push(format!("{} leaves out {}, where there is no z", written(), listed(&layers)));
+        Ok(present)
     }
 
     /// The heads of an intervention at a point; `None` is the whole activation.
@@ -78,7 +91,7 @@ impl<B: Backend> Resolver<'_, B> {
         let (Some(heads), Some(layer)) = (&intervention.target.heads, point.layer()) else { return Ok(None) };
         let written = || intervention.to_string();
         let Some((n_heads, d_head)) = self.backend.heads(layer) else {
-            return Err(EditError::NoHeads { written: written(), point });
+            return Err(EditError::Undivided { written: written(), point });
         };
         let chosen = heads
             .resolve(n_heads, "head")
@@ -243,8 +256,7 @@ fn capture<B: Backend>(backend: &mut B, point: Point, tokens: &[TokenId]) -> Res
     let n = tokens.len();
     let rows: Vec<usize> = (0..n).collect();
     let points: PointSet = [point].into_iter().collect();
-    let captured =
-        backend.forward(&Forward { tokens, past: 0, total: n, room: n, points: &points, rows: &rows })?;
+    let captured = backend.forward(&Forward::new(tokens, &points, &rows).with_total(n).with_room(n))?;
     let first = captured.first().ok_or_else(|| {
         BackendError::Other(
             format!("nothing was captured at {point}, which the model was said to have").into(),

@@ -1,5 +1,7 @@
 //! The JSON form of a run: `lens-trace/1`.
 
+mod lenses;
+mod new;
 mod read;
 mod tracer;
 mod validate;
@@ -11,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use read::present;
 
-use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId};
+use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId, mixer::MixerKind};
 
+pub use lenses::{LensEntryTrace, UnknownLens};
 pub use read::TraceError;
 pub use tracer::{PositionTrace, TraceContext, Tracer};
 
@@ -21,6 +24,7 @@ pub const SCHEMA: &str = "lens-trace/1";
 
 /// One run of the lens, as it is written to JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LensTrace {
     /// [`SCHEMA`].
     pub schema: String,
@@ -34,8 +38,11 @@ pub struct LensTrace {
     pub generator: GeneratorTrace,
     /// The model.
     pub model: ModelTrace,
-    /// The kind of lens.
+    /// The kind of lens; of several, the first one's.
     pub lens: LensKindTrace,
+    /// The lenses, where there is another than the plain one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenses: Vec<LensEntryTrace>,
     /// What was changed while the model ran; empty for the model as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interventions: Vec<InterventionTrace>,
@@ -75,6 +82,7 @@ pub struct LensTrace {
 
 /// Where the time of a run went, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TimingTrace {
     /// In forward passes, each waited for.
     pub forward: f64,
@@ -90,6 +98,7 @@ impl From<Timing> for TimingTrace {
 
 /// What wrote a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GeneratorTrace {
     /// Program.
     pub name: String,
@@ -99,6 +108,7 @@ pub struct GeneratorTrace {
 
 /// The model of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelTrace {
     /// Hub id, folder, or `demo`.
     pub id: String,
@@ -119,6 +129,9 @@ pub struct ModelTrace {
     pub dtype: String,
     /// Where it ran.
     pub device: String,
+    /// What stands in the place of attention in each block, `[n_layers]`; empty where all blocks have attention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mixers: Vec<MixerKind>,
 }
 
 impl From<&ModelInfo> for ModelTrace {
@@ -131,23 +144,29 @@ impl From<&ModelInfo> for ModelTrace {
             n_layers: info.n_layers,
             d_model: info.d_model,
             n_vocab: info.n_vocab,
-            dtype: info.dtype.clone(),
+            dtype: info.dtype.to_string(),
             device: info.device.clone(),
+            mixers: match info.mixers.iter().all(|mixer| *mixer == MixerKind::Attention) {
+                true => Vec::new(),
+                false => info.mixers.clone(),
+            },
         }
     }
 }
 
 /// The kind of lens that a trace was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LensKindTrace {
-    /// `logit`.
+    /// `logit`, `tuned` or `jacobian`.
     pub kind: String,
-    /// The norm in front of the unembedding.
+    /// The norm before the unembedding.
     pub norm: NormMode,
 }
 
 /// A token of the sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TokenTrace {
     /// Its id.
     pub id: TokenId,
@@ -162,6 +181,7 @@ pub struct TokenTrace {
 
 /// A token by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedTrace {
     /// Its id.
     pub id: TokenId,
@@ -174,6 +194,7 @@ pub struct NamedTrace {
 
 /// A message's place in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RoleTrace {
     /// `system`, `user` or `assistant`; `template` for what the chat template puts around messages.
     pub role: String,
@@ -185,6 +206,7 @@ pub struct RoleTrace {
 
 /// A token that the model wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepTrace {
     /// Which, from 0.
     pub step: usize,
@@ -196,6 +218,7 @@ pub struct StepTrace {
 
 /// A sampled token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SampledTrace {
     /// Its id.
     pub id: TokenId,
@@ -210,6 +233,7 @@ pub struct SampledTrace {
 
 /// How a continuation was chosen, and why it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GenerationTrace {
     /// 0 is greedy.
     pub temperature: f32,
@@ -244,6 +268,7 @@ pub enum Stopped {
 
 /// Something that was changed while the model ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InterventionTrace {
     /// The point, with its head where there is one.
     pub point: String,
@@ -258,6 +283,7 @@ pub struct InterventionTrace {
 
 /// A token of a readout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TopTrace {
     /// Its id.
     pub id: TokenId,
@@ -274,6 +300,7 @@ pub struct TopTrace {
 
 /// A token that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TargetTrace {
     /// Token, logit and probability.
     #[serde(flatten)]
@@ -285,6 +312,7 @@ pub struct TargetTrace {
 
 /// The readout of one (point, position).
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ReadoutTrace {
     /// The block; null for `embed`.
     pub layer: Option<u16>,
@@ -292,6 +320,9 @@ pub struct ReadoutTrace {
     pub component: Component,
     /// The position; its readout is about the next token.
     pub position: usize,
+    /// The name of the lens, where the trace has another than the plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<Arc<str>>,
     /// Whether the point is a sum that no part of the model reads.
     #[serde(default, rename = "virtual", skip_serializing_if = "is_false")]
     pub is_virtual: bool,
@@ -303,9 +334,18 @@ pub struct ReadoutTrace {
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTrace>,
+    /// Tokens that other readouts of the position name first and that are neither in `top` nor in `targets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracked: Vec<TopTrace>,
 }
 
 impl ReadoutTrace {
+    /// What this readout says of a token, if it keeps it: among its top, the tokens asked for or those tracked.
+    pub fn score(&self, id: TokenId) -> Option<&TopTrace> {
+        let targets = self.targets.iter().map(|target| &target.token);
+        self.top.iter().chain(targets).chain(&self.tracked).find(|token| token.id == id)
+    }
+
     /// The value of a statistic, in its unit.
     pub fn get(&self, statistic: Statistic) -> Option<f64> {
         self.statistics.get(statistic)
@@ -314,6 +354,7 @@ impl ReadoutTrace {
 
 /// The model's own answer at a position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FinalTrace {
     /// The position.
     pub position: usize,
@@ -341,6 +382,7 @@ impl FinalTrace {
 
 /// The comparison of the last final readout with the backend's plain product.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SelfCheckTrace {
     /// Largest difference among the top and target logits.
     pub max_abs_logit_error: f32,

@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace, SCHEMA, SampledTrace,
-    SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
+    FinalTrace, GeneratorTrace, LensEntryTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace,
+    SampledTrace, SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
 };
 use crate::{
     Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, SelfCheck, Site, TargetScore,
-    TokenId, TokenScore, TokenText, TokenTexts, important_layers,
+    TokenId, TokenScore, TokenText, TokenTexts, important_layers, translate::LensSet,
 };
 
 /// What a trace says beside the reading.
+#[non_exhaustive]
 pub struct TraceContext<'a> {
     /// The program that writes it and its version.
     pub generator: (&'a str, &'a str),
@@ -31,8 +32,31 @@ pub struct TraceContext<'a> {
     pub threshold: f32,
 }
 
+impl<'a> TraceContext<'a> {
+    /// What the program `generator` (its name and version) says of a prompt, `tokens`, that `model` read; a layer is
+    /// important from a probability of 0.03.
+    pub fn new(
+        generator: (&'a str, &'a str),
+        model: &'a ModelInfo,
+        tokens: &'a [TokenId],
+        texts: &'a dyn TokenTexts,
+    ) -> Self {
+        Self { generator, model, prompt: None, tokens, n_prompt: tokens.len(), texts, threshold: 0.03 }
+    }
+
+    crate::setters! {
+        /// The prompt as the user wrote it; without one, the tokens' texts are joined.
+        with_prompt => prompt: Option<&'a str>,
+        /// How many of `tokens` are the prompt; the model wrote the others.
+        with_n_prompt => n_prompt: usize,
+        /// Probability above which a layer counts as important, in `[0, 1]`.
+        with_threshold => threshold: f32,
+    }
+}
+
 /// Everything that was read at one position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PositionTrace {
     /// The model's own answer.
     #[serde(rename = "final")]
@@ -45,12 +69,20 @@ pub struct PositionTrace {
 pub struct Tracer<'a> {
     context: &'a TraceContext<'a>,
     names: Names<'a>,
+    lenses: LensSet,
 }
 
 impl<'a> Tracer<'a> {
     /// A tracer that has said nothing yet.
     pub fn new(context: &'a TraceContext<'a>) -> Self {
-        Self { context, names: Names { texts: context.texts, known: HashMap::new() } }
+        let names = Names { texts: context.texts, known: HashMap::new() };
+        Self { context, names, lenses: LensSet::default() }
+    }
+
+    /// The same for a run with these lenses.
+    #[must_use]
+    pub fn with_lenses(self, lenses: LensSet) -> Self {
+        Self { lenses, ..self }
     }
 
     /// The trace of a run that has read nothing yet.
@@ -62,30 +94,13 @@ impl<'a> Tracer<'a> {
             || tokens.iter().take(context.n_prompt).map(|token| &*token.text).collect(),
             str::to_owned,
         );
-        LensTrace {
-            schema: SCHEMA.to_owned(),
-            prompt_index: None,
-            id: None,
-            generator: GeneratorTrace {
-                name: context.generator.0.to_owned(),
-                version: context.generator.1.to_owned(),
-            },
-            model: context.model.into(),
-            lens: LensKindTrace { kind: "logit".to_owned(), norm },
-            interventions: Vec::new(),
-            prompt,
-            tokens,
-            roles: Vec::new(),
-            steps: Vec::new(),
-            generation: None,
-            important_above: Some(context.threshold),
-            versus: None,
-            readouts: Vec::new(),
-            finals: Vec::new(),
-            self_check: None,
-            timing: None,
-            notes: Vec::new(),
-        }
+        let (name, version) = context.generator;
+        let lens = LensKindTrace::new(self.lenses.name(0), norm);
+        let mut trace =
+            LensTrace::empty(GeneratorTrace::new(name, version), context.model.into(), lens, prompt, tokens);
+        trace.lenses = LensEntryTrace::of(&self.lenses);
+        trace.important_above = Some(context.threshold);
+        trace
     }
 
     /// A token of the sequence.
@@ -126,8 +141,15 @@ impl<'a> Tracer<'a> {
                 targets: self.names.targets(&last.readout.targets),
             },
             readouts: reading
-                .at(index)
-                .map(|(point, readout)| self.names.readout(last.position, point, readout, self.context.model))
+                .all_at(index)
+                .map(|(lens, point, readout)| {
+                    let lens =
+                        if reading.lenses.is_plain() { None } else { reading.lenses.shared_name(lens) };
+                    ReadoutTrace {
+                        lens,
+                        ..self.names.readout(last.position, point, readout, self.context.model)
+                    }
+                })
                 .collect(),
         }
     }
@@ -136,8 +158,9 @@ impl<'a> Tracer<'a> {
 impl LensTrace {
     /// The trace of a reading.
     pub fn new(reading: &Reading, context: &TraceContext<'_>) -> Self {
-        let mut tracer = Tracer::new(context);
+        let mut tracer = Tracer::new(context).with_lenses(reading.lenses.clone());
         let mut trace = tracer.head(reading.norm);
+        trace.notes.clone_from(&reading.notes);
         trace.readouts.reserve_exact(reading.readouts.len());
         for index in 0..reading.finals.len() {
             let PositionTrace { last, readouts } = tracer.position(reading, index);
@@ -198,10 +221,12 @@ impl Names<'_> {
             layer: point.layer(),
             component: point.component(),
             position,
+            lens: None,
             is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
             top: self.top(&readout.top),
             statistics: readout.statistics,
             targets: self.targets(&readout.targets),
+            tracked: self.top(&readout.tracked),
         }
     }
 }

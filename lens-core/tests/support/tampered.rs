@@ -98,9 +98,11 @@ impl Backend for Tampered {
         if self.fault == Fault::CountsATokenTwice && past > 0 {
             let nothing = PointSet::default();
             let tokens = &step.tokens[..1];
-            drop(self.toy.forward(&Forward { tokens, points: &nothing, rows: &[], ..*step })?);
+            let mut unread = *step;
+            (unread.tokens, unread.points, unread.rows) = (tokens, &nothing, &[]);
+            drop(self.toy.forward(&unread)?);
         }
-        let captured = self.toy.forward(&Forward { past, ..*step })?;
+        let captured = self.toy.forward(&step.with_past(past))?;
         self.tampered(step, &captured)
     }
 
@@ -139,11 +141,6 @@ impl Backend for Tampered {
         if let (Fault::BrokenPlainLogit(value), Some(logit)) = (self.fault, wanted.get_mut(1)) {
             *logit = value;
         }
-        Ok(PlainLogits {
-            logits: wanted,
-            log_sum_exp: logits.iter().map(|z| f64::from(*z).exp()).sum::<f64>().ln(),
-            logit_tolerance: 1e-4,
-            log_sum_exp_tolerance: 1e-4,
-        })
+        Ok(PlainLogits::new(wanted, logits.iter().map(|z| f64::from(*z).exp()).sum::<f64>().ln(), 1e-4, 1e-4))
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::ChatError;
 use crate::{
-    checkpoint::{Sidecar, Sidecars},
+    sidecar::{Sidecar, Sidecars},
     tokenizer::TokenizerError,
 };
 

@@ -36,7 +36,7 @@ pub use error::ChatError;
 pub use lens_core::Message;
 use serde_json::Value;
 
-use crate::checkpoint::Sidecars;
+use crate::sidecar::Sidecars;
 
 /// The role of what a template writes around the messages.
 pub const TEMPLATE_ROLE: &str = "template";

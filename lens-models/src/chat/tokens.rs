@@ -32,7 +32,7 @@ fn roles<'a>(spans: &[RoleSpan], tokens: impl Iterator<Item = &'a Range<usize>>)
         let Some(span) = span_of(spans, bytes) else { continue };
         match roles.last_mut().filter(|_| current == Some(span)) {
             Some(role) => role.end = i + 1,
-            None => roles.push(RoleTrace { role: spans[span].role.clone(), start: i, end: i + 1 }),
+            None => roles.push(RoleTrace::new(&spans[span].role, i..i + 1)),
         }
         current = Some(span);
     }

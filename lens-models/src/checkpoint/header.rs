@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, collections::BTreeSet, fmt, ops::Range};
 
+pub use lens_core::Dtype as StoredDtype;
 use safetensors::{Dtype, tensor::Metadata};
 use serde::{
     Deserialize, Deserializer,
@@ -18,51 +19,6 @@ const MOST_TENSORS: usize = 1 << 18;
 
 /// The longest header that the safetensors format allows, in bytes.
 const LONGEST_HEADER: u64 = 100_000_000;
-
-/// The types of weights that a decoder can be made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StoredDtype {
-    /// IEEE single precision.
-    F32,
-    /// bfloat16.
-    Bf16,
-    /// IEEE half precision.
-    F16,
-}
-
-impl StoredDtype {
-    /// Its name: `f32`, `bf16` or `f16`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::F16 => "f16",
-        }
-    }
-
-    /// Bytes of one value.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
-        }
-    }
-
-    fn of(dtype: Dtype) -> Option<Self> {
-        match dtype {
-            Dtype::F32 => Some(Self::F32),
-            Dtype::BF16 => Some(Self::Bf16),
-            Dtype::F16 => Some(Self::F16),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for StoredDtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
 
 /// Where a tensor lies and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +91,7 @@ impl TensorIndex {
             }
             let tensor = StoredTensor {
                 shard: self.shards,
-                dtype: StoredDtype::of(info.dtype).ok_or_else(|| format!("{:?}", info.dtype)),
+                dtype: supported(info.dtype).ok_or_else(|| format!("{:?}", info.dtype)),
                 shape: info.shape.clone(),
                 range: data + info.data_offsets.0..data + info.data_offsets.1,
             };
@@ -178,6 +134,16 @@ impl<'de> Deserialize<'de> for UniqueKeys {
             }
         }
         deserializer.deserialize_map(Keys)
+    }
+}
+
+/// The type as a decoder uses it, if one can.
+fn supported(dtype: Dtype) -> Option<StoredDtype> {
+    match dtype {
+        Dtype::F32 => Some(StoredDtype::F32),
+        Dtype::BF16 => Some(StoredDtype::Bf16),
+        Dtype::F16 => Some(StoredDtype::F16),
+        _ => None,
     }
 }
 

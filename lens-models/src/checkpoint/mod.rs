@@ -1,11 +1,11 @@
 //! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
 
 mod bytes;
+mod end_of_text;
 mod header;
 mod ledger;
 mod mapped;
 mod names;
-mod sidecar;
 
 use std::{
     io::Read,
@@ -19,12 +19,12 @@ pub(crate) use bytes::Bytes;
 pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
-pub(crate) use sidecar::{Sidecar, Sidecars};
 
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
+    sidecar::{Sidecar, Sidecars},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
     tokenizer::{Tokenizer, TokenizerError},
@@ -35,6 +35,7 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// How a checkpoint is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
     /// and shapes of the tensors are checked all the same.
@@ -45,8 +46,21 @@ pub struct OpenOptions {
     pub ignore_extra: bool,
 }
 
+impl OpenOptions {
+    lens_core::setters! {
+        /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
+        /// and shapes of the tensors are checked all the same.
+        with_assume_family => assume_family: Option<String>,
+        /// How weight files come into memory.
+        with_io => io: Io,
+        /// Keys of the config and tensors that the family does not use are ignored, with a note.
+        with_ignore_extra => ignore_extra: bool,
+    }
+}
+
 /// What config and headers say of a checkpoint: all but the weights.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Outline {
     /// Hub id, folder, or `demo`.
     pub id: String,
@@ -111,7 +125,10 @@ impl Outline {
         for shard in &headers.shards {
             tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
         }
-        Self::new(headers.id.clone(), headers.revision.clone(), &read(&headers.config)?, tensors, options)
+        let config = read(&headers.config)?;
+        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
+        outline.notes.splice(..0, headers.notes.iter().cloned());
+        Ok(outline)
     }
 
     /// Number of weights that the model is made of, each counted once.
@@ -201,6 +218,7 @@ impl Checkpoint {
         }
         let config = read(&files.config)?;
         let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
+        outline.notes.splice(..0, files.notes.iter().cloned());
         outline.notes.extend(note);
         let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
         let tie = checkpoint.note_on_tie();
@@ -287,7 +305,7 @@ impl Checkpoint {
     /// When one of the files cannot be read, or names something that is no token id.
     pub fn end_of_text(&self) -> Result<Vec<TokenId>, CheckpointError> {
         let mut ids = self.outline.end_of_text()?;
-        ids.extend(self.sidecars.end_of_text()?);
+        ids.extend(end_of_text::of_generation_config(&self.sidecars)?);
         ids.sort_unstable();
         ids.dedup();
         Ok(ids)

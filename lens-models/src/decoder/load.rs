@@ -6,8 +6,9 @@ use super::{
     Decoder, ModelError,
     block::Block,
     embed::Embedding,
-    readout::{Readout, unit_roundoff},
-    weights::{Weights, kind_of},
+    readout::{Readout, ReadoutPath},
+    translate::Translations,
+    weights::Weights,
 };
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
@@ -16,6 +17,7 @@ use crate::{
 
 /// How to load a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// The type to use the weights in; `None` keeps the one they are stored in.
     pub dtype: Option<StoredDtype>,
@@ -25,18 +27,20 @@ pub struct LoadOptions {
     pub readout: ReadoutPath,
 }
 
-/// What decodes readouts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ReadoutPath {
-    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
-    #[default]
-    ByPlace,
-    /// libtorch, wherever the unembedding is.
-    Device,
+impl LoadOptions {
+    lens_core::setters! {
+        /// The type to use the weights in; `None` keeps the one they are stored in.
+        with_dtype => dtype: Option<StoredDtype>,
+        /// Where its parts go; all of it to the processor by default.
+        with_map => map: DeviceMap,
+        /// What decodes readouts.
+        with_readout => readout: ReadoutPath,
+    }
 }
 
 /// How much of a model is in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadProgress {
     /// Bytes in their place.
     pub done: u64,
@@ -103,22 +107,22 @@ impl Decoder {
             })?;
         part(sizes.unembed);
 
-        let info = ModelInfo {
-            id: outline.id.clone(),
-            revision: outline.revision.clone(),
-            family: spec.family.clone(),
-            family_assumed: outline.assumed_family.is_some(),
-            n_layers: spec.layers.len() as u16,
-            d_model: spec.d_model,
-            n_vocab: spec.n_vocab(),
-            dtype: dtype.name().to_owned(),
-            unit_roundoff: unit_roundoff(kind_of(dtype)),
-            device: placement.to_string(),
-            parallel_blocks: spec.is_parallel(),
-            routed: spec.is_routed(),
-            absent_sites: spec.absent_sites().to_vec(),
-            max_positions: spec.embed.positions.as_ref().map(|positions| positions.n),
-        };
+        let mut info = ModelInfo::new(
+            &outline.id,
+            &spec.family,
+            spec.layers.len() as u16,
+            spec.d_model,
+            spec.n_vocab(),
+            dtype,
+        )
+        .with_device(placement.to_string());
+        info.revision.clone_from(&outline.revision);
+        info.family_assumed = outline.assumed_family.is_some();
+        info.parallel_blocks = spec.is_parallel();
+        info.routed = spec.is_routed();
+        info.mixers = spec.layers.iter().map(|layer| layer.mixer.kind()).collect();
+        info.absent = spec.absent_points();
+        info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
         Ok(Self {
             info,
             spec,
@@ -128,6 +132,7 @@ impl Decoder {
             readout,
             edit: None,
             applied: None,
+            translations: Translations::default(),
             seen: 0,
             _checkpoint: checkpoint,
         })

@@ -6,15 +6,25 @@ use lens_core::{
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    ModelError, ReadoutPath,
+    ModelError,
     device_readout::DeviceReadout,
     norm::Norm,
-    weights::{Weights, append_values, host_rows, values},
+    weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
 use crate::{
     device::Place,
     spec::{DecoderSpec, Param},
 };
+
+/// What decodes readouts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReadoutPath {
+    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
+    #[default]
+    ByPlace,
+    /// libtorch, wherever the unembedding is.
+    Device,
+}
 
 /// Final norm and unembedding.
 #[derive(Debug)]
@@ -155,13 +165,9 @@ impl Readout {
         let d = self.host_norm.d_model() as f32;
         let summation = 32.0 * (f32::EPSILON / 2.0) * d.sqrt() * largest.max(1.0);
         let roundoff = unit_roundoff(kind);
-        Ok(PlainLogits {
-            logits,
-            log_sum_exp,
-            // Two norms that agree to float32 may still round a few of their values to different bfloat16.
-            logit_tolerance: summation + 4.0 * roundoff * largest_term as f32,
-            log_sum_exp_tolerance: summation + 2.0 * roundoff * largest,
-        })
+        // Two norms that agree to float32 may still round a few of their values to different bfloat16.
+        let logit_tolerance = summation + 4.0 * roundoff * largest_term as f32;
+        Ok(PlainLogits::new(logits, log_sum_exp, logit_tolerance, summation + 2.0 * roundoff * largest))
     }
 }
 
@@ -179,13 +185,4 @@ fn within_squares(x: &Tensor) -> Result<Tensor, ModelError> {
         return Ok(x.shallow_clone());
     }
     Ok(x.f_mul_scalar((-largest.log2().floor()).exp2())?)
-}
-
-/// Half the distance from 1 to the next larger number.
-pub(super) fn unit_roundoff(kind: Kind) -> f32 {
-    match kind {
-        Kind::BFloat16 => 2.0f32.powi(-8),
-        Kind::Half => 2.0f32.powi(-11),
-        _ => 2.0f32.powi(-24),
-    }
 }

@@ -3,11 +3,29 @@
 use lens_core::{Point, PointSet};
 use tch::{Kind, Tensor};
 
-use super::{ModelError, readout::unit_roundoff};
+use super::{ModelError, weights::unit_roundoff};
 
 /// Sees the value of every point while the model runs, and says what the model goes on with.
 ///
 /// Values are `[pos, d_model]`; at `z` they are `[pos, n_heads, d_head]`. `pos` counts the tokens of one step.
+///
+/// ```
+/// use lens_core::Point;
+/// use lens_models::{Decoder, LoadOptions, demo, tch::Tensor};
+///
+/// let checkpoint = demo::checkpoint()?;
+/// let tokens = checkpoint.tokenizer()?.expect("the demo model has one").encode("The capital of", true)?;
+/// let mut model = Decoder::load(checkpoint, &LoadOptions::default())?;
+/// let mut seen: Vec<(Point, Vec<i64>)> = Vec::new();
+/// let mut look = |point: Point, value: Tensor| {
+///     seen.push((point, value.size()));
+///     Ok(value)
+/// };
+/// model.run(&tokens, 0, tokens.len(), &mut look)?;
+/// assert_eq!(seen[0].0, Point::Embed);
+/// assert_eq!(seen[0].1[0], tokens.len() as i64);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Tap {
     /// A step begins, behind `past` tokens.
     fn begin(&mut self, past: usize) {

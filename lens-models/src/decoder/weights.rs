@@ -20,6 +20,15 @@ pub(super) fn kind_of(dtype: StoredDtype) -> Kind {
     }
 }
 
+/// Half the distance from 1 to the next larger number.
+pub(super) fn unit_roundoff(kind: Kind) -> f32 {
+    match kind {
+        Kind::BFloat16 => 2.0f32.powi(-8),
+        Kind::Half => 2.0f32.powi(-11),
+        _ => 2.0f32.powi(-24),
+    }
+}
+
 /// Takes tensors out of a checkpoint, to one place. Those that need neither conversion nor another place stay in the
 /// map: they must not outlive the checkpoint, which the decoder owns beside them.
 #[derive(Clone, Copy)]
@@ -154,6 +163,20 @@ pub(super) fn host_rows(matrix: &Tensor) -> Result<VocabRows<'_>, ModelError> {
             _ => Err(ModelError::NotOnHost),
         }
     }
+}
+
+/// `x Wᵀ` for `x`, `[rows, width]` float32 in host memory, and a matrix W, `[width, width]`, that is multiplied where it
+/// lies: `[rows, width]`.
+pub(super) fn times_transposed(x: &Tensor, matrix: &[f32], width: usize) -> Result<Tensor, ModelError> {
+    assert_eq!(matrix.len(), width * width, "a map is a square matrix");
+    let n = width as i64;
+    // SAFETY: the assertion says that the shape is that of `matrix`, which outlives the tensor: it ends with this
+    // function, and the product owns its memory. Nothing writes to it.
+    #[expect(unsafe_code, reason = "a lens is as large as a part of the model, and is used where it is")]
+    let matrix = unsafe {
+        Tensor::f_from_blob(matrix.as_ptr().cast::<u8>(), &[n, n], &[n, 1], Kind::Float, Device::Cpu)
+    }?;
+    Ok(x.f_mm(&matrix.f_transpose(0, 1)?)?)
 }
 
 /// The values of a tensor as float32, appended to `out`.

@@ -1,19 +1,14 @@
 //! What can be wrong with a device or a map of devices.
 
-use super::Place;
+use super::place::{Place, UnknownDevice};
 
 /// A device that is not there, or a map that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// A name that no device has.
-    #[error("unknown device {name:?} (known: cpu, cuda, cuda:1, mps){hint}")]
-    UnknownDevice {
-        /// The name.
-        name: String,
-        /// What may be meant, as a clause.
-        hint: String,
-    },
+    #[error(transparent)]
+    UnknownDevice(#[from] UnknownDevice),
     /// A map that cannot be read.
     #[error(
         "{item:?} is no entry of a device map: {reason}; write auto, balanced, or entries with commas between such as \

@@ -12,6 +12,6 @@ mod torch;
 pub use cuda::{LIBTORCH_VARIABLE, cards, open as open_cuda};
 pub use error::DeviceError;
 pub use map::{Card, DeviceMap, Part, PartSizes, Placement};
-pub use place::Place;
+pub use place::{Place, UnknownDevice};
 #[cfg(feature = "torch")]
-pub use torch::best;
+pub use torch::{best, use_threads};

@@ -4,8 +4,6 @@ use std::{fmt, str::FromStr};
 
 use lens_core::suggest::did_you_mean;
 
-use super::DeviceError;
-
 /// A place where layers can run and weights can lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
@@ -28,6 +26,16 @@ impl Place {
     }
 }
 
+/// A name that no device has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown device {name:?} (known: cpu, cuda, cuda:1, mps){hint}")]
+pub struct UnknownDevice {
+    /// The name.
+    pub name: String,
+    /// What may be meant, as a clause.
+    pub hint: String,
+}
+
 impl Default for Place {
     fn default() -> Self {
         Self::HOST
@@ -46,10 +54,10 @@ impl fmt::Display for Place {
 }
 
 impl FromStr for Place {
-    type Err = DeviceError;
+    type Err = UnknownDevice;
 
-    fn from_str(written: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::UnknownDevice {
+    fn from_str(written: &str) -> Result<Self, UnknownDevice> {
+        let unknown = || UnknownDevice {
             name: written.to_owned(),
             hint: did_you_mean(written, ["cpu", "cuda", "mps"]),
         };

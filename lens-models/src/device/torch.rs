@@ -62,3 +62,8 @@ pub fn best() -> Place {
     let can = |place: &Place| (*place == Place::Mps || cuda::has_driver()) && place.prepare().is_ok();
     candidates.into_iter().find(can).unwrap_or_default()
 }
+
+/// Sets how many threads libtorch computes with on the processor, in this process and from now on.
+pub fn use_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+}

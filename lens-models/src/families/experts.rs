@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting},
+    spec::{Cut, DecoderSpec, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting},
 };
 
 pub(super) const MIXTRAL: Family = Family {
@@ -57,6 +57,7 @@ pub(super) const QWEN2_MOE: Family = Family {
             ));
             layer.mlp = MlpSpec::Experts(mlp);
         }
+        pass_over_experts_of_none(config, &spec);
         Ok(spec)
     },
 };
@@ -75,6 +76,7 @@ pub(super) const QWEN3_MOE: Family = Family {
                 layer.mlp = MlpSpec::Experts(mlp);
             }
         }
+        pass_over_experts_of_none(config, &spec);
         Ok(spec)
     },
 };
@@ -85,6 +87,13 @@ fn slide_everywhere(config: &Config<'_>, shape: &mut Shape) -> Result<(), Config
     let window = switched_window(config)?;
     shape.masks = config.masks(shape.n_layers, window, |_| true)?;
     Ok(())
+}
+
+/// Where `mlp_only_layers` or `decoder_sparse_step` leave all layers dense, what the config says of experts means nothing.
+fn pass_over_experts_of_none(config: &Config<'_>, spec: &DecoderSpec) {
+    if !spec.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_))) {
+        config.pass_over(&["num_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob"]);
+    }
 }
 
 /// The experts of layer `i`, or `None` where the layer is dense.

@@ -26,13 +26,12 @@ pub(super) const FAMILY: Family = Family {
         shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
         let (d_model, d_mlp) = (shape.d_model, shape.d_mlp);
         let (n, per_token) = counts(config, shape.n_layers)?;
-        let gating = Gating::ClampedSwiglu {
-            alpha: config.positive_or("swiglu_alpha", 1.702)?,
-            limit: config.positive_or("swiglu_limit", 7.0)?,
-        };
+        let gating = gating(config)?;
         let mut spec = shape.decoder(config, names)?;
+        for (i, attn) in spec.attentions_mut() {
+            attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
+        }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
             let block = shape.name(i, "mlp");
             // Experts are stacked as [experts, in, out]; gate and up alternate among the outputs.
             let expert = |part: &str, d_out: usize, d_in: usize, e: usize| LinearSpec {
@@ -65,6 +64,20 @@ pub(super) const FAMILY: Family = Family {
         Ok(spec)
     },
 };
+
+/// The nonlinearity, with the numbers of the config; transformers 4 has those of the published models in its code.
+fn gating(config: &Config<'_>) -> Result<Gating, ConfigError> {
+    let number = |key: &'static str, published: f64| {
+        let number = config.positive_or(key, published)?;
+        if number != published {
+            config.remark(&format!(
+                "{key} is {number}, as config.json says; transformers 4 takes {published} whatever the file says"
+            ));
+        }
+        Ok(number)
+    };
+    Ok(Gating::ClampedSwiglu { alpha: number("swiglu_alpha", 1.702)?, limit: number("swiglu_limit", 7.0)? })
+}
 
 /// The keys with the YaRN of the class, where the config is silent about scaling: null is none.
 fn with_scaling(config: &Config<'_>) -> Result<Option<Map<String, Value>>, ConfigError> {

@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hf_hub::{Cache, CacheRepo, Repo};
 
+use super::bounds::Bounds;
+use super::error::SourceError;
+use super::files;
 use super::name::{HubId, Revision, is_commit};
 use super::progress::{Event, Progress};
-use super::{SourceError, local};
 
 /// One model's part of the cache.
 pub(super) struct ModelCache {
@@ -58,7 +60,7 @@ impl ModelCache {
         let commit = if revision.is_commit() {
             revision.as_str().to_owned()
         } else if let Ok(bytes) =
-            local::read_at_most(&self.model_dir().join("refs").join(revision.as_str()), 256)
+            files::read_at_most(&self.model_dir().join("refs").join(revision.as_str()), 256)
         {
             String::from_utf8(bytes).ok()?.trim().to_owned()
         } else {
@@ -163,29 +165,6 @@ impl ModelCache {
 pub(super) fn is_blob_name(etag: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=' | b'+');
     (1..=128).contains(&etag.len()) && !etag.starts_with('.') && etag.bytes().all(plain)
-}
-
-/// Where the links of a snapshot may lead: into the model's own folder, into its `blobs`, which the user may have put on
-/// another disk with a link, or into the store of blobs that models share.
-pub(super) struct Bounds(Vec<PathBuf>);
-
-impl Bounds {
-    /// The bounds of a `models--*` folder; `None` if there is none.
-    pub(super) fn of_repo(model_dir: &Path) -> Option<Self> {
-        let own = model_dir.canonicalize().ok()?;
-        let shared = model_dir.parent().and_then(|cache| cache.join("blobs").canonicalize().ok());
-        // A link in place of the whole folder is not made by a download: only its owner can have put it there.
-        let blobs = model_dir.join("blobs").canonicalize().ok();
-        Some(Self([Some(own), blobs, shared].into_iter().flatten().collect()))
-    }
-
-    pub(super) fn check(&self, path: &Path) -> Result<(), SourceError> {
-        let target = path.canonicalize().map_err(SourceError::io("resolve", path))?;
-        if self.0.iter().any(|bound| target.starts_with(bound)) {
-            return Ok(());
-        }
-        Err(SourceError::EscapingLink { path: path.to_owned(), target })
-    }
 }
 
 pub(super) fn create_parent(path: &Path) -> Result<(), SourceError> {

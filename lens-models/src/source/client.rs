@@ -16,7 +16,7 @@ use ureq::{Agent, Body, Proxy};
 use super::address::{Origin, percent_encoded, redacted, redirect_target, shown};
 use super::name::{HubId, Revision};
 use super::pace::{self, Paced};
-use super::{SourceError, SourceOptions, local};
+use super::{SourceError, SourceOptions, files};
 
 const MOST_REDIRECTS: usize = 10;
 const LARGEST_REPLY: u64 = 64 << 20;
@@ -100,7 +100,7 @@ impl Client {
         };
         let mut tls = TlsConfig::builder();
         if let Some(path) = &options.ca_bundle {
-            let pem = local::read_at_most(path, LARGEST_REPLY)?;
+            let pem = files::read_whole(path, LARGEST_REPLY)?;
             let items = parse_pem(&pem).filter_map(Result::ok);
             let certificate = |item| if let PemItem::Certificate(found) = item { Some(found) } else { None };
             let found: Vec<Certificate<'static>> = items.filter_map(certificate).collect();

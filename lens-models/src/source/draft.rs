@@ -8,7 +8,7 @@ use ring::digest::{Context, SHA256};
 
 use super::SourceError;
 use super::cache::unique_suffix;
-use super::download::FileMeta;
+use super::meta::FileMeta;
 
 /// A file that is being written, under a name that is not yet its own.
 ///

@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use super::error::SourceError;
+
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// # Errors
@@ -25,7 +27,12 @@ pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     if size > limit { Err(too_large(size)) } else { Ok(bytes) }
 }
 
-/// Refuses what is no regular file.
+/// The same as part of finding a checkpoint.
+pub(super) fn read_whole(path: &Path, limit: u64) -> std::result::Result<Vec<u8>, SourceError> {
+    read_at_most(path, limit).map_err(SourceError::io("read", path))
+}
+
+/// Refuses what is not a regular file.
 pub(super) fn check_regular(path: &Path) -> Result<Metadata> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_file() {

@@ -17,7 +17,7 @@ struct WeightIndex {
 
 /// The shards that an index names, each once, in the order of their names.
 pub(super) fn shard_names(path: &Path) -> Result<Vec<String>, SourceError> {
-    let bytes = super::local::read_at_most(path, LARGEST_INDEX)?;
+    let bytes = super::files::read_whole(path, LARGEST_INDEX)?;
     let index: WeightIndex = serde_json::from_slice(&bytes)
         .map_err(|source| SourceError::BadIndex { path: path.to_owned(), source })?;
     let mut names = BTreeSet::new();

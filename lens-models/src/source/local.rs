@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::cache::Bounds;
+use super::bounds::Bounds;
 use super::headers::{ShardHeader, read_local_header};
 use super::layout::{self, Weights};
 use super::{CheckpointFiles, CheckpointHeaders, SourceError, files, index, name};
@@ -71,6 +71,7 @@ impl Folder {
             root: self.root.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),
+            notes: Vec::new(),
         })
     }
 
@@ -84,6 +85,7 @@ impl Folder {
             revision: files.revision,
             config: files.config,
             shards: shards?,
+            notes: files.notes,
         })
     }
 
@@ -112,11 +114,6 @@ impl Folder {
         let list = std::fs::read_dir(&self.root).map_err(SourceError::io("list", &self.root))?;
         Ok(list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }
-}
-
-/// Reads a whole file, but not one of absurd size.
-pub(super) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
-    files::read_at_most(path, limit).map_err(SourceError::io("read", path))
 }
 
 /// A checkout without git-lfs has small text files where the large files should be.

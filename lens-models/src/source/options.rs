@@ -110,6 +110,29 @@ impl SourceOptions {
     pub(super) fn cache(&self) -> Result<PathBuf, SourceError> {
         self.cache.clone().ok_or(SourceError::NoCacheFolder)
     }
+
+    lens_core::setters! {
+        /// Branch, tag or commit; `None` means `main`.
+        with_revision => revision: Option<String>,
+        /// Use the cache only.
+        with_offline => offline: bool,
+        /// The hub cache, the folder with the `models--*` folders in it.
+        with_cache => cache: Option<PathBuf>,
+        /// The hub's address.
+        with_endpoint => endpoint: String,
+        /// The access token.
+        with_token => token: Option<Token>,
+        /// The file that is read for a token when `token` is `None`; a file that does not exist is no error.
+        with_token_file => token_file: Option<PathBuf>,
+        /// Certificates in PEM form that replace the built-in ones.
+        with_ca_bundle => ca_bundle: Option<PathBuf>,
+        /// How often a request that failed for want of a connection is tried again.
+        with_retries => retries: u32,
+        /// The pause before the first retry, doubled for every further one.
+        with_retry_wait => retry_wait: Duration,
+        /// How long to wait for a connection, and then for each piece of an answer.
+        with_timeout => timeout: Duration,
+    }
 }
 
 fn is_true(value: &str) -> bool {

@@ -33,6 +33,7 @@ pub enum Gating {
 
 /// A gated MLP: `down(gating(gate(x), up(x)))`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct GatedSpec {
     /// How the gate acts.
     pub gating: Gating,
@@ -58,6 +59,7 @@ pub enum Weighting {
 
 /// A mixture of experts.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ExpertsSpec {
     /// The router, `[experts, d_model]`.
     pub router: LinearSpec,

@@ -6,6 +6,7 @@ use super::Param;
 
 /// A norm over the last dimension.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct NormSpec {
     /// RMS or layer norm.
     pub kind: NormKind,

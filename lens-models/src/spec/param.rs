@@ -4,6 +4,7 @@ use std::ops::Range;
 
 /// A tensor of the checkpoint: its name there, and the shape that the config implies.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TensorSpec {
     /// Name in the checkpoint.
     pub name: String,
@@ -20,6 +21,7 @@ impl TensorSpec {
 
 /// A weight of the model: a stored tensor, or a part of one, or several stacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Param {
     /// The stored tensors. More than one are stacked along a new first dimension.
     pub tensors: Vec<TensorSpec>,
@@ -76,6 +78,7 @@ impl Param {
 
 /// `y = W x + b`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LinearSpec {
     /// `W`, `[out, in]` after its cuts.
     pub weight: Param,

@@ -4,6 +4,7 @@
 
 /// A rotary embedding over the first dimensions of a head.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Rope {
     /// Base of the geometric series of frequencies.
     pub theta: f64,

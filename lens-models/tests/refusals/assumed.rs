@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{assert_says, copy::Copy};
 
 fn assume(family: &str) -> OpenOptions {
-    OpenOptions { assume_family: Some(family.to_owned()), ..OpenOptions::default() }
+    OpenOptions::default().with_assume_family(Some(family.to_owned()))
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn sizes_that_a_multimodal_file_leaves_out_are_those_of_the_class() {
 
 #[test]
 fn heads_of_other_tasks_are_named_and_left_out_on_demand() {
-    let insist = OpenOptions { ignore_extra: true, ..OpenOptions::default() };
+    let insist = OpenOptions::default().with_ignore_extra(true);
     for name in ["v_head.summary.weight", "score.weight", "classifier.bias"] {
         let copy = Copy::of("llama2").with_tensors(FILE, extra(name));
         assert_says(&copy.refusal(), &["rates or classifies", name, "--ignore-extra"]);

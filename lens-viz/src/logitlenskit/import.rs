@@ -7,7 +7,7 @@ use std::{
 
 use lens_core::{
     Component, FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, NormMode, ReadoutTrace,
-    SCHEMA, Site, Statistic, TargetTrace, TokenId, TokenTrace, TopTrace,
+    Site, Statistic, TargetTrace, TokenId, TokenTrace, TopTrace,
 };
 
 use super::{GENERATOR, V2, V2Error, VERSION};
@@ -35,11 +35,9 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
     let mut gaps = Gaps::default();
     let tokens: Vec<TokenTrace> = (0..)
         .zip(&file.input)
-        .map(|(i, text)| TokenTrace {
-            id: file.input_ids.get(i).map_or_else(|| ids.id(text), |id| TokenId(*id)),
-            text: text.as_str().into(),
-            bytes: None,
-            generated: false,
+        .map(|(i, text)| {
+            let id = file.input_ids.get(i).map_or_else(|| ids.id(text), |id| TokenId(*id));
+            TokenTrace::new(id, text.as_str())
         })
         .collect();
     let mut readouts = Vec::with_capacity(tokens.len() * file.layers.len());
@@ -51,37 +49,23 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
         finals.extend(last(&mut column, position));
         readouts.extend(column);
     }
-    let trace = LensTrace {
-        schema: SCHEMA.to_owned(),
-        prompt_index: None,
-        id: None,
-        generator: GeneratorTrace { name: GENERATOR.to_owned(), version: VERSION.to_string() },
-        model: ModelTrace {
-            id: file.meta.model.clone().unwrap_or_else(|| "unknown".to_owned()),
-            revision: None,
-            family: "unknown".to_owned(),
-            family_assumed: false,
-            n_layers: file.layers.last().map_or(0, |layer| layer.saturating_add(1)),
-            d_model: 0,
-            n_vocab: 0,
-            dtype: "unknown".to_owned(),
-            device: "unknown".to_owned(),
-        },
-        lens: LensKindTrace { kind: "logit".to_owned(), norm: NormMode::Recomputed },
-        interventions: Vec::new(),
-        prompt: file.input.concat(),
+    let model = ModelTrace::new(
+        file.meta.model.as_deref().unwrap_or("unknown"),
+        "unknown",
+        file.layers.last().map_or(0, |layer| layer.saturating_add(1)),
+        0,
+        0,
+    );
+    let mut trace = LensTrace::empty(
+        GeneratorTrace::new(GENERATOR, VERSION.to_string()),
+        model,
+        LensKindTrace::new("logit", NormMode::Recomputed),
+        file.input.concat(),
         tokens,
-        roles: Vec::new(),
-        steps: Vec::new(),
-        generation: None,
-        important_above: Some(THRESHOLD),
-        readouts,
-        finals,
-        self_check: None,
-        versus: None,
-        timing: None,
-        notes: notes(file, &ids, &gaps),
-    };
+    );
+    trace.important_above = Some(THRESHOLD);
+    (trace.readouts, trace.finals) = (readouts, finals);
+    trace.notes = notes(file, &ids, &gaps);
     trace.validate()?;
     Ok(trace)
 }
@@ -198,44 +182,40 @@ fn readout<'a>(
     // A stable sort: ids are numbers in order of appearance and decide nothing.
     top.sort_by(|a, b| b.prob.total_cmp(&a.prob));
     let others = tracked.iter().filter(|(name, _)| !names.contains(name.as_str()));
-    let targets = others
-        .map(|(name, trajectory)| TargetTrace { token: ids.token(name, trajectory[layer]), rank: None })
+    let targets =
+        others.map(|(name, trajectory)| TargetTrace::new(ids.token(name, trajectory[layer]), None)).collect();
+    let mut readout =
+        ReadoutTrace::new(Some(file.layers[layer]), Component::Site(Site::ResidPost), position, top);
+    readout.statistics = file
+        .entropy
+        .iter()
+        .map(|entropy| (Statistic::Entropy, f64::from(entropy[layer][position])))
         .collect();
-    ReadoutTrace {
-        layer: Some(file.layers[layer]),
-        component: Component::Site(Site::ResidPost),
-        position,
-        is_virtual: false,
-        top,
-        statistics: file
-            .entropy
-            .iter()
-            .map(|entropy| (Statistic::Entropy, f64::from(entropy[layer][position])))
-            .collect(),
-        targets,
-    }
+    readout.targets = targets;
+    readout
 }
 
 /// The last layer as the model's answer; says in the others how the answer's token ranks.
 fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
     let last = column.last()?;
-    let (top, statistics, targets) = (last.top.clone(), last.statistics, last.targets.clone());
-    let answer = top.first().map(|token| token.id);
-    let important = column
+    let mut answer = FinalTrace::new(position, last.top.clone());
+    (answer.statistics, answer.targets) = (last.statistics, last.targets.clone());
+    let top1 = answer.top.first().map(|token| token.id);
+    answer.important_layers = column
         .iter()
         .filter(|readout| readout.top.first().is_some_and(|token| token.prob > THRESHOLD))
         .filter_map(|readout| readout.layer)
-        .collect::<Vec<_>>();
-    let mut decided_at = None;
+        .collect();
     for readout in column.iter_mut() {
-        let place = readout.top.iter().position(|token| Some(token.id) == answer);
+        let place = readout.top.iter().position(|token| Some(token.id) == top1);
         let rank = place.map(|place| {
             1 + readout.top.iter().filter(|token| token.logit > readout.top[place].logit).count() as u32
         });
         readout.statistics.set(Statistic::RankOfFinal, rank.map(f64::from));
-        decided_at = if place == Some(0) { decided_at.or(readout.layer.map(usize::from)) } else { None };
+        answer.decided_at =
+            if place == Some(0) { answer.decided_at.or(readout.layer.map(usize::from)) } else { None };
     }
-    Some(FinalTrace { position, top, statistics, decided_at, important_layers: important, targets })
+    Some(answer)
 }
 
 /// The ids of texts: the file's own, or numbers in order of appearance.
@@ -274,6 +254,6 @@ impl<'a> Ids<'a> {
 
     fn token(&mut self, text: &'a str, prob: f32) -> TopTrace {
         let (id, text) = self.entry(text);
-        TopTrace { id, text, bytes: None, logit: prob.max(LEAST).ln(), prob }
+        TopTrace::new(id, text, prob.max(LEAST).ln(), prob)
     }
 }

@@ -10,10 +10,8 @@
 //! # let mut model = ToyBackend::new(3, 16, 50, 7);
 //! # let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
 //! # let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! # let trace = LensTrace::new(&reading, &TraceContext {
-//! #     generator: ("example", "1.0"), model: model.info(), prompt: None, tokens: &tokens,
-//! #     n_prompt: tokens.len(), texts: &(), threshold: 0.03,
-//! # });
+//! # let context = TraceContext::new(("example", "1.0"), model.info(), &tokens, &());
+//! # let trace = LensTrace::new(&reading, &context);
 //! let v2 = to_v2(&trace, Component::Site(Site::ResidPost))?;
 //! assert_eq!(v2.layers, [0, 1, 2]);
 //! let back = from_v2(&v2)?;
@@ -79,6 +77,9 @@ pub struct Meta {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum V2Error {
+    /// The trace has no such lens.
+    #[error(transparent)]
+    Lens(#[from] lens_core::UnknownLens),
     /// The trace has nothing of this component.
     #[error("the trace holds no readout of {component}: read that component, or export one that was read")]
     NotRead {

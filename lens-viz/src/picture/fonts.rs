@@ -4,8 +4,6 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use skrifa::{FontRef, MetadataProvider, instance::LocationRef, prelude::Size};
 
-use super::installed;
-
 /// The faces that a picture is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Face {
@@ -79,11 +77,6 @@ pub(super) fn has(font: usize, c: char) -> bool {
     EMBEDDED.get(font).is_some_and(|font| font.advances.contains_key(&c))
 }
 
-/// Whether no font of this machine, embedded or installed, has the character.
-pub(super) fn is_missing(c: char) -> bool {
-    !is_embedded(c) && !installed::has(c)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,11 +88,5 @@ mod tests {
         }
         assert!((advance('a', Face::Mono) - 0.602).abs() < 1e-3);
         assert!(advance('i', Face::Sans) < advance('m', Face::Sans));
-    }
-
-    #[test]
-    fn what_has_no_glyph_anywhere_is_missing() {
-        assert!(!is_missing('a'));
-        assert!(is_missing('\u{10ffff}'), "a font claims to have a noncharacter");
     }
 }

@@ -1,6 +1,6 @@
 //! Layers up, positions across: what the model would say at every place.
 
-use lens_core::{Component, ReadoutTrace, TopTrace};
+use lens_core::{ReadoutTrace, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
@@ -8,8 +8,8 @@ use super::{
     heatmap::{Cell, Column, Heatmap},
     legend::Legend,
     scale::Scale,
-    source::{Place, Source},
-    step::{VIRTUAL, rows},
+    source::{Place, Source, VIRTUAL, only_component},
+    step::rows,
     text::{Names, TokenLabel},
 };
 use crate::measure::Measure;
@@ -43,7 +43,7 @@ pub(super) fn grid(
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
     let scale = scale.named(&measure.describe(only_component(&places)));
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: None, rule: None, fonts },
+        heading: Heading { source, title, position: None, rule: None, against: None, fonts },
         rows: rows(source, &places, None, fonts),
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
@@ -65,13 +65,6 @@ fn default_title(places: &[Place], measure: Measure) -> String {
     }
 }
 
-/// The component that all places are of; the embedding in front of the layers is no other one.
-pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
-    let mut components = places.iter().map(|(_, component)| *component).filter(|c| *c != Component::Embed);
-    let first = components.next().or(places.first().map(|(_, component)| *component))?;
-    components.all(|component| component == first).then_some(first)
-}
-
 fn cell(
     source: &Source<'_>,
     readout: &ReadoutTrace,
@@ -85,7 +78,7 @@ fn cell(
         label: top.map_or_else(TokenLabel::none, |token| names.label(token)),
         value: measure.value(readout),
         number: fonts.words(&measure.digits(readout)),
-        is_right: is_right(source, top, position),
+        sign: is_right(source, top, position).then_some('*'),
     }
 }
 
@@ -94,7 +87,7 @@ pub(crate) fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: us
     top.zip(source.next_token(position)).is_some_and(|(top, next)| top.id == next.id)
 }
 
-fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
+pub(super) fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
     let token = source.trace.tokens.get(position);
     let next = source.next_token(position);
     Column {

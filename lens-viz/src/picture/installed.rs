@@ -72,6 +72,11 @@ pub(super) fn has(c: char) -> bool {
     installed().candidate(c).is_some()
 }
 
+/// Whether no font of this machine, embedded or installed, has the character.
+pub(super) fn is_missing(c: char) -> bool {
+    !fonts::is_embedded(c) && !has(c)
+}
+
 /// The fonts that are embedded.
 pub(super) fn embedded() -> Shelf {
     EMBEDDED.clone()
@@ -168,4 +173,15 @@ fn preference(face: &FaceInfo) -> Option<u32> {
     let families = ["dejavu sans", "noto sans", "noto color emoji", "noto emoji"];
     let preferred = families.iter().any(|family| name.starts_with(family));
     Some(2 * penalty + u32::from(!preferred))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_missing;
+
+    #[test]
+    fn what_has_no_glyph_anywhere_is_missing() {
+        assert!(!is_missing('a'));
+        assert!(is_missing('\u{10ffff}'), "a font claims to have a noncharacter");
+    }
 }

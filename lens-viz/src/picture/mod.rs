@@ -12,15 +12,9 @@
 //! let mut model = ToyBackend::new(3, 16, 50, 7);
 //! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
 //! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! let trace = LensTrace::new(&reading, &TraceContext {
-//!     generator: ("example", "1.0"),
-//!     model: model.info(),
-//!     prompt: None,
-//!     tokens: &tokens,
-//!     n_prompt: tokens.len(),
-//!     texts: &(), // no tokenizer: tokens are shown as <id 3>
-//!     threshold: 0.03,
-//! });
+//! // Without a tokenizer, `&()`, tokens are shown as <id 3>.
+//! let context = TraceContext::new(("example", "1.0"), model.info(), &tokens, &());
+//! let trace = LensTrace::new(&reading, &context);
 //!
 //! let pages = svg(&trace, PictureKind::AllLayers, &PictureOptions::default())?;
 //! assert!(pages[0].svg.starts_with("<svg "));
@@ -32,7 +26,9 @@ mod axis;
 mod canvas;
 mod chart;
 mod curves;
-mod error;
+mod density;
+mod difference;
+pub(crate) mod error;
 mod files;
 mod fonts;
 pub(crate) mod grid;
@@ -41,7 +37,7 @@ mod heatmap;
 mod installed;
 mod kind;
 mod legend;
-mod options;
+pub(crate) mod options;
 mod pages;
 mod raster;
 mod runs;
@@ -53,6 +49,7 @@ mod trajectories;
 
 use lens_core::LensTrace;
 
+pub use difference::difference;
 pub use error::PictureError;
 pub use files::{PictureFile, files};
 pub use kind::PictureKind;
@@ -103,7 +100,8 @@ pub fn svg(
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     options.check()?;
-    let source = Source::new(trace)?;
+    let trace = trace.of_lens(options.lens.as_deref())?;
+    let source = Source::new(&trace)?;
     match kind {
         PictureKind::AllLayers => step::all_layers(&source, options),
         PictureKind::ImportantLayers => step::important_layers(&source, options),

@@ -9,7 +9,10 @@ use crate::Ramp;
 
 /// What a picture shows and how. The default is a good picture of any trace.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PictureOptions {
+    /// Which lens, by its name; `None` is the trace's first. Lenses are never mixed in one picture.
+    pub lens: Option<String>,
     /// For pictures of one position: which; `None` is the last one read.
     pub position: Option<usize>,
     /// For grids: which positions; none means all that were read.
@@ -43,6 +46,7 @@ pub struct PictureOptions {
 impl Default for PictureOptions {
     fn default() -> Self {
         Self {
+            lens: None,
             position: None,
             positions: Vec::new(),
             components: Vec::new(),
@@ -57,6 +61,41 @@ impl Default for PictureOptions {
             title: None,
             fonts: Fonts::default(),
         }
+    }
+}
+
+impl PictureOptions {
+    lens_core::setters! {
+        /// Which lens, by its name; `None` is the trace's first.
+        with_lens => lens: Option<String>,
+        /// For pictures of one position: which; `None` is the last one read.
+        with_position => position: Option<usize>,
+        /// For grids: which positions; none means all that were read.
+        with_positions => positions: Vec<usize>,
+        /// Which components. None means all that were read, and in grids and trajectories the residual stream as
+        /// each layer leaves it.
+        with_components => components: Vec<Component>,
+        /// Which layers; none means all that were read.
+        with_layers => layers: Vec<u16>,
+        /// Every how many layers one is shown, counted from the first. The last one always is.
+        with_stride => stride: NonZeroU16,
+        /// For heatmaps of one position: the most ranks that are shown.
+        with_top => top: NonZeroUsize,
+        /// For trajectories: which tokens, by id. None means the targets of the run and the tokens that are top-1
+        /// somewhere, the most probable first.
+        with_tokens => tokens: Vec<TokenId>,
+        /// Probability above which a layer counts as important, in `[0, 1]`; `None` is what the run was told.
+        with_threshold => threshold: Option<f32>,
+        /// The ends of the colour scale, in the statistic's own unit, instead of the fixed ones.
+        with_range => range: Option<(f32, f32)>,
+        /// The colours.
+        with_ramp => ramp: Ramp,
+        /// The most pixels a page is wide, 96 to an inch; `None` is 1000 for heatmaps and grids and 720 for curves.
+        with_width => width: Option<u32>,
+        /// What stands above the picture, instead of what it is.
+        with_title => title: Option<String>,
+        /// Which characters may be used.
+        with_fonts => fonts: Fonts,
     }
 }
 

@@ -6,15 +6,14 @@ use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
-    grid::only_component,
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
     scale::Scale,
-    source::{Place, Source},
+    source::{Place, Source, VIRTUAL, only_component},
     text::Names,
 };
-use crate::{measure::Measure, terminal::percent};
+use crate::{digits::percent, measure::Measure};
 
 const WIDTH: u32 = 1000;
 
@@ -97,7 +96,7 @@ fn draw(
         label: names.label(token),
         value: Some(token.prob.into()),
         number: fonts.words(&number(token.prob)),
-        is_right: false,
+        sign: None,
     };
     let cells = readouts.iter().map(|readout| {
         let top = readout.map_or(&[][..], |readout| &readout.top);
@@ -107,7 +106,7 @@ fn draw(
     let rows = rows(source, places, source.last(position), fonts);
     let is_decided_here = rows.iter().any(|row| row.marked);
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: Some(position), rule, fonts },
+        heading: Heading { source, title, position: Some(position), rule, against: None, fonts },
         rows,
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",
@@ -178,6 +177,3 @@ fn notes(readouts: &[Option<&ReadoutTrace>], is_decided_here: bool) -> Vec<Strin
     }
     notes
 }
-
-pub(super) const VIRTUAL: &str =
-    "† virtual: attention and MLP run side by side, and no part of the model reads this sum";

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use lens_core::{TokenId, TopTrace};
 
 use super::fonts::{self, Face};
-use crate::terminal::{label::Label, line::Sheet};
+use super::installed;
+use crate::sheet::{label::Label, line::Sheet};
 
 /// Which characters a picture may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -88,7 +89,7 @@ impl Fonts {
                 shown.push('·');
             } else if matches!(c, '\u{fffe}' | '\u{ffff}') {
                 shown.push_str(&code_point(c));
-            } else if self == Self::Installed && fonts::is_missing(c) {
+            } else if self == Self::Installed && installed::is_missing(c) {
                 shown.push_str(&code_point(c));
                 missing.push(c);
             } else {

@@ -4,13 +4,14 @@ use lens_core::{Component, FinalTrace, ReadoutTrace, Site, Statistic, TopTrace, 
 
 use super::{
     grid::{Grid, Row},
-    label::Label,
     layout::{Column, LAYER_WIDTH, Layout},
+};
+use crate::digits::{digits, percent, rank};
+use crate::sheet::{
+    label::Label,
     line::{Line, Sheet, cut},
     paint::Ink,
-    summary::{percent, rank},
 };
-use crate::measure::digits;
 
 /// What every line of the body is drawn from.
 pub(super) struct Body<'a> {

@@ -1,15 +1,17 @@
 //! A run beside another one: the model as it is, and with what was changed.
 
-use lens_core::{Component, LensTrace, ReadoutTrace, Site, TopTrace};
+use lens_core::{Component, LensTrace, ReadoutTrace, SampledTrace, Site, TopTrace};
 
 use super::{
     TableOptions,
     header::{self, named},
+    steps::written,
+};
+use crate::digits::percent;
+use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span},
     paint::{Ink, Paint},
-    steps::written,
-    summary::percent,
 };
 
 /// The most columns of a token.
@@ -85,12 +87,11 @@ impl Compare<'_> {
             return Vec::new();
         }
         let token = |trace: &LensTrace, step: usize| {
-            trace.steps.get(step).map(|step| TopTrace {
-                id: step.token.id,
-                text: step.token.text.clone(),
-                bytes: step.token.bytes.clone(),
-                logit: 0.0,
-                prob: step.token.prob,
+            trace.steps.get(step).map(|step| {
+                let SampledTrace { id, text, bytes, prob, .. } = step.token.clone();
+                let mut token = TopTrace::new(id, text, 0.0, prob);
+                token.bytes = bytes;
+                token
             })
         };
         let mut lines = vec![Line::default(), self.names("step", "before", "after")];
@@ -147,7 +148,12 @@ impl Compare<'_> {
 /// The stream as each layer leaves it at a position, in order of execution; of a run that did not read it, the last
 /// component that was read.
 fn outputs(trace: &LensTrace, position: usize) -> Vec<&ReadoutTrace> {
-    let here = || trace.readouts.iter().filter(move |readout| readout.position == position);
+    // Of several lenses the first.
+    let lens = trace.lenses.first().map(|lens| &lens.name);
+    let is_here = move |readout: &&ReadoutTrace| {
+        readout.position == position && readout.lens.as_ref().is_none_or(|name| Some(name) == lens)
+    };
+    let here = || trace.readouts.iter().filter(is_here);
     let stream = Component::Site(Site::ResidPost);
     let component = here().any(|readout| readout.component == stream);
     let shown = if component { Some(stream) } else { here().next_back().map(|readout| readout.component) };

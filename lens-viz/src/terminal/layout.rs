@@ -2,7 +2,8 @@
 
 use lens_core::{Component, Statistic, Unit};
 
-use super::{grid::Grid, label::Label, line::Sheet};
+use super::grid::Grid;
+use crate::sheet::{label::Label, line::Sheet};
 
 /// Width of the column of layers: a marker, the number, a blank, and the sign of agreement.
 pub(super) const LAYER_WIDTH: usize = 8;

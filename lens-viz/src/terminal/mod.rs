@@ -8,30 +8,23 @@
 //! let mut model = ToyBackend::new(3, 16, 50, 7);
 //! let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
 //! let reading = Lens::new(&mut model).read(&tokens, &Plan::default())?;
-//! let trace = LensTrace::new(&reading, &TraceContext {
-//!     generator: ("example", "1.0"),
-//!     model: model.info(),
-//!     prompt: None,
-//!     tokens: &tokens,
-//!     n_prompt: tokens.len(),
-//!     texts: &(), // no tokenizer: tokens are shown as <id 3>
-//!     threshold: 0.03,
-//! });
+//! // Without a tokenizer, `&()`, tokens are shown as <id 3>.
+//! let context = TraceContext::new(("example", "1.0"), model.info(), &tokens, &());
+//! let trace = LensTrace::new(&reading, &context);
 //!
-//! let options = TableOptions { width: 100, color: ColorLevel::None, ..TableOptions::default() };
+//! let options = TableOptions::default().with_width(100).with_color(ColorLevel::None);
 //! let text = table(&trace, &options)?;
 //! assert!(text.contains("resid_post"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocks;
 mod body;
 mod compare;
+mod difference;
 mod grid;
 mod header;
-pub(crate) mod label;
 mod layout;
-pub(crate) mod line;
-mod paint;
 mod positions;
 mod prompts;
 mod steps;
@@ -41,23 +34,24 @@ use std::num::NonZeroUsize;
 
 use lens_core::LensTrace;
 
+use crate::sheet::{
+    line::{Line, Sheet},
+    paint::Paint,
+};
 use body::Body;
 use grid::Grid;
 use layout::Layout;
-use line::{Line, Sheet};
-use paint::Paint;
 
+pub use crate::sheet::paint::ColorLevel;
 pub use compare::compare;
-pub use paint::ColorLevel;
+pub use difference::difference;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
 pub use steps::StepsView;
 
-pub(crate) use header::text_of;
-pub(crate) use summary::{nats, percent};
-
 /// How a table is to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TableOptions {
     /// Columns of the terminal. No line is wider.
     pub width: usize,
@@ -67,6 +61,8 @@ pub struct TableOptions {
     pub tokens_per_cell: NonZeroUsize,
     /// The most tokens of the final prediction.
     pub predictions: usize,
+    /// Which lens, by its name; `None` is the trace's first. Lenses are never mixed in one table.
+    pub lens: Option<String>,
     /// The position to show; `None` is the last one read.
     pub position: Option<usize>,
     /// Only printable ASCII, for consoles without UTF-8.
@@ -81,9 +77,27 @@ impl Default for TableOptions {
             color: ColorLevel::None,
             tokens_per_cell: const { NonZeroUsize::new(3).expect("three is not zero") },
             predictions: 5,
+            lens: None,
             position: None,
             ascii: false,
         }
+    }
+}
+
+impl TableOptions {
+    lens_core::setters! {
+        /// Columns of the terminal. No line is wider.
+        with_width => width: usize,
+        /// Colours of the terminal.
+        with_color => color: ColorLevel,
+        /// The most tokens in a cell; fewer where they do not fit.
+        with_tokens_per_cell => tokens_per_cell: NonZeroUsize,
+        /// The most tokens of the final prediction.
+        with_predictions => predictions: usize,
+        /// The position to show; `None` is the last one read.
+        with_position => position: Option<usize>,
+        /// Only printable ASCII, for consoles without UTF-8.
+        with_ascii => ascii: bool,
     }
 }
 
@@ -91,6 +105,9 @@ impl Default for TableOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
+    /// The trace has no such lens.
+    #[error(transparent)]
+    Lens(#[from] lens_core::UnknownLens),
     /// The trace has no position at all.
     #[error("the trace holds no position: there is nothing to show")]
     Empty,
@@ -121,6 +138,7 @@ fn list(positions: &[usize]) -> String {
 /// # Errors
 /// When the trace does not hold the position.
 pub fn table(trace: &LensTrace, options: &TableOptions) -> Result<String, TableError> {
+    let trace = &*trace.of_lens(options.lens.as_deref())?;
     let last = match options.position {
         None => trace.finals.last().ok_or(TableError::Empty)?,
         Some(position) => trace.finals.iter().find(|last| last.position == position).ok_or_else(|| {

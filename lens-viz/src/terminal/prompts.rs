@@ -2,12 +2,12 @@
 
 use lens_core::{FinalTrace, LensTrace, Statistic};
 
-use super::{
-    TableOptions,
+use super::TableOptions;
+use crate::digits::{nats, percent};
+use crate::sheet::{
     label::Label,
     line::{Line, Sheet, cut},
     paint::{Ink, Paint},
-    summary::{nats, percent},
 };
 
 /// Columns of the prompt's number, of its name in the file, and of the prediction.

@@ -1,5 +1,7 @@
 //! A continuation as it is written: one line for every token.
 
+use std::sync::Arc;
+
 use lens_core::{
     Component, FinalTrace, LensTrace, ReadoutTrace, Site, StepTrace, Stopped, TokenText, token_bytes,
 };
@@ -7,10 +9,12 @@ use lens_core::{
 use super::{
     TableOptions,
     header::{self, NAMES, named},
+};
+use crate::digits::{percent, percent_of};
+use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut},
     paint::{Ink, Paint},
-    summary::percent,
 };
 
 /// Columns of a token.
@@ -30,6 +34,8 @@ pub struct StepsView {
     stride: usize,
     /// Whether the blocks' outputs are among what is read.
     formed: bool,
+    /// The lens that is shown, where there is another than the plain one: the first.
+    lens: Option<Arc<str>>,
 }
 
 impl StepsView {
@@ -40,7 +46,8 @@ impl StepsView {
         let digits = max_new_tokens.saturating_sub(1).to_string().len().max(4);
         let room = options.width.saturating_sub(digits + TOKEN + 36).clamp(8, FORMED);
         let formed = n_layers > 0 && options.width >= digits + TOKEN + 34;
-        Self { sheet, n_layers, digits, stride: n_layers.div_ceil(room).max(1), formed }
+        let lens = head.lenses.first().map(|lens| lens.name.clone());
+        Self { sheet, n_layers, digits, stride: n_layers.div_ceil(room).max(1), formed, lens }
     }
 
     /// The lines above the steps: the model, the prompt, and the columns' names.
@@ -121,13 +128,15 @@ impl StepsView {
         self.sheet.flow(&items, self.digits + 2)
     }
 
-    /// The probability of the step's token in the output of the layers, a column each; a dot where it is not among
-    /// the most probable ones that are kept.
+    /// The probability of the step's token in the output of the layers, a column each; a dot where the run did not
+    /// keep it.
     fn by_layer(&self, step: &StepTrace, readouts: &[ReadoutTrace]) -> Vec<Span> {
-        let is_output = |readout: &&ReadoutTrace| readout.component == Component::Site(Site::ResidPost);
+        let is_output = |readout: &&ReadoutTrace| {
+            readout.component == Component::Site(Site::ResidPost) && readout.lens == self.lens
+        };
         let mut by_layer: Vec<Option<Option<f32>>> = vec![None; self.n_layers];
         for readout in readouts.iter().filter(is_output) {
-            let prob = readout.top.iter().find(|top| top.id == step.token.id).map(|top| top.prob);
+            let prob = readout.score(step.token.id).map(|token| token.prob);
             if let Some(place) = readout.layer.and_then(|layer| by_layer.get_mut(usize::from(layer))) {
                 *place = Some(prob);
             }
@@ -240,13 +249,6 @@ pub(super) fn ranges(layers: &[u16]) -> String {
     if runs.is_empty() { "none".to_owned() } else { runs.iter().map(run).collect::<Vec<_>>().join(", ") }
 }
 
-/// A threshold in percent, as short as it is exact.
-pub(super) fn percent_of(probability: f32) -> String {
-    let percent = f64::from(probability) * 100.0;
-    let text = format!("{percent:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,14 +258,6 @@ mod tests {
         assert_eq!(ranges(&[]), "none");
         assert_eq!(ranges(&[3]), "3");
         assert_eq!(ranges(&[0, 1, 4, 5, 6, 9]), "0, 1, 4-6, 9");
-    }
-
-    #[test]
-    fn a_threshold_is_short() {
-        assert_eq!(percent_of(0.03), "3");
-        assert_eq!(percent_of(0.005), "0.5");
-        assert_eq!(percent_of(1.0), "100");
-        assert_eq!(percent_of(0.0), "0");
     }
 
     #[test]

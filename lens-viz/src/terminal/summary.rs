@@ -1,18 +1,20 @@
 //! The lines below the table: the final prediction, where it was decided, the targets, and what the signs mean.
 
-use lens_core::{Component, FinalTrace, LensTrace, Site, Statistic, TargetTrace, TopTrace};
-use unicode_width::UnicodeWidthStr;
+use lens_core::{Component, FinalTrace, LensTrace, Site, Statistic, TopTrace};
 
 use crate::measure::compared;
 
 use super::{
     grid::Grid,
     header::{NAMES, named},
-    label::Label,
     layout::{Column, Layout},
+    steps::ranges,
+};
+use crate::digits::{percent, percent_of, rank};
+use crate::sheet::{
+    label::Label,
     line::{Line, Sheet, Span, cut},
     paint::Ink,
-    steps::{percent_of, ranges},
 };
 
 /// Columns of a bar that stands for certainty.
@@ -154,59 +156,9 @@ pub(super) fn legend(trace: &LensTrace, grid: &Grid<'_>, layout: &Layout, sheet:
     lines
 }
 
-/// A probability as a percentage, three columns wide or, with a decimal, four (five for 100).
-pub(crate) fn percent(probability: f32, decimals: bool) -> String {
-    let percent = f64::from(probability) * 100.0;
-    match decimals {
-        true if percent >= 99.95 => "100".to_owned(),
-        true if percent < 0.05 && percent > 0.0 => "<0.1".to_owned(),
-        true => format!("{percent:.1}"),
-        false if percent < 0.5 && percent > 0.0 => "<1".to_owned(),
-        false => format!("{percent:.0}"),
-    }
-}
-
-/// A target's rank; a question mark where the trace does not know it.
-pub(super) fn rank(target: &TargetTrace) -> String {
-    target.rank.map_or_else(|| "?".to_owned(), |rank| rank.to_string())
-}
-
-/// A number of nats in at most five columns, without a sign in front of a zero.
-pub(crate) fn nats(value: f32) -> String {
-    let digits = match value.abs() {
-        v if v < 99.995 => 2,
-        v if v < 999.95 => 1,
-        _ => 0,
-    };
-    let text = format!("{value:.digits$}");
-    match text.strip_prefix('-') {
-        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
-        _ if text.width() > 5 => format!("{value:.0e}"),
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentages_do_not_pretend() {
-        assert_eq!(percent(0.412, true), "41.2");
-        assert_eq!(percent(0.000_01, true), "<0.1");
-        assert_eq!(percent(0.0, true), "0.0");
-        assert_eq!(percent(0.999_9, true), "100");
-        assert_eq!(percent(0.412, false), "41");
-        assert_eq!(percent(0.004, false), "<1");
-    }
-
-    #[test]
-    fn nats_are_short_and_zero_has_no_sign() {
-        assert_eq!(nats(-1e-7), "0.00");
-        assert_eq!(nats(12.345), "12.35");
-        assert_eq!(nats(123.46), "123.5");
-        assert_eq!(nats(1234567.0), "1e6");
-    }
 
     #[test]
     fn a_bar_is_as_long_as_its_probability() {

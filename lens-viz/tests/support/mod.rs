@@ -1,8 +1,8 @@
 //! Traces to make pages of, from the toy model.
 
 use lens_core::{
-    Backend as _, GenerationTrace, Lens, LensTrace, Plan, SampledTrace, Selection, StepTrace, Stopped,
-    TokenId, TokenText, TokenTexts, TraceContext, toy::ToyBackend,
+    Backend as _, GenerationTrace, Lens, LensTrace, Plan, SampledTrace, Sampling, Selection, StepTrace,
+    Stopped, TokenId, TokenText, TokenTexts, TraceContext, toy::ToyBackend,
 };
 
 /// Tokens that would do harm as anything but text, and how they are shown.
@@ -62,31 +62,17 @@ pub(crate) fn trace(model: &Model) -> LensTrace {
     } else {
         (0..model.positions as u32).map(|i| TokenId((i * 7 + 3) % N_VOCAB)).collect()
     };
-    let plan = Plan { positions: Selection::all(), ..Plan::default() };
+    let plan = Plan::default().with_positions(Selection::all());
     let reading = Lens::new(&mut backend).read(&tokens, &plan).unwrap();
     let n_prompt = tokens.len() - model.generated;
-    let context = TraceContext {
-        generator: ("test", "1.0"),
-        model: backend.info(),
-        prompt: None,
-        tokens: &tokens,
-        n_prompt,
-        texts: model,
-        threshold: 0.03,
-    };
+    let context = TraceContext::new(("test", "1.0"), backend.info(), &tokens, model).with_n_prompt(n_prompt);
     let mut trace = LensTrace::new(&reading, &context);
     for (step, place) in (n_prompt..tokens.len()).enumerate() {
         let token = &trace.tokens[place];
-        let token = SampledTrace { id: token.id, text: token.text.clone(), bytes: None, prob: 0.25 };
-        trace.steps.push(StepTrace { step, position: place - 1, token });
+        let token = SampledTrace::new(token.id, token.text.clone(), 0.25);
+        trace.steps.push(StepTrace::new(step, place - 1, token));
     }
-    trace.generation = (model.generated > 0).then_some(GenerationTrace {
-        temperature: 0.0,
-        top_p: 1.0,
-        top_k: None,
-        seed: 0,
-        trial: 0,
-        stopped: Stopped::Length,
-    });
+    trace.generation =
+        (model.generated > 0).then(|| GenerationTrace::new(&Sampling::default(), Stopped::Length));
     trace
 }

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by tests and the benchmark")]
 
-use std::sync::Arc;
-
 use lens_core::{
     Component, FinalTrace, LensTrace, ReadoutTrace, Site, Statistic, Statistics, TargetTrace, TokenId,
     TokenTrace, TopTrace,
@@ -111,14 +109,10 @@ fn top(dice: &mut Dice, shape: &Shape<'_>, sure: f32) -> Vec<TopTrace> {
     (0..shape.top)
         .map(|rank| {
             let place = (first + rank * 7) % shape.texts.len();
-            TopTrace {
-                // Two ids for each text, so that texts repeat.
-                id: TokenId((2 * place + rank % 2) as u32),
-                text: Arc::from(shape.texts[place]),
-                bytes: None,
-                logit: 20.0 * sure - rank as f32,
-                prob: sure / f32::powi(2.5, rank as i32),
-            }
+            // Two ids for each text, so that texts repeat.
+            let id = TokenId((2 * place + rank % 2) as u32);
+            let (logit, prob) = (20.0 * sure - rank as f32, sure / f32::powi(2.5, rank as i32));
+            TopTrace::new(id, shape.texts[place], logit, prob)
         })
         .collect()
 }
@@ -151,37 +145,29 @@ pub fn trace(shape: &Shape<'_>) -> LensTrace {
                     / 100.0;
                 let far = 1.0 - f32::from(layer + 1) / f32::from(shape.layers);
                 let top = top(&mut dice, shape, sure);
-                let targets =
-                    top.first().cloned().into_iter().map(|token| TargetTrace { token, rank: Some(1) });
-                readouts.push(ReadoutTrace {
-                    layer: (!embed).then_some(layer),
-                    component: *component,
-                    position,
-                    is_virtual: false,
-                    targets: if position % 2 == 1 { targets.collect() } else { Vec::new() },
-                    top,
-                    statistics: Statistics::NONE
-                        .with(Statistic::Entropy, f64::from(10.0 * far))
-                        .with(Statistic::KlToFinal, f64::from(15.0 * far * far))
-                        .with(Statistic::RankOfFinal, f64::from(1 + (3000.0 * far * far * far) as u32)),
-                });
+                let token = top.first().cloned();
+                let mut readout = ReadoutTrace::new((!embed).then_some(layer), *component, position, top);
+                if position % 2 == 1 {
+                    readout.targets =
+                        token.map(|token| TargetTrace::new(token, Some(1))).into_iter().collect();
+                }
+                readout.statistics = Statistics::NONE
+                    .with(Statistic::Entropy, f64::from(10.0 * far))
+                    .with(Statistic::KlToFinal, f64::from(15.0 * far * far))
+                    .with(Statistic::RankOfFinal, f64::from(1 + (3000.0 * far * far * far) as u32));
+                readouts.push(readout);
             }
         }
-        let last = readouts.last().cloned();
-        finals.push(FinalTrace {
-            position,
-            top: last.map(|readout| readout.top).unwrap_or_default(),
-            statistics: Statistics::NONE.with(Statistic::Entropy, 0.5),
-            decided_at: shape.layers.checked_sub(2).map(usize::from),
-            important_layers: (shape.layers / 6..shape.layers).collect(),
-            targets: Vec::new(),
-        });
+        let top = readouts.last().map(|readout| readout.top.clone()).unwrap_or_default();
+        let mut last = FinalTrace::new(position, top);
+        last.statistics = Statistics::NONE.with(Statistic::Entropy, 0.5);
+        last.decided_at = shape.layers.checked_sub(2).map(usize::from);
+        last.important_layers = (shape.layers / 6..shape.layers).collect();
+        finals.push(last);
     }
-    let token = |i: usize| TokenTrace {
-        id: TokenId(2 * (i % shape.texts.len()) as u32),
-        text: Arc::from(shape.texts[i % shape.texts.len()]),
-        bytes: None,
-        generated: false,
+    let token = |i: usize| {
+        let place = i % shape.texts.len();
+        TokenTrace::new(TokenId(2 * place as u32), shape.texts[place])
     };
     let tokens: Vec<TokenTrace> = (0..shape.positions.end).map(token).collect();
     let mut trace: LensTrace = serde_json::from_str(EMPTY).unwrap();

@@ -9,7 +9,7 @@ use super::paint::{ColorLevel, Ink, Paint};
 
 /// Text in one ink. It has been made safe: only [`Sheet`] makes spans.
 #[derive(Debug, Clone)]
-pub(super) struct Span {
+pub(crate) struct Span {
     text: String,
     ink: Ink,
 }
@@ -17,9 +17,9 @@ pub(super) struct Span {
 /// What all lines of a table are made for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sheet {
-    pub(super) width: usize,
-    pub(super) paint: Paint,
-    pub(super) ascii: bool,
+    pub(crate) width: usize,
+    pub(crate) paint: Paint,
+    pub(crate) ascii: bool,
 }
 
 impl Sheet {
@@ -28,30 +28,30 @@ impl Sheet {
         Self { width: usize::MAX, paint: Paint(ColorLevel::None), ascii: false };
 
     /// The text, safe to show here.
-    pub(super) fn safe(&self, text: &str) -> String {
+    pub(crate) fn safe(&self, text: &str) -> String {
         if self.ascii {
             crate::safe::ascii_safe(text).into_owned()
         } else {
-            crate::display_safe(text).into_owned()
+            crate::safe::display_safe(text).into_owned()
         }
     }
 
     /// One of two ways to draw the same thing.
-    pub(super) fn glyph(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
+    pub(crate) fn glyph(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.ascii { ascii } else { unicode }
     }
 
     /// What stands for text that was cut off.
-    pub(super) fn ellipsis(&self) -> &'static str {
+    pub(crate) fn ellipsis(&self) -> &'static str {
         self.glyph("…", "~")
     }
 
-    pub(super) fn span(&self, text: &str, ink: Ink) -> Span {
+    pub(crate) fn span(&self, text: &str, ink: Ink) -> Span {
         Span { text: self.safe(text), ink }
     }
 
     /// Lines that hold as many of `items` each as fit, behind `indent` columns.
-    pub(super) fn flow(&self, items: &[Vec<Span>], indent: usize) -> Vec<Line> {
+    pub(crate) fn flow(&self, items: &[Vec<Span>], indent: usize) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();
         for item in items {
             let width: usize = item.iter().map(Span::width).sum();
@@ -73,43 +73,43 @@ impl Sheet {
 }
 
 impl Span {
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.text.width()
     }
 }
 
 /// Spans side by side.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line(Vec<Span>);
+pub(crate) struct Line(Vec<Span>);
 
 impl Line {
-    pub(super) fn push(&mut self, span: Span) {
+    pub(crate) fn push(&mut self, span: Span) {
         self.0.push(span);
     }
 
-    pub(super) fn extend(&mut self, spans: impl IntoIterator<Item = Span>) {
+    pub(crate) fn extend(&mut self, spans: impl IntoIterator<Item = Span>) {
         self.0.extend(spans);
     }
 
     /// Appends `columns` of nothing.
-    pub(super) fn space(&mut self, columns: usize) {
+    pub(crate) fn space(&mut self, columns: usize) {
         self.0.push(Span { text: " ".repeat(columns), ink: Ink::Plain });
     }
 
     /// Appends nothing up to the column `to`.
-    pub(super) fn pad(&mut self, to: usize) {
+    pub(crate) fn pad(&mut self, to: usize) {
         let width = self.width();
         if width < to {
             self.space(to - width);
         }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.0.iter().map(Span::width).sum()
     }
 
     /// Writes the line and a line feed. A line that is too wide is cut: this is the last guard against wrapping.
-    pub(super) fn write(mut self, sheet: &Sheet, out: &mut String) {
+    pub(crate) fn write(mut self, sheet: &Sheet, out: &mut String) {
         if self.width() > sheet.width {
             let mut room = sheet.width;
             for span in &mut self.0 {
@@ -135,7 +135,7 @@ impl Line {
 }
 
 /// The beginning of a text in at most `width` columns; what is cut off is marked by `ellipsis`.
-pub(super) fn cut(text: &str, width: usize, ellipsis: &str) -> String {
+pub(crate) fn cut(text: &str, width: usize, ellipsis: &str) -> String {
     if fits(text, width) {
         return text.to_owned();
     }
@@ -147,7 +147,7 @@ pub(super) fn cut(text: &str, width: usize, ellipsis: &str) -> String {
 }
 
 /// The end of a text in at most `width` columns; what is cut off is marked by `ellipsis`.
-pub(super) fn cut_start(text: &str, width: usize, ellipsis: &str) -> String {
+pub(crate) fn cut_start(text: &str, width: usize, ellipsis: &str) -> String {
     if fits(text, width) {
         return text.to_owned();
     }

@@ -2,18 +2,12 @@
 
 use std::path::PathBuf;
 
-use lens_core::TokenId;
 use serde_json::Value;
 
-use super::CheckpointError;
 use crate::{
-    config::{Config, ConfigError},
     source::{CheckpointFiles, files::read_at_most},
     tokenizer::{Settings, SideFiles, TokenizerError},
 };
-
-/// A generation_config.json has a kilobyte; anything beyond this is a mistake.
-const LARGEST_GENERATION_CONFIG: u64 = 1 << 20;
 
 /// tokenizer_config.json may list every added token; a few megabytes at most.
 const LARGEST_TOKENIZER_CONFIG: u64 = 64 << 20;
@@ -49,7 +43,7 @@ pub(crate) struct Sidecars {
 }
 
 impl Sidecars {
-    pub(super) fn of_files(files: &CheckpointFiles) -> Self {
+    pub(crate) fn of_files(files: &CheckpointFiles) -> Self {
         let file = |path: &Option<PathBuf>| path.clone().map(Sidecar::File);
         Self {
             tokenizer: file(&files.tokenizer),
@@ -79,22 +73,5 @@ impl Sidecars {
             added_tokens: read(&self.added_tokens, "added_tokens.json")?,
             config: config.clone(),
         })
-    }
-
-    /// The tokens that end a text, as generation_config.json says.
-    pub(super) fn end_of_text(&self) -> Result<Vec<TokenId>, CheckpointError> {
-        let broken = |reason: String| CheckpointError::BrokenFile { file: "generation_config.json", reason };
-        let Some(file) = &self.generation_config else { return Ok(Vec::new()) };
-        let json = file.read(LARGEST_GENERATION_CONFIG).map_err(|error| broken(error.to_string()))?;
-        let value: Value = serde_json::from_slice(&json).map_err(|error| broken(error.to_string()))?;
-        let ids = Config::new(&value).and_then(|config| config.token_ids("eos_token_id"));
-        let ids = ids.map_err(|error| match error {
-            ConfigError::Wrong { key, expected, got } => {
-                broken(format!("\"{key}\" should be {expected}, but is {}", crate::config::cut(&got)))
-            }
-            ConfigError::NotAnObject => broken("it is no JSON object".to_owned()),
-            other => other.into(),
-        })?;
-        Ok(ids.into_iter().map(TokenId).collect())
     }
 }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{LinearSpec, NormSpec, Param, Rope};
+use crate::spec::{
+    norm::NormSpec,
+    param::{LinearSpec, Param},
+    rope::Rope,
+};
 
 /// Which earlier positions a position attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub enum Position {
 
 /// Attention with linear biases (Press et al. 2022): `slope * (key - query)` is added to the scores.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Alibi {
     /// One slope a head.
     pub slopes: Vec<f64>,
@@ -47,6 +52,7 @@ pub enum AlibiPrecision {
 
 /// A norm on queries and keys, before they are rotated.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct QkNorm {
     /// On queries.
     pub q: NormSpec,
@@ -67,6 +73,7 @@ pub enum QkScope {
 
 /// Attention of one block.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AttentionSpec {
     /// Query heads.
     pub n_heads: usize,

@@ -116,7 +116,7 @@ mod tests {
     use lens_core::TokenId;
 
     use super::*;
-    use crate::terminal::{ColorLevel, paint::Paint};
+    use crate::sheet::paint::{ColorLevel, Paint};
 
     const SHEET: Sheet = Sheet { width: 80, paint: Paint(ColorLevel::None), ascii: false };
 
@@ -136,13 +136,7 @@ mod tests {
 
     #[test]
     fn tokens_with_one_text_say_their_ids() {
-        let token = |id, text: &str| TopTrace {
-            id: TokenId(id),
-            text: Arc::from(text),
-            bytes: None,
-            logit: 0.0,
-            prob: 0.1,
-        };
+        let token = |id, text: &str| TopTrace::new(TokenId(id), Arc::from(text), 0.0, 0.1);
         let tokens = [token(5, " the"), token(7, " the"), token(9, "the")];
         let labels: Vec<String> = Label::of_list(&tokens, &SHEET).iter().map(Label::plain).collect();
         assert_eq!(labels, ["·the <id 5>", "·the <id 7>", "the"]);
