@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides about numbers. Results go to stdout; progress, notes and errors go to stderr.
 
+mod advice;
 mod args;
 mod check;
 mod describe;

@@ -14,6 +14,7 @@ use lens_viz::terminal::PromptsView;
 use serde::Serialize;
 
 use crate::{
+    advice,
     args::{RunArgs, RunFormat},
     flat::Tables,
     output::{self, Folder, Growing, Stdout},
@@ -86,6 +87,14 @@ pub(crate) struct Outputs<'a> {
     pub(crate) folder: Option<Folder>,
     /// What is shown.
     pub(crate) out: &'a Stdout,
+}
+
+/// An error on one line, with what may help.
+fn said(error: &anyhow::Error) -> String {
+    match advice::of(error) {
+        Some(advice) => format!("{error:#}; {advice}"),
+        None => format!("{error:#}"),
+    }
 }
 
 struct Many<'a> {
@@ -215,7 +224,7 @@ impl Many<'_> {
     /// Records a prompt that could not be read, and goes on.
     fn failed(&mut self, prompt_index: u64, id: Option<&str>, error: &anyhow::Error) -> Result<()> {
         let event = (self.args.format == RunFormat::Jsonl).then_some("failure");
-        let failure = Failure { event, prompt_index, id, error: format!("{error:#}") };
+        let failure = Failure { event, prompt_index, id, error: said(error) };
         match self.args.format {
             RunFormat::Table => {
                 let line = self.view.failure(prompt_index, id, &failure.error);

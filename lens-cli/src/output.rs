@@ -19,7 +19,7 @@ use crate::{
     to_file::ToFile,
 };
 
-/// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
+/// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is not a failure.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     told(fill_stdout(write))
 }
@@ -314,7 +314,7 @@ mod tests {
             assert!(folder.write("x", failing).is_err());
             assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
         }
-        assert!(!root.path().join("a").exists(), "a folder stayed behind");
+        assert!(!root.path().join("a").exists(), "a folder was left");
 
         let mut folder = Folder::prepare(&path).unwrap();
         folder.write("x", |out| out.write_all(b"whole")).unwrap();

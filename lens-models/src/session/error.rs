@@ -45,9 +45,7 @@ pub enum SessionError {
     #[error("the model could not be loaded before: open the session again")]
     NotLoaded,
     /// A text, and no tokenizer.
-    #[error(
-        "{id} has no tokenizer.json, so texts have no tokens: give token ids instead (--token-ids 1,2,3)"
-    )]
+    #[error("{id} has no tokenizer.json, so texts have no tokens: give token ids instead")]
     NoTokenizer {
         /// The model.
         id: String,

@@ -61,7 +61,7 @@ impl Speech {
     /// The tokens that end a text: those that the configs name, and the tokenizer's own.
     ///
     /// # Errors
-    /// When the configs name something that is no token id.
+    /// When the configs name something that is not a token id.
     pub fn end_of_text(&self) -> Result<&[TokenId], SessionError> {
         self.end_of_text.as_deref().map_err(|reason| SessionError::EndOfText { reason: reason.clone() })
     }
@@ -193,7 +193,7 @@ fn note_on_others(text: &str, best: TokenId, others: &[TokenId]) -> Option<Strin
     Some(format!("more than one token says {text:?}: the target is <id {best}>; the others are {ids}"))
 }
 
-/// Many vocabularies have a word only with the space in front of it.
+/// Many vocabularies have a word only with the space before it.
 fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError> {
     let spaced = format!(" {text}");
     Ok(match tokenizer.named(&spaced)? {
