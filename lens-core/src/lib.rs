@@ -56,7 +56,9 @@ mod token;
 pub mod toy;
 mod trace;
 
-pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings};
+pub use backend::{
+    Backend, BackendError, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings, Sequence,
+};
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use dtype::Dtype;

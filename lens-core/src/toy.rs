@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use crate::{
-    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype,
+    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, Pack, PlainLogits, Point,
+    Post, ReadRequest, Readings, Sequence, Site, TokenId, Unembedding, VocabRows, dtype::Dtype,
 };
 
 /// Heads that `z` is divided into.
@@ -146,6 +146,16 @@ impl Backend for ToyBackend {
         let captured = self.forward(step);
         self.nudged = false;
         captured.map(Some)
+    }
+
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<ToyHidden>>, BackendError> {
+        let mut all = vec![ToyHidden { width: self.info.d_model, values: Vec::new() }; pack.points.len()];
+        for Sequence { tokens, rows } in pack.sequences {
+            for (all, one) in all.iter_mut().zip(self.forward(&Forward::new(tokens, pack.points, rows))?) {
+                all.values.extend(one.values);
+            }
+        }
+        Ok(Some(all))
     }
 
     fn rows(
