@@ -1,6 +1,6 @@
 //! The seam behind which a model lives.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     dtype::Dtype,
@@ -10,6 +10,7 @@ use crate::{
     projection::ProjectionError,
     readout::{Question, Readout},
     token::TokenId,
+    translate::LensMap,
 };
 
 /// What is known of a loaded model.
@@ -188,12 +189,54 @@ impl<'a> Sequence<'a> {
     }
 }
 
+/// Vectors of one point to decode, as they were captured or as a lens translated them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Column<'a, H> {
+    /// Where they were captured.
+    pub point: Point,
+    /// The lens that translated them; `None` for the plain one, which leaves them as they were captured.
+    pub lens: Option<&'a str>,
+    /// The vectors, `[rows, d_model]`.
+    pub vectors: &'a H,
+    /// Whether the readout is shown. One that is not is there for what follows from it, and its tokens are not
+    /// followed from point to point.
+    pub shown: bool,
+}
+
+impl<'a, H> Column<'a, H> {
+    /// Vectors as they were captured, whose readout is shown.
+    pub fn plain(point: Point, vectors: &'a H) -> Self {
+        Self { point, lens: None, vectors, shown: true }
+    }
+
+    /// The same vectors as the lens of that name translated them.
+    #[must_use]
+    pub fn translated(self, lens: Option<&'a str>) -> Self {
+        Self { lens, ..self }
+    }
+
+    crate::setters! {
+        /// Whether the readout is shown.
+        with_shown => shown: bool,
+    }
+
+    /// The error of a value that is not finite in this column.
+    pub fn not_finite(&self, what: NonFinite, position: usize) -> BackendError {
+        let point = self.point;
+        match self.lens {
+            None => BackendError::NonFinite { what, point, position },
+            Some(lens) => BackendError::NonFiniteTranslation { lens: lens.to_owned(), what, point, position },
+        }
+    }
+}
+
 /// Captured vectors and what is wanted of them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ReadRequest<'a, H> {
-    /// The points read and what was captured at each: all with the same rows.
-    pub hidden: &'a [(Point, &'a H)],
+    /// What is decoded: all with the same rows.
+    pub hidden: &'a [Column<'a, H>],
     /// The last block's `resid_post` for the same rows: the final readout.
     pub last: &'a H,
     /// Absolute position of every row.
@@ -207,7 +250,7 @@ pub struct ReadRequest<'a, H> {
 impl<'a, H> ReadRequest<'a, H> {
     /// The request for `hidden` and the final readouts of `last`, one row for each of `positions` and of `next`.
     pub fn new(
-        hidden: &'a [(Point, &'a H)],
+        hidden: &'a [Column<'a, H>],
         last: &'a H,
         positions: &'a [usize],
         next: &'a [Next],
@@ -240,7 +283,7 @@ impl From<Option<TokenId>> for Next {
 pub struct Readings {
     /// The final readout of every row.
     pub finals: Vec<Readout>,
-    /// The readouts, row by row, and for each row in the order of the request's points.
+    /// The readouts, row by row, and for each row in the order of the request's columns.
     pub points: Vec<Readout>,
 }
 
@@ -326,6 +369,15 @@ pub trait Backend {
         out: &mut Vec<f32>,
     ) -> Result<usize, BackendError>;
 
+    /// Translates captured vectors by a lens's map, in float32, and keeps the result in float32.
+    ///
+    /// # Errors
+    /// When the computation fails. A backend that does not override this has no lens but the plain one.
+    fn translate(&self, hidden: &Self::Hidden, map: &Arc<LensMap>) -> Result<Self::Hidden, BackendError> {
+        let _ = (hidden, map);
+        Err(BackendError::NoTranslation { family: self.info().family.clone() })
+    }
+
     /// Decodes captured vectors. [`crate::HostReadout`] does it on the host.
     ///
     /// # Errors
@@ -357,6 +409,27 @@ pub enum BackendError {
         point: Point,
         /// At which position.
         position: usize,
+    },
+    /// What a lens made of a finite vector, or its logits, is NaN or infinite.
+    #[error(
+        "{what} at {point}, position {position}, after the lens {lens} has translated it: the values of the lens may be \
+         broken, or too large for this model"
+    )]
+    NonFiniteTranslation {
+        /// The lens's name.
+        lens: String,
+        /// What is not finite.
+        what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
+    /// A backend that reads with the plain lens only.
+    #[error("this backend ({family}) can only read with the plain logit lens")]
+    NoTranslation {
+        /// The model's family.
+        family: String,
     },
     /// A number of a readout is NaN or infinite although its logits are not.
     #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]

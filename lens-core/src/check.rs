@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Backend, BackendError, Forward, Next, Point, PointSet, Question, ReadRequest, Site, TokenId};
+use crate::{
+    Backend, BackendError, Column, Forward, Next, Point, PointSet, Question, ReadRequest, Site, TokenId,
+};
 
 /// One property and how it came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -330,7 +332,7 @@ fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst
     let mut worst = Worst::none();
     for last in backend.forward(&step)? {
         let request = ReadRequest {
-            hidden: &[(point, &last)],
+            hidden: &[Column::plain(point, &last)],
             last: &last,
             positions: &[row],
             next: &[Next::Nothing],

@@ -3,11 +3,12 @@
 //! Its blocks have the shape that the contract is about, and nothing more: attention is the mean of all
 //! earlier positions through a matrix, the MLP is `tanh` between two matrices.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, Pack, PlainLogits, Point,
     Post, ReadRequest, Readings, Sequence, Site, TokenId, Unembedding, VocabRows, dtype::Dtype,
+    translate::LensMap,
 };
 
 /// Heads that `z` is divided into.
@@ -166,6 +167,10 @@ impl Backend for ToyBackend {
     ) -> Result<usize, BackendError> {
         out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
         Ok(hidden.width)
+    }
+
+    fn translate(&self, hidden: &ToyHidden, map: &Arc<LensMap>) -> Result<ToyHidden, BackendError> {
+        Ok(ToyHidden { width: hidden.width, values: map.apply(&hidden.values) })
     }
 
     fn read(&self, request: &ReadRequest<'_, ToyHidden>) -> Result<Readings, BackendError> {

@@ -31,6 +31,22 @@ pub enum LensError {
         /// The layers without it; empty if that is all of them.
         layers: Vec<u16>,
     },
+    /// A lens that was made for a model of another shape.
+    #[error("the lens {lens} does not fit this model: {problem}")]
+    OtherModel {
+        /// The lens's name.
+        lens: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A lens that has a map for none of the points to read.
+    #[error("the lens {lens} has no map for any of the points to read: it has maps for {has}")]
+    NothingToTranslate {
+        /// The lens's name.
+        lens: String,
+        /// The points that it has maps for.
+        has: String,
+    },
     /// More results than may be kept.
     #[error(
         "{readouts} readouts with {kept} tokens each take up to {}, and results may take {}: read fewer positions, \

@@ -1,5 +1,6 @@
 //! The pipeline: tokens in, readouts of every chosen point and position out.
 
+mod columns;
 mod error;
 mod generate;
 mod pack;
@@ -15,9 +16,10 @@ use std::{
 
 use crate::{
     Backend, BackendError, Component, Forward, Next, NonFinite, Point, PointSet, ReadRequest, Readings,
-    Readout, Site, TokenId, decided_at,
+    Readout, Site, TokenId, backend::Column, decided_at,
 };
 
+use columns::Place;
 pub use error::LensError;
 pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
 pub use plan::Plan;
@@ -160,7 +162,7 @@ impl<'a, B: Backend> Lens<'a, B> {
         plan: &Plan,
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        self.readouts(captured, positions, next, scope, plan)?.keep(positions, scope, reading);
+        self.readouts(captured, positions, next, scope, plan)?.keep(positions, reading);
         Ok(())
     }
 
@@ -174,14 +176,50 @@ impl<'a, B: Backend> Lens<'a, B> {
         plan: &Plan,
     ) -> Result<Readouts, LensError> {
         let Some(last) = captured.last() else { return Ok(Readouts::default()) };
-        let points = scope.captured.as_slice();
-        let hidden: Vec<(Point, &B::Hidden)> = points.iter().copied().zip(captured).collect();
-        let request = ReadRequest { hidden: &hidden, last, positions, next, ask: &plan.question };
         let began = Instant::now();
+        let translated = self.translate(captured, scope, plan)?;
+        let columns: Vec<Column<'_, B::Hidden>> = scope
+            .decoded
+            .iter()
+            .zip(&translated)
+            .filter_map(|(place, translated)| {
+                let index = scope.captured.index_of(place.point)?;
+                Some(Column {
+                    point: place.point,
+                    lens: translated.is_some().then(|| plan.lenses.name(place.lens)),
+                    vectors: translated.as_ref().unwrap_or(&captured[index]),
+                    shown: scope.wanted.binary_search(place).is_ok(),
+                })
+            })
+            .collect();
+        let request = ReadRequest { hidden: &columns, last, positions, next, ask: &plan.question };
         let readings = self.backend.read(&request)?;
         self.spent(|timing| timing.readout += began.elapsed());
-        check_numbers(&readings, positions, points, scope.n_layers)?;
-        Ok(Readouts { finals: readings.finals.into_iter(), points: readings.points.into_iter() })
+        check_numbers(&readings, positions, &columns, scope.n_layers)?;
+        let columns = columns.iter().map(|column| Role {
+            is_output: column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost),
+            is_shown: column.shown,
+        });
+        Ok(Readouts {
+            columns: columns.collect(),
+            finals: readings.finals.into_iter(),
+            points: readings.points.into_iter(),
+        })
+    }
+
+    /// What the lenses make of the captured vectors, place by place; `None` where the plain lens reads.
+    fn translate(
+        &self,
+        captured: &[B::Hidden],
+        scope: &Scope,
+        plan: &Plan,
+    ) -> Result<Vec<Option<B::Hidden>>, BackendError> {
+        let of = |place: &Place| {
+            let map = plan.lenses.map(place.lens, place.point)?;
+            let index = scope.captured.index_of(place.point)?;
+            Some(self.backend.translate(&captured[index], map))
+        };
+        scope.decoded.iter().map(|place| of(place).transpose()).collect()
     }
 
     fn report(&mut self, reading: &Reading, done: usize, total: usize) -> ControlFlow<()> {
@@ -246,25 +284,36 @@ impl<'a, B: Backend> Lens<'a, B> {
     }
 }
 
+/// What a readout is for.
+#[derive(Clone, Copy)]
+struct Role {
+    /// It is that of a block's output, as it was captured: `decided_at` is made of these.
+    is_output: bool,
+    /// The reading shows it.
+    is_shown: bool,
+}
+
 /// Readouts of some rows that no reading has yet.
 #[derive(Default)]
 struct Readouts {
+    /// What each readout of a row is for.
+    columns: Vec<Role>,
     /// The final readout of every row.
     finals: std::vec::IntoIter<Readout>,
-    /// Those of the captured points, row by row.
+    /// Those of the columns, row by row.
     points: std::vec::IntoIter<Readout>,
 }
 
 impl Readouts {
     /// Gives a reading the readouts of the next rows, which were captured at these positions.
-    fn keep(&mut self, positions: &[usize], scope: &Scope, reading: &mut Reading) {
+    fn keep(&mut self, positions: &[usize], reading: &mut Reading) {
         for (position, readout) in positions.iter().zip(self.finals.by_ref()) {
-            let mut top1_by_layer = Vec::with_capacity(scope.n_layers);
-            for (point, readout) in scope.captured.as_slice().iter().zip(self.points.by_ref()) {
-                if point.component() == Component::Site(Site::ResidPost) {
+            let mut top1_by_layer = Vec::new();
+            for (role, readout) in self.columns.iter().zip(self.points.by_ref()) {
+                if role.is_output {
                     top1_by_layer.push(readout.top1());
                 }
-                if scope.wanted.contains(*point) {
+                if role.is_shown {
                     reading.readouts.push(readout);
                 }
             }
@@ -276,15 +325,16 @@ impl Readouts {
 }
 
 /// Refuses readouts with a number that is not finite: no trace could hold it.
-fn check_numbers(
+fn check_numbers<H>(
     readings: &Readings,
     positions: &[usize],
-    points: &[Point],
+    columns: &[Column<'_, H>],
     n_layers: usize,
 ) -> Result<(), BackendError> {
     let last = Point::last(n_layers as u16);
     let finals = readings.finals.iter().zip(positions).map(|(readout, position)| (readout, last, *position));
-    let places = positions.iter().flat_map(|position| points.iter().map(move |point| (*point, *position)));
+    let places =
+        positions.iter().flat_map(|position| columns.iter().map(move |column| (column.point, *position)));
     let inner =
         readings.points.iter().zip(places).map(|(readout, (point, position))| (readout, point, position));
     for (readout, point, position) in finals.chain(inner) {

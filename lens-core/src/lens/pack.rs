@@ -104,7 +104,7 @@ impl<B: Backend> Lens<'_, B> {
         let mut readings = Vec::with_capacity(pack.len());
         for (asked, rows) in pack.iter().zip(rows_of(pack)) {
             let mut reading = asked.scope.empty_reading(plan);
-            readouts.keep(&positions[rows.clone()], &asked.scope, &mut reading);
+            readouts.keep(&positions[rows.clone()], &mut reading);
             self.check_row(last, rows.end - 1, &mut reading)?;
             readings.push(reading);
         }

@@ -7,6 +7,7 @@ use super::{
     block::Block,
     embed::Embedding,
     readout::{Readout, ReadoutPath},
+    translate::Translations,
     weights::Weights,
 };
 use crate::{
@@ -130,6 +131,7 @@ impl Decoder {
             blocks,
             readout,
             edit: None,
+            translations: Translations::default(),
             seen: 0,
             _checkpoint: checkpoint,
         })

@@ -15,13 +15,14 @@ mod part;
 mod readout;
 mod step;
 mod tap;
+mod translate;
 mod weights;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Forward, ModelInfo, Pack, PlainLogits, Point, PointSet, ReadRequest, Readings,
-    TokenId,
+    Backend, BackendError, Forward, LensMap, ModelInfo, Pack, PlainLogits, Point, PointSet, ReadRequest,
+    Readings, TokenId,
 };
 use tch::Tensor;
 
@@ -39,6 +40,7 @@ use self::{
     readout::Readout,
     step::{Span, Step},
     tap::{Recorder, kept_rows},
+    translate::Translations,
     weights::append_values,
 };
 use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
@@ -51,6 +53,7 @@ pub struct Decoder {
     embed: Embedding,
     blocks: Vec<Block>,
     readout: Readout,
+    translations: Translations,
     edit: Option<Box<dyn Tap>>,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
@@ -248,6 +251,11 @@ impl Backend for Decoder {
         let some = hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?;
         append_values(&some, out)?;
         Ok(some.size()[1..].iter().product::<i64>() as usize)
+    }
+
+    fn translate(&self, hidden: &Tensor, map: &Arc<LensMap>) -> Result<Tensor, BackendError> {
+        let _guard = tch::no_grad_guard();
+        Ok(self.translations.apply(hidden, map)?)
     }
 
     fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {

@@ -4,6 +4,7 @@ use lens_core::{FinalTrace, LensTrace, MixerKind};
 use unicode_width::UnicodeWidthStr;
 
 use crate::context::text_of;
+use crate::named::Named;
 use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut, cut_start},
@@ -66,6 +67,62 @@ pub(super) fn of_all(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     prompt.push(sheet.span(&cut(&sheet.safe(start), room, sheet.ellipsis()), Ink::Plain));
     lines.extend([prompt, self_check(trace, sheet)]);
     lines
+}
+
+/// The header of what shows two traces: what is the same in both once, anything else under the name of its trace.
+pub(super) fn of_two(both: [&Named<'_>; 2], sheet: &Sheet) -> Vec<Line> {
+    let [first, second] = both.map(|named| named.trace);
+    let mut lines = vec![model(first, sheet)];
+    if first.model != second.model {
+        lines.push(model(second, sheet));
+    }
+    lines.push(lens(first, sheet));
+    if first.lens != second.lens {
+        lines.push(lens(second, sheet));
+    }
+    for named in both {
+        let changes = named.trace.interventions.iter().map(|change| change.text.as_str());
+        if first.prompt != second.prompt {
+            lines.push(said(&named.name, &named.trace.prompt, Ink::Plain, sheet));
+        }
+        lines.extend(changes.map(|text| said(&named.name, text, Ink::Focus, sheet)));
+    }
+    if first.prompt == second.prompt {
+        lines.push(said("prompt", &first.prompt, Ink::Plain, sheet));
+    }
+    let error = |trace: &LensTrace| {
+        trace.self_check.filter(|check| check.passed).map(|check| check.max_abs_logit_error)
+    };
+    match (error(first), error(second)) {
+        // Of two that were passed, the larger error says all.
+        (Some(one), Some(other)) => lines.push(self_check(if one >= other { first } else { second }, sheet)),
+        _ => lines.extend([first, second].map(|trace| self_check(trace, sheet))),
+    }
+    lines
+}
+
+/// A text under a name; what is too long for the line loses its end.
+pub(super) fn said(name: &str, text: &str, ink: Ink, sheet: &Sheet) -> Line {
+    let room = sheet.width.saturating_sub(NAMES);
+    let mut line = named(&cut(&sheet.safe(name), NAMES - 1, sheet.ellipsis()), sheet);
+    // Nobody sees more of it than this; a book is not to be made safe for a line.
+    let start = text.char_indices().nth(4 * room + 1).map_or(text, |(end, _)| &text[..end]);
+    line.push(sheet.span(&cut(&sheet.safe(start), room, sheet.ellipsis()), ink));
+    line
+}
+
+/// A sentence under a name, on as many lines as it takes.
+pub(super) fn told(name: &str, sentence: &str, sheet: &Sheet) -> Vec<Line> {
+    let room = sheet.width.saturating_sub(NAMES).max(1);
+    let mut rows: Vec<String> = Vec::new();
+    for word in sheet.safe(sentence).split(' ') {
+        match rows.last_mut().filter(|row| row.width() + 1 + word.width() <= room) {
+            Some(row) => row.push_str(&format!(" {word}")),
+            None => rows.push(cut(word, room, sheet.ellipsis())),
+        }
+    }
+    let line = |(i, row): (usize, &String)| said(if i == 0 { name } else { "" }, row, Ink::Plain, sheet);
+    rows.iter().enumerate().map(line).collect()
 }
 
 fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
