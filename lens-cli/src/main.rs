@@ -10,7 +10,6 @@ mod fields;
 mod flat;
 mod hint;
 mod inspect;
-mod live;
 mod machine;
 mod many;
 mod model;
@@ -22,12 +21,14 @@ mod record;
 mod render;
 mod results;
 mod run;
+mod show;
 mod signals;
 mod style;
 mod tables;
 mod temporary;
 mod to_file;
 mod values;
+mod watched;
 mod weights;
 
 use std::{

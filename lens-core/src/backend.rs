@@ -4,6 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     dtype::Dtype,
+    edit::Edits,
     mixer::MixerKind,
     nonfinite::NonFinite,
     point::{Point, PointSet, Site},
@@ -358,6 +359,27 @@ pub trait Backend {
         true
     }
 
+    /// How many heads a block's `z` is divided into, and how many values each has; `None` where it is not divided.
+    fn heads(&self, layer: u16) -> Option<(usize, usize)> {
+        let _ = layer;
+        None
+    }
+
+    /// Runs with these edits alone from now on, and returns those that were set before; [`crate::steer`] makes them.
+    /// `None` is what the backend does of itself; [`Edits`] without any change is the model as it is.
+    ///
+    /// It ends the sequence: the next step starts a new one. A backend that can be steered calls [`Edits::apply`] at
+    /// every point, goes on with what that leaves, and captures the same.
+    ///
+    /// # Errors
+    /// [`BackendError::NotSteerable`] unless the backend has a method of its own.
+    fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
+        match edits {
+            None => Ok(None),
+            Some(_) => Err(BackendError::NotSteerable),
+        }
+    }
+
     /// Appends some rows of `hidden` to `out`, each as `width` float32 values; returns the width.
     ///
     /// # Errors
@@ -457,6 +479,9 @@ pub enum BackendError {
         /// What the model can take.
         max: usize,
     },
+    /// Interventions, and a backend without [`Backend::set_edits`].
+    #[error("this backend cannot change activations while it runs")]
+    NotSteerable,
     /// The projection was asked something impossible.
     #[error(transparent)]
     Projection(#[from] ProjectionError),

@@ -37,9 +37,11 @@ mod check;
 pub mod conformance;
 mod decision;
 mod dtype;
+mod edit;
 mod host;
 mod intervention;
 mod lens;
+mod message;
 mod mixer;
 mod nonfinite;
 mod norm;
@@ -48,9 +50,12 @@ pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
+mod session;
 #[macro_use]
 mod setters;
+pub mod sink;
 mod statistic;
+mod steer;
 pub mod suggest;
 mod text;
 mod token;
@@ -66,12 +71,14 @@ pub use backend::{
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use dtype::Dtype;
+pub use edit::Edits;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
+pub use message::Message;
 pub use mixer::MixerKind;
 pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
@@ -79,10 +86,16 @@ pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};
 pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
+pub use session::{
+    Conversation, Input, Known, Named, Origin, Prepared, PromptTokens, Request, Session, SessionError,
+    Target, Texts,
+};
+pub use sink::{Sink, SinkError};
 pub use statistic::{
     Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,
 };
+pub use steer::{EditError, Steering, VectorFiles, steer};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{

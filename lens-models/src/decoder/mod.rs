@@ -26,14 +26,17 @@ use lens_core::{
 };
 use tch::Tensor;
 
-pub use edit::{EditError, Edits};
+pub use edit::Edits;
+pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
+pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress};
 pub use readout::ReadoutPath;
 pub use tap::Tap;
 
 use self::{
     block::Block,
+    edit::Applied,
     embed::Embedding,
     finite::Watch,
     mixer::RotaryTables,
@@ -55,6 +58,8 @@ pub struct Decoder {
     readout: Readout,
     translations: Translations,
     edit: Option<Box<dyn Tap>>,
+    /// Edits that the seam has set: they take the tap's place.
+    applied: Option<Applied>,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
@@ -202,12 +207,20 @@ impl Decoder {
         nudged: bool,
         run: impl FnOnce(&mut Self, &mut Recorder<'_>) -> Result<Tensor, ModelError>,
     ) -> Result<Vec<Tensor>, BackendError> {
-        let mut edit = self.edit.take();
-        let captured = Vec::with_capacity(points.len());
-        let mut recorder = Recorder { edit: edit.as_deref_mut(), points, rows, nudged, captured };
+        let (mut edit, mut applied) = (self.edit.take(), self.applied.take());
+        let mut recorder = Recorder {
+            edit: match &mut applied {
+                Some(applied) => Some(applied),
+                None => edit.as_deref_mut(),
+            },
+            points,
+            rows,
+            nudged,
+            captured: Vec::with_capacity(points.len()),
+        };
         let result = run(self, &mut recorder);
         let captured = recorder.captured;
-        self.edit = edit;
+        (self.edit, self.applied) = (edit, applied);
         drop(result?);
         if captured.len() != points.len() {
             let point = points.as_slice().iter().find(|point| !self.info.has(**point));
@@ -236,7 +249,10 @@ impl Backend for Decoder {
 
     fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Tensor>>, BackendError> {
         // An edit knows the positions of one sequence.
-        if self.edit.is_some() || pack.sequences.iter().any(|sequence| sequence.tokens.is_empty()) {
+        if self.edit.is_some()
+            || self.applied.is_some()
+            || pack.sequences.iter().any(|sequence| sequence.tokens.is_empty())
+        {
             return Ok(None);
         }
         self.record_pack(pack).map(Some)
@@ -245,6 +261,21 @@ impl Backend for Decoder {
     fn continues(&self, seen: usize, total: usize) -> bool {
         let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.mixer.rope());
         ropes.all(|rope| rope.is_same_at(seen, total))
+    }
+
+    fn heads(&self, layer: u16) -> Option<(usize, usize)> {
+        let [n_heads, d_head] = self.spec.layers.get(usize::from(layer))?.mixer.z_shape()?;
+        Some((n_heads, d_head))
+    }
+
+    fn set_edits(
+        &mut self,
+        edits: Option<Arc<lens_core::Edits>>,
+    ) -> Result<Option<Arc<lens_core::Edits>>, BackendError> {
+        // What was run before is not what the caches would hold with these.
+        self.seen = 0;
+        let own = std::mem::replace(&mut self.applied, edits.map(Applied::new));
+        Ok(own.map(|applied| applied.edits))
     }
 
     fn rows(&self, hidden: &Tensor, rows: Range<usize>, out: &mut Vec<f32>) -> Result<usize, BackendError> {
