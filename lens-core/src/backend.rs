@@ -156,6 +156,40 @@ impl<'a> Forward<'a> {
     }
 }
 
+/// Several whole sequences to be run at once. None sees another, and none can be continued.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Pack<'a> {
+    /// The sequences, none of them empty.
+    pub sequences: &'a [Sequence<'a>],
+    /// The points to capture, the same in all of them.
+    pub points: &'a PointSet,
+}
+
+impl<'a> Pack<'a> {
+    /// These sequences, captured at these points.
+    pub fn new(sequences: &'a [Sequence<'a>], points: &'a PointSet) -> Self {
+        Self { sequences, points }
+    }
+}
+
+/// A whole sequence of a [`Pack`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Sequence<'a> {
+    /// Its tokens.
+    pub tokens: &'a [TokenId],
+    /// Which of its rows to keep at every point: indices into `tokens`, ascending.
+    pub rows: &'a [usize],
+}
+
+impl<'a> Sequence<'a> {
+    /// These tokens, of which these rows are kept.
+    pub fn new(tokens: &'a [TokenId], rows: &'a [usize]) -> Self {
+        Self { tokens, rows }
+    }
+}
+
 /// Vectors of one point to decode, as they were captured or as a lens translated them.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -305,6 +339,16 @@ pub trait Backend {
     /// As [`Backend::forward`].
     fn forward_nudged(&mut self, step: &Forward<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
         let _ = step;
+        Ok(None)
+    }
+
+    /// Runs several sequences at once and returns what was captured, in the order of `pack.points`: the kept rows of
+    /// the first sequence, then those of the second, and so on. `None` where the backend cannot, or cannot now.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`]; an error does not say which sequence it is about.
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
+        let _ = pack;
         Ok(None)
     }
 

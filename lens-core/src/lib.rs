@@ -65,7 +65,8 @@ mod tracked;
 pub mod translate;
 
 pub use backend::{
-    Backend, BackendError, Column, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings,
+    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
+    Sequence,
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};

@@ -21,7 +21,7 @@ const DEFAULT_RESULTS: usize = 2 << 30;
 const FEWEST_READ: usize = 64;
 
 /// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
-const LONGEST_STEP: usize = 512;
+pub(super) const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +132,7 @@ pub(super) struct Scope {
     /// The positions to read, ascending.
     pub(super) positions: Vec<usize>,
     /// The most positions that are read in one step.
-    most_read: usize,
+    pub(super) most_read: usize,
     pub(super) n_layers: usize,
 }
 
