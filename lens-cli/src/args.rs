@@ -2,7 +2,7 @@
 
 use std::{
     num::{NonZeroU16, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -13,6 +13,7 @@ use lens_viz::Measure;
 
 use crate::{
     style::When,
+    to_file,
     values::{
         Device, Percent, Show, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
     },
@@ -35,6 +36,17 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// With what other arguments imply: the form of results that the name of their file tells.
+    pub(crate) fn settled(mut self) -> Self {
+        if let Command::Run(args) = &mut self.command
+            && let Some(named) = args.out_file().and_then(to_file::format)
+            && args.format == RunFormat::Table
+        {
+            args.format = named;
+        }
+        self
+    }
+
     /// Options that cannot both be followed, where clap's own rules do not reach: an option with a default value
     /// is always there.
     pub(crate) fn contradiction(&self) -> Option<clap::Error> {
@@ -46,7 +58,7 @@ impl Cli {
         if let Some(error) = args.generate.contradiction() {
             return Some(error);
         }
-        if let Some(error) = args.fits_many() {
+        if let Some(error) = args.fits_many().or_else(|| args.fits_name()) {
             return Some(error);
         }
         let option = match (args.format, args.grid, args.tables) {
@@ -54,7 +66,9 @@ impl Cli {
             (_, Some(_), _) => "--grid",
             (_, None, true) => "--tables",
         };
-        conflict(format!("{option} shows results to people: leave it out, or write --format table"))
+        let instead =
+            if args.out_file().is_some() { "name a folder with --out" } else { "write --format table" };
+        conflict(format!("{option} shows results to people: leave it out, or {instead}"))
     }
 }
 
@@ -67,6 +81,32 @@ impl MachineArgs {
 }
 
 impl RunArgs {
+    /// The one file that the results go into, where --out names one.
+    pub(crate) fn out_file(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|path| to_file::format(path).is_some() && !path.is_dir())
+    }
+
+    /// The folder that the results go into, where --out names one.
+    pub(crate) fn out_folder(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|_| self.out_file().is_none())
+    }
+
+    /// A file whose name says something else than the form that was asked for.
+    fn fits_name(&self) -> Option<clap::Error> {
+        let file = self.out_file()?;
+        let fits = match (to_file::format(file)?, self.format) {
+            (RunFormat::Json, RunFormat::LogitlenskitV2) | (RunFormat::Jsonl, RunFormat::Json) => true,
+            (named, asked) => named == asked,
+        };
+        if fits {
+            return None;
+        }
+        conflict(format!(
+            "{} is not the name of a file in the form that --format asks for: leave --format out, or give another name",
+            file.display()
+        ))
+    }
+
     /// Options that show or compare one run, where there are several.
     fn fits_many(&self) -> Option<clap::Error> {
         let several = self.generate.trials.get() > 1;
@@ -245,9 +285,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "STATISTIC", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "probability", conflicts_with = "compare", help_heading = "Results")]
     pub(crate) grid: Option<Measure>,
-    /// Write all results into this folder too: trace.json, readouts.parquet, tokens.parquet, all_layers.json,
+    /// Write the results into a file in place of stdout, in the form that its name ends in (.json, .jsonl, .csv, .parquet,
+    /// .arrow; packed with a further .gz or .zst), or all results into a folder too: trace.json, readouts.parquet, tokens.parquet, all_layers.json,
     /// important_layers.json, heatmaps/ and lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
-    #[arg(short, long, value_name = "DIR", help_heading = "Results")]
+    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -319,7 +360,8 @@ pub(crate) struct GenerateArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = MORE_HELP,
-    after_long_help = "The trace is what lens run writes with --out, or prints with --format json. No model is needed.
+    after_long_help = "Everything that lens run writes with --out or prints with --format json and jsonl can be shown: one run, comparisons, \
+trials, and the runs of many prompts. No model is needed.
 
 Examples:
   lens run \"The capital of France is\" --positions all --format json > trace.json
@@ -327,18 +369,30 @@ Examples:
   lens render trace.json --kind grid
   lens render trace.json --kind grid-kl -o grid.svg
   lens render trace.json --kind trajectories --tokens \" Paris\" -o paris.png
-  lens render trace.json --positions 0..2"
+  lens render trace.json --positions 0..2
+  lens render trace.json trace.json -o both.html
+  lens render trace.json trace.json --kind difference-entropy
+  lens render trace.json --format logitlenskit-v2 -o v2.json"
 )]
 pub(crate) struct RenderArgs {
-    /// The file; - is stdin
-    pub(crate) trace: PathBuf,
+    /// Files and folders that lens run has written, or logitlenskit's JSON; - is stdin. A page shows all of them, a
+    /// difference two
+    #[arg(required = true, value_name = "TRACE")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Of several traces: which, by number from 0 or by name; can be repeated
+    #[arg(long, value_name = "N|NAME", help_heading = "What to show")]
+    pub(crate) trace: Vec<String>,
     /// What to show: table, page, all-layers, important-layers, grid, grid-logit, grid-rank, grid-kl,
-    /// grid-entropy, trajectories or curves [default: what the file's name implies]
+    /// grid-entropy, trajectories, curves, or what differs between two traces: difference (of probabilities, or of that of
+    /// --tokens), difference-kl and so on [default: what the file's name implies]
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<Show>,
-    /// The file to write: .svg, .png, .html or .txt; without it, tables and grids go to the terminal
+    /// The file to write: .svg, .png, .html, .txt or .json; without it, tables and grids go to the terminal
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write the data and no picture: json (lens's own) or logitlenskit-v2 [default: logitlenskit-v2 for .json]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true, conflicts_with = "kind")]
+    pub(crate) format: Option<RenderFormat>,
 
     /// Positions; heatmaps and curves show one [default: the last; for pages and grids all]
     #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
@@ -359,7 +413,7 @@ pub(crate) struct RenderArgs {
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
     #[arg(value_parser = from_one)]
     pub(crate) top_k: Option<NonZeroUsize>,
-    /// A token whose trajectory to draw, by text or id; can be repeated
+    /// A token whose trajectory or difference to draw, by text or id; can be repeated
     #[arg(long, value_name = "TEXT|ID", allow_hyphen_values = true, help_heading = "What to show")]
     pub(crate) tokens: Vec<Target>,
     /// Probability of a token above which a layer counts as important [default: that of the run]
@@ -378,6 +432,15 @@ pub(crate) struct RenderArgs {
     /// What stands above the picture
     #[arg(long, value_name = "TEXT", help_heading = "Looks")]
     pub(crate) title: Option<String>,
+}
+
+/// The form of a trace's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RenderFormat {
+    /// The trace, one on each line.
+    Json,
+    /// The JSON of logitlenskit's viewer, version 2.
+    LogitlenskitV2,
 }
 
 /// The colours of probabilities.

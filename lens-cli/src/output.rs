@@ -11,7 +11,9 @@ use anyhow::{Context, Result, bail};
 use crate::{
     record::{Cleared, Hashing, Record},
     signals::Leftover,
+    style::Console,
     temporary::{self, Temporary},
+    to_file::ToFile,
 };
 
 /// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
@@ -19,17 +21,27 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     told(fill_stdout(write))
 }
 
-/// Stdout over the time of a run: after the first failure nothing is written any more, and it is told at the end.
-#[derive(Debug, Default)]
+/// Stdout over the time of a run, or the file that takes its place: after the first failure nothing is written any more,
+/// and it is told at the end.
+#[derive(Default)]
 pub(crate) struct Sink {
     failure: Option<io::Error>,
+    file: Option<ToFile>,
 }
 
 impl Sink {
+    /// Stdout, or a file.
+    pub(crate) fn new(file: Option<&Path>) -> Result<Self> {
+        Ok(Self { failure: None, file: file.map(ToFile::begin).transpose()? })
+    }
+
     /// Lets `write` write at once.
     pub(crate) fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         if self.failure.is_none() {
-            self.failure = fill_stdout(write).err();
+            self.failure = match &mut self.file {
+                Some(file) => file.print(write).err(),
+                None => fill_stdout(write).err(),
+            };
         }
     }
 
@@ -38,8 +50,11 @@ impl Sink {
         self.failure.is_some()
     }
 
-    /// Tells the failure. A reader that has seen enough and closes the pipe is none.
-    pub(crate) fn end(self) -> Result<()> {
+    /// Ends the file, if it is one, and tells the failure. A reader that has seen enough and closes the pipe is none.
+    pub(crate) fn end(self, console: &Console) -> Result<()> {
+        if let Some(file) = self.file {
+            return file.finish(self.failure, console);
+        }
         self.failure.map_or(Ok(()), |error| told(Err(error)))
     }
 }
@@ -69,9 +84,8 @@ pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Re
 
 /// Writes a file whole or not at all; folders that it lies in are created.
 pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Folder::prepare(folder)?.write(&name, write)
+    let (mut folder, name) = Folder::of_file(path)?;
+    folder.write(&name, write)
 }
 
 /// A file of a folder that is being written.
@@ -120,6 +134,13 @@ impl Folder {
         temporary::sweep(path);
         Temporary::new(path)?;
         Ok(folder)
+    }
+
+    /// The folder of a file, prepared, and the file's name in it.
+    pub(crate) fn of_file(path: &Path) -> Result<(Self, String)> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok((Self::prepare(folder)?, name))
     }
 
     /// The same for all results of a run, which has the folder to itself. With its first file, those of earlier runs in

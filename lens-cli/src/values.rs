@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroUsize, str::FromStr};
 
 use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
 use lens_models::device::{Place, UnknownDevice};
-use lens_viz::picture::PictureKind;
+use lens_viz::{Measure, picture::PictureKind};
 
 /// A value that an option does not take, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +48,8 @@ pub(crate) enum Show {
     Page,
     /// SVG or PNG.
     Picture(PictureKind),
+    /// What differs between two traces: SVG, PNG or text.
+    Difference(Measure),
 }
 
 impl Show {
@@ -57,6 +59,7 @@ impl Show {
             Self::Table => "a table is .txt",
             Self::Page => "a page is .html",
             Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .png or .txt",
+            Self::Difference(_) => "a difference is .svg, .png or .txt",
             Self::Picture(_) => "a picture is .svg or .png",
         }
     }
@@ -68,8 +71,14 @@ impl fmt::Display for Show {
             Self::Table => f.pad("table"),
             Self::Page => f.pad("page"),
             Self::Picture(kind) => kind.fmt(f),
+            Self::Difference(measure) => f.pad(&difference_name(*measure)),
         }
     }
+}
+
+/// What differences are called, as grids are.
+fn difference_name(measure: Measure) -> String {
+    PictureKind::Grid(measure).name().replacen("grid", "difference", 1)
 }
 
 impl FromStr for Show {
@@ -79,13 +88,22 @@ impl FromStr for Show {
         match written {
             "table" => Ok(Self::Table),
             "page" => Ok(Self::Page),
-            _ => written.parse().map(Self::Picture).or_else(|_| {
-                let kinds: Vec<_> = PictureKind::all().into_iter().map(PictureKind::name).collect();
-                let known: Vec<&str> =
-                    ["table", "page"].into_iter().chain(kinds.iter().map(AsRef::as_ref)).collect();
-                let hint = did_you_mean(written, known.iter().copied());
-                bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
-            }),
+            _ => {
+                let dashed = written.replace('_', "-");
+                if let Some(rest) = dashed.strip_prefix("difference") {
+                    let grid = format!("grid{rest}").parse();
+                    if let Ok(PictureKind::Grid(measure)) = grid {
+                        return Ok(Self::Difference(measure));
+                    }
+                }
+                written.parse().map(Self::Picture).or_else(|_| {
+                    let kinds: Vec<_> = PictureKind::all().into_iter().map(PictureKind::name).collect();
+                    let words = ["table", "page", "difference", "difference-kl"];
+                    let known: Vec<&str> = words.into_iter().chain(kinds.iter().map(AsRef::as_ref)).collect();
+                    let hint = did_you_mean(written, known.iter().copied());
+                    bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
+                })
+            }
         }
     }
 }

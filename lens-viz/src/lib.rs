@@ -6,16 +6,19 @@
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
 //! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
+//! - [`difference`]: what differs between two traces, as a picture and on the terminal.
 //! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!
 //! [`excerpt`] leaves out what is not to be shown. All share [`display_safe`], through which every text of a trace goes
 //! before it is shown, and [`Ramp`], the colours that stand for probabilities.
 
 mod context;
+pub mod difference;
 mod digits;
 mod excerpt;
 pub mod logitlenskit;
 mod measure;
+mod named;
 pub mod page;
 pub mod picture;
 pub mod ramp;
@@ -25,5 +28,6 @@ pub mod terminal;
 
 pub use excerpt::excerpt;
 pub use measure::{Measure, ParseKindError};
+pub use named::Named;
 pub use ramp::{Ramp, Rgb};
 pub use safe::display_safe;
