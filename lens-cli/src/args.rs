@@ -447,6 +447,10 @@ pub(crate) struct ManyArgs {
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "NAME", requires = "prompts")]
     pub(crate) prompts_column: Option<String>,
+    /// Show the prompts side by side, at most 16; with -o, on one page with what differs between them, and all traces in
+    /// traces.jsonl
+    #[arg(long, requires = "prompts")]
+    pub(crate) compare_prompts: bool,
 }
 
 /// How the text becomes a conversation.

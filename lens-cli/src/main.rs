@@ -4,10 +4,12 @@
 
 mod args;
 mod check;
+mod compare_prompts;
 mod describe;
 mod families;
 mod fields;
 mod flat;
+mod gathered;
 mod hint;
 mod inspect;
 mod live;

@@ -8,13 +8,14 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use lens_core::LensTrace;
-use lens_data::{PromptFormat, PromptInput, PromptRecord, Prompts};
+use lens_data::{PromptError, PromptFormat, PromptInput, PromptRecord, Prompts};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
 use serde::Serialize;
 
 use crate::{
     args::{RunArgs, RunFormat},
+    compare_prompts::{self, Compared},
     flat::{OnStdout, Tables},
     live::{Live, Style},
     output::{self, Folder, Growing, Sink},
@@ -49,12 +50,15 @@ pub(crate) fn run(
     let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(file));
     let prompts = Prompts::new(open(file)?, format, given.prompts_column.as_deref())
         .with_context(|| format!("cannot read prompts from {}", file.display()))?;
+    let prompts: Box<dyn Iterator<Item = _>> =
+        if given.compare_prompts { compare_prompts::few(prompts)? } else { Box::new(prompts) };
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
     let tables = folder.as_ref().map(|folder| Tables::begin(folder, "")).transpose()?;
     let view = PromptsView::new(&tables::options(console));
     let on_stdout = args.format.flat().map(OnStdout::begin).transpose()?;
+    let compared = given.compare_prompts.then(|| Compared::begin(folder.as_ref())).transpose()?;
     let many = Many {
         args,
         console,
@@ -62,6 +66,7 @@ pub(crate) fn run(
         folder,
         tables,
         on_stdout,
+        compared,
         view,
         out: Sink::default(),
         failures: None,
@@ -85,6 +90,8 @@ struct Many<'a> {
     folder: Option<Folder>,
     tables: Option<Tables>,
     on_stdout: Option<OnStdout>,
+    /// Where the prompts are shown side by side at the end.
+    compared: Option<Compared>,
     view: PromptsView,
     out: Sink,
     /// `failures.jsonl`, from the first failure on.
@@ -102,9 +109,9 @@ struct Count {
 }
 
 impl Many<'_> {
-    fn run(mut self, prompts: Prompts<'_>) -> Result<()> {
+    fn run(mut self, prompts: impl Iterator<Item = Result<PromptRecord, PromptError>>) -> Result<()> {
         let mut count = Count::default();
-        if self.args.format == RunFormat::Table {
+        if self.args.format == RunFormat::Table && self.compared.is_none() {
             let header = self.view.header();
             self.out.print(|out| out.write_all(header.as_bytes()));
         }
@@ -125,7 +132,7 @@ impl Many<'_> {
                         self.failed(index, id.as_deref(), &error)?;
                     }
                 },
-                Err(lens_data::PromptError::Record { index, id, line, reason }) => {
+                Err(PromptError::Record { index, id, line, reason }) => {
                     count.failed += 1;
                     let reason = anyhow::anyhow!("line {line}: {reason}");
                     self.failed(index, id.as_deref(), &reason)?;
@@ -170,7 +177,7 @@ impl Many<'_> {
         }
         match self.args.format {
             RunFormat::Json => self.out.print(|out| output::json(out, &trace)),
-            RunFormat::Table => {
+            RunFormat::Table if self.compared.is_none() => {
                 let line = self.view.line(&trace);
                 self.out.print(|out| out.write_all(line.as_bytes()));
             }
@@ -181,6 +188,9 @@ impl Many<'_> {
         }
         if let Some(tables) = &mut self.tables {
             tables.push(&trace)?;
+        }
+        if let Some(compared) = &mut self.compared {
+            compared.add(&trace)?;
         }
         Ok(Some(trace))
     }
@@ -249,6 +259,9 @@ impl Many<'_> {
         }
         if let Some(table) = self.on_stdout.take() {
             table.finish(&mut self.out)?;
+        }
+        if let Some(compared) = self.compared.take() {
+            compared.end(self.folder.as_mut(), self.args, self.console, &mut self.out)?;
         }
         if count.failed > 0 {
             self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));

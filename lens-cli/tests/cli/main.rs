@@ -8,6 +8,7 @@ mod interruption;
 mod many;
 mod options;
 mod refusal;
+mod render;
 mod results;
 mod stale;
 mod support;
