@@ -2,7 +2,7 @@
 
 use std::{
     num::{NonZeroU16, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -13,6 +13,7 @@ use lens_viz::Measure;
 
 use crate::{
     style::When,
+    to_file,
     values::{
         Device, Percent, Show, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
     },
@@ -35,6 +36,17 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// With what other arguments imply: the form of results that the name of their file tells.
+    pub(crate) fn settled(mut self) -> Self {
+        if let Command::Run(args) = &mut self.command
+            && let Some(named) = args.out_file().and_then(to_file::format)
+            && args.format == RunFormat::Table
+        {
+            args.format = named;
+        }
+        self
+    }
+
     /// Options that cannot both be followed, where clap's own rules do not reach: an option with a default value
     /// is always there.
     pub(crate) fn contradiction(&self) -> Option<clap::Error> {
@@ -46,7 +58,7 @@ impl Cli {
         if let Some(error) = args.generate.contradiction() {
             return Some(error);
         }
-        if let Some(error) = args.fits_many() {
+        if let Some(error) = args.fits_many().or_else(|| args.fits_name()) {
             return Some(error);
         }
         let option = match (args.format, args.grid, args.tables) {
@@ -54,7 +66,9 @@ impl Cli {
             (_, Some(_), _) => "--grid",
             (_, None, true) => "--tables",
         };
-        conflict(format!("{option} shows results to people: leave it out, or write --format table"))
+        let instead =
+            if args.out_file().is_some() { "name a folder with --out" } else { "write --format table" };
+        conflict(format!("{option} shows results to people: leave it out, or {instead}"))
     }
 }
 
@@ -67,6 +81,32 @@ impl MachineArgs {
 }
 
 impl RunArgs {
+    /// The one file that the results go into, where --out names one.
+    pub(crate) fn out_file(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|path| to_file::format(path).is_some() && !path.is_dir())
+    }
+
+    /// The folder that the results go into, where --out names one.
+    pub(crate) fn out_folder(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|_| self.out_file().is_none())
+    }
+
+    /// A file whose name says something else than the form that was asked for.
+    fn fits_name(&self) -> Option<clap::Error> {
+        let file = self.out_file()?;
+        let fits = match (to_file::format(file)?, self.format) {
+            (RunFormat::Json, RunFormat::LogitlenskitV2) | (RunFormat::Jsonl, RunFormat::Json) => true,
+            (named, asked) => named == asked,
+        };
+        if fits {
+            return None;
+        }
+        conflict(format!(
+            "{} is not the name of a file in the form that --format asks for: leave --format out, or give another name",
+            file.display()
+        ))
+    }
+
     /// Options that show or compare one run, where there are several.
     fn fits_many(&self) -> Option<clap::Error> {
         let several = self.generate.trials.get() > 1;
@@ -245,9 +285,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "STATISTIC", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "probability", conflicts_with = "compare", help_heading = "Results")]
     pub(crate) grid: Option<Measure>,
-    /// Write all results into this folder too: trace.json, readouts.parquet, tokens.parquet, all_layers.json,
+    /// Write the results into a file in place of stdout, in the form that its name ends in (.json, .jsonl, .csv, .parquet,
+    /// .arrow; packed with a further .gz or .zst), or all results into a folder too: trace.json, readouts.parquet, tokens.parquet, all_layers.json,
     /// important_layers.json, heatmaps/ and lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
-    #[arg(short, long, value_name = "DIR", help_heading = "Results")]
+    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 }
 

@@ -17,6 +17,7 @@ mod machine;
 mod many;
 mod model;
 mod output;
+mod packed;
 mod progress;
 mod prompt;
 mod record;
@@ -27,6 +28,7 @@ mod signals;
 mod style;
 mod tables;
 mod temporary;
+mod to_file;
 mod values;
 mod weights;
 
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
 
 fn dispatch() -> ExitCode {
     let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+        Ok(cli) => cli.settled(),
         Err(error) => return answer(&error, hint::of(&error, std::env::args_os())),
     };
     if let Some(error) = cli.contradiction() {

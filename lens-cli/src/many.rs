@@ -19,6 +19,7 @@ use crate::{
     flat::{OnStdout, Tables},
     live::{Live, Style},
     output::{self, Folder, Growing, Sink},
+    packed::{self, Packing},
     progress::Running,
     record::TABLES,
     results, run, signals,
@@ -43,11 +44,11 @@ pub(crate) fn run(
     args: &RunArgs,
     file: &Path,
     mut session: Session,
-    folder: Option<Folder>,
+    Outputs { folder, out }: Outputs,
     console: &Console,
 ) -> Result<()> {
     let given = &args.many;
-    let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(file));
+    let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(Packing::of(file).1));
     let prompts = Prompts::new(open(file)?, format, given.prompts_column.as_deref())
         .with_context(|| format!("cannot read prompts from {}", file.display()))?;
     let prompts: Box<dyn Iterator<Item = _>> =
@@ -68,7 +69,7 @@ pub(crate) fn run(
         on_stdout,
         compared,
         view,
-        out: Sink::default(),
+        out,
         failures: None,
         said: Vec::new(),
     };
@@ -76,11 +77,20 @@ pub(crate) fn run(
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    let file = File::open(path).with_context(|| format!("cannot read prompts from {}", path.display()))?;
-    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
+    let opened = if path == Path::new("-") {
+        packed::unpacked(BufReader::new(io::stdin()))
+    } else {
+        File::open(path).and_then(|file| packed::unpacked(BufReader::with_capacity(1 << 16, file)))
+    };
+    opened.with_context(|| format!("cannot read prompts from {}", path.display()))
+}
+
+/// Where the results go.
+pub(crate) struct Outputs {
+    /// All of them, if a folder was asked for.
+    pub(crate) folder: Option<Folder>,
+    /// What is shown.
+    pub(crate) out: Sink,
 }
 
 struct Many<'a> {
@@ -266,6 +276,6 @@ impl Many<'_> {
         if count.failed > 0 {
             self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));
         }
-        std::mem::take(&mut self.out).end()
+        std::mem::take(&mut self.out).end(self.console)
     }
 }

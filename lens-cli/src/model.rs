@@ -22,7 +22,9 @@ pub(crate) fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) ->
         return Ok(demo::checkpoint()?);
     }
     let files = source::locate(model, &options(args), &mut Downloads::new(console))?;
-    Ok(Checkpoint::open_with(&files, &opening(args).with_io(io))?)
+    let opened = Checkpoint::open_with(&files, &opening(args).with_io(io));
+    // Otherwise the outline has them.
+    Ok(opened.inspect_err(|_| files.notes.iter().for_each(|note| console.note(note)))?)
 }
 
 /// Reads what config and headers say, without the weights.
@@ -32,7 +34,8 @@ pub(crate) fn outline(model: &str, args: &SourceArgs, console: &Console) -> Resu
         return Ok((outline, Vec::new()));
     }
     let headers = source::headers(model, &options(args), &mut Downloads::new(console))?;
-    let outline = Outline::of_headers_with(&headers, &opening(args))?;
+    let outline = Outline::of_headers_with(&headers, &opening(args))
+        .inspect_err(|_| headers.notes.iter().for_each(|note| console.note(note)))?;
     outline.notes.iter().for_each(|note| console.note(note));
     let shard = |shard: source::ShardHeader| Shard { file: shard.file, bytes: shard.file_size };
     Ok((outline, headers.shards.into_iter().map(shard).collect()))

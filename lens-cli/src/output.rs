@@ -1,16 +1,19 @@
 //! Results on stdout, and files that are written whole or not at all.
 
 use std::{
+    fs::{File, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     record::{Cleared, Hashing, Record},
     signals::Leftover,
+    style::Console,
     temporary::{self, Temporary},
+    to_file::ToFile,
 };
 
 /// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
@@ -18,17 +21,27 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     told(fill_stdout(write))
 }
 
-/// Stdout over the time of a run: after the first failure nothing is written any more, and it is told at the end.
-#[derive(Debug, Default)]
+/// Stdout over the time of a run, or the file that takes its place: after the first failure nothing is written any more,
+/// and it is told at the end.
+#[derive(Default)]
 pub(crate) struct Sink {
     failure: Option<io::Error>,
+    file: Option<ToFile>,
 }
 
 impl Sink {
+    /// Stdout, or a file.
+    pub(crate) fn new(file: Option<&Path>) -> Result<Self> {
+        Ok(Self { failure: None, file: file.map(ToFile::begin).transpose()? })
+    }
+
     /// Lets `write` write at once.
     pub(crate) fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         if self.failure.is_none() {
-            self.failure = fill_stdout(write).err();
+            self.failure = match &mut self.file {
+                Some(file) => file.print(write).err(),
+                None => fill_stdout(write).err(),
+            };
         }
     }
 
@@ -37,8 +50,11 @@ impl Sink {
         self.failure.is_some()
     }
 
-    /// Tells the failure. A reader that has seen enough and closes the pipe is none.
-    pub(crate) fn end(self) -> Result<()> {
+    /// Ends the file, if it is one, and tells the failure. A reader that has seen enough and closes the pipe is none.
+    pub(crate) fn end(self, console: &Console) -> Result<()> {
+        if let Some(file) = self.file {
+            return file.finish(self.failure, console);
+        }
         self.failure.map_or(Ok(()), |error| told(Err(error)))
     }
 }
@@ -68,15 +84,14 @@ pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Re
 
 /// Writes a file whole or not at all; folders that it lies in are created.
 pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Folder::prepare(folder)?.write(&name, write)
+    let (mut folder, name) = Folder::of_file(path)?;
+    folder.write(&name, write)
 }
 
 /// A file of a folder that is being written.
 pub(crate) struct Growing {
     name: String,
-    out: Hashing<BufWriter<std::fs::File>>,
+    out: Hashing<BufWriter<File>>,
     file: Temporary,
 }
 
@@ -98,6 +113,8 @@ pub(crate) struct Folder {
     created: Vec<(PathBuf, Leftover)>,
     /// For the results of runs: what was written, and what earlier runs have left.
     record: Option<Record>,
+    /// Locked for the results of this run, where the system can.
+    _lock: Option<File>,
     cleared: Option<Cleared>,
 }
 
@@ -111,7 +128,7 @@ impl Folder {
             .collect();
         created.reverse();
         let created = created.into_iter().map(|path| (path.clone(), Leftover::new(&path))).collect();
-        let folder = Self { path: path.to_owned(), created, record: None, cleared: None };
+        let folder = Self { path: path.to_owned(), created, record: None, _lock: None, cleared: None };
         std::fs::create_dir_all(path)
             .with_context(|| format!("cannot create the folder {}", path.display()))?;
         temporary::sweep(path);
@@ -119,9 +136,18 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The same for all results of a run. With its first file, those of earlier runs in that folder go.
+    /// The folder of a file, prepared, and the file's name in it.
+    pub(crate) fn of_file(path: &Path) -> Result<(Self, String)> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok((Self::prepare(folder)?, name))
+    }
+
+    /// The same for all results of a run, which has the folder to itself. With its first file, those of earlier runs in
+    /// that folder go.
     pub(crate) fn for_results(path: &Path) -> Result<Self> {
         let mut folder = Self::prepare(path)?;
+        folder._lock = lock(path)?;
         folder.record = Some(Record::of(path));
         Ok(folder)
     }
@@ -169,7 +195,7 @@ impl Folder {
         }
         // The name itself is on the disk once the folder is; not every system can say so.
         #[cfg(unix)]
-        let _ = std::fs::File::open(&self.path).and_then(|folder| folder.sync_all());
+        let _ = File::open(&self.path).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
@@ -181,6 +207,20 @@ impl Folder {
     /// What became of the files of earlier runs: told once.
     pub(crate) fn cleared(&mut self) -> Cleared {
         self.cleared.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}
+
+/// Locks a folder until the file is closed or the process ends: two runs at a time would leave a mixture of their
+/// results. `None` where the system or the file system has no locks of folders.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another run of lens writes its results into {}: wait for it to end, or choose another folder",
+            path.display()
+        ),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 

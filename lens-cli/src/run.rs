@@ -20,7 +20,8 @@ use crate::{
     gathered::Gathered,
     hint,
     live::{Live, Style},
-    many, model,
+    many::{self, Outputs},
+    model,
     output::{self, Folder, Sink},
     progress::Running,
     prompt, results, signals,
@@ -33,7 +34,8 @@ pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
-    let folder = args.out.as_deref().map(Folder::for_results).transpose()?;
+    let folder = args.out_folder().map(Folder::for_results).transpose()?;
+    let out = Sink::new(args.out_file())?;
     note_what_does_nothing(args, console);
     let request = match &args.input.prompts {
         None => Some(request(args, prompt::input(&args.input, &args.chat)?)),
@@ -45,7 +47,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let Some(request) = request else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
-        return many::run(args, file, session, folder, console);
+        return many::run(args, file, session, Outputs { folder, out }, console);
     };
     let prepared = session.prepare(&request)?;
     prepared.notes.iter().for_each(|note| console.note(note));
@@ -53,8 +55,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
-    Trials { args, console, session, folder, prepared, gathered: Gathered::default(), out: Sink::default() }
-        .run()
+    Trials { args, console, session, folder, prepared, gathered: Gathered::default(), out }.run()
 }
 
 /// Says what was written on the command line and changes nothing, or not what it seems to.
@@ -137,6 +138,7 @@ impl Trials<'_> {
             let trace = self.trial(trial);
             // Whatever else happened: what was asked for last was to end.
             if signals::seen().is_some() {
+                self.end()?;
                 trace?;
                 return Err(signals::Interrupted.into());
             }
@@ -149,8 +151,12 @@ impl Trials<'_> {
         if let Some(folder) = &mut self.folder {
             self.gathered.write(folder, self.console)?;
         }
-        self.out.end()?;
+        self.end()?;
         verdicts.into_iter().collect()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        std::mem::take(&mut self.out).end(self.console)
     }
 
     /// What stands above a trial: its number as in the trace and in the folder's name, from 0.

@@ -9,6 +9,7 @@
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
 //! - [`FinalNorm`] and [`NormMode`]: the norm in front of it;
+//! - [`translate`]: what lenses other than the plain one do to a vector before that;
 //! - [`Backend`]: the narrow seam behind which a model lives, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form.
 //!
@@ -39,6 +40,7 @@ mod dtype;
 mod host;
 mod intervention;
 mod lens;
+mod mixer;
 mod nonfinite;
 mod norm;
 mod point;
@@ -54,8 +56,12 @@ mod text;
 mod token;
 pub mod toy;
 mod trace;
+mod tracked;
+pub mod translate;
 
-pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings};
+pub use backend::{
+    Backend, BackendError, Column, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings,
+};
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use dtype::Dtype;
@@ -65,6 +71,7 @@ pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
+pub use mixer::MixerKind;
 pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};
@@ -78,7 +85,12 @@ pub use statistic::{
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{
-    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
-    NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace,
-    Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensEntryTrace, LensKindTrace, LensTrace,
+    ModelTrace, NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace,
+    StepTrace, Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    UnknownLens,
+};
+pub use tracked::tracked_tokens;
+pub use translate::{
+    LensChoice, LensKind, LensMap, LensSet, LensSetError, MapShapeError, Provenance, Translator,
 };

@@ -3,11 +3,11 @@
 //! Its blocks have the shape that the contract is about, and nothing more: attention is the mean of all
 //! earlier positions through a matrix, the MLP is `tanh` between two matrices.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype,
+    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype, translate::LensMap,
 };
 
 /// Heads that `z` is divided into.
@@ -156,6 +156,10 @@ impl Backend for ToyBackend {
     ) -> Result<usize, BackendError> {
         out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
         Ok(hidden.width)
+    }
+
+    fn translate(&self, hidden: &ToyHidden, map: &Arc<LensMap>) -> Result<ToyHidden, BackendError> {
+        Ok(ToyHidden { width: hidden.width, values: map.apply(&hidden.values) })
     }
 
     fn read(&self, request: &ReadRequest<'_, ToyHidden>) -> Result<Readings, BackendError> {

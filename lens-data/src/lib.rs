@@ -32,8 +32,10 @@
 //!
 //! [`Prompts`] reads prompts from lines, JSON lines or a column of a table, one after the other.
 
+mod bounded;
 mod column;
 mod format;
+mod json_line;
 mod prompts;
 mod readouts;
 mod tokens;

@@ -227,7 +227,7 @@ fn insisting_ignores_keys_with_a_note() {
 
 #[test]
 fn an_absent_window_of_mistral_is_that_of_the_class_and_null_is_none() {
-    let masks = |config: &Value| resolve(config, &names()).unwrap().layers[0].attn.mask;
+    let masks = |config: &Value| resolve(config, &names()).unwrap().layers[0].attention().unwrap().mask;
     let mut config = default_of("mistral", '4');
     config.as_object_mut().unwrap().remove("sliding_window");
     assert_eq!(masks(&config), Mask::Sliding { window: 4096 });

@@ -187,7 +187,8 @@ fn a_trace_that_contradicts_itself_is_still_drawn() {
 #[test]
 fn runs_stand_side_by_side_as_far_as_they_fit() {
     let traces = names().iter().map(|name| trace(name)).collect::<Vec<_>>();
-    let runs: Vec<Named<'_>> = names().into_iter().zip(&traces).map(|(name, trace)| Named::new(name, trace)).collect();
+    let runs: Vec<Named<'_>> =
+        names().into_iter().zip(&traces).map(|(name, trace)| Named::new(name, trace)).collect();
     for (width, ascii) in [(40, false), (80, true), (200, false)] {
         let options = TableOptions::default().with_width(width).with_ascii(ascii);
         let text = side_by_side(&runs, &options);

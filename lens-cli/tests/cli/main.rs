@@ -1,5 +1,6 @@
 //! What the binary keeps: exit codes, streams, files and messages.
 
+mod cache;
 mod files;
 mod generation;
 mod help;
@@ -7,6 +8,7 @@ mod hostile;
 mod interruption;
 mod many;
 mod options;
+mod packed;
 mod refusal;
 mod render;
 mod results;

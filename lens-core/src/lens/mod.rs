@@ -1,5 +1,6 @@
 //! The pipeline: tokens in, readouts of every chosen point and position out.
 
+mod columns;
 mod error;
 mod generate;
 mod plan;
@@ -14,9 +15,10 @@ use std::{
 
 use crate::{
     Backend, BackendError, Component, Forward, Next, NonFinite, Point, PointSet, ReadRequest, Readings,
-    Readout, Site, TokenId, decided_at,
+    Readout, Site, TokenId, backend::Column, decided_at,
 };
 
+use columns::Place;
 pub use error::LensError;
 pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
 pub use plan::Plan;
@@ -161,22 +163,35 @@ impl<'a, B: Backend> Lens<'a, B> {
         reading: &mut Reading,
     ) -> Result<(), LensError> {
         let Some(last) = captured.last() else { return Ok(()) };
-        let points = scope.captured.as_slice();
-        let hidden: Vec<(Point, &B::Hidden)> = points.iter().copied().zip(captured).collect();
-        let request = ReadRequest { hidden: &hidden, last, positions, next, ask: &plan.question };
         let began = Instant::now();
+        let translated = self.translate(captured, scope, plan)?;
+        let columns: Vec<Column<'_, B::Hidden>> = scope
+            .decoded
+            .iter()
+            .zip(&translated)
+            .filter_map(|(place, translated)| {
+                let index = scope.captured.index_of(place.point)?;
+                Some(Column {
+                    point: place.point,
+                    lens: translated.is_some().then(|| plan.lenses.name(place.lens)),
+                    vectors: translated.as_ref().unwrap_or(&captured[index]),
+                    shown: scope.wanted.binary_search(place).is_ok(),
+                })
+            })
+            .collect();
+        let request = ReadRequest { hidden: &columns, last, positions, next, ask: &plan.question };
         let readings = self.backend.read(&request)?;
         self.spent(|timing| timing.readout += began.elapsed());
-        check_numbers(&readings, positions, points, scope.n_layers)?;
+        check_numbers(&readings, positions, &columns, scope.n_layers)?;
 
         let mut readouts = readings.points.into_iter();
         for (position, readout) in positions.iter().zip(readings.finals) {
             let mut top1_by_layer = Vec::with_capacity(scope.n_layers);
-            for (point, readout) in points.iter().zip(readouts.by_ref()) {
-                if point.component() == Component::Site(Site::ResidPost) {
+            for (column, readout) in columns.iter().zip(readouts.by_ref()) {
+                if column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost) {
                     top1_by_layer.push(readout.top1());
                 }
-                if scope.wanted.contains(*point) {
+                if column.shown {
                     reading.readouts.push(readout);
                 }
             }
@@ -185,6 +200,21 @@ impl<'a, B: Backend> Lens<'a, B> {
             reading.finals.push(FinalReading { position: *position, readout, decided_at });
         }
         Ok(())
+    }
+
+    /// What the lenses make of the captured vectors, place by place; `None` where the plain lens reads.
+    fn translate(
+        &self,
+        captured: &[B::Hidden],
+        scope: &Scope,
+        plan: &Plan,
+    ) -> Result<Vec<Option<B::Hidden>>, BackendError> {
+        let of = |place: &Place| {
+            let map = plan.lenses.map(place.lens, place.point)?;
+            let index = scope.captured.index_of(place.point)?;
+            Some(self.backend.translate(&captured[index], map))
+        };
+        scope.decoded.iter().map(|place| of(place).transpose()).collect()
     }
 
     fn report(&mut self, reading: &Reading, done: usize, total: usize) -> ControlFlow<()> {
@@ -242,15 +272,16 @@ impl<'a, B: Backend> Lens<'a, B> {
 }
 
 /// Refuses readouts with a number that is not finite: no trace could hold it.
-fn check_numbers(
+fn check_numbers<H>(
     readings: &Readings,
     positions: &[usize],
-    points: &[Point],
+    columns: &[Column<'_, H>],
     n_layers: usize,
 ) -> Result<(), BackendError> {
     let last = Point::last(n_layers as u16);
     let finals = readings.finals.iter().zip(positions).map(|(readout, position)| (readout, last, *position));
-    let places = positions.iter().flat_map(|position| points.iter().map(move |point| (*point, *position)));
+    let places =
+        positions.iter().flat_map(|position| columns.iter().map(move |column| (column.point, *position)));
     let inner =
         readings.points.iter().zip(places).map(|(readout, (point, position))| (readout, point, position));
     for (readout, point, position) in finals.chain(inner) {

@@ -125,7 +125,10 @@ impl Outline {
         for shard in &headers.shards {
             tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
         }
-        Self::new(headers.id.clone(), headers.revision.clone(), &read(&headers.config)?, tensors, options)
+        let config = read(&headers.config)?;
+        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
+        outline.notes.splice(..0, headers.notes.iter().cloned());
+        Ok(outline)
     }
 
     /// Number of weights that the model is made of, each counted once.
@@ -215,6 +218,7 @@ impl Checkpoint {
         }
         let config = read(&files.config)?;
         let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
+        outline.notes.splice(..0, files.notes.iter().cloned());
         outline.notes.extend(note);
         let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
         let tie = checkpoint.note_on_tie();

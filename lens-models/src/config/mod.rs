@@ -285,6 +285,13 @@ impl<'a> Config<'a> {
         numbers.map(Some).ok_or_else(|| self.wrong(key, "a list of numbers", value))
     }
 
+    /// A list of texts.
+    pub fn texts(&self, key: &'static str) -> Result<Option<Vec<&'a str>>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.map(Some).ok_or_else(|| self.wrong(key, "a list of strings", value))
+    }
+
     /// One window for all layers, or none.
     pub fn one_window(&self, n_layers: usize, window: Option<usize>) -> Vec<Mask> {
         vec![window.map_or(Mask::Causal, |window| Mask::Sliding { window }); n_layers]

@@ -1,6 +1,5 @@
 //! The decoder on libtorch: one forward pass for every family, driven by a [`DecoderSpec`].
 
-mod attention;
 mod block;
 mod device_readout;
 mod edit;
@@ -9,17 +8,19 @@ mod error;
 mod finite;
 mod load;
 mod memory;
+mod mixer;
 mod mlp;
 mod norm;
 mod readout;
-mod rotary;
+mod step;
 mod tap;
+mod translate;
 mod weights;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Forward, ModelInfo, PlainLogits, Point, ReadRequest, Readings, TokenId,
+    Backend, BackendError, Forward, LensMap, ModelInfo, PlainLogits, Point, ReadRequest, Readings, TokenId,
 };
 use tch::Tensor;
 
@@ -33,9 +34,11 @@ use self::{
     block::Block,
     embed::Embedding,
     finite::Watch,
+    mixer::RotaryTables,
     readout::Readout,
-    rotary::RotaryTables,
+    step::Step,
     tap::{Recorder, kept_rows},
+    translate::Translations,
     weights::append_values,
 };
 use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
@@ -48,29 +51,12 @@ pub struct Decoder {
     embed: Embedding,
     blocks: Vec<Block>,
     readout: Readout,
+    translations: Translations,
     edit: Option<Box<dyn Tap>>,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
     _checkpoint: Checkpoint,
-}
-
-/// One step of a forward pass.
-struct Step {
-    /// Tokens before this step.
-    past: usize,
-    /// Tokens in this step.
-    n: usize,
-    /// Tokens that the sequence may come to have.
-    room: usize,
-    tables: RotaryTables,
-}
-
-impl Step {
-    /// Whether caches keep it: the sequence may go on, or does so already.
-    fn is_kept(&self) -> bool {
-        self.past > 0 || self.room > self.n
-    }
 }
 
 impl Decoder {
@@ -82,11 +68,6 @@ impl Decoder {
     /// What the config says.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
-    }
-
-    /// Whether the model has this point.
-    fn has(&self, point: Point) -> bool {
-        point.layer().is_none_or(|layer| layer < self.info.n_layers) && self.info.has(point.component())
     }
 
     /// Lets `tap` change values in every run from now on; returns the tap that did so before.
@@ -127,10 +108,10 @@ impl Decoder {
         }
         let _guard = tch::no_grad_guard();
         let placed = self.spec.layers.iter().zip(&self.placement.layers);
-        let ropes = placed.filter_map(|(layer, place)| Some((layer.attn.rope()?, *place)));
-        let tables =
-            RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
-        let step = Step { past, n: tokens.len(), room: room.max(total), tables };
+        let ropes = placed.filter_map(|(layer, place)| Some((layer.mixer.rope()?, *place)));
+        let length = past + tokens.len();
+        let tables = RotaryTables::new(ropes, past, tokens.len(), total.max(length), self.embed.kind())?;
+        let step = Step::new(past, tokens.len(), room.max(total), tables);
         if past == 0 && step.is_kept() {
             memory::check(&self.spec, &self.placement, self.embed.kind(), step.room)?;
         }
@@ -138,6 +119,9 @@ impl Decoder {
         let embedded = self.embed.forward(tokens, past).map_err(named)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
+        if past == 0 {
+            self.blocks.iter_mut().for_each(Block::reset);
+        }
         let x = self.blocks_forward(embedded, &step, tap).map_err(named)?;
         // What nobody announced to continue is in no cache.
         self.seen = if step.is_kept() { past + tokens.len() } else { 0 };
@@ -182,7 +166,7 @@ impl Decoder {
         self.edit = edit;
         drop(result?);
         if captured.len() != step.points.len() {
-            let point = step.points.as_slice().iter().find(|point| !self.has(**point));
+            let point = step.points.as_slice().iter().find(|point| !self.info.has(**point));
             return Err(point
                 .map_or(ModelError::MissedPoint, |point| ModelError::AbsentPoint { point: *point })
                 .into());
@@ -207,7 +191,7 @@ impl Backend for Decoder {
     }
 
     fn continues(&self, seen: usize, total: usize) -> bool {
-        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
+        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.mixer.rope());
         ropes.all(|rope| rope.is_same_at(seen, total))
     }
 
@@ -215,6 +199,11 @@ impl Backend for Decoder {
         let some = hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?;
         append_values(&some, out)?;
         Ok(some.size()[1..].iter().product::<i64>() as usize)
+    }
+
+    fn translate(&self, hidden: &Tensor, map: &Arc<LensMap>) -> Result<Tensor, BackendError> {
+        let _guard = tch::no_grad_guard();
+        Ok(self.translations.apply(hidden, map)?)
     }
 
     fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {

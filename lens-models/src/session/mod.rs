@@ -158,10 +158,11 @@ impl Session {
         let context = TraceContext::new(self.generator, &info, &prepared.tokens, texts)
             .with_prompt(prepared.text.as_deref())
             .with_threshold(prepared.threshold);
-        let mut tracer = Tracer::new(&context);
+        let mut tracer = Tracer::new(&context).with_lenses(prepared.plan.lenses.clone());
         let mut head = tracer.head(prepared.plan.question.norm);
         head.roles.clone_from(&prepared.roles);
         head.notes.clone_from(&prepared.notes);
+        head.notes.extend(prepared.plan.notes(&info)?);
         (head.prompt_index, head.id) = prepared.label.clone();
         head.versus = prepared.plan.question.versus.map(|id| tracer.named(id));
         let mut own = None;

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 
 use lens_core::{
-    ComponentSelection, Intervention, NormMode, Plan, Sampling, Selection, Statistic, StatisticSet, TokenId,
+    ComponentSelection, Intervention, LensSet, NormMode, Plan, Sampling, Selection, Statistic, StatisticSet,
+    TokenId,
 };
 
 use crate::Message;
@@ -96,6 +97,13 @@ impl Request {
     #[must_use]
     pub fn positions(mut self, positions: Selection) -> Self {
         self.plan.positions = positions;
+        self
+    }
+
+    /// The lenses to read with, all from one forward pass; the plain logit lens by default.
+    #[must_use]
+    pub fn lenses(mut self, lenses: LensSet) -> Self {
+        self.plan.lenses = lenses;
         self
     }
 

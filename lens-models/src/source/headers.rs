@@ -29,6 +29,8 @@ pub struct CheckpointHeaders {
     pub config: PathBuf,
     /// The headers, in the order of the shards.
     pub shards: Vec<ShardHeader>,
+    /// What was assumed to find them, as [`CheckpointFiles::notes`](super::CheckpointFiles::notes) says.
+    pub notes: Vec<String>,
 }
 
 /// The start of one safetensors file.

@@ -34,22 +34,25 @@ impl<'a> Hub<'a> {
 
     /// All files, fetched where they are not cached.
     pub(super) fn files(&self, progress: &mut dyn Progress) -> Result<CheckpointFiles, SourceError> {
-        self.get(progress, Folder::files, |online, progress| online.files(progress))
+        let (files, notes) = self.get(progress, Folder::files, |online, progress| online.files(progress))?;
+        Ok(CheckpointFiles { notes, ..files })
     }
 
     /// The config and the headers of the weights, without the weights.
     pub(super) fn headers(&self, progress: &mut dyn Progress) -> Result<CheckpointHeaders, SourceError> {
-        self.get(progress, Folder::headers, |online, progress| online.headers(progress))
+        let (headers, notes) =
+            self.get(progress, Folder::headers, |online, progress| online.headers(progress))?;
+        Ok(CheckpointHeaders { notes, ..headers })
     }
 
     /// The cache alone when offline, or when it is known to have all there is at that commit; else the hub;
-    /// and the cache again if the hub cannot be reached or does not show the model.
+    /// and the cache again if the hub cannot be reached or does not show the model. With it, what was assumed.
     fn get<T>(
         &self,
         progress: &mut dyn Progress,
         cached: impl Fn(&Folder) -> Result<T, SourceError>,
         fetched: impl Fn(&Online<'_>, &mut dyn Progress) -> Result<T, SourceError>,
-    ) -> Result<T, SourceError> {
+    ) -> Result<(T, Vec<String>), SourceError> {
         let known = self.cache.commit_of(&self.revision);
         let only = known.is_none().then(|| self.only_snapshot()).flatten();
         let assumed = only.as_ref().map(|commit| {
@@ -62,17 +65,13 @@ impl<'a> Hub<'a> {
         let commit = known.or(only);
         let in_cache = commit.as_ref().map(|commit| cached(&self.folder(commit)));
         if self.options.offline {
-            if let (Some(note), Some(Ok(_))) = (&assumed, &in_cache) {
-                progress.event(Event::Note(note));
-            }
-            return in_cache
-                .unwrap_or_else(|| Err(self.not_cached(None)))
-                .map_err(|error| self.offline(error));
+            let found = in_cache.unwrap_or_else(|| Err(self.not_cached(None)));
+            return found.map(|found| (found, Vec::from_iter(assumed))).map_err(|error| self.offline(error));
         }
         let in_cache = match (in_cache, commit) {
             (Some(Ok(found)), Some(commit)) => {
                 if self.revision.is_commit() && self.nothing_to_ask(&commit) {
-                    return Ok(found);
+                    return Ok((found, Vec::new()));
                 }
                 Some((found, commit))
             }
@@ -86,15 +85,11 @@ impl<'a> Hub<'a> {
             Err(error) if error.lets_cache_stand_in() => match in_cache {
                 Some((found, commit)) => {
                     let note = format!("{error}; using the cached copy of {} at commit {commit}", self.id);
-                    progress.event(Event::Note(&note));
-                    if let Some(note) = &assumed {
-                        progress.event(Event::Note(note));
-                    }
-                    Ok(found)
+                    Ok((found, [note].into_iter().chain(assumed).collect()))
                 }
                 None => Err(error),
             },
-            result => result,
+            result => Ok((result?, Vec::new())),
         }
     }
 
@@ -207,7 +202,8 @@ impl<'a> Online<'a> {
             });
         }
         let config = folder.required(layout::CONFIG)?;
-        Ok(CheckpointHeaders { id: folder.id, revision: folder.revision, config, shards })
+        let (id, revision, notes) = (folder.id, folder.revision, Vec::new());
+        Ok(CheckpointHeaders { id, revision, config, shards, notes })
     }
 
     /// Fetches the config, the index and those of the `optional` files that exist; says which files hold the

@@ -71,6 +71,7 @@ impl Folder {
             root: self.root.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),
+            notes: Vec::new(),
         })
     }
 
@@ -84,6 +85,7 @@ impl Folder {
             revision: files.revision,
             config: files.config,
             shards: shards?,
+            notes: files.notes,
         })
     }
 

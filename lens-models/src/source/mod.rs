@@ -86,6 +86,9 @@ pub struct CheckpointFiles {
     pub chat_template: Option<PathBuf>,
     /// chat_template.json.
     pub chat_template_json: Option<PathBuf>,
+    /// What was assumed to find them, as sentences for a person: a cached copy that stands in for a hub that cannot be
+    /// reached, the only snapshot of a cache that names no commit. A note may quote a server.
+    pub notes: Vec<String>,
 }
 
 /// Finds a checkpoint's files, and downloads those that are missing.

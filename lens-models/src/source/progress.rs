@@ -25,7 +25,8 @@ pub enum Event<'a> {
         /// The file's name.
         file: &'a str,
     },
-    /// Something the user may want to read: a retry, a wait, a cached copy that stands in.
+    /// Something that the user may want to read while it lasts: a retry, a wait. What was assumed about the files
+    /// themselves stands in [`CheckpointFiles::notes`](super::CheckpointFiles::notes).
     Note(&'a str),
 }
 

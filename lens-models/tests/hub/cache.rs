@@ -64,13 +64,10 @@ fn a_cache_without_refs_has_its_only_snapshot_taken_and_several_named() {
     let mut bench = Bench::new(&server);
     write_snapshot(&bench, COMMIT, &WHOLE);
     bench.options.offline = true;
-    let mut events = Vec::new();
-    let files = locate(ID, &bench.options, &mut listen(&mut events)).unwrap();
+    let files = bench.locate().unwrap();
     assert_eq!(files.revision.as_deref(), Some(COMMIT));
-    assert!(
-        events.iter().any(|event| event.contains("only snapshot") && event.contains(COMMIT)),
-        "{events:?}"
-    );
+    let [note] = files.notes.as_slice() else { panic!("{:?}", files.notes) };
+    assert!(note.contains("only snapshot") && note.contains(COMMIT), "{note}");
 
     // A branch that is asked for by name is not guessed.
     bench.options.revision = Some("v2".to_owned());
@@ -143,7 +140,12 @@ fn a_hub_out_of_reach_lets_the_cached_copy_stand_in_and_says_so() {
         let mut events = Vec::new();
         let files = locate(ID, &bench.options, &mut listen(&mut events)).unwrap();
         assert_eq!(files.revision.as_deref(), Some(COMMIT));
-        assert!(events.iter().any(|event| event.contains("cached copy") && event.contains(COMMIT)));
+        let [note] = files.notes.as_slice() else { panic!("{:?}", files.notes) };
+        assert!(
+            note.contains("cached copy") && note.contains(COMMIT) && !note.contains("SENTINEL"),
+            "{note}"
+        );
+        assert!(!events.iter().any(|event| event.contains("cached copy")), "said once: {events:?}");
         assert_eq!(server.asked().len(), 1, "a copy is at hand: no retries");
     }
 }

@@ -99,7 +99,13 @@ struct Cells {
     #[serde(flatten)]
     statistics: BTreeMap<&'static str, Vec<Option<Number>>>,
     targets: Vec<Option<Targets>>,
+    /// Tokens that other readouts of the position name first.
+    tracked: Vec<Option<Scores>>,
 }
+
+/// Rows, probabilities, logits.
+#[derive(Serialize)]
+struct Scores(Vec<u32>, Vec<Rounded>, Vec<Rounded>);
 
 /// Rows, probabilities, logits, and ranks where ties make them differ from 1, 2, 3 and so on.
 #[derive(Serialize)]
@@ -290,6 +296,17 @@ impl Names<'_> {
         )
     }
 
+    fn scores(&mut self, tokens: &[TopTrace]) -> Option<Scores> {
+        (!tokens.is_empty()).then(|| {
+            let row = |token: &TopTrace| self.vocabulary.row(token.id, &token.text, token.bytes.as_ref());
+            Scores(
+                tokens.iter().map(row).collect(),
+                tokens.iter().map(|token| Rounded(token.prob)).collect(),
+                tokens.iter().map(|token| Rounded(token.logit)).collect(),
+            )
+        })
+    }
+
     fn targets(&mut self, targets: &[TargetTrace]) -> Option<Targets> {
         let tokens = || targets.iter().map(|target| &target.token);
         (!targets.is_empty()).then(|| {
@@ -330,6 +347,7 @@ impl Names<'_> {
                 .map(|one| (one.name(), column(&at, |readout| number(readout, one))))
                 .collect(),
             targets: column(&at, |readout| self.targets(&readout.targets)),
+            tracked: column(&at, |readout| self.scores(&readout.tracked)),
         }
     }
 }

@@ -6,6 +6,9 @@ use lens_core::{Component, TokenId};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
+    /// The trace has no such lens.
+    #[error(transparent)]
+    Lens(#[from] lens_core::UnknownLens),
     /// The trace holds nothing that the picture could show.
     #[error("the trace holds no {what}: there is nothing to draw")]
     Empty {

@@ -100,7 +100,8 @@ pub fn svg(
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     options.check()?;
-    let source = Source::new(trace)?;
+    let trace = trace.of_lens(options.lens.as_deref())?;
+    let source = Source::new(&trace)?;
     match kind {
         PictureKind::AllLayers => step::all_layers(&source, options),
         PictureKind::ImportantLayers => step::important_layers(&source, options),

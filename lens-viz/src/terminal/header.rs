@@ -1,6 +1,6 @@
 //! The lines above the table: model, lens, prompt, position, self-check.
 
-use lens_core::{FinalTrace, LensTrace};
+use lens_core::{FinalTrace, LensTrace, MixerKind};
 use unicode_width::UnicodeWidthStr;
 
 use crate::context::text_of;
@@ -10,6 +10,8 @@ use crate::sheet::{
     line::{Line, Sheet, Span, cut, cut_start},
     paint::Ink,
 };
+
+use super::steps::ranges;
 
 /// Columns of the names on the left.
 pub(super) const NAMES: usize = 12;
@@ -47,15 +49,16 @@ pub(super) fn run(head: &LensTrace, sheet: &Sheet) -> Vec<Line> {
 }
 
 fn model_lines(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
-    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
+    let mut lines = vec![model(trace, sheet)];
+    lines.extend(mixers(trace, sheet));
+    lines.push(lens(trace, sheet));
     lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
     lines
 }
 
 /// The header of what shows several positions.
 pub(super) fn of_all(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
-    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
-    lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
+    let mut lines = model_lines(trace, sheet);
     let mut prompt = named("prompt", sheet);
     let room = sheet.width.saturating_sub(NAMES);
     // Nobody sees more of it than this; a book is not to be made safe for a line.
@@ -154,6 +157,25 @@ fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
     line.push(sheet.span(&cut_start(&sheet.safe(&model.id), room, sheet.ellipsis()), Ink::Strong));
     line.push(sheet.span(&facts, Ink::Plain));
     line
+}
+
+/// What `attn_out` is the output of, where that is not attention in every layer.
+fn mixers(trace: &LensTrace, sheet: &Sheet) -> Option<Line> {
+    let mixers = &trace.model.mixers;
+    let mut kinds: Vec<MixerKind> = Vec::new();
+    for kind in mixers {
+        if !kinds.contains(kind) {
+            kinds.push(*kind);
+        }
+    }
+    let layers = |kind: &MixerKind| {
+        let layers = (0..).zip(mixers).filter(|(_, mixer)| *mixer == kind).map(|(layer, _)| layer);
+        format!("{} in {}", kind.name().replace('_', " "), ranges(&layers.collect::<Vec<u16>>()))
+    };
+    let text = kinds.iter().map(layers).collect::<Vec<_>>().join("; ");
+    let mut line = named("attn_out", sheet);
+    line.push(sheet.span(&cut(&text, sheet.width.saturating_sub(NAMES), sheet.ellipsis()), Ink::Plain));
+    (!kinds.is_empty()).then_some(line)
 }
 
 fn lens(trace: &LensTrace, sheet: &Sheet) -> Line {

@@ -25,7 +25,7 @@ const NUMBER: usize = 5;
 /// The top-1 token at every layer and position, with a statistic in digits and, where the terminal has them,
 /// colours. Positions that do not fit side by side follow below.
 ///
-/// Of `what`, the positions, components, layers, stride and range count; of `options`, width, colours and ASCII.
+/// Of `what`, the lens, positions, components, layers, stride and range count; of `options`, width, colours and ASCII.
 /// Every text of the trace goes through [`crate::display_safe`], no line is wider than `options.width`, and every
 /// line ends in a line feed.
 ///
@@ -38,6 +38,7 @@ pub fn heatmap(
     options: &TableOptions,
 ) -> Result<String, PictureError> {
     what.check()?;
+    let trace = &*trace.of_lens(what.lens.as_deref())?;
     let source = Source::new(trace)?;
     let positions = source.positions(&what.positions)?;
     let mut places = source.places(&source.stream(&what.components)?, what)?;

@@ -16,6 +16,8 @@ use lens_viz::Named;
 
 use pieces::Runs;
 
+use crate::packed;
+
 /// The largest file that is read, bytes.
 const MOST_BYTES: u64 = 4 << 30;
 
@@ -148,9 +150,10 @@ fn one(path: &Path) -> Result<Runs> {
     }
     let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
     let bytes = if path == Path::new("-") {
-        whole(io::stdin().lock())
+        packed::bounded(io::stdin().lock(), MOST_BYTES).and_then(whole)
     } else {
-        File::open(path).and_then(|file| whole(BufReader::new(file)))
+        let opened = File::open(path);
+        opened.and_then(|file| packed::bounded(BufReader::new(file), MOST_BYTES)).and_then(whole)
     };
     let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
     pieces::read(&bytes, &name)

@@ -17,12 +17,24 @@ pub enum EditError {
         reason: SelectionError,
     },
     /// The model has no such point.
-    #[error("{written}: the model has no point {point}, its branches are no summands of the stream")]
+    #[error("{written}: the model has no point {point}, because its branches are not summands of the stream")]
     AbsentPoint {
         /// The intervention.
         written: String,
         /// The point.
         point: Point,
+    },
+    /// Layers without heads were named, and `z` is the output of heads.
+    #[error(
+        "{written}: there is no z in {}, because what stands there in the place of attention has no heads: name other \
+         layers, or all for those that have it",
+        listed(layers)
+    )]
+    NoHeads {
+        /// The intervention.
+        written: String,
+        /// The layers named that have no `z`.
+        layers: Vec<u16>,
     },
     /// A vector of another width.
     #[error("{written}: the vector of {what} has {got} values, {point} takes {expected}")]
@@ -121,4 +133,10 @@ fn place(position: &Option<usize>, head: &Option<usize>) -> String {
     let head = head.map_or_else(String::new, |head| format!(", head {head}"));
     let position = position.map_or_else(String::new, |position| format!(", position {position}"));
     head + &position
+}
+
+/// Layers in words.
+pub(super) fn listed(layers: &[u16]) -> String {
+    let numbers = layers.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    format!("{} {numbers}", if layers.len() == 1 { "layer" } else { "layers" })
 }

@@ -3,12 +3,12 @@
 use std::{collections::HashMap, path::Path};
 
 use lens_core::{
-    Backend, Component, EditOperation, EditTerm, Forward, Intervention, Point, PointSet, Site, TokenId,
-    VectorSource,
+    Backend, Component, EditOperation, EditTerm, Forward, Intervention, Point, PointSet, Selection, Site,
+    TokenId, VectorSource,
 };
 use tch::{Device, Kind, Tensor};
 
-use super::{Change, Edit, EditError, Edits, ModelError, vectors::Vectors};
+use super::{Change, Edit, EditError, Edits, ModelError, error::listed, vectors::Vectors};
 use crate::{decoder::Decoder, vectors::VectorFile};
 
 pub(super) struct Resolver<'a> {
@@ -31,7 +31,7 @@ impl Resolver<'_> {
             for point in self.points(intervention)? {
                 let heads = match (&intervention.target.heads, point.layer()) {
                     (Some(heads), Some(layer)) => {
-                        let n_heads = self.model.spec.layers[usize::from(layer)].attn.n_heads;
+                        let [n_heads, _] = self.z_shape(layer);
                         let heads = heads.resolve(n_heads, "head").map_err(selection)?;
                         Some(heads.into_iter().map(|head| head as i64).collect::<Vec<_>>())
                     }
@@ -51,22 +51,38 @@ impl Resolver<'_> {
         Ok(edits)
     }
 
-    /// The points of an intervention, which the model has.
-    fn points(&self, intervention: &Intervention) -> Result<Vec<Point>, EditError> {
+    /// The shape of `z` in a layer that has one, `[n_heads, d_head]`.
+    fn z_shape(&self, layer: u16) -> [usize; 2] {
+        let mixer = &self.model.spec.layers[usize::from(layer)].mixer;
+        mixer.z_shape().expect("points without z were refused or left out")
+    }
+
+    /// The points of an intervention, which the model has. Where all layers are meant, those without `z` are left out of
+    /// what is done to `z`, with a note.
+    fn points(&mut self, intervention: &Intervention) -> Result<Vec<Point>, EditError> {
+        let written = || intervention.to_string();
         let n_layers = usize::from(self.model.info.n_layers);
         let points: Vec<Point> = match (&intervention.target.layers, intervention.target.component) {
             (Some(layers), Component::Site(site)) => layers
                 .resolve(n_layers, "layer")
-                .map_err(|reason| EditError::Selection { written: intervention.to_string(), reason })?
+                .map_err(|reason| EditError::Selection { written: written(), reason })?
                 .into_iter()
                 .map(|layer| Point::block(layer as u16, site))
                 .collect(),
             _ => vec![Point::Embed],
         };
-        match points.iter().find(|point| !self.model.has(**point)) {
-            Some(point) => Err(EditError::AbsentPoint { written: intervention.to_string(), point: *point }),
-            None => Ok(points),
+        let (present, absent): (Vec<Point>, Vec<Point>) =
+            points.into_iter().partition(|point| self.model.info.has(*point));
+        let Some(first) = absent.first() else { return Ok(present) };
+        if first.component() != Component::Site(Site::Z) {
+            return Err(EditError::AbsentPoint { written: written(), point: *first });
         }
+        let layers: Vec<u16> = absent.iter().filter_map(|point| point.layer()).collect();
+        if intervention.target.layers != Some(Selection::all()) || present.is_empty() {
+            return Err(EditError::NoHeads { written: written(), layers });
+        }
+        self.notes.push(format!("{} leaves out {}, where there is no z", written(), listed(&layers)));
+        Ok(present)
     }
 
     fn change(
@@ -222,8 +238,8 @@ impl Resolver<'_> {
             self.files[path].for_layer(name, point.layer().map_or(0, usize::from)).map_err(broken)?;
         let shape: Vec<i64> = match (point, heads) {
             (Point::Block { layer, site: Site::Z }, heads) => {
-                let attn = &self.model.spec.layers[usize::from(layer)].attn;
-                vec![heads.map_or(attn.n_heads, <[i64]>::len) as i64, attn.d_head as i64]
+                let [n_heads, d_head] = self.z_shape(layer);
+                vec![heads.map_or(n_heads, <[i64]>::len) as i64, d_head as i64]
             }
             _ => vec![self.model.info.d_model as i64],
         };

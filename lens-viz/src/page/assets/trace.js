@@ -130,6 +130,9 @@ class Trace {
     if (at >= 0) {
       Object.assign(known, { prob: top[1][at], logit: top[2][at], rank: top[3] ? top[3][at] : at + 1 });
     }
+    const tracked = this.raw.cells.tracked[this.place(column, point)];
+    const followed = tracked && known.prob === null ? tracked[0].indexOf(row) : -1;
+    if (followed >= 0) Object.assign(known, { prob: tracked[1][followed], logit: tracked[2][followed] });
     if (known.rank === null && row === this.answer(column)) known.rank = this.number("rank_of_final", column, point);
     if (known.prob === null && row === this.next(column)) {
       const surprise = this.number("cross_entropy", column, point);

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use tch::{Kind, Tensor};
 
-use super::ModelError;
-use crate::device::Place;
-use crate::spec::{Pairing, Rope};
+use crate::{
+    decoder::ModelError,
+    device::Place,
+    spec::{Pairing, Rope},
+};
 
 /// Cosines and sines of one rotary embedding, `[pos, 1, dims]`, in the model's dtype.
 #[derive(Debug)]
-pub(super) struct RotaryTable {
+pub(in crate::decoder) struct RotaryTable {
     dims: i64,
     pairing: Pairing,
     cos: Tensor,
@@ -20,7 +22,7 @@ pub(super) struct RotaryTable {
 impl RotaryTable {
     /// The table for positions `past .. past + n` of a sequence that will have `total` tokens. Angles are
     /// computed in float64 and rounded once: positions in the model's dtype would be wrong from 257 on.
-    pub(super) fn new(
+    pub(in crate::decoder) fn new(
         rope: &Rope,
         past: usize,
         n: usize,
@@ -52,7 +54,7 @@ impl RotaryTable {
     }
 
     /// Rotates the first `dims` dimensions of every head of `x`, `[pos, heads, d_head]`.
-    pub(super) fn rotate(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    pub(in crate::decoder) fn rotate(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let d_head = x.size()[2];
         let turned = x.f_narrow(2, 0, self.dims)?;
         let crossed = match self.pairing {
@@ -75,10 +77,10 @@ impl RotaryTable {
 
 /// The tables of one step: one for every different rotary embedding of the model, in every place that needs it.
 #[derive(Debug, Default)]
-pub(super) struct RotaryTables(Vec<(Arc<Rope>, Place, RotaryTable)>);
+pub(in crate::decoder) struct RotaryTables(Vec<(Arc<Rope>, Place, RotaryTable)>);
 
 impl RotaryTables {
-    pub(super) fn new<'a>(
+    pub(in crate::decoder) fn new<'a>(
         ropes: impl Iterator<Item = (&'a Arc<Rope>, Place)>,
         past: usize,
         n: usize,
@@ -96,7 +98,7 @@ impl RotaryTables {
     }
 
     /// The table of `rope`, which the model has there.
-    pub(super) fn of(&self, rope: &Arc<Rope>, place: Place) -> &RotaryTable {
+    pub(in crate::decoder) fn of(&self, rope: &Arc<Rope>, place: Place) -> &RotaryTable {
         self.find(rope, place).expect("tables are made for every rope of the spec")
     }
 

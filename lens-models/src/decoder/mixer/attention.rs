@@ -1,22 +1,25 @@
 //! Attention over a key-value cache.
 
-use std::ops::Range;
-
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
-use super::{
-    ModelError, Step,
-    finite::{Watch, largest},
-    norm::{Norm, normed},
-    weights::{Linear, Weights},
+use super::visible::{Seen, Visible};
+use crate::{
+    decoder::{
+        ModelError,
+        finite::{Watch, largest},
+        norm::{Norm, normed},
+        step::Step,
+        weights::{Linear, Weights},
+    },
+    device::Place,
+    spec::{AttentionSpec, Position, QkScope},
 };
-use crate::device::Place;
-use crate::spec::{AlibiPrecision, AttentionSpec, Mask, Position, QkScope};
 
 /// The attention of one block.
 #[derive(Debug)]
-pub(super) struct Attention {
+pub(in crate::decoder) struct Attention {
+    layer: u16,
     spec: AttentionSpec,
     q: Linear,
     k: Linear,
@@ -24,26 +27,15 @@ pub(super) struct Attention {
     o: Linear,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
-    sinks: Option<Tensor>,  // [n_heads]
-    slopes: Option<Tensor>, // [n_heads, 1, 1]
+    sinks: Option<Tensor>, // [n_heads]
     place: Place,
     cache: Cache,
 }
 
 impl Attention {
-    pub(super) fn load(spec: &AttentionSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        let slopes = match &spec.position {
-            Position::Alibi(alibi) => {
-                let kind = match alibi.precision {
-                    AlibiPrecision::Single => Kind::Float,
-                    AlibiPrecision::Bfloat16 => Kind::BFloat16,
-                };
-                let slopes = Tensor::f_from_slice(&alibi.slopes)?.f_to_kind(kind)?.f_view([-1, 1, 1])?;
-                Some(slopes.f_to_device(weights.place.device())?)
-            }
-            Position::None | Position::Rotary(_) => None,
-        };
+    pub(super) fn load(layer: u16, spec: &AttentionSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
         Ok(Self {
+            layer,
             q: weights.linear(&spec.q)?,
             k: weights.linear(&spec.k)?,
             v: weights.linear(&spec.v)?,
@@ -51,11 +43,15 @@ impl Attention {
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
             sinks: weights.optional(spec.sinks.as_ref())?,
-            slopes,
             place: weights.place,
             spec: spec.clone(),
             cache: Cache::default(),
         })
+    }
+
+    /// Forgets the keys and values of the sequence that was run.
+    pub(super) fn reset(&mut self) {
+        self.cache = Cache::default();
     }
 
     /// Attends from the tokens of a step to themselves and everything before them. `x` is the normed stream,
@@ -63,7 +59,6 @@ impl Attention {
     pub(super) fn forward(
         &mut self,
         x: &Tensor,
-        layer: u16,
         step: &Step,
         tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
@@ -75,19 +70,19 @@ impl Attention {
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
         {
-            tap.attention(layer, input, value)?;
+            tap.attention(self.layer, input, value)?;
         }
-        let written_out = self.needs_scores() || self.may_overflow(&q, &k, step)?;
+        let written_out = self.needs_scores() || self.may_overflow(&q, &k)?;
         let (k, v) = self.cache.extend(&k, &v, step)?; // [n_kv_heads, past + pos, d_head]
 
-        let (keys, seen) = visible(self.spec.mask, step, self.place, written_out)?;
-        let from = |x: &Tensor| x.f_narrow(1, keys.start as i64, keys.len() as i64);
+        let visible = step.masks.visible(self.spec.mask, self.place, written_out)?;
+        let from = |x: &Tensor| x.f_narrow(1, visible.keys.start as i64, visible.keys.len() as i64);
         let z = if written_out {
-            self.weigh_scores(&q, &from(&k)?, &from(&v)?, &keys, &seen, step)?
+            self.weigh_scores(&q, &from(&k)?, &from(&v)?, &visible, step)?
         } else {
-            self.weigh(&q, &from(&k)?, &from(&v)?, &seen)?
+            self.weigh(&q, &from(&k)?, &from(&v)?, &visible.seen)?
         }; // [pos, n_heads, d_head]
-        let z = tap.at(Point::block(layer, Site::Z), z)?;
+        let z = tap.at(Point::block(self.layer, Site::Z), z)?;
         self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
     }
 
@@ -113,26 +108,27 @@ impl Attention {
 
     /// Whether something is done to the scores that libtorch's fused attention does not do.
     fn needs_scores(&self) -> bool {
-        self.spec.softcap.is_some() || self.sinks.is_some() || self.slopes.is_some()
+        self.spec.softcap.is_some()
+            || self.sinks.is_some()
+            || matches!(self.spec.position, Position::Alibi(_))
     }
 
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops the
     /// NaN that the softmax makes of it; attention written out hands it on to z.
-    fn may_overflow(&mut self, q: &Tensor, k: &Tensor, step: &Step) -> Result<bool, ModelError> {
+    fn may_overflow(&mut self, q: &Tensor, k: &Tensor) -> Result<bool, ModelError> {
         if !self.place.is_host() {
             return Ok(false);
         }
-        let before = if step.past > 0 { self.cache.largest_key } else { 0.0 };
-        self.cache.largest_key = largest(k)?.max(before);
+        self.cache.largest_key = largest(k)?.max(self.cache.largest_key);
         let bound = largest(q)? * self.cache.largest_key * self.spec.d_head as f64;
         Ok(bound * self.spec.scale.max(1.0) > f64::from(f32::MAX))
     }
 
     /// libtorch's fused attention. `q` is `[pos, n_heads, d_head]`, `k` and `v` are `[n_kv_heads, keys, d_head]`.
-    fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor, seen: &Visible) -> Result<Tensor, ModelError> {
+    fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor, seen: &Seen) -> Result<Tensor, ModelError> {
         let mask = match seen {
-            Visible::Some(mask) => Some(mask),
-            Visible::Causal | Visible::All => None,
+            Seen::Some(mask) => Some(mask),
+            Seen::Causal | Seen::All => None,
         };
         let z = Tensor::f_scaled_dot_product_attention(
             &q.f_transpose(0, 1)?.f_unsqueeze(0)?,
@@ -140,21 +136,11 @@ impl Attention {
             &v.f_unsqueeze(0)?,
             mask,
             0.0,
-            matches!(seen, Visible::Causal),
+            matches!(seen, Seen::Causal),
             self.spec.scale,
             self.spec.n_heads != self.spec.n_kv_heads,
         )?;
         Ok(z.f_squeeze_dim(0)?.f_transpose(0, 1)?)
-    }
-
-    /// ALiBi's biases, `[n_heads, pos or 1, keys]`, in float32.
-    fn biases(&self, slopes: &Tensor, keys: &Range<usize>, step: &Step) -> Result<Tensor, ModelError> {
-        let (query, key) = positions(keys, step, self.place)?;
-        Ok(match slopes.kind() {
-            // Rounded slope times rounded position, rounded; the scores are scaled with it, so it is too.
-            Kind::BFloat16 => slopes.f_mul(&key)?.f_to_kind(Kind::Float)?.f_mul_scalar(self.spec.scale)?,
-            _ => slopes.f_mul(&key.f_sub(&query)?)?,
-        })
     }
 
     /// Attention written out, for caps, sinks and linear biases. Softmax in float32.
@@ -163,8 +149,7 @@ impl Attention {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        keys: &Range<usize>,
-        seen: &Visible,
+        visible: &Visible,
         step: &Step,
     ) -> Result<Tensor, ModelError> {
         let shared = (self.spec.n_heads / self.spec.n_kv_heads) as i64;
@@ -175,10 +160,11 @@ impl Attention {
             scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
         }
         scores = scores.f_to_kind(Kind::Float)?;
-        if let Some(slopes) = &self.slopes {
-            scores = scores.f_add(&self.biases(slopes, keys, step)?)?;
+        if let Position::Alibi(alibi) = &self.spec.position {
+            let biases = step.masks.biases(alibi, self.spec.scale, &visible.keys, self.place)?;
+            scores = scores.f_add(&biases)?;
         }
-        if let Visible::Some(seen) = seen {
+        if let Seen::Some(seen) = &visible.seen {
             scores = scores.f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?;
         }
         if let Some(sinks) = &self.sinks {
@@ -187,54 +173,10 @@ impl Attention {
                 sinks.f_to_kind(Kind::Float)?.f_view(shape)?.f_expand([shape[0], step.n as i64, 1], false)?;
             scores = Tensor::f_cat(&[scores, column], 2)?;
         }
-        let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(2, 0, keys.len() as i64)?;
+        let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(2, 0, visible.keys.len() as i64)?;
         let z = weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?; // [n_heads, pos, d_head]
         Ok(z.f_transpose(0, 1)?)
     }
-}
-
-/// The positions of a step's queries, `[pos, 1]`, and of some keys, `[1, keys]`.
-fn positions(keys: &Range<usize>, step: &Step, place: Place) -> Result<(Tensor, Tensor), ModelError> {
-    let range = |from: usize, to: usize| {
-        Tensor::f_arange_start(from as i64, to as i64, (Kind::Int64, place.device()))
-    };
-    Ok((range(step.past, step.past + step.n)?.f_unsqueeze(1)?, range(keys.start, keys.end)?.f_unsqueeze(0)?))
-}
-
-/// Which of the chosen keys a step's queries see.
-enum Visible {
-    /// Query i sees keys 0 to i.
-    Causal,
-    /// Every query sees every key.
-    All,
-    /// True where a query sees a key, `[pos, keys]`.
-    Some(Tensor),
-}
-
-/// The keys that a step needs at all, and which of them each of its queries sees; `spelled_out` asks for a mask
-/// even where a name would do.
-fn visible(
-    mask: Mask,
-    step: &Step,
-    place: Place,
-    spelled_out: bool,
-) -> Result<(Range<usize>, Visible), ModelError> {
-    let length = step.past + step.n;
-    let window = match mask {
-        Mask::Sliding { window } => window.min(length),
-        Mask::Causal => length,
-    };
-    // The first query of the step sees back to here; a window counts the query itself.
-    let keys = (step.past + 1).saturating_sub(window)..length;
-    if step.n == 1 {
-        return Ok((keys, Visible::All));
-    }
-    if window == length && step.past == 0 && !spelled_out {
-        return Ok((keys, Visible::Causal));
-    }
-    let (query, key) = positions(&keys, step, place)?;
-    let recent = key.f_gt_tensor(&query.f_sub_scalar(window as i64)?)?;
-    Ok((keys, Visible::Some(key.f_le_tensor(&query)?.f_logical_and(&recent)?)))
 }
 
 /// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.

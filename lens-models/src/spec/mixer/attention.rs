@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{LinearSpec, NormSpec, Param, Rope};
+use crate::spec::{
+    norm::NormSpec,
+    param::{LinearSpec, Param},
+    rope::Rope,
+};
 
 /// Which earlier positions a position attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

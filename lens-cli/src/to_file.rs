@@ -1,0 +1,65 @@
+//! One file that takes what would go to stdout, packed if its name says so.
+
+use std::{io, io::Write, path::Path, path::PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    args::RunFormat,
+    output::{Folder, Growing},
+    packed::{Packer, Packing},
+    style::Console,
+};
+
+/// What a file of results holds, by its name without what it says of the packing; `None` for other names, which are
+/// those of folders.
+pub(crate) fn format(path: &Path) -> Option<RunFormat> {
+    let (_, name) = Packing::of(path);
+    match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "json" => Some(RunFormat::Json),
+        "jsonl" => Some(RunFormat::Jsonl),
+        "parquet" => Some(RunFormat::Parquet),
+        "arrow" => Some(RunFormat::Arrow),
+        "csv" => Some(RunFormat::Csv),
+        _ => None,
+    }
+}
+
+/// A file that grows, and has its name once it is whole.
+pub(crate) struct ToFile {
+    path: PathBuf,
+    folder: Folder,
+    out: Packer<Growing>,
+    is_empty: bool,
+}
+
+impl ToFile {
+    pub(crate) fn begin(path: &Path) -> Result<Self> {
+        let (folder, name) = Folder::of_file(path)?;
+        let growing = folder.begin(&name)?;
+        let (packing, _) = Packing::of(path);
+        let out =
+            Packer::new(packing, growing).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), folder, out, is_empty: true })
+    }
+
+    pub(crate) fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        self.is_empty = false;
+        write(&mut self.out)
+    }
+
+    /// Gives the file its name, if anything was written and nothing failed, and says so.
+    pub(crate) fn finish(mut self, failure: Option<io::Error>, console: &Console) -> Result<()> {
+        let failed = || format!("cannot write {}", self.path.display());
+        if let Some(error) = failure {
+            return Err(error).with_context(failed);
+        }
+        if self.is_empty {
+            return Ok(());
+        }
+        let growing = self.out.finish().with_context(failed)?;
+        self.folder.finish(growing)?;
+        console.note(&format!("results in {}", self.path.display()));
+        Ok(())
+    }
+}
