@@ -5,10 +5,12 @@
 mod advice;
 mod args;
 mod check;
+mod compare_prompts;
 mod describe;
 mod families;
 mod fields;
 mod flat;
+mod gathered;
 mod hint;
 mod inspect;
 mod machine;

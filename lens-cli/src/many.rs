@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use lens_core::{LensTrace, sink::Sink};
-use lens_data::{PromptFormat, PromptInput, PromptRecord, Prompts, ReadoutSink};
+use lens_data::{PromptError, PromptFormat, PromptInput, PromptRecord, Prompts, ReadoutSink};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::{
     advice,
     args::{RunArgs, RunFormat},
+    compare_prompts::{self, Compared},
     flat::Tables,
     output::{self, Folder, Growing, Stdout},
     packed::{self, Packing},
@@ -51,12 +52,15 @@ pub(crate) fn run(
     let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(Packing::of(file).1));
     let prompts = Prompts::new(open(file)?, format, given.prompts_column.as_deref())
         .with_context(|| format!("cannot read prompts from {}", file.display()))?;
+    let prompts: Box<dyn Iterator<Item = _>> =
+        if given.compare_prompts { compare_prompts::few(prompts)? } else { Box::new(prompts) };
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
     let tables = folder.as_ref().map(|folder| Tables::begin(folder, "")).transpose()?;
     let view = PromptsView::new(&tables::options(console));
     let on_stdout = args.format.flat().map(|format| ReadoutSink::new(out, format)).transpose()?;
+    let compared = given.compare_prompts.then(|| Compared::begin(folder.as_ref())).transpose()?;
     let many = Many {
         args,
         console,
@@ -64,6 +68,7 @@ pub(crate) fn run(
         folder,
         tables,
         on_stdout,
+        compared,
         view,
         out,
         failures: None,
@@ -104,6 +109,8 @@ struct Many<'a> {
     folder: Option<Folder>,
     tables: Option<Tables>,
     on_stdout: Option<ReadoutSink<&'a Stdout>>,
+    /// Where the prompts are shown side by side at the end.
+    compared: Option<Compared>,
     view: PromptsView,
     out: &'a Stdout,
     /// `failures.jsonl`, from the first failure on.
@@ -121,9 +128,9 @@ struct Count {
 }
 
 impl Many<'_> {
-    fn run(mut self, prompts: Prompts<'_>) -> Result<()> {
+    fn run(mut self, prompts: impl Iterator<Item = Result<PromptRecord, PromptError>>) -> Result<()> {
         let mut count = Count::default();
-        if self.args.format == RunFormat::Table {
+        if self.args.format == RunFormat::Table && self.compared.is_none() {
             let header = self.view.header();
             self.out.print(|out| out.write_all(header.as_bytes()));
         }
@@ -144,7 +151,7 @@ impl Many<'_> {
                         self.failed(index, id.as_deref(), &error)?;
                     }
                 },
-                Err(lens_data::PromptError::Record { index, id, line, reason }) => {
+                Err(PromptError::Record { index, id, line, reason }) => {
                     count.failed += 1;
                     let reason = anyhow::anyhow!("line {line}: {reason}");
                     self.failed(index, id.as_deref(), &reason)?;
@@ -185,13 +192,18 @@ impl Many<'_> {
         for note in &trace.notes {
             self.note(note);
         }
-        show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(show::cause)?;
+        if self.compared.is_none() || self.args.format != RunFormat::Table {
+            show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(show::cause)?;
+        }
         if let Some(table) = &mut self.on_stdout {
             table.whole(&trace).map_err(show::cause)?;
             self.out.hand_on();
         }
         if let Some(tables) = &mut self.tables {
             tables.push(&trace)?;
+        }
+        if let Some(compared) = &mut self.compared {
+            compared.add(&trace)?;
         }
         Ok(Some(trace))
     }
@@ -260,6 +272,9 @@ impl Many<'_> {
         }
         if let Some(table) = self.on_stdout.take() {
             table.finish()?;
+        }
+        if let Some(compared) = self.compared.take() {
+            compared.end(self.folder.as_mut(), self.args, self.console, self.out)?;
         }
         if count.failed > 0 {
             self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));

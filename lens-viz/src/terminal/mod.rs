@@ -27,6 +27,7 @@ mod header;
 mod layout;
 mod positions;
 mod prompts;
+mod side_by_side;
 mod steps;
 mod summary;
 
@@ -47,6 +48,7 @@ pub use compare::compare;
 pub use difference::difference;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
+pub use side_by_side::side_by_side;
 pub use steps::StepsView;
 
 /// How a table is to look.
