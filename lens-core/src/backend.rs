@@ -1,4 +1,4 @@
-//! The seam behind which a model lives.
+//! The interface of a model: what the pipeline asks of it.
 
 use std::{ops::Range, sync::Arc};
 
@@ -35,7 +35,7 @@ pub struct ModelInfo {
     pub parallel_blocks: bool,
     /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
     pub routed: bool,
-    /// Sites that this model does not have: where its branches are no summands of the stream.
+    /// Sites that this model does not have: where its branches are not added to the stream as they are.
     pub absent_sites: Vec<Site>,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).
     pub max_positions: Option<usize>,
@@ -98,7 +98,7 @@ impl ModelInfo {
         with_parallel_blocks => parallel_blocks: bool,
         /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
         with_routed => routed: bool,
-        /// Sites that this model does not have: where its branches are no summands of the stream.
+        /// Sites that this model does not have: where its branches are not added to the stream as they are.
         with_absent_sites => absent_sites: Vec<Site>,
         /// The longest sequence the model can take at all, where there is such a bound (learned positions).
         with_max_positions => max_positions: Option<usize>,
@@ -338,11 +338,11 @@ pub trait Backend {
     ) -> Result<PlainLogits, BackendError>;
 }
 
-/// A failure behind the seam.
+/// A failure of a backend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// An activation, or something made of it, is NaN or infinite. The first place that has it is named.
+    /// An activation, or what is computed from it, is NaN or infinite. The first place that has it is named.
     #[error("{what} at {}, position {position}: {advice}", what.place(*point), advice = NonFinite::ADVICE)]
     NonFinite {
         /// What is not finite.

@@ -218,7 +218,7 @@ fn sums<B: Backend>(backend: &B, recording: &Recording, report: &mut CheckReport
     let roundoff = backend.info().unit_roundoff;
     let sum = |claim, a: Site, b: Site, c: Site, report: &mut CheckReport| {
         if [a, b, c].iter().any(|site| backend.info().absent_sites.contains(site)) {
-            return; // branches of this model are no summands of its stream
+            return; // this model does not add its branches to the stream as they are
         }
         let mut worst = Worst::none();
         for layer in 0..backend.info().n_layers {

@@ -13,10 +13,10 @@ pub enum LensError {
     /// A selection does not fit the model or the sequence.
     #[error(transparent)]
     Selection(#[from] SelectionError),
-    /// A component that was asked for by name and is no part of this model's stream.
+    /// A component that was asked for by name and is not part of this model's stream.
     #[error(
-        "this {family} model has no {component}: its branches are not summands of the residual stream, because a \
-         norm stands behind their sum. embed, resid_pre and resid_post can be read"
+        "this {family} model has no {component}: its branches are not added to the residual stream as they are, because a \
+         norm comes after their sum. embed, resid_pre and resid_post can be read"
     )]
     AbsentComponent {
         /// The component.
@@ -56,7 +56,7 @@ pub enum LensError {
         /// Bytes that they may take.
         allowed: usize,
     },
-    /// The threshold of important layers is no number.
+    /// The threshold of important layers is not a number.
     #[error("a layer is important above a probability, and {threshold} is not a finite number")]
     Threshold {
         /// What was given.
