@@ -19,7 +19,7 @@ const WIDTH: usize = 8;
 
 /// A Jacobian lens that turns every vector around, so that none of its readouts is the plain one's.
 fn jacobian() -> LensChoice {
-    let turned = |i: usize| if i % (WIDTH + 1) == 0 { -1.0 } else { 0.1 };
+    let turned = |i: usize| if i.is_multiple_of(WIDTH + 1) { -1.0 } else { 0.1 };
     let map = || LensMap::new(WIDTH, (0..WIDTH * WIDTH).map(turned).collect(), None, false).unwrap();
     let maps = (0..3).map(|layer| (layer, map()));
     let lens = Translator::jacobian(WIDTH, Site::ResidPost, maps, Provenance::default()).unwrap();
