@@ -1,4 +1,4 @@
-//! The seam behind which a model lives.
+//! The interface of a model: what the pipeline asks of it.
 
 use std::{ops::Range, sync::Arc};
 
@@ -418,11 +418,11 @@ pub trait Backend {
     ) -> Result<PlainLogits, BackendError>;
 }
 
-/// A failure behind the seam.
+/// A failure of a backend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// An activation, or something made of it, is NaN or infinite. The first place that has it is named.
+    /// An activation, or what is computed from it, is NaN or infinite. The first place that has it is named.
     #[error("{what} at {}, position {position}: {advice}", what.place(*point), advice = NonFinite::ADVICE)]
     NonFinite {
         /// What is not finite.

@@ -126,8 +126,8 @@ pub(super) struct Scope {
     pub(super) decoded: Vec<Place>,
     /// What the lenses cannot read, as sentences.
     pub(super) notes: Vec<String>,
-    /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of. The
-    /// last one is always what the final readout is made of.
+    /// The points that are captured: those wanted, and every `resid_post`, from which `decided_at` follows. The last
+    /// one is always the final residual.
     pub(super) captured: PointSet,
     /// The positions to read, ascending.
     pub(super) positions: Vec<usize>,
