@@ -18,6 +18,7 @@ mod packed;
 mod progress;
 mod prompt;
 mod record;
+mod records;
 mod render;
 mod results;
 mod run;
