@@ -21,6 +21,7 @@ mod packed;
 mod progress;
 mod prompt;
 mod record;
+mod records;
 mod render;
 mod results;
 mod run;
