@@ -12,8 +12,8 @@ use lens_models::{checkpoint::Io, device::DeviceMap};
 use lens_viz::Measure;
 
 use crate::{
+    format::{self, RunFormat},
     style::When,
-    to_file,
     values::{
         Device, Percent, Show, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
     },
@@ -39,7 +39,7 @@ impl Cli {
     /// With what other arguments imply: the form of results that the name of their file tells.
     pub(crate) fn settled(mut self) -> Self {
         if let Command::Run(args) = &mut self.command
-            && let Some(named) = args.out_file().and_then(to_file::format)
+            && let Some(named) = args.out_file().and_then(format::of_file)
             && args.format == RunFormat::Table
         {
             args.format = named;
@@ -83,7 +83,7 @@ impl MachineArgs {
 impl RunArgs {
     /// The one file that the results go into, where --out names one.
     pub(crate) fn out_file(&self) -> Option<&Path> {
-        self.out.as_deref().filter(|path| to_file::format(path).is_some() && !path.is_dir())
+        self.out.as_deref().filter(|path| format::of_file(path).is_some() && !path.is_dir())
     }
 
     /// The folder that the results go into, where --out names one.
@@ -94,7 +94,7 @@ impl RunArgs {
     /// A file whose name says something else than the form that was asked for.
     fn fits_name(&self) -> Option<clap::Error> {
         let file = self.out_file()?;
-        let fits = match (to_file::format(file)?, self.format) {
+        let fits = match (format::of_file(file)?, self.format) {
             (RunFormat::Json, RunFormat::LogitlenskitV2) | (RunFormat::Jsonl, RunFormat::Json) => true,
             (named, asked) => named == asked,
         };
@@ -648,37 +648,6 @@ pub(crate) enum Dtype {
 pub(crate) enum Format {
     Table,
     Json,
-}
-
-/// The form of what a run says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RunFormat {
-    /// For people.
-    Table,
-    /// One trace, when all is done.
-    Json,
-    /// A line for the run, for every position and step as it is read, and for the end.
-    Jsonl,
-    /// The table of readouts as Apache Parquet.
-    Parquet,
-    /// The table of readouts in Arrow's file format.
-    Arrow,
-    /// The table of readouts as comma-separated values.
-    Csv,
-    /// The JSON of logitlenskit's viewer, version 2.
-    LogitlenskitV2,
-}
-
-impl RunFormat {
-    /// The flat form, where it is one.
-    pub(crate) fn flat(self) -> Option<lens_data::Format> {
-        match self {
-            Self::Parquet => Some(lens_data::Format::Parquet),
-            Self::Arrow => Some(lens_data::Format::Arrow),
-            Self::Csv => Some(lens_data::Format::Csv),
-            Self::Table | Self::Json | Self::Jsonl | Self::LogitlenskitV2 => None,
-        }
-    }
 }
 
 /// The form of a list.

@@ -5,9 +5,11 @@ use lens_core::LensTrace;
 use lens_viz::{Named, terminal::side_by_side};
 
 use crate::{
-    args::{RunArgs, RunFormat},
+    args::RunArgs,
+    folder::{Folder, Growing},
+    format::RunFormat,
     gathered::Gathered,
-    output::{self, Folder, Growing, Stdout},
+    output::{self, Stdout},
     records::{Record, Records},
     style::Console,
     tables,

@@ -5,9 +5,9 @@ use lens_core::{LensTrace, sink::Sink};
 use lens_data::{Format, ReadoutSink, TokenSink};
 
 use crate::{
-    output::{Folder, Growing},
+    folder::cause,
+    folder::{Folder, Growing},
     record::TABLES,
-    show::cause,
 };
 
 /// `readouts.parquet` and `tokens.parquet` of a folder, written trace by trace.

@@ -7,7 +7,7 @@ use lens_viz::{
     page::{PageOptions, pages},
 };
 
-use crate::{output::Folder, style::Console};
+use crate::{folder::Folder, style::Console};
 
 /// The most runs of one page: with more, a browser grows slow, and nobody finds one in the list.
 const MOST_RUNS: usize = 32;

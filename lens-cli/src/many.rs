@@ -11,17 +11,20 @@ use serde::Serialize;
 
 use crate::{
     advice,
-    args::{RunArgs, RunFormat},
+    args::RunArgs,
     compare_prompts::{self, Compared},
     flat::Tables,
-    output::{self, Folder, Growing, Stdout},
+    folder::{self, Folder, Growing},
+    format::RunFormat,
+    output::{self, Stdout},
     progress::Running,
     record::TABLES,
     records::Records,
-    results, run, show, signals,
+    request, results, show, signals,
     style::Console,
     tables,
     watched::Watched,
+    weights,
 };
 
 /// Prompts of up to as many tokens are read together; the positions of a longer one are shown as they are read.
@@ -188,7 +191,7 @@ impl Many<'_> {
     }
 
     fn prepared(&self, index: u64, id: Option<String>, input: PromptInput) -> Result<Prepared> {
-        let request = run::request(self.args, self.input(input));
+        let request = request::of(self.args, self.input(input));
         Ok(self.session.prepare(&request)?.labelled(index, id))
     }
 
@@ -205,7 +208,7 @@ impl Many<'_> {
         let prepared = std::mem::take(short);
         for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(&prepared)?) {
             let shown = trace.map_err(Into::into).and_then(|trace| {
-                show::live_of_many(self.args, self.out).0.whole(&trace).map_err(show::cause)?;
+                show::live_of_many(self.args, self.out).0.whole(&trace).map_err(folder::cause)?;
                 self.show(trace)
             });
             self.count(one, shown, count)?;
@@ -234,15 +237,15 @@ impl Many<'_> {
 
     /// Shows the trace of a prompt, beyond what was shown while it was read.
     fn show(&mut self, mut trace: LensTrace) -> Result<LensTrace> {
-        trace.notes.extend(run::changed_weights());
+        trace.notes.extend(weights::changed_weights());
         for note in &trace.notes {
             self.note(note);
         }
         if self.compared.is_none() || self.args.format != RunFormat::Table {
-            show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(show::cause)?;
+            show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(folder::cause)?;
         }
         if let Some(table) = &mut self.on_stdout {
-            table.whole(&trace).map_err(show::cause)?;
+            table.whole(&trace).map_err(folder::cause)?;
             self.out.hand_on();
         }
         if let Some(tables) = &mut self.tables {

@@ -17,7 +17,7 @@ use lens_viz::{
 
 use crate::{
     flat::Tables,
-    output::Folder,
+    folder::Folder,
     progress::Running,
     record::{Cleared, TABLES},
     signals,

@@ -1,26 +1,26 @@
 //! `lens run`: a prompt, a model, what it says at every layer, and what it goes on to write.
 
 use anyhow::{Context, Result, bail};
-use lens_core::{LensTrace, Sampling, SelfCheckTrace, TimingTrace, sink::Sink};
-use lens_models::{
-    Request, Session, demo,
-    session::{Input, Prepared},
-};
+use lens_core::{LensTrace, SelfCheckTrace, TimingTrace, sink::Sink};
+use lens_models::{Session, demo, session::Prepared};
 use lens_viz::terminal::compare;
 use serde::Serialize;
 
 use crate::{
-    args::{RunArgs, RunFormat},
+    args::RunArgs,
+    folder::{self, Folder},
+    format::RunFormat,
     gathered::Gathered,
     hint,
     many::{self, Outputs},
     model,
-    output::{self, Folder, Stdout},
+    output::{self, Stdout},
     progress::Running,
-    prompt, results, show, signals,
+    prompt, request, results, show, signals,
     style::Console,
     tables,
     watched::{Bar, Watched},
+    weights,
 };
 
 /// The program and its version, as a trace names them.
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let out = Stdout::new(args.out_file())?;
     note_what_does_nothing(args, console);
     let request = match &args.input.prompts {
-        None => Some(request(args, prompt::input(&args.input, &args.chat)?)),
+        None => Some(request::of(args, prompt::input(&args.input, &args.chat)?)),
         Some(_) => None,
     };
 
@@ -65,43 +65,6 @@ fn note_what_does_nothing(args: &RunArgs, console: &Console) {
             "{word:?} is the prompt here; for the grid of that statistic, write --grid={word}"
         ));
     }
-}
-
-/// What to read and write, from what was asked.
-pub(crate) fn request(args: &RunArgs, input: Input) -> Request {
-    let mut request = Request::new(input)
-        .layers(args.layers.clone())
-        .components(args.components.clone())
-        .positions(args.positions.clone())
-        .norm(args.norm)
-        .important_above(args.threshold.0)
-        .timing(args.timing);
-    if let Some(names) = args.statistics {
-        request = request.statistics(names.0);
-    }
-    request = request.distances(args.distances);
-    if let Some(token) = &args.versus {
-        request = request.versus(token.into());
-    }
-    if let Some(k) = args.top_k {
-        request = request.top_k(k.get());
-    }
-    if let Some(size) = args.memory_budget {
-        request = request.memory_budget(size.0.get());
-    }
-    request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
-    let generate = &args.generate;
-    let sampling = Sampling::default()
-        .with_temperature(generate.temperature.0)
-        .with_top_p(generate.top_p.0)
-        .with_top_k(generate.top_k_sampling)
-        .with_seed(generate.seed);
-    request = request.sampling(sampling);
-    if let Some(n) = generate.max_new_tokens {
-        request = request.max_new_tokens(n.get());
-    }
-    request = generate.stop.iter().fold(request, |request, stop| request.stop(&stop.0));
-    args.steer.iter().cloned().fold(request, Request::steer)
 }
 
 /// One run, or several that differ in their seeds.
@@ -167,7 +130,7 @@ impl Trials<'_> {
         }
         let (mut live, bar) = show::live(args, self.console, self.out);
         let trace = self.run_shown(&prepared, &mut *live, bar, &place)?;
-        show::document(args, self.console, self.out).whole(&trace).map_err(show::cause)?;
+        show::document(args, self.console, self.out).whole(&trace).map_err(folder::cause)?;
         Ok(trace)
     }
 
@@ -209,7 +172,7 @@ impl Trials<'_> {
         let result = self.session.run_prepared(prepared, &mut watched);
         drop(watched); // and the bar with it
         let mut trace = result?;
-        trace.notes.extend(changed_weights());
+        trace.notes.extend(weights::changed_weights());
         if trace.finals.is_empty() && signals::seen().is_some() {
             self.console.note("interrupted before any position was read: nothing is written");
             return Err(signals::Interrupted.into());
@@ -228,17 +191,6 @@ impl Trials<'_> {
         }
         Ok(trace)
     }
-}
-
-/// What is to be said of weights that somebody has written to meanwhile.
-pub(crate) fn changed_weights() -> Option<String> {
-    let changed = lens_models::checkpoint::changed();
-    (!changed.is_empty()).then(|| {
-        let files = changed.join(", ");
-        format!(
-            "{files} was written to while lens was running: these numbers may be those of no model at all"
-        )
-    })
 }
 
 /// Two runs, as JSON.

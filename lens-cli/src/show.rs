@@ -11,13 +11,7 @@ use lens_viz::{
     terminal::{PromptsView, heatmap},
 };
 
-use crate::{
-    args::{RunArgs, RunFormat},
-    output::Stdout,
-    style::Console,
-    tables,
-    watched::Bar,
-};
+use crate::{args::RunArgs, format::RunFormat, output::Stdout, style::Console, tables, watched::Bar};
 
 /// What is written while the model runs, and what its bar does meanwhile.
 pub(crate) fn live<'a>(args: &RunArgs, console: &Console, out: &'a Stdout) -> (Box<dyn Sink + 'a>, Bar) {
@@ -88,9 +82,4 @@ fn one_table(out: &Stdout, format: Format) -> impl Sink {
         out.hand_on();
         Ok(())
     })
-}
-
-/// The failure of an output by itself: what cannot be written is plain from the command.
-pub(crate) fn cause(error: SinkError) -> anyhow::Error {
-    anyhow::Error::from_boxed(error.into_cause())
 }

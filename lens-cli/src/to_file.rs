@@ -5,25 +5,10 @@ use std::{io, io::Write, path::Path, path::PathBuf};
 use anyhow::{Context, Result};
 
 use crate::{
-    args::RunFormat,
-    output::{Folder, Growing},
+    folder::{Folder, Growing},
     packed::{Packer, Packing},
     style::Console,
 };
-
-/// What a file of results holds, by its name without what it says of the packing; `None` for other names, which are
-/// those of folders.
-pub(crate) fn format(path: &Path) -> Option<RunFormat> {
-    let (_, name) = Packing::of(path);
-    match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "json" => Some(RunFormat::Json),
-        "jsonl" => Some(RunFormat::Jsonl),
-        "parquet" => Some(RunFormat::Parquet),
-        "arrow" => Some(RunFormat::Arrow),
-        "csv" => Some(RunFormat::Csv),
-        _ => None,
-    }
-}
 
 /// A file that grows, and has its name once it is whole.
 pub(crate) struct ToFile {

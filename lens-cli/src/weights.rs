@@ -47,6 +47,17 @@ fn non_finite(bytes: &[u8], dtype: StoredDtype) -> usize {
     }
 }
 
+/// What is to be said of weights that somebody has written to meanwhile.
+pub(crate) fn changed_weights() -> Option<String> {
+    let changed = lens_models::checkpoint::changed();
+    (!changed.is_empty()).then(|| {
+        let files = changed.join(", ");
+        format!(
+            "{files} was written to while lens was running: these numbers may be those of no model at all"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

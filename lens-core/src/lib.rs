@@ -56,11 +56,13 @@ mod setters;
 pub mod sink;
 mod statistic;
 mod steer;
+mod stopped;
 pub mod suggest;
 mod text;
 mod token;
 pub mod toy;
 mod trace;
+mod tracer;
 mod tracked;
 pub mod translate;
 
@@ -101,9 +103,9 @@ pub use token::TokenId;
 pub use trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensEntryTrace, LensKindTrace, LensTrace,
     ModelTrace, NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace,
-    StepTrace, Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
-    UnknownLens,
+    StepTrace, Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceError, UnknownLens,
 };
+pub use tracer::{TraceContext, Tracer};
 pub use tracked::tracked_tokens;
 pub use translate::{
     LensChoice, LensKind, LensMap, LensSet, LensSetError, MapShapeError, Provenance, Translator,

@@ -3,7 +3,7 @@
 use lens_core::TokenId;
 use serde::Deserialize;
 
-use crate::prompts::{Parsed, PromptInput, listed};
+use crate::record::{Parsed, PromptInput, listed};
 
 #[derive(Deserialize)]
 struct Message {

@@ -38,13 +38,15 @@ mod format;
 mod json_line;
 mod prompts;
 mod readouts;
+mod record;
 mod sink;
 mod tokens;
 
 pub use column::{Cells, Column, Kind, Table};
 pub use format::{DataError, Format, ParseFormatError, TableWriter};
-pub use prompts::{ParsePromptFormatError, PromptError, PromptFormat, PromptInput, PromptRecord, Prompts};
+pub use prompts::{ParsePromptFormatError, PromptError, PromptFormat, Prompts};
 pub use readouts::Readouts;
+pub use record::{PromptInput, PromptRecord};
 pub use sink::{ReadoutSink, TokenSink};
 pub use tokens::{TokenRow, Tokens};
 

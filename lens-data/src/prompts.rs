@@ -7,9 +7,14 @@ use std::{
     str::FromStr,
 };
 
-use lens_core::{TokenId, suggest::did_you_mean};
+use lens_core::suggest::did_you_mean;
 
-use crate::{bounded::BoundedTable, json_line::of_json};
+use crate::record::{PromptInput, PromptRecord};
+use crate::{
+    bounded::BoundedTable,
+    json_line::of_json,
+    record::{Parsed, listed},
+};
 
 /// A record beyond this is a mistake.
 const LONGEST_RECORD: u64 = 64 << 20;
@@ -76,28 +81,6 @@ impl FromStr for PromptFormat {
     }
 }
 
-/// One prompt of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PromptRecord {
-    /// Its number in the file, from 0; records that cannot be read count too.
-    pub index: u64,
-    /// What the file calls it.
-    pub id: Option<String>,
-    /// What to read.
-    pub input: PromptInput,
-}
-
-/// What a prompt is. Whoever reads prompts has to know every kind: one that is passed over would be a silent gap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PromptInput {
-    /// A text.
-    Text(String),
-    /// A conversation: roles and contents.
-    Messages(Vec<(String, String)>),
-    /// Tokens as they are.
-    Tokens(Vec<TokenId>),
-}
-
 /// A prompt that cannot be read, or a file that ends there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -133,10 +116,6 @@ pub enum PromptError {
     /// The file cannot be read on.
     #[error("cannot read the prompts")]
     Read(#[from] io::Error),
-}
-
-pub(crate) fn listed(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 impl PromptError {
@@ -278,9 +257,6 @@ fn without_mark<'a>(mut reader: Box<dyn BufRead + 'a>) -> io::Result<Box<dyn Buf
     Ok(Box::new(io::Cursor::new(start).chain(reader)))
 }
 
-/// The id and the prompt of a record, or the id and what is wrong.
-pub(crate) type Parsed = Result<(Option<String>, PromptInput), (Option<String>, String)>;
-
 const NOT_UTF8: &str = "it is not valid UTF-8";
 
 fn of_line(bytes: Vec<u8>) -> Parsed {
@@ -309,6 +285,8 @@ fn unreadable(error: csv::Error) -> PromptError {
 
 #[cfg(test)]
 mod tests {
+    use lens_core::TokenId;
+
     use super::*;
 
     fn read(

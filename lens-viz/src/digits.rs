@@ -63,6 +63,23 @@ pub(crate) fn signed(value: f64) -> String {
     }
 }
 
+/// Layers that ascend, with those that follow each other as a range.
+pub(crate) fn ranges(layers: &[u16]) -> String {
+    let mut runs: Vec<(u16, u16)> = Vec::new();
+    for layer in layers {
+        match runs.last_mut() {
+            Some((_, end)) if end.checked_add(1) == Some(*layer) => *end = *layer,
+            _ => runs.push((*layer, *layer)),
+        }
+    }
+    let run = |(start, end): &(u16, u16)| match end - start {
+        0 => start.to_string(),
+        1 => format!("{start}, {end}"),
+        _ => format!("{start}-{end}"),
+    };
+    if runs.is_empty() { "none".to_owned() } else { runs.iter().map(run).collect::<Vec<_>>().join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +114,12 @@ mod tests {
     fn differences_have_a_sign_unless_they_are_nothing() {
         let shown = [0.0, -0.001, 0.25, -12.34, 100.0, -12345.0, 1_234_567.0].map(signed);
         assert_eq!(shown, ["0.00", "0.00", "+0.25", "-12.3", "+100.0", "-12345", "+1e6"]);
+    }
+
+    #[test]
+    fn layers_that_follow_each_other_are_a_range() {
+        assert_eq!(ranges(&[]), "none");
+        assert_eq!(ranges(&[3]), "3");
+        assert_eq!(ranges(&[0, 1, 4, 5, 6, 9]), "0, 1, 4-6, 9");
     }
 }

@@ -7,11 +7,8 @@ use std::{
 
 use lens_core::LensTrace;
 
-use crate::picture::{
-    PictureError, PictureOptions,
-    source::{Source, place},
-    step::important,
-};
+use crate::picture::{PictureError, PictureOptions, step::important};
+use crate::source::{Source, place};
 
 /// The trace without what was not asked for: for tables and pages, which show all that a trace holds.
 ///

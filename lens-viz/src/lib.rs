@@ -26,6 +26,7 @@ pub mod ramp;
 mod safe;
 mod sheet;
 pub mod sink;
+mod source;
 pub mod terminal;
 
 pub use excerpt::excerpt;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{LensError, Plan};
+use super::error::LensError;
 use crate::{
     backend::ModelInfo,
     point::{Component, Point, Site},
+    selection::ComponentSelection,
     translate::{LensSet, Translator},
 };
 
@@ -28,23 +29,23 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// What the lenses of `plan` read of the blocks `layers`. `plain` are the points that the selection of components
-    /// names; a translating lens reads those of them that it has maps for, and all its points where the selection is
+    /// What `lenses` read of the blocks `layers`. `plain` are the points that `components` names; a translating lens reads those of them that it has maps for, and all its points where the selection is
     /// everything.
     pub(super) fn new(
         info: &ModelInfo,
-        plan: &Plan,
+        lenses: &LensSet,
+        components: &ComponentSelection,
         layers: &[usize],
         plain: &[Point],
     ) -> Result<Self, LensError> {
         let mut places = Self::default();
-        for (lens, (name, choice)) in plan.lenses.iter().enumerate() {
+        for (lens, (name, choice)) in lenses.iter().enumerate() {
             let points: Vec<Point> = match choice.translator() {
                 None => plain.to_vec(),
                 Some(translator) => {
                     check_fits(name, translator, info)?;
                     places.notes.extend(other_model(name, translator, info));
-                    if plan.components.is_all() {
+                    if components.is_all() {
                         let in_layers = |point: &Point| match point.layer() {
                             Some(layer) => layers.contains(&usize::from(layer)),
                             None => plain.contains(point),

@@ -54,7 +54,7 @@ impl Plan {
     pub fn notes(&self, info: &ModelInfo) -> Result<Vec<String>, LensError> {
         let layers = self.layers_of(info)?;
         let plain = self.points_of(info, &layers)?;
-        Ok(Places::new(info, self, &layers, plain.as_slice())?.notes)
+        Ok(Places::new(info, &self.lenses, &self.components, &layers, plain.as_slice())?.notes)
     }
 
     /// The blocks to read. "All layers" of a model without blocks are none, and its embedding can still be read.
@@ -152,7 +152,8 @@ impl Scope {
         let layers = plan.layers_of(info)?;
         let positions = plan.positions.resolve(tokens.len(), "position")?;
         let plain = plan.points_of(info, &layers)?;
-        let Places { wanted, notes } = Places::new(info, plan, &layers, plain.as_slice())?;
+        let Places { wanted, notes } =
+            Places::new(info, &plan.lenses, &plan.components, &layers, plain.as_slice())?;
         let mut decoded = wanted.clone();
         decoded.extend(hidden_outputs(info.n_layers, &plan.lenses, &wanted));
         decoded.sort_unstable();

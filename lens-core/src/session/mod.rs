@@ -29,7 +29,8 @@ use crate::{
     lens::{Generate, Lens, Timing},
     sink::{Collected, End, Sink, Tee},
     steer::{EditError, Steering, VectorFiles, steer},
-    trace::{GenerationTrace, LensTrace, SelfCheckTrace, Tracer},
+    trace::{GenerationTrace, LensTrace, SelfCheckTrace},
+    tracer::Tracer,
 };
 
 pub use error::SessionError;

@@ -5,7 +5,8 @@ use crate::{
     backend::{Backend, ModelInfo},
     lens::{Lens, Reading},
     steer::Steering,
-    trace::{LensTrace, TraceContext, Tracer},
+    trace::LensTrace,
+    tracer::{TraceContext, Tracer},
 };
 
 impl Prepared {

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use crate::{
     lens::{Progress, Reading, StepReading},
     sink::{Sink, SinkError},
-    trace::{Stopped, Tracer},
+    trace::Stopped,
+    tracer::Tracer,
 };
 
 /// Tells a sink what is new, and keeps what it fails with.

@@ -25,7 +25,7 @@ pub struct LensEntryTrace {
 
 impl LensEntryTrace {
     /// The entries of some lenses; none where the plain lens is the only one.
-    pub(super) fn of(lenses: &LensSet) -> Vec<Self> {
+    pub(crate) fn of(lenses: &LensSet) -> Vec<Self> {
         if lenses.is_plain() {
             return Vec::new();
         }

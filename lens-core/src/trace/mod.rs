@@ -3,7 +3,6 @@
 mod lenses;
 mod new;
 mod read;
-mod tracer;
 mod validate;
 mod with_statistics;
 
@@ -13,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use read::present;
 
-use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId, mixer::MixerKind};
+pub use crate::stopped::Stopped;
+use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, TokenId, mixer::MixerKind};
 
 pub use lenses::{LensEntryTrace, UnknownLens};
 pub use read::TraceError;
-pub use tracer::{PositionTrace, TraceContext, Tracer};
 
 /// The schema that this crate writes and reads.
 pub const SCHEMA: &str = "lens-trace/1";
@@ -88,12 +87,6 @@ pub struct TimingTrace {
     pub forward: f64,
     /// In decoding what they captured, self-checks included.
     pub readout: f64,
-}
-
-impl From<Timing> for TimingTrace {
-    fn from(timing: Timing) -> Self {
-        Self { forward: timing.forward.as_secs_f64(), readout: timing.readout.as_secs_f64() }
-    }
 }
 
 /// What wrote a trace.
@@ -250,22 +243,6 @@ pub struct GenerationTrace {
     pub stopped: Stopped,
 }
 
-/// Why a continuation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stopped {
-    /// As many tokens as were asked for.
-    Length,
-    /// A token that ends a text.
-    EndOfText,
-    /// One of the texts at which to stop.
-    StopText,
-    /// The model has no position for another token.
-    Context,
-    /// The user's signal.
-    Interrupted,
-}
-
 /// Something that was changed while the model ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -378,6 +355,17 @@ impl FinalTrace {
     pub fn get(&self, statistic: Statistic) -> Option<f64> {
         self.statistics.get(statistic)
     }
+}
+
+/// Everything that was read at one position.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PositionTrace {
+    /// The model's own answer.
+    #[serde(rename = "final")]
+    pub last: FinalTrace,
+    /// The readouts, in order of execution.
+    pub readouts: Vec<ReadoutTrace>,
 }
 
 /// The comparison of the last final readout with the backend's plain product.

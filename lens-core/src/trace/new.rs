@@ -3,11 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
-    NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace,
-    Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace,
+    FinalTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace, NamedTrace,
+    PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace, TargetTrace,
+    TimingTrace, TokenTrace, TopTrace,
 };
-use crate::{lens::Sampling, norm::NormMode, point::Component, statistic::Statistics, token::TokenId};
+use crate::{norm::NormMode, point::Component, statistic::Statistics, token::TokenId};
 
 impl LensTrace {
     /// A trace of the current schema without readouts: `prompt` as text and `tokens`, nothing else.
@@ -128,20 +128,6 @@ impl SampledTrace {
 impl From<TopTrace> for SampledTrace {
     fn from(token: TopTrace) -> Self {
         Self { id: token.id, text: token.text, bytes: token.bytes, prob: token.prob }
-    }
-}
-
-impl GenerationTrace {
-    /// The first trial with this sampling, and why it ended.
-    pub fn new(sampling: &Sampling, stopped: Stopped) -> Self {
-        Self {
-            temperature: sampling.temperature,
-            top_p: sampling.top_p,
-            top_k: sampling.top_k.map(usize::from),
-            seed: sampling.seed,
-            trial: 0,
-            stopped,
-        }
     }
 }
 

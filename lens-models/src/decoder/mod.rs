@@ -13,9 +13,12 @@ mod mlp;
 mod norm;
 mod part;
 mod readout;
+mod rotary;
+mod span;
 mod step;
 mod tap;
 mod translate;
+mod visible;
 mod weights;
 
 use std::{ops::Range, sync::Arc};
@@ -39,9 +42,10 @@ use self::{
     edit::Applied,
     embed::Embedding,
     finite::Watch,
-    mixer::RotaryTables,
     readout::Readout,
-    step::{Span, Step},
+    rotary::RotaryTables,
+    span::Span,
+    step::Step,
     tap::{Recorder, kept_rows},
     translate::Translations,
     weights::append_values,

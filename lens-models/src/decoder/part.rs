@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tch::{Device, Tensor};
 
-use super::{ModelError, mixer::Masks};
+use super::{ModelError, visible::Masks};
 use crate::device::Place;
 
 /// Some sequences of a step as a rectangle `[batch, length]`. Shorter ones are padded at their ends by their own last

@@ -1,29 +1,7 @@
 //! One step of a forward pass: which tokens it has, and what all blocks share while it runs.
 
-use super::{
-    ModelError,
-    mixer::{Masks, RotaryTables},
-    part::Part,
-};
+use super::{ModelError, part::Part, rotary::RotaryTables, span::Span, visible::Masks};
 use crate::device::Place;
-
-/// Some tokens of one sequence.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    /// Tokens of the sequence before these.
-    pub(super) past: usize,
-    /// How many these are.
-    pub(super) n: usize,
-    /// How long the sequence is; position embeddings that depend on the length are those of this length.
-    pub(super) total: usize,
-}
-
-impl Span {
-    /// A whole sequence of `n` tokens.
-    pub(super) fn whole(n: usize) -> Self {
-        Self { past: 0, n, total: n }
-    }
-}
 
 /// One step of a forward pass: more tokens of a sequence, or several whole sequences.
 pub(super) struct Step {

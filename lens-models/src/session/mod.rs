@@ -13,7 +13,6 @@
 //! ```
 
 mod error;
-mod notes;
 mod speech;
 
 use lens_core::{Known, LensTrace, Sink};

@@ -39,7 +39,7 @@ impl Contrast {
     }
 
     /// The first less the second, as it is written; `None` where one of them does not say it.
-    pub(super) fn value(self, first: &ReadoutTrace, second: &ReadoutTrace, pairing: &Pairing) -> Option<f64> {
+    pub(crate) fn value(self, first: &ReadoutTrace, second: &ReadoutTrace, pairing: &Pairing) -> Option<f64> {
         let (one, other) = match self {
             Self::Of(measure) => (measure.value(first)?, measure.value(second)?),
             Self::Token(id) => {
@@ -81,7 +81,7 @@ impl Contrast {
     }
 
     /// What a difference of these traces lacks that cannot be drawn.
-    pub(super) fn missing(self) -> String {
+    pub(crate) fn missing(self) -> String {
         match self {
             Self::Of(measure) => format!("{} at a place that both have", measure.missing()),
             Self::Token(id) => {

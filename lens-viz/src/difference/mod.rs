@@ -21,13 +21,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod cells;
 mod contrast;
 mod pairing;
 mod scores;
 mod two;
 
-pub(crate) use cells::{Cells, Pair};
 pub(crate) use pairing::Pairing;
 
 pub use contrast::Contrast;

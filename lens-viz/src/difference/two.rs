@@ -3,10 +3,8 @@
 use lens_core::{ReadoutTrace, TokenId};
 
 use super::pairing::Pairing;
-use crate::{
-    named::Named,
-    picture::source::{Source, place},
-};
+use crate::named::Named;
+use crate::source::{Source, place};
 
 /// Two traces that can be compared: the first minus the second.
 pub struct Difference<'a> {
@@ -64,7 +62,7 @@ impl<'a> Difference<'a> {
                 let lenses = lenses.into_iter().map(str::to_owned).collect();
                 return Err(DifferenceError::Lenses { name: named.name.clone(), lenses });
             }
-            Source::new(named.trace).map_err(|_| DifferenceError::Empty { name: named.name.clone() })
+            Source::of(named.trace).ok_or_else(|| DifferenceError::Empty { name: named.name.clone() })
         };
         let sources = [source(&first)?, source(&second)?];
         let pairing = Pairing::of(first.trace, second.trace);

@@ -27,6 +27,7 @@ mod faithfulness;
 mod head;
 mod number;
 mod pairs;
+mod places;
 mod plain;
 mod visible;
 mod vocabulary;

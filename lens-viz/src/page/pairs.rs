@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compact::Places;
+use super::places::Places;
 use crate::{Named, difference::Pairing};
 
 /// The most traces of which every two are compared: of 64, there are 2016 pairs.

@@ -3,13 +3,13 @@
 use lens_core::{Component, Limits, Range, Statistic};
 
 use crate::measure::Measure;
+use crate::source::Source;
 
 use super::{
     Picture, PictureError, PictureOptions,
     axis::{round_down, round_up},
     chart::{Chart, MOST_LINES, Panel},
     head::Heading,
-    source::Source,
 };
 
 const WIDTH: u32 = 720;

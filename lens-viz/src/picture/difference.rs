@@ -2,16 +2,17 @@
 
 use super::{
     Picture, PictureError, PictureOptions,
+    cells::{Cells, Pair},
     grid::column,
     head::Heading,
     heatmap::{Cell, Heatmap},
     legend::Legend,
-    source::only_component,
     step::rows,
     text::{Names, TokenLabel},
 };
+use crate::source::only_component;
 use crate::{
-    difference::{Cells, Contrast, Difference, Pair},
+    difference::{Contrast, Difference},
     digits::signed,
 };
 

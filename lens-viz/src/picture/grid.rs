@@ -8,11 +8,11 @@ use super::{
     heatmap::{Cell, Column, Heatmap},
     legend::Legend,
     scale::Scale,
-    source::{Place, Source, VIRTUAL, only_component},
     step::rows,
     text::{Names, TokenLabel},
 };
 use crate::measure::Measure;
+use crate::source::{Place, Source, VIRTUAL, only_component};
 
 const WIDTH: u32 = 1000;
 

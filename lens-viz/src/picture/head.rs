@@ -6,9 +6,9 @@ use super::{
     Fonts,
     canvas::{ALARM, Canvas, GREY, INK, Pen},
     fonts::Face,
-    source::Source,
     text::Shown,
 };
+use crate::source::Source;
 use crate::{Rgb, difference::Difference, measure::compared};
 
 /// Pixels from the edges of the page.

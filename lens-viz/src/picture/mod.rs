@@ -24,6 +24,7 @@
 
 mod axis;
 mod canvas;
+pub(crate) mod cells;
 mod chart;
 mod curves;
 mod density;
@@ -42,7 +43,7 @@ mod pages;
 mod raster;
 mod runs;
 pub(crate) mod scale;
-pub(crate) mod source;
+mod select;
 pub(crate) mod step;
 mod text;
 mod trajectories;
@@ -57,7 +58,7 @@ pub use options::PictureOptions;
 pub use raster::{png, pngs};
 pub use text::Fonts;
 
-use source::Source;
+use crate::source::Source;
 
 /// One page of a picture.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,9 +10,9 @@ use super::{
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
     scale::Scale,
-    source::{Place, Source, VIRTUAL, only_component},
     text::Names,
 };
+use crate::source::{Place, Source, VIRTUAL, only_component};
 use crate::{digits::percent, measure::Measure};
 
 const WIDTH: u32 = 1000;

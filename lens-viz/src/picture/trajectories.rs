@@ -8,9 +8,9 @@ use super::{
     Picture, PictureError, PictureOptions,
     chart::{Chart, MOST_LINES, Panel},
     head::Heading,
-    source::{Place, Source},
     text::Names,
 };
+use crate::source::{Place, Source};
 
 const WIDTH: u32 = 720;
 

@@ -5,11 +5,9 @@ use std::ops::Range;
 use lens_core::TopTrace;
 
 use super::header::named;
+use crate::source::{Place, Source};
 use crate::{
-    picture::{
-        scale::Scale,
-        source::{Place, Source},
-    },
+    picture::scale::Scale,
     sheet::{
         label::Label,
         line::{Line, Sheet, Span, cut},

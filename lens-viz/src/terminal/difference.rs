@@ -6,9 +6,12 @@ use super::{
     header,
 };
 use crate::{
-    difference::{Cells, Contrast, Difference, Pair},
+    difference::{Contrast, Difference},
     digits::signed,
-    picture::{PictureError, PictureOptions},
+    picture::{
+        PictureError, PictureOptions,
+        cells::{Cells, Pair},
+    },
     sheet::{
         line::{Line, Sheet},
         paint::Paint,

@@ -4,14 +4,13 @@ use lens_core::{FinalTrace, LensTrace, MixerKind};
 use unicode_width::UnicodeWidthStr;
 
 use crate::context::text_of;
+use crate::digits::ranges;
 use crate::named::Named;
 use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut, cut_start},
     paint::Ink,
 };
-
-use super::steps::ranges;
 
 /// Columns of the names on the left.
 pub(super) const NAMES: usize = 12;

@@ -8,16 +8,12 @@ use super::{
     header,
 };
 use crate::measure::Measure;
-use crate::picture::{
-    PictureError, PictureOptions,
-    grid::is_right,
-    scale::Scale,
-    source::{Source, only_component},
-};
+use crate::picture::{PictureError, PictureOptions, grid::is_right, scale::Scale};
 use crate::sheet::{
     line::{Line, Sheet},
     paint::Paint,
 };
+use crate::source::{Source, only_component};
 
 /// Columns of a value.
 const NUMBER: usize = 5;

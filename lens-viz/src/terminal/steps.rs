@@ -10,7 +10,7 @@ use super::{
     TableOptions,
     header::{self, NAMES, named},
 };
-use crate::digits::{percent, percent_of};
+use crate::digits::{percent, percent_of, ranges};
 use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut},
@@ -232,33 +232,9 @@ fn bar(prob: f32, ascii: bool) -> &'static str {
     glyphs[at.min(glyphs.len() - 1)]
 }
 
-/// Layers that ascend, with those that follow each other as a range.
-pub(super) fn ranges(layers: &[u16]) -> String {
-    let mut runs: Vec<(u16, u16)> = Vec::new();
-    for layer in layers {
-        match runs.last_mut() {
-            Some((_, end)) if end.checked_add(1) == Some(*layer) => *end = *layer,
-            _ => runs.push((*layer, *layer)),
-        }
-    }
-    let run = |(start, end): &(u16, u16)| match end - start {
-        0 => start.to_string(),
-        1 => format!("{start}, {end}"),
-        _ => format!("{start}-{end}"),
-    };
-    if runs.is_empty() { "none".to_owned() } else { runs.iter().map(run).collect::<Vec<_>>().join(", ") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn layers_that_follow_each_other_are_a_range() {
-        assert_eq!(ranges(&[]), "none");
-        assert_eq!(ranges(&[3]), "3");
-        assert_eq!(ranges(&[0, 1, 4, 5, 6, 9]), "0, 1, 4-6, 9");
-    }
 
     #[test]
     fn a_bar_is_as_high_as_its_probability() {

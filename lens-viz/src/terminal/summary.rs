@@ -8,9 +8,8 @@ use super::{
     grid::Grid,
     header::{NAMES, named},
     layout::{Column, Layout},
-    steps::ranges,
 };
-use crate::digits::{percent, percent_of, rank};
+use crate::digits::{percent, percent_of, ranges, rank};
 use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut},

@@ -6,7 +6,7 @@ use lens_core::{
 };
 use serde::Deserialize;
 
-use super::pieces::{Runs, failure, unexpected};
+use super::runs::{Runs, failure, unexpected};
 
 /// Runs that have begun, in the order in which they did.
 #[derive(Default)]

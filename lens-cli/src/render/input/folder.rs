@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 
 use super::{
     one,
-    pieces::{AFTER, BEFORE, Runs},
+    pieces::{AFTER, BEFORE},
+    runs::Runs,
 };
 
 /// Where traces lie in a folder, each with what it is called; trials in the order of their numbers.

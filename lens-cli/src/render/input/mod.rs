@@ -3,6 +3,7 @@
 mod events;
 mod folder;
 mod pieces;
+mod runs;
 
 use std::{
     fs::File,
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use lens_core::{LensTrace, TraceError};
 use lens_viz::Named;
 
-use pieces::Runs;
+use runs::Runs;
 
 use crate::packed;
 

@@ -1,38 +1,19 @@
 //! The JSON objects of a file, one after another or in an array, and what each of them is.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use lens_core::LensTrace;
 use lens_viz::logitlenskit::{V2, from_v2};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{events::Events, trace};
+use super::{
+    events::Events,
+    runs::{Runs, failure},
+    trace,
+};
 
 /// The names of a comparison's sides.
 pub(super) const BEFORE: &str = "before";
 pub(super) const AFTER: &str = "after";
-
-/// The runs of a file.
-#[derive(Default)]
-pub(super) struct Runs {
-    /// What each is called, where the file says so.
-    pub(super) labels: Vec<Option<String>>,
-    pub(super) traces: Vec<LensTrace>,
-    /// What was left out.
-    pub(super) notes: Vec<String>,
-}
-
-impl Runs {
-    fn push(&mut self, label: Option<&str>, trace: LensTrace) {
-        self.labels.push(label.map(str::to_owned));
-        self.traces.push(trace);
-    }
-
-    pub(super) fn append(&mut self, mut other: Self) {
-        self.labels.append(&mut other.labels);
-        self.traces.append(&mut other.traces);
-        self.notes.append(&mut other.notes);
-    }
-}
 
 /// The fields by which objects are told apart.
 #[derive(Deserialize)]
@@ -118,11 +99,6 @@ fn one(bytes: &[u8], place: &str, events: &mut Events, runs: &mut Runs) -> Resul
     }
 }
 
-/// What is said of a prompt that was not read.
-pub(super) fn failure(index: u64, error: &str) -> String {
-    format!("prompt {index} is left out, it could not be read: {error}")
-}
-
 /// The objects of a text, and whether it breaks off in the last one, which is then not among them.
 fn split(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
     let mut pieces = Vec::new();
@@ -146,11 +122,6 @@ fn split(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
             }
         }
     }
-}
-
-/// The error of an event that comes where none is expected.
-pub(super) fn unexpected(event: &str) -> anyhow::Error {
-    anyhow!("a {event:?} before the run that it belongs to has begun")
 }
 
 #[cfg(test)]

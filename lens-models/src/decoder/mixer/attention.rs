@@ -3,7 +3,6 @@
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
-use super::visible::{Masks, Seen, Visible};
 use crate::{
     decoder::{
         ModelError,
@@ -11,6 +10,7 @@ use crate::{
         norm::{Norm, normed},
         part::{Part, joined},
         step::Step,
+        visible::{Masks, Seen, Visible},
         weights::{Linear, Weights},
     },
     device::Place,

@@ -2,13 +2,8 @@
 
 mod attention;
 mod convolution;
-mod rotary;
-mod visible;
 
 use tch::Tensor;
-
-pub(super) use rotary::RotaryTables;
-pub(super) use visible::Masks;
 
 use self::{attention::Attention, convolution::ShortConvolution};
 use super::{ModelError, finite::Watch, step::Step, weights::Weights};

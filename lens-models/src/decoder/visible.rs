@@ -48,7 +48,7 @@ struct BiasKey {
 
 /// The masks and biases of one step. Each is made when a layer first asks for it, and shared by all layers like it.
 #[derive(Debug)]
-pub(in crate::decoder) struct Masks {
+pub(super) struct Masks {
     past: usize,
     n: usize,
     masks: RefCell<Vec<(MaskKey, Rc<Visible>)>>,
@@ -57,7 +57,7 @@ pub(in crate::decoder) struct Masks {
 
 impl Masks {
     /// Those of a step of `n` tokens after `past` others.
-    pub(in crate::decoder) fn new(past: usize, n: usize) -> Self {
+    pub(super) fn new(past: usize, n: usize) -> Self {
         Self { past, n, masks: RefCell::default(), biases: RefCell::default() }
     }
 

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
-use super::{
-    FinalTrace, GeneratorTrace, LensEntryTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace,
-    SampledTrace, SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
+use crate::trace::{
+    FinalTrace, GenerationTrace, GeneratorTrace, LensEntryTrace, LensKindTrace, LensTrace, NamedTrace,
+    PositionTrace, ReadoutTrace, SampledTrace, SelfCheckTrace, StepTrace, Stopped, TargetTrace, TimingTrace,
+    TokenTrace, TopTrace,
 };
 use crate::{
-    Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, SelfCheck, Site, TargetScore,
-    TokenId, TokenScore, TokenText, TokenTexts, important_layers, translate::LensSet,
+    Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, Sampling, SelfCheck, Site,
+    TargetScore, Timing, TokenId, TokenScore, TokenText, TokenTexts, important_layers, translate::LensSet,
 };
 
 /// What a trace says beside the reading.
@@ -52,17 +51,6 @@ impl<'a> TraceContext<'a> {
         /// Probability above which a layer counts as important, in `[0, 1]`.
         with_threshold => threshold: f32,
     }
-}
-
-/// Everything that was read at one position.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct PositionTrace {
-    /// The model's own answer.
-    #[serde(rename = "final")]
-    pub last: FinalTrace,
-    /// The readouts, in order of execution.
-    pub readouts: Vec<ReadoutTrace>,
 }
 
 /// Turns a reading into the trace's form, piece by piece: for those who write while the model still runs.
@@ -179,6 +167,26 @@ impl From<SelfCheck> for SelfCheckTrace {
             passed: check.passed,
             position: check.position,
             log_sum_exp_error: check.log_sum_exp_error,
+        }
+    }
+}
+
+impl From<Timing> for TimingTrace {
+    fn from(timing: Timing) -> Self {
+        Self { forward: timing.forward.as_secs_f64(), readout: timing.readout.as_secs_f64() }
+    }
+}
+
+impl GenerationTrace {
+    /// The first trial with this sampling, and why it ended.
+    pub fn new(sampling: &Sampling, stopped: Stopped) -> Self {
+        Self {
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            top_k: sampling.top_k.map(usize::from),
+            seed: sampling.seed,
+            trial: 0,
+            stopped,
         }
     }
 }

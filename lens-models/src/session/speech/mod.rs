@@ -1,8 +1,10 @@
 //! A model's texts: what turns them into tokens and back.
 
+mod notes;
+
 use lens_core::{Conversation, Message, Named, PromptTokens, Target, Texts, TokenId, TokenTexts};
 
-use super::{SessionError, notes};
+use super::error::SessionError;
 use crate::{ChatError, ChatTemplate, Checkpoint, Tokenizer, tokenizer::Namesakes};
 
 /// Tokens of a split target that a message names.

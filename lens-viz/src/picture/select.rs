@@ -1,72 +1,16 @@
-//! A trace, indexed for drawing.
+//! What of a trace a picture shows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, TokenTrace};
+use lens_core::{Component, LensTrace, Site};
 
-use super::{PictureError, PictureOptions};
-
-/// A row of a heatmap: a component of a layer, `None` for `embed`.
-pub(crate) type Place = (Option<u16>, Component);
-
-/// A trace whose readouts can be found.
-pub(crate) struct Source<'a> {
-    pub(crate) trace: &'a LensTrace,
-    readouts: HashMap<(usize, Place), &'a ReadoutTrace>,
-    finals: HashMap<usize, &'a FinalTrace>,
-    positions: BTreeSet<usize>,
-    layers: BTreeSet<u16>,
-    components: BTreeSet<Component>,
-}
+use super::{error::PictureError, options::PictureOptions};
+use crate::source::{Place, Source};
 
 impl<'a> Source<'a> {
+    /// A trace to draw.
     pub(crate) fn new(trace: &'a LensTrace) -> Result<Self, PictureError> {
-        if trace.readouts.is_empty() {
-            return Err(PictureError::Empty { what: "readout".to_owned() });
-        }
-        let mut readouts = HashMap::with_capacity(trace.readouts.len());
-        for readout in &trace.readouts {
-            readouts.entry((readout.position, place(readout))).or_insert(readout);
-        }
-        Ok(Self {
-            trace,
-            readouts,
-            finals: trace.finals.iter().rev().map(|last| (last.position, last)).collect(),
-            positions: trace.readouts.iter().map(|readout| readout.position).collect(),
-            layers: trace.readouts.iter().filter_map(|readout| place(readout).0).collect(),
-            components: trace.readouts.iter().map(|readout| readout.component).collect(),
-        })
-    }
-
-    pub(crate) fn at(&self, position: usize, place: Place) -> Option<&'a ReadoutTrace> {
-        self.readouts.get(&(position, place)).copied()
-    }
-
-    /// The layers, components and positions that were read, in words.
-    pub(crate) fn extent(&self) -> String {
-        let numbers = |numbers: &mut dyn Iterator<Item = usize>| -> String {
-            let all: Vec<usize> = numbers.collect();
-            match all.as_slice() {
-                [] => "none".to_owned(),
-                [one] => one.to_string(),
-                [first, .., last] if last - first + 1 == all.len() => format!("{first} to {last}"),
-                [first, .., last] => format!("{} from {first} to {last}", all.len()),
-            }
-        };
-        let layers = numbers(&mut self.layers.iter().map(|layer| usize::from(*layer)));
-        let positions = numbers(&mut self.positions.iter().copied());
-        let components: Vec<&str> = self.components.iter().map(|component| component.name()).collect();
-        format!("layers {layers}, positions {positions}, {}", components.join(", "))
-    }
-
-    /// The model's own answer.
-    pub(crate) fn last(&self, position: usize) -> Option<&'a FinalTrace> {
-        self.finals.get(&position).copied()
-    }
-
-    /// The token that actually comes after the position.
-    pub(crate) fn next_token(&self, position: usize) -> Option<&'a TokenTrace> {
-        self.trace.tokens.get(position.checked_add(1)?)
+        Self::of(trace).ok_or_else(|| PictureError::Empty { what: "readout".to_owned() })
     }
 
     /// The position of a picture that shows one.
@@ -143,22 +87,3 @@ impl<'a> Source<'a> {
         Ok(kept.map(|(_, layer)| layer).collect())
     }
 }
-
-/// `embed` has no layer, whatever a trace says, and only `embed` has none.
-pub(crate) fn place(readout: &ReadoutTrace) -> Place {
-    match readout.component {
-        Component::Embed => (None, Component::Embed),
-        component => (Some(readout.layer.unwrap_or(0)), component),
-    }
-}
-
-/// The component that all places are of; the embedding before the layers is no other one.
-pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
-    let mut components = places.iter().map(|(_, component)| *component).filter(|c| *c != Component::Embed);
-    let first = components.next().or(places.first().map(|(_, component)| *component))?;
-    components.all(|component| component == first).then_some(first)
-}
-
-/// What is said of a sum that no part of a parallel block reads.
-pub(super) const VIRTUAL: &str =
-    "† virtual: attention and MLP run side by side, and no part of the model reads this sum";

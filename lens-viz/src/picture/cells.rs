@@ -4,13 +4,9 @@ use std::collections::BTreeSet;
 
 use lens_core::ReadoutTrace;
 
-use super::{contrast::Contrast, two::Difference};
-use crate::picture::{
-    error::PictureError,
-    options::PictureOptions,
-    scale::Scale,
-    source::{Place, only_component},
-};
+use super::{error::PictureError, options::PictureOptions, scale::Scale};
+use crate::difference::{Contrast, Difference};
+use crate::source::{Place, only_component};
 
 /// What differs between two readouts of one place.
 pub(crate) struct Pair<'a> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use crate::{
-    decoder::{ModelError, step::Span},
+    decoder::{ModelError, span::Span},
     device::Place,
     spec::{Pairing, Rope},
 };
