@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use lens_core::{
-    Backend, Lens, LensTrace, Plan, Question, Statistic, StatisticSet, TokenId, TokenText, TokenTexts,
-    TraceContext, toy::ToyBackend,
+    Backend, Lens, LensChoice, LensMap, LensSet, LensTrace, Plan, Provenance, Question, Site, Statistic,
+    StatisticSet, TokenId, TokenText, TokenTexts, TraceContext, Translator, toy::ToyBackend,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl TokenTexts for Texts {
     }
 }
 
-/// A trace with every statistic, as JSON.
+/// A trace of two lenses with every statistic, as JSON.
 fn full() -> Value {
     let mut toy = ToyBackend::new(3, 8, 14, 3);
     let tokens: Vec<TokenId> = [1, 0, 3, 12].map(TokenId).to_vec();
@@ -30,7 +30,19 @@ fn full() -> Value {
         .with_targets(vec![TokenId(5), TokenId(2)])
         .with_versus(Some(TokenId(6)))
         .with_statistics(StatisticSet::all());
-    let plan = Plan::default().with_positions("all".parse().unwrap()).with_question(question);
+    let map = |layer| (layer, LensMap::new(8, vec![0.3; 64], None, false).unwrap());
+    let provenance = Provenance::default()
+        .with_source(Some("lens.safetensors".to_owned()))
+        .with_sha256(Some("00ff".to_owned()))
+        .with_base_model(Some("toy".to_owned()))
+        .with_base_revision(Some("main".to_owned()))
+        .with_details([("n_prompts".to_owned(), "100".to_owned())].into());
+    let jacobian = Translator::jacobian(8, Site::ResidPost, (0..3).map(map), provenance).unwrap();
+    let lenses = [LensChoice::Logit, LensChoice::Translated(jacobian.into())];
+    let plan = Plan::default()
+        .with_positions("all".parse().unwrap())
+        .with_question(question)
+        .with_lenses(LensSet::new(lenses).unwrap());
     let reading = Lens::new(&mut toy).read(&tokens, &plan).unwrap();
     let context = TraceContext::new(("test", "0"), toy.info(), &tokens, &Texts).with_n_prompt(3);
     let mut trace = LensTrace::new(&reading, &context);
@@ -53,6 +65,8 @@ fn a_trace_keeps_to_the_schema() {
         ("/readouts/3/rank_of_final", json!(0)),
         ("/readouts/3/entropy", Value::Null),
         ("/tokens/0/id", json!(-1)),
+        ("/lenses/1/kind", json!("tuned-2")),
+        ("/readouts/3/lens", json!(1)),
         ("/self_check/passed", json!("yes")),
     ] {
         let mut broken = trace.clone();
@@ -74,6 +88,9 @@ fn the_schema_knows_every_field_and_every_statistic() {
     let known = |at: &str, field: &str| schema.pointer(&format!("{at}/properties/{field}")).is_some();
     for field in trace.as_object().unwrap().keys() {
         assert!(known("", field), "{field}");
+    }
+    for field in trace["lenses"][1].as_object().unwrap().keys() {
+        assert!(known("/properties/lenses/items", field), "{field}");
     }
     for (at, place) in [("/$defs/readout", "/readouts/3"), ("/$defs/final", "/final/0")] {
         for field in trace.pointer(place).unwrap().as_object().unwrap().keys() {

@@ -136,14 +136,18 @@ fn lenses(n_layers: u16, d_model: usize) -> LensSet {
     let map = |layer: u16, bias: bool| {
         let seed = u32::from(layer) + 100 * u32::from(bias);
         let bias_values = bias.then(|| values(d_model, seed + 50, 0.1));
-        (layer, LensMap::new(d_model, values(d_model * d_model, seed, size), bias_values, bias).unwrap())
+        (
+            layer,
+            LensMap::new(d_model, values(d_model * d_model, seed, size), bias_values, bias)
+                .expect("the shapes fit"),
+        )
     };
     let maps = |bias| (0..n_layers).map(move |layer| map(layer, bias));
-    let tuned = Translator::tuned(d_model, maps(true), Provenance::default()).unwrap();
-    let jacobian =
-        Translator::jacobian(d_model, Site::ResidPost, maps(false), Provenance::default()).unwrap();
+    let tuned = Translator::tuned(d_model, maps(true), Provenance::default()).expect("the shapes fit");
+    let jacobian = Translator::jacobian(d_model, Site::ResidPost, maps(false), Provenance::default())
+        .expect("the shapes fit");
     let translated = [tuned, jacobian].map(|lens| LensChoice::Translated(lens.into()));
-    LensSet::new([LensChoice::Logit].into_iter().chain(translated)).unwrap()
+    LensSet::new([LensChoice::Logit].into_iter().chain(translated)).expect("the shapes fit")
 }
 
 /// Every point that each lens reads, and what its formula makes of the captured vector in float64.
