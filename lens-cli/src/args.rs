@@ -109,6 +109,10 @@ impl RunArgs {
 
     /// Options that show or compare one run, where there are several.
     fn fits_many(&self) -> Option<clap::Error> {
+        // Clap does not ask for --prompts where another input is there.
+        if self.many.compare_prompts && self.input.prompts.is_none() {
+            return conflict("--compare-prompts compares the prompts of --prompts FILE: give one".to_owned());
+        }
         let several = self.generate.trials.get() > 1;
         let one_form = self.format.flat().is_some() || self.format == RunFormat::LogitlenskitV2;
         let (option, other) = match (&self.input.prompts, one_form) {
@@ -488,6 +492,10 @@ pub(crate) struct ManyArgs {
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "NAME", requires = "prompts")]
     pub(crate) prompts_column: Option<String>,
+    /// Show the prompts side by side, at most 16; with -o, on one page with what differs between them, and all traces in
+    /// traces.jsonl
+    #[arg(long, requires = "prompts")]
+    pub(crate) compare_prompts: bool,
 }
 
 /// How the text becomes a conversation.

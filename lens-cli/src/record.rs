@@ -204,8 +204,14 @@ fn is_own_name(name: &str) -> bool {
             is_picture(file)
         }
         None => {
-            let whole =
-                ["trace.json", "all_layers.json", "important_layers.json", "lens.html", "failures.jsonl"];
+            let whole = [
+                "trace.json",
+                "all_layers.json",
+                "important_layers.json",
+                "lens.html",
+                "failures.jsonl",
+                "traces.jsonl",
+            ];
             whole.into_iter().chain(TABLES).any(|name| name == file)
         }
     };

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     args::{RunArgs, RunFormat},
+    gathered::Gathered,
     hint,
     many::{self, Outputs},
     model,
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
-    Trials { args, console, session, folder, prepared, out: &out }.run()
+    Trials { args, console, session, folder, prepared, gathered: Gathered::default(), out: &out }.run()
 }
 
 /// Says what was written on the command line and changes nothing, or not what it seems to.
@@ -110,6 +111,8 @@ struct Trials<'a> {
     session: Session,
     folder: Option<Folder>,
     prepared: Prepared,
+    /// What one page shows, where there are several runs and a folder for it.
+    gathered: Gathered,
     /// Files matter even when nobody reads stdout: its failure is told when all is written.
     out: &'a Stdout,
 }
@@ -138,6 +141,9 @@ impl Trials<'_> {
             if self.out.is_closed() && self.folder.is_none() {
                 break;
             }
+        }
+        if let Some(folder) = &mut self.folder {
+            self.gathered.write(folder, self.console)?;
         }
         self.out.end(self.console)?;
         verdicts.into_iter().collect()
@@ -216,6 +222,9 @@ impl Trials<'_> {
         }
         if let Some(folder) = &mut self.folder {
             results::write(folder, place, &trace, self.console)?;
+            if !place.is_empty() {
+                self.gathered.add(place.trim_end_matches('/').replace(['_', '/'], " "), &trace);
+            }
         }
         Ok(trace)
     }

@@ -98,8 +98,12 @@ impl FromStr for Show {
                 }
                 written.parse().map(Self::Picture).or_else(|_| {
                     let kinds: Vec<_> = PictureKind::all().into_iter().map(PictureKind::name).collect();
-                    let words = ["table", "page", "difference", "difference-kl"];
-                    let known: Vec<&str> = words.into_iter().chain(kinds.iter().map(AsRef::as_ref)).collect();
+                    let kinds = kinds.iter().map(AsRef::as_ref);
+                    let known: Vec<&str> = ["table", "page"]
+                        .into_iter()
+                        .chain(kinds)
+                        .chain(["difference", "difference-kl"])
+                        .collect();
                     let hint = did_you_mean(written, known.iter().copied());
                     bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
                 })
@@ -264,7 +268,9 @@ impl FromStr for Temperature {
     fn from_str(written: &str) -> Result<Self, BadValue> {
         match written.parse::<f32>().ok().filter(|t| *t >= 0.0 && t.is_finite()) {
             Some(temperature) => Ok(Self(temperature)),
-            None => bad(format_args!("{written:?} is not a temperature: give 0 (greedy) or a positive number")),
+            None => {
+                bad(format_args!("{written:?} is not a temperature: give 0 (greedy) or a positive number"))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The seam behind which a model lives.
+//! The interface of a model: what the pipeline asks of it.
 
 use std::{ops::Range, sync::Arc};
 
@@ -156,6 +156,40 @@ impl<'a> Forward<'a> {
     }
 }
 
+/// Several whole sequences to be run at once. None sees another, and none can be continued.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Pack<'a> {
+    /// The sequences, none of them empty.
+    pub sequences: &'a [Sequence<'a>],
+    /// The points to capture, the same in all of them.
+    pub points: &'a PointSet,
+}
+
+impl<'a> Pack<'a> {
+    /// These sequences, captured at these points.
+    pub fn new(sequences: &'a [Sequence<'a>], points: &'a PointSet) -> Self {
+        Self { sequences, points }
+    }
+}
+
+/// A whole sequence of a [`Pack`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Sequence<'a> {
+    /// Its tokens.
+    pub tokens: &'a [TokenId],
+    /// Which of its rows to keep at every point: indices into `tokens`, ascending.
+    pub rows: &'a [usize],
+}
+
+impl<'a> Sequence<'a> {
+    /// These tokens, of which these rows are kept.
+    pub fn new(tokens: &'a [TokenId], rows: &'a [usize]) -> Self {
+        Self { tokens, rows }
+    }
+}
+
 /// Vectors of one point to decode, as they were captured or as a lens translated them.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -308,6 +342,16 @@ pub trait Backend {
         Ok(None)
     }
 
+    /// Runs several sequences at once and returns what was captured, in the order of `pack.points`: the kept rows of
+    /// the first sequence, then those of the second, and so on. `None` where the backend cannot, or cannot now.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`]; an error does not say which sequence it is about.
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
+        let _ = pack;
+        Ok(None)
+    }
+
     /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
     /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
@@ -374,11 +418,11 @@ pub trait Backend {
     ) -> Result<PlainLogits, BackendError>;
 }
 
-/// A failure behind the seam.
+/// A failure of a backend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// An activation, or something made of it, is NaN or infinite. The first place that has it is named.
+    /// An activation, or what is computed from it, is NaN or infinite. The first place that has it is named.
     #[error("{what} at {}, position {position}: {advice}", what.place(*point), advice = NonFinite::ADVICE)]
     NonFinite {
         /// What is not finite.

@@ -8,9 +8,9 @@
 //! - [`Point`], [`Site`], [`Component`]: where the stream is read, and [`Selection`]: how a user names them;
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
-//! - [`FinalNorm`] and [`NormMode`]: the norm in front of it;
+//! - [`FinalNorm`] and [`NormMode`]: the norm before it;
 //! - [`translate`]: what lenses other than the plain one do to a vector before that;
-//! - [`Backend`]: the narrow seam behind which a model lives, and [`toy::ToyBackend`], a complete small one;
+//! - [`Backend`]: the narrow interface of a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form.
 //!
 //! # Example
@@ -65,7 +65,8 @@ mod tracked;
 pub mod translate;
 
 pub use backend::{
-    Backend, BackendError, Column, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings,
+    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
+    Sequence,
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};

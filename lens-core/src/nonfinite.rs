@@ -15,7 +15,7 @@ pub enum NonFinite {
     Attention(AttentionInput),
 }
 
-/// What attention is made of.
+/// The inputs of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttentionInput {
     /// Queries, normed and rotated.

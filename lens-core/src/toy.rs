@@ -6,8 +6,8 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
-    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype, edit::Edits,
+    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, Pack, PlainLogits, Point,
+    Post, ReadRequest, Readings, Sequence, Site, TokenId, Unembedding, VocabRows, dtype::Dtype, edit::Edits,
     translate::LensMap,
 };
 
@@ -157,6 +157,19 @@ impl Backend for ToyBackend {
         let captured = self.forward(step);
         self.nudged = false;
         captured.map(Some)
+    }
+
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<ToyHidden>>, BackendError> {
+        if self.edits.is_some() {
+            return Ok(None); // they know the positions of one sequence
+        }
+        let mut all = vec![ToyHidden { width: self.info.d_model, values: Vec::new() }; pack.points.len()];
+        for Sequence { tokens, rows } in pack.sequences {
+            for (all, one) in all.iter_mut().zip(self.forward(&Forward::new(tokens, pack.points, rows))?) {
+                all.values.extend(one.values);
+            }
+        }
+        Ok(Some(all))
     }
 
     fn heads(&self, _: u16) -> Option<(usize, usize)> {

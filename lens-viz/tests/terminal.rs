@@ -9,8 +9,8 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use lens_core::{FinalTrace, GenerationTrace, LensTrace, Sampling, Statistic, StepTrace, Stopped, TokenId};
 use lens_viz::{
-    display_safe,
-    terminal::{ColorLevel, StepsView, TableError, TableOptions, table},
+    Named, display_safe,
+    terminal::{ColorLevel, StepsView, TableError, TableOptions, side_by_side, table},
 };
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -182,6 +182,30 @@ fn a_trace_that_contradicts_itself_is_still_drawn() {
     odd.finals[0].top[0].prob = 1e30;
     let text = table(&odd, &TableOptions::default()).unwrap();
     assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+}
+
+#[test]
+fn runs_stand_side_by_side_as_far_as_they_fit() {
+    let traces = names().iter().map(|name| trace(name)).collect::<Vec<_>>();
+    let runs: Vec<Named<'_>> =
+        names().into_iter().zip(&traces).map(|(name, trace)| Named::new(name, trace)).collect();
+    for (width, ascii) in [(40, false), (80, true), (200, false)] {
+        let options = TableOptions::default().with_width(width).with_ascii(ascii);
+        let text = side_by_side(&runs, &options);
+        assert!(text.lines().all(|line| line.width() <= width), "{text}");
+        assert!(!ascii || text.is_ascii(), "{text}");
+        // Every run has one column of layers and one of predictions.
+        for run in &runs {
+            let begins: String = run.name.chars().take(8).collect();
+            assert!(text.matches(&begins).count() >= 2, "{begins} is not in {text}");
+        }
+    }
+    let common = trace("common");
+    let alone = side_by_side(&[Named::new("a", &common), Named::new("b", &common)], &TableOptions::default());
+    let decided = common.finals.last().unwrap().decided_at.unwrap();
+    let marked: Vec<&str> = alone.lines().filter(|line| line.matches("▸ ").count() == 2).collect();
+    assert_eq!(marked.len(), 1, "{alone}");
+    assert!(marked[0].trim_start().starts_with(&decided.to_string()), "{alone}");
 }
 
 fn breaks_the_sink(text: &str) -> Option<char> {

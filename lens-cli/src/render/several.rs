@@ -1,8 +1,9 @@
 //! What shows several traces at once: pages, comparisons and differences.
 
-use std::num::NonZeroU16;
+use std::{borrow::Cow, num::NonZeroU16};
 
 use anyhow::{Context, Result, bail};
+use lens_core::LensTrace;
 use lens_viz::{
     Measure, Named,
     difference::{Contrast, Difference},
@@ -72,7 +73,8 @@ pub(super) fn difference(
     ending: Option<Ending>,
     console: &Console,
 ) -> Result<()> {
-    let (first, second) = match (input.comparison(), input.runs.as_slice()) {
+    let lenses = of_two_lenses(input);
+    let (first, second) = match (input.comparison(), lenses.as_deref().unwrap_or(&input.runs)) {
         (Some((before, after)), _) if args.trace.is_empty() => (after, before),
         (_, [first, second]) => (first, second),
         (_, [_]) => bail!(
@@ -85,15 +87,15 @@ pub(super) fn difference(
         ),
     };
     note(&[first, second], console);
+    let [one, other] = [first, second].map(|run| first_lens(run, console));
+    let [first, second] = [Named::new(&*first.name, &one), Named::new(&*second.name, &other)];
     let contrast = match args.tokens.as_slice() {
         [] => Contrast::Of(measure),
-        [token] => {
-            Contrast::Token(token_of(&first.trace, token).or_else(|_| token_of(&second.trace, token))?)
-        }
+        [token] => Contrast::Token(token_of(first.trace, token).or_else(|_| token_of(second.trace, token))?),
         _ => bail!("a difference follows one token: give --tokens once"),
     };
-    let change = Difference::new(first.named(), second.named())?;
-    let what = options_of(&first.trace, args, ending, true, "a difference")?;
+    let what = options_of(first.trace, args, ending, true, "a difference")?;
+    let change = Difference::new(first, second)?;
     match ending {
         None | Some(Ending::Text) => write_text(args.out.as_deref(), console, |console| {
             Ok(terminal::difference(&change, contrast, &what, &tables::options(console))?)
@@ -104,6 +106,26 @@ pub(super) fn difference(
             write_pages(&pages, args, args.out.as_deref(), ending, console)
         }
     }
+}
+
+/// The two lenses of a trace that has two, the plain one last: what the other adds is what is of interest.
+fn of_two_lenses(input: &Input) -> Option<Vec<Run>> {
+    let [Run { trace, .. }] = input.runs.as_slice() else { return None };
+    let [plain, other] = trace.lens_names()[..] else { return None };
+    let run = |lens: &str| {
+        let trace = trace.of_lens(Some(lens)).ok()?.into_owned();
+        Some(Run { name: format!("{lens} lens"), trace })
+    };
+    Some(vec![run(other)?, run(plain)?])
+}
+
+/// The readouts of a run's first lens, with a note where it has others.
+fn first_lens<'a>(run: &'a Run, console: &Console) -> Cow<'a, LensTrace> {
+    let lenses = run.trace.lens_names();
+    if let [first, _, ..] = lenses[..] {
+        console.note(&format!("{} has several lenses: what is compared is the {first} lens", run.name));
+    }
+    run.trace.of_lens(None).unwrap_or(Cow::Borrowed(&run.trace))
 }
 
 /// Says what the traces say of themselves, each once.

@@ -94,7 +94,7 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
         &refused(&["render", trace, "--kind", "grid", "-o", "x.html"], 1),
         &["a grid is .svg, .png or .txt"],
     );
-    says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .html or .txt"]);
+    says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .html, .txt or .json"]);
     says(&refused(&["render", trace, "--kind", "curves", "-o", "x.html"], 1), &["a picture is .svg or .png"]);
     says(&refused(&["render", trace, "--step", "7"], 1), &["steps are 0 to 1"]);
     says(&refused(&["render", trace, "--kind", "curves", "--positions", "6..8"], 1), &["positions"]);

@@ -10,6 +10,7 @@ mod many;
 mod options;
 mod packed;
 mod refusal;
+mod render;
 mod results;
 mod stale;
 mod support;

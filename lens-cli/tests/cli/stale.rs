@@ -40,7 +40,7 @@ fn an_earlier_runs_files_go_and_others_stay() {
     fs::write(out.join("trial_1/heatmaps/grid.png"), "mine").expect("a writable folder");
 
     let notes = run_into(&out, &[]);
-    says(&notes, &["removed 21 files of an earlier run", "trial_1/heatmaps/grid.png", "it stays"]);
+    says(&notes, &["removed 22 files of an earlier run", "trial_1/heatmaps/grid.png", "it stays"]);
     assert_eq!(names(&out.join("heatmaps")), ONE_STEP);
     assert_eq!(names(&out.join("trial_0")), ["heatmaps", "notes"]);
     assert_eq!(names(&out.join("trial_0/heatmaps")), ["mine.png"]);

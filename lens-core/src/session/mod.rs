@@ -15,6 +15,7 @@
 //! ```
 
 mod error;
+mod pack;
 mod prepared;
 mod request;
 mod stop;
@@ -28,7 +29,7 @@ use crate::{
     lens::{Generate, Lens, Timing},
     sink::{Collected, End, Sink, Tee},
     steer::{EditError, Steering, VectorFiles, steer},
-    trace::{GenerationTrace, LensTrace, SelfCheckTrace, TraceContext, Tracer},
+    trace::{GenerationTrace, LensTrace, SelfCheckTrace, Tracer},
 };
 
 pub use error::SessionError;
@@ -146,18 +147,9 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         sink: &mut dyn Sink,
     ) -> Result<(), SessionError> {
         let info = self.backend.info().clone();
-        let context = TraceContext::new(self.generator, &info, &prepared.tokens, self.texts.names())
-            .with_prompt(prepared.text.as_deref())
-            .with_threshold(prepared.threshold);
+        let context = pack::context(self.generator, self.texts, prepared, &info);
         let mut tracer = Tracer::new(&context).with_lenses(prepared.plan.lenses.clone());
-        let mut head = tracer.head(prepared.plan.question.norm);
-        head.roles.clone_from(&prepared.roles);
-        head.notes.clone_from(&prepared.notes);
-        head.notes.extend(prepared.plan.notes(&info)?);
-        (head.prompt_index, head.id) = prepared.label.clone();
-        head.versus = prepared.plan.question.versus.map(|id| tracer.named(id));
-        head.interventions = steering.traces;
-        head.notes.extend(steering.notes);
+        let head = pack::head(&mut tracer, prepared, &info, steering)?;
         sink.begin(&head)?;
         let watch = Watch::new(tracer, sink);
         match &prepared.generate {

@@ -126,6 +126,11 @@ impl Prepared {
         Ok(prepared.for_trial(request.trial))
     }
 
+    /// Its number in a run of many prompts, and what their file calls it.
+    pub fn label(&self) -> (Option<u64>, Option<&str>) {
+        (self.label.0, self.label.1.as_deref())
+    }
+
     /// The same with a number and a name, which its trace repeats.
     #[must_use]
     pub fn labelled(self, index: u64, id: Option<String>) -> Self {

@@ -160,6 +160,18 @@ impl Session {
         self.with_model(|session| Ok(session.run_prepared_into(prepared, sink)?))
     }
 
+    /// Runs many prepared prompts, short ones together, and returns their traces in the same order; see
+    /// [`lens_core::Session::run_many_prepared`].
+    ///
+    /// # Errors
+    /// When the weights cannot be loaded; each prompt has its own, as for [`Session::run_prepared`].
+    pub fn run_many_prepared(
+        &mut self,
+        prepared: &[Prepared],
+    ) -> Result<Vec<Result<LensTrace, SessionError>>, SessionError> {
+        self.with_model(|session| Ok(session.run_many_prepared(prepared)))
+    }
+
     /// Hands over the loaded model with its texts.
     fn with_model<R>(
         &mut self,

@@ -2,11 +2,7 @@
 
 use lens_core::{Component, ReadoutTrace, TokenId, Unit};
 
-use super::{
-    pairing::Pairing,
-    scores::{all, scored},
-    two::Difference,
-};
+use super::{pairing::Pairing, scores::all, two::Difference};
 use crate::{
     measure::Measure,
     sheet::{label::Label, line::Sheet},
@@ -47,7 +43,7 @@ impl Contrast {
         let (one, other) = match self {
             Self::Of(measure) => (measure.value(first)?, measure.value(second)?),
             Self::Token(id) => {
-                let token = scored(first, id)?;
+                let token = first.score(id)?;
                 let other = all(second).find(|other| pairing.is_same(token, other))?;
                 (token.prob.into(), other.prob.into())
             }

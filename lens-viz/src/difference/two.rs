@@ -2,7 +2,7 @@
 
 use lens_core::{ReadoutTrace, TokenId};
 
-use super::{pairing::Pairing, scores::scored};
+use super::pairing::Pairing;
 use crate::{
     named::Named,
     picture::source::{Source, place},
@@ -26,6 +26,14 @@ pub enum DifferenceError {
         /// Which.
         name: String,
     },
+    /// One of them has the readouts of several lenses.
+    #[error("{name} has several lenses ({}): compare one at a time, see LensTrace::of_lens", lenses.join(", "))]
+    Lenses {
+        /// Which trace.
+        name: String,
+        /// The names of its lenses.
+        lenses: Vec<String>,
+    },
     /// They share no point and position.
     #[error(
         "{first} and {second} have no readout of the same layer, component and position: {first} holds {of_first}, \
@@ -48,9 +56,14 @@ impl<'a> Difference<'a> {
     /// the prompts' last tokens backwards; layers are paired by number. [`notes`](Self::notes) says what was assumed.
     ///
     /// # Errors
-    /// When a trace has no readout, or the two have none of the same point and position.
+    /// When a trace has no readout or those of several lenses, or the two have none of the same point and position.
     pub fn new(first: Named<'a>, second: Named<'a>) -> Result<Self, DifferenceError> {
         let source = |named: &Named<'a>| {
+            let lenses = named.trace.lens_names();
+            if lenses.len() > 1 {
+                let lenses = lenses.into_iter().map(str::to_owned).collect();
+                return Err(DifferenceError::Lenses { name: named.name.clone(), lenses });
+            }
             Source::new(named.trace).map_err(|_| DifferenceError::Empty { name: named.name.clone() })
         };
         let sources = [source(&first)?, source(&second)?];
@@ -83,7 +96,7 @@ impl<'a> Difference<'a> {
     /// The text of a token that either trace names.
     pub(super) fn text(&self, id: TokenId) -> Option<&str> {
         let in_readouts =
-            |source: &Source<'a>| source.trace.readouts.iter().find_map(|readout| scored(readout, id));
+            |source: &Source<'a>| source.trace.readouts.iter().find_map(|readout| readout.score(id));
         self.sources.iter().find_map(in_readouts).map(|token| &*token.text)
     }
 }

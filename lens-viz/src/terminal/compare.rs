@@ -132,22 +132,27 @@ impl Compare<'_> {
     }
 
     fn cell(&self, top: Option<&TopTrace>, ink: Ink) -> Vec<Span> {
-        let Some(top) = top else { return vec![self.sheet.span("-", Ink::Faint)] };
-        let label = Label::new(&top.text, &self.sheet).fit(self.token, self.sheet.ellipsis());
-        let pad = self.token - label.width();
-        vec![
-            self.sheet.span(&label.lead, Ink::Faint),
-            self.sheet.span(&label.text, ink),
-            self.sheet.span(&label.trail, Ink::Faint),
-            self.sheet.span(&" ".repeat(pad), Ink::Plain),
-            self.sheet.span(&format!("  {:>5}", percent(top.prob, true)), ink),
-        ]
+        cell(top, ink, self.token, &self.sheet)
     }
+}
+
+/// A token in `width` columns, and its probability in seven more.
+pub(super) fn cell(top: Option<&TopTrace>, ink: Ink, width: usize, sheet: &Sheet) -> Vec<Span> {
+    let Some(top) = top else { return vec![sheet.span("-", Ink::Faint)] };
+    let label = Label::new(&top.text, sheet).fit(width, sheet.ellipsis());
+    let pad = width - label.width();
+    vec![
+        sheet.span(&label.lead, Ink::Faint),
+        sheet.span(&label.text, ink),
+        sheet.span(&label.trail, Ink::Faint),
+        sheet.span(&" ".repeat(pad), Ink::Plain),
+        sheet.span(&format!("  {:>5}", percent(top.prob, true)), ink),
+    ]
 }
 
 /// The stream as each layer leaves it at a position, in order of execution; of a run that did not read it, the last
 /// component that was read.
-fn outputs(trace: &LensTrace, position: usize) -> Vec<&ReadoutTrace> {
+pub(super) fn outputs(trace: &LensTrace, position: usize) -> Vec<&ReadoutTrace> {
     // Of several lenses the first.
     let lens = trace.lenses.first().map(|lens| &lens.name);
     let is_here = move |readout: &&ReadoutTrace| {

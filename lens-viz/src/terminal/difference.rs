@@ -57,7 +57,7 @@ pub fn difference(
         number: NUMBER,
         sheet: &sheet,
     };
-    let mut lines = header::of_two([&difference.first, &difference.second], &sheet);
+    let mut lines = header::of_several(&[difference.first.clone(), difference.second.clone()], &sheet);
     lines.extend(difference.notes().iter().flat_map(|note| header::told("note", note, &sheet)));
     lines.push(Line::default());
     lines.extend(blocks.lines());

@@ -69,36 +69,52 @@ pub(super) fn of_all(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     lines
 }
 
-/// The header of what shows two traces: what is the same in both once, anything else under the name of its trace.
-pub(super) fn of_two(both: [&Named<'_>; 2], sheet: &Sheet) -> Vec<Line> {
-    let [first, second] = both.map(|named| named.trace);
-    let mut lines = vec![model(first, sheet)];
-    if first.model != second.model {
-        lines.push(model(second, sheet));
+/// The header of what shows several traces: what is the same in all once, anything else under the name of its trace.
+pub(super) fn of_several(runs: &[Named<'_>], sheet: &Sheet) -> Vec<Line> {
+    let Some(first) = runs.first().map(|named| named.trace) else { return Vec::new() };
+    let mut lines = Vec::new();
+    let traces = || runs.iter().map(|named| named.trace);
+    lines.extend(distinct(traces(), |trace| &trace.model).map(|trace| model(trace, sheet)));
+    lines.extend(distinct(traces(), |trace| &trace.lens).map(|trace| lens(trace, sheet)));
+    let is_one_prompt = traces().all(|trace| trace.prompt == first.prompt);
+    let is_one_change = traces().all(|trace| trace.interventions == first.interventions);
+    if is_one_change {
+        lines.extend(first.interventions.iter().map(|change| intervention(&change.text, sheet)));
     }
-    lines.push(lens(first, sheet));
-    if first.lens != second.lens {
-        lines.push(lens(second, sheet));
-    }
-    for named in both {
-        let changes = named.trace.interventions.iter().map(|change| change.text.as_str());
-        if first.prompt != second.prompt {
-            lines.push(said(&named.name, &named.trace.prompt, Ink::Plain, sheet));
-        }
-        lines.extend(changes.map(|text| said(&named.name, text, Ink::Focus, sheet)));
-    }
-    if first.prompt == second.prompt {
+    if is_one_prompt {
         lines.push(said("prompt", &first.prompt, Ink::Plain, sheet));
     }
-    let error = |trace: &LensTrace| {
-        trace.self_check.filter(|check| check.passed).map(|check| check.max_abs_logit_error)
-    };
-    match (error(first), error(second)) {
-        // Of two that were passed, the larger error says all.
-        (Some(one), Some(other)) => lines.push(self_check(if one >= other { first } else { second }, sheet)),
-        _ => lines.extend([first, second].map(|trace| self_check(trace, sheet))),
+    for Named { name, trace, .. } in runs {
+        if !is_one_prompt {
+            lines.push(said(name, &trace.prompt, Ink::Plain, sheet));
+        }
+        if !is_one_change {
+            lines
+                .extend(trace.interventions.iter().map(|change| said(name, &change.text, Ink::Focus, sheet)));
+        }
     }
+    // Of those that were passed, the largest error says all.
+    let passed = traces().filter_map(|trace| Some((trace, trace.self_check.filter(|check| check.passed)?)));
+    let worst = passed.max_by(|(_, a), (_, b)| a.max_abs_logit_error.total_cmp(&b.max_abs_logit_error));
+    lines.extend(worst.map(|(trace, _)| self_check(trace, sheet)));
+    let others = traces().filter(|trace| trace.self_check.is_none_or(|check| !check.passed));
+    lines.extend(others.map(|trace| self_check(trace, sheet)));
     lines
+}
+
+/// The traces that are the first to have a fact.
+fn distinct<'a, T: PartialEq>(
+    traces: impl Iterator<Item = &'a LensTrace>,
+    fact: fn(&LensTrace) -> &T,
+) -> impl Iterator<Item = &'a LensTrace> {
+    let mut known: Vec<&LensTrace> = Vec::new();
+    traces.filter(move |trace| {
+        let is_new = known.iter().all(|other| fact(other) != fact(trace));
+        if is_new {
+            known.push(trace);
+        }
+        is_new
+    })
 }
 
 /// A text under a name; what is too long for the line loses its end.

@@ -27,6 +27,7 @@ mod header;
 mod layout;
 mod positions;
 mod prompts;
+mod side_by_side;
 mod steps;
 mod summary;
 
@@ -47,6 +48,7 @@ pub use compare::compare;
 pub use difference::difference;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
+pub use side_by_side::side_by_side;
 pub use steps::StepsView;
 
 /// How a table is to look.
@@ -88,6 +90,8 @@ impl TableOptions {
     lens_core::setters! {
         /// Columns of the terminal. No line is wider.
         with_width => width: usize,
+        /// Which lens, by its name; `None` is the trace's first.
+        with_lens => lens: Option<String>,
         /// Colours of the terminal.
         with_color => color: ColorLevel,
         /// The most tokens in a cell; fewer where they do not fit.

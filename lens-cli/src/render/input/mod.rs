@@ -44,8 +44,8 @@ impl Input {
     /// Reads files, folders, and `-`, which is stdin.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self> {
         let mut given = Vec::new();
-        for path in paths {
-            given.push((title(path), one(path)?));
+        for (path, title) in paths.iter().zip(titles(paths)) {
+            given.push((title, one(path)?));
         }
         let several = given.len() > 1;
         let mut input = Self { runs: Vec::new(), notes: Vec::new() };
@@ -136,11 +136,17 @@ impl Input {
     }
 }
 
-/// What a file is called among several.
-fn title(path: &Path) -> String {
-    let text = path.display().to_string();
-    let short = text.strip_suffix("/trace.json").unwrap_or(&text);
-    if path == Path::new("-") { "stdin".to_owned() } else { short.trim_end_matches('/').to_owned() }
+/// What files and folders are called among several: by their own names where these differ, else by their paths.
+fn titles(paths: &[PathBuf]) -> Vec<String> {
+    let whole = |path: &PathBuf| {
+        let text = path.display().to_string();
+        let folder = text.strip_suffix("/trace.json").unwrap_or(&text);
+        if path == Path::new("-") { "stdin".to_owned() } else { folder.trim_end_matches('/').to_owned() }
+    };
+    let whole: Vec<String> = paths.iter().map(whole).collect();
+    let short: Vec<&str> = whole.iter().map(|path| path.rsplit('/').next().unwrap_or(path)).collect();
+    let is_alone = |name: &&str| short.iter().filter(|other| *other == name).count() == 1;
+    if short.iter().all(is_alone) { short.into_iter().map(str::to_owned).collect() } else { whole }
 }
 
 /// The runs of a file or folder.
