@@ -207,11 +207,15 @@ impl Many<'_> {
         }
         let prepared = std::mem::take(short);
         for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(&prepared)?) {
-            let shown = trace.map_err(Into::into).and_then(|trace| {
-                show::live_of_many(self.args, self.out).0.whole(&trace).map_err(folder::cause)?;
-                self.show(trace)
-            });
-            self.count(one, shown, count)?;
+            match trace {
+                Ok(trace) => {
+                    let live = show::live_of_many(self.args, self.out).0.whole(&trace).map_err(folder::cause);
+                    let shown = live.and_then(|()| self.show(trace));
+                    self.count(one, shown, count)?;
+                }
+                // It fails again, and is shown as far as it comes.
+                Err(_) => self.alone(one, count)?,
+            }
         }
         Ok(())
     }

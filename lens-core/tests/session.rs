@@ -352,3 +352,27 @@ fn an_output_that_cannot_be_written_says_which() {
         assert!(matches!(&error, SessionError::Sink(error) if error.what() == what), "{error}");
     }
 }
+
+/// Plain prompts of one plan are read in packs; their traces say what single runs say.
+#[test]
+fn traces_of_many_prepared_prompts_are_those_of_each() {
+    let mut model = ToyBackend::new(3, 16, 50, 7);
+    let mut session = Session::new(&mut model, &());
+    let request = |i: u32| Request::tokens((0..2 + i % 5).map(|j| TokenId((i * 7 + j) % 50)));
+    let mut prepared: Vec<_> = (0..20)
+        .map(|i| session.prepare(&request(i)).unwrap().labelled(u64::from(i), Some(format!("id {i}"))))
+        .collect();
+    let alone = |session: &mut Session<'_, _, _>, prepared: &[lens_core::Prepared]| -> Vec<_> {
+        prepared.iter().map(|one| session.run_prepared(one, &mut ()).unwrap()).collect()
+    };
+    let expected = alone(&mut session, &prepared);
+    let together: Vec<_> = session.run_many_prepared(&prepared).into_iter().map(Result::unwrap).collect();
+    assert_eq!(together, expected);
+    assert_eq!(prepared[3].label(), (Some(3), Some("id 3")));
+    // One that writes is not plain, and then each runs by itself.
+    prepared[5] = session.prepare(&request(5).max_new_tokens(2)).unwrap();
+    let expected = alone(&mut session, &prepared);
+    let together: Vec<_> = session.run_many_prepared(&prepared).into_iter().map(Result::unwrap).collect();
+    assert_eq!(together, expected);
+    assert_eq!(together[5].steps.len(), 2);
+}

@@ -1,6 +1,6 @@
 //! Every family keeps the identities of the residual stream, in every dtype.
 
-use lens_core::{Backend, Lens, Outcome, Plan, Selection, TokenId, check_backend};
+use lens_core::{Backend, Forward, Lens, Outcome, Plan, Point, Selection, Site, TokenId, check_backend};
 use lens_models::StoredDtype;
 use lens_tests::{Golden, checkpoint_names, decoder, load};
 
@@ -76,4 +76,22 @@ fn float32_weights_can_be_used_in_half_the_bytes() {
         let reading = Lens::new(&mut model).read(&tokens, &Plan::default()).unwrap();
         assert!(reading.self_check.is_some_and(|check| check.passed), "{dtype}: {:?}", reading.self_check);
     }
+}
+
+/// A layer without attention has no `z`; what is asked of it by name is refused with the point.
+#[test]
+fn only_layers_with_attention_have_z() {
+    let mut model = decoder("lfm2");
+    let tokens = Golden::of("lfm2").tokens;
+    for layer in 0..3 {
+        let point = Point::block(layer, Site::Z);
+        assert_eq!(model.info().has(point), layer == 1);
+        let points = [point].into_iter().collect();
+        match model.forward(&Forward::new(&tokens, &points, &[0])) {
+            Ok(_) => assert_eq!(layer, 1),
+            Err(error) => assert!(error.to_string().contains(&format!("no point {point}")), "{error}"),
+        }
+    }
+    let mixers: Vec<&str> = model.info().mixers.iter().map(|mixer| mixer.name()).collect();
+    assert_eq!(mixers, ["short_convolution", "attention", "short_convolution"]);
 }

@@ -276,3 +276,22 @@ fn nothing_is_projected_on_a_vector_of_length_zero() {
         assert!(error.contains(part) && error.contains(steer), "{error}");
     }
 }
+
+/// LFM2 has heads in its middle layer alone.
+#[test]
+fn heads_are_edited_where_there_are_heads() {
+    let tokens = lens_tests::Golden::of("lfm2").tokens;
+    let mut model = decoder("lfm2");
+    for named in ["L0.z = 0", "L0..2.z.h1 = 0"] {
+        let parsed = [named.parse::<Intervention>().unwrap()];
+        let error = model.prepare_edits(&parsed, &tokens, &encode).unwrap_err().to_string();
+        assert!(error.contains("there is no z in layer 0"), "{error}");
+    }
+    let parsed = ["L*.z = 0".parse::<Intervention>().unwrap()];
+    let edits = model.prepare_edits(&parsed, &tokens, &encode).unwrap();
+    assert_eq!(edits.notes(), ["L*.z = 0 leaves out layers 0, 2, where there is no z"]);
+    model.set_edit(Some(Box::new(edits)));
+    let added = |model: &mut Decoder, layer| values(model, &tokens, Point::block(layer, Site::AttnOut));
+    assert!(added(&mut model, 1).iter().flatten().all(|value| *value == 0.0));
+    assert!(added(&mut model, 0).iter().flatten().any(|value| *value != 0.0));
+}

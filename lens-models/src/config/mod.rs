@@ -387,7 +387,7 @@ fn after(clause: &str, sentence: &str) -> String {
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not a JSON object.
-    #[error("config.json is no JSON object")]
+    #[error("config.json is not a JSON object")]
     NotAnObject,
     /// A key that must be there.
     #[error("config.json has no \"{key}\"")]
@@ -459,7 +459,7 @@ pub enum ConfigError {
         /// The family that the model may be read as, if only its name is another.
         alike: Option<&'static str>,
     },
-    /// A multimodal model whose text part is no decoder of its family.
+    /// A multimodal model whose text part is not a decoder of its family.
     #[error("{model_type} cannot be read as its text model alone: {why}")]
     OtherwiseUsed {
         /// The `model_type`.

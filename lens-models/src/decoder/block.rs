@@ -98,7 +98,7 @@ impl Block {
                 let resid_mid = tap.at(here(Site::ResidMid), resid_pre.f_add(&attn_out)?)?;
                 (resid_mid, mlp_norm.as_ref().map_or(Ok(attn_in), |norm| norm.forward(&resid_pre))?)
             }
-            // In the last two, branches are no summands of the stream: there is nothing for a tap to see.
+            // In the last two, branches are not summands of the stream: there is nothing for a tap to see.
             Wired::PostNorm { attn_norm, mlp_norm } => {
                 let middle = attn_norm.forward(&resid_pre.f_add(&attn_out)?)?;
                 let sum = middle.f_add(&self.mlp.forward(&middle)?)?;

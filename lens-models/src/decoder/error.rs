@@ -77,7 +77,7 @@ pub enum ModelError {
     },
     /// A point that this model does not have.
     #[error(
-        "the model has no point {point}: the layer does not exist, or the site is no summand of its stream"
+        "the model has no point {point}: the layer does not exist, or the site is not a summand of its stream"
     )]
     AbsentPoint {
         /// The point.

@@ -162,7 +162,7 @@ impl Decoder {
             here = *place;
         }
         if !here.is_host() && step.n > 0 {
-            // A card computes behind our back: whoever times a step finds it done, and its faults are this step's.
+            // A card computes asynchronously. Waiting here charges its time, and its faults, to this step.
             drop(x.f_select(0, 0)?.f_narrow(0, 0, 1)?.f_to_device(tch::Device::Cpu)?);
         }
         watch.end()?;
@@ -255,6 +255,7 @@ impl Backend for Decoder {
         // An edit knows the positions of one sequence.
         if self.edit.is_some()
             || self.applied.is_some()
+            || pack.sequences.is_empty()
             || pack.sequences.iter().any(|sequence| sequence.tokens.is_empty())
         {
             return Ok(None);

@@ -15,7 +15,7 @@ use crate::{
 pub(super) const FAMILY: Family = Family {
     model_types: &["bloom"],
     models: "BLOOM, BLOOMZ",
-    particulars: "ALiBi, heads interleaved, a norm behind the embedding; tied",
+    particulars: "ALiBi, heads interleaved, a norm after the embedding; tied",
     resolve,
 };
 

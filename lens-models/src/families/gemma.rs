@@ -44,7 +44,7 @@ pub(super) const GEMMA2: Family = Family {
         let mut spec = shape.decoder(config, names)?;
         scale_embedding(&mut spec);
         sandwich(&shape, &mut spec);
-        // null is no cap, and silence is what the class has.
+        // null means no cap; an absent key means the default of the class.
         let cap = |key, default| match config.has(key) {
             true => config.positive(key),
             false => Ok(Some(default)),

@@ -56,7 +56,7 @@ pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> (String, Opt
     }
     // The keys that a family leaves unread, if its tensors are those of the checkpoint.
     let unread = |family: &'static Family| {
-        // What one family reads is no news about the next one.
+        // The next family starts with nothing read.
         let reads = Reads::default();
         let read = read_as(family, &config.recording(&reads), names, family.model_types[0]).ok()?;
         Difference::between(&read.spec, names).is_empty().then(|| (family.model_types[0], read.unread.keys()))

@@ -8,7 +8,7 @@ pub(super) const FAMILY: Family = Family {
     particulars: "one window for all layers, or none; head_dim of its own",
     resolve: |config, names, family| {
         let mut shape = Shape::read(config, names, family)?;
-        // null is no window, and silence is what the class has.
+        // null means no window; an absent key means the default of the class.
         let window = config.size_unless_null("sliding_window", 4096)?;
         (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
         shape.masks = config.one_window(shape.n_layers, window);

@@ -31,7 +31,7 @@ pub(super) const OLMO: Family = Family {
 pub(super) const OLMO2: Family = Family {
     model_types: &["olmo2"],
     models: "OLMo 2",
-    particulars: "no norm in front of a branch, one behind it; norms on all query and key heads together",
+    particulars: "no norm before a branch, one after it; norms on all query and key heads together",
     resolve: |config, names, family| {
         let shape = read(config, names, family, Rotation::Whole)?;
         post_normed(config, names, &shape)
@@ -78,7 +78,7 @@ fn read(
     Ok(shape)
 }
 
-/// Norms behind the branches, and on all query and key heads together.
+/// Norms after the branches, and on all query and key heads together.
 fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<DecoderSpec, ConfigError> {
     let mut spec = shape.decoder(config, names)?;
     for (i, layer) in spec.layers.iter_mut().enumerate() {

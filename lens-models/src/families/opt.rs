@@ -16,7 +16,7 @@ use crate::{
 pub(super) const FAMILY: Family = Family {
     model_types: &["opt"],
     models: "OPT 125M to 66B, Galactica",
-    particulars: "learned positions from row 2; the 350M has norms behind its sums and a narrower embedding",
+    particulars: "learned positions from row 2; the 350M has norms after its sums and a narrower embedding",
     resolve,
 };
 

@@ -303,7 +303,7 @@ pub(super) fn head_width(d_model: usize, n_heads: usize) -> Result<usize, Config
     if d_model.is_multiple_of(n_heads) {
         return Ok(d_model / n_heads);
     }
-    let what = format!("the width {d_model} is no multiple of {n_heads} heads, and head_dim is absent");
+    let what = format!("the width {d_model} is not a multiple of {n_heads} heads, and head_dim is absent");
     Err(ConfigError::Inconsistent { what })
 }
 

@@ -21,11 +21,11 @@ const ALIASES: &[(&str, &str)] = &[
     ("qwen2_5_vl", "qwen2"),
 ];
 
-/// Models whose text part is no decoder of its family, and why.
+/// Models whose text part is not a decoder of its family, and why.
 const OTHERWISE: &[(&str, &str)] = &[
     ("paligemma", "its text model lets the tokens of a prompt see each other in both directions"),
     ("pi0", "its text model lets the tokens of a prompt see each other in both directions"),
-    ("t5gemma2", "it is no decoder alone"),
+    ("t5gemma2", "it is not a decoder alone"),
 ];
 
 /// Where the parts for what is not text lie.
@@ -96,7 +96,7 @@ pub(super) struct TextPart {
     pub(super) keys: Map<String, Value>,
 }
 
-/// The text model of a config whose `model_type` is no family, if it is one that is known.
+/// The text model of a config whose `model_type` is not a family, if it is one that is known.
 ///
 /// # Errors
 /// When there is one, but the model around it does not use it as its family does.

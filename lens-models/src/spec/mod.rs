@@ -22,32 +22,32 @@ pub use rope::{Pairing, Rope, RopeScaling};
 /// How a block's branches meet the residual stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wiring {
-    /// The MLP reads the stream behind attention.
+    /// The MLP reads the stream after the mixer's output was added.
     Sequential {
-        /// In front of the MLP.
+        /// Norm before the MLP.
         mlp_norm: Option<NormSpec>,
     },
     /// Attention and MLP read the same stream; nothing reads `resid_mid`.
     Parallel {
-        /// In front of the MLP; without it the MLP reads what attention reads.
+        /// Norm before the MLP; without it the MLP reads what attention reads.
         mlp_norm: Option<NormSpec>,
     },
-    /// Norms stand behind each sum, as in the first transformer: branches are no summands of the stream.
+    /// A norm after each sum, as in the first transformer: branches are not summands of the stream.
     PostNorm {
-        /// Behind the sum with attention.
+        /// Norm after the sum with the mixer's output.
         attn_norm: NormSpec,
-        /// Behind the sum with the MLP.
+        /// Norm after the sum with the MLP's output.
         mlp_norm: NormSpec,
     },
     /// Branches are added to the normed stream instead of the stream itself.
     NormedResidual {
-        /// In front of the MLP, and of the second sum.
+        /// Norm before the MLP and before the second sum.
         mlp_norm: NormSpec,
     },
 }
 
 impl Wiring {
-    /// The sites that are no additive part of the stream, and therefore do not exist.
+    /// The sites that are not additive parts of the stream and therefore do not exist.
     pub fn absent_sites(&self) -> &'static [Site] {
         match self {
             Self::Sequential { .. } | Self::Parallel { .. } => &[],
@@ -74,7 +74,7 @@ impl Wiring {
 pub struct LayerSpec {
     /// Norm before the mixer.
     pub attn_norm: Option<NormSpec>,
-    /// Through what positions see earlier ones.
+    /// How positions see earlier ones.
     pub mixer: MixerSpec,
     /// Norm on what the mixer computed, before it is added.
     pub attn_post_norm: Option<NormSpec>,
@@ -82,14 +82,14 @@ pub struct LayerSpec {
     pub wiring: Wiring,
     /// The MLP.
     pub mlp: MlpSpec,
-    /// Behind the MLP, before it is added.
+    /// Norm on the MLP's output, before it is added.
     pub mlp_post_norm: Option<NormSpec>,
     /// Factor on what attention and MLP add.
     pub multiplier: Option<f64>,
 }
 
 impl LayerSpec {
-    /// A sequential block with a norm in front of each branch: the common case, to be changed from there.
+    /// A sequential block with a norm before each branch: the common case, to be changed from there.
     pub fn pre_norm(
         attn_norm: NormSpec,
         mixer: impl Into<MixerSpec>,
@@ -161,7 +161,7 @@ pub struct EmbedSpec {
     pub project: Option<LinearSpec>,
     /// Added to it.
     pub positions: Option<LearnedPositions>,
-    /// Behind it.
+    /// Norm after all of these.
     pub norm: Option<NormSpec>,
 }
 
