@@ -40,7 +40,7 @@ pub(crate) fn few<'a>(
 /// The prompts that were read so far.
 pub(crate) struct Compared {
     gathered: Gathered,
-    /// Short names, for columns.
+    /// `traces.jsonl`, where there is a folder.
     traces: Option<Growing>,
 }
 
@@ -87,6 +87,7 @@ impl Compared {
         let Some(folder) = folder else { return Ok(()) };
         if let Some(traces) = self.traces {
             folder.finish(traces)?;
+            console.note(&format!("{}/{TRACES} holds their traces", folder.path().display()));
         }
         self.gathered.write(folder, console)
     }

@@ -152,7 +152,7 @@ pub(crate) fn place(readout: &ReadoutTrace) -> Place {
     }
 }
 
-/// The component that all places are of; the embedding before the layers is no other one.
+/// The component that all places are of; the embedding before the layers does not count as another.
 pub(crate) fn only_component(places: &[Place]) -> Option<Component> {
     let mut components = places.iter().map(|(_, component)| *component).filter(|c| *c != Component::Embed);
     let first = components.next().or(places.first().map(|(_, component)| *component))?;

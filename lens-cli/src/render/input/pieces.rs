@@ -17,7 +17,7 @@ pub(super) struct Runs {
     /// What each is called, where the file says so.
     pub(super) labels: Vec<Option<String>>,
     pub(super) traces: Vec<LensTrace>,
-    /// What was left out.
+    /// Sentences that say what was left out.
     pub(super) notes: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Runs> {
     }
     let (pieces, incomplete) = split(bytes);
     if pieces.is_empty() || (pieces.len() == 1 && incomplete) {
-        // What is wrong with the text as a trace.
+        // Its error says what keeps the text from being a trace.
         trace(bytes, name)?;
     }
     let mut events = Events::default();
@@ -118,7 +118,7 @@ fn one(bytes: &[u8], place: &str, events: &mut Events, runs: &mut Runs) -> Resul
     }
 }
 
-/// What is said of a prompt that was not read.
+/// The note on a prompt that was not read.
 pub(super) fn failure(index: u64, error: &str) -> String {
     format!("prompt {index} is left out, it could not be read: {error}")
 }
