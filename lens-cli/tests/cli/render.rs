@@ -47,7 +47,7 @@ fn the_lines_of_a_run_are_its_trace_again() {
 #[test]
 fn a_comparison_is_shown_as_when_it_was_run() {
     let (_folder, at) = folder();
-    let args = ["run", PROMPT, "--steer", STEER, "--compare"];
+    let args = ["run", PROMPT, "--steer", STEER, "--compare", "--target", " Rome"];
     let shown = ok(&args);
     saved(&at("both.json"), &[&args[..], &["--format", "json"]].concat());
     let out = at("out");
