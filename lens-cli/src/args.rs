@@ -168,7 +168,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Read every layer and component for a prompt, and for each token that the model writes behind it
+/// Read every layer and component for a prompt, and for each token that the model writes after it
 #[derive(Debug, Args)]
 #[command(
     after_help = MORE_HELP,
@@ -177,7 +177,7 @@ and the stream itself, are decoded into next tokens by the model's own final nor
 
 With -n the model goes on writing, and every token is read while it forms. --steer changes activations: POINT \
 += VECTOR adds, -= subtracts, = replaces, *= scales. A point is L14.attn_out, L0..4.resid_post, L*.mlp_out, embed, or a \
-head L3.z.h5; behind it [3] or [last] names positions. A vector is @'another prompt' (its last token; [2] another, \
+head L3.z.h5; [3] or [last] after it names positions. A vector is @'another prompt' (its last token; [2] another, \
 [same] position by position), mean (of the prompt, or of mean@'another'), file:'vector.gguf' or \
 file:'vectors.safetensors'#name, or a sum such as 4*@'love' - 4*@'hate'; = 0 silences, and -= proj(VECTOR) projects \
 a direction out (h - v (v.h) / |v|^2; named heads each by themselves).
@@ -228,7 +228,7 @@ pub(crate) struct RunArgs {
         help_heading = "What to read"
     )]
     pub(crate) targets: Vec<Target>,
-    /// Norm in front of the unembedding: recomputed, final-scale or none
+    /// Norm before the unembedding: recomputed, final-scale or none
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
     pub(crate) norm: NormMode,

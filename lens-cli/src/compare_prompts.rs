@@ -2,13 +2,13 @@
 
 use anyhow::{Result, bail};
 use lens_core::LensTrace;
-use lens_data::{PromptError, PromptRecord};
 use lens_viz::{Named, terminal::side_by_side};
 
 use crate::{
     args::{RunArgs, RunFormat},
     gathered::Gathered,
-    output::{self, Folder, Growing, Sink},
+    output::{self, Folder, Growing, Stdout},
+    records::{Record, Records},
     style::Console,
     tables,
 };
@@ -19,21 +19,23 @@ const MOST: usize = 16;
 /// The file of a folder that keeps the traces, one on each line.
 const TRACES: &str = "traces.jsonl";
 
-/// Records of a file of prompts.
-type Records<'a> = Box<dyn Iterator<Item = Result<PromptRecord, PromptError>> + 'a>;
-
 /// The records, once it is known that they are few enough to be compared.
-pub(crate) fn few<'a>(
-    records: impl Iterator<Item = Result<PromptRecord, PromptError>> + 'a,
-) -> Result<Records<'a>> {
-    let records: Vec<_> = records.take(MOST + 1).collect();
-    match records.len() {
-        0 | 1 => bail!("--compare-prompts compares at least two prompts: the file has {}", records.len()),
+pub(crate) fn few(mut records: Records) -> Result<Records> {
+    let mut few: Vec<Record> = Vec::new();
+    while few.len() <= MOST {
+        let group = records.group();
+        if group.is_empty() {
+            break;
+        }
+        few.extend(group);
+    }
+    match few.len() {
+        0 | 1 => bail!("--compare-prompts compares at least two prompts: the file has {}", few.len()),
         n if n > MOST => bail!(
             "--compare-prompts compares at most {MOST} prompts, and the file has more: leave the option out to read all of \
              them, or give a shorter file"
         ),
-        _ => Ok(Box::new(records.into_iter())),
+        _ => Ok(Records::Known(few.into_iter())),
     }
 }
 
@@ -67,7 +69,7 @@ impl Compared {
         folder: Option<&mut Folder>,
         args: &RunArgs,
         console: &Console,
-        out: &mut Sink,
+        out: &Stdout,
     ) -> Result<()> {
         let named = self.gathered.named();
         if args.format == RunFormat::Table && !named.is_empty() {

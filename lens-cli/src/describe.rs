@@ -80,7 +80,7 @@ fn wiring(layer: &LayerSpec) -> String {
     let wiring = match &layer.wiring {
         Wiring::Sequential { .. } => "attention, then MLP",
         Wiring::Parallel { .. } => "attention and MLP side by side",
-        Wiring::PostNorm { .. } => "attention, then MLP, a norm behind each sum",
+        Wiring::PostNorm { .. } => "attention, then MLP, a norm after each sum",
         Wiring::NormedResidual { .. } => "attention, then MLP, each added to the normed stream",
     };
     match layer.multiplier {
@@ -232,11 +232,11 @@ fn norms(layer: &LayerSpec) -> String {
     };
     let before = layer.attn_norm.as_ref().or(mlp_norm);
     let after = layer.attn_post_norm.as_ref().or(layer.mlp_post_norm.as_ref());
-    let place = [(before, "in front of"), (after, "behind")].into_iter().filter(|(norm, _)| norm.is_some());
+    let place = [(before, "before"), (after, "after")].into_iter().filter(|(norm, _)| norm.is_some());
     let places = place.map(|(_, place)| place).collect::<Vec<_>>().join(" and ");
     match (before.or(after), behind) {
         (Some(norm), _) => format!("{}, {places} each branch", self::norm(norm)),
-        (None, Some(norm)) => format!("{}, behind each sum", self::norm(norm)),
+        (None, Some(norm)) => format!("{}, after each sum", self::norm(norm)),
         (None, None) => "none".to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides about numbers. Results go to stdout; progress, notes and errors go to stderr.
 
+mod advice;
 mod args;
 mod check;
 mod compare_prompts;
@@ -12,7 +13,6 @@ mod flat;
 mod gathered;
 mod hint;
 mod inspect;
-mod live;
 mod machine;
 mod many;
 mod model;
@@ -21,15 +21,18 @@ mod packed;
 mod progress;
 mod prompt;
 mod record;
+mod records;
 mod render;
 mod results;
 mod run;
+mod show;
 mod signals;
 mod style;
 mod tables;
 mod temporary;
 mod to_file;
 mod values;
+mod watched;
 mod weights;
 
 use std::{

@@ -1,31 +1,31 @@
 //! `lens run --prompts`: many prompts, one load, results as they come.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::Path,
-};
+use std::{ops::ControlFlow, path::Path};
 
 use anyhow::{Context, Result, bail};
-use lens_core::LensTrace;
-use lens_data::{PromptError, PromptFormat, PromptInput, PromptRecord, Prompts};
+use lens_core::{LensTrace, Prepared, sink::Sink};
+use lens_data::{PromptError, PromptInput, PromptRecord, ReadoutSink};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
 use serde::Serialize;
 
 use crate::{
+    advice,
     args::{RunArgs, RunFormat},
     compare_prompts::{self, Compared},
-    flat::{OnStdout, Tables},
-    live::{Live, Style},
-    output::{self, Folder, Growing, Sink},
-    packed::{self, Packing},
+    flat::Tables,
+    output::{self, Folder, Growing, Stdout},
     progress::Running,
     record::TABLES,
-    results, run, signals,
+    records::Records,
+    results, run, show, signals,
     style::Console,
     tables,
+    watched::Watched,
 };
+
+/// Prompts of up to as many tokens are read together; the positions of a longer one are shown as they are read.
+const SHORT: usize = 256;
 
 /// A prompt that could not be read.
 #[derive(Serialize)]
@@ -44,21 +44,20 @@ pub(crate) fn run(
     args: &RunArgs,
     file: &Path,
     mut session: Session,
-    Outputs { folder, out }: Outputs,
+    Outputs { folder, out }: Outputs<'_>,
     console: &Console,
 ) -> Result<()> {
     let given = &args.many;
-    let format = given.prompts_format.unwrap_or_else(|| PromptFormat::of(Packing::of(file).1));
-    let prompts = Prompts::new(open(file)?, format, given.prompts_column.as_deref())
-        .with_context(|| format!("cannot read prompts from {}", file.display()))?;
-    let prompts: Box<dyn Iterator<Item = _>> =
-        if given.compare_prompts { compare_prompts::few(prompts)? } else { Box::new(prompts) };
+    let mut records = Records::open(file, given.prompts_format, given.prompts_column.as_deref())?;
+    if given.compare_prompts {
+        records = compare_prompts::few(records)?;
+    }
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
     let tables = folder.as_ref().map(|folder| Tables::begin(folder, "")).transpose()?;
     let view = PromptsView::new(&tables::options(console));
-    let on_stdout = args.format.flat().map(OnStdout::begin).transpose()?;
+    let on_stdout = args.format.flat().map(|format| ReadoutSink::new(out, format)).transpose()?;
     let compared = given.compare_prompts.then(|| Compared::begin(folder.as_ref())).transpose()?;
     let many = Many {
         args,
@@ -73,24 +72,23 @@ pub(crate) fn run(
         failures: None,
         said: Vec::new(),
     };
-    many.run(prompts)
-}
-
-fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    let opened = if path == Path::new("-") {
-        packed::unpacked(BufReader::new(io::stdin()))
-    } else {
-        File::open(path).and_then(|file| packed::unpacked(BufReader::with_capacity(1 << 16, file)))
-    };
-    opened.with_context(|| format!("cannot read prompts from {}", path.display()))
+    many.run(records)
 }
 
 /// Where the results go.
-pub(crate) struct Outputs {
+pub(crate) struct Outputs<'a> {
     /// All of them, if a folder was asked for.
     pub(crate) folder: Option<Folder>,
     /// What is shown.
-    pub(crate) out: Sink,
+    pub(crate) out: &'a Stdout,
+}
+
+/// An error on one line, with what may help.
+fn said(error: &anyhow::Error) -> String {
+    match advice::of(error) {
+        Some(advice) => format!("{error:#}; {advice}"),
+        None => format!("{error:#}"),
+    }
 }
 
 struct Many<'a> {
@@ -99,11 +97,11 @@ struct Many<'a> {
     session: Session,
     folder: Option<Folder>,
     tables: Option<Tables>,
-    on_stdout: Option<OnStdout>,
+    on_stdout: Option<ReadoutSink<&'a Stdout>>,
     /// Where the prompts are shown side by side at the end.
     compared: Option<Compared>,
     view: PromptsView,
-    out: Sink,
+    out: &'a Stdout,
     /// `failures.jsonl`, from the first failure on.
     failures: Option<Growing>,
     /// Notes that were said: most are the same for every prompt.
@@ -119,38 +117,16 @@ struct Count {
 }
 
 impl Many<'_> {
-    fn run(mut self, prompts: impl Iterator<Item = Result<PromptRecord, PromptError>>) -> Result<()> {
+    fn run(mut self, mut records: Records) -> Result<()> {
         let mut count = Count::default();
         if self.args.format == RunFormat::Table && self.compared.is_none() {
             let header = self.view.header();
             self.out.print(|out| out.write_all(header.as_bytes()));
         }
-        for record in prompts {
-            let unread = self.out.is_closed() && self.folder.is_none();
-            if unread || signals::seen().is_some() {
+        loop {
+            let group = records.group();
+            if group.is_empty() || self.group(group, &mut count)?.is_break() {
                 break;
-            }
-            match record {
-                Ok(PromptRecord { index, id, input }) => match self.one(index, id.as_deref(), input) {
-                    Ok(Some(trace)) => {
-                        count.read += 1;
-                        count.unsound += u64::from(trace.self_check.is_some_and(|check| !check.passed));
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        count.failed += 1;
-                        self.failed(index, id.as_deref(), &error)?;
-                    }
-                },
-                Err(PromptError::Record { index, id, line, reason }) => {
-                    count.failed += 1;
-                    let reason = anyhow::anyhow!("line {line}: {reason}");
-                    self.failed(index, id.as_deref(), &reason)?;
-                }
-                Err(error) => {
-                    self.end(&count)?;
-                    return Err(error.into());
-                }
             }
         }
         self.end(&count)?;
@@ -167,34 +143,107 @@ impl Many<'_> {
         }
     }
 
-    /// Reads one prompt and shows it; `None` when it was interrupted before anything was read.
-    fn one(&mut self, index: u64, id: Option<&str>, input: PromptInput) -> Result<Option<LensTrace>> {
-        let request = run::request(self.args, self.input(input));
-        let prepared = self.session.prepare(&request)?.labelled(index, id.map(str::to_owned));
-        let style = match self.args.format {
-            RunFormat::Jsonl => Style::Lines,
-            _ => Style::Silent { max_new_tokens: self.args.generate.max_new_tokens.map(usize::from) },
-        };
-        let mut live = Live::new(style, self.console, &mut self.out, self.folder.is_some());
-        let result = self.session.run_prepared(&prepared, &mut live);
-        let mut trace = live.end(result)?;
-        trace.notes.extend(run::changed_weights());
-        if trace.finals.is_empty() && signals::seen().is_some() {
-            return Ok(None);
+    /// Reads some prompts and shows them in order, short ones after they were read together.
+    fn group(
+        &mut self,
+        records: Vec<Result<PromptRecord, PromptError>>,
+        count: &mut Count,
+    ) -> Result<ControlFlow<()>> {
+        let mut short: Vec<Prepared> = Vec::new();
+        for record in records {
+            let prepared = match record {
+                Ok(PromptRecord { index, id, input }) => {
+                    self.prepared(index, id.clone(), input).map_err(|error| (index, id, error))
+                }
+                Err(PromptError::Record { index, id, line, reason }) => {
+                    Err((index, id, anyhow::anyhow!("line {line}: {reason}")))
+                }
+                Err(error) => {
+                    self.together(&mut short, count)?;
+                    self.end(count)?;
+                    return Err(error.into());
+                }
+            };
+            match prepared {
+                Ok(prepared) if prepared.is_plain() && prepared.tokens.len() <= SHORT => short.push(prepared),
+                prepared => {
+                    self.together(&mut short, count)?;
+                    if self.is_over() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    match prepared {
+                        Ok(prepared) => self.alone(&prepared, count)?,
+                        Err((index, id, error)) => self.failed(index, id.as_deref(), &error, count)?,
+                    }
+                }
+            }
         }
+        self.together(&mut short, count)?;
+        Ok(if self.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Whether nobody wants more.
+    fn is_over(&self) -> bool {
+        (self.out.is_closed() && self.folder.is_none()) || signals::seen().is_some()
+    }
+
+    fn prepared(&self, index: u64, id: Option<String>, input: PromptInput) -> Result<Prepared> {
+        let request = run::request(self.args, self.input(input));
+        Ok(self.session.prepare(&request)?.labelled(index, id))
+    }
+
+    /// Reads prompts together and shows each. Nothing is read once nobody wants more.
+    fn together(&mut self, short: &mut Vec<Prepared>, count: &mut Count) -> Result<()> {
+        if let [one] = short.as_slice() {
+            let one = one.clone();
+            short.clear();
+            return self.alone(&one, count);
+        }
+        if short.is_empty() || self.is_over() {
+            return Ok(());
+        }
+        let prepared = std::mem::take(short);
+        for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(&prepared)?) {
+            let shown = trace.map_err(Into::into).and_then(|trace| {
+                show::live_of_many(self.args, self.out).0.whole(&trace).map_err(show::cause)?;
+                self.show(trace)
+            });
+            self.count(one, shown, count)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one prompt while its results are shown.
+    fn alone(&mut self, prepared: &Prepared, count: &mut Count) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let (mut live, bar) = show::live_of_many(self.args, self.out);
+        let mut watched = Watched::new(&mut *live, self.out, bar, self.folder.is_some());
+        let result = self.session.run_prepared(prepared, &mut watched);
+        drop(watched); // and the bar with it
+        match result {
+            // Interrupted before anything was read.
+            Ok(trace) if trace.finals.is_empty() && signals::seen().is_some() => Ok(()),
+            result => {
+                let shown = result.map_err(Into::into).and_then(|trace| self.show(trace));
+                self.count(prepared, shown, count)
+            }
+        }
+    }
+
+    /// Shows the trace of a prompt, beyond what was shown while it was read.
+    fn show(&mut self, mut trace: LensTrace) -> Result<LensTrace> {
+        trace.notes.extend(run::changed_weights());
         for note in &trace.notes {
             self.note(note);
         }
-        match self.args.format {
-            RunFormat::Json => self.out.print(|out| output::json(out, &trace)),
-            RunFormat::Table if self.compared.is_none() => {
-                let line = self.view.line(&trace);
-                self.out.print(|out| out.write_all(line.as_bytes()));
-            }
-            _ => {}
+        if self.compared.is_none() || self.args.format != RunFormat::Table {
+            show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(show::cause)?;
         }
         if let Some(table) = &mut self.on_stdout {
-            table.push(&trace, &mut self.out)?;
+            table.whole(&trace).map_err(show::cause)?;
+            self.out.hand_on();
         }
         if let Some(tables) = &mut self.tables {
             tables.push(&trace)?;
@@ -202,7 +251,21 @@ impl Many<'_> {
         if let Some(compared) = &mut self.compared {
             compared.add(&trace)?;
         }
-        Ok(Some(trace))
+        Ok(trace)
+    }
+
+    fn count(&mut self, prepared: &Prepared, shown: Result<LensTrace>, count: &mut Count) -> Result<()> {
+        match shown {
+            Ok(trace) => {
+                count.read += 1;
+                count.unsound += u64::from(trace.self_check.is_some_and(|check| !check.passed));
+                Ok(())
+            }
+            Err(error) => {
+                let (index, id) = prepared.label();
+                self.failed(index.unwrap_or_default(), id, &error, count)
+            }
+        }
     }
 
     fn input(&self, input: PromptInput) -> Input {
@@ -231,9 +294,16 @@ impl Many<'_> {
     }
 
     /// Records a prompt that could not be read, and goes on.
-    fn failed(&mut self, prompt_index: u64, id: Option<&str>, error: &anyhow::Error) -> Result<()> {
+    fn failed(
+        &mut self,
+        prompt_index: u64,
+        id: Option<&str>,
+        error: &anyhow::Error,
+        count: &mut Count,
+    ) -> Result<()> {
+        count.failed += 1;
         let event = (self.args.format == RunFormat::Jsonl).then_some("failure");
-        let failure = Failure { event, prompt_index, id, error: format!("{error:#}") };
+        let failure = Failure { event, prompt_index, id, error: said(error) };
         match self.args.format {
             RunFormat::Table => {
                 let line = self.view.failure(prompt_index, id, &failure.error);
@@ -268,14 +338,14 @@ impl Many<'_> {
             self.console.note(&format!("results in {place}/: {}", written.join(", ")));
         }
         if let Some(table) = self.on_stdout.take() {
-            table.finish(&mut self.out)?;
+            table.finish()?;
         }
         if let Some(compared) = self.compared.take() {
-            compared.end(self.folder.as_mut(), self.args, self.console, &mut self.out)?;
+            compared.end(self.folder.as_mut(), self.args, self.console, self.out)?;
         }
         if count.failed > 0 {
             self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));
         }
-        std::mem::take(&mut self.out).end(self.console)
+        self.out.end(self.console)
     }
 }

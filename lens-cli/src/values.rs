@@ -18,7 +18,7 @@ fn bad<T>(message: impl fmt::Display) -> Result<T, BadValue> {
 /// A whole number from 1.
 pub(crate) fn from_one(written: &str) -> Result<NonZeroUsize, BadValue> {
     let number = written.bytes().all(|byte| byte.is_ascii_digit()).then(|| written.parse().ok()).flatten();
-    number.ok_or_else(|| BadValue(format!("{written:?} is no whole number from 1")))
+    number.ok_or_else(|| BadValue(format!("{written:?} is not a whole number from 1")))
 }
 
 /// `--token-ids`: ids with commas between.
@@ -32,7 +32,7 @@ impl FromStr for TokenIds {
         let id = |item: &str| match digits(item.trim()) {
             Some(id) => Ok(TokenId(id)),
             None => {
-                bad(format_args!("{item:?} is no token id: write numbers with commas between, like 1,2,3"))
+                bad(format_args!("{item:?} is not a token id: write numbers with commas between, like 1,2,3"))
             }
         };
         written.split(',').map(id).collect::<Result<_, _>>().map(Self)
@@ -180,7 +180,7 @@ impl FromStr for StopText {
                     Some('r') => '\r',
                     Some('t') => '\t',
                     Some('\\') => '\\',
-                    _ => return bad("behind a backslash there is n, r, t or another backslash"),
+                    _ => return bad("a backslash is followed by n, r, t or another backslash"),
                 },
                 c => c,
             });
@@ -221,7 +221,7 @@ impl FromStr for Size {
             .and_then(|bytes| NonZeroUsize::new(usize::try_from(bytes).ok()?));
         match bytes {
             Some(bytes) => Ok(Self(bytes)),
-            None => bad(format_args!("{written:?} is no size: write bytes, or 64MB, 512MiB, 1GiB")),
+            None => bad(format_args!("{written:?} is not a size: write bytes, or 64MB, 512MiB, 1GiB")),
         }
     }
 }
@@ -237,7 +237,7 @@ impl FromStr for Percent {
         let number = written.strip_suffix('%').unwrap_or(written).trim();
         match number.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent)) {
             Some(percent) => Ok(Self((percent / 100.0) as f32)),
-            None => bad(format_args!("{written:?} is no percentage from 0 to 100")),
+            None => bad(format_args!("{written:?} is not a percentage from 0 to 100")),
         }
     }
 }
@@ -268,7 +268,9 @@ impl FromStr for Temperature {
     fn from_str(written: &str) -> Result<Self, BadValue> {
         match written.parse::<f32>().ok().filter(|t| *t >= 0.0 && t.is_finite()) {
             Some(temperature) => Ok(Self(temperature)),
-            None => bad(format_args!("{written:?} is no temperature: give 0 (greedy) or a positive number")),
+            None => {
+                bad(format_args!("{written:?} is not a temperature: give 0 (greedy) or a positive number"))
+            }
         }
     }
 }
@@ -283,7 +285,7 @@ impl FromStr for TopP {
     fn from_str(written: &str) -> Result<Self, BadValue> {
         match written.parse::<f32>().ok().filter(|p| *p > 0.0 && *p <= 1.0) {
             Some(p) => Ok(Self(p)),
-            None => bad(format_args!("{written:?} is no probability above 0 and at most 1")),
+            None => bad(format_args!("{written:?} is not a probability above 0 and at most 1")),
         }
     }
 }
@@ -340,7 +342,7 @@ mod tests {
         for wrong in ["0", "", "-1", "+1", "1.5", "abc", "99999999999999999999"] {
             assert_eq!(
                 from_one(wrong).unwrap_err().to_string(),
-                format!("{wrong:?} is no whole number from 1")
+                format!("{wrong:?} is not a whole number from 1")
             );
         }
     }

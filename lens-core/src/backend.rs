@@ -1,9 +1,10 @@
-//! The seam behind which a model lives.
+//! The interface of a model: what the pipeline asks of it.
 
 use std::{ops::Range, sync::Arc};
 
 use crate::{
     dtype::Dtype,
+    edit::Edits,
     mixer::MixerKind,
     nonfinite::NonFinite,
     point::{Point, PointSet, Site},
@@ -152,6 +153,40 @@ impl<'a> Forward<'a> {
         with_total => total: usize,
         /// How long the sequence may become, at least `total`: caches are made for it.
         with_room => room: usize,
+    }
+}
+
+/// Several whole sequences to be run at once. None sees another, and none can be continued.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Pack<'a> {
+    /// The sequences, none of them empty.
+    pub sequences: &'a [Sequence<'a>],
+    /// The points to capture, the same in all of them.
+    pub points: &'a PointSet,
+}
+
+impl<'a> Pack<'a> {
+    /// These sequences, captured at these points.
+    pub fn new(sequences: &'a [Sequence<'a>], points: &'a PointSet) -> Self {
+        Self { sequences, points }
+    }
+}
+
+/// A whole sequence of a [`Pack`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Sequence<'a> {
+    /// Its tokens.
+    pub tokens: &'a [TokenId],
+    /// Which of its rows to keep at every point: indices into `tokens`, ascending.
+    pub rows: &'a [usize],
+}
+
+impl<'a> Sequence<'a> {
+    /// These tokens, of which these rows are kept.
+    pub fn new(tokens: &'a [TokenId], rows: &'a [usize]) -> Self {
+        Self { tokens, rows }
     }
 }
 
@@ -307,11 +342,42 @@ pub trait Backend {
         Ok(None)
     }
 
+    /// Runs several sequences at once and returns what was captured, in the order of `pack.points`: the kept rows of
+    /// the first sequence, then those of the second, and so on. `None` where the backend cannot, or cannot now.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`]; an error does not say which sequence it is about.
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
+        let _ = pack;
+        Ok(None)
+    }
+
     /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
     /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
         let _ = (seen, total);
         true
+    }
+
+    /// How many heads a block's `z` is divided into, and how many values each has; `None` where it is not divided.
+    fn heads(&self, layer: u16) -> Option<(usize, usize)> {
+        let _ = layer;
+        None
+    }
+
+    /// Runs with these edits alone from now on, and returns those that were set before; [`crate::steer`] makes them.
+    /// `None` is what the backend does of itself; [`Edits`] without any change is the model as it is.
+    ///
+    /// It ends the sequence: the next step starts a new one. A backend that can be steered calls [`Edits::apply`] at
+    /// every point, goes on with what that leaves, and captures the same.
+    ///
+    /// # Errors
+    /// [`BackendError::NotSteerable`] unless the backend has a method of its own.
+    fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
+        match edits {
+            None => Ok(None),
+            Some(_) => Err(BackendError::NotSteerable),
+        }
     }
 
     /// Appends some rows of `hidden` to `out`, each as `width` float32 values; returns the width.
@@ -352,11 +418,11 @@ pub trait Backend {
     ) -> Result<PlainLogits, BackendError>;
 }
 
-/// A failure behind the seam.
+/// A failure of a backend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// An activation, or something made of it, is NaN or infinite. The first place that has it is named.
+    /// An activation, or what is computed from it, is NaN or infinite. The first place that has it is named.
     #[error("{what} at {}, position {position}: {advice}", what.place(*point), advice = NonFinite::ADVICE)]
     NonFinite {
         /// What is not finite.
@@ -413,6 +479,9 @@ pub enum BackendError {
         /// What the model can take.
         max: usize,
     },
+    /// Interventions, and a backend without [`Backend::set_edits`].
+    #[error("this backend cannot change activations while it runs")]
+    NotSteerable,
     /// The projection was asked something impossible.
     #[error(transparent)]
     Projection(#[from] ProjectionError),

@@ -1,4 +1,4 @@
-//! The model's final norm, in front of the unembedding.
+//! The model's final norm, before the unembedding.
 
 use std::str::FromStr;
 
@@ -43,7 +43,7 @@ impl FromStr for NormMode {
     }
 }
 
-/// A name that is no [`NormMode`].
+/// A name that is not a [`NormMode`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown norm mode \"{name}\" (known: recomputed, final-scale, none){hint}")]
 pub struct ParseNormModeError {

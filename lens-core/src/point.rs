@@ -144,7 +144,7 @@ pub enum Point {
 }
 
 impl Point {
-    /// What the final readout of a model with `n_layers` blocks is made of: the last block's output, or `embed` where
+    /// The point whose readout is the final one, in a model with `n_layers` blocks: the last block's output, or `embed` where
     /// there is no block.
     pub fn last(n_layers: u16) -> Self {
         n_layers.checked_sub(1).map_or(Self::Embed, |layer| Self::block(layer, Site::ResidPost))
@@ -207,12 +207,12 @@ impl FromStr for Point {
     }
 }
 
-/// A name that is no point.
+/// A name that is not a point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParsePointError {
     /// Neither `embed` nor `L{layer}.{site}`.
-    #[error("\"{name}\" is no point: write `embed` or `L{{layer}}.{{site}}`, for example `L3.attn_out`")]
+    #[error("\"{name}\" is not a point: write `embed` or `L{{layer}}.{{site}}`, for example `L3.attn_out`")]
     Form {
         /// What was given.
         name: String,

@@ -89,7 +89,7 @@ fn steps<'a>(trace: &'a LensTrace, data: impl Fn(&'a FinalTrace) -> Step<'a>) ->
         .collect()
 }
 
-/// The prompt, and what was written behind it up to a position.
+/// The prompt, and what was written after it, up to a position.
 fn input_text(trace: &LensTrace, position: usize) -> String {
     let n_prompt = trace.tokens.iter().take_while(|token| !token.generated).count();
     if position + 1 == n_prompt {

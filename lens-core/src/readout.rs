@@ -45,7 +45,7 @@ impl Question {
         with_versus => versus: Option<TokenId>,
         /// Which statistics.
         with_statistics => statistics: StatisticSet,
-        /// Which norm stands in front of the unembedding.
+        /// Which norm comes before the unembedding.
         with_norm => norm: NormMode,
         /// The most tokens that all readouts of a position score; 0 is none.
         with_tracked => tracked: usize,

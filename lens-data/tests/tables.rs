@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{io::Cursor, sync::Arc};
+use std::{io::Cursor, num::NonZeroUsize, sync::Arc};
 
 use arrow_array::{
     Array, RecordBatch,
@@ -10,8 +10,8 @@ use arrow_array::{
     types::{Float32Type, UInt32Type, UInt64Type},
 };
 use lens_core::{
-    Backend, Lens, LensTrace, Plan, Question, Statistic, StatisticSet, TokenId, TokenText, TokenTexts,
-    TraceContext, toy::ToyBackend,
+    Backend, Lens, LensChoice, LensMap, LensSet, LensTrace, Plan, Provenance, Question, Site, Statistic,
+    StatisticSet, TokenId, TokenText, TokenTexts, TraceContext, Translator, toy::ToyBackend,
 };
 use lens_data::{Column, Format, Prompt, Readouts, Table, TableWriter, TokenRow, Tokens};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -30,10 +30,17 @@ fn trace() -> LensTrace {
     let mut toy = ToyBackend::new(3, 8, 14, 3);
     let tokens: Vec<TokenId> = [1, 0, 3, 12].map(TokenId).to_vec();
     let question = Question::default()
+        .with_top_k(NonZeroUsize::MIN.saturating_add(2))
         .with_targets(vec![TokenId(5)])
         .with_versus(Some(TokenId(6)))
         .with_statistics(StatisticSet::all());
-    let plan = Plan::default().with_positions("all".parse().unwrap()).with_question(question);
+    let map = |layer| (layer, LensMap::new(8, vec![0.3; 64], None, false).unwrap());
+    let jacobian = Translator::jacobian(8, Site::ResidPost, (0..3).map(map), Provenance::default()).unwrap();
+    let lenses = [LensChoice::Logit, LensChoice::Translated(jacobian.into())];
+    let plan = Plan::default()
+        .with_positions("all".parse().unwrap())
+        .with_question(question)
+        .with_lenses(LensSet::new(lenses).unwrap());
     let reading = Lens::new(&mut toy).read(&tokens, &plan).unwrap();
     LensTrace::new(
         &reading,
@@ -72,7 +79,7 @@ fn read(bytes: Vec<u8>, format: Format) -> Vec<RecordBatch> {
 fn columns_read_back_as_the_trace_has_them() {
     let trace = trace();
     for format in [Format::Parquet, Format::Arrow] {
-        let mut rows = 0;
+        let (mut rows, mut tracks) = (0, false);
         for batch in read(readouts(&trace, format, 2), format) {
             let column = |name: &str| batch.column_by_name(name).unwrap();
             for row in 0..batch.num_rows() {
@@ -84,6 +91,15 @@ fn columns_read_back_as_the_trace_has_them() {
                 let layer = layer.is_valid(row).then(|| layer.value(row));
                 assert_eq!(layer, readout.layer.map(u32::from));
                 assert_eq!(column("component").as_string::<i32>().value(row), readout.component.name());
+                let lens = column("lens").as_string::<i32>().value(row);
+                assert_eq!(Some(lens), readout.lens.as_deref());
+                let tracked = column("tracked_id").as_list::<i32>().value(row);
+                let ids: Vec<u32> = readout.tracked.iter().map(|token| token.id.0).collect();
+                assert_eq!(tracked.as_primitive::<UInt32Type>().values(), &ids[..]);
+                let probs = column("tracked_prob").as_list::<i32>().value(row);
+                let expected: Vec<f32> = readout.tracked.iter().map(|token| token.prob).collect();
+                assert_eq!(probs.as_primitive::<Float32Type>().values(), &expected[..]);
+                tracks |= !expected.is_empty();
                 for statistic in Statistic::ALL {
                     let column = column(statistic.name());
                     let value =
@@ -102,6 +118,7 @@ fn columns_read_back_as_the_trace_has_them() {
             rows += batch.num_rows();
         }
         assert_eq!(rows, 2 * trace.readouts.len());
+        assert!(tracks, "no readout tracks anything");
     }
 }
 

@@ -80,7 +80,7 @@ fn an_unheard_of_key_that_says_something_is_refused_by_name_in_every_family() {
         ] {
             text_of(&mut config)[key] = value;
             let error = read(&config).unwrap_err().to_string();
-            assert!(error.contains(shown) && error.contains("--ignore-extra"), "{name}: {error}");
+            assert!(error.contains(shown) && error.contains("have it ignored"), "{name}: {error}");
             text_of(&mut config).as_object_mut().unwrap().remove(key);
         }
     }

@@ -6,6 +6,7 @@
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
 //! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
+//! - [`sink`]: the same as outputs that are written while a model runs.
 //! - [`difference`]: what differs between two traces, as a picture and on the terminal.
 //! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!
@@ -24,6 +25,7 @@ pub mod picture;
 pub mod ramp;
 mod safe;
 mod sheet;
+pub mod sink;
 pub mod terminal;
 
 pub use excerpt::excerpt;

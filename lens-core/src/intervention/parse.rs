@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::{EditOperation, EditTarget, EditTerm, Intervention, VectorSource};
 use crate::{Component, Selection, Site, suggest::did_you_mean};
 
-/// Text that is no intervention.
+/// Text that is not an intervention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read the intervention {written:?} at column {column}: {reason}")]
 pub struct InterventionError {
@@ -51,7 +51,7 @@ impl<'a> Parser<'a> {
         self.at += self.rest().len() - self.rest().trim_start().len();
     }
 
-    /// Takes `text`, behind spaces, if it stands there.
+    /// Takes `text`, after any spaces, if it comes next.
     fn take(&mut self, text: &str) -> bool {
         self.skip_spaces();
         let found = self.rest().starts_with(text);
@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
         Ok(EditOperation::Replace(self.terms(1.0)?))
     }
 
-    /// What stands behind `proj`: a sum in parentheses, or one vector.
+    /// What follows `proj`: a sum in parentheses, or one vector.
     fn projected(&mut self) -> Result<Vec<EditTerm>, InterventionError> {
         if !self.take("(") {
             return Ok(vec![EditTerm { coefficient: 1.0, source: self.source()? }]);
@@ -251,7 +251,7 @@ impl<'a> Parser<'a> {
         }
         let text = &self.written[start..self.at];
         text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
-            self.error_at(start, if text.is_empty() { "a number is missing" } else { "this is no number" })
+            self.error_at(start, if text.is_empty() { "a number is missing" } else { "this is not a number" })
         })
     }
 
@@ -428,7 +428,7 @@ mod tests {
             ("L3.mlp_out+=@'abc", &["never closed", "column 14"]),
             ("L3.mlp_out+=@'a'[x]", &["one number, `last` or `same`"]),
             ("L3.mlp_out*=", &["a number is missing"]),
-            ("L3.mlp_out*=1e999", &["no number"]),
+            ("L3.mlp_out*=1e999", &["not a number"]),
             ("L3.mlp_out=0 @'a'", &["column"]),
             ("L3.mlp_out[1=0", &["closing bracket"]),
             ("L3.mlp_out += proj(@'a')", &["-= proj(", "column 15"]),

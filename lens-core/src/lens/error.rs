@@ -17,7 +17,7 @@ pub enum LensError {
     /// A selection does not fit the model or the sequence.
     #[error(transparent)]
     Selection(#[from] SelectionError),
-    /// A component that was asked for by name and is no part of this model's stream.
+    /// A component that was asked for by name and is not part of this model's stream.
     #[error(
         "this {family} model has no {component}{}: its branches are not summands of the residual stream, because a \
          norm stands after their sum. embed, resid_pre and resid_post can be read",
@@ -63,7 +63,7 @@ pub enum LensError {
         /// Bytes that they may take.
         allowed: usize,
     },
-    /// The threshold of important layers is no number.
+    /// The threshold of important layers is not a number.
     #[error("a layer is important above a probability, and {threshold} is not a finite number")]
     Threshold {
         /// What was given.

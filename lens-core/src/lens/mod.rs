@@ -3,6 +3,7 @@
 mod columns;
 mod error;
 mod generate;
+mod pack;
 mod plan;
 mod reading;
 mod sampling;
@@ -91,8 +92,7 @@ impl<'a, B: Backend> Lens<'a, B> {
     /// # Errors
     /// When there is no token, a selection does not fit, a token is unknown, or the backend fails.
     pub fn read(&mut self, tokens: &[TokenId], plan: &Plan) -> Result<Reading, LensError> {
-        let scope = Scope::new(self.backend.info(), tokens, plan)?;
-        scope.check_results(self.backend.info(), plan, 0)?;
+        let scope = self.scope(tokens, plan)?;
         let mut reading = scope.empty_reading(plan);
         for step in scope.steps(0..tokens.len()) {
             if self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?.is_break() {
@@ -162,7 +162,20 @@ impl<'a, B: Backend> Lens<'a, B> {
         plan: &Plan,
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        let Some(last) = captured.last() else { return Ok(()) };
+        self.readouts(captured, positions, next, scope, plan)?.keep(positions, reading);
+        Ok(())
+    }
+
+    /// The readouts of what was captured at some rows, each at its position and followed by what `next` says.
+    fn readouts(
+        &self,
+        captured: &[B::Hidden],
+        positions: &[usize],
+        next: &[Next],
+        scope: &Scope,
+        plan: &Plan,
+    ) -> Result<Readouts, LensError> {
+        let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
         let translated = self.translate(captured, scope, plan)?;
         let columns: Vec<Column<'_, B::Hidden>> = scope
@@ -183,23 +196,15 @@ impl<'a, B: Backend> Lens<'a, B> {
         let readings = self.backend.read(&request)?;
         self.spent(|timing| timing.readout += began.elapsed());
         check_numbers(&readings, positions, &columns, scope.n_layers)?;
-
-        let mut readouts = readings.points.into_iter();
-        for (position, readout) in positions.iter().zip(readings.finals) {
-            let mut top1_by_layer = Vec::with_capacity(scope.n_layers);
-            for (column, readout) in columns.iter().zip(readouts.by_ref()) {
-                if column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost) {
-                    top1_by_layer.push(readout.top1());
-                }
-                if column.shown {
-                    reading.readouts.push(readout);
-                }
-            }
-            let decided_at = decided_at(&top1_by_layer, readout.top1());
-            reading.positions.push(*position);
-            reading.finals.push(FinalReading { position: *position, readout, decided_at });
-        }
-        Ok(())
+        let columns = columns.iter().map(|column| Role {
+            is_output: column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost),
+            is_shown: column.shown,
+        });
+        Ok(Readouts {
+            columns: columns.collect(),
+            finals: readings.finals.into_iter(),
+            points: readings.points.into_iter(),
+        })
     }
 
     /// What the lenses make of the captured vectors, place by place; `None` where the plain lens reads.
@@ -231,9 +236,17 @@ impl<'a, B: Backend> Lens<'a, B> {
         positions: &[usize],
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        if let (Some(read), Some(position)) = (reading.finals.last(), positions.last()) {
+        match positions.len() {
+            0 => Ok(()),
+            n => self.check_row(last, n - 1, reading),
+        }
+    }
+
+    /// Checks the newest final readout of a reading, which was made of this row of `last`.
+    fn check_row(&self, last: &B::Hidden, row: usize, reading: &mut Reading) -> Result<(), LensError> {
+        if let Some(read) = reading.finals.last() {
             let began = Instant::now();
-            let check = self.self_check(last, positions.len() - 1, *position, &read.readout)?;
+            let check = self.self_check(last, row, read.position, &read.readout)?;
             self.spent(|timing| timing.readout += began.elapsed());
             reading.keep_worse(check);
         }
@@ -268,6 +281,46 @@ impl<'a, B: Backend> Lens<'a, B> {
             passed: max_abs_logit_error <= plain.logit_tolerance
                 && log_sum_exp_error <= plain.log_sum_exp_tolerance,
         })
+    }
+}
+
+/// What a readout is for.
+#[derive(Clone, Copy)]
+struct Role {
+    /// It is that of a block's output, as it was captured: `decided_at` is made of these.
+    is_output: bool,
+    /// The reading shows it.
+    is_shown: bool,
+}
+
+/// Readouts of some rows that no reading has yet.
+#[derive(Default)]
+struct Readouts {
+    /// What each readout of a row is for.
+    columns: Vec<Role>,
+    /// The final readout of every row.
+    finals: std::vec::IntoIter<Readout>,
+    /// Those of the columns, row by row.
+    points: std::vec::IntoIter<Readout>,
+}
+
+impl Readouts {
+    /// Gives a reading the readouts of the next rows, which were captured at these positions.
+    fn keep(&mut self, positions: &[usize], reading: &mut Reading) {
+        for (position, readout) in positions.iter().zip(self.finals.by_ref()) {
+            let mut top1_by_layer = Vec::new();
+            for (role, readout) in self.columns.iter().zip(self.points.by_ref()) {
+                if role.is_output {
+                    top1_by_layer.push(readout.top1());
+                }
+                if role.is_shown {
+                    reading.readouts.push(readout);
+                }
+            }
+            let decided_at = decided_at(&top1_by_layer, readout.top1());
+            reading.positions.push(*position);
+            reading.finals.push(FinalReading { position: *position, readout, decided_at });
+        }
     }
 }
 

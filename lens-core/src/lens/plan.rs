@@ -21,7 +21,7 @@ const DEFAULT_RESULTS: usize = 2 << 30;
 const FEWEST_READ: usize = 64;
 
 /// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
-const LONGEST_STEP: usize = 512;
+pub(super) const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,13 +126,13 @@ pub(super) struct Scope {
     pub(super) decoded: Vec<Place>,
     /// What the lenses cannot read, as sentences.
     pub(super) notes: Vec<String>,
-    /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of. The
-    /// last one is always what the final readout is made of.
+    /// The points that are captured: those wanted, and every `resid_post`, from which `decided_at` follows. The last
+    /// one is always the final residual.
     pub(super) captured: PointSet,
     /// The positions to read, ascending.
     pub(super) positions: Vec<usize>,
     /// The most positions that are read in one step.
-    most_read: usize,
+    pub(super) most_read: usize,
     pub(super) n_layers: usize,
 }
 

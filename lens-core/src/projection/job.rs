@@ -211,7 +211,7 @@ pub struct NonFiniteLogits;
 #[non_exhaustive]
 pub enum ProjectionError {
     /// The rows do not form a matrix.
-    #[error("an unembedding of {weights} weights is no matrix with rows of d_model = {d_model}")]
+    #[error("an unembedding of {weights} weights is not a matrix with rows of d_model = {d_model}")]
     RowsShape {
         /// Number of weights.
         weights: usize,
@@ -226,8 +226,8 @@ pub enum ProjectionError {
         /// Number of vocabulary rows.
         n_vocab: usize,
     },
-    /// The readouts are no whole number of rows.
-    #[error("{values} values are no whole number of readouts of d_model = {d_model}")]
+    /// The readouts are not a whole number of rows.
+    #[error("{values} values are not a whole number of readouts of d_model = {d_model}")]
     ReadoutsShape {
         /// Number of values given.
         values: usize,

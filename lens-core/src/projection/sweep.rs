@@ -100,7 +100,7 @@ pub(super) struct Block<'a> {
     pub(super) z: &'a [f32],
 }
 
-/// What is made of the logits as they go by.
+/// A reduction over the vocabulary, fed block by block.
 pub(super) trait Pass<S>: Sync {
     /// What is kept of a stretch of rows.
     type Kept: Send;

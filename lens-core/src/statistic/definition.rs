@@ -154,11 +154,13 @@ pub struct Evidence<'a> {
     pub targets: &'a [Tracked],
     /// The token that the target is compared with, where one was asked for.
     pub versus: Option<Tracked>,
-    /// What is known of the captured vector, if a statistic needs it.
+    /// What is known of the vector before the norm, as it was captured or as a lens translated it, if a statistic needs
+    /// it.
     pub vector: Option<VectorFacts>,
 }
 
-/// What is known of a captured vector x and the final residual f of its position, both before the norm.
+/// What is known of a vector x, as it was captured or as a lens translated it, and the final residual f of its position,
+/// both before the norm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VectorFacts {
     /// `|x|²`.

@@ -424,7 +424,7 @@ pub enum ConfigError {
     /// Keys that say something and that nobody reads.
     #[error(
         "config.json says what {family} does not read: {keys}. A model that computes something else is refused \
-         rather than approximated. If it changes nothing, remove it from config.json, or pass --ignore-extra"
+         rather than approximated. If it changes nothing, remove it from config.json, or have it ignored"
     )]
     Unread {
         /// The family that the config was read as.
@@ -456,6 +456,8 @@ pub enum ConfigError {
         hint: String,
         /// What family the tensors look like, as a sentence; empty if the tensors are unknown.
         likeness: String,
+        /// The family that the model may be read as, if only its name is another.
+        alike: Option<&'static str>,
     },
     /// A multimodal model whose text part is no decoder of its family.
     #[error("{model_type} cannot be read as its text model alone: {why}")]

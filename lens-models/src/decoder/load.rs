@@ -131,6 +131,7 @@ impl Decoder {
             blocks,
             readout,
             edit: None,
+            applied: None,
             translations: Translations::default(),
             seen: 0,
             _checkpoint: checkpoint,

@@ -179,11 +179,15 @@ pub fn understand(
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
     }
-    let family = of_model_type(model_type).ok_or_else(|| ConfigError::UnknownFamily {
-        model_type: model_type.to_owned(),
-        supported: listed_model_types(),
-        hint: did_you_mean(model_type, model_types()),
-        likeness: likeness::sentence(&config, names),
+    let family = of_model_type(model_type).ok_or_else(|| {
+        let (likeness, alike) = likeness::sentence(&config, names);
+        ConfigError::UnknownFamily {
+            model_type: model_type.to_owned(),
+            supported: listed_model_types(),
+            hint: did_you_mean(model_type, model_types()),
+            likeness,
+            alike,
+        }
     })?;
     read_as(family, &config, names, model_type)?.settle(reading.ignore_extra)
 }

@@ -84,9 +84,9 @@ impl Contrast {
     pub(super) fn missing(self) -> String {
         match self {
             Self::Of(measure) => format!("{} at a place that both have", measure.missing()),
-            Self::Token(id) => format!(
-                "probability of token {id} at a place that both have: make it a target of both runs (--target)"
-            ),
+            Self::Token(id) => {
+                format!("probability of token {id} at a place that both have: make it a target of both runs")
+            }
         }
     }
 }

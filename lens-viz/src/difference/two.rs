@@ -37,7 +37,7 @@ pub enum DifferenceError {
     /// They share no point and position.
     #[error(
         "{first} and {second} have no readout of the same layer, component and position: {first} holds {of_first}, \
-         {second} {of_second}; run both with the same --layers, --components and --positions"
+         {second} {of_second}; read both with the same layers, components and positions"
     )]
     Apart {
         /// The first trace's name.

@@ -90,6 +90,8 @@ impl TableOptions {
     lens_core::setters! {
         /// Columns of the terminal. No line is wider.
         with_width => width: usize,
+        /// Which lens, by its name; `None` is the trace's first.
+        with_lens => lens: Option<String>,
         /// Colours of the terminal.
         with_color => color: ColorLevel,
         /// The most tokens in a cell; fewer where they do not fit.

@@ -1,4 +1,4 @@
-//! The vectors of each instruction set behind one small trait, so that everything above is written once.
+//! The vectors of each instruction set under one small trait, so that everything above is written once.
 //!
 //! A value of a type that implements [`Simd`] is a proof that this machine has its instructions: the only
 //! way to one is `detect()`. That is what makes the methods safe to call. They are meant to be inlined into
@@ -89,7 +89,7 @@ pub(super) trait Product<W>: Simd {
     /// # Safety
     /// `STEP` weights can be read at `from`.
     unsafe fn weights(self, from: *const W) -> Self::V;
-    /// The last weight of a row that is no multiple of `STEP`, in every lane.
+    /// The last weight of a row whose length is not a multiple of `STEP`, in every lane.
     ///
     /// # Safety
     /// One weight can be read at `from`.

@@ -90,7 +90,7 @@ impl Simd for Plain {
     #[inline(always)]
     fn scale(self, value: Self::V, exponent: Self::V) -> Self::V {
         map2(value, exponent, |value, exponent| {
-            // An exponent that is no number comes with a value that is none, and may become anything.
+            // An exponent that is NaN comes with a value that is NaN, and may become anything.
             value * f32::from_bits(((exponent as i32).wrapping_add(127) as u32) << 23)
         })
     }

@@ -3,12 +3,13 @@
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
-use super::visible::{Seen, Visible};
+use super::visible::{Masks, Seen, Visible};
 use crate::{
     decoder::{
         ModelError,
         finite::{Watch, largest},
         norm::{Norm, normed},
+        part::{Part, joined},
         step::Step,
         weights::{Linear, Weights},
     },
@@ -73,17 +74,37 @@ impl Attention {
             tap.attention(self.layer, input, value)?;
         }
         let written_out = self.needs_scores() || self.may_overflow(&q, &k)?;
-        let (k, v) = self.cache.extend(&k, &v, step)?; // [n_kv_heads, past + pos, d_head]
-
-        let visible = step.masks.visible(self.spec.mask, self.place, written_out)?;
-        let from = |x: &Tensor| x.f_narrow(1, visible.keys.start as i64, visible.keys.len() as i64);
-        let z = if written_out {
-            self.weigh_scores(&q, &from(&k)?, &from(&v)?, &visible, step)?
-        } else {
-            self.weigh(&q, &from(&k)?, &from(&v)?, &visible.seen)?
-        }; // [pos, n_heads, d_head]
-        let z = tap.at(Point::block(self.layer, Site::Z), z)?;
+        let seen = step.is_kept().then(|| self.cache.extend(&k, &v, step)).transpose()?;
+        let mut z = Vec::with_capacity(step.parts.len());
+        for part in &step.parts {
+            let (k, v) = match &seen {
+                Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
+                None => (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?),
+            }; // [batch, n_kv_heads, past + pos, d_head]
+            let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
+            let weighed = self.weighed(&q, &k, &v, part, written_out)?;
+            z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
+        }
+        let z = tap.at(Point::block(self.layer, Site::Z), joined(z)?)?; // [pos, n_heads, d_head]
         self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
+    }
+
+    /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_head]`; `written_out` asks for
+    /// attention step by step where libtorch's would not do.
+    fn weighed(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        part: &Part,
+        written_out: bool,
+    ) -> Result<Tensor, ModelError> {
+        let visible = part.masks.visible(self.spec.mask, self.place, written_out)?;
+        let from = |x: &Tensor| x.f_narrow(2, visible.keys.start as i64, visible.keys.len() as i64);
+        if written_out {
+            return self.weigh_scores(q, &from(k)?, &from(v)?, &visible, &part.masks);
+        }
+        self.weigh(q, &from(k)?, &from(v)?, &visible.seen)
     }
 
     fn clipped(&self, x: Tensor) -> Result<Tensor, ModelError> {
@@ -124,23 +145,23 @@ impl Attention {
         Ok(bound * self.spec.scale.max(1.0) > f64::from(f32::MAX))
     }
 
-    /// libtorch's fused attention. `q` is `[pos, n_heads, d_head]`, `k` and `v` are `[n_kv_heads, keys, d_head]`.
+    /// libtorch's fused attention. `q` is `[batch, n_heads, pos, d_head]`, `k` and `v` are
+    /// `[batch, n_kv_heads, keys, d_head]`.
     fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor, seen: &Seen) -> Result<Tensor, ModelError> {
         let mask = match seen {
             Seen::Some(mask) => Some(mask),
             Seen::Causal | Seen::All => None,
         };
-        let z = Tensor::f_scaled_dot_product_attention(
-            &q.f_transpose(0, 1)?.f_unsqueeze(0)?,
-            &k.f_unsqueeze(0)?,
-            &v.f_unsqueeze(0)?,
+        Ok(Tensor::f_scaled_dot_product_attention(
+            q,
+            k,
+            v,
             mask,
             0.0,
             matches!(seen, Seen::Causal),
             self.spec.scale,
             self.spec.n_heads != self.spec.n_kv_heads,
-        )?;
-        Ok(z.f_squeeze_dim(0)?.f_transpose(0, 1)?)
+        )?)
     }
 
     /// Attention written out, for caps, sinks and linear biases. Softmax in float32.
@@ -150,32 +171,31 @@ impl Attention {
         k: &Tensor,
         v: &Tensor,
         visible: &Visible,
-        step: &Step,
+        masks: &Masks,
     ) -> Result<Tensor, ModelError> {
         let shared = (self.spec.n_heads / self.spec.n_kv_heads) as i64;
-        let per_query = |x: &Tensor| x.f_repeat_interleave_self_int(shared, 0, None);
-        let scores = q.f_transpose(0, 1)?.f_matmul(&per_query(k)?.f_transpose(1, 2)?)?; // [n_heads, pos, keys]
+        let per_query = |x: &Tensor| x.f_repeat_interleave_self_int(shared, 1, None);
+        let scores = q.f_matmul(&per_query(k)?.f_transpose(2, 3)?)?; // [batch, n_heads, pos, keys]
         let mut scores = scores.f_mul_scalar(self.spec.scale)?;
         if let Some(cap) = self.spec.softcap {
             scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
         }
         scores = scores.f_to_kind(Kind::Float)?;
         if let Position::Alibi(alibi) = &self.spec.position {
-            let biases = step.masks.biases(alibi, self.spec.scale, &visible.keys, self.place)?;
+            let biases = masks.biases(alibi, self.spec.scale, &visible.keys, self.place)?;
             scores = scores.f_add(&biases)?;
         }
         if let Seen::Some(seen) = &visible.seen {
             scores = scores.f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?;
         }
         if let Some(sinks) = &self.sinks {
-            let shape = [self.spec.n_heads as i64, 1, 1];
-            let column =
-                sinks.f_to_kind(Kind::Float)?.f_view(shape)?.f_expand([shape[0], step.n as i64, 1], false)?;
-            scores = Tensor::f_cat(&[scores, column], 2)?;
+            let mut shape = scores.size();
+            shape[3] = 1;
+            let column = sinks.f_to_kind(Kind::Float)?.f_view([1, -1, 1, 1])?.f_expand(shape, false)?;
+            scores = Tensor::f_cat(&[scores, column], 3)?;
         }
-        let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(2, 0, visible.keys.len() as i64)?;
-        let z = weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?; // [n_heads, pos, d_head]
-        Ok(z.f_transpose(0, 1)?)
+        let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(3, 0, visible.keys.len() as i64)?;
+        Ok(weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?) // [batch, n_heads, pos, d_head]
     }
 }
 
@@ -188,14 +208,10 @@ struct Cache {
 }
 
 impl Cache {
-    /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them.
+    /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
+    /// `[n_kv_heads, past + pos, d_head]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
         let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
-        if !step.is_kept() {
-            // Nothing will follow: no copy is worth making.
-            self.stored = None;
-            return Ok((k, v));
-        }
         let length = (step.past + step.n) as i64;
         let (mut keys, mut values) = match self.stored.take() {
             Some((keys, values)) if step.past > 0 && keys.size()[1] >= length => (keys, values),

@@ -5,6 +5,7 @@ use tch::Tensor;
 use crate::{
     decoder::{
         ModelError,
+        part::joined,
         step::Step,
         weights::{Linear, Weights},
     },
@@ -22,7 +23,7 @@ pub(in crate::decoder) struct ShortConvolution {
     output: Linear,
     /// How many positions the filter reaches back.
     reach: i64,
-    /// The newest gated values of the sequence, `[reach, channels]`; `None` before its first token.
+    /// The newest gated values of the sequence, `[1, reach, channels]`; `None` before its first token.
     state: Option<Tensor>,
 }
 
@@ -49,28 +50,49 @@ impl ShortConvolution {
     /// `[pos, d_model]`; so is the result.
     pub(super) fn forward(&mut self, x: &Tensor, step: &Step) -> Result<Tensor, ModelError> {
         let gated = self.gate_in.forward(x)?.f_mul(&self.value.forward(x)?)?; // [pos, channels]
-        let before = match self.state.take() {
-            Some(state) => state,
-            None => Tensor::f_zeros([self.reach, gated.size()[1]], (gated.kind(), gated.device()))?,
-        };
-        let covered = Tensor::f_cat(&[before, gated], 0)?; // [reach + pos, channels]
-        if step.is_kept() {
-            let newest = covered.f_narrow(0, step.n as i64, self.reach)?;
-            // A copy: a view would hold the values of the whole step.
-            let mut state = newest.f_empty_like()?;
-            state.f_copy_(&newest)?;
-            self.state = Some(state);
+        let mut mixed = Vec::with_capacity(step.parts.len());
+        for part in &step.parts {
+            let gated = part.spread(&gated)?; // [batch, pos, channels]
+            let covered = Tensor::f_cat(&[self.before(&gated)?, gated], 1)?; // [batch, reach + pos, channels]
+            if step.is_kept() {
+                self.keep(&covered)?;
+            }
+            mixed.push(part.gather(&self.filtered(&covered)?)?);
         }
-        let channels = covered.size()[1];
-        let mixed = covered.f_transpose(0, 1)?.f_unsqueeze(0)?.f_conv1d(
+        let mixed = joined(mixed)?;
+        self.output.forward(&self.gate_out.forward(x)?.f_mul(&mixed)?)
+    }
+
+    /// What the filter covers before these values, `[batch, reach, channels]`: zeros before the first token.
+    fn before(&mut self, gated: &Tensor) -> Result<Tensor, ModelError> {
+        let shape = gated.size();
+        let state = self.state.take().map(Ok);
+        Ok(state.unwrap_or_else(|| {
+            Tensor::f_zeros([shape[0], self.reach, shape[2]], (gated.kind(), gated.device()))
+        })?)
+    }
+
+    /// Keeps the newest values, which the next filter covers.
+    fn keep(&mut self, covered: &Tensor) -> Result<(), ModelError> {
+        let newest = covered.f_narrow(1, covered.size()[1] - self.reach, self.reach)?;
+        // A copy: a view would hold the values of the whole step.
+        let mut state = newest.f_empty_like()?;
+        state.f_copy_(&newest)?;
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// Each channel through its filter: of `[batch, reach + pos, channels]`, `[batch, pos, channels]`.
+    fn filtered(&self, covered: &Tensor) -> Result<Tensor, ModelError> {
+        let channels = covered.size()[2];
+        let mixed = covered.f_transpose(1, 2)?.f_conv1d(
             &self.filter,
             self.filter_bias.as_ref(),
             1,
             0,
             1,
             channels,
-        )?; // [1, channels, pos]
-        let mixed = mixed.f_squeeze_dim(0)?.f_transpose(0, 1)?;
-        self.output.forward(&self.gate_out.forward(x)?.f_mul(&mixed)?)
+        )?;
+        Ok(mixed.f_transpose(1, 2)?)
     }
 }

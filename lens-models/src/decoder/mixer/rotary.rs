@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use crate::{
-    decoder::ModelError,
+    decoder::{ModelError, step::Span},
     device::Place,
     spec::{Pairing, Rope},
 };
@@ -20,32 +20,26 @@ pub(in crate::decoder) struct RotaryTable {
 }
 
 impl RotaryTable {
-    /// The table for positions `past .. past + n` of a sequence that will have `total` tokens. Angles are
-    /// computed in float64 and rounded once: positions in the model's dtype would be wrong from 257 on.
+    /// The table for the tokens of some sequences, one after the other. Angles are computed in float64 and rounded
+    /// once: positions in the model's dtype would be wrong from 257 on.
     pub(in crate::decoder) fn new(
         rope: &Rope,
-        past: usize,
-        n: usize,
-        total: usize,
+        spans: &[Span],
         kind: Kind,
         place: Place,
     ) -> Result<Self, ModelError> {
-        let frequencies = rope.frequencies(total);
-        let factor = rope.attention_factor();
-        let mut cos = Vec::with_capacity(n * rope.width());
-        let mut sin = Vec::with_capacity(n * rope.width());
-        for position in past..past + n {
-            // Both dimensions of a pair turn by the same angle.
-            for i in 0..rope.width() {
-                let frequency = match rope.pairing {
-                    Pairing::HalfSplit => frequencies[i % frequencies.len()],
-                    Pairing::Interleaved => frequencies[i / 2],
-                };
-                let angle = position as f64 * frequency;
-                cos.push((angle.cos() * factor) as f32);
-                sin.push((angle.sin() * factor) as f32);
+        let n: usize = spans.iter().map(|span| span.n).sum();
+        let longest = spans.iter().max_by_key(|span| span.n).copied().unwrap_or(Span::whole(0));
+        let shared = Turns::of(rope, longest);
+        let mut turns = Turns::default();
+        for span in spans {
+            if span.past == longest.past && rope.is_same_at(span.total, longest.total) {
+                turns.extend(&shared, span.n * rope.width());
+            } else {
+                turns.extend(&Turns::of(rope, *span), span.n * rope.width());
             }
         }
+        let Turns { cos, sin } = turns;
         let table = |values: &[f32]| -> Result<Tensor, ModelError> {
             let table = Tensor::f_from_slice(values)?.f_view([n as i64, 1, rope.width() as i64])?;
             Ok(table.f_to_kind(kind)?.f_to_device(place.device())?)
@@ -75,6 +69,40 @@ impl RotaryTable {
     }
 }
 
+/// Cosines and sines, `[pos, width]`.
+#[derive(Default)]
+struct Turns {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl Turns {
+    fn of(rope: &Rope, span: Span) -> Self {
+        let frequencies = rope.frequencies(span.total);
+        let factor = rope.attention_factor();
+        let mut turns = Self::default();
+        for position in span.past..span.past + span.n {
+            // Both dimensions of a pair turn by the same angle.
+            for i in 0..rope.width() {
+                let frequency = match rope.pairing {
+                    Pairing::HalfSplit => frequencies[i % frequencies.len()],
+                    Pairing::Interleaved => frequencies[i / 2],
+                };
+                let angle = position as f64 * frequency;
+                turns.cos.push((angle.cos() * factor) as f32);
+                turns.sin.push((angle.sin() * factor) as f32);
+            }
+        }
+        turns
+    }
+
+    /// Appends the first `n` values of each.
+    fn extend(&mut self, other: &Self, n: usize) {
+        self.cos.extend_from_slice(&other.cos[..n]);
+        self.sin.extend_from_slice(&other.sin[..n]);
+    }
+}
+
 /// The tables of one step: one for every different rotary embedding of the model, in every place that needs it.
 #[derive(Debug, Default)]
 pub(in crate::decoder) struct RotaryTables(Vec<(Arc<Rope>, Place, RotaryTable)>);
@@ -82,15 +110,13 @@ pub(in crate::decoder) struct RotaryTables(Vec<(Arc<Rope>, Place, RotaryTable)>)
 impl RotaryTables {
     pub(in crate::decoder) fn new<'a>(
         ropes: impl Iterator<Item = (&'a Arc<Rope>, Place)>,
-        past: usize,
-        n: usize,
-        total: usize,
+        spans: &[Span],
         kind: Kind,
     ) -> Result<Self, ModelError> {
         let mut tables = Self::default();
         for (rope, place) in ropes {
             if tables.find(rope, place).is_none() {
-                let table = RotaryTable::new(rope, past, n, total, kind, place)?;
+                let table = RotaryTable::new(rope, spans, kind, place)?;
                 tables.0.push((Arc::clone(rope), place, table));
             }
         }

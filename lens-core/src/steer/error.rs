@@ -1,8 +1,9 @@
 //! Interventions that do not fit.
 
-use lens_core::{BackendError, Point, SelectionError};
+use crate::{backend::BackendError, point::Point, selection::SelectionError};
 
-use crate::vectors::VectorError;
+/// A failure of somebody else's, such as a file's reader.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// An intervention that does not fit the model or the prompt.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +78,15 @@ pub enum EditError {
         /// Tokens of the prompt that is run.
         expected: usize,
     },
-    /// A text that has no tokens, or none are known of.
+    /// The backend does not say how its `z` is divided into heads.
+    #[error("{written}: {point} is not divided into heads in this model")]
+    Undivided {
+        /// The intervention.
+        written: String,
+        /// The point.
+        point: Point,
+    },
+    /// A text that cannot be turned into tokens.
     #[error("{written}: {text:?} cannot be encoded: {reason}")]
     Encode {
         /// The intervention.
@@ -93,8 +102,11 @@ pub enum EditError {
         /// The intervention.
         written: String,
         /// Why.
-        source: Box<VectorError>,
+        source: Cause,
     },
+    /// The model's backend cannot change activations.
+    #[error("the activations cannot be changed")]
+    Backend(#[source] BackendError),
     /// A direction of length zero, which nothing can be projected on.
     #[error(
         "{written}: the vector at {point}{} is zero: there is no direction to project out",

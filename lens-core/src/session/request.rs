@@ -2,12 +2,16 @@
 
 use std::num::NonZeroUsize;
 
-use lens_core::{
-    ComponentSelection, Intervention, LensSet, NormMode, Plan, Sampling, Selection, Statistic, StatisticSet,
-    TokenId,
+use crate::{
+    intervention::Intervention,
+    lens::{Plan, Sampling},
+    message::Message,
+    norm::NormMode,
+    selection::{ComponentSelection, Selection},
+    statistic::{Statistic, StatisticSet},
+    token::TokenId,
+    translate::LensSet,
 };
-
-use crate::Message;
 
 /// What the model is to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

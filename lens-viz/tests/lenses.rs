@@ -1,0 +1,106 @@
+//! Traces of several lenses: each view shows one of them and says which.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::num::NonZeroUsize;
+
+use lens_core::{
+    Backend, Component, Lens, LensChoice, LensMap, LensSet, LensTrace, Plan, Provenance, Question, Site,
+    TokenId, TraceContext, Translator, toy::ToyBackend,
+};
+use lens_viz::{
+    excerpt, logitlenskit,
+    page::{PageOptions, page},
+    picture::{PictureKind, PictureOptions, svg},
+    terminal::{TableOptions, heatmap, table},
+};
+
+const WIDTH: usize = 8;
+
+/// A Jacobian lens that turns every vector around, so that none of its readouts is the plain one's.
+fn jacobian() -> LensChoice {
+    let turned = |i: usize| if i.is_multiple_of(WIDTH + 1) { -1.0 } else { 0.1 };
+    let map = || LensMap::new(WIDTH, (0..WIDTH * WIDTH).map(turned).collect(), None, false).unwrap();
+    let maps = (0..3).map(|layer| (layer, map()));
+    let lens = Translator::jacobian(WIDTH, Site::ResidPost, maps, Provenance::default()).unwrap();
+    LensChoice::Translated(lens.into())
+}
+
+/// A trace with one token kept of each readout.
+fn trace(lenses: impl IntoIterator<Item = LensChoice>) -> LensTrace {
+    let mut model = ToyBackend::new(3, WIDTH, 40, 5);
+    let tokens: Vec<TokenId> = [3, 14, 15, 9].map(TokenId).to_vec();
+    let plan = Plan::default()
+        .with_positions("all".parse().unwrap())
+        .with_components("resid_post".parse().unwrap())
+        .with_question(Question::default().with_top_k(NonZeroUsize::MIN))
+        .with_lenses(LensSet::new(lenses).unwrap());
+    let reading = Lens::new(&mut model).read(&tokens, &plan).unwrap();
+    LensTrace::new(&reading, &TraceContext::new(("test", "0"), model.info(), &tokens, &()))
+}
+
+fn both() -> LensTrace {
+    trace([LensChoice::Logit, jacobian()])
+}
+
+#[test]
+fn a_picture_shows_one_lens_and_says_which() {
+    let (both, plain) = (both(), trace([LensChoice::Logit]));
+    let drawn = |trace: &LensTrace, kind, lens: Option<&str>| {
+        let options = PictureOptions::default().with_lens(lens.map(str::to_owned));
+        svg(trace, kind, &options).map(|pages| pages[0].svg.clone())
+    };
+    for kind in PictureKind::all() {
+        let Ok(expected) = drawn(&plain, kind, None) else { continue };
+        assert_eq!(drawn(&both, kind, None).unwrap(), expected, "{kind:?}");
+        assert!(expected.contains("logit lens"));
+        let other = drawn(&both, kind, Some("jacobian")).unwrap();
+        assert!(other.contains("jacobian lens") && !other.contains("logit lens") && other != expected);
+    }
+    let error = drawn(&both, PictureKind::AllLayers, Some("tuned")).unwrap_err().to_string();
+    assert!(error.contains(r#"no lens "tuned" (it has: logit, jacobian)"#), "{error}");
+}
+
+#[test]
+fn a_table_shows_one_lens_and_says_which() {
+    let (both, plain) = (both(), trace([LensChoice::Logit]));
+    let mut options = TableOptions::default();
+    assert_eq!(table(&both, &options).unwrap(), table(&plain, &options).unwrap());
+    let what = PictureOptions::default().with_lens(Some("jacobian".to_owned()));
+    let alone = excerpt(both.clone(), &what).unwrap();
+    assert!(alone.readouts.iter().all(|readout| readout.lens.as_deref() == Some("jacobian")));
+    options.lens = Some("jacobian".to_owned());
+    let text = table(&both, &options).unwrap();
+    assert_eq!(text, table(&alone, &TableOptions::default()).unwrap());
+    assert!(text.contains("jacobian"), "{text}");
+    let measure = lens_viz::Measure::Probability;
+    let one = heatmap(&both, measure, &what, &TableOptions::default()).unwrap();
+    assert_eq!(one, heatmap(&alone, measure, &PictureOptions::default(), &TableOptions::default()).unwrap());
+}
+
+#[test]
+fn a_page_has_every_lens_to_choose() {
+    let html = page(&both(), &PageOptions::default()).unwrap();
+    for head in [r#"id="head-0">"#, r#"id="head-1" hidden>"#, "Logit lens", "Jacobian lens"] {
+        assert!(html.contains(head), "{head}");
+    }
+    assert!(!page(&trace([jacobian()]), &PageOptions::default()).unwrap().contains(r#"id="head-1""#));
+}
+
+/// With one token kept of each readout, a line from layer to layer is made of what the position tracks.
+#[test]
+fn trajectories_have_no_gaps() {
+    let plain = trace([LensChoice::Logit]);
+    let has_gap = |trace: &LensTrace| {
+        let pages = svg(trace, PictureKind::Trajectories, &PictureOptions::default()).unwrap();
+        pages.iter().any(|page| page.svg.contains("a gap: the token"))
+    };
+    assert!(!has_gap(&plain));
+    let mut without = plain.clone();
+    without.readouts.iter_mut().for_each(|readout| readout.tracked.clear());
+    assert!(has_gap(&without), "this trace would have a gap");
+
+    let written = logitlenskit::to_v2(&plain, Component::Site(Site::ResidPost)).unwrap();
+    let tracked = written.tracked.iter().flat_map(|by_token| by_token.values().flatten());
+    assert!(tracked.clone().count() > 3 && tracked.clone().all(|prob| *prob > 0.0));
+}
