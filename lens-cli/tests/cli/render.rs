@@ -58,7 +58,7 @@ fn a_comparison_is_shown_as_when_it_was_run() {
         says(&ok(&["render", &given, "--trace", "before"]), &["·Paris", "prediction"]);
         says(&refused(&["render", &given, "--kind", "grid"], 1), &["2 traces", "0 (before), 1 (after)"]);
         let difference = ok(&["render", &given, "--kind", "difference", "--tokens", " Rome"]);
-        says(&difference, &["probability of ·Rome", "after − before, percentage points", "≠·Rome"]);
+        says(&difference, &["probability of ·Rome", "after − before, percentage", "≠·Rome"]);
     }
     let page = fs::read_to_string(Path::new(&out).join("lens.html")).expect("a page");
     assert!(page.contains("\"name\":\"before\"") && page.contains("\"name\":\"after\""));
