@@ -44,7 +44,7 @@ pub(crate) fn few(mut records: Records) -> Result<Records> {
 /// The prompts that were read so far.
 pub(crate) struct Compared {
     gathered: Gathered,
-    /// Short names, for columns.
+    /// `traces.jsonl`, where there is a folder.
     traces: Option<Growing>,
 }
 
@@ -91,6 +91,7 @@ impl Compared {
         let Some(folder) = folder else { return Ok(()) };
         if let Some(traces) = self.traces {
             folder.finish(traces)?;
+            console.note(&format!("{}/{TRACES} holds their traces", folder.path().display()));
         }
         self.gathered.write(folder, console)
     }

@@ -81,7 +81,7 @@ impl Measure {
         }
     }
 
-    /// What a trace without it lacks.
+    /// The measure's name in the error of a trace that lacks it.
     pub(crate) fn missing(self) -> String {
         match self {
             Self::Probability | Self::Logit => "readout of these layers, positions and components".to_owned(),
@@ -105,7 +105,7 @@ impl fmt::Display for Measure {
     }
 }
 
-/// A name that is no [`Measure`] or no kind of picture.
+/// A name that is neither a [`Measure`] nor a kind of picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} \"{}\" (known: {known}){hint}", crate::display_safe(name))]
 pub struct ParseKindError {

@@ -6,7 +6,7 @@ use lens_core::LensTrace;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Named<'a> {
-    /// What tells it from the others, e.g. `before` or `trial 2`.
+    /// The name, which no other trace beside it has, e.g. `before` or `trial 2`.
     pub name: String,
     /// The trace.
     pub trace: &'a LensTrace,
@@ -31,7 +31,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// What a trace is called among others.
+/// The name of a trace among others.
 fn natural(trace: &LensTrace, all: &[LensTrace]) -> String {
     let differs = |of: fn(&LensTrace) -> &str| all.iter().any(|other| of(other) != of(trace));
     let mut parts = Vec::new();

@@ -394,7 +394,7 @@ fn two_traces_are_subtracted() {
     let number = tab.text_of(&format!("{} .number", cell(4, 3)));
     let written: f64 = number.replace('−', "-").parse().unwrap();
     assert!((written / by - 1.0).abs() < 0.1, "{number} for {by}");
-    assert!(tab.text_of("#pair-says").contains("Red is more in after"));
+    assert!(tab.text_of("#pair-says").contains("Red: more in “after”"));
     assert!(tab.text_of("#detail").contains("difference"));
     assert!(tab.count("#by-layer .other") > 0);
     assert!(address(&mut tab).contains("minus=1"));

@@ -56,7 +56,7 @@ pub(super) fn is_comparison(input: &Input, args: &RenderArgs) -> bool {
 
 /// The model as it is and as it was changed, side by side.
 pub(super) fn comparison(input: &Input, args: &RenderArgs, console: &Console) -> Result<()> {
-    let (before, after) = input.comparison().context("there are no two sides to compare")?;
+    let (before, after) = input.comparison().context("a comparison has two sides, before and after")?;
     note(&[before, after], console);
     write_text(args.out.as_deref(), console, |console| {
         let options = tables::options(console);

@@ -47,7 +47,7 @@ fn the_lines_of_a_run_are_its_trace_again() {
 #[test]
 fn a_comparison_is_shown_as_when_it_was_run() {
     let (_folder, at) = folder();
-    let args = ["run", PROMPT, "--steer", STEER, "--compare"];
+    let args = ["run", PROMPT, "--steer", STEER, "--compare", "--target", " Rome"];
     let shown = ok(&args);
     saved(&at("both.json"), &[&args[..], &["--format", "json"]].concat());
     let out = at("out");
@@ -58,7 +58,7 @@ fn a_comparison_is_shown_as_when_it_was_run() {
         says(&ok(&["render", &given, "--trace", "before"]), &["·Paris", "prediction"]);
         says(&refused(&["render", &given, "--kind", "grid"], 1), &["2 traces", "0 (before), 1 (after)"]);
         let difference = ok(&["render", &given, "--kind", "difference", "--tokens", " Rome"]);
-        says(&difference, &["probability of ·Rome", "after − before, percentage points", "≠·Rome"]);
+        says(&difference, &["probability of ·Rome", "after − before, percentage", "≠·Rome"]);
     }
     let page = fs::read_to_string(Path::new(&out).join("lens.html")).expect("a page");
     assert!(page.contains("\"name\":\"before\"") && page.contains("\"name\":\"after\""));

@@ -8,7 +8,7 @@ use crate::{
     sheet::{label::Label, line::Sheet},
 };
 
-/// What is compared.
+/// The number that two traces are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Contrast {
@@ -25,7 +25,7 @@ impl Default for Contrast {
 }
 
 impl Contrast {
-    /// What is written for one unit of the difference: probabilities are compared in percentage points.
+    /// The factor from the number's own unit to that of the difference: probabilities are compared in percentage points.
     fn factor(self) -> f64 {
         match self {
             Self::Token(_) | Self::Of(Measure::Probability) => 100.0,
@@ -52,7 +52,7 @@ impl Contrast {
         Some((of(one) - of(other)) * self.factor()).filter(|value| value.is_finite())
     }
 
-    /// What is compared, without its unit; `of` is the component, where there is only one.
+    /// The name of what is compared, without its unit; `of` is the component, where there is only one.
     fn title(self, difference: &Difference<'_>, of: Option<Component>) -> String {
         match self {
             Self::Of(measure) => measure.title(of),
@@ -74,13 +74,13 @@ impl Contrast {
         }
     }
 
-    /// What is compared, of which traces, and in which unit.
+    /// The legend: what is compared, of which traces, and in which unit.
     pub(crate) fn describe(self, difference: &Difference<'_>, of: Option<Component>) -> String {
         let (title, names, unit) = (self.title(difference, of), difference.names(), self.unit());
         if unit.is_empty() { format!("{title}, {names}") } else { format!("{title}, {names}, {unit}") }
     }
 
-    /// What a difference of these traces lacks that cannot be drawn.
+    /// Names what the traces lack where no cell has a difference.
     pub(crate) fn missing(self) -> String {
         match self {
             Self::Of(measure) => format!("{} at a place that both have", measure.missing()),

@@ -7,11 +7,11 @@ use lens_core::{LensTrace, TokenId, TokenTrace, TopTrace};
 /// How two traces are laid over one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pairing {
-    /// What a position of the first trace is increased by to give that of the second.
+    /// Added to a position of the first trace, this gives the position of the second.
     pub(crate) shift: isize,
     /// Whether a token of both traces is recognised by its id; otherwise by its text.
     pub(crate) by_id: bool,
-    /// What was assumed and what differs, as sentences that hold in both directions.
+    /// What was assumed and what differs, as sentences that hold whichever trace is the first.
     pub(crate) notes: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ fn texts(trace: &LensTrace) -> impl Iterator<Item = (TokenId, &str)> {
     tokens.chain(tops.map(|top| (top.id, &*top.text)))
 }
 
-/// What is said of positions at which different tokens stand.
+/// The note on positions at which different tokens stand.
 fn differing(positions: &[usize], n_prompt: usize) -> Option<String> {
     let first = *positions.first()?;
     if first >= n_prompt {

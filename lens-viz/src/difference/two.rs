@@ -42,9 +42,9 @@ pub enum DifferenceError {
         first: String,
         /// The second trace's name.
         second: String,
-        /// What the first one holds.
+        /// The layers, positions and components of the first.
         of_first: String,
-        /// What the second one holds.
+        /// The layers, positions and components of the second.
         of_second: String,
     },
 }
@@ -81,7 +81,7 @@ impl<'a> Difference<'a> {
         Ok(Self { first, second, pairing, sources })
     }
 
-    /// What was assumed, and in what the traces differ besides their readouts: sentences for a person.
+    /// Sentences for a person: what was assumed, and in what the traces differ besides their readouts.
     pub fn notes(&self) -> &[String] {
         &self.pairing.notes
     }

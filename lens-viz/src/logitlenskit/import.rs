@@ -70,7 +70,7 @@ pub fn from_v2(file: &V2) -> Result<LensTrace, V2Error> {
     Ok(trace)
 }
 
-/// Where the file's lists do not fit each other.
+/// Counts of places at which the file's lists do not fit each other.
 #[derive(Default)]
 struct Gaps {
     /// Most probable tokens without probabilities.
@@ -81,7 +81,7 @@ struct Gaps {
     reordered: usize,
 }
 
-/// What was assumed and left out.
+/// The notes of an imported trace: what was assumed and left out.
 fn notes(file: &V2, ids: &Ids<'_>, gaps: &Gaps) -> Vec<String> {
     let mut notes = vec![
         "imported from logitlenskit's JSON, which does not hold what is missing here: divergences, ranks beyond the \
@@ -222,7 +222,7 @@ fn last(column: &mut [ReadoutTrace], position: usize) -> Option<FinalTrace> {
 struct Ids<'a> {
     known: HashMap<&'a str, (TokenId, Arc<str>)>,
     next: u32,
-    /// How many numbers were given.
+    /// Number of texts that were given an id.
     invented: usize,
 }
 

@@ -33,13 +33,13 @@ pub use import::from_v2;
 /// The version that is written and read.
 pub const VERSION: u32 = 2;
 
-/// What an imported trace says it was written by.
+/// The generator that an imported trace names.
 const GENERATOR: &str = "logitlenskit";
 
 /// A file of logitlenskit, version 2.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct V2 {
-    /// What the file is.
+    /// Version, time and model.
     pub meta: Meta,
     /// The layers read, `[layers]`.
     pub layers: Vec<u16>,
@@ -60,7 +60,7 @@ pub struct V2 {
     pub input_ids: Vec<u32>,
 }
 
-/// What a file of logitlenskit is.
+/// Version, time and model of a file of logitlenskit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// [`VERSION`].
@@ -83,13 +83,13 @@ pub enum V2Error {
     /// The trace has nothing of this component.
     #[error("the trace holds no readout of {component}: read that component, or export one that was read")]
     NotRead {
-        /// What was asked for.
+        /// The component asked for.
         component: Component,
     },
     /// Not every layer was read at every position, which the form demands.
     #[error("the trace holds no readout of {component} in layer {layer} at position {position}")]
     Gap {
-        /// What was asked for.
+        /// The component asked for.
         component: Component,
         /// Where it is missing.
         layer: u16,
@@ -99,7 +99,7 @@ pub enum V2Error {
     /// Another version.
     #[error("the file has version {version} of logitlenskit's JSON; only version {VERSION} can be read")]
     Version {
-        /// What the file says.
+        /// The version that the file names.
         version: u32,
     },
     /// A list has another length than the lists that it belongs to.
@@ -109,7 +109,7 @@ pub enum V2Error {
         field: String,
         /// Its length.
         found: usize,
-        /// What the rest of the file demands.
+        /// The length that the rest of the file demands.
         expected: usize,
     },
     /// Two texts have one id.
@@ -122,15 +122,15 @@ pub enum V2Error {
         /// The first text.
         other: String,
     },
-    /// What the file says cannot be true.
+    /// The file makes a trace with a value that cannot be true.
     #[error("the file makes no trace that can be true: {0}")]
     Trace(#[from] TraceError),
     /// Something is not what it has to be.
     #[error("`{field}` {problem}")]
     Value {
-        /// Where, as a path into the file.
+        /// The place, as a path into the file.
         field: String,
-        /// What is wrong.
+        /// The problem there.
         problem: &'static str,
     },
 }

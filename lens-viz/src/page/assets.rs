@@ -2,7 +2,7 @@
 
 use super::colours;
 
-/// What the program works on, hidden until it runs.
+/// The elements that the program fills, hidden until it runs.
 pub(super) const MARKUP: &str = include_str!("assets/page.html");
 
 /// The parts of the program, in the order in which they need one another. They share one scope.

@@ -19,7 +19,7 @@ use super::{
     vocabulary::Vocabulary,
 };
 
-/// The layout that the page's program reads; it is no file format and may change with the program.
+/// The layout that the page's program reads; it is not a file format and may change with the program.
 const FORMAT: &str = "lens-page/1";
 
 #[derive(Serialize)]
@@ -30,11 +30,11 @@ struct Data<'a> {
     statistics: Vec<Described>,
     traces: Vec<Trace<'a>>,
     pairs: Vec<PairRow>,
-    /// What the pairs' notes are, each once.
+    /// The sentences that the pairs' notes refer to by number, each once.
     pair_notes: Vec<String>,
 }
 
-/// What the page has to know to show a statistic.
+/// A statistic's name, unit and scale, as the page's program needs them.
 #[derive(Serialize)]
 struct Described {
     key: &'static str,

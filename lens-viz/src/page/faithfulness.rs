@@ -8,7 +8,7 @@ use serde::Serialize;
 pub(super) struct Grade {
     /// The largest median of KL(final ‖ readout) that still has this grade, nats; `None` for the last grade.
     up_to: Option<f32>,
-    /// What it means.
+    /// The grade in words, for a reader of the page.
     pub(super) meaning: &'static str,
 }
 

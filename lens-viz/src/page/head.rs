@@ -25,7 +25,7 @@ pub(super) fn head(Named { name, trace }: &Named<'_>, number: usize) -> String {
     )
 }
 
-/// What kind of lens on which model, as HTML.
+/// The heading: kind of lens and model, as HTML.
 fn title(trace: &LensTrace) -> String {
     format!(
         "{} lens <span class=\"of\">on</span> {}",
@@ -74,13 +74,13 @@ fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// How much of the sequence was read.
+/// The number of positions read, of all of the sequence.
 fn read(trace: &LensTrace) -> String {
     let plural = if trace.tokens.len() == 1 { "" } else { "s" };
     format!("{} of {} position{plural}", trace.finals.len(), trace.tokens.len())
 }
 
-/// What the model wrote, whether it was read or not.
+/// The text that the model generated, whether its positions were read or not.
 fn written(trace: &LensTrace) -> String {
     let generated = trace.tokens.iter().filter(|token| token.generated);
     let bytes: Vec<u8> =
@@ -114,7 +114,7 @@ fn self_check(trace: &LensTrace) -> String {
     format!("{verdict}, largest logit error {:.1e}", check.max_abs_logit_error)
 }
 
-/// What changes the meaning of everything below.
+/// Warnings that change the meaning of everything below: interventions, an assumed family, a failed self-check.
 fn notices(trace: &LensTrace) -> String {
     let mut notices = Vec::new();
     if !trace.interventions.is_empty() {

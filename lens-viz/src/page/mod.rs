@@ -38,7 +38,7 @@ use lens_core::{LensTrace, TraceError};
 
 use crate::Named;
 
-/// What a page may hold.
+/// Limits on the size of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageOptions {
@@ -75,7 +75,7 @@ pub enum PageError {
     /// A trace cannot be true.
     #[error("the trace cannot be shown: {0}")]
     Trace(#[from] TraceError),
-    /// There is no readout in the trace, or no trace at all.
+    /// The trace has no readout, or no trace was given.
     #[error("the trace holds no readout: there is nothing to show")]
     Empty,
     /// The file would be too large.
@@ -115,7 +115,7 @@ pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageErro
 /// that have a point and a position in common, unless there are more than 64 traces.
 ///
 /// # Errors
-/// When there is no trace, or one that cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
+/// When no trace is given, or one cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
 pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     if traces.is_empty() {
         return Err(PageError::Empty);

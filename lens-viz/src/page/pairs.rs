@@ -17,7 +17,7 @@ pub(super) type PairRow = (usize, usize, isize, u8, Vec<usize>);
 pub(super) struct Pairs {
     /// First trace before second.
     pub(super) pairs: Vec<PairRow>,
-    /// What was assumed, each sentence once.
+    /// The assumptions of the pairs, each sentence once.
     pub(super) notes: Vec<String>,
 }
 

@@ -31,10 +31,10 @@ pub(super) const GREY: Rgb = Rgb(96, 96, 96);
 pub(super) const FAINT: Rgb = Rgb(226, 226, 226);
 /// A cell without a value.
 pub(super) const NOTHING: Rgb = Rgb(242, 242, 242);
-/// What must not be overlooked.
+/// The colour of warnings.
 pub(super) const ALARM: Rgb = Rgb(176, 0, 32);
 
-/// How a text is written.
+/// Face, size, colour and anchor of a text.
 #[derive(Clone, Copy)]
 pub(super) struct Pen {
     pub(super) face: Face,

@@ -8,11 +8,11 @@ use super::{error::PictureError, options::PictureOptions, scale::Scale};
 use crate::difference::{Contrast, Difference};
 use crate::source::{Place, only_component};
 
-/// What differs between two readouts of one place.
+/// The difference of two readouts of one point and position.
 pub(crate) struct Pair<'a> {
     /// The first trace's.
     pub(crate) first: &'a ReadoutTrace,
-    /// As it is written.
+    /// The difference in the unit that [`Contrast::describe`] names.
     pub(crate) value: f64,
     /// Whether both have the same top-1 token.
     pub(crate) is_same_top: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Cells<'a> {
     /// `None` where one of the traces does not say what is compared.
     pub(crate) rows: Vec<Vec<Option<Pair<'a>>>>,
     pub(crate) scale: Scale,
-    /// What is blank and what is left out, as sentences.
+    /// Sentences that say which cells are blank and which positions are left out.
     pub(crate) notes: Vec<String>,
 }
 

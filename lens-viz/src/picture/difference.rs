@@ -77,7 +77,7 @@ fn capital(text: &str) -> String {
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
-/// What tokens and signs mean: those that occur.
+/// Notes for the legend on the tokens and the signs that occur.
 fn notes(difference: &Difference<'_>, cells: &Cells<'_>) -> Vec<String> {
     let (first, second) = (&difference.first.name, &difference.second.name);
     let mut notes = vec![format!("in cells: the top-1 token of {first} (· is a space)")];

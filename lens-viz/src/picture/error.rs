@@ -88,13 +88,13 @@ pub enum PictureError {
         /// What makes it smaller.
         advice: &'static str,
     },
-    /// The threshold is no probability.
-    #[error("a threshold of {threshold} is no probability: choose one from 0 to 1")]
+    /// The threshold is not a probability.
+    #[error("a threshold of {threshold} is not a probability: choose one from 0 to 1")]
     Threshold {
         /// The threshold asked for.
         threshold: f32,
     },
-    /// The ends of the colour scale are no range.
+    /// The ends of the colour scale are not a range.
     #[error(
         "a colour scale from {low} to {high} cannot be drawn: choose two finite numbers, the smaller one first{}",
         least.map_or(String::new(), |least| format!(", of at least {least}"))
@@ -147,8 +147,8 @@ pub enum PictureError {
         /// What plotters says.
         message: String,
     },
-    /// The text to be rasterised is no SVG.
-    #[error("the picture is no SVG that can be rasterised: {message}")]
+    /// The text to be rasterised is not an SVG.
+    #[error("the picture is not an SVG that can be rasterised: {message}")]
     NoSvg {
         /// What usvg says.
         message: String,

@@ -97,7 +97,7 @@ pub(super) fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Colu
     }
 }
 
-/// What signs mean: those that occur.
+/// Notes for the legend on the signs that occur.
 fn notes<'a>(source: &Source<'_>, readouts: impl Iterator<Item = &'a ReadoutTrace> + Clone) -> Vec<String> {
     let mut notes = vec!["in cells: the top-1 token (· is a space)".to_owned()];
     if readouts.clone().any(|readout| is_right(source, readout.top.first(), readout.position)) {

@@ -80,15 +80,11 @@ impl Heading<'_> {
 }
 
 impl Head {
-    /// Adds what there is to say of two traces: once where it is true of both.
+    /// Adds the facts of two traces: once where they are the same in both.
     fn two(&mut self, difference: &Difference<'_>, fonts: Fonts) {
         let both = [&difference.first, &difference.second];
-        let facts = |facts: fn(&LensTrace) -> Vec<String>| both.map(|named| facts(named.trace));
-        for [first, second] in [
-            facts(model_facts),
-            facts(|trace| lens_facts(trace, None)),
-            facts(|trace| vec![format!("prompt: {}", start_of(&trace.prompt))]),
-        ] {
+        for facts in [model_facts, |trace: &LensTrace| lens_facts(trace, None)] {
+            let [first, second] = both.map(|named| facts(named.trace));
             if first == second {
                 self.flow(first, fonts);
                 continue;
@@ -99,6 +95,11 @@ impl Head {
                 }
                 self.flow(facts, fonts);
             }
+        }
+        let is_one_prompt = difference.first.trace.prompt == difference.second.trace.prompt;
+        for named in both.into_iter().take(if is_one_prompt { 1 } else { 2 }) {
+            let name = if is_one_prompt { "prompt" } else { &named.name };
+            self.line(&fonts.words(&format!("{name}: {}", start_of(&named.trace.prompt))), GREY);
         }
         for named in both {
             let named_line = |says: &str| fonts.words(&format!("{}: {says}", named.name));
@@ -165,7 +166,7 @@ impl Head {
     }
 }
 
-/// What is to be said of a self-check that was not passed, and in which colour.
+/// The warning of a self-check that was not passed, and its colour.
 fn self_check(trace: &LensTrace) -> Option<(&'static str, Rgb)> {
     match trace.self_check {
         Some(check) if check.passed => None,
@@ -218,7 +219,7 @@ fn around(trace: &LensTrace, position: usize, fonts: Fonts, room: f64) -> Shown 
     let before = fonts.words(&text(&mut (0..position).rev()));
     let after = fonts.words(&text(&mut (position + 1..trace.tokens.len())));
     let focus = fonts.token(&trace.tokens[position].text).fit(room / 3.0, SMALL).0;
-    // What the model wrote is no part of the prompt.
+    // What the model wrote is not part of the prompt.
     let written = trace.tokens.iter().any(|token| token.generated);
     let name = fonts.words(if written { "text: " } else { "prompt: " });
     let fixed = fonts.words(&format!("{}[{}]", name.as_str(), focus.as_str())).width(Face::Sans, SMALL) + 4.0;

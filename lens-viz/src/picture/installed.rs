@@ -14,10 +14,10 @@ use skrifa::{FontRef, MetadataProvider};
 
 use super::fonts;
 
-/// A font that text can be set in: an embedded one by its number, or one of this machine behind them.
+/// A font that text can be set in: an embedded one by its number, or one of this machine, numbered after those.
 pub(super) type Font = usize;
 
-/// What is known of this machine's fonts so far.
+/// The fonts of this machine, and which characters have been looked up in them.
 struct Installed {
     /// All faces, as the system lists them; none of them is read yet.
     listed: Database,
@@ -63,7 +63,7 @@ static INSTALLED: LazyLock<Mutex<Installed>> = LazyLock::new(|| {
 });
 
 fn installed() -> MutexGuard<'static, Installed> {
-    // Nothing is ever left half done in it, so that what a panic left behind is whole.
+    // Nothing is ever left half done in it, so that what a panic leaves is whole.
     INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

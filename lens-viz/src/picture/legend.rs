@@ -74,8 +74,8 @@ impl Legend {
     }
 }
 
-/// Draws what stands for a place that was not read. Among differences it is crossed out: a pale grey is no difference
-/// there.
+/// Draws what stands for a place that was not read. Among differences it is crossed out, because pale grey
+/// there means that nothing differs.
 pub(super) fn empty_cell(canvas: &mut Canvas<'_>, frame: Frame, crossed: bool) {
     if crossed {
         canvas.line(&[(frame.x, frame.bottom()), (frame.right(), frame.y)], FAINT, 0.8);

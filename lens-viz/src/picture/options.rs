@@ -111,7 +111,7 @@ impl PictureOptions {
             return Err(PictureError::Threshold { threshold });
         }
         match self.range {
-            // Written so that what is no number is refused too.
+            // Written so that NaN is refused too.
             Some((low, high)) if !(low < high && low.is_finite() && high.is_finite()) => {
                 Err(PictureError::Range { low, high, least: None })
             }

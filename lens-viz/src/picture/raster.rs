@@ -32,7 +32,7 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
     let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
     let scaled = |length: f64| (length * f64::from(scale)).round();
     let (columns, rows) = (scaled(width), scaled(height));
-    // Written so that a scale that is no number is refused too.
+    // Written so that NaN is refused too.
     if !(columns >= 1.0 && rows >= 1.0 && columns * rows <= MOST_PIXELS) {
         return Err(PictureError::Scale { scale, width, height });
     }

@@ -138,7 +138,7 @@ fn clusters(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What usvg needs to find the fonts.
+/// Options with which usvg finds the fonts.
 fn options(shelf: Shelf) -> usvg::Options<'static> {
     let Shelf { database, faces } = shelf;
     let select = move |font: &usvg::Font| {

@@ -13,14 +13,14 @@ use crate::{
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
 pub(crate) struct Scale {
-    /// What it measures, and in what.
+    /// What the colours stand for, and the unit.
     pub(crate) name: String,
     low: f64,
     high: f64,
     logarithmic: bool,
     /// Whether a small value is light.
     reversed: bool,
-    /// What a number of the statistic is multiplied by to be written.
+    /// A number of the statistic times this is what is written.
     unit: f64,
     colours: Colours,
 }
@@ -126,13 +126,13 @@ impl Scale {
         }
     }
 
-    /// What the dark and the light end of the colours stand for.
+    /// The values at the dark and the light end of the colours, as text.
     pub(crate) fn ends(&self) -> (String, String) {
         let (low, high) = (short(self.low * self.unit), short(self.high * self.unit));
         if self.reversed { (high, low) } else { (low, high) }
     }
 
-    /// What to write under the bar of colours, each with its place on it from 0 to 1.
+    /// Numbers to write under the bar of colours, each with its place on the bar from 0 to 1.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
         let ticks = if self.logarithmic {
             decades(self.low, self.high)

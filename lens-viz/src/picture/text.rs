@@ -15,7 +15,7 @@ pub enum Fonts {
     #[default]
     Viewer,
     /// Those that the embedded fonts or the fonts installed here have; others are shown as their code point.
-    /// What a PNG is drawn with.
+    /// PNGs are drawn with these.
     Installed,
 }
 
@@ -52,7 +52,7 @@ fn width(text: &str, face: Face, size: f64) -> f64 {
     text.chars().map(|c| f64::from(fonts::advance(c, face))).sum::<f64>() * size
 }
 
-/// How a character is named that cannot be drawn.
+/// The name of a character that cannot be drawn: `‹U+4E09›`.
 pub(super) fn code_point(c: char) -> String {
     format!("‹U+{:04X}›", u32::from(c))
 }
@@ -128,7 +128,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What a token is called in a picture.
+/// The label of a token in a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TokenLabel {
     label: Label,
@@ -149,7 +149,7 @@ impl TokenLabel {
         self.shown(&self.label)
     }
 
-    /// What is left of the label, with all that it lacks.
+    /// The shortened label, with every character that no font has.
     fn shown(&self, label: &Label) -> Shown {
         Shown { text: label.plain(), missing: self.missing.clone() }
     }

@@ -9,10 +9,10 @@ use super::line::{Sheet, cut};
 /// A token's text, in the parts that are drawn differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// Marks for the spaces in front.
+    /// Marks for the spaces before it.
     pub(crate) lead: String,
     pub(crate) text: String,
-    /// Marks for the spaces behind.
+    /// Marks for the spaces after it.
     pub(crate) trail: String,
     /// The id, where the text alone does not say which token it is.
     pub(crate) id: String,
@@ -50,7 +50,7 @@ impl Label {
         labels
     }
 
-    /// The label, if it is of a token without a text, as `<id 3510>`: where there is no tokenizer, the id is all that
+    /// The label, if it is of a token without a text, as `<id 3510>`: without a tokenizer, the id is all that
     /// there is.
     fn as_id(&self) -> Option<String> {
         let digits = self.text.strip_prefix("<id ")?.strip_suffix('>')?;

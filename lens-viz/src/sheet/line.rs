@@ -14,7 +14,7 @@ pub(crate) struct Span {
     ink: Ink,
 }
 
-/// What all lines of a table are made for.
+/// The terminal that lines are laid out for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sheet {
     pub(crate) width: usize,
@@ -41,7 +41,7 @@ impl Sheet {
         if self.ascii { ascii } else { unicode }
     }
 
-    /// What stands for text that was cut off.
+    /// The mark where text was cut off.
     pub(crate) fn ellipsis(&self) -> &'static str {
         self.glyph("…", "~")
     }
@@ -50,7 +50,7 @@ impl Sheet {
         Span { text: self.safe(text), ink }
     }
 
-    /// Lines that hold as many of `items` each as fit, behind `indent` columns.
+    /// Lines that hold as many of `items` each as fit, after `indent` columns.
     pub(crate) fn flow(&self, items: &[Vec<Span>], indent: usize) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();
         for item in items {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use lens_core::TopTrace;
 
-use super::header::named;
+use super::header::told;
 use crate::source::{Place, Source};
 use crate::{
     picture::scale::Scale,
@@ -21,15 +21,15 @@ const COMPONENT: usize = 11;
 /// Columns of a token's text.
 const LABEL: Range<usize> = 5..12;
 
-/// What a readout says in a cell.
+/// A cell: token, sign and number.
 pub(super) struct Cell<'a> {
     /// The token.
     pub(super) top: Option<&'a TopTrace>,
-    /// What is to be said of the token, in one column; a blank for nothing.
+    /// A sign one column wide that says something of the token; a blank for none.
     pub(super) sign: &'static str,
-    /// What is measured, in digits.
+    /// The measured number in digits.
     pub(super) number: String,
-    /// The same, as what the colour stands for.
+    /// The measured number itself, for the colour.
     pub(super) value: Option<f64>,
 }
 
@@ -173,12 +173,11 @@ impl Blocks<'_> {
         line.push(sheet.span(&number, ink));
     }
 
-    /// What colours, numbers and signs mean.
+    /// The legend: what colours, numbers and signs mean.
     pub(super) fn legend(&self, notes: &[String]) -> Vec<Line> {
         let sheet = self.sheet;
         let name = if sheet.ascii { self.scale.name.replace('−', "-") } else { self.scale.name.clone() };
-        let mut line = named("cells", sheet);
-        line.push(sheet.span(&name, Ink::Plain));
+        let lines = told("cells", &name, sheet);
         let mut items: Vec<Vec<Span>> = Vec::new();
         if sheet.paint.has_ramp() {
             let ticks = self.scale.ends();
@@ -190,7 +189,7 @@ impl Blocks<'_> {
             items.push(item);
         }
         items.extend(notes.iter().map(|note| vec![sheet.span(note, Ink::Faint)]));
-        std::iter::once(line).chain(sheet.flow(&items, 0)).collect()
+        lines.into_iter().chain(sheet.flow(&items, 0)).collect()
     }
 }
 

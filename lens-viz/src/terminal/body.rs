@@ -13,7 +13,7 @@ use crate::sheet::{
     paint::Ink,
 };
 
-/// What every line of the body is drawn from.
+/// Draws the lines of the table between its head and the summary.
 pub(super) struct Body<'a> {
     pub(super) grid: &'a Grid<'a>,
     pub(super) layout: &'a Layout,
@@ -112,7 +112,7 @@ impl Body<'_> {
                     }
                 }
                 Column::Statistic(statistic) => {
-                    // What an imported trace does not know is not nothing.
+                    // An imported trace may not know the rank: that is not the same as none.
                     let unknown = || (statistic.unit() == Unit::Rank).then(|| "?".to_owned());
                     let text = numbered.and_then(|readout| digits(readout, *statistic).or_else(unknown));
                     self.number(&mut line, text, self.layout.width(*column));

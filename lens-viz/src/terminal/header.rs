@@ -147,7 +147,7 @@ fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
         if model.n_layers == 1 { "1 layer".to_owned() } else { format!("{} layers", model.n_layers) };
     let family =
         if model.family_assumed { format!("{} (assumed)", model.family) } else { model.family.clone() };
-    // A long path loses its beginning, never the facts behind it.
+    // A long path loses its beginning, never the facts after it.
     let facts: String = [&family, &layers, &model.dtype, &model.device]
         .map(|fact| format!("{dot}{}", sheet.safe(fact)))
         .concat();
@@ -201,7 +201,7 @@ fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     let before = sheet.safe(&text_of(trace, (0..position).rev(), room));
     let after = sheet.safe(&text_of(trace, position + 1..trace.tokens.len(), room));
     let for_after = after.width().min((room / 4).max(room.saturating_sub(before.width())));
-    // What the model wrote is no part of the prompt.
+    // What the model wrote is not part of the prompt.
     let written = trace.tokens.iter().any(|token| token.generated);
     let mut line = named(if written { "text" } else { "prompt" }, sheet);
     line.push(sheet.span(&cut_start(&before, room - for_after, sheet.ellipsis()), Ink::Plain));

@@ -79,7 +79,7 @@ impl Layout {
     /// The fewest blocks that hold every component, with as many statistics as fit.
     fn split(&self, grid: &Grid<'_>, width: usize) -> Vec<Block> {
         let n = grid.components.len();
-        // What was asked for by name stays longest.
+        // Columns that were asked for by name are dropped last.
         let wish = |shown: &[Statistic]| -> Block {
             let shown = shown.iter().filter(|statistic| grid.has.contains(**statistic));
             shown.map(|statistic| Column::Statistic(*statistic)).collect()

@@ -51,7 +51,7 @@ pub use prompts::PromptsView;
 pub use side_by_side::side_by_side;
 pub use steps::StepsView;
 
-/// How a table is to look.
+/// Width, colours and contents of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableOptions {

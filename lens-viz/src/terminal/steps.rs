@@ -159,7 +159,7 @@ impl StepsView {
         self.n_layers.div_ceil(self.stride)
     }
 
-    /// The column behind them.
+    /// The column after them.
     fn after_formed(&self) -> usize {
         self.digits + 2 + TOKEN + 18 + self.columns().max(8)
     }

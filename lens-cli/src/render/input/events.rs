@@ -81,6 +81,8 @@ impl Events {
             }
             "failure" => {
                 let Failure { prompt_index, error } = serde_json::from_slice(bytes)?;
+                // A run that had begun before it failed has no end.
+                self.runs.retain(|run| run.ended || run.trace.prompt_index != Some(prompt_index));
                 self.failures.push(failure(prompt_index, &error));
             }
             _ => {}

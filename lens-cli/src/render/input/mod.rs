@@ -37,7 +37,7 @@ impl Run {
 /// Everything that was given, in its order.
 pub(super) struct Input {
     pub(super) runs: Vec<Run>,
-    /// What was left out, as sentences.
+    /// Sentences that say what was left out.
     pub(super) notes: Vec<String>,
 }
 

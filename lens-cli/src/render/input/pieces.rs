@@ -45,7 +45,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Runs> {
     }
     let (pieces, incomplete) = split(bytes);
     if pieces.is_empty() || (pieces.len() == 1 && incomplete) {
-        // What is wrong with the text as a trace.
+        // Its error says what keeps the text from being a trace.
         trace(bytes, name)?;
     }
     let mut events = Events::default();

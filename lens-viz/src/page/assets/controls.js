@@ -64,8 +64,9 @@ class Controls {
 
   /* What the colours of a difference mean, and what was assumed to compare the two runs. */
   differs(pair) {
-    const says = [`Red is more in ${pair.first.name}, blue more in ${pair.second.name}; cells say the top-1 token of `
-      + `${pair.first.name}, and ≠ where that of ${pair.second.name} is another.`, ...pair.notes.map(sentence)];
+    const [first, second] = [pair.first, pair.second].map(({ name }) => `“${name}”`);
+    const says = [`Red: more in ${first}; blue: more in ${second}. Cells show the top-1 token of ${first}, and ≠ where that of `
+      + `${second} is another.`, ...pair.notes.map(sentence)];
     return [says.join(" ")];
   }
 

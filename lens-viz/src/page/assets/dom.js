@@ -2,7 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 
-/* An element with attributes and children; a child that is no node becomes text. */
+/* An element with attributes and children; a child that is not a node becomes text. */
 function element(name, attributes = {}, ...children) {
   return dress(document.createElement(name), attributes, children);
 }

@@ -118,7 +118,7 @@ function differenceOf(statistic, pair, tracked, component) {
   };
 }
 
-/* The smallest of 1, 2 and 5 times a power of ten that is not less; 1 where there is no difference at all. */
+/* The smallest of 1, 2 and 5 times a power of ten that is at least `number`; 1 where nothing differs. */
 function roundedUp(number) {
   if (!(number > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(number));

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What the sign in front of a token takes.
+/// Pixels that the sign before a token takes.
 const SIGN_ROOM: f64 = 7.0;
 
 impl Heatmap<'_> {
