@@ -92,10 +92,3 @@ fn a_checkpoint_without_room_is_not_begun() {
     assert!(error.contains("not enough room"), "{error}");
     assert!(!root.path().join("a/b.tmp").exists());
 }
-
-#[test]
-fn a_misspelt_shape_suggests_the_near_one() {
-    let said = |name| find(name).err().unwrap().to_string();
-    assert!(said("lama-3.1-8b").contains("did you mean \"llama-3.1-8b\"?"), "{}", said("lama-3.1-8b"));
-    assert!(said("gpt").contains("there are qwen2.5-0.5b"), "{}", said("gpt"));
-}
