@@ -48,6 +48,7 @@ mod readout;
 mod selection;
 #[macro_use]
 mod setters;
+mod size;
 mod statistic;
 pub mod suggest;
 mod text;
@@ -71,6 +72,7 @@ pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};
 pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
+pub use size::ByteSize;
 pub use statistic::{
     Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,

@@ -1,7 +1,7 @@
 //! Runs that could not be.
 
 use super::SamplingError;
-use crate::{BackendError, Component, SelectionError};
+use crate::{backend::BackendError, point::Component, selection::SelectionError, size::ByteSize};
 
 /// A run of the lens that could not be.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum LensError {
     #[error(
         "{readouts} readouts with {kept} tokens each take up to {}, and results may take {}: read fewer positions, \
          layers or components, keep fewer tokens of each, or write fewer",
-        size(*bytes), size(*allowed)
+        ByteSize(*bytes as u64), ByteSize(*allowed as u64)
     )]
     TooMuch {
         /// Readouts, final ones included.
@@ -52,15 +52,4 @@ pub enum LensError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
-}
-
-/// Bytes in the unit in which they are a small number.
-fn size(bytes: usize) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        (value, unit) = (value / 1000.0, unit + 1);
-    }
-    format!("{value:.1} {}", UNITS[unit])
 }
