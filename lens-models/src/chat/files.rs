@@ -68,7 +68,7 @@ fn object(file: Option<&Sidecar>, name: &'static str) -> Result<Map<String, Valu
     let Some(file) = file else { return Ok(Map::new()) };
     match serde_json::from_slice(&read(file, name)?) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(broken(name, "it is no JSON object")),
+        Ok(_) => Err(broken(name, "it is not a JSON object")),
         Err(error) => Err(broken(name, &error.to_string())),
     }
 }

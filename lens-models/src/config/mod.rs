@@ -380,7 +380,7 @@ fn after(clause: &str, sentence: &str) -> String {
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not a JSON object.
-    #[error("config.json is no JSON object")]
+    #[error("config.json is not JSON object")]
     NotAnObject,
     /// A key that must be there.
     #[error("config.json has no \"{key}\"")]

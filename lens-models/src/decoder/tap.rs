@@ -27,7 +27,7 @@ use super::{ModelError, weights::unit_roundoff};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Tap {
-    /// A step begins, behind `past` tokens.
+    /// A step begins, after `past` tokens.
     fn begin(&mut self, past: usize) {
         let _ = past;
     }

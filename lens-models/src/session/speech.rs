@@ -78,7 +78,7 @@ impl Speech {
     /// The tokens that end a text: those that the configs name, and the tokenizer's own.
     ///
     /// # Errors
-    /// When the configs name something that is no token id.
+    /// When the configs name something that is not a token id.
     pub fn end_of_text(&self) -> Result<&[TokenId], SessionError> {
         self.end_of_text.as_deref().map_err(|reason| SessionError::EndOfText { reason: reason.clone() })
     }

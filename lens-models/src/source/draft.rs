@@ -79,8 +79,8 @@ impl Draft {
     pub(super) fn verify(&mut self, file: &str, meta: &FileMeta) -> Result<(), SourceError> {
         let on_disk = self.file.metadata().map_err(SourceError::io("read", &self.path))?.len();
         let expected = meta.size.unwrap_or(self.done);
-        let hash = self.hash.clone().finish();
-        let received: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = self.hash.clone().finalize();
+        let received: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let fault = if self.done != expected || on_disk != expected {
             let received = if self.done == expected { on_disk } else { self.done };
             SourceError::SizeMismatch { file: file.to_owned(), expected, received }

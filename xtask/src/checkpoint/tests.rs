@@ -66,7 +66,7 @@ fn what_is_there_is_replaced_only_by_force_and_only_if_it_is_a_checkpoint() {
     fs::write(dir.join("thesis.txt"), "mine").unwrap();
     let error = make(&forced, &dir).unwrap_err().to_string();
     assert!(error.contains("thesis.txt"), "{error}");
-    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "something stayed behind");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "something was left");
     assert_eq!(contents(&dir).len(), second.len() + 1);
 }
 
