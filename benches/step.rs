@@ -20,8 +20,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use lens_benches::threads;
 use lens_core::{
-    Backend as _, Component, ComponentSelection, Forward, Lens, Next, Plan, Point, PointSet, Question,
-    ReadRequest, Selection, TokenId,
+    Backend as _, Column, Component, ComponentSelection, Forward, Lens, Next, Plan, Point, PointSet,
+    Question, ReadRequest, Selection, TokenId,
 };
 use lens_models::{Checkpoint, Decoder, LoadOptions, source};
 
@@ -85,7 +85,8 @@ fn steps(criterion: &mut Criterion, model: &mut Decoder) {
         });
 
         let captured = model.forward(&forward).expect("the model runs");
-        let hidden: Vec<_> = points.as_slice().iter().copied().zip(&captured).collect();
+        let columns = points.as_slice().iter().zip(&captured);
+        let hidden: Vec<_> = columns.map(|(point, vectors)| Column::plain(*point, vectors)).collect();
         let ask = Question::default();
         let request = ReadRequest::new(
             &hidden,

@@ -164,7 +164,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Read every layer and component for a prompt, and for each token that the model writes behind it
+/// Read every layer and component for a prompt, and for each token that the model writes after it
 #[derive(Debug, Args)]
 #[command(
     after_help = MORE_HELP,
@@ -173,7 +173,7 @@ and the stream itself, are decoded into next tokens by the model's own final nor
 
 With -n the model goes on writing, and every token is read while it forms. --steer changes activations: POINT \
 += VECTOR adds, -= subtracts, = replaces, *= scales. A point is L14.attn_out, L0..4.resid_post, L*.mlp_out, embed, or a \
-head L3.z.h5; behind it [3] or [last] names positions. A vector is @'another prompt' (its last token; [2] another, \
+head L3.z.h5; [3] or [last] after it names positions. A vector is @'another prompt' (its last token; [2] another, \
 [same] position by position), mean (of the prompt, or of mean@'another'), file:'vector.gguf' or \
 file:'vectors.safetensors'#name, or a sum such as 4*@'love' - 4*@'hate'; = 0 silences, and -= proj(VECTOR) projects \
 a direction out (h - v (v.h) / |v|^2; named heads each by themselves).
@@ -224,7 +224,7 @@ pub(crate) struct RunArgs {
         help_heading = "What to read"
     )]
     pub(crate) targets: Vec<Target>,
-    /// Norm in front of the unembedding: recomputed, final-scale or none
+    /// Norm before the unembedding: recomputed, final-scale or none
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
     pub(crate) norm: NormMode,
@@ -360,7 +360,8 @@ pub(crate) struct GenerateArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = MORE_HELP,
-    after_long_help = "The trace is what lens run writes with --out, or prints with --format json. No model is needed.
+    after_long_help = "Everything that lens run writes with --out or prints with --format json and jsonl can be shown: one run, comparisons, \
+trials, and the runs of many prompts. No model is needed.
 
 Examples:
   lens run \"The capital of France is\" --positions all --format json > trace.json
@@ -368,18 +369,30 @@ Examples:
   lens render trace.json --kind grid
   lens render trace.json --kind grid-kl -o grid.svg
   lens render trace.json --kind trajectories --tokens \" Paris\" -o paris.png
-  lens render trace.json --positions 0..2"
+  lens render trace.json --positions 0..2
+  lens render trace.json trace.json -o both.html
+  lens render trace.json trace.json --kind difference-entropy
+  lens render trace.json --format logitlenskit-v2 -o v2.json"
 )]
 pub(crate) struct RenderArgs {
-    /// The file; - is stdin
-    pub(crate) trace: PathBuf,
+    /// Files and folders that lens run has written, or logitlenskit's JSON; - is stdin. A page shows all of them, a
+    /// difference two
+    #[arg(required = true, value_name = "TRACE")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Of several traces: which, by number from 0 or by name; can be repeated
+    #[arg(long, value_name = "N|NAME", help_heading = "What to show")]
+    pub(crate) trace: Vec<String>,
     /// What to show: table, page, all-layers, important-layers, grid, grid-logit, grid-rank, grid-kl,
-    /// grid-entropy, trajectories or curves [default: what the file's name implies]
+    /// grid-entropy, trajectories, curves, or what differs between two traces: difference (of probabilities, or of that of
+    /// --tokens), difference-kl and so on [default: what the file's name implies]
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<Show>,
-    /// The file to write: .svg, .png, .html or .txt; without it, tables and grids go to the terminal
+    /// The file to write: .svg, .png, .html, .txt or .json; without it, tables and grids go to the terminal
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write the data and no picture: json (lens's own) or logitlenskit-v2 [default: logitlenskit-v2 for .json]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true, conflicts_with = "kind")]
+    pub(crate) format: Option<RenderFormat>,
 
     /// Positions; heatmaps and curves show one [default: the last; for pages and grids all]
     #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
@@ -400,7 +413,7 @@ pub(crate) struct RenderArgs {
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
     #[arg(value_parser = from_one)]
     pub(crate) top_k: Option<NonZeroUsize>,
-    /// A token whose trajectory to draw, by text or id; can be repeated
+    /// A token whose trajectory or difference to draw, by text or id; can be repeated
     #[arg(long, value_name = "TEXT|ID", allow_hyphen_values = true, help_heading = "What to show")]
     pub(crate) tokens: Vec<Target>,
     /// Probability of a token above which a layer counts as important [default: that of the run]
@@ -419,6 +432,15 @@ pub(crate) struct RenderArgs {
     /// What stands above the picture
     #[arg(long, value_name = "TEXT", help_heading = "Looks")]
     pub(crate) title: Option<String>,
+}
+
+/// The form of a trace's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RenderFormat {
+    /// The trace, one on each line.
+    Json,
+    /// The JSON of logitlenskit's viewer, version 2.
+    LogitlenskitV2,
 }
 
 /// The colours of probabilities.

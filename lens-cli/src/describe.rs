@@ -6,14 +6,14 @@ use lens_core::NormKind;
 use lens_models::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask, MlpSpec,
-        NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
+        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
     },
 };
 
 /// Names and values, one pair a line.
 pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
-    let per_layer = |what: fn(&LayerSpec) -> String| by_layer(spec.layers.iter().map(what));
+    let per_layer = |what: fn(&LayerSpec) -> String| by_layer((0..).zip(spec.layers.iter().map(what)));
     let untied = match (spec.is_tied(), spec.tied_and_stored) {
         (true, None) => "tied to the embedding".to_owned(),
         (false, None) => "an unembedding of its own".to_owned(),
@@ -26,9 +26,9 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
         ("layers", spec.layers.len().to_string()),
         ("d_model", spec.d_model.to_string()),
         ("blocks", per_layer(wiring)),
-        ("attention", per_layer(|layer| attention(&layer.attn))),
+        ("attention", per_layer(|layer| mixer(&layer.mixer))),
         ("positions", positions(spec)),
-        ("mask", per_layer(|layer| mask(layer.attn.mask))),
+        ("mask", of_attention(spec, |attn| mask(attn.mask))),
         ("mlp", per_layer(|layer| mlp(&layer.mlp))),
         ("norms", per_layer(norms)),
         ("biases", per_layer(biases)),
@@ -41,10 +41,15 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// What is particular about attention, of the layers that have it.
+fn of_attention(spec: &DecoderSpec, what: fn(&AttentionSpec) -> String) -> String {
+    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(layer.attention()?)))))
+}
+
 /// One value if all layers agree; else each value with the layers that have it.
-fn by_layer(values: impl Iterator<Item = String>) -> String {
+fn by_layer(values: impl Iterator<Item = (usize, String)>) -> String {
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
-    for (layer, value) in values.enumerate() {
+    for (layer, value) in values {
         match groups.iter_mut().find(|(known, _)| *known == value) {
             Some((_, layers)) => layers.push(layer),
             None => groups.push((value, vec![layer])),
@@ -61,7 +66,7 @@ fn by_layer(values: impl Iterator<Item = String>) -> String {
 }
 
 /// Ascending indices as `0..=3,5`.
-fn ranges(indices: &[usize]) -> String {
+pub(crate) fn ranges(indices: &[usize]) -> String {
     let runs = indices.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
         [one] => one.to_string(),
         [one, other] => format!("{one},{other}"),
@@ -75,12 +80,22 @@ fn wiring(layer: &LayerSpec) -> String {
     let wiring = match &layer.wiring {
         Wiring::Sequential { .. } => "attention, then MLP",
         Wiring::Parallel { .. } => "attention and MLP side by side",
-        Wiring::PostNorm { .. } => "attention, then MLP, a norm behind each sum",
+        Wiring::PostNorm { .. } => "attention, then MLP, a norm after each sum",
         Wiring::NormedResidual { .. } => "attention, then MLP, each added to the normed stream",
     };
     match layer.multiplier {
         Some(factor) => format!("{wiring}, each times {}", number(factor)),
         None => wiring.to_owned(),
+    }
+}
+
+fn mixer(mixer: &MixerSpec) -> String {
+    match mixer {
+        MixerSpec::Attention(attn) => attention(attn),
+        MixerSpec::ShortConvolution(convolution) => {
+            format!("short convolution over {} positions, gated", convolution.kernel)
+        }
+        _ => mixer.kind().name().replace('_', " "),
     }
 }
 
@@ -109,14 +124,14 @@ fn attention(attn: &AttentionSpec) -> String {
 }
 
 fn positions(spec: &DecoderSpec) -> String {
-    let position = |layer: &LayerSpec| match &layer.attn.position {
+    let position = |attn: &AttentionSpec| match &attn.position {
         Position::None => "none".to_owned(),
         Position::Alibi(_) => "ALiBi".to_owned(),
         Position::Rotary(rope) => rotary(rope),
     };
     match &spec.embed.positions {
         Some(learned) => format!("{} learned", learned.n),
-        None => by_layer(spec.layers.iter().map(position)),
+        None => of_attention(spec, position),
     }
 }
 
@@ -217,11 +232,11 @@ fn norms(layer: &LayerSpec) -> String {
     };
     let before = layer.attn_norm.as_ref().or(mlp_norm);
     let after = layer.attn_post_norm.as_ref().or(layer.mlp_post_norm.as_ref());
-    let place = [(before, "in front of"), (after, "behind")].into_iter().filter(|(norm, _)| norm.is_some());
+    let place = [(before, "before"), (after, "after")].into_iter().filter(|(norm, _)| norm.is_some());
     let places = place.map(|(_, place)| place).collect::<Vec<_>>().join(" and ");
     match (before.or(after), behind) {
         (Some(norm), _) => format!("{}, {places} each branch", self::norm(norm)),
-        (None, Some(norm)) => format!("{}, behind each sum", self::norm(norm)),
+        (None, Some(norm)) => format!("{}, after each sum", self::norm(norm)),
         (None, None) => "none".to_owned(),
     }
 }
@@ -236,8 +251,13 @@ fn norm(norm: &NormSpec) -> String {
 }
 
 fn biases(layer: &LayerSpec) -> String {
-    let AttentionSpec { q, k, v, o, .. } = &layer.attn;
-    let mut linears = vec![("q", q), ("k", k), ("v", v), ("o", o)];
+    let mut linears = match &layer.mixer {
+        MixerSpec::Attention(AttentionSpec { q, k, v, o, .. }) => {
+            vec![("q", q), ("k", k), ("v", v), ("o", o)]
+        }
+        MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
+        _ => Vec::new(),
+    };
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
@@ -305,7 +325,7 @@ mod tests {
 
     #[test]
     fn layers_that_differ_are_named() {
-        let values = |text: &str| by_layer(text.chars().map(String::from));
+        let values = |text: &str| by_layer(text.chars().map(String::from).enumerate());
         assert_eq!((values("aaa"), values("ab")), ("a".into(), "a (layer 0); b (layer 1)".into()));
         assert_eq!(values("aaabba"), "a (layers 0..=2,5); b (layers 3,4)");
     }

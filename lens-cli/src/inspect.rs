@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use lens_core::{ByteSize, Site};
+use lens_core::{ByteSize, Point, Site};
 use lens_models::{DecoderSpec, Outline, StoredDtype};
 use serde::Serialize;
 
 use crate::{
     args::{Format, InspectArgs},
-    describe::describe,
+    describe::{describe, ranges},
     fields::{field, grouped},
     model::{self, Shard},
     output,
@@ -68,7 +68,10 @@ impl<'a> Facts<'a> {
     fn new(outline: &'a Outline, shards: &'a [Shard]) -> Self {
         let spec = &outline.spec;
         let parameters = outline.parameters();
-        let sites = Site::ALL.into_iter().filter(|site| !spec.absent_sites().contains(site));
+        let absent = spec.absent_points();
+        let layers = 0..spec.layers.len() as u16;
+        let has = |site: &Site| layers.clone().any(|layer| !absent.contains(Point::block(layer, *site)));
+        let sites = Site::ALL.into_iter().filter(|site| spec.layers.is_empty() || has(site));
         let points_per_layer: Vec<&str> = sites.map(Site::name).collect();
         let needed = |dtype: StoredDtype| parameters.saturating_mul(dtype.bytes());
         Self {
@@ -83,7 +86,7 @@ impl<'a> Facts<'a> {
             context: spec.context,
             bos_token_ids: outline.bos_token_ids(),
             spec: describe(spec).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
-            points: 1 + spec.layers.len() * points_per_layer.len(),
+            points: 1 + spec.layers.len() * Site::ALL.len() - absent.len(),
             points_per_layer,
             parameters,
             stored_bytes: outline.stored_bytes(),
@@ -107,7 +110,21 @@ impl<'a> Facts<'a> {
         for (name, value) in describe(spec) {
             say(name, &value)?;
         }
-        let points = self.points_per_layer.join(", ");
+        let absent = spec.absent_points();
+        let in_layer = |name: &&str| {
+            let lacks = |layer: &usize| {
+                absent
+                    .as_slice()
+                    .iter()
+                    .any(|point| point.layer() == Some(*layer as u16) && point.component().name() == *name)
+            };
+            let layers: Vec<usize> = (0..spec.layers.len()).filter(|layer| !lacks(layer)).collect();
+            if layers.len() == spec.layers.len() {
+                return (*name).to_owned();
+            }
+            format!("{name} (only in {})", ranges(&layers))
+        };
+        let points = self.points_per_layer.iter().map(in_layer).collect::<Vec<_>>().join(", ");
         let per_layer = self.points_per_layer.len();
         say("points", &format!("{} in all: embed, and in each layer {per_layer}: {points}", self.points))?;
         say("parameters", &grouped(self.parameters as u64))?;
@@ -117,7 +134,7 @@ impl<'a> Facts<'a> {
             n => format!("in {n} files"),
         };
         let dtypes = self.stored_dtypes.join(" and ");
-        say("stored", &format!("{} as {dtypes}, {files}", bytes(self.stored_bytes as u64)))?;
+        say("stored", &format!("{} as {dtypes}, {files}", ByteSize(self.stored_bytes as u64)))?;
         let NeededBytes { f32, bf16, f16 } = self.needed_bytes;
         let [f32, bf16, f16] = [f32, bf16, f16].map(|needed| ByteSize(needed as u64).to_string());
         say("needed", &format!("f32 {f32}, bf16 {bf16}, f16 {f16}"))

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides about numbers. Results go to stdout; progress, notes and errors go to stderr.
 
+mod advice;
 mod args;
 mod check;
 mod describe;
@@ -10,7 +11,6 @@ mod fields;
 mod flat;
 mod hint;
 mod inspect;
-mod live;
 mod machine;
 mod many;
 mod model;
@@ -22,12 +22,14 @@ mod record;
 mod render;
 mod results;
 mod run;
+mod show;
 mod signals;
 mod style;
 mod tables;
 mod temporary;
 mod to_file;
 mod values;
+mod watched;
 mod weights;
 
 use std::{

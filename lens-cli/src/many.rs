@@ -7,23 +7,24 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lens_core::LensTrace;
-use lens_data::{PromptFormat, PromptInput, PromptRecord, Prompts};
+use lens_core::{LensTrace, sink::Sink};
+use lens_data::{PromptFormat, PromptInput, PromptRecord, Prompts, ReadoutSink};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
 use serde::Serialize;
 
 use crate::{
+    advice,
     args::{RunArgs, RunFormat},
-    flat::{OnStdout, Tables},
-    live::{Live, Style},
-    output::{self, Folder, Growing, Sink},
+    flat::Tables,
+    output::{self, Folder, Growing, Stdout},
     packed::{self, Packing},
     progress::Running,
     record::TABLES,
-    results, run, signals,
+    results, run, show, signals,
     style::Console,
     tables,
+    watched::Watched,
 };
 
 /// A prompt that could not be read.
@@ -43,7 +44,7 @@ pub(crate) fn run(
     args: &RunArgs,
     file: &Path,
     mut session: Session,
-    Outputs { folder, out }: Outputs,
+    Outputs { folder, out }: Outputs<'_>,
     console: &Console,
 ) -> Result<()> {
     let given = &args.many;
@@ -55,7 +56,7 @@ pub(crate) fn run(
     drop(running);
     let tables = folder.as_ref().map(|folder| Tables::begin(folder, "")).transpose()?;
     let view = PromptsView::new(&tables::options(console));
-    let on_stdout = args.format.flat().map(OnStdout::begin).transpose()?;
+    let on_stdout = args.format.flat().map(|format| ReadoutSink::new(out, format)).transpose()?;
     let many = Many {
         args,
         console,
@@ -81,11 +82,19 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>> {
 }
 
 /// Where the results go.
-pub(crate) struct Outputs {
+pub(crate) struct Outputs<'a> {
     /// All of them, if a folder was asked for.
     pub(crate) folder: Option<Folder>,
     /// What is shown.
-    pub(crate) out: Sink,
+    pub(crate) out: &'a Stdout,
+}
+
+/// An error on one line, with what may help.
+fn said(error: &anyhow::Error) -> String {
+    match advice::of(error) {
+        Some(advice) => format!("{error:#}; {advice}"),
+        None => format!("{error:#}"),
+    }
 }
 
 struct Many<'a> {
@@ -94,9 +103,9 @@ struct Many<'a> {
     session: Session,
     folder: Option<Folder>,
     tables: Option<Tables>,
-    on_stdout: Option<OnStdout>,
+    on_stdout: Option<ReadoutSink<&'a Stdout>>,
     view: PromptsView,
-    out: Sink,
+    out: &'a Stdout,
     /// `failures.jsonl`, from the first failure on.
     failures: Option<Growing>,
     /// Notes that were said: most are the same for every prompt.
@@ -164,13 +173,11 @@ impl Many<'_> {
     fn one(&mut self, index: u64, id: Option<&str>, input: PromptInput) -> Result<Option<LensTrace>> {
         let request = run::request(self.args, self.input(input));
         let prepared = self.session.prepare(&request)?.labelled(index, id.map(str::to_owned));
-        let style = match self.args.format {
-            RunFormat::Jsonl => Style::Lines,
-            _ => Style::Silent { max_new_tokens: self.args.generate.max_new_tokens.map(usize::from) },
-        };
-        let mut live = Live::new(style, self.console, &mut self.out, self.folder.is_some());
-        let result = self.session.run_prepared(&prepared, &mut live);
-        let mut trace = live.end(result)?;
+        let (mut live, bar) = show::live_of_many(self.args, self.out);
+        let mut watched = Watched::new(&mut *live, self.out, bar, self.folder.is_some());
+        let result = self.session.run_prepared(&prepared, &mut watched);
+        drop(watched); // and the bar with it
+        let mut trace = result?;
         trace.notes.extend(run::changed_weights());
         if trace.finals.is_empty() && signals::seen().is_some() {
             return Ok(None);
@@ -178,16 +185,10 @@ impl Many<'_> {
         for note in &trace.notes {
             self.note(note);
         }
-        match self.args.format {
-            RunFormat::Json => self.out.print(|out| output::json(out, &trace)),
-            RunFormat::Table => {
-                let line = self.view.line(&trace);
-                self.out.print(|out| out.write_all(line.as_bytes()));
-            }
-            _ => {}
-        }
+        show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(show::cause)?;
         if let Some(table) = &mut self.on_stdout {
-            table.push(&trace, &mut self.out)?;
+            table.whole(&trace).map_err(show::cause)?;
+            self.out.hand_on();
         }
         if let Some(tables) = &mut self.tables {
             tables.push(&trace)?;
@@ -223,7 +224,7 @@ impl Many<'_> {
     /// Records a prompt that could not be read, and goes on.
     fn failed(&mut self, prompt_index: u64, id: Option<&str>, error: &anyhow::Error) -> Result<()> {
         let event = (self.args.format == RunFormat::Jsonl).then_some("failure");
-        let failure = Failure { event, prompt_index, id, error: format!("{error:#}") };
+        let failure = Failure { event, prompt_index, id, error: said(error) };
         match self.args.format {
             RunFormat::Table => {
                 let line = self.view.failure(prompt_index, id, &failure.error);
@@ -258,11 +259,11 @@ impl Many<'_> {
             self.console.note(&format!("results in {place}/: {}", written.join(", ")));
         }
         if let Some(table) = self.on_stdout.take() {
-            table.finish(&mut self.out)?;
+            table.finish()?;
         }
         if count.failed > 0 {
             self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));
         }
-        std::mem::take(&mut self.out).end(self.console)
+        self.out.end(self.console)
     }
 }

@@ -1,60 +1,112 @@
 //! Results on stdout, and files that are written whole or not at all.
 
 use std::{
+    fs::{File, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use lens_core::{LensTrace, sink::Sink};
 
 use crate::{
     record::{Cleared, Hashing, Record},
+    show::cause,
     signals::Leftover,
     style::Console,
     temporary::{self, Temporary},
     to_file::ToFile,
 };
 
-/// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is no failure.
+/// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is not a failure.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     told(fill_stdout(write))
 }
 
 /// Stdout over the time of a run, or the file that takes its place: after the first failure nothing is written any more,
-/// and it is told at the end.
+/// and it is told at the end. What is written to it waits for [`Write::flush`], up to a size.
+pub(crate) struct Stdout(Mutex<Waiting>);
+
 #[derive(Default)]
-pub(crate) struct Sink {
-    failure: Option<io::Error>,
+struct Waiting {
+    bytes: Vec<u8>,
     file: Option<ToFile>,
+    failure: Option<io::Error>,
 }
 
-impl Sink {
+/// Bytes that wait before they are handed on.
+const MOST_WAITING: usize = 1 << 16;
+
+impl Stdout {
     /// Stdout, or a file.
     pub(crate) fn new(file: Option<&Path>) -> Result<Self> {
-        Ok(Self { failure: None, file: file.map(ToFile::begin).transpose()? })
+        let file = file.map(ToFile::begin).transpose()?;
+        Ok(Self(Mutex::new(Waiting { file, ..Waiting::default() })))
     }
 
     /// Lets `write` write at once.
-    pub(crate) fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-        if self.failure.is_none() {
-            self.failure = match &mut self.file {
-                Some(file) => file.print(write).err(),
-                None => fill_stdout(write).err(),
-            };
+    pub(crate) fn print(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        let mut out = self;
+        if let Err(error) = write(&mut out) {
+            self.waiting().failure.get_or_insert(error);
         }
+        self.hand_on();
+    }
+
+    /// Writes what waits.
+    pub(crate) fn hand_on(&self) {
+        self.waiting().hand_on();
     }
 
     /// Whether nothing can be written any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.failure.is_some()
+        self.waiting().failure.is_some()
     }
 
-    /// Ends the file, if it is one, and tells the failure. A reader that has seen enough and closes the pipe is none.
-    pub(crate) fn end(self, console: &Console) -> Result<()> {
-        if let Some(file) = self.file {
-            return file.finish(self.failure, console);
+    /// Ends the file, if it is one, and tells the failure. A reader that has seen enough and closes the pipe is not one.
+    pub(crate) fn end(&self, console: &Console) -> Result<()> {
+        let mut waiting = std::mem::take(&mut *self.waiting());
+        waiting.hand_on();
+        if let Some(file) = waiting.file {
+            return file.finish(waiting.failure, console);
         }
-        self.failure.map_or(Ok(()), |error| told(Err(error)))
+        waiting.failure.map_or(Ok(()), |error| told(Err(error)))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn hand_on(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.failure.is_none() && !bytes.is_empty() {
+            self.failure = match &mut self.file {
+                Some(file) => file.print(|out| out.write_all(&bytes)).err(),
+                None => fill_stdout(|out| out.write_all(&bytes)).err(),
+            };
+        }
+    }
+}
+
+/// Never fails: see [`Stdout::end`].
+impl Write for &Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut waiting = self.waiting();
+        if waiting.failure.is_none() {
+            waiting.bytes.extend_from_slice(bytes);
+            if waiting.bytes.len() >= MOST_WAITING {
+                waiting.hand_on();
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_on();
+        Ok(())
     }
 }
 
@@ -90,7 +142,7 @@ pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::
 /// A file of a folder that is being written.
 pub(crate) struct Growing {
     name: String,
-    out: Hashing<BufWriter<std::fs::File>>,
+    out: Hashing<BufWriter<File>>,
     file: Temporary,
 }
 
@@ -112,6 +164,8 @@ pub(crate) struct Folder {
     created: Vec<(PathBuf, Leftover)>,
     /// For the results of runs: what was written, and what earlier runs have left.
     record: Option<Record>,
+    /// Locked for the results of this run, where the system can.
+    _lock: Option<File>,
     cleared: Option<Cleared>,
 }
 
@@ -125,7 +179,7 @@ impl Folder {
             .collect();
         created.reverse();
         let created = created.into_iter().map(|path| (path.clone(), Leftover::new(&path))).collect();
-        let folder = Self { path: path.to_owned(), created, record: None, cleared: None };
+        let folder = Self { path: path.to_owned(), created, record: None, _lock: None, cleared: None };
         std::fs::create_dir_all(path)
             .with_context(|| format!("cannot create the folder {}", path.display()))?;
         temporary::sweep(path);
@@ -140,9 +194,11 @@ impl Folder {
         Ok((Self::prepare(folder)?, name))
     }
 
-    /// The same for all results of a run. With its first file, those of earlier runs in that folder go.
+    /// The same for all results of a run, which has the folder to itself. With its first file, those of earlier runs in
+    /// that folder go.
     pub(crate) fn for_results(path: &Path) -> Result<Self> {
         let mut folder = Self::prepare(path)?;
+        folder._lock = lock(path)?;
         folder.record = Some(Record::of(path));
         Ok(folder)
     }
@@ -156,6 +212,19 @@ impl Folder {
     ) -> Result<()> {
         let mut file = self.begin(name)?;
         write(&mut file).with_context(|| format!("cannot write {}", self.path.join(name).display()))?;
+        self.finish(file)
+    }
+
+    /// Writes the file of a run that is over, by the output that `sink` makes.
+    pub(crate) fn write_whole(
+        &mut self,
+        name: &str,
+        trace: &LensTrace,
+        sink: impl for<'w> FnOnce(&'w mut Growing) -> Box<dyn Sink + 'w>,
+    ) -> Result<()> {
+        let mut file = self.begin(name)?;
+        let written = sink(&mut file).whole(trace);
+        written.map_err(cause).with_context(|| format!("cannot write {}", self.path.join(name).display()))?;
         self.finish(file)
     }
 
@@ -190,7 +259,7 @@ impl Folder {
         }
         // The name itself is on the disk once the folder is; not every system can say so.
         #[cfg(unix)]
-        let _ = std::fs::File::open(&self.path).and_then(|folder| folder.sync_all());
+        let _ = File::open(&self.path).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
@@ -202,6 +271,20 @@ impl Folder {
     /// What became of the files of earlier runs: told once.
     pub(crate) fn cleared(&mut self) -> Cleared {
         self.cleared.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}
+
+/// Locks a folder until the file is closed or the process ends: two runs at a time would leave a mixture of their
+/// results. `None` where the system or the file system has no locks of folders.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another run of lens writes its results into {}: wait for it to end, or choose another folder",
+            path.display()
+        ),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 
@@ -231,7 +314,7 @@ mod tests {
             assert!(folder.write("x", failing).is_err());
             assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
         }
-        assert!(!root.path().join("a").exists(), "a folder stayed behind");
+        assert!(!root.path().join("a").exists(), "a folder was left");
 
         let mut folder = Folder::prepare(&path).unwrap();
         folder.write("x", |out| out.write_all(b"whole")).unwrap();

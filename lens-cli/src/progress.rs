@@ -118,7 +118,7 @@ fn bar(length: Option<u64>, template: &str) -> ProgressBar {
 /// How often a bar is drawn, at most.
 const DRAWN_PER_SECOND: u8 = 20;
 
-/// Columns that a bar leaves free: the terminal writes `^C` behind it, which must not begin another line. What is cleared
+/// Columns that a bar leaves free: the terminal writes `^C` after it, which must not begin another line. What is cleared
 /// then would be that line, and the bar would stay.
 const FREE: u16 = 4;
 

@@ -40,7 +40,8 @@ fn from_file(path: &Path) -> io::Result<String> {
     from_reader(File::open(path)?)
 }
 
-/// A text without the line feed that editors and `echo` put at its end.
+/// A text without the line feed that editors and `echo` put at its end, and without the mark that some editors put at the
+/// beginning of UTF-8.
 fn from_reader(reader: impl Read) -> io::Result<String> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut bytes = Vec::new();
@@ -49,6 +50,9 @@ fn from_reader(reader: impl Read) -> io::Result<String> {
         return Err(invalid("the text is longer than 64 MiB"));
     }
     let mut text = String::from_utf8(bytes).map_err(|_| invalid("the text is not valid UTF-8"))?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -63,12 +67,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_feed_at_the_end_is_not_part_of_the_text() {
+    fn a_line_feed_at_the_end_and_a_mark_at_the_beginning_are_not_part_of_the_text() {
         let read = |text: &str| from_reader(text.as_bytes()).unwrap();
         assert_eq!(read("a b\n"), "a b");
         assert_eq!(read("a\r\n"), "a");
         assert_eq!(read("a\n\n"), "a\n");
         assert_eq!(read(" a "), " a ");
+        assert_eq!(read("\u{feff}a\u{feff}\n"), "a\u{feff}");
         assert!(from_reader(&b"\xff"[..]).is_err());
     }
 }

@@ -1,35 +1,31 @@
 //! `lens render`: pictures, pages and tables from a saved trace; no model is needed.
 
+mod convert;
 mod fit;
+mod input;
+mod several;
 
 pub(crate) use fit::NoEffect;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
-use anyhow::{Context, Result, bail};
-use lens_core::{Component, ComponentSelection, LensTrace, TokenId, TraceError};
+use anyhow::{Result, bail};
+use lens_core::{Component, ComponentSelection, LensTrace, TokenId};
 use lens_viz::{
     Ramp, excerpt,
-    page::{PageOptions, page},
     picture::{Fonts, Picture, PictureKind, PictureOptions, png, svg},
     terminal::{TableOptions, heatmap, table},
 };
 
 use crate::{
-    args::RenderArgs,
-    output, packed, results,
+    args::{RenderArgs, RenderFormat},
+    output, results,
     style::Console,
     tables,
     values::{Show, Target},
 };
 
-/// The largest trace that is read, bytes.
-const MOST_BYTES: u64 = 4 << 30;
+use input::{Input, Run};
 
 /// Pixels of a PNG for each pixel of the page, where none were asked for.
 const SCALE: f32 = 2.0;
@@ -41,18 +37,24 @@ enum Ending {
     Png,
     Html,
     Text,
+    Json,
 }
 
 impl Ending {
-    const ALL: [(&'static str, Self); 4] =
-        [("svg", Self::Svg), ("png", Self::Png), ("html", Self::Html), ("txt", Self::Text)];
+    const ALL: [(&'static str, Self); 5] = [
+        ("svg", Self::Svg),
+        ("png", Self::Png),
+        ("html", Self::Html),
+        ("txt", Self::Text),
+        ("json", Self::Json),
+    ];
 
     fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
         match Self::ALL.into_iter().find(|(name, _)| *name == ending) {
             Some((_, ending)) => Ok(ending),
             None => bail!(
-                "{} does not say what to write: give a name that ends in .svg, .png, .html or .txt",
+                "{} does not say what to write: give a name that ends in .svg, .png, .html, .txt or .json",
                 path.display()
             ),
         }
@@ -61,52 +63,68 @@ impl Ending {
 
 pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
     let ending = args.out.as_deref().map(Ending::of).transpose()?;
+    if let Some(format) =
+        args.format.or((ending == Some(Ending::Json)).then_some(RenderFormat::LogitlenskitV2))
+    {
+        return convert::convert(input(args, console)?, format, args, console);
+    }
     let show = shown(args.kind, ending)?;
     fit::check(args, show, ending)?;
-    let trace = read(&args.trace)?;
-    // A page shows them itself.
-    if show != Show::Page {
-        trace.notes.iter().for_each(|note| console.note(note));
+    let mut input = input(args, console)?;
+    match show {
+        Show::Page => return several::page(input, args),
+        Show::Difference(measure) => return several::difference(&input, measure, args, ending, console),
+        Show::Table if several::is_comparison(&input, args) => {
+            return several::comparison(&input, args, console);
+        }
+        Show::Table | Show::Picture(_) => {}
     }
+    let Run { trace, .. } = input.only(&format!("--kind {show}"))?;
+    trace.notes.iter().for_each(|note| console.note(note));
     match (show, args.out.as_deref(), ending) {
-        (Show::Table, None, _) => {
-            let text = text(trace, args, &tables::options(console), console)?;
-            output::print(|out| out.write_all(text.as_bytes()))
-        }
-        (Show::Table, Some(path), _) => {
-            let plain = console.plain();
-            let text = text(trace, args, &tables::options(&plain), &plain)?;
-            output::write_file(path, |out| out.write_all(text.as_bytes()))
-        }
-        (Show::Page, path, _) => {
-            let positions = match (&args.positions, args.step) {
-                (None, None) => Vec::new(),
-                _ => positions(&trace, args)?,
-            };
-            let trace = part(trace, args, positions)?;
-            let html = page(&trace, &PageOptions::default().with_top_k(args.top_k.map(usize::from)))?;
-            match path {
-                Some(path) => output::write_file(path, |out| out.write_all(html.as_bytes())),
-                None => output::print(|out| out.write_all(html.as_bytes())),
-            }
-        }
         (Show::Picture(PictureKind::Grid(statistic)), path, None | Some(Ending::Text)) => {
             let what = options(&trace, PictureKind::Grid(statistic), args, None)?;
-            let console = if path.is_some() { console.plain() } else { *console };
-            let text = heatmap(&trace, statistic, &what, &tables::options(&console))?;
-            match path {
-                Some(path) => output::write_file(path, |out| out.write_all(text.as_bytes())),
-                None => output::print(|out| out.write_all(text.as_bytes())),
-            }
+            write_text(path, console, |console| {
+                Ok(heatmap(&trace, statistic, &what, &tables::options(console))?)
+            })
         }
         (Show::Picture(kind), path, ending) => picture(&trace, kind, args, path, ending, console),
+        (_, path, _) => {
+            write_text(path, console, |console| text(trace, args, &tables::options(console), console))
+        }
+    }
+}
+
+/// Everything that was given, or what was chosen of it.
+fn input(args: &RenderArgs, console: &Console) -> Result<Input> {
+    let mut input = Input::read(&args.traces)?;
+    input.notes.iter().for_each(|note| console.note(note));
+    input.choose(&args.trace)?;
+    Ok(input)
+}
+
+/// Writes text into a file, where it is plain, or to stdout, as the console shows it.
+fn write_text(
+    path: Option<&Path>,
+    console: &Console,
+    text: impl FnOnce(&Console) -> Result<String>,
+) -> Result<()> {
+    match path {
+        Some(path) => {
+            let text = text(&console.plain())?;
+            output::write_file(path, |out| out.write_all(text.as_bytes()))
+        }
+        None => {
+            let text = text(console)?;
+            output::print(|out| out.write_all(text.as_bytes()))
+        }
     }
 }
 
 /// What to show, as asked for or as the file's name implies.
 fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
     let usual = match ending {
-        None | Some(Ending::Text) => Show::Table,
+        None | Some(Ending::Text | Ending::Json) => Show::Table,
         Some(Ending::Html) => Show::Page,
         Some(Ending::Svg | Ending::Png) => Show::Picture(PictureKind::AllLayers),
     };
@@ -115,51 +133,15 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
         (_, None) => true,
         (Show::Table, Some(ending)) => ending == Ending::Text,
         (Show::Page, Some(ending)) => ending == Ending::Html,
-        (Show::Picture(PictureKind::Grid(_)), Some(ending)) => ending != Ending::Html,
+        (Show::Picture(PictureKind::Grid(_)) | Show::Difference(_), Some(ending)) => {
+            matches!(ending, Ending::Svg | Ending::Png | Ending::Text)
+        }
         (Show::Picture(_), Some(ending)) => matches!(ending, Ending::Svg | Ending::Png),
     };
     if !fits {
         bail!("--kind {show} cannot be written into such a file: {}", show.endings());
     }
     Ok(show)
-}
-
-/// Reads a trace and checks that it can be true.
-fn read(path: &Path) -> Result<LensTrace> {
-    let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
-    let bytes = if path == Path::new("-") {
-        packed::bounded(io::stdin().lock(), MOST_BYTES).and_then(whole)
-    } else {
-        let opened = File::open(path);
-        opened.and_then(|file| packed::bounded(BufReader::new(file), MOST_BYTES)).and_then(whole)
-    };
-    let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
-    LensTrace::from_json(&bytes).map_err(|error| {
-        let what = match error {
-            TraceError::Json { .. } => "is not a trace (lens run writes one with --out or --format json)",
-            TraceError::Schema { .. } => "has another schema",
-            _ => "is a trace that cannot be true: nothing of it is shown",
-        };
-        anyhow::Error::from(error).context(format!("{name} {what}"))
-    })
-}
-
-/// All that a reader has, unless it cannot be a trace: a device that never ends must not fill the memory.
-fn whole(mut reader: impl BufRead) -> io::Result<Vec<u8>> {
-    let begins = reader.fill_buf()?.iter().copied().find(|byte| !byte.is_ascii_whitespace());
-    if begins.is_some_and(|byte| byte != b'{') {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it does not begin with `{`, as a trace does",
-        ));
-    }
-    let mut bytes = Vec::new();
-    reader.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let problem = format!("it is larger than {} GiB, the most that is read", MOST_BYTES >> 30);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-    }
-    Ok(bytes)
 }
 
 /// What was asked for of the trace.
@@ -239,9 +221,19 @@ fn picture(
     ending: Option<Ending>,
     console: &Console,
 ) -> Result<()> {
-    let pages = svg(trace, kind, &options(trace, kind, args, ending)?)?;
+    write_pages(&svg(trace, kind, &options(trace, kind, args, ending)?)?, args, path, ending, console)
+}
+
+/// Writes a picture's pages, each into a file of its own, or the only one to stdout.
+fn write_pages(
+    pages: &[Picture],
+    args: &RenderArgs,
+    path: Option<&Path>,
+    ending: Option<Ending>,
+    console: &Console,
+) -> Result<()> {
     let Some(path) = path else {
-        let [only] = pages.as_slice() else {
+        let [only] = pages else {
             bail!("the picture has {} pages: name a file for them with -o", pages.len());
         };
         return output::print(|out| out.write_all(only.svg.as_bytes()));
@@ -250,7 +242,7 @@ fn picture(
         console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
     }
     let mut missing = BTreeSet::new();
-    for page in &pages {
+    for page in pages {
         missing.extend(&page.missing);
         let path = path.with_file_name(named(path, page));
         match ending {
@@ -277,7 +269,17 @@ fn options(
     args: &RenderArgs,
     ending: Option<Ending>,
 ) -> Result<PictureOptions> {
-    let several = matches!(kind, PictureKind::Grid(_));
+    options_of(trace, args, ending, matches!(kind, PictureKind::Grid(_)), &format!("--kind {kind}"))
+}
+
+/// The same for what shows `several` positions, or one.
+fn options_of(
+    trace: &LensTrace,
+    args: &RenderArgs,
+    ending: Option<Ending>,
+    several: bool,
+    what: &str,
+) -> Result<PictureOptions> {
     let positions = match (&args.positions, several) {
         (None, true) => Vec::new(),
         _ => positions(trace, args)?,
@@ -285,7 +287,7 @@ fn options(
     let position = match positions.as_slice() {
         _ if several => None,
         [one] => Some(*one),
-        _ => bail!("--kind {kind} shows one position: choose one with --positions"),
+        _ => bail!("{what} shows one position: choose one with --positions"),
     };
     let mut chosen = chosen(trace, args)?;
     chosen.position = position;

@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Context, Result};
 use lens_core::{
     LensTrace,
-    predecessor::{all_layers, important_layers},
+    sink::{all_layers_json, important_layers_json, trace_json},
 };
 use lens_viz::{
     page::{PageOptions, page},
@@ -18,7 +17,7 @@ use lens_viz::{
 
 use crate::{
     flat::Tables,
-    output::{self, Folder},
+    output::Folder,
     progress::Running,
     record::{Cleared, TABLES},
     signals,
@@ -34,13 +33,14 @@ const AT_ONCE: usize = 8;
 /// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty). After a signal, the
 /// pictures are left out: `lens render` draws them of the trace.
 pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
-    folder.write(&format!("{place}trace.json"), |out| output::json(out, trace))?;
+    folder.write_whole(&format!("{place}trace.json"), trace, |out| Box::new(trace_json(out)))?;
     note_cleared(folder, console);
     let mut tables = Tables::begin(folder, place)?;
     tables.push(trace)?;
     tables.finish(folder)?;
-    folder.write(&format!("{place}all_layers.json"), |out| pretty(out, &all_layers(trace)))?;
-    folder.write(&format!("{place}important_layers.json"), |out| pretty(out, &important_layers(trace)))?;
+    folder.write_whole(&format!("{place}all_layers.json"), trace, |out| Box::new(all_layers_json(out)))?;
+    let important = format!("{place}important_layers.json");
+    folder.write_whole(&important, trace, |out| Box::new(important_layers_json(out)))?;
     let drawn = pictures(folder, place, trace, console)?;
     let mut written = vec!["trace.json"];
     // A page can be too large for a browser; that takes nothing from the trace.
@@ -112,12 +112,6 @@ pub(crate) fn note_missing(missing: &BTreeSet<char>, console: &Console) {
         "no installed font has {} ({characters}): PNGs show their code points; {install}, or use .svg or .html",
         named.join(", ")
     ));
-}
-
-/// JSON as LogitLens4LLMs writes it, for eyes.
-fn pretty(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    out.write_all(b"\n")
 }
 
 /// How many pages of pictures were written, and how many pictures were not drawn because a signal came.

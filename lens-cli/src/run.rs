@@ -1,31 +1,25 @@
 //! `lens run`: a prompt, a model, what it says at every layer, and what it goes on to write.
 
 use anyhow::{Context, Result, bail};
-use lens_core::{Component, LensTrace, Sampling, SelfCheckTrace, Site, TimingTrace};
+use lens_core::{LensTrace, Sampling, SelfCheckTrace, TimingTrace, sink::Sink};
 use lens_models::{
     Request, Session, demo,
     session::{Input, Prepared},
 };
-
-use lens_viz::{
-    logitlenskit,
-    picture::PictureOptions,
-    terminal::{compare, heatmap},
-};
+use lens_viz::terminal::compare;
 use serde::Serialize;
 
 use crate::{
     args::{RunArgs, RunFormat},
-    flat::OnStdout,
     hint,
-    live::{Live, Style},
     many::{self, Outputs},
     model,
-    output::{self, Folder, Sink},
+    output::{self, Folder, Stdout},
     progress::Running,
-    prompt, results, signals,
+    prompt, results, show, signals,
     style::Console,
     tables,
+    watched::{Bar, Watched},
 };
 
 /// The program and its version, as a trace names them.
@@ -34,7 +28,7 @@ pub(crate) const GENERATOR: (&str, &str) = ("lens", env!("CARGO_PKG_VERSION"));
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let options = args.machine.apply()?;
     let folder = args.out_folder().map(Folder::for_results).transpose()?;
-    let out = Sink::new(args.out_file())?;
+    let out = Stdout::new(args.out_file())?;
     note_what_does_nothing(args, console);
     let request = match &args.input.prompts {
         None => Some(request(args, prompt::input(&args.input, &args.chat)?)),
@@ -46,7 +40,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let Some(request) = request else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
-        return many::run(args, file, session, Outputs { folder, out }, console);
+        return many::run(args, file, session, Outputs { folder, out: &out }, console);
     };
     let prepared = session.prepare(&request)?;
     prepared.notes.iter().for_each(|note| console.note(note));
@@ -54,7 +48,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress))?;
     drop(running);
-    Trials { args, console, session, folder, prepared, out }.run()
+    Trials { args, console, session, folder, prepared, out: &out }.run()
 }
 
 /// Says what was written on the command line and changes nothing, or not what it seems to.
@@ -117,7 +111,7 @@ struct Trials<'a> {
     folder: Option<Folder>,
     prepared: Prepared,
     /// Files matter even when nobody reads stdout: its failure is told when all is written.
-    out: Sink,
+    out: &'a Stdout,
 }
 
 impl Trials<'_> {
@@ -135,7 +129,7 @@ impl Trials<'_> {
             let trace = self.trial(trial);
             // Whatever else happened: what was asked for last was to end.
             if signals::seen().is_some() {
-                self.end()?;
+                self.out.end(self.console)?;
                 trace?;
                 return Err(signals::Interrupted.into());
             }
@@ -145,12 +139,8 @@ impl Trials<'_> {
                 break;
             }
         }
-        self.end()?;
+        self.out.end(self.console)?;
         verdicts.into_iter().collect()
-    }
-
-    fn end(&mut self) -> Result<()> {
-        std::mem::take(&mut self.out).end(self.console)
     }
 
     /// What stands above a trial: its number as in the trace and in the folder's name, from 0.
@@ -169,47 +159,17 @@ impl Trials<'_> {
         if args.compare {
             return self.comparison(&prepared, &place);
         }
-        let style = match (args.format, args.generate.max_new_tokens) {
-            (RunFormat::Jsonl, _) => Style::Lines,
-            (RunFormat::Table, Some(n)) if !args.tables && args.grid.is_none() => {
-                Style::Steps { max_new_tokens: n.get() }
-            }
-            (_, n) => Style::Silent { max_new_tokens: n.map(usize::from) },
-        };
-        let trace = self.run_shown(&prepared, style, &place)?;
-        match args.format {
-            RunFormat::Json => self.out.print(|out| output::json(out, &trace)),
-            RunFormat::LogitlenskitV2 => {
-                let v2 = logitlenskit::to_v2(&trace, Component::Site(Site::ResidPost))?;
-                self.out.print(|out| output::json(out, &v2));
-            }
-            RunFormat::Parquet | RunFormat::Arrow | RunFormat::Csv => {
-                if let Some(format) = args.format.flat() {
-                    let mut table = OnStdout::begin(format)?;
-                    table.push(&trace, &mut self.out)?;
-                    table.finish(&mut self.out)?;
-                }
-            }
-            RunFormat::Table if args.grid.is_some() => {
-                let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(self.console));
-                let what = PictureOptions::default().with_components(tables::of_grid(args));
-                let text = heatmap(&trace, statistic, &what, &options)?;
-                self.out.print(|out| out.write_all(text.as_bytes()));
-            }
-            RunFormat::Table if args.tables || trace.generation.is_none() => {
-                let text = tables::of_positions(&trace, args, self.console)?;
-                self.out.print(|out| out.write_all(text.as_bytes()));
-            }
-            RunFormat::Table | RunFormat::Jsonl => {}
-        }
+        let (mut live, bar) = show::live(args, self.console, self.out);
+        let trace = self.run_shown(&prepared, &mut *live, bar, &place)?;
+        show::document(args, self.console, self.out).whole(&trace).map_err(show::cause)?;
         Ok(trace)
     }
 
     /// Runs the model as it is and with its interventions, and shows both side by side.
     fn comparison(&mut self, prepared: &Prepared, place: &str) -> Result<LensTrace> {
-        let style = || Style::Silent { max_new_tokens: self.args.generate.max_new_tokens.map(usize::from) };
-        let (first, second) = (style(), style());
-        let before = self.run_shown(&prepared.without_interventions(), first, &format!("{place}before/"))?;
+        let bar = Bar::Counts(self.args.generate.max_new_tokens.map(usize::from));
+        let plain = prepared.without_interventions();
+        let before = self.run_shown(&plain, &mut (), bar, &format!("{place}before/"))?;
         verdict(before.self_check.as_ref())?;
         if signals::seen().is_some() {
             self.console
@@ -217,7 +177,7 @@ impl Trials<'_> {
             return Ok(before);
         }
         signals::release(); // until something of the second run is there
-        let after = self.run_shown(prepared, second, &format!("{place}after/"))?;
+        let after = self.run_shown(prepared, &mut (), bar, &format!("{place}after/"))?;
         match self.args.format {
             RunFormat::Table => {
                 let text = compare(&before, &after, &tables::options(self.console));
@@ -232,10 +192,17 @@ impl Trials<'_> {
     }
 
     /// Runs the model, shows it as it runs, and writes its files below `place`.
-    fn run_shown(&mut self, prepared: &Prepared, style: Style, place: &str) -> Result<LensTrace> {
-        let mut live = Live::new(style, self.console, &mut self.out, self.folder.is_some());
-        let result = self.session.run_prepared(prepared, &mut live);
-        let mut trace = live.end(result)?;
+    fn run_shown(
+        &mut self,
+        prepared: &Prepared,
+        live: &mut dyn Sink,
+        bar: Bar,
+        place: &str,
+    ) -> Result<LensTrace> {
+        let mut watched = Watched::new(live, self.out, bar, self.folder.is_some());
+        let result = self.session.run_prepared(prepared, &mut watched);
+        drop(watched); // and the bar with it
+        let mut trace = result?;
         trace.notes.extend(changed_weights());
         if trace.finals.is_empty() && signals::seen().is_some() {
             self.console.note("interrupted before any position was read: nothing is written");

@@ -9,7 +9,9 @@ use anstyle::{AnsiColor, Color, Style};
 use clap::ValueEnum;
 use lens_viz::{display_safe, terminal::ColorLevel};
 
-/// Columns where there is no terminal that could tell.
+use crate::advice;
+
+/// Columns where no terminal says how many it has.
 const WIDTH: usize = 80;
 
 /// When to use colours.
@@ -97,7 +99,7 @@ impl Console {
         self.say(&format!("{} {}", self.err.aside("note:"), display_safe(text)));
     }
 
-    /// Says what went wrong, and the causes below it.
+    /// Says what went wrong, the causes below it, and what may help.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let mut last = error.to_string();
         self.say(&format!("{} {}", self.err.bad("error:"), display_safe(&last)));
@@ -107,6 +109,9 @@ impl Console {
                 self.say(&format!("  {} {}", self.err.faint("because:"), display_safe(&cause)));
             }
             last = cause;
+        }
+        if let Some(advice) = advice::of(error) {
+            self.say(&format!("  {} {}", self.err.faint("tip:"), display_safe(&advice)));
         }
     }
 

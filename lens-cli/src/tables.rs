@@ -2,9 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::Result;
-use lens_core::{Component, LensTrace};
-use lens_viz::terminal::{TableOptions, table};
+use lens_core::{
+    Component,
+    sink::{Sink, Whole},
+};
+use lens_viz::terminal::TableOptions;
 
 use crate::{args::RunArgs, style::Console};
 
@@ -36,22 +38,25 @@ pub(crate) fn rule(console: &Console) -> String {
 }
 
 /// A table for every position.
-pub(crate) fn of_positions(trace: &LensTrace, args: &RunArgs, console: &Console) -> Result<String> {
-    if trace.finals.len() > MANY_TABLES {
-        console.note(&format!(
-            "{} positions make as many tables: --format json is the better choice for so many",
-            trace.finals.len()
-        ));
-    }
+pub(crate) fn of_positions<'a>(
+    args: &'a RunArgs,
+    console: &'a Console,
+    out: impl std::io::Write + 'a,
+) -> impl Sink + 'a {
     let options = options(console);
     let asked = args.top_k.map_or(options.predictions, usize::from);
     let predictions = predictions(args.top_k, &options);
-    if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
-        console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
-    }
-    let rule = rule(console);
-    let tables = trace.finals.iter().map(|last| {
-        table(trace, &options.clone().with_position(Some(last.position)).with_predictions(predictions))
-    });
-    Ok(tables.collect::<Result<Vec<_>, _>>()?.join(&rule))
+    let mut tables = lens_viz::sink::tables(out, options.with_predictions(predictions), rule(console));
+    Whole::new(move |trace| {
+        if trace.finals.len() > MANY_TABLES {
+            console.note(&format!(
+                "{} positions make as many tables: --format json is the better choice for so many",
+                trace.finals.len()
+            ));
+        }
+        if trace.finals.iter().any(|last| last.top.len().min(asked) > predictions) {
+            console.note(&format!("a table shows {predictions} predictions, --format json has all of them"));
+        }
+        tables.whole(trace)
+    })
 }

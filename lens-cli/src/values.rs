@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroUsize, str::FromStr};
 
 use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
 use lens_models::device::{Place, UnknownDevice};
-use lens_viz::picture::PictureKind;
+use lens_viz::{Measure, picture::PictureKind};
 
 /// A value that an option does not take, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ fn bad<T>(message: impl fmt::Display) -> Result<T, BadValue> {
 /// A whole number from 1.
 pub(crate) fn from_one(written: &str) -> Result<NonZeroUsize, BadValue> {
     let number = written.bytes().all(|byte| byte.is_ascii_digit()).then(|| written.parse().ok()).flatten();
-    number.ok_or_else(|| BadValue(format!("{written:?} is no whole number from 1")))
+    number.ok_or_else(|| BadValue(format!("{written:?} is not a whole number from 1")))
 }
 
 /// `--token-ids`: ids with commas between.
@@ -32,7 +32,7 @@ impl FromStr for TokenIds {
         let id = |item: &str| match digits(item.trim()) {
             Some(id) => Ok(TokenId(id)),
             None => {
-                bad(format_args!("{item:?} is no token id: write numbers with commas between, like 1,2,3"))
+                bad(format_args!("{item:?} is not a token id: write numbers with commas between, like 1,2,3"))
             }
         };
         written.split(',').map(id).collect::<Result<_, _>>().map(Self)
@@ -48,6 +48,8 @@ pub(crate) enum Show {
     Page,
     /// SVG or PNG.
     Picture(PictureKind),
+    /// What differs between two traces: SVG, PNG or text.
+    Difference(Measure),
 }
 
 impl Show {
@@ -57,6 +59,7 @@ impl Show {
             Self::Table => "a table is .txt",
             Self::Page => "a page is .html",
             Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .png or .txt",
+            Self::Difference(_) => "a difference is .svg, .png or .txt",
             Self::Picture(_) => "a picture is .svg or .png",
         }
     }
@@ -68,8 +71,14 @@ impl fmt::Display for Show {
             Self::Table => f.pad("table"),
             Self::Page => f.pad("page"),
             Self::Picture(kind) => kind.fmt(f),
+            Self::Difference(measure) => f.pad(&difference_name(*measure)),
         }
     }
+}
+
+/// What differences are called, as grids are.
+fn difference_name(measure: Measure) -> String {
+    PictureKind::Grid(measure).name().replacen("grid", "difference", 1)
 }
 
 impl FromStr for Show {
@@ -79,13 +88,22 @@ impl FromStr for Show {
         match written {
             "table" => Ok(Self::Table),
             "page" => Ok(Self::Page),
-            _ => written.parse().map(Self::Picture).or_else(|_| {
-                let kinds: Vec<_> = PictureKind::all().into_iter().map(PictureKind::name).collect();
-                let known: Vec<&str> =
-                    ["table", "page"].into_iter().chain(kinds.iter().map(AsRef::as_ref)).collect();
-                let hint = did_you_mean(written, known.iter().copied());
-                bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
-            }),
+            _ => {
+                let dashed = written.replace('_', "-");
+                if let Some(rest) = dashed.strip_prefix("difference") {
+                    let grid = format!("grid{rest}").parse();
+                    if let Ok(PictureKind::Grid(measure)) = grid {
+                        return Ok(Self::Difference(measure));
+                    }
+                }
+                written.parse().map(Self::Picture).or_else(|_| {
+                    let kinds: Vec<_> = PictureKind::all().into_iter().map(PictureKind::name).collect();
+                    let words = ["table", "page", "difference", "difference-kl"];
+                    let known: Vec<&str> = words.into_iter().chain(kinds.iter().map(AsRef::as_ref)).collect();
+                    let hint = did_you_mean(written, known.iter().copied());
+                    bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
+                })
+            }
         }
     }
 }
@@ -158,7 +176,7 @@ impl FromStr for StopText {
                     Some('r') => '\r',
                     Some('t') => '\t',
                     Some('\\') => '\\',
-                    _ => return bad("behind a backslash there is n, r, t or another backslash"),
+                    _ => return bad("a backslash is followed by n, r, t or another backslash"),
                 },
                 c => c,
             });
@@ -199,7 +217,7 @@ impl FromStr for Size {
             .and_then(|bytes| NonZeroUsize::new(usize::try_from(bytes).ok()?));
         match bytes {
             Some(bytes) => Ok(Self(bytes)),
-            None => bad(format_args!("{written:?} is no size: write bytes, or 64MB, 512MiB, 1GiB")),
+            None => bad(format_args!("{written:?} is not a size: write bytes, or 64MB, 512MiB, 1GiB")),
         }
     }
 }
@@ -215,7 +233,7 @@ impl FromStr for Percent {
         let number = written.strip_suffix('%').unwrap_or(written).trim();
         match number.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent)) {
             Some(percent) => Ok(Self((percent / 100.0) as f32)),
-            None => bad(format_args!("{written:?} is no percentage from 0 to 100")),
+            None => bad(format_args!("{written:?} is not a percentage from 0 to 100")),
         }
     }
 }
@@ -246,7 +264,9 @@ impl FromStr for Temperature {
     fn from_str(written: &str) -> Result<Self, BadValue> {
         match written.parse::<f32>().ok().filter(|t| *t >= 0.0 && t.is_finite()) {
             Some(temperature) => Ok(Self(temperature)),
-            None => bad(format_args!("{written:?} is no temperature: give 0 (greedy) or a positive number")),
+            None => {
+                bad(format_args!("{written:?} is not a temperature: give 0 (greedy) or a positive number"))
+            }
         }
     }
 }
@@ -261,7 +281,7 @@ impl FromStr for TopP {
     fn from_str(written: &str) -> Result<Self, BadValue> {
         match written.parse::<f32>().ok().filter(|p| *p > 0.0 && *p <= 1.0) {
             Some(p) => Ok(Self(p)),
-            None => bad(format_args!("{written:?} is no probability above 0 and at most 1")),
+            None => bad(format_args!("{written:?} is not a probability above 0 and at most 1")),
         }
     }
 }
@@ -318,7 +338,7 @@ mod tests {
         for wrong in ["0", "", "-1", "+1", "1.5", "abc", "99999999999999999999"] {
             assert_eq!(
                 from_one(wrong).unwrap_err().to_string(),
-                format!("{wrong:?} is no whole number from 1")
+                format!("{wrong:?} is not a whole number from 1")
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Looking for weights that are no numbers.
+//! Looking for weights that are not numbers.
 
 use lens_models::{Checkpoint, StoredDtype};
 use rayon::prelude::*;

@@ -1,10 +1,17 @@
 //! The seam behind which a model lives.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
-    Component, NonFinite, Point, PointSet, Question, Readout, Site, TokenId, dtype::Dtype,
+    dtype::Dtype,
+    edit::Edits,
+    mixer::MixerKind,
+    nonfinite::NonFinite,
+    point::{Point, PointSet, Site},
     projection::ProjectionError,
+    readout::{Question, Readout},
+    token::TokenId,
+    translate::LensMap,
 };
 
 /// What is known of a loaded model.
@@ -35,8 +42,11 @@ pub struct ModelInfo {
     pub parallel_blocks: bool,
     /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
     pub routed: bool,
-    /// Sites that this model does not have: where its branches are no summands of the stream.
-    pub absent_sites: Vec<Site>,
+    /// What stands in the place of attention in each block, `[n_layers]`.
+    pub mixers: Vec<MixerKind>,
+    /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
+    /// whose mixer has none.
+    pub absent: PointSet,
     /// The longest sequence the model can take at all, where there is such a bound (learned positions).
     pub max_positions: Option<usize>,
 }
@@ -67,7 +77,8 @@ impl ModelInfo {
             device: "cpu".to_owned(),
             parallel_blocks: false,
             routed: false,
-            absent_sites: Vec::new(),
+            mixers: vec![MixerKind::Attention; n_layers.into()],
+            absent: PointSet::default(),
             max_positions: None,
         }
     }
@@ -79,12 +90,14 @@ impl ModelInfo {
         self
     }
 
-    /// Whether the model has this component in its blocks.
-    pub fn has(&self, component: Component) -> bool {
-        match component {
-            Component::Embed => true,
-            Component::Site(site) => !self.absent_sites.contains(&site),
-        }
+    /// Whether the model has this point.
+    pub fn has(&self, point: Point) -> bool {
+        point.layer().is_none_or(|layer| layer < self.n_layers) && !self.absent.contains(point)
+    }
+
+    /// The blocks that do not have this site, ascending.
+    pub fn layers_without(&self, site: Site) -> impl Iterator<Item = u16> {
+        (0..self.n_layers).filter(move |layer| !self.has(Point::block(*layer, site)))
     }
 
     crate::setters! {
@@ -98,8 +111,10 @@ impl ModelInfo {
         with_parallel_blocks => parallel_blocks: bool,
         /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
         with_routed => routed: bool,
-        /// Sites that this model does not have: where its branches are no summands of the stream.
-        with_absent_sites => absent_sites: Vec<Site>,
+        /// What stands in the place of attention in each block, `[n_layers]`.
+        with_mixers => mixers: Vec<MixerKind>,
+        /// Points that this model does not have.
+        with_absent => absent: PointSet,
         /// The longest sequence the model can take at all, where there is such a bound (learned positions).
         with_max_positions => max_positions: Option<usize>,
     }
@@ -141,12 +156,88 @@ impl<'a> Forward<'a> {
     }
 }
 
+/// Several whole sequences to be run at once. None sees another, and none can be continued.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Pack<'a> {
+    /// The sequences, none of them empty.
+    pub sequences: &'a [Sequence<'a>],
+    /// The points to capture, the same in all of them.
+    pub points: &'a PointSet,
+}
+
+impl<'a> Pack<'a> {
+    /// These sequences, captured at these points.
+    pub fn new(sequences: &'a [Sequence<'a>], points: &'a PointSet) -> Self {
+        Self { sequences, points }
+    }
+}
+
+/// A whole sequence of a [`Pack`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Sequence<'a> {
+    /// Its tokens.
+    pub tokens: &'a [TokenId],
+    /// Which of its rows to keep at every point: indices into `tokens`, ascending.
+    pub rows: &'a [usize],
+}
+
+impl<'a> Sequence<'a> {
+    /// These tokens, of which these rows are kept.
+    pub fn new(tokens: &'a [TokenId], rows: &'a [usize]) -> Self {
+        Self { tokens, rows }
+    }
+}
+
+/// Vectors of one point to decode, as they were captured or as a lens translated them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Column<'a, H> {
+    /// Where they were captured.
+    pub point: Point,
+    /// The lens that translated them; `None` for the plain one, which leaves them as they were captured.
+    pub lens: Option<&'a str>,
+    /// The vectors, `[rows, d_model]`.
+    pub vectors: &'a H,
+    /// Whether the readout is shown. One that is not is there for what follows from it, and its tokens are not
+    /// followed from point to point.
+    pub shown: bool,
+}
+
+impl<'a, H> Column<'a, H> {
+    /// Vectors as they were captured, whose readout is shown.
+    pub fn plain(point: Point, vectors: &'a H) -> Self {
+        Self { point, lens: None, vectors, shown: true }
+    }
+
+    /// The same vectors as the lens of that name translated them.
+    #[must_use]
+    pub fn translated(self, lens: Option<&'a str>) -> Self {
+        Self { lens, ..self }
+    }
+
+    crate::setters! {
+        /// Whether the readout is shown.
+        with_shown => shown: bool,
+    }
+
+    /// The error of a value that is not finite in this column.
+    pub fn not_finite(&self, what: NonFinite, position: usize) -> BackendError {
+        let point = self.point;
+        match self.lens {
+            None => BackendError::NonFinite { what, point, position },
+            Some(lens) => BackendError::NonFiniteTranslation { lens: lens.to_owned(), what, point, position },
+        }
+    }
+}
+
 /// Captured vectors and what is wanted of them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ReadRequest<'a, H> {
-    /// The points read and what was captured at each: all with the same rows.
-    pub hidden: &'a [(Point, &'a H)],
+    /// What is decoded: all with the same rows.
+    pub hidden: &'a [Column<'a, H>],
     /// The last block's `resid_post` for the same rows: the final readout.
     pub last: &'a H,
     /// Absolute position of every row.
@@ -160,7 +251,7 @@ pub struct ReadRequest<'a, H> {
 impl<'a, H> ReadRequest<'a, H> {
     /// The request for `hidden` and the final readouts of `last`, one row for each of `positions` and of `next`.
     pub fn new(
-        hidden: &'a [(Point, &'a H)],
+        hidden: &'a [Column<'a, H>],
         last: &'a H,
         positions: &'a [usize],
         next: &'a [Next],
@@ -193,7 +284,7 @@ impl From<Option<TokenId>> for Next {
 pub struct Readings {
     /// The final readout of every row.
     pub finals: Vec<Readout>,
-    /// The readouts, row by row, and for each row in the order of the request's points.
+    /// The readouts, row by row, and for each row in the order of the request's columns.
     pub points: Vec<Readout>,
 }
 
@@ -251,11 +342,42 @@ pub trait Backend {
         Ok(None)
     }
 
+    /// Runs several sequences at once and returns what was captured, in the order of `pack.points`: the kept rows of
+    /// the first sequence, then those of the second, and so on. `None` where the backend cannot, or cannot now.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`]; an error does not say which sequence it is about.
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
+        let _ = pack;
+        Ok(None)
+    }
+
     /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
     /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
         let _ = (seen, total);
         true
+    }
+
+    /// How many heads a block's `z` is divided into, and how many values each has; `None` where it is not divided.
+    fn heads(&self, layer: u16) -> Option<(usize, usize)> {
+        let _ = layer;
+        None
+    }
+
+    /// Runs with these edits alone from now on, and returns those that were set before; [`crate::steer`] makes them.
+    /// `None` is what the backend does of itself; [`Edits`] without any change is the model as it is.
+    ///
+    /// It ends the sequence: the next step starts a new one. A backend that can be steered calls [`Edits::apply`] at
+    /// every point, goes on with what that leaves, and captures the same.
+    ///
+    /// # Errors
+    /// [`BackendError::NotSteerable`] unless the backend has a method of its own.
+    fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
+        match edits {
+            None => Ok(None),
+            Some(_) => Err(BackendError::NotSteerable),
+        }
     }
 
     /// Appends some rows of `hidden` to `out`, each as `width` float32 values; returns the width.
@@ -268,6 +390,15 @@ pub trait Backend {
         rows: Range<usize>,
         out: &mut Vec<f32>,
     ) -> Result<usize, BackendError>;
+
+    /// Translates captured vectors by a lens's map, in float32, and keeps the result in float32.
+    ///
+    /// # Errors
+    /// When the computation fails. A backend that does not override this has no lens but the plain one.
+    fn translate(&self, hidden: &Self::Hidden, map: &Arc<LensMap>) -> Result<Self::Hidden, BackendError> {
+        let _ = (hidden, map);
+        Err(BackendError::NoTranslation { family: self.info().family.clone() })
+    }
 
     /// Decodes captured vectors. [`crate::HostReadout`] does it on the host.
     ///
@@ -301,6 +432,27 @@ pub enum BackendError {
         /// At which position.
         position: usize,
     },
+    /// What a lens made of a finite vector, or its logits, is NaN or infinite.
+    #[error(
+        "{what} at {point}, position {position}, after the lens {lens} has translated it: the values of the lens may be \
+         broken, or too large for this model"
+    )]
+    NonFiniteTranslation {
+        /// The lens's name.
+        lens: String,
+        /// What is not finite.
+        what: NonFinite,
+        /// Where.
+        point: Point,
+        /// At which position.
+        position: usize,
+    },
+    /// A backend that reads with the plain lens only.
+    #[error("this backend ({family}) can only read with the plain logit lens")]
+    NoTranslation {
+        /// The model's family.
+        family: String,
+    },
     /// A number of a readout is NaN or infinite although its logits are not.
     #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
     NonFiniteStatistic {
@@ -327,6 +479,9 @@ pub enum BackendError {
         /// What the model can take.
         max: usize,
     },
+    /// Interventions, and a backend without [`Backend::set_edits`].
+    #[error("this backend cannot change activations while it runs")]
+    NotSteerable,
     /// The projection was asked something impossible.
     #[error(transparent)]
     Projection(#[from] ProjectionError),

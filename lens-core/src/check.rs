@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Backend, BackendError, Forward, Next, Point, PointSet, Question, ReadRequest, Site, TokenId};
+use crate::{
+    Backend, BackendError, Column, Forward, Next, Point, PointSet, Question, ReadRequest, Site, TokenId,
+};
 
 /// One property and how it came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +122,7 @@ pub fn check_backend<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<
     let n_layers = backend.info().n_layers;
     let every: PointSet = std::iter::once(Point::Embed)
         .chain((0..n_layers).flat_map(|layer| Site::ALL.map(|site| Point::block(layer, site))))
-        .filter(|point| backend.info().has(point.component()))
+        .filter(|point| backend.info().has(*point))
         .collect();
     let mut report = CheckReport::default();
     let whole = match record(backend, tokens, &every, &[tokens.len()]) {
@@ -213,13 +215,17 @@ fn finite(recording: &Recording) -> Finding {
 
 /// `a + b = c` at every layer, for the two sums of a block, and that a block begins where the last one ended.
 fn sums<B: Backend>(backend: &B, recording: &Recording, report: &mut CheckReport) {
-    let roundoff = backend.info().unit_roundoff;
+    let info = backend.info();
+    let roundoff = info.unit_roundoff;
     let sum = |claim, a: Site, b: Site, c: Site, report: &mut CheckReport| {
-        if [a, b, c].iter().any(|site| backend.info().absent_sites.contains(site)) {
-            return; // branches of this model are no summands of its stream
+        // Where branches are not summands of the stream there is nothing to add up.
+        let has_all = |layer: &u16| [a, b, c].iter().all(|site| info.has(Point::block(*layer, *site)));
+        let layers: Vec<u16> = (0..info.n_layers).filter(has_all).collect();
+        if layers.is_empty() && info.n_layers > 0 {
+            return;
         }
         let mut worst = Worst::none();
-        for layer in 0..backend.info().n_layers {
+        for layer in layers {
             let at = |site| recording.at(Point::block(layer, site));
             for ((a, b), sum) in at(a).iter().zip(at(b)).zip(at(c)) {
                 // One rounding of the sum; float32 addition here may round once more.
@@ -326,7 +332,7 @@ fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst
     let mut worst = Worst::none();
     for last in backend.forward(&step)? {
         let request = ReadRequest {
-            hidden: &[(point, &last)],
+            hidden: &[Column::plain(point, &last)],
             last: &last,
             positions: &[row],
             next: &[Next::Nothing],

@@ -4,13 +4,13 @@
 //! A backend that decodes its own readouts reads every case of [`cases`] and hands the answer to [`check`];
 //! [`HostReadout`](crate::HostReadout) does so in this crate's tests.
 
-use std::num::NonZeroUsize;
+use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use half::{bf16, f16};
 
 use crate::{
     BackendError, FinalNorm, Next, NormKind, NormMode, Point, Post, Question, Readings, Readout, Site,
-    Statistic, StatisticSet, TokenId,
+    Statistic, StatisticSet, TokenId, backend::Column,
 };
 
 /// How far a statistic may be off: float32 sums of a few hundred terms.
@@ -50,13 +50,17 @@ pub struct Case {
     pub post: Post,
     /// The points read.
     pub points: Vec<Point>,
+    /// For each of them, the lens that translated what was captured, if one did.
+    pub lenses: Vec<Option<&'static str>>,
+    /// For each of them, whether its readout is shown.
+    pub shown: Vec<bool>,
     /// What was captured at each, `[rows, d_model]`.
     pub captured: Vec<Vec<f32>>,
     /// The final residual, `[rows, d_model]`.
     pub last: Vec<f32>,
     /// Position of every row.
     pub positions: Vec<usize>,
-    /// What comes behind every row.
+    /// What comes after every row.
     pub next: Vec<Next>,
     /// What is wanted.
     pub ask: Question,
@@ -91,6 +95,8 @@ impl Case {
             bias: None,
             post: Post::default(),
             points: all.take(points).collect(),
+            lenses: vec![None; points],
+            shown: vec![true; points],
             captured: (0..points).map(|i| random.values(rows * d_model, 1.0 + i as f32)).collect(),
             last: random.values(rows * d_model, 3.0),
             positions: (0..rows).map(|row| 2 * row + 1).collect(),
@@ -111,6 +117,15 @@ impl Case {
             Weights::F16 => f16::from_f32(*x).to_f32(),
         };
         Self { rows: self.rows.iter().map(round).collect(), weights, ..self.clone() }
+    }
+
+    /// The columns of the request, with what the backend holds of [`captured`](Self::captured).
+    pub fn columns<'a, H>(&self, captured: &'a [H]) -> Vec<Column<'a, H>> {
+        let of = |(i, vectors): (usize, &'a H)| {
+            let (point, lens, shown) = (self.points[i], self.lenses[i], self.shown[i]);
+            Column { point, lens, vectors, shown }
+        };
+        captured.iter().enumerate().map(of).collect()
     }
 
     /// The logits of a captured vector, in float64; `last` is the final residual of its position.
@@ -189,6 +204,34 @@ pub fn cases() -> Vec<Case> {
         case.ask.targets = targets(&[95, 0]);
         case.expected = Expected::Exact;
     });
+    add(Case::new("points by several lenses, some not shown", [3, 8, 60, 12]), &|case| {
+        // The last point is read as it was captured, which is the final residual, and by a lens, which is not.
+        case.points[6] = case.points[7];
+        case.captured[6] = case.last.clone();
+        case.lenses = [None, Some("tuned")].repeat(4);
+        case.shown[2] = false;
+        case.shown[6] = false;
+        case.ask.statistics = everything;
+        case.ask.targets = targets(&[11]);
+    });
+    add(Case::new("fewer tokens tracked than there are", [2, 7, 90, 16]), &|case| case.ask.tracked = 3);
+    add(Case::new("no tokens tracked", [2, 3, 40, 8]), &|case| case.ask.tracked = 0);
+    add(Case::new("a lens whose translation is not finite", [2, 3, 30, 8]), &|case| {
+        case.lenses[1] = Some("tuned-2");
+        case.captured[1][8] = f32::INFINITY;
+        case.expected = Expected::Refusal(
+            "an activation is NaN or infinite at L0.resid_mid, position 3, after the lens tuned-2",
+        );
+    });
+    add(Case::new("a lens whose logits are not finite", [1, 2, 30, 8]), &|case| {
+        case.ask.norm = NormMode::None;
+        case.lenses[1] = Some("jacobian");
+        case.captured[1].fill(3e38);
+        case.rows[..8].fill(4.0);
+        case.expected = Expected::Refusal(
+            "a logit is NaN or infinite at L0.resid_mid, position 1, after the lens jacobian",
+        );
+    });
     add(Case::new("a captured NaN", [3, 6, 30, 8]), &|case| {
         case.captured[4][8 + 2] = f32::NAN;
         case.captured[5][2 * 8] = f32::NAN;
@@ -250,12 +293,17 @@ pub fn check(case: &Case, got: Result<Readings, BackendError>) -> Result<(), Str
         judge
             .readout(&got.finals[row], last, &right, true)
             .map_err(|what| place(&format!("final {row}: {what}")))?;
+        let of_row = &got.points[row * n_points..][..n_points];
+        let shown = of_row.iter().zip(&case.shown).filter_map(|(readout, shown)| shown.then_some(readout));
+        let firsts: BTreeSet<TokenId> =
+            shown.filter_map(Readout::top1).chain(got.finals[row].top1()).collect();
         for (i, point) in case.points.iter().enumerate() {
             let vector = &case.captured[i][row * d..][..d];
             let own = Distribution::new(case.logits(vector, case.ask.norm, last));
             let readout = &got.points[row * n_points + i];
             judge
                 .readout(readout, vector, &own, false)
+                .and_then(|()| judge.tracked(readout, case.shown[i], &own, &firsts))
                 .map_err(|what| place(&format!("{point} of row {row}: {what}")))?;
         }
     }
@@ -314,6 +362,46 @@ impl Judge<'_> {
                 0.0,
             )?;
             self.rank(target.rank, *id, right)?;
+        }
+        Ok(())
+    }
+
+    /// Every token that a shown readout of the row names first is scored, as far as the limit goes; `firsts` are all of
+    /// them.
+    fn tracked(
+        &self,
+        got: &Readout,
+        shown: bool,
+        right: &Distribution,
+        firsts: &BTreeSet<TokenId>,
+    ) -> Result<(), String> {
+        let held = |id: &TokenId| {
+            got.top.iter().any(|score| score.id == *id)
+                || got.targets.iter().any(|target| target.score.id == *id)
+        };
+        let own: BTreeSet<TokenId> = got.tracked.iter().map(|score| score.id).collect();
+        let lacking: Vec<TokenId> =
+            firsts.iter().copied().filter(|id| !held(id) && !own.contains(id)).collect();
+        let most = self.case.ask.tracked;
+        if !shown || most == 0 {
+            if !own.is_empty() {
+                return Err("a readout tracks tokens that nobody asked for".to_owned());
+            }
+        } else if firsts.len() <= most && !lacking.is_empty()
+            || self.top1.is_some_and(|top1| lacking.contains(&top1))
+        {
+            return Err(format!("it does not score {lacking:?}"));
+        }
+        if own.len() > most || own.len() < got.tracked.len() {
+            return Err(format!("it tracks {} tokens", got.tracked.len()));
+        }
+        for score in &got.tracked {
+            if !firsts.contains(&score.id) || held(&score.id) {
+                return Err(format!("it tracks {}", score.id));
+            }
+            let (logit, prob) = (right.logits[score.id.index()], right.prob(score.id.index()));
+            close("a tracked token's logit", Some(score.logit.into()), Some(logit), right.size)?;
+            close("a tracked token's probability", Some(score.prob.into()), Some(prob), 0.0)?;
         }
         Ok(())
     }

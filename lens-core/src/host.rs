@@ -5,7 +5,9 @@ use std::ops::Range;
 use crate::{
     BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, TokenId,
     Tracking, Unembedding, VectorFacts,
+    backend::Column,
     projection::{Job, NonFiniteLogits, Projected, Tracked},
+    tracked::tracked_tokens,
 };
 
 /// Readouts projected in one call: enough to be bound by arithmetic, few enough to stay in megabytes.
@@ -57,13 +59,14 @@ impl<'a> HostReadout<'a> {
         let (d, ask) = (self.norm.d_model(), request.ask);
         let mut finals = Vec::with_capacity(group.len() * d);
         rows(request.last, group.clone(), &mut finals)?;
-        if let Err(last) = self.check_finite(&finals, self.last, request, &group) {
+        let last = Column::plain(self.last, request.last);
+        if let Err(last) = self.check_finite(&finals, &last, request, &group) {
             // What is not finite travels on to the end: name the first point that has it.
             let mut captured = Vec::with_capacity(group.len() * d);
-            for (point, hidden) in request.hidden {
+            for column in request.hidden.iter().filter(|column| column.lens.is_none()) {
                 captured.clear();
-                rows(hidden, group.clone(), &mut captured)?;
-                self.check_finite(&captured, *point, request, &group)?;
+                rows(column.vectors, group.clone(), &mut captured)?;
+                self.check_finite(&captured, column, request, &group)?;
             }
             return Err(last);
         }
@@ -89,7 +92,7 @@ impl<'a> HostReadout<'a> {
                 distances: false,
                 tracked: &group.clone().map(|row| of_final(row).tokens(ask)).collect::<Vec<_>>(),
             },
-            |i| (self.last, request.positions[group.start + i]),
+            |i| last.not_finite(NonFinite::Logit, request.positions[group.start + i]),
         )?;
         let first = readings.finals.len();
         for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
@@ -110,16 +113,17 @@ impl<'a> HostReadout<'a> {
         // The batch is position-major: a row's points, then its final readout for the divergences, unless that is among
         // them already.
         let n_points = request.hidden.len();
-        let own = request.hidden.iter().position(|(point, _)| *point == self.last);
+        let is_last = |column: &Column<'_, H>| column.point == self.last && column.lens.is_none();
+        let own = request.hidden.iter().position(is_last);
         let final_column = own.filter(|_| ask.norm == NormMode::Recomputed).unwrap_or(n_points);
         let width = n_points.max(final_column + 1);
         let mut batch = vec![0.0; group.len() * width * d];
         let mut vectors = vec![None; group.len() * n_points];
         let mut captured = Vec::with_capacity(group.len() * d);
-        for (column, (point, hidden)) in request.hidden.iter().enumerate() {
+        for (column, read) in request.hidden.iter().enumerate() {
             captured.clear();
-            rows(hidden, group.clone(), &mut captured)?;
-            self.check_finite(&captured, *point, request, &group)?;
+            rows(read.vectors, group.clone(), &mut captured)?;
+            self.check_finite(&captured, read, request, &group)?;
             let finals = raw.chunks_exact(d).zip(&final_facts);
             for (i, (x, (last, facts))) in captured.chunks_exact(d).zip(finals).enumerate() {
                 vectors[i * n_points + column] = Some(VectorFacts::of(x, last, facts));
@@ -165,8 +169,8 @@ impl<'a> HostReadout<'a> {
                 tracked: &tracked,
             },
             |i| {
-                let point = request.hidden.get(i % width).map_or(self.last, |(point, _)| *point);
-                (point, request.positions[group.start + i / width])
+                let column = request.hidden.get(i % width).unwrap_or(&last);
+                column.not_finite(NonFinite::Logit, request.positions[group.start + i / width])
             },
         )?;
         for (i, projected) in projected.into_iter().enumerate().filter(|(i, _)| i % width < n_points) {
@@ -174,42 +178,72 @@ impl<'a> HostReadout<'a> {
             let vector = vectors[row * n_points + column];
             readings.points.push(Readout::of(&projected, vector, ask, tracking[row]));
         }
+        self.track(request, readings, first, &batch, width)
+    }
+
+    /// Completes the newest readouts, those from the `first` final one on, with the tokens that their positions track;
+    /// `batch` holds their normed vectors, `width` to a row, and `batch` is `[rows, width, d_model]`.
+    fn track<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        readings: &mut Readings,
+        first: usize,
+        batch: &[f32],
+        width: usize,
+    ) -> Result<(), BackendError> {
+        let (n_points, most) = (request.hidden.len(), request.ask.tracked);
+        if most == 0 {
+            return Ok(());
+        }
+        let Readings { finals, points } = readings;
+        let newest = &mut points[first * n_points..];
+        let of_row = |(last, readouts): (&Readout, &[Readout])| {
+            tracked_tokens(last, request.hidden.iter().zip(readouts), most)
+        };
+        let tokens: Vec<Vec<TokenId>> =
+            finals[first..].iter().zip(newest.chunks_exact(n_points)).map(of_row).collect();
+        let of_column = |row: usize, column: usize| match request.hidden.get(column) {
+            Some(column) if column.shown => tokens[row].clone(),
+            _ => Vec::new(),
+        };
+        let n = tokens.len() * width;
+        let asked: Vec<Vec<TokenId>> = (0..n).map(|i| of_column(i / width, i % width)).collect();
+        let logits = self.unembedding.logits(batch, &asked)?;
+        for (i, (tokens, logits)) in asked.iter().zip(&logits).enumerate() {
+            if i % width < n_points {
+                newest[i / width * n_points + i % width].track(tokens, logits);
+            }
+        }
         Ok(())
     }
 
-    /// Runs the projection and gives a non-finite readout its place.
+    /// Runs the projection; `error` is what a readout with non-finite logits comes to.
     fn project(
         &self,
         job: &Job<'_>,
-        place: impl Fn(usize) -> (Point, usize),
+        error: impl Fn(usize) -> BackendError,
     ) -> Result<Vec<Projected>, BackendError> {
         let projected = self.unembedding.project(job)?;
         projected
             .into_iter()
             .enumerate()
-            .map(|(i, projected)| {
-                projected.map_err(|NonFiniteLogits| {
-                    let (point, position) = place(i);
-                    BackendError::NonFinite { what: NonFinite::Logit, point, position }
-                })
-            })
+            .map(|(i, projected)| projected.map_err(|NonFiniteLogits| error(i)))
             .collect()
     }
 
     fn check_finite<H>(
         &self,
         values: &[f32],
-        point: Point,
+        column: &Column<'_, H>,
         request: &ReadRequest<'_, H>,
         group: &Range<usize>,
     ) -> Result<(), BackendError> {
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(()),
-            Some(i) => Err(BackendError::NonFinite {
-                what: NonFinite::Activation,
-                point,
-                position: request.positions[group.start + i / self.norm.d_model()],
-            }),
+            Some(i) => {
+                let position = request.positions[group.start + i / self.norm.d_model()];
+                Err(column.not_finite(NonFinite::Activation, position))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
 //! - [`FinalNorm`] and [`NormMode`]: the norm in front of it;
+//! - [`translate`]: what lenses other than the plain one do to a vector before that;
 //! - [`Backend`]: the narrow seam behind which a model lives, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form.
 //!
@@ -36,9 +37,12 @@ mod check;
 pub mod conformance;
 mod decision;
 mod dtype;
+mod edit;
 mod host;
 mod intervention;
 mod lens;
+mod message;
+mod mixer;
 mod nonfinite;
 mod norm;
 mod point;
@@ -46,41 +50,62 @@ pub mod predecessor;
 pub mod projection;
 mod readout;
 mod selection;
-#[macro_use]
+mod session;
 mod setters;
+pub mod sink;
 mod size;
 mod statistic;
+mod steer;
 pub mod suggest;
 mod text;
 mod token;
 pub mod toy;
 mod trace;
+mod tracked;
+pub mod translate;
 
-pub use backend::{Backend, BackendError, Forward, ModelInfo, Next, PlainLogits, ReadRequest, Readings};
+pub use backend::{
+    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
+    Sequence,
+};
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
 pub use dtype::Dtype;
+pub use edit::Edits;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
     Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
     Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
+pub use message::Message;
+pub use mixer::MixerKind;
 pub use nonfinite::{AttentionInput, NonFinite};
 pub use norm::{FinalNorm, NormKind, NormMode, NormShapeError, ParseNormModeError};
 pub use point::{Component, ParsePointError, Point, PointSet, Site};
 pub use projection::{Post, Unembedding, VocabRows};
 pub use readout::{Question, Readout, TargetScore, TokenScore, Tracking};
 pub use selection::{ComponentSelection, Selection, SelectionError};
+pub use session::{
+    Conversation, Input, Known, Named, Origin, Prepared, PromptTokens, Request, Session, SessionError,
+    Target, Texts,
+};
+pub use sink::{Sink, SinkError};
 pub use size::ByteSize;
 pub use statistic::{
     Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,
 };
+pub use steer::{EditError, Steering, VectorFiles, steer};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{
-    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace,
-    NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace, StepTrace,
-    Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensEntryTrace, LensKindTrace, LensTrace,
+    ModelTrace, NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace,
+    StepTrace, Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceContext, TraceError, Tracer,
+    UnknownLens,
+};
+pub use tracked::tracked_tokens;
+pub use translate::{
+    LensChoice, LensKind, LensMap, LensSet, LensSetError, MapShapeError, Provenance, Translator,
 };

@@ -27,7 +27,8 @@ pub enum AttentionInput {
 }
 
 impl NonFinite {
-    pub(crate) const ADVICE: &'static str = "the checkpoint may hold broken weights (`lens check` finds them), or overflow in this dtype (try --dtype f32)";
+    pub(crate) const ADVICE: &'static str =
+        "the checkpoint may hold broken weights, or its numbers may overflow in this dtype";
 
     /// The place as a message names it: a point, or `L3.attn (queries)`.
     pub(crate) fn place(self, point: Point) -> String {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Component, FinalTrace, LensTrace, Site, TokenText, token_bytes};
+use crate::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, TokenText, token_bytes};
 
 /// A file: `step_0`, `step_1` and so on, each with its data.
 pub type Steps<'a> = BTreeMap<StepKey, Step<'a>>;
@@ -111,7 +111,11 @@ fn layers<'a>(
     keeps: impl Fn(u16) -> bool,
 ) -> Layers<'a> {
     let mut layers = Layers::new();
-    for readout in trace.readouts.iter().filter(|readout| readout.position == last.position) {
+    // Of several lenses the first: the layout has no place for others.
+    let lens = trace.lenses.first().map(|lens| &lens.name);
+    let of_first = |readout: &&ReadoutTrace| readout.lens.as_ref() == lens;
+    for readout in trace.readouts.iter().filter(of_first).filter(|readout| readout.position == last.position)
+    {
         let Some(layer) = readout.layer.filter(|layer| keeps(*layer)) else { continue };
         let Component::Site(site) = readout.component else { continue };
         let Some(name) = site.predecessor_name().filter(|_| sites.contains(&site)) else { continue };

@@ -20,9 +20,15 @@ pub struct Question {
     pub versus: Option<TokenId>,
     /// Which statistics.
     pub statistics: StatisticSet,
-    /// Which norm stands in front of the unembedding.
+    /// Which norm comes before the unembedding.
     pub norm: NormMode,
+    /// The most tokens that all readouts of a position score, besides their own top and the targets: see
+    /// [`tracked_tokens`](crate::tracked_tokens). 0 is none.
+    pub tracked: usize,
 }
+
+/// Tokens of a position that its readouts track unless a question says otherwise.
+const TRACKED: usize = 32;
 
 impl Question {
     /// How many of the largest logits a projection has to find for it.
@@ -41,6 +47,8 @@ impl Question {
         with_statistics => statistics: StatisticSet,
         /// Which norm stands in front of the unembedding.
         with_norm => norm: NormMode,
+        /// The most tokens that all readouts of a position score; 0 is none.
+        with_tracked => tracked: usize,
     }
 }
 
@@ -52,6 +60,7 @@ impl Default for Question {
             versus: None,
             statistics: StatisticSet::default(),
             norm: NormMode::default(),
+            tracked: TRACKED,
         }
     }
 }
@@ -88,6 +97,8 @@ pub struct Readout {
     pub statistics: Statistics,
     /// The tokens asked for, in that order.
     pub targets: Vec<TargetScore>,
+    /// Tokens that other readouts of the position name first and that are neither in `top` nor in `targets`.
+    pub tracked: Vec<TokenScore>,
 }
 
 /// Tokens that a readout tracks besides its targets.
@@ -142,12 +153,14 @@ impl Readout {
                 .zip(&targets)
                 .map(|(id, token)| TargetScore { score: score(*id, token.logit), rank: token.rank })
                 .collect(),
+            tracked: Vec::new(),
         }
     }
 
     /// The name of the first number that is NaN or infinite, if there is one.
     pub fn not_finite(&self) -> Option<&'static str> {
-        let scores = || self.top.iter().chain(self.targets.iter().map(|target| &target.score));
+        let targets = || self.targets.iter().map(|target| &target.score);
+        let scores = || self.top.iter().chain(targets()).chain(&self.tracked);
         let of_tokens = [
             ("logit", scores().all(|score| score.logit.is_finite())),
             ("prob", scores().all(|score| score.prob.is_finite())),

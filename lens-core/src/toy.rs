@@ -3,11 +3,12 @@
 //! Its blocks have the shape that the contract is about, and nothing more: attention is the mean of all
 //! earlier positions through a matrix, the MLP is `tanh` between two matrices.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
-    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, PlainLogits, Point, Post,
-    ReadRequest, Readings, Site, TokenId, Unembedding, VocabRows, dtype::Dtype,
+    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, Pack, PlainLogits, Point,
+    Post, ReadRequest, Readings, Sequence, Site, TokenId, Unembedding, VocabRows, dtype::Dtype, edit::Edits,
+    translate::LensMap,
 };
 
 /// Heads that `z` is divided into.
@@ -26,6 +27,7 @@ pub struct ToyBackend {
     seen: usize,
     /// Whether embeddings are moved by a rounding.
     nudged: bool,
+    edits: Option<Arc<Edits>>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ impl ToyBackend {
             sums: vec![vec![0.0; d_model]; n_layers.into()],
             seen: 0,
             nudged: false,
+            edits: None,
         }
     }
 
@@ -82,32 +85,40 @@ impl ToyBackend {
         self.embedding[token.index() * self.info.d_model + dimension] = value;
     }
 
-    /// Runs one token through every block; `at` sees every point.
-    fn run_token(&mut self, token: TokenId, mut at: impl FnMut(Point, &[f32])) {
-        let d = self.info.d_model;
+    /// Runs one token through every block; `record` sees what is at every point after its edits.
+    fn run_token(&mut self, token: TokenId, mut record: impl FnMut(Point, &[f32])) {
+        let (d, position, edits) = (self.info.d_model, self.seen, self.edits.clone());
         let mut x = self.embedding[token.index() * d..][..d].to_vec();
+        let edit = |point, value: &mut [f32]| {
+            edits.iter().for_each(|edits| edits.apply(point, position, d, value));
+        };
+        edit(Point::Embed, &mut x);
         if self.nudged {
             // To the next value up or down, in no pattern that a sum would cancel.
-            let up = |i: usize| (i * 7 + self.seen * 3) % 5 < 2;
+            let up = |i: usize| (i * 7 + position * 3) % 5 < 2;
             x.iter_mut().enumerate().for_each(|(i, x)| *x = if up(i) { x.next_up() } else { x.next_down() });
         }
         self.seen += 1;
-        at(Point::Embed, &x);
+        record(Point::Embed, &x);
         for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).enumerate() {
-            let mut at = |site, value: &[f32]| at(Point::block(i as u16, site), value);
-            at(Site::ResidPre, &x);
+            let mut at = |site, value: &mut [f32]| {
+                let point = Point::block(i as u16, site);
+                edit(point, value);
+                record(point, value);
+            };
+            at(Site::ResidPre, &mut x);
             sum.iter_mut().zip(&x).for_each(|(sum, x)| *sum += x);
-            let z: Vec<f32> = sum.iter().map(|sum| sum / self.seen as f32).collect();
-            at(Site::Z, &z);
-            let attn_out = multiply(&layer.attention, &z);
-            at(Site::AttnOut, &attn_out);
+            let mut z: Vec<f32> = sum.iter().map(|sum| sum / self.seen as f32).collect();
+            at(Site::Z, &mut z);
+            let mut attn_out = multiply(&layer.attention, &z);
+            at(Site::AttnOut, &mut attn_out);
             add(&mut x, &attn_out);
-            at(Site::ResidMid, &x);
+            at(Site::ResidMid, &mut x);
             let inner: Vec<f32> = multiply(&layer.mlp_in, &x).into_iter().map(f32::tanh).collect();
-            let mlp_out = multiply(&layer.mlp_out, &inner);
-            at(Site::MlpOut, &mlp_out);
+            let mut mlp_out = multiply(&layer.mlp_out, &inner);
+            at(Site::MlpOut, &mut mlp_out);
             add(&mut x, &mlp_out);
-            at(Site::ResidPost, &x);
+            at(Site::ResidPost, &mut x);
         }
     }
 }
@@ -148,6 +159,29 @@ impl Backend for ToyBackend {
         captured.map(Some)
     }
 
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<ToyHidden>>, BackendError> {
+        if self.edits.is_some() {
+            return Ok(None); // they know the positions of one sequence
+        }
+        let mut all = vec![ToyHidden { width: self.info.d_model, values: Vec::new() }; pack.points.len()];
+        for Sequence { tokens, rows } in pack.sequences {
+            for (all, one) in all.iter_mut().zip(self.forward(&Forward::new(tokens, pack.points, rows))?) {
+                all.values.extend(one.values);
+            }
+        }
+        Ok(Some(all))
+    }
+
+    fn heads(&self, _: u16) -> Option<(usize, usize)> {
+        Some((N_HEADS, self.info.d_model / N_HEADS))
+    }
+
+    fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
+        self.seen = 0;
+        self.sums.iter_mut().for_each(|sum| sum.fill(0.0));
+        Ok(std::mem::replace(&mut self.edits, edits))
+    }
+
     fn rows(
         &self,
         hidden: &ToyHidden,
@@ -156,6 +190,10 @@ impl Backend for ToyBackend {
     ) -> Result<usize, BackendError> {
         out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
         Ok(hidden.width)
+    }
+
+    fn translate(&self, hidden: &ToyHidden, map: &Arc<LensMap>) -> Result<ToyHidden, BackendError> {
+        Ok(ToyHidden { width: hidden.width, values: map.apply(&hidden.values) })
     }
 
     fn read(&self, request: &ReadRequest<'_, ToyHidden>) -> Result<Readings, BackendError> {

@@ -15,7 +15,7 @@ fn read(case: &Case) -> Result<Readings, BackendError> {
         Weights::F16 => VocabRows::F16(&half),
     };
     let unembedding = Unembedding::new(rows, case.d_model, case.bias.as_deref(), case.post)?;
-    let hidden: Vec<_> = case.points.iter().copied().zip(&case.captured).collect();
+    let hidden = case.columns(&case.captured);
     let request = ReadRequest::new(&hidden, &case.last, &case.positions, &case.next, &case.ask);
     HostReadout::new(&case.norm, unembedding, case.n_layers).read(&request, |values, rows, out| {
         out.extend_from_slice(&values[rows.start * case.d_model..rows.end * case.d_model]);
@@ -47,6 +47,8 @@ fn a_wrong_answer_does_not_conform() {
     assert!(tampered(&|readings| readings.points[3].statistics.set(Statistic::RankOfFinal, None)));
     assert!(tampered(&|readings| readings.points[3].targets[1].rank += 20));
     assert!(tampered(&|readings| readings.finals[2].statistics.set(Statistic::CrossEntropy, None)));
+    assert!(tampered(&|readings| readings.points[3].tracked.truncate(1)));
+    assert!(tampered(&|readings| readings.points[3].tracked[0].logit += 0.01));
     assert!(tampered(&|readings| drop(readings.points.pop())));
     assert!(!tampered(&|_| {}));
 }

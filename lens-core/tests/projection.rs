@@ -3,7 +3,9 @@
 
 use half::{bf16, f16};
 use lens_core::TokenId;
-use lens_core::projection::{Job, Kernel, NonFiniteLogits, Post, Projected, Unembedding, VocabRows};
+use lens_core::projection::{
+    Job, Kernel, NonFiniteLogits, Post, Projected, ProjectionError, Unembedding, VocabRows,
+};
 use proptest::prelude::*;
 
 /// A small generator: the same numbers on every machine.
@@ -358,6 +360,34 @@ fn equal_readouts_get_equal_bits_in_any_company() {
             }
         }
     }
+}
+
+/// Tokens that are scored after a sweep have, to the bit, the logits that the sweep saw.
+#[test]
+fn logits_alone_have_the_bits_of_the_sweep() {
+    for kernel in Kernel::available() {
+        for dtype in DTYPES {
+            for (n, d, v) in [(1, 33, 40), (5, 64, 130), (70, 75, 211)] {
+                let mut case = Case::random(dtype, d, v, n, 5);
+                case.bias = Some(Noise(9).values(v, 1.0));
+                case.post = Post { scale: 0.7, softcap: Some(3.0) };
+                let swept = case.project(kernel, Job { top_k: v, ..JOB });
+                let tokens: Vec<Vec<TokenId>> = (0..n)
+                    .map(|i| (0..i % 7).map(|j| TokenId((i * 31 + j * 17) as u32 % v as u32)).collect())
+                    .collect();
+                let alone = case.unembedding().logits_with(kernel, &case.readouts, &tokens).unwrap();
+                for ((tokens, logits), swept) in tokens.iter().zip(&alone).zip(swept) {
+                    let top = swept.unwrap().top;
+                    let of = |id: &TokenId| top.iter().find(|(other, _)| other == id).unwrap().1.to_bits();
+                    let bits: Vec<u32> = logits.iter().map(|logit| logit.to_bits()).collect();
+                    assert_eq!(bits, tokens.iter().map(of).collect::<Vec<_>>(), "{kernel} {dtype:?} n {n}");
+                }
+            }
+        }
+    }
+    let case = Case::random(Dtype::F32, 4, 10, 1, 1);
+    let unknown = case.unembedding().logits(&case.readouts, &[vec![TokenId(10)]]);
+    assert_eq!(unknown, Err(ProjectionError::UnknownToken { token: TokenId(10), n_vocab: 10 }));
 }
 
 #[test]

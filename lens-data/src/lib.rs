@@ -30,18 +30,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Prompts`] reads prompts from lines, JSON lines or a column of a table, one after the other.
+//! [`ReadoutSink`] and [`TokenSink`] write the tables while a model runs. [`Prompts`] reads prompts from lines, JSON lines or a column of a table, one after the other.
 
+mod bounded;
 mod column;
 mod format;
+mod json_line;
 mod prompts;
 mod readouts;
+mod sink;
 mod tokens;
 
 pub use column::{Cells, Column, Kind, Table};
 pub use format::{DataError, Format, ParseFormatError, TableWriter};
 pub use prompts::{ParsePromptFormatError, PromptError, PromptFormat, PromptInput, PromptRecord, Prompts};
 pub use readouts::Readouts;
+pub use sink::{ReadoutSink, TokenSink};
 pub use tokens::{TokenRow, Tokens};
 
 /// Which prompt a row belongs to.

@@ -8,7 +8,8 @@ use std::{
 };
 
 use lens_core::{TokenId, suggest::did_you_mean};
-use serde::Deserialize;
+
+use crate::{bounded::BoundedTable, json_line::of_json};
 
 /// A record beyond this is a mistake.
 const LONGEST_RECORD: u64 = 64 << 20;
@@ -17,9 +18,10 @@ const LONGEST_RECORD: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PromptFormat {
-    /// A prompt a line, as it is; lines without any character are passed over.
+    /// A prompt a line, as it is; lines of nothing but white space are passed over.
     Lines,
-    /// A JSON object a line with `text` (or `prompt`), `messages` or `token_ids`, and optionally `id`.
+    /// A JSON object a line with one of `text` (or `prompt`), `messages` and `token_ids`, and optionally `id`. A field
+    /// that is null is none.
     JsonLines,
     /// Comma-separated values with a line of names: the column `text` (or `prompt`), and optionally `id`.
     Csv,
@@ -113,16 +115,28 @@ pub enum PromptError {
         reason: String,
     },
     /// The file has no prompts: a CSV table without the column.
-    #[error("the table has no column {wanted:?}; it has {}", names.join(", "))]
+    #[error("the table has no column {wanted:?}; it has {}", listed(names))]
     NoColumn {
         /// The column.
         wanted: String,
         /// Those that there are.
         names: Vec<String>,
     },
+    /// The file does not say which of its columns has the prompts.
+    #[error("the table has {n} columns {name:?}: give the one with the prompts a name of its own")]
+    SameName {
+        /// The name.
+        name: String,
+        /// How many columns have it.
+        n: usize,
+    },
     /// The file cannot be read on.
     #[error("cannot read the prompts")]
     Read(#[from] io::Error),
+}
+
+pub(crate) fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 impl PromptError {
@@ -141,19 +155,22 @@ pub struct Prompts<'a> {
 
 enum Source<'a> {
     Lines { reader: Box<dyn BufRead + 'a>, line: u64, json: bool, column: Option<String> },
-    Csv { records: Box<csv::StringRecordsIntoIter<Box<dyn BufRead + 'a>>>, text: usize, id: Option<usize> },
+    Csv { records: Box<csv::StringRecordsIntoIter<Table<'a>>>, text: usize, id: Option<usize> },
 }
+
+type Table<'a> = BoundedTable<Box<dyn BufRead + 'a>>;
 
 impl<'a> Prompts<'a> {
     /// The prompts of `reader`; `column` is the field or column that holds them, `text` or `prompt` if it is not given.
     ///
     /// # Errors
-    /// When a table has no such column.
+    /// When a table has no such column, or several, or the file cannot be read.
     pub fn new(
         reader: Box<dyn BufRead + 'a>,
         format: PromptFormat,
         column: Option<&str>,
     ) -> Result<Self, PromptError> {
+        let reader = without_mark(reader)?;
         let source = match format {
             PromptFormat::Lines | PromptFormat::JsonLines => Source::Lines {
                 reader,
@@ -167,7 +184,8 @@ impl<'a> Prompts<'a> {
     }
 
     fn table(reader: Box<dyn BufRead + 'a>, column: Option<&str>) -> Result<Source<'a>, PromptError> {
-        let mut table = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+        let mut table =
+            csv::ReaderBuilder::new().flexible(true).from_reader(BoundedTable::new(reader, LONGEST_RECORD));
         let names: Vec<String> = table.headers().map_err(unreadable)?.iter().map(str::to_owned).collect();
         let at = |name: &str| names.iter().position(|known| known == name);
         let text = match column {
@@ -175,6 +193,11 @@ impl<'a> Prompts<'a> {
             None => at("text").or_else(|| at("prompt")),
         };
         let id = at("id").filter(|id| Some(*id) != text);
+        if let Some(name) = text.map(|text| &names[text])
+            && let n @ 2.. = names.iter().filter(|other| *other == name).count()
+        {
+            return Err(PromptError::SameName { name: name.clone(), n });
+        }
         match text {
             Some(text) => Ok(Source::Csv { records: Box::new(table.into_records()), text, id }),
             None => Err(PromptError::NoColumn { wanted: column.unwrap_or("text").to_owned(), names }),
@@ -230,7 +253,7 @@ impl Iterator for Prompts<'_> {
                     Ok((line, of_row(&record, *text, *id)))
                 }
                 Err(error) => match error.position().map(csv::Position::line) {
-                    Some(line) if !error.is_io_error() => Ok((line, Err((None, error.to_string())))),
+                    Some(line) if !error.is_io_error() => Ok((line, Err((None, broken_row(&error))))),
                     _ => Err(unreadable(error)),
                 },
             }),
@@ -245,12 +268,31 @@ impl Iterator for Prompts<'_> {
     }
 }
 
+/// A reader of what comes after the mark that some programs put at the beginning of UTF-8 files.
+fn without_mark<'a>(mut reader: Box<dyn BufRead + 'a>) -> io::Result<Box<dyn BufRead + 'a>> {
+    let mut start = Vec::new();
+    reader.by_ref().take(3).read_to_end(&mut start)?;
+    if start == [0xef, 0xbb, 0xbf] {
+        start.clear();
+    }
+    Ok(Box::new(io::Cursor::new(start).chain(reader)))
+}
+
 /// The id and the prompt of a record, or the id and what is wrong.
-type Parsed = Result<(Option<String>, PromptInput), (Option<String>, String)>;
+pub(crate) type Parsed = Result<(Option<String>, PromptInput), (Option<String>, String)>;
+
+const NOT_UTF8: &str = "it is not valid UTF-8";
 
 fn of_line(bytes: Vec<u8>) -> Parsed {
-    let text = String::from_utf8(bytes).map_err(|_| (None, "it is not valid UTF-8".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| (None, NOT_UTF8.to_owned()))?;
     Ok((None, PromptInput::Text(text)))
+}
+
+fn broken_row(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => NOT_UTF8.to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn of_row(record: &csv::StringRecord, text: usize, id: Option<usize>) -> Parsed {
@@ -258,54 +300,6 @@ fn of_row(record: &csv::StringRecord, text: usize, id: Option<usize>) -> Parsed 
     match record.get(text) {
         Some(text) => Ok((id, PromptInput::Text(text.to_owned()))),
         None => Err((id, format!("it has {} fields, the prompt would be field {}", record.len(), text + 1))),
-    }
-}
-
-#[derive(Deserialize)]
-struct Message {
-    role: String,
-    content: String,
-}
-
-fn of_json(bytes: &[u8], column: Option<&str>) -> Parsed {
-    let broken = |reason: String| (None, reason);
-    let mut fields: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(bytes).map_err(|error| broken(format!("it is not a JSON object: {error}")))?;
-    let id = match fields.remove("id") {
-        None | Some(serde_json::Value::Null) => None,
-        Some(serde_json::Value::String(id)) => Some(id),
-        Some(other) => Some(other.to_string()),
-    };
-    let wanted: Vec<&str> = match column {
-        Some(name) => vec![name],
-        None => vec!["text", "prompt", "messages", "token_ids"],
-    };
-    let Some((name, value)) = wanted.iter().find_map(|name| Some((*name, fields.remove(*name)?))) else {
-        let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-        return Err((id, format!("it has no field {}; it has {}", wanted.join(", "), known.join(", "))));
-    };
-    match input(value) {
-        Ok(input) => Ok((id, input)),
-        Err(reason) => Err((id, format!("{name:?} {reason}"))),
-    }
-}
-
-/// A text, a list of messages, or a list of token ids.
-fn input(value: serde_json::Value) -> Result<PromptInput, String> {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => Ok(PromptInput::Text(text)),
-        Value::Array(items) if items.first().is_some_and(Value::is_object) => {
-            let messages: Vec<Message> = serde_json::from_value(Value::Array(items))
-                .map_err(|error| format!("is not a list of messages with role and content: {error}"))?;
-            Ok(PromptInput::Messages(messages.into_iter().map(|m| (m.role, m.content)).collect()))
-        }
-        Value::Array(items) if !items.is_empty() => {
-            let ids: Vec<u32> = serde_json::from_value(Value::Array(items))
-                .map_err(|error| format!("is not a list of token ids: {error}"))?;
-            Ok(PromptInput::Tokens(ids.into_iter().map(TokenId).collect()))
-        }
-        _ => Err("is neither a text nor a list of messages or token ids".to_owned()),
     }
 }
 
@@ -366,6 +360,68 @@ mod tests {
         assert_eq!(prompts[1], PromptInput::Tokens(vec![TokenId(1), TokenId(2)]));
         let odd = read("{\"text\": 5}\n{\"text\": []}", PromptFormat::JsonLines, None);
         assert!(odd.iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn a_mark_at_the_beginning_of_a_file_is_not_part_of_it() {
+        assert_eq!(texts("\u{feff}a\n\u{feff}b", PromptFormat::Lines), ["a", "\u{feff}b"]);
+        assert_eq!(texts("\u{feff}{\"text\": \"a\"}", PromptFormat::JsonLines), ["a"]);
+        assert_eq!(texts("\u{feff}\"text\"\n\"a\"", PromptFormat::Csv), ["a"]);
+        assert_eq!(texts("ab", PromptFormat::Lines), ["ab"]);
+    }
+
+    #[test]
+    fn a_json_line_says_one_prompt_and_its_fields_hold_what_they_are_named_after() {
+        let reason = |line: &str| match read(line, PromptFormat::JsonLines, None).pop() {
+            Some(Err(error)) => error.to_string(),
+            other => panic!("{line}: {other:?}"),
+        };
+        for (line, says) in [
+            (r#"{"token_ids": "1"}"#, "\"token_ids\" is not a list of token ids"),
+            (r#"{"token_ids": []}"#, "\"token_ids\" is an empty list"),
+            (r#"{"token_ids": [{"role": "user", "content": "a"}]}"#, "is not a list of token ids"),
+            (r#"{"messages": "a"}"#, "\"messages\" is not a list of messages"),
+            (r#"{"messages": [1]}"#, "\"messages\" is not a list of messages"),
+            (r#"{"text": "a", "token_ids": [1]}"#, "it has text, token_ids: leave one"),
+            (r#"{"text": null}"#, "no field text, prompt, messages, token_ids with a value; it has text"),
+            ("{}", "it has none"),
+        ] {
+            assert!(reason(line).contains(says), "{line}: {}", reason(line));
+        }
+        let lines = r#"{"text": "a", "prompt": "b", "token_ids": null}"#;
+        assert_eq!(texts(lines, PromptFormat::JsonLines), ["a"]);
+        let named = read(r#"{"text": "a", "q": "b"}"#, PromptFormat::JsonLines, Some("q"));
+        assert_eq!(named[0].as_ref().unwrap().input, PromptInput::Text("b".to_owned()));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_a_table_with_its_line() {
+        let table = "text\na\n\"b \"\"c\"\" ,\nd\"\ne\"f\n\"g\nh\n";
+        let prompts = read(table, PromptFormat::Csv, None);
+        let read: Vec<&PromptInput> = prompts.iter().flatten().map(|record| &record.input).collect();
+        assert_eq!(
+            read,
+            ["a", "b \"c\" ,\nd", "e\"f"].map(|text| PromptInput::Text(text.to_owned())).each_ref()
+        );
+        let error = prompts.last().unwrap().as_ref().unwrap_err();
+        let PromptError::Read(error) = error else { panic!("{error}") };
+        assert!(error.to_string().contains("the quote that opens on line 6 is never closed"), "{error}");
+    }
+
+    #[test]
+    fn a_record_of_a_table_has_its_bounds() {
+        let endless = Box::new(io::BufReader::new(io::repeat(b'x')));
+        let error = Prompts::new(endless, PromptFormat::Csv, None).err().unwrap();
+        let PromptError::Read(error) = error else { panic!("{error}") };
+        assert!(error.to_string().contains("line 1 is longer than 64 MiB"), "{error}");
+    }
+
+    #[test]
+    fn columns_of_the_same_name_are_refused() {
+        let error =
+            Prompts::new(Box::new(&b"text,id,text\na,1,b"[..]), PromptFormat::Csv, None).err().unwrap();
+        assert!(error.to_string().contains("2 columns \"text\""), "{error}");
+        assert_eq!(texts("text,x,x\na,b,c", PromptFormat::Csv), ["a"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     column::{Cells, Column, Kind, Table},
 };
 
-/// The table of readouts: a row for every prompt, position, layer and component.
+/// The table of readouts: a row for every prompt, position, layer, component and lens.
 #[derive(Debug, Clone, Copy)]
 pub enum Readouts {}
 
@@ -31,7 +31,7 @@ impl Table for Readouts {
                 Kind::Text,
                 "what was read: `attn_out`, `resid_mid`, `mlp_out`, `resid_post`, …",
             ),
-            Column::new("lens", Kind::Text, "kind of lens"),
+            Column::new("lens", Kind::Text, "name of the lens: `logit`, `tuned`, `jacobian`, `tuned-2`, …"),
             Column::new("virtual", Kind::Bool, "whether the point is a sum that no part of the model reads"),
         ];
         columns.extend(Statistic::ALL.into_iter().map(|statistic| {
@@ -52,6 +52,14 @@ impl Table for Readouts {
             Column::new("target_logit", Kind::F32s, "their logits"),
             Column::new("target_prob", Kind::F32s, "their probabilities, from 0 to 1"),
             Column::new("target_rank", Kind::U32s, "their ranks, from 1, where they are known"),
+            Column::new(
+                "tracked_id",
+                Kind::U32s,
+                "ids of other tokens that are top-1 somewhere at this position, so that no trajectory has a hole",
+            ),
+            Column::new("tracked_text", Kind::Texts, "what they say"),
+            Column::new("tracked_logit", Kind::F32s, "their logits"),
+            Column::new("tracked_prob", Kind::F32s, "their probabilities, from 0 to 1"),
         ]);
         columns
     }
@@ -62,7 +70,7 @@ impl Table for Readouts {
         cells.u64(readout.position as u64);
         cells.u32(readout.layer.map(u32::from));
         cells.text(Some(readout.component.name()));
-        cells.text(Some(&lens.kind));
+        cells.text(Some(readout.lens.as_deref().unwrap_or(&lens.kind)));
         cells.bool(readout.is_virtual);
         for statistic in Statistic::ALL {
             if statistic.unit().is_whole() {
@@ -74,6 +82,7 @@ impl Table for Readouts {
         scores(readout.top.iter(), cells);
         scores(readout.targets.iter().map(|target| &target.token), cells);
         cells.u32s(readout.targets.iter().map(|target| target.rank));
+        scores(readout.tracked.iter(), cells);
     }
 }
 

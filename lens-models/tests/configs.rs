@@ -9,13 +9,13 @@ use std::{
     path::PathBuf,
 };
 
-use lens_core::Site;
+use lens_core::{Point, Site};
 use lens_models::{
     config::ConfigError,
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, AttentionSpec, DecoderSpec, EmbedScale, ExpertsSpec, Gating, Mask, MlpSpec, Pairing,
-        Position, QkScope, RopeScaling, Weighting,
+        Activation, DecoderSpec, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec, MlpSpec,
+        Pairing, Position, QkScope, RopeScaling, Weighting,
     },
 };
 use serde_json::Value;
@@ -462,6 +462,19 @@ const MODELS: &[Model] = &[
         parameters: 8_170_848_256,
     },
     Model {
+        config: "lfm2-1.2b",
+        disk: &[],
+        sizes: [16, 2048, 32, 8, 64, 65_536],
+        wiring: TIED,
+        layers: &[
+            (0, "convolution of 3"),
+            (2, "full, rope 1000000 over 64"),
+            (14, "full, rope 1000000 over 64"),
+            (15, "convolution of 3"),
+        ],
+        parameters: 1_170_340_608,
+    },
+    Model {
         config: "stablelm-2-1_6b",
         disk: LM_HEAD,
         sizes: [24, 2048, 32, 32, 64, 100_352],
@@ -650,7 +663,7 @@ fn gpt_oss_is_refused_as_published_and_understood_in_bf16() {
     assert_eq!((experts.experts.len(), experts.per_token), (32, 4));
     assert_eq!(experts.weighting, Weighting::TopThenSoftmax);
     assert_eq!(experts.experts[0].gating, Gating::ClampedSwiglu { alpha: 1.702, limit: 7.0 });
-    assert!(spec.layers.iter().all(|layer| layer.attn.sinks.is_some()));
+    assert!(spec.layers.iter().all(|layer| layer.attention().unwrap().sinks.is_some()));
 }
 
 #[test]
@@ -673,13 +686,20 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
 }
 
 #[test]
-fn only_norms_behind_the_sums_leave_no_summands() {
+fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
     for model in MODELS {
-        let expected: &[Site] = match model.config {
-            "opt-350m" => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
-            _ => &[],
+        let expected = |layer: &LayerSpec| -> &[Site] {
+            match (model.config, layer.attention()) {
+                ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                (_, None) => &[Site::Z],
+                _ => &[],
+            }
         };
-        assert_eq!(spec(model.config).absent_sites(), expected, "{}", model.config);
+        let spec = spec(model.config);
+        let layers = (0..).zip(&spec.layers);
+        let expected =
+            layers.flat_map(|(i, layer)| expected(layer).iter().map(move |site| Point::block(i, *site)));
+        assert_eq!(spec.absent_points(), expected.collect(), "{}", model.config);
     }
 }
 
@@ -765,19 +785,25 @@ fn scales_and_caps_are_read() {
 
     let gemma = spec("gemma-2-2b");
     assert_eq!(gemma.readout.post.softcap, Some(30.0));
-    assert_eq!(gemma.layers[0].attn.softcap, Some(50.0));
+    assert_eq!(gemma.layers[0].attention().unwrap().softcap, Some(50.0));
     assert_eq!(gemma.embed.scale, Some(EmbedScale::RoundedFactor(48.0)));
     assert_eq!(spec("gemma-3-1b-it").readout.post.softcap, None);
-    assert!((spec("gemma-3-27b-it").layers[0].attn.scale - 168f64.powf(-0.5)).abs() < 1e-12);
+    assert!((spec("gemma-3-27b-it").layers[0].attention().unwrap().scale - 168f64.powf(-0.5)).abs() < 1e-12);
 
     let granite = spec("granite-3.1-2b");
     assert_eq!(granite.embed.scale, Some(EmbedScale::Factor(12.0)));
-    assert_eq!((granite.layers[0].attn.scale, granite.layers[0].multiplier), (0.015625, Some(0.22)));
-
-    assert_eq!(spec("gpt-neo-125m").layers[0].attn.scale, 1.0);
-    assert_eq!(spec("gpt2").layers[5].attn.scale, 0.125);
     assert_eq!(
-        (spec("olmo-1b").layers[0].attn.clip, spec("olmo-7b-0424").layers[0].attn.clip),
+        (granite.layers[0].attention().unwrap().scale, granite.layers[0].multiplier),
+        (0.015625, Some(0.22))
+    );
+
+    assert_eq!(spec("gpt-neo-125m").layers[0].attention().unwrap().scale, 1.0);
+    assert_eq!(spec("gpt2").layers[5].attention().unwrap().scale, 0.125);
+    assert_eq!(
+        (
+            spec("olmo-1b").layers[0].attention().unwrap().clip,
+            spec("olmo-7b-0424").layers[0].attention().unwrap().clip
+        ),
         (None, Some(8.0))
     );
 }
@@ -807,7 +833,7 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
         assert_eq!(activation(name), Gating::Plain(expected), "{name}");
     }
 
-    let scope = |name| spec(name).layers[0].attn.qk_norm.as_ref().map(|norm| norm.scope);
+    let scope = |name| spec(name).layers[0].attention().unwrap().qk_norm.as_ref().map(|norm| norm.scope);
     assert_eq!(scope("qwen3-8b"), Some(QkScope::Head));
     assert_eq!(scope("gemma-3-1b-it"), Some(QkScope::Head));
     assert_eq!(scope("stablelm-2-12b"), Some(QkScope::Head));
@@ -863,7 +889,7 @@ fn silence_is_the_default_of_the_class() {
         let spec = without(name, &["rms_norm_eps"]).unwrap();
         assert_eq!(spec.readout.norm.map(|norm| norm.eps), Some(eps), "{name}");
     }
-    let caps = |spec: &DecoderSpec| (spec.layers[0].attn.softcap, spec.readout.post.softcap);
+    let caps = |spec: &DecoderSpec| (spec.layers[0].attention().unwrap().softcap, spec.readout.post.softcap);
     let keys = ["attn_logit_softcapping", "final_logit_softcapping"];
     assert_eq!(caps(&without("gemma-2-2b", &keys).unwrap()), (Some(50.0), Some(30.0)));
     let mut capless = config("gemma-2-2b");
@@ -894,7 +920,7 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
         Ok(spec) => spec,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let attn = &spec.layers[0].attn;
+    let attn = spec.layers.iter().find_map(LayerSpec::attention).unwrap();
     let mut faults = Vec::new();
     let mut compare = |what: &str, got: String, expected: String| {
         if got != expected {
@@ -906,7 +932,7 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
     let wiring = Wiring { tied: spec.is_tied(), parallel: spec.is_parallel() };
     compare("wiring", format!("{wiring:?}"), format!("{:?}", model.wiring));
     for (i, expected) in model.layers {
-        compare(&format!("layer {i}"), described(&spec.layers[*i].attn), (*expected).to_owned());
+        compare(&format!("layer {i}"), described(&spec.layers[*i].mixer), (*expected).to_owned());
     }
     compare("parameters", parameters(&spec).to_string(), model.parameters.to_string());
     compare("family", spec.family.clone(), config["model_type"].as_str().expect("a string").to_owned());
@@ -914,7 +940,12 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
 }
 
 /// What a layer sees and how it knows positions, in words.
-fn described(attn: &AttentionSpec) -> String {
+fn described(mixer: &MixerSpec) -> String {
+    let attn = match mixer {
+        MixerSpec::Attention(attn) => attn,
+        MixerSpec::ShortConvolution(convolution) => return format!("convolution of {}", convolution.kernel),
+        other => return other.kind().to_string(),
+    };
     let mask = match attn.mask {
         Mask::Causal => "full".to_owned(),
         Mask::Sliding { window } => format!("window {window}"),

@@ -80,7 +80,7 @@ fn an_unheard_of_key_that_says_something_is_refused_by_name_in_every_family() {
         ] {
             text_of(&mut config)[key] = value;
             let error = read(&config).unwrap_err().to_string();
-            assert!(error.contains(shown) && error.contains("--ignore-extra"), "{name}: {error}");
+            assert!(error.contains(shown) && error.contains("have it ignored"), "{name}: {error}");
             text_of(&mut config).as_object_mut().unwrap().remove(key);
         }
     }
@@ -227,7 +227,7 @@ fn insisting_ignores_keys_with_a_note() {
 
 #[test]
 fn an_absent_window_of_mistral_is_that_of_the_class_and_null_is_none() {
-    let masks = |config: &Value| resolve(config, &names()).unwrap().layers[0].attn.mask;
+    let masks = |config: &Value| resolve(config, &names()).unwrap().layers[0].attention().unwrap().mask;
     let mut config = default_of("mistral", '4');
     config.as_object_mut().unwrap().remove("sliding_window");
     assert_eq!(masks(&config), Mask::Sliding { window: 4096 });

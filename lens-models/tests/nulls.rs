@@ -39,7 +39,7 @@ fn without(name: &str, keys: &[&str]) -> Value {
 }
 
 fn rope(spec: &DecoderSpec) -> Rope {
-    spec.layers[0].attn.rope().unwrap().as_ref().clone()
+    spec.layers[0].mixer.rope().unwrap().as_ref().clone()
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn null_is_the_lack_of_what_may_be_lacking() {
 #[test]
 fn gpt_neox_has_base_and_share_under_its_own_names_alone() {
     let silent = without("pythia-70m", &["rotary_emb_base", "rotary_pct"]);
-    let d_head = read(&silent).unwrap().layers[0].attn.d_head;
+    let d_head = read(&silent).unwrap().layers[0].attention().unwrap().d_head;
     let rotation = rope(&read(&silent).unwrap());
     assert_eq!((rotation.theta, rotation.dims), (1e4, d_head / 4), "what the class has");
     for (key, other, same) in [("rope_theta", 5e5, 1e4), ("partial_rotary_factor", 0.5, 0.25)] {
@@ -173,7 +173,7 @@ fn an_odd_number_of_rotated_dimensions_is_rounded_up_or_refused() {
         ("glm-4-9b-0414", "partial_rotary_factor"),
         ("phi-3-mini-4k", "partial_rotary_factor"),
     ] {
-        let d_head = read(&published(name)).unwrap().layers[0].attn.d_head;
+        let d_head = read(&published(name)).unwrap().layers[0].attention().unwrap().d_head;
         for odd in [1, 3, 31] {
             let share = (odd as f64 + 0.1) / d_head as f64;
             let rope = rope(&read(&with(name, key, json!(share))).unwrap());
@@ -186,7 +186,7 @@ fn an_odd_number_of_rotated_dimensions_is_rounded_up_or_refused() {
         }
     }
     for (name, key) in [("phi-2", "partial_rotary_factor"), ("stablelm-3b-4e1t", "partial_rotary_factor")] {
-        let d_head = read(&published(name)).unwrap().layers[0].attn.d_head;
+        let d_head = read(&published(name)).unwrap().layers[0].attention().unwrap().d_head;
         let error = read(&with(name, key, json!(3.1 / d_head as f64))).unwrap_err().to_string();
         assert!(error.contains("3 rotated dimensions") && error.contains("must be even"), "{name}: {error}");
     }

@@ -1,14 +1,18 @@
-//! Writes the page of a trace: `cargo run -p lens-viz --example page -- trace.json page.html`.
+//! Writes one page of one trace or several: `cargo run -p lens-viz --example page -- TRACE.json... PAGE.html`.
 
 use std::{error::Error, fs};
 
 use lens_core::LensTrace;
-use lens_viz::page::{PageOptions, page};
+use lens_viz::{
+    Named,
+    page::{PageOptions, pages},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [trace, html] = &arguments[..] else { return Err("usage: page TRACE.json PAGE.html".into()) };
-    let trace = LensTrace::from_json(&fs::read(trace)?)?;
-    fs::write(html, page(&trace, &PageOptions::default())?)?;
+    let [files @ .., html] = &arguments[..] else { return Err("usage: page TRACE.json... PAGE.html".into()) };
+    let read = |file: &String| Ok::<_, Box<dyn Error>>(LensTrace::from_json(&fs::read(file)?)?);
+    let traces: Vec<LensTrace> = files.iter().map(read).collect::<Result<_, _>>()?;
+    fs::write(html, pages(&Named::all(&traces), &PageOptions::default())?)?;
     Ok(())
 }

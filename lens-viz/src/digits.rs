@@ -48,6 +48,21 @@ pub(crate) fn percent_of(probability: f32) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A difference as a cell shows it: with its sign, in at most six columns.
+pub(crate) fn signed(value: f64) -> String {
+    let digits = match value.abs() {
+        v if v < 9.995 => 2,
+        v if v < 999.5 => 1,
+        _ => 0,
+    };
+    let text = format!("{value:+.digits$}");
+    match &text[1..] {
+        zero if zero.chars().all(|c| matches!(c, '0' | '.')) => zero.to_owned(),
+        _ if text.len() > 6 => format!("{value:+.0e}"),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +91,11 @@ mod tests {
         assert_eq!(percent_of(0.005), "0.5");
         assert_eq!(percent_of(1.0), "100");
         assert_eq!(percent_of(0.0), "0");
+    }
+
+    #[test]
+    fn differences_have_a_sign_unless_they_are_nothing() {
+        let shown = [0.0, -0.001, 0.25, -12.34, 100.0, -12345.0, 1_234_567.0].map(signed);
+        assert_eq!(shown, ["0.00", "0.00", "+0.25", "-12.3", "+100.0", "-12345", "+1e6"]);
     }
 }

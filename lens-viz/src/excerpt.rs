@@ -1,6 +1,9 @@
 //! Part of a trace, as a trace.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use lens_core::LensTrace;
 
@@ -12,7 +15,7 @@ use crate::picture::{
 
 /// The trace without what was not asked for: for tables and pages, which show all that a trace holds.
 ///
-/// Of `what`, the positions, components, layers, stride and threshold count, and mean what they mean for pictures:
+/// Of `what`, the lens, positions, components, layers, stride and threshold count, and mean what they mean for pictures:
 /// none is all that were read, and `embed` stays unless layers were chosen. What is said of a position as a whole,
 /// such as where it was decided, is still that of the whole run.
 ///
@@ -20,6 +23,9 @@ use crate::picture::{
 /// When a position, component or layer was not read, or nothing is left.
 pub fn excerpt(mut trace: LensTrace, what: &PictureOptions) -> Result<LensTrace, PictureError> {
     what.check()?;
+    if let Cow::Owned(of_lens) = trace.of_lens(what.lens.as_deref())? {
+        trace = of_lens;
+    }
     let source = Source::new(&trace)?;
     let positions: BTreeSet<usize> = source.positions(&what.positions)?.into_iter().collect();
     let places: BTreeSet<_> =

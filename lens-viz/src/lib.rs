@@ -6,24 +6,30 @@
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
 //! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
+//! - [`sink`]: the same as outputs that are written while a model runs.
+//! - [`difference`]: what differs between two traces, as a picture and on the terminal.
 //! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
 //!
 //! [`excerpt`] leaves out what is not to be shown. All share [`display_safe`], through which every text of a trace goes
 //! before it is shown, and [`Ramp`], the colours that stand for probabilities.
 
 mod context;
+pub mod difference;
 mod digits;
 mod excerpt;
 pub mod logitlenskit;
 mod measure;
+mod named;
 pub mod page;
 pub mod picture;
 pub mod ramp;
 mod safe;
 mod sheet;
+pub mod sink;
 pub mod terminal;
 
 pub use excerpt::excerpt;
 pub use measure::{Measure, ParseKindError};
+pub use named::Named;
 pub use ramp::{Ramp, Rgb};
 pub use safe::display_safe;

@@ -59,16 +59,24 @@ impl Measure {
 
     /// What it measures, where all that is shown is of one component, of what, and in what unit.
     pub(crate) fn describe(self, of: Option<Component>) -> String {
+        let unit = match self {
+            Self::Probability => "%",
+            Self::Logit => "",
+            Self::Of(statistic) => statistic.unit().name(),
+        };
+        let title = self.title(of);
+        if unit.is_empty() { title } else { format!("{title}, {unit}") }
+    }
+
+    /// The same without the unit.
+    pub(crate) fn title(self, of: Option<Component>) -> String {
         let of = |word| of.map_or(String::new(), |component| format!(" {word} {component}"));
         match self {
-            Self::Probability => format!("probability of the top-1 token{}, %", of("of")),
+            Self::Probability => format!("probability of the top-1 token{}", of("of")),
             Self::Logit => format!("logit of the top-1 token{}", of("of")),
             Self::Of(statistic) => {
                 let of = of(if statistic.unit() == Unit::Rank { "in" } else { "of" });
-                match statistic.unit().name() {
-                    "" => format!("{}{of}", statistic.title()),
-                    unit => format!("{}{of}, {unit}", statistic.title()),
-                }
+                format!("{}{of}", statistic.title())
             }
         }
     }

@@ -57,11 +57,45 @@ impl Ramp {
             Self::Cividis => &CIVIDIS,
         };
         let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
-        let place = value * (anchors.len() - 1) as f32;
-        let below = (place as usize).min(anchors.len() - 2);
-        anchors[below].mix(anchors[below + 1], place - below as f32)
+        between(anchors, value)
     }
 }
+
+/// The colour of a difference from -1 to 1: blue below zero, red above it, both darker the farther from zero (RdBu of
+/// ColorBrewer, Harrower and Brewer 2003, which no common kind of colour vision mistakes). Values outside take the
+/// nearest end, and NaN the middle.
+pub(crate) fn diverging(value: f32) -> Rgb {
+    let value = if value.is_nan() { 0.0 } else { value.clamp(-1.0, 1.0) };
+    let anchors = if value < 0.0 { &BLUES } else { &REDS };
+    between(anchors, value.abs())
+}
+
+/// The colour at a share of the way along evenly spaced ones.
+fn between(anchors: &[Rgb], share: f32) -> Rgb {
+    let place = share * (anchors.len() - 1) as f32;
+    let below = (place as usize).min(anchors.len() - 2);
+    anchors[below].mix(anchors[below + 1], place - below as f32)
+}
+
+/// From no difference to the largest one below zero.
+const BLUES: [Rgb; 6] = [
+    Rgb(247, 247, 247),
+    Rgb(209, 229, 240),
+    Rgb(146, 197, 222),
+    Rgb(67, 147, 195),
+    Rgb(33, 102, 172),
+    Rgb(5, 48, 97),
+];
+
+/// From no difference to the largest one above zero.
+const REDS: [Rgb; 6] = [
+    Rgb(247, 247, 247),
+    Rgb(253, 219, 199),
+    Rgb(244, 165, 130),
+    Rgb(214, 96, 77),
+    Rgb(178, 24, 43),
+    Rgb(103, 0, 31),
+];
 
 /// Nine evenly spaced colours of viridis; between them it is straight to within what an eye can tell.
 const VIRIDIS: [Rgb; 9] = [
@@ -104,6 +138,20 @@ mod tests {
                 before = colour.luminance();
             }
         }
+    }
+
+    #[test]
+    fn differences_are_darker_the_farther_from_zero_and_text_can_be_read_on_them() {
+        for sign in [-1.0, 1.0] {
+            let mut before = 2.0;
+            for step in 0..=100 {
+                let colour = diverging(sign * step as f32 / 100.0);
+                assert!(colour.luminance() < before, "step {step} is not darker than the last");
+                assert!(colour.contrast(colour.text()) >= 4.5, "text on {colour:?} has too little contrast");
+                before = colour.luminance();
+            }
+        }
+        assert_eq!([f32::NAN, 9.0, -9.0].map(diverging), [0.0, 1.0, -1.0].map(diverging));
     }
 
     #[test]

@@ -6,8 +6,11 @@ mod browser;
 mod support;
 
 use browser::{Tab, axe, tab};
-use lens_core::Statistic;
-use lens_viz::page::{PageOptions, page, pages};
+use lens_core::{LensTrace, Statistic};
+use lens_viz::{
+    Named,
+    page::{PageOptions, page, pages},
+};
 use serde_json::{Value, json};
 use support::{HOSTILE, Model, trace};
 
@@ -258,6 +261,17 @@ fn the_page_has_no_serious_barrier() {
                      [id, nodes.slice(0, 3).map((node) => node.html + ' ' + node.failureSummary)]))";
         assert_eq!(tab.run(found), json!([]), "in {view:?}");
     }
+    let (before, after) = (trace(&Model::default()), changed(&Model::default()));
+    let named = [Named::new("after", &after), Named::new("before", &before)];
+    let two = pages(&named, &PageOptions::default()).unwrap();
+    for view in ["#minus=1", "#minus=1&theme=dark&show=kl_to_final"] {
+        tab.open(&two, view);
+        tab.run(&format!("{program}; null"));
+        let found = "axe.run().then(({violations}) => violations.filter(({impact}) => \
+                     ['serious', 'critical'].includes(impact)).map(({id, nodes}) => \
+                     [id, nodes.slice(0, 3).map((node) => node.html + ' ' + node.failureSummary)]))";
+        assert_eq!(tab.run(found), json!([]), "in {view:?}");
+    }
     tab.run("document.documentElement.classList.remove('js'); document.getElementById('app').hidden = true");
     let found = "axe.run('#plain').then(({violations}) => violations.filter(({impact}) => \
                  ['serious', 'critical'].includes(impact)).map(({id, nodes}) => [id, nodes[0].html]))";
@@ -291,8 +305,7 @@ fn a_link_restores_the_view() {
     let html = html(&Model::default());
     let link = "#show=prob&of=7&component=all&stride=2&cells=compact&at=L1.mlp_out&position=2&pins=7.9&curve=rank&find=w1&theme=dark";
     tab.open(&html, link);
-    let view = "[...document.querySelectorAll('.controls select')].slice(1).map((list) => list.value)";
-    assert_eq!(tab.run(&format!("{view}[0]")), json!("prob"));
+    assert_eq!(tab.run("document.getElementById('statistic').value"), json!("prob"));
     assert_eq!(tab.run("document.getElementById('stride').value"), json!("2"));
     assert_eq!(tab.count("#pins bdi"), 2);
     tab.click("#curve-rank");
@@ -334,7 +347,7 @@ fn several_traces_are_chosen_from() {
     let Some(mut tab) = tab(1280, 900) else { return };
     let [first, second] = [Model::default(), Model { layers: 2, positions: 3, ..Model::default() }];
     tab.open(
-        &pages(&[trace(&first), trace(&second)], &PageOptions::default()).unwrap(),
+        &pages(&Named::all(&[trace(&first), trace(&second)]), &PageOptions::default()).unwrap(),
         "#component=mlp_out",
     );
     tab.choose("trace", "1");
@@ -343,6 +356,78 @@ fn several_traces_are_chosen_from() {
         tab.run("[document.getElementById('head-0').hidden, document.getElementById('head-1').hidden]"),
         json!([true, false])
     );
+    tab.assert_quiet();
+}
+
+/// The same readouts with other numbers: divergences larger by 0.25, probabilities halved.
+fn changed(model: &Model) -> LensTrace {
+    let mut trace = trace(model);
+    for readout in &mut trace.readouts {
+        let kl = readout.get(Statistic::KlToFinal).unwrap();
+        readout.statistics.set(Statistic::KlToFinal, Some(kl + 0.25));
+        readout.top.iter_mut().for_each(|token| token.prob *= 0.5);
+    }
+    trace
+}
+
+#[test]
+fn two_traces_are_subtracted() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let (before, after) = (trace(&Model::default()), changed(&Model::default()));
+    let named = [Named::new("after", &after), Named::new("before <b>", &before)];
+    tab.open(&pages(&named, &PageOptions::default()).unwrap(), "#position=3");
+    let entries = "[...document.getElementById('trace').options].map((option) => option.textContent)";
+    assert_eq!(tab.run(entries), json!(["after", "before <b>"]));
+    tab.choose("minus", "1");
+    tab.choose("statistic", "kl_to_final");
+    assert_eq!(tab.text_of(&format!("{} .number", cell(1, 0))), "+0.25");
+    let legend = tab.text_of("#legend");
+    assert!(legend.contains("after − before <b>, nats") && legend.contains("not in both"), "{legend}");
+    assert!(legend.contains("−0.5") && legend.contains("+0.5"), "{legend}");
+    assert_eq!(tab.count("[role=gridcell].d30"), tab.count("[role=gridcell]"), "half of the way up");
+    tab.choose("statistic", "top");
+    let here = |readout: &&lens_core::ReadoutTrace| {
+        (readout.layer, readout.component.name(), readout.position) == (Some(3), "resid_post", 3)
+    };
+    let top = before.readouts.iter().find(here);
+    let by = -50.0 * f64::from(top.unwrap().top[0].prob);
+    let number = tab.text_of(&format!("{} .number", cell(4, 3)));
+    let written: f64 = number.replace('−', "-").parse().unwrap();
+    assert!((written / by - 1.0).abs() < 0.1, "{number} for {by}");
+    assert!(tab.text_of("#pair-says").contains("Red is more in after"));
+    assert!(tab.text_of("#detail").contains("difference"));
+    assert!(tab.count("#by-layer .other") > 0);
+    assert!(address(&mut tab).contains("minus=1"));
+    // Linked, the view is the same; the keyboard leads out of it, and to the other run at the same place.
+    let link = address(&mut tab);
+    tab.open(&pages(&named, &PageOptions::default()).unwrap(), &link);
+    assert_eq!(tab.text_of(&format!("{} .number", cell(4, 3))), number);
+    tab.run("document.querySelector('[role=gridcell][tabindex=\"0\"]').focus()");
+    tab.key("m");
+    assert_eq!(tab.count("[role=gridcell][class*=' d']"), 0);
+    assert!(tab.run("document.getElementById('pair-says').hidden") == json!(true));
+    tab.key("r");
+    assert_eq!(
+        (tab.text("document.getElementById('trace').value"), chosen(&mut tab)),
+        ("1".to_owned(), json!([4, 3]))
+    );
+    tab.assert_quiet();
+}
+
+#[test]
+fn what_one_trace_lacks_is_not_subtracted() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let [before, mut after] = [(); 2].map(|()| trace(&Model::default()));
+    after.readouts.retain(|readout| readout.layer != Some(2) || readout.position != 5);
+    let mut apart = trace(&Model { layers: 9, ..Model::default() });
+    apart.readouts.retain(|readout| readout.layer == Some(8));
+    let named = [("before", &before), ("after", &after), ("apart", &apart)];
+    let named = named.map(|(name, trace)| Named::new(name, trace));
+    tab.open(&pages(&named, &PageOptions::default()).unwrap(), "#minus=1&show=entropy");
+    assert_eq!(tab.text_of(&format!("{} .number", cell(3, 5))), "–");
+    assert_eq!(tab.count("[role=gridcell].unknown"), 1);
+    let entries = "[...document.getElementById('minus').options].map((option) => option.textContent)";
+    assert_eq!(tab.run(entries), json!(["nothing", "after"]), "no layer in common with the third");
     tab.assert_quiet();
 }
 

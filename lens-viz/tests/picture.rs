@@ -64,11 +64,9 @@ fn hex(Rgb(r, g, b): Rgb) -> String {
 
 /// Width, height and pixels of an RGB PNG.
 fn decode(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
-    let mut reader = ::png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut pixels).unwrap();
-    assert_eq!((info.color_type, info.bit_depth), (::png::ColorType::Rgb, ::png::BitDepth::Eight));
-    (info.width, info.height, pixels)
+    let image = image::load_from_memory(bytes).unwrap();
+    assert_eq!(image.color(), image::ColorType::Rgb8);
+    (image.width(), image.height(), image.into_bytes())
 }
 
 #[test]

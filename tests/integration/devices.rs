@@ -5,7 +5,11 @@
 
 use std::num::NonZeroUsize;
 
-use lens_core::{Generate, Lens, Plan, Reading, Readout, Selection, Statistic, StatisticSet};
+use lens_core::{
+    Backend as _, Column, Forward, Generate, Lens, LensChoice, LensMap, LensSet, Next, Plan, PointSet,
+    Provenance, Question, ReadRequest, Reading, Readout, Selection, Site, Statistic, StatisticSet,
+    Translator,
+};
 use lens_models::{
     Decoder, LoadOptions, ModelError, ReadoutPath, Request, Session, StoredDtype, device::Place,
 };
@@ -90,6 +94,13 @@ fn compare(name: &str, device: &Readout, host: &Readout, place: &str) {
     for (a, b) in device.top.iter().zip(&host.top) {
         close("a logit", Some(a.logit.into()), Some(b.logit.into()));
     }
+    for a in &device.tracked {
+        // Equals up to rounding may be top-1 on one side only.
+        let held = host.top.iter().chain(&host.tracked).find(|b| b.id == a.id);
+        if let Some(b) = held {
+            close("a tracked logit", Some(a.logit.into()), Some(b.logit.into()));
+        }
+    }
     assert_eq!(
         device.statistics.whole(Statistic::RankOfFinal).is_some(),
         host.statistics.whole(Statistic::RankOfFinal).is_some(),
@@ -114,6 +125,100 @@ fn libtorch_decodes_as_the_host_does_on_every_family() {
             }
         }
     }
+}
+
+/// A tuned and a Jacobian lens without a pattern for a model of this shape.
+fn lenses(n_layers: u16, d_model: usize) -> LensSet {
+    let values = |n: usize, seed: u32, size: f32| -> Vec<f32> {
+        (0..n as u32).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 * size - size).collect()
+    };
+    let size = 1.0 / (d_model as f32).sqrt();
+    let map = |layer: u16, bias: bool| {
+        let seed = u32::from(layer) + 100 * u32::from(bias);
+        let bias_values = bias.then(|| values(d_model, seed + 50, 0.1));
+        (layer, LensMap::new(d_model, values(d_model * d_model, seed, size), bias_values, bias).unwrap())
+    };
+    let maps = |bias| (0..n_layers).map(move |layer| map(layer, bias));
+    let tuned = Translator::tuned(d_model, maps(true), Provenance::default()).unwrap();
+    let jacobian =
+        Translator::jacobian(d_model, Site::ResidPost, maps(false), Provenance::default()).unwrap();
+    let translated = [tuned, jacobian].map(|lens| LensChoice::Translated(lens.into()));
+    LensSet::new([LensChoice::Logit].into_iter().chain(translated)).unwrap()
+}
+
+/// Every point that each lens reads, and what its formula makes of the captured vector in float64.
+#[test]
+fn lenses_read_what_their_formulas_say_on_host_and_device() {
+    for name in ["gpt2", "llama31", "gemma2"] {
+        for (path, dtype) in [
+            (ReadoutPath::ByPlace, StoredDtype::F32),
+            (ReadoutPath::Device, StoredDtype::F32),
+            (ReadoutPath::ByPlace, StoredDtype::Bf16),
+        ] {
+            let options = LoadOptions::default().with_dtype(Some(dtype)).with_readout(path);
+            let mut model = Decoder::load(checkpoint(name, None), &options).unwrap();
+            let (n_layers, d) = (model.info().n_layers, model.info().d_model);
+            let set = lenses(n_layers, d);
+            let mut plan = everything();
+            plan.lenses = set.clone();
+            let tokens = &Golden::of(name).tokens;
+            let reading = Lens::new(&mut model).read(tokens, &plan).unwrap();
+            let points: PointSet = reading.points.iter().copied().collect();
+            let rows: Vec<usize> = (0..tokens.len()).collect();
+            let step = Forward::new(tokens, &points, &rows);
+            let captured = model.forward(&step).unwrap();
+            let last = captured.last().unwrap();
+            let mut compared = 0;
+            for (lens, (_, choice)) in set.iter().enumerate() {
+                let Some(translator) = choice.translator() else { continue };
+                for point in translator.points() {
+                    let mut values = Vec::new();
+                    model
+                        .rows(&captured[points.index_of(point).unwrap()], 0..tokens.len(), &mut values)
+                        .unwrap();
+                    let mapped = formula(translator.map(point).unwrap(), &values);
+                    let mapped = tch::Tensor::from_slice(&mapped).view([-1, d as i64]);
+                    let hidden = [Column::plain(point, &mapped).translated(Some("x"))];
+                    let (next, ask) = (vec![Next::Nothing; rows.len()], Question::default().with_tracked(0));
+                    let request = ReadRequest::new(&hidden, last, &rows, &next, &ask);
+                    for (position, right) in model.read(&request).unwrap().points.iter().enumerate() {
+                        let mut here = reading.all_at(position);
+                        let (.., got) = here.find(|(l, p, _)| (*l, *p) == (lens, point)).unwrap();
+                        let place =
+                            format!("lens {lens} at {point}, position {position}, {path:?} {dtype:?}");
+                        let length = |readout: &Readout| readout.log_sum_exp;
+                        let tolerance = if dtype == StoredDtype::F32 { 2e-4 } else { 2e-2 };
+                        assert!((length(got) - length(right)).abs() <= tolerance, "{name}, {place}");
+                        for (a, b) in got.top.iter().zip(&right.top) {
+                            assert!(
+                                (a.logit - b.logit).abs() <= tolerance as f32,
+                                "{name}, {place}: {a:?} {b:?}"
+                            );
+                        }
+                        compared += 1;
+                    }
+                }
+            }
+            assert_eq!(compared, 2 * usize::from(n_layers) * tokens.len());
+        }
+    }
+}
+
+/// A lens's formula in float64, row by row, rounded to float32 at the end.
+fn formula(map: &LensMap, rows: &[f32]) -> Vec<f32> {
+    let d = map.d_model();
+    let row = |x: &[f32]| -> Vec<f32> {
+        (0..d)
+            .map(|i| {
+                let weights = &map.weight()[i * d..][..d];
+                let product: f64 = weights.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                let bias = map.bias().map_or(0.0, |bias| f64::from(bias[i]));
+                let own = if map.is_residual() { f64::from(x[i]) } else { 0.0 };
+                (own + product + bias) as f32
+            })
+            .collect()
+    };
+    rows.chunks_exact(d).flat_map(row).collect()
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod identities;
 mod made;
 mod nonfinite;
 mod outside;
+mod packs;
 mod parity;
 mod roundings;
 mod steering;

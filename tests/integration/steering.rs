@@ -180,7 +180,7 @@ fn projections_equal_the_formula_in_float64() {
     let (other_text, own_text) = (ids(&other), ids(&tokens));
     for name in ["llama2", "gpt_neox", "gemma2", "qwen3_moe", "falcon_rw"] {
         let mut model = decoder(name);
-        let (n, d_head) = (tokens.len(), model.spec().layers[1].attn.d_head);
+        let (n, d_head) = (tokens.len(), model.spec().layers[1].attention().unwrap().d_head);
         let folder = tempfile::tempdir().unwrap();
         let mut file = |point: Point| {
             let width = values(&mut model, &tokens, point)[0].len();

@@ -36,7 +36,7 @@ fn every_point_fires_once_in_order_of_execution() {
         let info = model.info().clone();
         let expected: Vec<Point> = std::iter::once(Point::Embed)
             .chain((0..info.n_layers).flat_map(|layer| Site::ALL.map(|site| Point::block(layer, site))))
-            .filter(|point| info.has(point.component()))
+            .filter(|point| info.has(*point))
             .collect();
         assert_eq!(fired, expected, "{name}");
     }
@@ -70,7 +70,7 @@ fn z_can_be_edited_head_by_head() {
     let tokens = Golden::of("llama2").tokens;
     let attn_out = Point::block(0, Site::AttnOut);
     let whole = capture(&mut model, &tokens, &[attn_out]).remove(0);
-    let n_heads = model.spec().layers[0].attn.n_heads as i64;
+    let n_heads = model.spec().layers[0].attention().unwrap().n_heads as i64;
     let mut sum = vec![0.0; whole.len()];
     for kept in 0..n_heads {
         let edit = move |point: Point, value: Tensor| -> Result<Tensor, ModelError> {

@@ -40,23 +40,24 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 7]
     let is_drawn = matches!(medium(show, ending), ".svg" | ".png");
     let kind = match show {
         Show::Picture(kind) => Some(kind),
-        Show::Table | Show::Page => None,
+        Show::Table | Show::Page | Show::Difference(_) => None,
     };
     let of_one_position = matches!(kind, Some(PictureKind::AllLayers | PictureKind::ImportantLayers));
+    let is_difference = matches!(show, Show::Difference(_));
     let has_cells = of_one_position || matches!(kind, Some(PictureKind::Grid(_)));
     let choice = |name, given, fits, advice| Choice { name, given, fits, advice };
     [
         choice(
             "--top-k",
             args.top_k.is_some(),
-            kind.is_none() || of_one_position,
+            matches!(show, Show::Table | Show::Page) || of_one_position,
             "it is for table, page, all-layers and important-layers",
         ),
         choice(
             "--tokens",
             !args.tokens.is_empty(),
-            kind == Some(PictureKind::Trajectories),
-            "choose --kind trajectories; a page has pins for tokens",
+            kind == Some(PictureKind::Trajectories) || is_difference,
+            "choose --kind trajectories or difference; a page has pins for tokens",
         ),
         choice(
             "--threshold",
@@ -91,7 +92,9 @@ fn medium(show: Show, ending: Option<Ending>) -> &'static str {
     match (show, ending) {
         (Show::Page, _) => ".html",
         (_, Some(Ending::Png)) => ".png",
-        (Show::Table, _) | (_, Some(Ending::Text)) | (Show::Picture(PictureKind::Grid(_)), None) => "text",
-        (Show::Picture(_), _) => ".svg",
+        (Show::Table, _)
+        | (_, Some(Ending::Text))
+        | (Show::Picture(PictureKind::Grid(_)) | Show::Difference(_), None) => "text",
+        (Show::Picture(_) | Show::Difference(_), _) => ".svg",
     }
 }

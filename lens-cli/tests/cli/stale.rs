@@ -2,11 +2,12 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
 };
 
-use crate::support::{ok, run, says};
+use crate::support::{ok, refused, run, says};
 
 fn run_into(out: &Path, more: &[&str]) -> String {
     let outcome =
@@ -47,6 +48,31 @@ fn an_earlier_runs_files_go_and_others_stay() {
     assert!(out.join("mine.txt").exists());
     // The third run finds the files of the second alone.
     says(&run_into(&out, &trials), &["removed 8 files"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_belongs_to_one_run_at_a_time() {
+    let root = tempfile::tempdir().expect("a folder");
+    let out = root.path().to_str().expect("text");
+    let mut first = Command::new(env!("CARGO_BIN_EXE_lens"))
+        .args(["run", "--prompts", "-", "--format", "jsonl", "--layers", "0,1", "-o", out])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a process");
+    let mut prompts = first.stdin.take().expect("a pipe");
+    prompts.write_all(b"The cat\n").expect("an open pipe");
+    let mut answers = BufReader::new(first.stdout.take().expect("a pipe"));
+    // It has begun, and waits for more prompts.
+    answers.read_line(&mut String::new()).expect("text");
+    let error = refused(&["run", "The dog", "-o", out], 1);
+    says(&error, &["another run of lens writes its results into", out, "choose another folder"]);
+    drop(prompts);
+    std::io::copy(&mut answers, &mut std::io::sink()).expect("an open pipe");
+    assert!(first.wait().expect("its end").success());
+    run_into(root.path(), &[]);
 }
 
 #[test]

@@ -128,8 +128,12 @@ impl<'a> Parser<'a> {
         }
         self.at += 1;
         let start = self.at;
-        let heads = self.take_while(|c| c.is_ascii_digit() || "*.,".contains(c));
-        let heads = if heads == "*" { "all" } else { heads };
+        // A `*` after numbers is the one of `*=`.
+        if self.rest().starts_with('*') {
+            self.at += 1;
+            return Ok(Some(Selection::all()));
+        }
+        let heads = self.take_while(|c| c.is_ascii_digit() || ".,".contains(c));
         self.selection(heads, start).map(Some)
     }
 
@@ -351,6 +355,11 @@ mod tests {
         assert_eq!(edit.target.layers.unwrap().resolve(4, "layer").unwrap(), [3]);
         assert_eq!(edit.target.heads.unwrap().resolve(4, "head").unwrap(), [0, 2]);
         assert_eq!((edit.target.positions, edit.operation), (None, EditOperation::Zero));
+
+        let edit = parsed("L3.z.h1,4*=-2");
+        assert_eq!(edit.target.heads.unwrap().resolve(6, "head").unwrap(), [1, 4]);
+        assert_eq!(edit.operation, EditOperation::Scale(-2.0));
+        assert_eq!(parsed("L3.z.h**=2").target.heads, Some(Selection::all()));
 
         assert_eq!(parsed("embed[all]=0").target.component, Component::Embed);
         assert_eq!(parsed("L*.mlp_output=0").target.layers, Some(Selection::all()));

@@ -1,7 +1,12 @@
 //! Runs that could not be.
 
 use super::SamplingError;
-use crate::{backend::BackendError, point::Component, selection::SelectionError, size::ByteSize};
+use crate::{
+    backend::{BackendError, ModelInfo},
+    point::{Component, Point},
+    selection::SelectionError,
+    size::ByteSize,
+};
 
 /// A run of the lens that could not be.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +20,33 @@ pub enum LensError {
     Selection(#[from] SelectionError),
     /// A component that was asked for by name and is no part of this model's stream.
     #[error(
-        "this {family} model has no {component}: its branches are not summands of the residual stream, because a \
-         norm stands behind their sum. embed, resid_pre and resid_post can be read"
+        "this {family} model has no {component}{}: its branches are not summands of the residual stream, because a \
+         norm stands after their sum. embed, resid_pre and resid_post can be read",
+        in_layers(layers)
     )]
     AbsentComponent {
         /// The component.
         component: Component,
         /// The model's family.
         family: String,
+        /// The layers without it; empty if that is all of them.
+        layers: Vec<u16>,
+    },
+    /// A lens that was made for a model of another shape.
+    #[error("the lens {lens} does not fit this model: {problem}")]
+    OtherModel {
+        /// The lens's name.
+        lens: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A lens that has a map for none of the points to read.
+    #[error("the lens {lens} has no map for any of the points to read: it has maps for {has}")]
+    NothingToTranslate {
+        /// The lens's name.
+        lens: String,
+        /// The points that it has maps for.
+        has: String,
     },
     /// More results than may be kept.
     #[error(
@@ -52,4 +76,26 @@ pub enum LensError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+impl LensError {
+    /// That the model does not have this point, which was asked for by name.
+    pub(super) fn absent(point: Point, info: &ModelInfo) -> Self {
+        let layers = match point.component() {
+            Component::Embed => Vec::new(),
+            Component::Site(site) => info.layers_without(site).collect(),
+        };
+        let layers = if layers.len() == usize::from(info.n_layers) { Vec::new() } else { layers };
+        Self::AbsentComponent { component: point.component(), family: info.family.clone(), layers }
+    }
+}
+
+/// Which layers, as a clause; nothing where it is all of them.
+fn in_layers(layers: &[u16]) -> String {
+    let numbers = layers.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    match layers {
+        [] => String::new(),
+        [_] => format!(" in layer {numbers}"),
+        _ => format!(" in layers {numbers}"),
+    }
 }

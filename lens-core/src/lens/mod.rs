@@ -1,7 +1,9 @@
 //! The pipeline: tokens in, readouts of every chosen point and position out.
 
+mod columns;
 mod error;
 mod generate;
+mod pack;
 mod plan;
 mod reading;
 mod sampling;
@@ -14,9 +16,10 @@ use std::{
 
 use crate::{
     Backend, BackendError, Component, Forward, Next, NonFinite, Point, PointSet, ReadRequest, Readings,
-    Readout, Site, TokenId, decided_at,
+    Readout, Site, TokenId, backend::Column, decided_at,
 };
 
+use columns::Place;
 pub use error::LensError;
 pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
 pub use plan::Plan;
@@ -89,8 +92,7 @@ impl<'a, B: Backend> Lens<'a, B> {
     /// # Errors
     /// When there is no token, a selection does not fit, a token is unknown, or the backend fails.
     pub fn read(&mut self, tokens: &[TokenId], plan: &Plan) -> Result<Reading, LensError> {
-        let scope = Scope::new(self.backend.info(), tokens, plan)?;
-        scope.check_results(self.backend.info(), plan, 0)?;
+        let scope = self.scope(tokens, plan)?;
         let mut reading = scope.empty_reading(plan);
         for step in scope.steps(0..tokens.len()) {
             if self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?.is_break() {
@@ -160,31 +162,64 @@ impl<'a, B: Backend> Lens<'a, B> {
         plan: &Plan,
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        let Some(last) = captured.last() else { return Ok(()) };
-        let points = scope.captured.as_slice();
-        let hidden: Vec<(Point, &B::Hidden)> = points.iter().copied().zip(captured).collect();
-        let request = ReadRequest { hidden: &hidden, last, positions, next, ask: &plan.question };
+        self.readouts(captured, positions, next, scope, plan)?.keep(positions, reading);
+        Ok(())
+    }
+
+    /// The readouts of what was captured at some rows, each at its position and followed by what `next` says.
+    fn readouts(
+        &self,
+        captured: &[B::Hidden],
+        positions: &[usize],
+        next: &[Next],
+        scope: &Scope,
+        plan: &Plan,
+    ) -> Result<Readouts, LensError> {
+        let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
+        let translated = self.translate(captured, scope, plan)?;
+        let columns: Vec<Column<'_, B::Hidden>> = scope
+            .decoded
+            .iter()
+            .zip(&translated)
+            .filter_map(|(place, translated)| {
+                let index = scope.captured.index_of(place.point)?;
+                Some(Column {
+                    point: place.point,
+                    lens: translated.is_some().then(|| plan.lenses.name(place.lens)),
+                    vectors: translated.as_ref().unwrap_or(&captured[index]),
+                    shown: scope.wanted.binary_search(place).is_ok(),
+                })
+            })
+            .collect();
+        let request = ReadRequest { hidden: &columns, last, positions, next, ask: &plan.question };
         let readings = self.backend.read(&request)?;
         self.spent(|timing| timing.readout += began.elapsed());
-        check_numbers(&readings, positions, points, scope.n_layers)?;
+        check_numbers(&readings, positions, &columns, scope.n_layers)?;
+        let columns = columns.iter().map(|column| Role {
+            is_output: column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost),
+            is_shown: column.shown,
+        });
+        Ok(Readouts {
+            columns: columns.collect(),
+            finals: readings.finals.into_iter(),
+            points: readings.points.into_iter(),
+        })
+    }
 
-        let mut readouts = readings.points.into_iter();
-        for (position, readout) in positions.iter().zip(readings.finals) {
-            let mut top1_by_layer = Vec::with_capacity(scope.n_layers);
-            for (point, readout) in points.iter().zip(readouts.by_ref()) {
-                if point.component() == Component::Site(Site::ResidPost) {
-                    top1_by_layer.push(readout.top1());
-                }
-                if scope.wanted.contains(*point) {
-                    reading.readouts.push(readout);
-                }
-            }
-            let decided_at = decided_at(&top1_by_layer, readout.top1());
-            reading.positions.push(*position);
-            reading.finals.push(FinalReading { position: *position, readout, decided_at });
-        }
-        Ok(())
+    /// What the lenses make of the captured vectors, place by place; `None` where the plain lens reads.
+    fn translate(
+        &self,
+        captured: &[B::Hidden],
+        scope: &Scope,
+        plan: &Plan,
+    ) -> Result<Vec<Option<B::Hidden>>, BackendError> {
+        let of = |place: &Place| {
+            let map = plan.lenses.map(place.lens, place.point)?;
+            let index = scope.captured.index_of(place.point)?;
+            Some(self.backend.translate(&captured[index], map))
+        };
+        scope.decoded.iter().map(|place| of(place).transpose()).collect()
     }
 
     fn report(&mut self, reading: &Reading, done: usize, total: usize) -> ControlFlow<()> {
@@ -201,9 +236,17 @@ impl<'a, B: Backend> Lens<'a, B> {
         positions: &[usize],
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        if let (Some(read), Some(position)) = (reading.finals.last(), positions.last()) {
+        match positions.len() {
+            0 => Ok(()),
+            n => self.check_row(last, n - 1, reading),
+        }
+    }
+
+    /// Checks the newest final readout of a reading, which was made of this row of `last`.
+    fn check_row(&self, last: &B::Hidden, row: usize, reading: &mut Reading) -> Result<(), LensError> {
+        if let Some(read) = reading.finals.last() {
             let began = Instant::now();
-            let check = self.self_check(last, positions.len() - 1, *position, &read.readout)?;
+            let check = self.self_check(last, row, read.position, &read.readout)?;
             self.spent(|timing| timing.readout += began.elapsed());
             reading.keep_worse(check);
         }
@@ -241,16 +284,57 @@ impl<'a, B: Backend> Lens<'a, B> {
     }
 }
 
+/// What a readout is for.
+#[derive(Clone, Copy)]
+struct Role {
+    /// It is that of a block's output, as it was captured: `decided_at` is made of these.
+    is_output: bool,
+    /// The reading shows it.
+    is_shown: bool,
+}
+
+/// Readouts of some rows that no reading has yet.
+#[derive(Default)]
+struct Readouts {
+    /// What each readout of a row is for.
+    columns: Vec<Role>,
+    /// The final readout of every row.
+    finals: std::vec::IntoIter<Readout>,
+    /// Those of the columns, row by row.
+    points: std::vec::IntoIter<Readout>,
+}
+
+impl Readouts {
+    /// Gives a reading the readouts of the next rows, which were captured at these positions.
+    fn keep(&mut self, positions: &[usize], reading: &mut Reading) {
+        for (position, readout) in positions.iter().zip(self.finals.by_ref()) {
+            let mut top1_by_layer = Vec::new();
+            for (role, readout) in self.columns.iter().zip(self.points.by_ref()) {
+                if role.is_output {
+                    top1_by_layer.push(readout.top1());
+                }
+                if role.is_shown {
+                    reading.readouts.push(readout);
+                }
+            }
+            let decided_at = decided_at(&top1_by_layer, readout.top1());
+            reading.positions.push(*position);
+            reading.finals.push(FinalReading { position: *position, readout, decided_at });
+        }
+    }
+}
+
 /// Refuses readouts with a number that is not finite: no trace could hold it.
-fn check_numbers(
+fn check_numbers<H>(
     readings: &Readings,
     positions: &[usize],
-    points: &[Point],
+    columns: &[Column<'_, H>],
     n_layers: usize,
 ) -> Result<(), BackendError> {
     let last = Point::last(n_layers as u16);
     let finals = readings.finals.iter().zip(positions).map(|(readout, position)| (readout, last, *position));
-    let places = positions.iter().flat_map(|position| points.iter().map(move |point| (*point, *position)));
+    let places =
+        positions.iter().flat_map(|position| columns.iter().map(move |column| (column.point, *position)));
     let inner =
         readings.points.iter().zip(places).map(|(readout, (point, position))| (readout, point, position));
     for (readout, point, position) in finals.chain(inner) {

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use super::{LensError, Reading};
+use super::{
+    LensError, Reading,
+    columns::{Place, Places, hidden_outputs},
+};
 use crate::{
     BackendError, Component, ComponentSelection, ModelInfo, Point, PointSet, Question, Readout, ReadoutTrace,
-    Selection, Site, TargetScore, TargetTrace, TokenId,
+    Selection, Site, TargetScore, TargetTrace, TokenId, TokenScore, TopTrace, translate::LensSet,
 };
 
 /// Memory for captured activations unless the plan says otherwise, in bytes.
@@ -18,7 +21,7 @@ const DEFAULT_RESULTS: usize = 2 << 30;
 const FEWEST_READ: usize = 64;
 
 /// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
-const LONGEST_STEP: usize = 512;
+pub(super) const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +35,52 @@ pub struct Plan {
     pub positions: Selection,
     /// What to keep of each readout.
     pub question: Question,
+    /// The lenses to read with, all from one forward pass. Where `components` is everything, a lens that translates
+    /// reads every point that it has a map for.
+    pub lenses: LensSet,
     /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
     /// what 64 positions take if that is more.
     pub memory_budget: Option<usize>,
     /// Bytes that the results may take as they are kept and traced; a plan that could take more is refused before
     /// anything is run. `None` is 2 GiB.
     pub result_budget: Option<usize>,
+}
+
+impl Plan {
+    /// What the lenses of this plan cannot read of a model, and what is doubtful about them, as sentences for a person.
+    ///
+    /// # Errors
+    /// When a lens does not fit the model, has a map for none of the points to read, or a selection does not fit.
+    pub fn notes(&self, info: &ModelInfo) -> Result<Vec<String>, LensError> {
+        let layers = self.layers_of(info)?;
+        let plain = self.points_of(info, &layers)?;
+        Ok(Places::new(info, self, &layers, plain.as_slice())?.notes)
+    }
+
+    /// The blocks to read. "All layers" of a model without blocks are none, and its embedding can still be read.
+    fn layers_of(&self, info: &ModelInfo) -> Result<Vec<usize>, LensError> {
+        match info.n_layers {
+            0 if self.layers == Selection::all() => Ok(Vec::new()),
+            n_layers => Ok(self.layers.resolve(n_layers.into(), "layer")?),
+        }
+    }
+
+    /// The points that the selections of layers and components name.
+    fn points_of(&self, info: &ModelInfo, layers: &[usize]) -> Result<PointSet, LensError> {
+        let of = |component: &Component| match component {
+            // The embedding is in no layer: some layers do not include it, unless it is named.
+            Component::Embed if self.components.is_all() && layers.len() < info.n_layers.into() => Vec::new(),
+            Component::Embed => vec![Point::Embed],
+            Component::Site(site) => layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect(),
+        };
+        let named = self.components.as_slice().iter().flat_map(of);
+        // All means those that there are.
+        let wanted: PointSet = named.filter(|point| !self.components.is_all() || info.has(*point)).collect();
+        match wanted.as_slice().iter().find(|point| !info.has(**point)) {
+            Some(absent) => Err(LensError::absent(*absent, info)),
+            None => Ok(wanted),
+        }
+    }
 }
 
 impl Default for Plan {
@@ -47,6 +90,7 @@ impl Default for Plan {
             components: ComponentSelection::all(),
             positions: Selection::last(),
             question: Question::default(),
+            lenses: LensSet::default(),
             memory_budget: None,
             result_budget: None,
         }
@@ -63,6 +107,8 @@ impl Plan {
         with_positions => positions: Selection,
         /// What to keep of each readout.
         with_question => question: Question,
+        /// The lenses to read with, all from one forward pass.
+        with_lenses => lenses: LensSet,
         /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
         /// what 64 positions take if that is more.
         with_memory_budget => memory_budget: Option<usize>,
@@ -74,15 +120,19 @@ impl Plan {
 
 /// A plan applied to one model and one sequence.
 pub(super) struct Scope {
-    /// The points that the reading shows.
-    pub(super) wanted: PointSet,
+    /// What the reading shows, by point and then by lens.
+    pub(super) wanted: Vec<Place>,
+    /// What is decoded: what is wanted, and every plain `resid_post`, from which `decided_at` follows.
+    pub(super) decoded: Vec<Place>,
+    /// What the lenses cannot read, as sentences.
+    pub(super) notes: Vec<String>,
     /// The points that are captured: those wanted, and every `resid_post`, which `decided_at` is made of. The
     /// last one is always what the final readout is made of.
     pub(super) captured: PointSet,
     /// The positions to read, ascending.
     pub(super) positions: Vec<usize>,
     /// The most positions that are read in one step.
-    most_read: usize,
+    pub(super) most_read: usize,
     pub(super) n_layers: usize,
 }
 
@@ -99,44 +149,29 @@ impl Scope {
         {
             return Err(BackendError::UnknownToken { token: *token, n_vocab: info.n_vocab }.into());
         }
-        // "All layers" of a model without blocks are none, and its embedding can still be read.
-        let layers = match info.n_layers {
-            0 if plan.layers == Selection::all() => Vec::new(),
-            n_layers => plan.layers.resolve(n_layers.into(), "layer")?,
-        };
+        let layers = plan.layers_of(info)?;
         let positions = plan.positions.resolve(tokens.len(), "position")?;
-        let mut components = plan.components.as_slice().to_vec();
-        if plan.components.is_all() {
-            components.retain(|component| info.has(*component));
-        } else if let Some(component) = components.iter().find(|component| !info.has(**component)) {
-            return Err(LensError::AbsentComponent { component: *component, family: info.family.clone() });
-        }
-        let wanted: PointSet = components
-            .iter()
-            .flat_map(|component| match component {
-                // The embedding is in no layer: some layers do not include it, unless it is named.
-                Component::Embed if plan.components.is_all() && layers.len() < info.n_layers.into() => {
-                    Vec::new()
-                }
-                Component::Embed => vec![Point::Embed],
-                Component::Site(site) => {
-                    layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect()
-                }
-            })
-            .collect();
+        let plain = plan.points_of(info, &layers)?;
+        let Places { wanted, notes } = Places::new(info, plan, &layers, plain.as_slice())?;
+        let mut decoded = wanted.clone();
+        decoded.extend(hidden_outputs(info.n_layers, &plan.lenses, &wanted));
+        decoded.sort_unstable();
         let captured: PointSet = wanted
-            .as_slice()
             .iter()
-            .copied()
+            .map(|place| place.point)
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
-        let bytes_per_position = (captured.len() * info.d_model * info.dtype.bytes()).max(1);
+        let translated =
+            wanted.iter().filter(|place| plan.lenses.map(place.lens, place.point).is_some()).count();
+        // Translated vectors are kept beside captured ones, in float32.
+        let bytes_per_position =
+            ((captured.len() * info.dtype.bytes() + translated * 4) * info.d_model).max(1);
         let most_read = match plan.memory_budget {
             Some(budget) => (budget / bytes_per_position).max(1),
             None => (DEFAULT_BUDGET / bytes_per_position).max(FEWEST_READ),
         };
-        Ok(Self { wanted, captured, positions, most_read, n_layers: info.n_layers.into() })
+        Ok(Self { wanted, decoded, notes, captured, positions, most_read, n_layers: info.n_layers.into() })
     }
 
     /// The same with the last of `length` positions.
@@ -154,7 +189,11 @@ impl Scope {
         // As a reading keeps a token and as a trace does.
         let per_token = size_of::<TargetScore>() + size_of::<TargetTrace>();
         let readouts = self.positions.len().saturating_add(more).saturating_mul(self.wanted.len() + 1);
-        let per_readout = size_of::<Readout>() + size_of::<ReadoutTrace>();
+        // All readouts of a position may track what each of them names first.
+        let tracked = question.tracked.min(self.wanted.len()).min(info.n_vocab);
+        let per_readout = size_of::<Readout>()
+            + size_of::<ReadoutTrace>()
+            + tracked * (size_of::<TokenScore>() + size_of::<TopTrace>());
         let bytes = readouts.saturating_mul(kept.saturating_mul(per_token).saturating_add(per_readout));
         let allowed = plan.result_budget.unwrap_or(DEFAULT_RESULTS);
         if bytes > allowed {
@@ -181,7 +220,10 @@ impl Scope {
     /// A reading without any position yet.
     pub(super) fn empty_reading(&self, plan: &Plan) -> Reading {
         Reading {
-            points: self.wanted.as_slice().to_vec(),
+            points: self.wanted.iter().map(|place| place.point).collect(),
+            lens_of: self.wanted.iter().map(|place| place.lens).collect(),
+            lenses: plan.lenses.clone(),
+            notes: self.notes.clone(),
             positions: Vec::with_capacity(self.positions.len()),
             readouts: Vec::with_capacity(self.positions.len() * self.wanted.len()),
             finals: Vec::with_capacity(self.positions.len()),

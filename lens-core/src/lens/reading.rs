@@ -1,30 +1,47 @@
 //! What a run of the lens came to, in token ids.
 
-use crate::{NormMode, Point, Readout};
+use crate::{norm::NormMode, point::Point, readout::Readout, translate::LensSet};
 
 /// What a run of the lens came to, in token ids.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The points read, in order of execution.
+    /// The points read, in order of execution: one for each readout of a position. A point that several lenses read
+    /// comes once for each of them.
     pub points: Vec<Point>,
+    /// For each of `points`, the lens that reads it: its index in `lenses`.
+    pub lens_of: Vec<usize>,
+    /// The lenses.
+    pub lenses: LensSet,
+    /// What the lenses could not read, as sentences for a person.
+    pub notes: Vec<String>,
     /// The positions read, ascending.
     pub positions: Vec<usize>,
     /// The readouts, `[positions, points]` row-major.
     pub readouts: Vec<Readout>,
     /// The model's own answer at each position.
     pub finals: Vec<FinalReading>,
-    /// The norm in front of the unembedding.
+    /// The norm before the unembedding.
     pub norm: NormMode,
     /// Whether the readout path agrees with the backend's plain product; `None` until something was compared.
     pub self_check: Option<SelfCheck>,
 }
 
 impl Reading {
-    /// The readouts of the `index`-th position read, with their points.
+    /// The first lens's readouts of the `index`-th position read, with their points.
     pub fn at(&self, index: usize) -> impl Iterator<Item = (Point, &Readout)> {
+        self.all_at(index).filter(|(lens, ..)| *lens == 0).map(|(_, point, readout)| (point, readout))
+    }
+
+    /// Every lens's readouts of the `index`-th position read: index of the lens, point and readout.
+    pub fn all_at(&self, index: usize) -> impl Iterator<Item = (usize, Point, &Readout)> {
         let width = self.points.len();
-        self.points.iter().copied().zip(self.readouts.iter().skip(index * width).take(width))
+        let readouts = self.readouts.iter().skip(index * width).take(width);
+        self.lens_of
+            .iter()
+            .zip(&self.points)
+            .zip(readouts)
+            .map(|((lens, point), readout)| (*lens, *point, readout))
     }
 }
 

@@ -43,28 +43,67 @@ impl Unembedding<'_> {
     /// # Errors
     /// As [`project`](Self::project), and when this machine cannot run the kernel.
     pub fn project_with(&self, kernel: Kernel, job: &Job<'_>) -> Result<Answers, ProjectionError> {
+        self.dispatch::<Whole>(kernel, job)
+    }
+
+    /// The logits of some tokens in each of `readouts`, `[n, d_model]`, with the kernel that [`Kernel::chosen`] names:
+    /// to the bit those of [`project`](Self::project), without the rest of the vocabulary.
+    ///
+    /// # Errors
+    /// As [`project`](Self::project), but logits that are not finite come as they are.
+    pub fn logits(
+        &self,
+        readouts: &[f32],
+        tokens: &[Vec<TokenId>],
+    ) -> Result<Vec<Vec<f32>>, ProjectionError> {
+        self.logits_with(Kernel::chosen()?, readouts, tokens)
+    }
+
+    /// [`logits`](Self::logits) with a given kernel.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits), and when this machine cannot run the kernel.
+    pub fn logits_with(
+        &self,
+        kernel: Kernel,
+        readouts: &[f32],
+        tokens: &[Vec<TokenId>],
+    ) -> Result<Vec<Vec<f32>>, ProjectionError> {
+        let job = Job {
+            readouts,
+            top_k: 0,
+            entropy: false,
+            variance: false,
+            finals: None,
+            distances: false,
+            tracked: tokens,
+        };
+        self.dispatch::<TrackedOnly>(kernel, &job)
+    }
+
+    fn dispatch<P: Purpose>(&self, kernel: Kernel, job: &Job<'_>) -> Result<Vec<P::Answer>, ProjectionError> {
         let n = job.check(self)?;
         match self.rows() {
             #[cfg(target_arch = "x86_64")]
             VocabRows::Bf16(rows) if kernel == Kernel::Avx512Bf16 => match Avx512Bf16::detect() {
-                Some(simd) => Ok(self.project_group_by_group(simd, rows, job, n)),
+                Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
                 None => Err(unavailable(kernel)),
             },
-            VocabRows::Bf16(rows) => self.project_rows(kernel, rows, job, n),
-            VocabRows::F16(rows) => self.project_rows(kernel, rows, job, n),
-            VocabRows::F32(rows) => self.project_rows(kernel, rows, job, n),
+            VocabRows::Bf16(rows) => self.project_rows::<P, _>(kernel, rows, job, n),
+            VocabRows::F16(rows) => self.project_rows::<P, _>(kernel, rows, job, n),
+            VocabRows::F32(rows) => self.project_rows::<P, _>(kernel, rows, job, n),
         }
     }
 
     /// For weights of any dtype, widened.
     #[cfg(target_arch = "x86_64")]
-    fn project_rows<W: Copy + Sync>(
+    fn project_rows<P: Purpose, W: Copy + Sync>(
         &self,
         kernel: Kernel,
         rows: &[W],
         job: &Job<'_>,
         n: usize,
-    ) -> Result<Answers, ProjectionError>
+    ) -> Result<Vec<P::Answer>, ProjectionError>
     where
         Plain: Product<W>,
         Avx2: Product<W>,
@@ -72,59 +111,59 @@ impl Unembedding<'_> {
     {
         let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
         if let (Kernel::Avx512Bf16 | Kernel::Avx512, Some(simd)) = (simd, Avx512::detect()) {
-            return Ok(self.project_group_by_group(simd, rows, job, n));
+            return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
         if let (Kernel::Avx2, Some(simd)) = (simd, Avx2::detect()) {
-            return Ok(self.project_group_by_group(simd, rows, job, n));
+            return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
-        Ok(self.project_group_by_group(Plain, rows, job, n))
+        Ok(self.group_by_group::<P, _, _>(Plain, rows, job, n))
     }
 
     /// For weights of any dtype, widened.
     #[cfg(target_arch = "aarch64")]
-    fn project_rows<W: Copy + Sync>(
+    fn project_rows<P: Purpose, W: Copy + Sync>(
         &self,
         kernel: Kernel,
         rows: &[W],
         job: &Job<'_>,
         n: usize,
-    ) -> Result<Answers, ProjectionError>
+    ) -> Result<Vec<P::Answer>, ProjectionError>
     where
         Plain: Product<W>,
         super::simd::neon::Neon: Product<W>,
     {
         let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
         if let (Kernel::Neon, Some(simd)) = (simd, super::simd::neon::Neon::detect()) {
-            return Ok(self.project_group_by_group(simd, rows, job, n));
+            return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
-        Ok(self.project_group_by_group(Plain, rows, job, n))
+        Ok(self.group_by_group::<P, _, _>(Plain, rows, job, n))
     }
 
     /// For weights of any dtype, widened.
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    fn project_rows<W: Copy + Sync>(
+    fn project_rows<P: Purpose, W: Copy + Sync>(
         &self,
         kernel: Kernel,
         rows: &[W],
         job: &Job<'_>,
         n: usize,
-    ) -> Result<Answers, ProjectionError>
+    ) -> Result<Vec<P::Answer>, ProjectionError>
     where
         Plain: Product<W>,
     {
         match kernel {
-            Kernel::Plain => Ok(self.project_group_by_group(Plain, rows, job, n)),
+            Kernel::Plain => Ok(self.group_by_group::<P, _, _>(Plain, rows, job, n)),
             _ => Err(unavailable(kernel)),
         }
     }
 
-    fn project_group_by_group<W: Copy + Sync, S: Product<W>>(
+    fn group_by_group<P: Purpose, W: Copy + Sync, S: Product<W>>(
         &self,
         simd: S,
         rows: &[W],
         job: &Job<'_>,
         n: usize,
-    ) -> Answers {
+    ) -> Vec<P::Answer> {
         let matrix = Matrix { rows, d_model: self.d_model(), bias: self.bias(), post: self.post() };
         let top_k = job.top_k.min(self.n_vocab());
         let limit = (GROUP_ENTRIES / top_k.max(1)).clamp(64, GROUP);
@@ -140,10 +179,11 @@ impl Unembedding<'_> {
                     lane_of[readout as usize - first] = Some(lane);
                 }
             }
-            let mut by_lane = Sweep { simd, matrix, job, top_k, group: &group }.project();
+            let by_lane = P::answers(&Sweep { simd, matrix, job, top_k, group: &group });
+            let mut by_lane: Vec<Option<P::Answer>> = by_lane.into_iter().map(Some).collect();
             answers.extend(lane_of.into_iter().map(|lane| {
                 let lane = lane.expect("every member of a group has a lane");
-                std::mem::replace(&mut by_lane[lane], Err(NonFiniteLogits))
+                by_lane[lane].take().expect("no lane belongs to two members")
             }));
         }
         answers
@@ -152,6 +192,40 @@ impl Unembedding<'_> {
 
 fn unavailable(kernel: Kernel) -> ProjectionError {
     KernelError::new(kernel.name()).into()
+}
+
+/// What a group of readouts is swept for.
+trait Purpose {
+    /// The answer for one readout.
+    type Answer;
+
+    /// The answers, lane by lane.
+    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer>;
+}
+
+/// Everything that the job asks for, in a pass over the vocabulary.
+struct Whole;
+
+impl Purpose for Whole {
+    type Answer = Result<Projected, NonFiniteLogits>;
+
+    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+        sweep.project()
+    }
+}
+
+/// Nothing but the logits of tracked tokens: their rows alone are read.
+struct TrackedOnly;
+
+impl Purpose for TrackedOnly {
+    type Answer = Vec<f32>;
+
+    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+        let panels = Panels::pack::<W, S>(sweep.job.readouts, sweep.matrix.d_model, &sweep.group.readouts);
+        let mut logits = sweep.tracked_logits(&panels);
+        logits.resize(sweep.group.readouts.len(), Vec::new());
+        logits
+    }
 }
 
 /// One group of readouts on its way.

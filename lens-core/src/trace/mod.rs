@@ -1,5 +1,6 @@
 //! The JSON form of a run: `lens-trace/1`.
 
+mod lenses;
 mod new;
 mod read;
 mod tracer;
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use read::present;
 
-use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId};
+use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, Timing, TokenId, mixer::MixerKind};
 
+pub use lenses::{LensEntryTrace, UnknownLens};
 pub use read::TraceError;
 pub use tracer::{PositionTrace, TraceContext, Tracer};
 
@@ -36,8 +38,11 @@ pub struct LensTrace {
     pub generator: GeneratorTrace,
     /// The model.
     pub model: ModelTrace,
-    /// The kind of lens.
+    /// The kind of lens; of several, the first one's.
     pub lens: LensKindTrace,
+    /// The lenses, where there is another than the plain one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lenses: Vec<LensEntryTrace>,
     /// What was changed while the model ran; empty for the model as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interventions: Vec<InterventionTrace>,
@@ -124,6 +129,9 @@ pub struct ModelTrace {
     pub dtype: String,
     /// Where it ran.
     pub device: String,
+    /// What stands in the place of attention in each block, `[n_layers]`; empty where all blocks have attention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mixers: Vec<MixerKind>,
 }
 
 impl From<&ModelInfo> for ModelTrace {
@@ -138,6 +146,10 @@ impl From<&ModelInfo> for ModelTrace {
             n_vocab: info.n_vocab,
             dtype: info.dtype.to_string(),
             device: info.device.clone(),
+            mixers: match info.mixers.iter().all(|mixer| *mixer == MixerKind::Attention) {
+                true => Vec::new(),
+                false => info.mixers.clone(),
+            },
         }
     }
 }
@@ -146,9 +158,9 @@ impl From<&ModelInfo> for ModelTrace {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LensKindTrace {
-    /// `logit`.
+    /// `logit`, `tuned` or `jacobian`.
     pub kind: String,
-    /// The norm in front of the unembedding.
+    /// The norm before the unembedding.
     pub norm: NormMode,
 }
 
@@ -308,6 +320,9 @@ pub struct ReadoutTrace {
     pub component: Component,
     /// The position; its readout is about the next token.
     pub position: usize,
+    /// The name of the lens, where the trace has another than the plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<Arc<str>>,
     /// Whether the point is a sum that no part of the model reads.
     #[serde(default, rename = "virtual", skip_serializing_if = "is_false")]
     pub is_virtual: bool,
@@ -319,9 +334,18 @@ pub struct ReadoutTrace {
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTrace>,
+    /// Tokens that other readouts of the position name first and that are neither in `top` nor in `targets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracked: Vec<TopTrace>,
 }
 
 impl ReadoutTrace {
+    /// What this readout says of a token, if it keeps it: among its top, the tokens asked for or those tracked.
+    pub fn score(&self, id: TokenId) -> Option<&TopTrace> {
+        let targets = self.targets.iter().map(|target| &target.token);
+        self.top.iter().chain(targets).chain(&self.tracked).find(|token| token.id == id)
+    }
+
     /// The value of a statistic, in its unit.
     pub fn get(&self, statistic: Statistic) -> Option<f64> {
         self.statistics.get(statistic)

@@ -25,6 +25,7 @@ impl LensTrace {
             generator,
             model,
             lens,
+            lenses: Vec::new(),
             interventions: Vec::new(),
             prompt: prompt.into(),
             tokens,
@@ -77,6 +78,7 @@ impl ModelTrace {
             n_vocab,
             dtype: unknown(),
             device: unknown(),
+            mixers: Vec::new(),
         }
     }
 }
@@ -171,10 +173,12 @@ impl ReadoutTrace {
             layer,
             component,
             position,
+            lens: None,
             is_virtual: false,
             top,
             statistics: Statistics::NONE,
             targets: Vec::new(),
+            tracked: Vec::new(),
         }
     }
 }

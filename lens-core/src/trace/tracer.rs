@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    FinalTrace, GeneratorTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace, SampledTrace,
-    SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
+    FinalTrace, GeneratorTrace, LensEntryTrace, LensKindTrace, LensTrace, NamedTrace, ReadoutTrace,
+    SampledTrace, SelfCheckTrace, StepTrace, TargetTrace, TokenTrace, TopTrace,
 };
 use crate::{
     Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, SelfCheck, Site, TargetScore,
-    TokenId, TokenScore, TokenText, TokenTexts, important_layers,
+    TokenId, TokenScore, TokenText, TokenTexts, important_layers, translate::LensSet,
 };
 
 /// What a trace says beside the reading.
@@ -69,12 +69,20 @@ pub struct PositionTrace {
 pub struct Tracer<'a> {
     context: &'a TraceContext<'a>,
     names: Names<'a>,
+    lenses: LensSet,
 }
 
 impl<'a> Tracer<'a> {
     /// A tracer that has said nothing yet.
     pub fn new(context: &'a TraceContext<'a>) -> Self {
-        Self { context, names: Names { texts: context.texts, known: HashMap::new() } }
+        let names = Names { texts: context.texts, known: HashMap::new() };
+        Self { context, names, lenses: LensSet::default() }
+    }
+
+    /// The same for a run with these lenses.
+    #[must_use]
+    pub fn with_lenses(self, lenses: LensSet) -> Self {
+        Self { lenses, ..self }
     }
 
     /// The trace of a run that has read nothing yet.
@@ -87,9 +95,10 @@ impl<'a> Tracer<'a> {
             str::to_owned,
         );
         let (name, version) = context.generator;
-        let lens = LensKindTrace::new("logit", norm);
+        let lens = LensKindTrace::new(self.lenses.name(0), norm);
         let mut trace =
             LensTrace::empty(GeneratorTrace::new(name, version), context.model.into(), lens, prompt, tokens);
+        trace.lenses = LensEntryTrace::of(&self.lenses);
         trace.important_above = Some(context.threshold);
         trace
     }
@@ -132,8 +141,15 @@ impl<'a> Tracer<'a> {
                 targets: self.names.targets(&last.readout.targets),
             },
             readouts: reading
-                .at(index)
-                .map(|(point, readout)| self.names.readout(last.position, point, readout, self.context.model))
+                .all_at(index)
+                .map(|(lens, point, readout)| {
+                    let lens =
+                        if reading.lenses.is_plain() { None } else { reading.lenses.shared_name(lens) };
+                    ReadoutTrace {
+                        lens,
+                        ..self.names.readout(last.position, point, readout, self.context.model)
+                    }
+                })
                 .collect(),
         }
     }
@@ -142,8 +158,9 @@ impl<'a> Tracer<'a> {
 impl LensTrace {
     /// The trace of a reading.
     pub fn new(reading: &Reading, context: &TraceContext<'_>) -> Self {
-        let mut tracer = Tracer::new(context);
+        let mut tracer = Tracer::new(context).with_lenses(reading.lenses.clone());
         let mut trace = tracer.head(reading.norm);
+        trace.notes.clone_from(&reading.notes);
         trace.readouts.reserve_exact(reading.readouts.len());
         for index in 0..reading.finals.len() {
             let PositionTrace { last, readouts } = tracer.position(reading, index);
@@ -204,10 +221,12 @@ impl Names<'_> {
             layer: point.layer(),
             component: point.component(),
             position,
+            lens: None,
             is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
             top: self.top(&readout.top),
             statistics: readout.statistics,
             targets: self.targets(&readout.targets),
+            tracked: self.top(&readout.tracked),
         }
     }
 }

@@ -78,7 +78,7 @@ macro_rules! read {
 
 read!(ReadoutTrace, "a readout",
     required { component => "component", position => "position", top => "top" },
-    optional { layer => "layer", is_virtual => "virtual", targets => "targets" });
+    optional { layer => "layer", lens => "lens", is_virtual => "virtual", targets => "targets", tracked => "tracked" });
 
 read!(FinalTrace, "the model's answer at a position",
     required { position => "position", top => "top" },

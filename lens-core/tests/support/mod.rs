@@ -1,5 +1,7 @@
 //! A second implementation of the toy model, in float64, and backends that are wrong on purpose.
 
+#![allow(dead_code, unused_imports, reason = "each test program uses some of it")]
+
 mod compare;
 mod reference;
 mod tampered;

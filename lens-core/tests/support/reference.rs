@@ -27,6 +27,10 @@ impl Random {
     }
 }
 
+fn is_z(point: Point) -> bool {
+    matches!(point, Point::Block { site: Site::Z, .. })
+}
+
 fn multiply(matrix: &[f64], x: &[f64]) -> Vec<f64> {
     matrix.chunks_exact(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
 }
@@ -47,32 +51,44 @@ impl Reference {
 
     /// Every readable point of every position, in order of execution.
     pub(crate) fn run(&self, tokens: &[TokenId]) -> Vec<Vec<(Point, Vec<f64>)>> {
+        let mut states = self.run_edited(tokens, &|_, _, _| {});
+        states.iter_mut().for_each(|state| state.retain(|(point, _)| !is_z(*point)));
+        states
+    }
+
+    /// The same with `z`, where `edit` changes what the model goes on with at a point and a position.
+    pub(crate) fn run_edited(
+        &self,
+        tokens: &[TokenId],
+        edit: &dyn Fn(Point, usize, &mut Vec<f64>),
+    ) -> Vec<Vec<(Point, Vec<f64>)>> {
         let d = self.d;
+        let mut states: Vec<Vec<(Point, Vec<f64>)>> = vec![Vec::new(); tokens.len()];
+        let mut at = |point, position: usize, mut value: Vec<f64>| {
+            edit(point, position, &mut value);
+            states[position].push((point, value.clone()));
+            value
+        };
+        let embedded = tokens.iter().map(|token| self.embedding[token.index() * d..][..d].to_vec());
         let mut stream: Vec<Vec<f64>> =
-            tokens.iter().map(|token| self.embedding[token.index() * d..][..d].to_vec()).collect();
-        let mut states: Vec<Vec<(Point, Vec<f64>)>> =
-            stream.iter().map(|x| vec![(Point::Embed, x.clone())]).collect();
+            embedded.enumerate().map(|(position, x)| at(Point::Embed, position, x)).collect();
         for (layer, [attention, mlp_in, mlp_out]) in self.layers.iter().enumerate() {
-            let at = |site| Point::block(layer as u16, site);
+            let point = |site| Point::block(layer as u16, site);
+            for (position, x) in stream.iter_mut().enumerate() {
+                *x = at(point(Site::ResidPre), position, x.clone());
+            }
             let inputs = stream.clone();
             for (position, x) in stream.iter_mut().enumerate() {
                 let earlier = &inputs[..=position];
-                let mean: Vec<f64> = (0..d)
+                let mean = (0..d)
                     .map(|i| earlier.iter().map(|x| x[i]).sum::<f64>() / earlier.len() as f64)
                     .collect();
-                let attn_out = multiply(attention, &mean);
-                let resid_mid = sum(x, &attn_out);
+                let z = at(point(Site::Z), position, mean);
+                let attn_out = at(point(Site::AttnOut), position, multiply(attention, &z));
+                let resid_mid = at(point(Site::ResidMid), position, sum(x, &attn_out));
                 let inner: Vec<f64> = multiply(mlp_in, &resid_mid).into_iter().map(f64::tanh).collect();
-                let mlp = multiply(mlp_out, &inner);
-                let resid_post = sum(&resid_mid, &mlp);
-                states[position].extend([
-                    (at(Site::ResidPre), x.clone()),
-                    (at(Site::AttnOut), attn_out),
-                    (at(Site::ResidMid), resid_mid),
-                    (at(Site::MlpOut), mlp),
-                    (at(Site::ResidPost), resid_post.clone()),
-                ]);
-                *x = resid_post;
+                let mlp = at(point(Site::MlpOut), position, multiply(mlp_out, &inner));
+                *x = at(point(Site::ResidPost), position, sum(&resid_mid, &mlp));
             }
         }
         states

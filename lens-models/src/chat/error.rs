@@ -8,7 +8,7 @@ pub enum ChatError {
     #[error(
         "{id} has no chat template: it is a base model, which goes on with a text and knows no conversation (or its \
          template was left out: it belongs into chat_template.jinja or tokenizer_config.json). Give the prompt as \
-         plain text, without --chat, or use the instruction-tuned version of the model"
+         plain text, or use the instruction-tuned version of the model"
     )]
     NoTemplate {
         /// The checkpoint's id.
@@ -34,7 +34,7 @@ pub enum ChatError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The template is no template.
+    /// The template cannot be read.
     #[error("the chat template cannot be read{}: {reason}", place(*line))]
     Syntax {
         /// Its line, from 1.

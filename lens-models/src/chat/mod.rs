@@ -33,28 +33,13 @@ mod tokens;
 use std::{ops::Range, time::SystemTime};
 
 pub use error::ChatError;
+pub use lens_core::Message;
 use serde_json::Value;
 
 use crate::sidecar::Sidecars;
 
 /// The role of what a template writes around the messages.
 pub const TEMPLATE_ROLE: &str = "template";
-
-/// What someone says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// `system`, `user` or `assistant`, or what else the template knows.
-    pub role: String,
-    /// The text.
-    pub content: String,
-}
-
-impl Message {
-    /// A message.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { role: role.into(), content: content.into() }
-    }
-}
 
 /// A chat template, ready to render.
 #[derive(Debug, Clone)]

@@ -28,7 +28,7 @@ pub(super) fn without_generation(source: &str) -> String {
     out
 }
 
-/// What stands between the next `{%` and its `%}`; `at` moves behind it. Comments and expressions are passed over.
+/// What stands between the next `{%` and its `%}`; `at` moves past it. Comments and expressions are passed over.
 fn next_tag(source: &str, at: &mut usize) -> Option<Range<usize>> {
     loop {
         let open = *at + source[*at..].find('{')?;

@@ -165,7 +165,7 @@ fn number(value: &Value) -> String {
     }
 }
 
-/// A key as Python writes it: what is no string becomes one.
+/// A key as Python writes it: what is not a string becomes one.
 fn key_text(key: &Value) -> Result<String, Error> {
     match key.kind() {
         ValueKind::String => Ok(key.to_string()),

@@ -103,8 +103,8 @@ pub(super) fn choose(paths: &[impl AsRef<Path>], io: Io) -> (Io, Option<String>)
     let size: u64 = paths.iter().filter_map(|path| Some(path.as_ref().metadata().ok()?.len())).sum();
     if mapped::available_memory().is_none_or(|available| size <= available) {
         let note = format!(
-            "the weights lie on a network file system ({system}): they are read into memory, not mapped (--io map \
-             maps them)"
+            "the weights lie on a network file system ({system}): they are read into memory, not mapped, unless \
+             mapping is asked for"
         );
         return (Io::Read, Some(note));
     }

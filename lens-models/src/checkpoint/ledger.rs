@@ -64,8 +64,8 @@ pub(super) fn close(
     let names = listed(&unknown);
     if ignore_extra {
         return Ok(Some(format!(
-            "the checkpoint holds tensors that {} does not use: {names}. They are left out because --ignore-extra \
-             says so; the results are right only if they change nothing",
+            "the checkpoint holds tensors that {} does not use: {names}. They are left out, as was asked \
+             for; the results are right only if they change nothing",
             spec.family
         )));
     }

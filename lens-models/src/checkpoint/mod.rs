@@ -316,7 +316,7 @@ impl Checkpoint {
 fn assumption(config: &Value, family: &str) -> String {
     let own = config["model_type"].as_str().unwrap_or("unknown");
     format!(
-        "the config's model_type is {own}; it is read as {family} because --assume-family says so, and its tensors \
+        "the config's model_type is {own}; it is read as {family}, as was asked for, and its tensors \
          have the names and shapes of one. The results are right only if the model computes as {family} does"
     )
 }
@@ -422,7 +422,7 @@ pub enum CheckpointError {
     /// Tensors that nobody would use.
     #[error(
         "the checkpoint holds tensors that {family} does not use: {names}. A model with parts that are not \
-         understood is refused rather than approximated; if they change nothing, --ignore-extra leaves them out"
+         understood is refused rather than approximated, unless what is extra is to be left out"
     )]
     Unknown {
         /// The family.
@@ -432,8 +432,8 @@ pub enum CheckpointError {
     },
     /// The head of another task beside the decoder.
     #[error(
-        "the checkpoint holds a head that rates or classifies texts: {names}. It is not part of {family}; \
-         --ignore-extra leaves it out and reads the decoder alone"
+        "the checkpoint holds a head that rates or classifies texts: {names}. It is not a part of {family}; \
+         the decoder alone can be read if what is extra is left out"
     )]
     OtherHead {
         /// The family.

@@ -67,7 +67,7 @@ impl Unread {
             return Err(ConfigError::Unread { family: family.to_owned(), keys });
         }
         self.notes.push(format!(
-            "config.json says what {family} does not read: {keys}. It is ignored because --ignore-extra says so; the \
+            "config.json says what {family} does not read: {keys}. It is ignored, as was asked for; the \
              results are right only if it changes nothing"
         ));
         Ok(self.notes)

@@ -285,6 +285,13 @@ impl<'a> Config<'a> {
         numbers.map(Some).ok_or_else(|| self.wrong(key, "a list of numbers", value))
     }
 
+    /// A list of texts.
+    pub fn texts(&self, key: &'static str) -> Result<Option<Vec<&'a str>>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.map(Some).ok_or_else(|| self.wrong(key, "a list of strings", value))
+    }
+
     /// One window for all layers, or none.
     pub fn one_window(&self, n_layers: usize, window: Option<usize>) -> Vec<Mask> {
         vec![window.map_or(Mask::Causal, |window| Mask::Sliding { window }); n_layers]
@@ -417,7 +424,7 @@ pub enum ConfigError {
     /// Keys that say something and that nobody reads.
     #[error(
         "config.json says what {family} does not read: {keys}. A model that computes something else is refused \
-         rather than approximated. If it changes nothing, remove it from config.json, or pass --ignore-extra"
+         rather than approximated. If it changes nothing, remove it from config.json, or have it ignored"
     )]
     Unread {
         /// The family that the config was read as.
@@ -449,6 +456,8 @@ pub enum ConfigError {
         hint: String,
         /// What family the tensors look like, as a sentence; empty if the tensors are unknown.
         likeness: String,
+        /// The family that the model may be read as, if only its name is another.
+        alike: Option<&'static str>,
     },
     /// A multimodal model whose text part is no decoder of its family.
     #[error("{model_type} cannot be read as its text model alone: {why}")]

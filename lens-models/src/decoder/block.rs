@@ -5,8 +5,8 @@ use tch::Tensor;
 
 use super::{
     ModelError, Step,
-    attention::Attention,
     finite::Watch,
+    mixer::Mixer,
     mlp::Mlp,
     norm::{Norm, normed},
     weights::Weights,
@@ -18,7 +18,7 @@ use crate::spec::{LayerSpec, Wiring};
 pub(super) struct Block {
     layer: u16,
     attn_norm: Option<Norm>,
-    attn: Attention,
+    mixer: Mixer,
     attn_post_norm: Option<Norm>,
     wiring: Wired,
     mlp: Mlp,
@@ -58,7 +58,7 @@ impl Block {
         Ok(Self {
             layer,
             attn_norm: norm(&spec.attn_norm)?,
-            attn: Attention::load(&spec.attn, weights)?,
+            mixer: Mixer::load(layer, &spec.mixer, weights)?,
             attn_post_norm: norm(&spec.attn_post_norm)?,
             wiring: Wired::load(&spec.wiring, weights)?,
             mlp: Mlp::load(&spec.mlp, weights)?,
@@ -67,7 +67,12 @@ impl Block {
         })
     }
 
-    /// Runs the block on the residual stream, `[pos, d_model]`, and returns the stream behind it.
+    /// Forgets the sequence that was run: another one begins.
+    pub(super) fn reset(&mut self) {
+        self.mixer.reset();
+    }
+
+    /// Runs the block on the residual stream, `[pos, d_model]`, and returns the stream after it.
     pub(super) fn forward(
         &mut self,
         x: Tensor,
@@ -78,8 +83,8 @@ impl Block {
         let here = |site| Point::block(layer, site);
         let resid_pre = tap.at(here(Site::ResidPre), x)?;
         let attn_in = normed(self.attn_norm.as_ref(), &resid_pre)?;
-        let attn = self.attn.forward(&attn_in, layer, step, tap)?;
-        let attn_out = self.scaled(normed(self.attn_post_norm.as_ref(), &attn)?)?;
+        let mixed = self.mixer.forward(&attn_in, step, tap)?;
+        let attn_out = self.scaled(normed(self.attn_post_norm.as_ref(), &mixed)?)?;
 
         let (resid_mid, mlp_in) = match &self.wiring {
             Wired::Sequential { mlp_norm } => {

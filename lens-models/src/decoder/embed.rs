@@ -64,8 +64,8 @@ impl Embedding {
         self.tokens.kind()
     }
 
-    /// What enters block 0 for tokens that come after `past` others, `[pos, d_model]`.
-    pub(super) fn forward(&self, tokens: &[TokenId], past: usize) -> Result<Tensor, ModelError> {
+    /// What enters block 0 for tokens at these positions of their sequences, `[pos, d_model]`.
+    pub(super) fn forward(&self, tokens: &[TokenId], positions: &[usize]) -> Result<Tensor, ModelError> {
         let n_vocab = self.tokens.size()[0] as usize;
         if let Some(token) = tokens.iter().find(|token| token.index() >= n_vocab) {
             return Err(ModelError::UnknownToken { token: *token, n_vocab });
@@ -80,11 +80,13 @@ impl Embedding {
             x = project.forward(&x)?;
         }
         if let Some(Positions { table, offset, n }) = &self.positions {
-            let length = past + tokens.len();
+            let length = positions.iter().max().map_or(0, |last| last + 1);
             if length > *n {
                 return Err(ModelError::TooLong { length, max: *n });
             }
-            x = x.f_add(&table.f_narrow(0, (past + offset) as i64, tokens.len() as i64)?)?;
+            let rows: Vec<i64> = positions.iter().map(|position| (position + offset) as i64).collect();
+            let rows = Tensor::f_from_slice(&rows)?.f_to_device(table.device())?;
+            x = x.f_add(&table.f_index_select(0, &rows)?)?;
         }
         normed(self.norm.as_ref(), &x)
     }

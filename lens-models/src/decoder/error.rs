@@ -14,8 +14,8 @@ pub enum ModelError {
     Device(#[from] DeviceError),
     /// Memory does not suffice.
     #[error(
-        "there is not enough memory for {what}: try --dtype bf16, fewer --positions, or --device-map auto, which leaves \
-         to the processor what does not fit on cards (libtorch: {said})"
+        "there is not enough memory for {what}: a smaller dtype, fewer positions, or a map of devices that leaves to the \
+         processor what does not fit on cards needs less (libtorch: {said})"
     )]
     OutOfMemory {
         /// What needed it.
@@ -26,7 +26,7 @@ pub enum ModelError {
     /// A sequence whose keys and values could not be kept.
     #[error(
         "the keys and values of {length} tokens take {}, and {} of memory are free: shorten the prompt, write \
-         fewer tokens, or take a smaller --dtype",
+         fewer tokens, or take a smaller dtype",
         ByteSize(*bytes), ByteSize(*available)
     )]
     SequenceTooLong {

@@ -15,10 +15,10 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Watches a step that begins after `past` tokens.
-    pub(super) fn new(tap: &'a mut dyn Tap, past: usize) -> Self {
+    /// Watches a step that begins after `past` tokens, and whose tokens have these positions in their sequences.
+    pub(super) fn new(tap: &'a mut dyn Tap, past: usize, positions: Vec<usize>) -> Self {
         tap.begin(past);
-        Self { tap, finite: Finite { past, pending: Vec::new() } }
+        Self { tap, finite: Finite { positions, pending: Vec::new() } }
     }
 
     /// What the model goes on with at a point, `[pos, ..]`.
@@ -46,7 +46,8 @@ impl<'a> Watch<'a> {
 
 /// Looks for values that are not finite, in the order in which they are computed.
 struct Finite {
-    past: usize,
+    /// The position of each row in its sequence.
+    positions: Vec<usize>,
     /// What lies on a device: whether each position is finite, `[pos]`. To ask at once would wait for the device.
     pending: Vec<(NonFinite, Point, Tensor)>,
 }
@@ -71,7 +72,7 @@ impl Finite {
         rows.f_copy_data(&mut fine, rows.numel())?;
         match fine.iter().position(|fine| *fine == 0) {
             None => Ok(()),
-            Some(row) => Err(ModelError::NonFinite { what, point, position: self.past + row }),
+            Some(row) => Err(ModelError::NonFinite { what, point, position: self.positions[row] }),
         }
     }
 
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn a_sum_that_overflows_is_not_a_broken_value() {
         let value = with(&[3e38, 3e38, 3e38, 0.0, -1.0, 0.0]);
-        let mut finite = Finite { past: 0, pending: Vec::new() };
+        let mut finite = Finite { positions: (0..3).collect(), pending: Vec::new() };
         finite.see(NonFinite::Activation, Point::Embed, &value).unwrap();
     }
 
@@ -147,9 +148,11 @@ mod tests {
                 (NonFinite::Activation, point, finite_rows(&with(&[f32::NAN; 6])).unwrap()),
             ]
         };
-        let message = said(Finite { past: 10, pending: pending() }.end());
+        let message = said(Finite { positions: (10..13).collect(), pending: pending() }.end());
         assert!(message.contains("L1.attn (keys), position 12"), "{message}");
-        Finite { past: 10, pending: pending().into_iter().take(1).collect() }.end().unwrap();
+        Finite { positions: (10..13).collect(), pending: pending().into_iter().take(1).collect() }
+            .end()
+            .unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     block::Block,
     embed::Embedding,
     readout::{Readout, ReadoutPath},
+    translate::Translations,
     weights::Weights,
 };
 use crate::{
@@ -117,7 +118,8 @@ impl Decoder {
         info.family_assumed = outline.assumed_family.is_some();
         info.parallel_blocks = spec.is_parallel();
         info.routed = spec.is_routed();
-        info.absent_sites = spec.absent_sites().to_vec();
+        info.mixers = spec.layers.iter().map(|layer| layer.mixer.kind()).collect();
+        info.absent = spec.absent_points();
         info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
         Ok(Self {
             info,
@@ -127,6 +129,8 @@ impl Decoder {
             blocks,
             readout,
             edit: None,
+            applied: None,
+            translations: Translations::default(),
             seen: 0,
             _checkpoint: checkpoint,
         })

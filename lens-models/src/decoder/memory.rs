@@ -15,8 +15,8 @@ pub(super) fn check(
 ) -> Result<(), ModelError> {
     let Some(available) = available() else { return Ok(()) };
     let on_host = spec.layers.iter().zip(&placement.layers).filter(|(_, place)| place.is_host());
-    let values: usize = on_host.map(|(layer, _)| 2 * layer.attn.n_kv_heads * layer.attn.d_head).sum();
-    let bytes = values.saturating_mul(kind.elt_size_in_bytes()).saturating_mul(room) as u64;
+    let values = on_host.map(|(layer, _)| layer.mixer.kept_values(room)).fold(0, usize::saturating_add);
+    let bytes = values.saturating_mul(kind.elt_size_in_bytes()) as u64;
     match bytes > available {
         true => Err(ModelError::SequenceTooLong { length: room, bytes, available }),
         false => Ok(()),

@@ -1,6 +1,5 @@
 //! The decoder on libtorch: one forward pass for every family, driven by a [`DecoderSpec`].
 
-mod attention;
 mod block;
 mod device_readout;
 mod edit;
@@ -9,33 +8,42 @@ mod error;
 mod finite;
 mod load;
 mod memory;
+mod mixer;
 mod mlp;
 mod norm;
+mod part;
 mod readout;
-mod rotary;
+mod step;
 mod tap;
+mod translate;
 mod weights;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Forward, ModelInfo, PlainLogits, Point, ReadRequest, Readings, TokenId,
+    Backend, BackendError, Forward, LensMap, ModelInfo, Pack, PlainLogits, Point, PointSet, ReadRequest,
+    Readings, TokenId,
 };
 use tch::Tensor;
 
-pub use edit::{EditError, Edits};
+pub use edit::Edits;
+pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
+pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress};
 pub use readout::ReadoutPath;
 pub use tap::Tap;
 
 use self::{
     block::Block,
+    edit::Applied,
     embed::Embedding,
     finite::Watch,
+    mixer::RotaryTables,
     readout::Readout,
-    rotary::RotaryTables,
+    step::{Span, Step},
     tap::{Recorder, kept_rows},
+    translate::Translations,
     weights::append_values,
 };
 use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
@@ -48,29 +56,14 @@ pub struct Decoder {
     embed: Embedding,
     blocks: Vec<Block>,
     readout: Readout,
+    translations: Translations,
     edit: Option<Box<dyn Tap>>,
+    /// Edits that the seam has set: they take the tap's place.
+    applied: Option<Applied>,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
     _checkpoint: Checkpoint,
-}
-
-/// One step of a forward pass.
-struct Step {
-    /// Tokens before this step.
-    past: usize,
-    /// Tokens in this step.
-    n: usize,
-    /// Tokens that the sequence may come to have.
-    room: usize,
-    tables: RotaryTables,
-}
-
-impl Step {
-    /// Whether caches keep it: the sequence may go on, or does so already.
-    fn is_kept(&self) -> bool {
-        self.past > 0 || self.room > self.n
-    }
 }
 
 impl Decoder {
@@ -82,11 +75,6 @@ impl Decoder {
     /// What the config says.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
-    }
-
-    /// Whether the model has this point.
-    fn has(&self, point: Point) -> bool {
-        point.layer().is_none_or(|layer| layer < self.info.n_layers) && self.info.has(point.component())
     }
 
     /// Lets `tap` change values in every run from now on; returns the tap that did so before.
@@ -126,21 +114,32 @@ impl Decoder {
             return Err(ModelError::Discontinuous { past, seen: self.seen });
         }
         let _guard = tch::no_grad_guard();
-        let placed = self.spec.layers.iter().zip(&self.placement.layers);
-        let ropes = placed.filter_map(|(layer, place)| Some((layer.attn.rope()?, *place)));
-        let tables =
-            RotaryTables::new(ropes, past, tokens.len(), total.max(past + tokens.len()), self.embed.kind())?;
-        let step = Step { past, n: tokens.len(), room: room.max(total), tables };
+        let span = Span { past, n: tokens.len(), total: total.max(past + tokens.len()) };
+        let step = Step::of_sequence(span, room.max(total), self.tables(&[span])?);
         if past == 0 && step.is_kept() {
             memory::check(&self.spec, &self.placement, self.embed.kind(), step.room)?;
         }
+        self.run_step(tokens, &step, tap)
+    }
+
+    /// The rotary tables that the layers need for these tokens.
+    fn tables(&self, spans: &[Span]) -> Result<RotaryTables, ModelError> {
+        let placed = self.spec.layers.iter().zip(&self.placement.layers);
+        let ropes = placed.filter_map(|(layer, place)| Some((layer.mixer.rope()?, *place)));
+        RotaryTables::new(ropes, spans, self.embed.kind())
+    }
+
+    fn run_step(&mut self, tokens: &[TokenId], step: &Step, tap: &mut dyn Tap) -> Result<Tensor, ModelError> {
         let named = |error: ModelError| error.of_memory(|| format!("a step of {} tokens", tokens.len()));
-        let embedded = self.embed.forward(tokens, past).map_err(named)?; // [pos, d_model]
+        let embedded = self.embed.forward(tokens, &step.positions).map_err(named)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
         self.seen = 0;
-        let x = self.blocks_forward(embedded, &step, tap).map_err(named)?;
+        if step.past == 0 {
+            self.blocks.iter_mut().for_each(Block::reset);
+        }
+        let x = self.blocks_forward(embedded, step, tap).map_err(named)?;
         // What nobody announced to continue is in no cache.
-        self.seen = if step.is_kept() { past + tokens.len() } else { 0 };
+        self.seen = if step.is_kept() { step.past + step.n } else { 0 };
         Ok(x)
     }
 
@@ -151,7 +150,7 @@ impl Decoder {
         step: &Step,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
-        let mut watch = Watch::new(tap, step.past);
+        let mut watch = Watch::new(tap, step.past, step.positions.clone());
         let mut x = watch.at(Point::Embed, embedded)?;
         let mut here = self.placement.embed;
         for (block, place) in self.blocks.iter_mut().zip(&self.placement.layers) {
@@ -169,20 +168,62 @@ impl Decoder {
     /// Runs a step and returns what is captured; `nudged` moves the embedding by one rounding.
     fn record(&mut self, step: &Forward<'_>, nudged: bool) -> Result<Vec<Tensor>, BackendError> {
         let rows = kept_rows(step.rows, step.tokens.len())?;
-        let mut edit = self.edit.take();
+        let Forward { tokens, past, total, room, .. } = *step;
+        self.captured(step.points, rows, nudged, |model, recorder| {
+            model.run_with_room(tokens, past, total, room, recorder)
+        })
+    }
+
+    /// Runs whole sequences at once and returns what is captured. Shorter sequences run first.
+    fn record_pack(&mut self, pack: &Pack<'_>) -> Result<Vec<Tensor>, BackendError> {
+        let _guard = tch::no_grad_guard();
+        let mut order: Vec<usize> = (0..pack.sequences.len()).collect();
+        order.sort_by_key(|i| pack.sequences[*i].tokens.len());
+        let sorted = || order.iter().map(|i| pack.sequences[*i].tokens);
+        let tokens: Vec<TokenId> = sorted().flatten().copied().collect();
+        let spans: Vec<Span> = sorted().map(|tokens| Span::whole(tokens.len())).collect();
+        let step = Step::of_pack(&spans, self.tables(&spans)?, &self.placement.layers)?;
+
+        let mut starts = vec![0; order.len()];
+        let mut start = 0;
+        for i in &order {
+            starts[*i] = start;
+            start += pack.sequences[*i].tokens.len();
+        }
+        let kept = pack.sequences.iter().zip(&starts);
+        let kept: Vec<i64> =
+            kept.flat_map(|(one, start)| one.rows.iter().map(move |row| (start + row) as i64)).collect();
+        let rows = Tensor::f_from_slice(&kept).map_err(ModelError::from)?;
+        self.captured(pack.points, Some(rows), false, |model, recorder| {
+            model.run_step(&tokens, &step, recorder)
+        })
+    }
+
+    /// What is captured at some rows while `run` runs the model, with the edit that is set.
+    fn captured(
+        &mut self,
+        points: &PointSet,
+        rows: Option<Tensor>,
+        nudged: bool,
+        run: impl FnOnce(&mut Self, &mut Recorder<'_>) -> Result<Tensor, ModelError>,
+    ) -> Result<Vec<Tensor>, BackendError> {
+        let (mut edit, mut applied) = (self.edit.take(), self.applied.take());
         let mut recorder = Recorder {
-            edit: edit.as_deref_mut(),
-            points: step.points,
+            edit: match &mut applied {
+                Some(applied) => Some(applied),
+                None => edit.as_deref_mut(),
+            },
+            points,
             rows,
             nudged,
-            captured: Vec::with_capacity(step.points.len()),
+            captured: Vec::with_capacity(points.len()),
         };
-        let result = self.run_with_room(step.tokens, step.past, step.total, step.room, &mut recorder);
+        let result = run(self, &mut recorder);
         let captured = recorder.captured;
-        self.edit = edit;
+        (self.edit, self.applied) = (edit, applied);
         drop(result?);
-        if captured.len() != step.points.len() {
-            let point = step.points.as_slice().iter().find(|point| !self.has(**point));
+        if captured.len() != points.len() {
+            let point = points.as_slice().iter().find(|point| !self.info.has(**point));
             return Err(point
                 .map_or(ModelError::MissedPoint, |point| ModelError::AbsentPoint { point: *point })
                 .into());
@@ -206,15 +247,46 @@ impl Backend for Decoder {
         self.record(step, true).map(Some)
     }
 
+    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Tensor>>, BackendError> {
+        // An edit knows the positions of one sequence.
+        if self.edit.is_some()
+            || self.applied.is_some()
+            || pack.sequences.iter().any(|sequence| sequence.tokens.is_empty())
+        {
+            return Ok(None);
+        }
+        self.record_pack(pack).map(Some)
+    }
+
     fn continues(&self, seen: usize, total: usize) -> bool {
-        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.attn.rope());
+        let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.mixer.rope());
         ropes.all(|rope| rope.is_same_at(seen, total))
+    }
+
+    fn heads(&self, layer: u16) -> Option<(usize, usize)> {
+        let [n_heads, d_head] = self.spec.layers.get(usize::from(layer))?.mixer.z_shape()?;
+        Some((n_heads, d_head))
+    }
+
+    fn set_edits(
+        &mut self,
+        edits: Option<Arc<lens_core::Edits>>,
+    ) -> Result<Option<Arc<lens_core::Edits>>, BackendError> {
+        // What was run before is not what the caches would hold with these.
+        self.seen = 0;
+        let own = std::mem::replace(&mut self.applied, edits.map(Applied::new));
+        Ok(own.map(|applied| applied.edits))
     }
 
     fn rows(&self, hidden: &Tensor, rows: Range<usize>, out: &mut Vec<f32>) -> Result<usize, BackendError> {
         let some = hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?;
         append_values(&some, out)?;
         Ok(some.size()[1..].iter().product::<i64>() as usize)
+    }
+
+    fn translate(&self, hidden: &Tensor, map: &Arc<LensMap>) -> Result<Tensor, BackendError> {
+        let _guard = tch::no_grad_guard();
+        Ok(self.translations.apply(hidden, map)?)
     }
 
     fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {

@@ -165,6 +165,20 @@ pub(super) fn host_rows(matrix: &Tensor) -> Result<VocabRows<'_>, ModelError> {
     }
 }
 
+/// `x Wᵀ` for `x`, `[rows, width]` float32 in host memory, and a matrix W, `[width, width]`, that is multiplied where it
+/// lies: `[rows, width]`.
+pub(super) fn times_transposed(x: &Tensor, matrix: &[f32], width: usize) -> Result<Tensor, ModelError> {
+    assert_eq!(matrix.len(), width * width, "a map is a square matrix");
+    let n = width as i64;
+    // SAFETY: the assertion says that the shape is that of `matrix`, which outlives the tensor: it ends with this
+    // function, and the product owns its memory. Nothing writes to it.
+    #[expect(unsafe_code, reason = "a lens is as large as a part of the model, and is used where it is")]
+    let matrix = unsafe {
+        Tensor::f_from_blob(matrix.as_ptr().cast::<u8>(), &[n, n], &[n, 1], Kind::Float, Device::Cpu)
+    }?;
+    Ok(x.f_mm(&matrix.f_transpose(0, 1)?)?)
+}
+
 /// The values of a tensor as float32, appended to `out`.
 pub(super) fn append_values(tensor: &Tensor, out: &mut Vec<f32>) -> Result<(), ModelError> {
     let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;

@@ -70,7 +70,7 @@ fn find() -> Result<PathBuf, String> {
         return Ok(file);
     }
     Err(format!(
-        "libtorch in {} has no CUDA half: run `cargo xtask setup --cuda`, or set {LIBTORCH_VARIABLE} to the folder \
+        "libtorch in {} has no CUDA half: install it beside that, or set {LIBTORCH_VARIABLE} to the folder \
          torch/lib of a Python with torch 2.11.0 and CUDA",
         folder.display()
     ))

@@ -17,12 +17,12 @@ pub(super) const COHERE: Family = Family {
         let shape = read(config, names, family)?;
         let mut spec = decoder(config, names, &shape)?;
         if config.flag("use_qk_norm")?.unwrap_or(false) {
-            for (i, layer) in spec.layers.iter_mut().enumerate() {
+            for (i, attn) in spec.attentions_mut() {
                 let norm = |part: &str, n: usize| NormSpec {
                     weight: Some(Param::whole(format!("{}.weight", shape.name(i, part)), [n, shape.d_head])),
                     ..NormSpec::bare_layer(shape.eps)
                 };
-                layer.attn.qk_norm = Some(QkNorm {
+                attn.qk_norm = Some(QkNorm {
                     q: norm("self_attn.q_norm", shape.n_heads),
                     k: norm("self_attn.k_norm", shape.n_kv_heads),
                     scope: QkScope::Head,

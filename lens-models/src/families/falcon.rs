@@ -68,7 +68,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             };
             LayerSpec {
                 attn_norm: Some(sizes.norm(&at(attn_norm))),
-                attn,
+                mixer: attn.into(),
                 attn_post_norm: None,
                 wiring,
                 mlp: MlpSpec::Plain {

@@ -50,7 +50,7 @@ pub(super) const GEMMA2: Family = Family {
             false => Ok(Some(default)),
         };
         let scores = cap("attn_logit_softcapping", 50.0)?;
-        spec.layers.iter_mut().for_each(|layer| layer.attn.softcap = scores);
+        spec.attentions_mut().for_each(|(_, attn)| attn.softcap = scores);
         spec.readout.post.softcap = cap("final_logit_softcapping", 30.0)?.map(|cap| cap as f32);
         Ok(spec)
     },

@@ -28,8 +28,10 @@ pub(super) const FAMILY: Family = Family {
         let (n, per_token) = counts(config, shape.n_layers)?;
         let gating = gating(config)?;
         let mut spec = shape.decoder(config, names)?;
+        for (i, attn) in spec.attentions_mut() {
+            attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
+        }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.attn.sinks = Some(Param::whole(shape.name(i, "self_attn.sinks"), [shape.n_heads]));
             let block = shape.name(i, "mlp");
             // Experts are stacked as [experts, in, out]; gate and up alternate among the outputs.
             let expert = |part: &str, d_out: usize, d_in: usize, e: usize| LinearSpec {

@@ -47,7 +47,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             attn.position = Position::Rotary(Arc::clone(&rope));
             LayerSpec {
                 attn_norm: Some(sizes.norm(&at("ln_1"))),
-                attn,
+                mixer: attn.into(),
                 attn_post_norm: None,
                 wiring: Wiring::Parallel { mlp_norm: None },
                 mlp: MlpSpec::Plain {

@@ -49,10 +49,10 @@ pub(crate) fn listed(names: &[&str]) -> String {
 
 /// What a checkpoint of an unknown `model_type` looks like, as a sentence: the family whose tensors it has and that
 /// reads all that its config says, or
-/// else how it differs from the first, Llama. Nothing if no tensors are known.
-pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> String {
+/// else how it differs from the first, Llama. Nothing if no tensors are known. With it the family that it may be read as.
+pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> (String, Option<&'static str>) {
     if names.iter().next().is_none() {
-        return String::new();
+        return (String::new(), None);
     }
     // The keys that a family leaves unread, if its tensors are those of the checkpoint.
     let unread = |family: &'static Family| {
@@ -63,16 +63,25 @@ pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> String {
     };
     let alike: Vec<_> = FAMILIES.iter().filter_map(unread).collect();
     if let Some((name, _)) = alike.iter().find(|(_, keys)| keys.is_empty()) {
-        return format!(
-            "Its tensors are those of {name}, by name: --assume-family {name} would try it as one, \
-             which is right only if nothing but the name differs"
+        let likeness = format!(
+            "Its tensors are those of {name}, by name: it can be read as one, which is right only if nothing but the name \
+             differs"
         );
+        return (likeness, Some(*name));
     }
-    if let Some((name, keys)) = alike.first() {
-        return format!(
-            "Its tensors are those of {name}, by name, but its config says what {name} does not read: {keys}"
-        );
-    }
+    let likeness = match alike.first() {
+        Some((name, keys)) => {
+            format!(
+                "Its tensors are those of {name}, by name, but its config says what {name} does not read: {keys}"
+            )
+        }
+        None => difference(config, names),
+    };
+    (likeness, None)
+}
+
+/// How a checkpoint differs from one of the first family, as a sentence.
+fn difference(config: &Config<'_>, names: &TensorNames) -> String {
     let name = FAMILIES[0].model_types[0];
     let spec = match (FAMILIES[0].resolve)(config, names, name) {
         Ok(spec) => spec,

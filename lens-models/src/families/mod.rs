@@ -14,6 +14,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod lfm2;
 mod likeness;
 mod llama;
 mod mistral;
@@ -43,7 +44,7 @@ use wrapper::TextPart;
 
 use crate::{
     config::{Config, ConfigError, Reads, Unread},
-    spec::{DecoderSpec, Ignored, LayerSpec, Mask},
+    spec::{DecoderSpec, Ignored, LayerSpec, Mask, MixerSpec},
 };
 
 /// A family of checkpoints.
@@ -94,6 +95,7 @@ pub const FAMILIES: &[Family] = &[
     falcon::FAMILY,
     bloom::FAMILY,
     mpt::FAMILY,
+    lfm2::FAMILY,
 ];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
@@ -177,11 +179,15 @@ pub fn understand(
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
     }
-    let family = of_model_type(model_type).ok_or_else(|| ConfigError::UnknownFamily {
-        model_type: model_type.to_owned(),
-        supported: listed_model_types(),
-        hint: did_you_mean(model_type, model_types()),
-        likeness: likeness::sentence(&config, names),
+    let family = of_model_type(model_type).ok_or_else(|| {
+        let (likeness, alike) = likeness::sentence(&config, names);
+        ConfigError::UnknownFamily {
+            model_type: model_type.to_owned(),
+            supported: listed_model_types(),
+            hint: did_you_mean(model_type, model_types()),
+            likeness,
+            alike,
+        }
     })?;
     read_as(family, &config, names, model_type)?.settle(reading.ignore_extra)
 }
@@ -207,7 +213,7 @@ fn read_as(
     model_type: &str,
 ) -> Result<Read, ConfigError> {
     let mut spec = (family.resolve)(config, names, model_type)?;
-    let ropes = spec.layers.iter().filter_map(|layer| layer.attn.rope());
+    let ropes = spec.layers.iter().filter_map(|layer| layer.mixer.rope());
     spec.context =
         spec.context.map(|context| ropes.map(|rope| rope.reach(context)).fold(context, usize::max));
     pass_over_layer_types(config, &spec);
@@ -251,10 +257,13 @@ fn read_text_part(
 /// Counts `layer_types` as read where they say of each layer what the family does anyway. A window that no text within
 /// the context leaves is as good as none, and a layer with it may be called either.
 fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
-    let kinds = |layer: &LayerSpec| match layer.attn.mask {
-        Mask::Causal => FULL,
-        Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
-        Mask::Sliding { .. } => SLIDING,
+    let kinds = |layer: &LayerSpec| match &layer.mixer {
+        MixerSpec::Attention(attn) => match attn.mask {
+            Mask::Causal => FULL,
+            Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
+            Mask::Sliding { .. } => SLIDING,
+        },
+        MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
 }
@@ -264,6 +273,9 @@ const FULL: &[&str] = &["full_attention", "attention"];
 
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one with a short convolution.
+const CONVOLUTION: &[&str] = &["conv"];
 
 /// What they call one whose window is no narrower than the context.
 const EITHER: &[&str] = &["full_attention", "attention", "sliding_attention"];

@@ -22,7 +22,7 @@ pub(super) const FAMILY: Family = Family {
         shape.norm = |name, d, eps| NormSpec::layer(name, d, eps, true).around_one();
         let mut spec = shape.decoder(config, names)?;
         let stretched = |rope: &Rope| rope.scaling != RopeScaling::Default;
-        if spec.layers.iter().filter_map(|layer| layer.attn.rope()).any(|rope| stretched(rope)) {
+        if spec.layers.iter().filter_map(|layer| layer.mixer.rope()).any(|rope| stretched(rope)) {
             refuse_older_stretch(config)?;
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {

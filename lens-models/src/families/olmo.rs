@@ -23,9 +23,7 @@ pub(super) const OLMO: Family = Family {
         shape.mlp_bias = false;
         let clip = config.positive("clip_qkv")?;
         let mut spec = shape.decoder(config, names)?;
-        for layer in &mut spec.layers {
-            layer.attn.clip = clip;
-        }
+        spec.attentions_mut().for_each(|(_, attn)| attn.clip = clip);
         Ok(spec)
     },
 };
@@ -88,8 +86,10 @@ fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Resul
         layer.attn_post_norm = Some(shape.layer_norm(i, "post_attention_layernorm"));
         layer.wiring = Wiring::Sequential { mlp_norm: None };
         layer.mlp_post_norm = Some(shape.layer_norm(i, "post_feedforward_layernorm"));
+    }
+    for (i, attn) in spec.attentions_mut() {
         let heads = |part: &str, n: usize| (shape.norm)(&shape.name(i, part), n * shape.d_head, shape.eps);
-        layer.attn.qk_norm = Some(QkNorm {
+        attn.qk_norm = Some(QkNorm {
             q: heads("self_attn.q_norm", shape.n_heads),
             k: heads("self_attn.k_norm", shape.n_kv_heads),
             scope: QkScope::AllHeads,

@@ -54,7 +54,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             });
             LayerSpec {
                 attn_norm: Some(sizes.norm(&at("input_layernorm"))),
-                attn,
+                mixer: attn.into(),
                 attn_post_norm: None,
                 wiring: Wiring::Parallel { mlp_norm: None },
                 mlp: MlpSpec::Plain {

@@ -21,11 +21,13 @@ pub(super) const FAMILY: Family = Family {
         shape.masks = config.one_window(shape.n_layers, config.size("sliding_window")?);
         let mut spec = shape.decoder(config, names)?;
         let (q, kv) = (shape.n_heads * shape.d_head, shape.n_kv_heads * shape.d_head);
-        for (i, layer) in spec.layers.iter_mut().enumerate() {
+        for (i, attn) in spec.attentions_mut() {
             let qkv = LinearSpec::new(&shape.name(i, "self_attn.qkv_proj"), q + 2 * kv, shape.d_model, false);
-            layer.attn.q = qkv.part(&Cut::Rows(0..q));
-            layer.attn.k = qkv.part(&Cut::Rows(q..q + kv));
-            layer.attn.v = qkv.part(&Cut::Rows(q + kv..q + 2 * kv));
+            attn.q = qkv.part(&Cut::Rows(0..q));
+            attn.k = qkv.part(&Cut::Rows(q..q + kv));
+            attn.v = qkv.part(&Cut::Rows(q + kv..q + 2 * kv));
+        }
+        for (i, layer) in spec.layers.iter_mut().enumerate() {
             layer.mlp = MlpSpec::Gated(shape.gated_fused(&shape.name(i, "mlp")));
         }
         Ok(spec)

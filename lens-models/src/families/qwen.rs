@@ -53,9 +53,9 @@ pub(super) fn switched_window(config: &Config<'_>) -> Result<Option<usize>, Conf
 
 /// An RMS norm on every query and key head.
 pub(super) fn head_norms(shape: &Shape, spec: &mut DecoderSpec) {
-    for (i, layer) in spec.layers.iter_mut().enumerate() {
+    for (i, attn) in spec.attentions_mut() {
         let norm = |part: &str| (shape.norm)(&shape.name(i, part), shape.d_head, shape.eps);
-        layer.attn.qk_norm =
+        attn.qk_norm =
             Some(QkNorm { q: norm("self_attn.q_norm"), k: norm("self_attn.k_norm"), scope: QkScope::Head });
     }
 }

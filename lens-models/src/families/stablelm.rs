@@ -23,16 +23,16 @@ pub(super) const FAMILY: Family = Family {
         let mut spec = shape.decoder(config, names)?;
         let parallel = config.flag("use_parallel_residual")?.unwrap_or(false);
         let head_norms = config.flag("qk_layernorm")?.unwrap_or(false);
-        for (i, layer) in spec.layers.iter_mut().enumerate() {
-            if parallel {
-                layer.wiring = Wiring::Parallel { mlp_norm: None };
-            }
+        if parallel {
+            spec.layers.iter_mut().for_each(|layer| layer.wiring = Wiring::Parallel { mlp_norm: None });
+        }
+        for (i, attn) in spec.attentions_mut() {
             let stack = |part: &str, n: usize| {
                 let name = |head| format!("{}.norms.{head}.weight", shape.name(i, part));
                 let weights = (0..n).map(|head| TensorSpec::new(name(head), [shape.d_head])).collect();
                 NormSpec { weight: Some(Param::stack(weights)), ..NormSpec::bare_layer(shape.eps) }
             };
-            layer.attn.qk_norm = head_norms.then(|| QkNorm {
+            attn.qk_norm = head_norms.then(|| QkNorm {
                 q: stack("self_attn.q_layernorm", shape.n_heads),
                 k: stack("self_attn.k_layernorm", shape.n_kv_heads),
                 scope: QkScope::Head,

@@ -1,8 +1,8 @@
 //! What can be wrong with a request, and what can go wrong with a run.
 
-use lens_core::LensError;
+use lens_core::{EditError, LensError, SinkError};
 
-use crate::{ChatError, CheckpointError, EditError, ModelError, TokenizerError, source::SourceError};
+use crate::{ChatError, CheckpointError, ModelError, TokenizerError, source::SourceError};
 
 /// A session that cannot be opened, or a request that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +35,17 @@ pub enum SessionError {
     /// The model cannot be read.
     #[error(transparent)]
     Lens(#[from] LensError),
+    /// An output cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Another failure of a run.
+    #[error(transparent)]
+    Other(lens_core::SessionError),
     /// Loading failed before.
     #[error("the model could not be loaded before: open the session again")]
     NotLoaded,
     /// A text, and no tokenizer.
-    #[error(
-        "{id} has no tokenizer.json, so texts have no tokens: give token ids instead (--token-ids 1,2,3)"
-    )]
+    #[error("{id} has no tokenizer.json, so texts have no tokens: give token ids instead")]
     NoTokenizer {
         /// The model.
         id: String,
@@ -78,4 +82,15 @@ pub enum SessionError {
         /// What would be one, as a clause.
         hint: String,
     },
+}
+
+impl From<lens_core::SessionError> for SessionError {
+    fn from(error: lens_core::SessionError) -> Self {
+        match error {
+            lens_core::SessionError::Lens(error) => Self::Lens(error),
+            lens_core::SessionError::Edit(error) => Self::Edit(error),
+            lens_core::SessionError::Sink(error) => Self::Sink(error),
+            other => Self::Other(other),
+        }
+    }
 }

@@ -14,24 +14,18 @@
 
 mod error;
 mod notes;
-mod observer;
-mod prepared;
-mod request;
 mod speech;
 
-use std::cell::RefCell;
-
-use lens_core::{Backend, Generate, GenerationTrace, Lens, LensTrace, TokenTexts, TraceContext, Tracer};
+use lens_core::{Known, LensTrace, Sink};
 
 pub use error::SessionError;
-pub use observer::{Observer, Unobserved};
-pub use prepared::Prepared;
-pub use request::{Input, Request, Target};
-pub use speech::{Conversation, Speech};
+pub use lens_core::{Conversation, Input, Prepared, Request, Target};
+pub use speech::Speech;
 
-use self::observer::Watch;
 use crate::{
-    Checkpoint, Decoder, LoadOptions, LoadProgress, Outline, demo,
+    Checkpoint, Decoder, LoadOptions, LoadProgress, Outline,
+    decoder::VectorFilesOnDisk,
+    demo,
     source::{self, SourceOptions},
 };
 
@@ -128,7 +122,7 @@ impl Session {
     /// # Errors
     /// When a text has no tokens or needs a tokenizer that is not there, or a target is not one token.
     pub fn prepare(&self, request: &Request) -> Result<Prepared, SessionError> {
-        Prepared::new(request, &self.outline, &self.speech)
+        Prepared::new(request, &self.speech, &known(&self.outline))
     }
 
     /// Runs a request.
@@ -137,96 +131,68 @@ impl Session {
     /// As for [`Session::prepare`] and [`Session::run_prepared`].
     pub fn run(&mut self, request: &Request) -> Result<LensTrace, SessionError> {
         let prepared = self.prepare(request)?;
-        self.run_prepared(&prepared, &mut Unobserved)
+        self.run_prepared(&prepared, &mut ())
     }
 
-    /// Runs what was prepared; `observer` sees every position as it is read.
+    /// Runs what was prepared and returns its trace; `sink` is told the same while it happens.
     ///
     /// With interventions the model runs with those alone; a tap that was set before is set again afterwards.
     ///
     /// # Errors
-    /// When the weights cannot be loaded, a selection does not fit the model, or the computation fails.
+    /// When the weights cannot be loaded, a selection does not fit the model, the computation fails, or the sink does.
     pub fn run_prepared(
         &mut self,
         prepared: &Prepared,
-        observer: &mut dyn Observer,
+        sink: &mut dyn Sink,
     ) -> Result<LensTrace, SessionError> {
+        self.with_model(|session| session.run_prepared(prepared, sink))
+    }
+
+    /// Runs what was prepared; `sink` takes what it comes to, and nothing of it is kept.
+    ///
+    /// # Errors
+    /// As for [`Session::run_prepared`].
+    pub fn run_prepared_into(
+        &mut self,
+        prepared: &Prepared,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SessionError> {
+        self.with_model(|session| Ok(session.run_prepared_into(prepared, sink)?))
+    }
+
+    /// Runs many prepared prompts, short ones together, and returns their traces in the same order; see
+    /// [`lens_core::Session::run_many_prepared`].
+    ///
+    /// # Errors
+    /// When the weights cannot be loaded; each prompt has its own, as for [`Session::run_prepared`].
+    pub fn run_many_prepared(
+        &mut self,
+        prepared: &[Prepared],
+    ) -> Result<Vec<Result<LensTrace, SessionError>>, SessionError> {
+        self.with_model(|session| Ok(session.run_many_prepared(prepared)))
+    }
+
+    /// Hands over the loaded model with its texts.
+    fn with_model<R>(
+        &mut self,
+        run: impl FnOnce(&mut lens_core::Session<'_, Decoder, Speech>) -> Result<R, SessionError>,
+    ) -> Result<R, SessionError> {
         self.model()?;
         let State::Loaded(model) = &mut self.model else { return Err(SessionError::NotLoaded) };
-        let info = model.info().clone();
-        let texts: &dyn TokenTexts = self.speech.texts();
-        let context = TraceContext::new(self.generator, &info, &prepared.tokens, texts)
-            .with_prompt(prepared.text.as_deref())
-            .with_threshold(prepared.threshold);
-        let mut tracer = Tracer::new(&context);
-        let mut head = tracer.head(prepared.plan.question.norm);
-        head.roles.clone_from(&prepared.roles);
-        head.notes.clone_from(&prepared.notes);
-        (head.prompt_index, head.id) = prepared.label.clone();
-        head.versus = prepared.plan.question.versus.map(|id| tracer.named(id));
-        let mut own = None;
-        if !prepared.interventions.is_empty() {
-            let encode = |text: &str| self.speech.encode(text).map_err(|error| error.to_string());
-            let edits = model.prepare_edits(&prepared.interventions, &prepared.tokens, &encode)?;
-            head.interventions = edits.traces().to_vec();
-            head.notes.extend_from_slice(edits.notes());
-            own = model.set_edit(Some(Box::new(edits)));
-        }
-        let result = match &prepared.generate {
-            None => read(model, prepared, head, tracer, observer),
-            Some(ask) => generate(model, prepared, ask, head, tracer, observer, &self.speech),
-        };
-        if !prepared.interventions.is_empty() {
-            model.set_edit(own);
-        }
-        result
+        let mut files = VectorFilesOnDisk::default();
+        let (name, version) = self.generator;
+        run(&mut lens_core::Session::new(&mut **model, &self.speech)
+            .with_known(known(&self.outline))
+            .with_files(&mut files)
+            .with_generator(name, version))
     }
 }
 
-/// Reads the prompt.
-fn read(
-    model: &mut Decoder,
-    prepared: &Prepared,
-    head: LensTrace,
-    tracer: Tracer<'_>,
-    observer: &mut dyn Observer,
-) -> Result<LensTrace, SessionError> {
-    observer.begin(&head);
-    let mut watch = Watch::new(head, tracer, observer);
-    let mut lens = Lens::new(model).with_steps(|reading, progress| watch.prompt(reading, progress));
-    let reading = lens.read(&prepared.tokens, &prepared.plan)?;
-    let timing = prepared.timing.then(|| lens.timing());
-    drop(lens);
-    watch.timing(timing);
-    Ok(watch.end(reading.self_check))
-}
-
-/// Reads the prompt and what the model writes behind it.
-fn generate(
-    model: &mut Decoder,
-    prepared: &Prepared,
-    ask: &Generate,
-    head: LensTrace,
-    tracer: Tracer<'_>,
-    observer: &mut dyn Observer,
-    speech: &Speech,
-) -> Result<LensTrace, SessionError> {
-    observer.begin(&head);
-    let mut stop = speech.stop(&prepared.stop);
-    // Never borrowed twice: the prompt's steps and the continuation's come one after another.
-    let watch = RefCell::new(Watch::new(head, tracer, observer));
-    let mut lens =
-        Lens::new(model).with_steps(|reading, progress| watch.borrow_mut().prompt(reading, progress));
-    let generated = lens.generate(&prepared.tokens, &prepared.plan, ask, |step| {
-        let asked = watch.borrow_mut().step(step);
-        asked.or_else(|| stop.sees(step.sampled.token.id))
-    })?;
-    let timing = prepared.timing.then(|| lens.timing());
-    drop(lens);
-    let mut watch = watch.into_inner();
-    watch.timing(timing);
-    let mut generation = GenerationTrace::new(&ask.sampling, generated.continuation.stopped);
-    (generation.seed, generation.trial) = (prepared.seed, prepared.trial);
-    watch.generation(generation);
-    Ok(watch.end(generated.reading.self_check))
+/// What a request has to know of a model that may not be loaded yet.
+fn known(outline: &Outline) -> Known {
+    let mut known = Known::default();
+    known.notes.clone_from(&outline.notes);
+    known.context = outline.spec.context;
+    known.max_positions = outline.spec.embed.positions.as_ref().map(|positions| positions.n);
+    known
 }

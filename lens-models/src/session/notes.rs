@@ -1,46 +1,20 @@
 //! What is unusual about a prompt without being wrong.
 
-use lens_core::TokenId;
+use lens_core::{Origin, PromptTokens, TokenId};
 
-use super::{Prepared, Speech};
-use crate::Outline;
+use super::Speech;
 
 /// What a reader of the results has to know about the tokens of `prompt`, as sentences.
-pub(super) fn of_prompt(
-    prompt: &Prepared,
-    origin: Option<Origin>,
-    outline: &Outline,
-    speech: &Speech,
-) -> Vec<String> {
-    let of_files = speech.notes().iter().filter(|_| origin.is_some()).cloned();
-    let bos = origin.and_then(|origin| bos(prompt, origin, outline, speech));
-    let others = [beyond_context(prompt, outline), bos, own_end(prompt, speech)];
-    of_files.chain(others.into_iter().flatten()).collect()
-}
-
-fn beyond_context(prompt: &Prepared, outline: &Outline) -> Option<String> {
-    let length = prompt.tokens.len();
-    // Past learned positions there is no guess: the run will be refused.
-    let most = outline.spec.embed.positions.as_ref().map_or(usize::MAX, |positions| positions.n);
-    let context = outline.spec.context.filter(|context| (context + 1..=most).contains(&length))?;
-    Some(format!(
-        "the prompt has {length} tokens, the model was made for {context}: what it says beyond is guesswork"
-    ))
-}
-
-/// Where the tokens of a prompt are from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A text, for which the tokenizer adds what it adds.
-    Text,
-    /// A conversation, all of which the chat template writes.
-    Chat,
+pub(super) fn of_prompt(prompt: &PromptTokens<'_>, speech: &Speech) -> Vec<String> {
+    let of_files = speech.notes().iter().filter(|_| prompt.origin.is_some()).cloned();
+    let bos = prompt.origin.and_then(|origin| bos(prompt, origin, speech));
+    of_files.chain(bos).chain(own_end(prompt, speech)).collect()
 }
 
 /// Whether the prompt begins as the model's sequences do: with the token that the config names, or the tokenizer.
-fn bos(prompt: &Prepared, origin: Origin, outline: &Outline, speech: &Speech) -> Option<String> {
+fn bos(prompt: &PromptTokens<'_>, origin: Origin, speech: &Speech) -> Option<String> {
     let tokenizer = speech.tokenizer().ok()?;
-    let named = outline.bos_token_ids();
+    let named = speech.bos();
     let configured = named.first().map(|id| TokenId(*id));
     let name = |id: TokenId| format!("{} (<id {id}>)", speech.texts().text(id).text);
     let added: Vec<TokenId> = match tokenizer.encode("a", true).ok()?.first() {
@@ -83,8 +57,8 @@ fn bos(prompt: &Prepared, origin: Origin, outline: &Outline, speech: &Speech) ->
 }
 
 /// What ends a continuation beyond the configs.
-fn own_end(prompt: &Prepared, speech: &Speech) -> Option<String> {
-    let end = prompt.generate.as_ref().and(speech.own_end())?;
+fn own_end(prompt: &PromptTokens<'_>, speech: &Speech) -> Option<String> {
+    let end = speech.own_end().filter(|_| prompt.generates)?;
     Some(format!(
         "the continuation ends at {} (<id {end}>), too, which the tokenizer's files name as the end of a text and the \
          configs do not",

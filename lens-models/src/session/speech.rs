@@ -1,9 +1,9 @@
 //! A model's texts: what turns them into tokens and back.
 
-use lens_core::{RoleTrace, Stopped, TokenId, TokenTexts};
+use lens_core::{Conversation, Message, Named, PromptTokens, Target, Texts, TokenId, TokenTexts};
 
-use super::{SessionError, Target};
-use crate::{ChatError, ChatTemplate, Checkpoint, Message, Tokenizer, tokenizer::Namesakes};
+use super::{SessionError, notes};
+use crate::{ChatError, ChatTemplate, Checkpoint, Tokenizer, tokenizer::Namesakes};
 
 /// Tokens of a split target that a message names.
 const NAMED: usize = 8;
@@ -18,26 +18,8 @@ pub struct Speech {
     end_of_text: Result<Vec<TokenId>, String>,
     /// The tokenizer's own end of a text, where the configs do not name it.
     own_end: Option<TokenId>,
-}
-
-/// A target's token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// The token.
-    pub id: TokenId,
-    /// What is unusual about how it was named, as a sentence.
-    pub note: Option<String>,
-}
-
-/// A conversation in tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
-    /// What the template made of the messages.
-    pub text: String,
-    /// Its tokens.
-    pub tokens: Vec<TokenId>,
-    /// Who says which of them.
-    pub roles: Vec<RoleTrace>,
+    /// The tokens that the config begins sequences with.
+    bos: Vec<u32>,
 }
 
 impl Speech {
@@ -54,7 +36,8 @@ impl Speech {
         if let Ok(ends) = &mut end_of_text {
             ends.extend(own_end);
         }
-        Ok(Self { id: outline.id.clone(), tokenizer, chat: checkpoint.chat_template(), end_of_text, own_end })
+        let (id, bos) = (outline.id.clone(), outline.bos_token_ids());
+        Ok(Self { id, tokenizer, chat: checkpoint.chat_template(), end_of_text, own_end, bos })
     }
 
     /// The tokenizer.
@@ -156,9 +139,45 @@ impl Speech {
         }
     }
 
-    /// Watches a continuation for texts that end it.
-    pub(super) fn stop<'a>(&'a self, texts: &'a [String]) -> StopTexts<'a> {
-        StopTexts { tokenizer: self.tokenizer.as_ref(), texts, written: Vec::new() }
+    /// The tokens that the config begins sequences with, by their ids.
+    pub(super) fn bos(&self) -> &[u32] {
+        &self.bos
+    }
+}
+
+impl Texts for Speech {
+    type Error = SessionError;
+
+    fn names(&self) -> &dyn TokenTexts {
+        self.texts()
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<TokenId>, SessionError> {
+        self.encode(text)
+    }
+
+    fn converse(&self, messages: &[Message]) -> Result<Conversation, SessionError> {
+        self.converse(messages)
+    }
+
+    fn target(&self, target: &Target) -> Result<Named, SessionError> {
+        self.target(target)
+    }
+
+    fn end_of_text(&self) -> Result<Vec<TokenId>, SessionError> {
+        Ok(self.end_of_text()?.to_vec())
+    }
+
+    fn knows_bytes(&self) -> Result<(), SessionError> {
+        self.tokenizer().map(|_| ())
+    }
+
+    fn bytes(&self, token: TokenId) -> Option<Vec<u8>> {
+        self.tokenizer.as_ref()?.bytes(token).map(Into::into)
+    }
+
+    fn notes(&self, prompt: &PromptTokens<'_>) -> Vec<String> {
+        notes::of_prompt(prompt, self)
     }
 }
 
@@ -174,7 +193,7 @@ fn note_on_others(text: &str, best: TokenId, others: &[TokenId]) -> Option<Strin
     Some(format!("more than one token says {text:?}: the target is <id {best}>; the others are {ids}"))
 }
 
-/// Many vocabularies have a word only with the space in front of it.
+/// Many vocabularies have a word only with the space before it.
 fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError> {
     let spaced = format!(" {text}");
     Ok(match tokenizer.named(&spaced)? {
@@ -183,29 +202,4 @@ fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError
         }
         _ => String::new(),
     })
-}
-
-/// Watches for texts in what was written, however they are spread over tokens.
-pub(super) struct StopTexts<'a> {
-    tokenizer: Option<&'a Tokenizer>,
-    texts: &'a [String],
-    written: Vec<u8>,
-}
-
-impl StopTexts<'_> {
-    /// Whether one of the texts is complete with this token.
-    pub(super) fn sees(&mut self, token: TokenId) -> Option<Stopped> {
-        let longest = self.texts.iter().map(String::len).max()?;
-        let bytes = self.tokenizer.and_then(|tokenizer| tokenizer.bytes(token)).unwrap_or_default();
-        self.written.extend(bytes);
-        let found = self.texts.iter().any(|text| contains(&self.written, text.as_bytes()));
-        // Only the end can become part of a text that is not complete yet.
-        let keep = self.written.len().saturating_sub(longest);
-        self.written.drain(..keep);
-        found.then_some(Stopped::StopText)
-    }
-}
-
-fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
 }

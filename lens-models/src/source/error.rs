@@ -160,8 +160,8 @@ pub enum SourceError {
 
     /// Nothing may be fetched, and the cache does not have it.
     #[error(
-        "{id} (revision {revision}) is not whole in the cache {}{}, and offline mode is on: run once without \
-         --offline, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, or copy the model there{}",
+        "{id} (revision {revision}) is not whole in the cache {}{}, and offline mode is on: fetch it once \
+         without that mode (HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE turn it on, too), or copy the model there{}",
         cache.display(), missing_file(file), known_snapshots(revision, snapshots)
     )]
     NotCached {
@@ -248,7 +248,7 @@ pub enum SourceError {
         status: u16,
     },
     /// No answer: no network, no such host, a proxy, a certificate, a time-out.
-    #[error("{url} cannot be reached: check the network (and HF_ENDPOINT, HTTPS_PROXY), or use --offline")]
+    #[error("{url} cannot be reached: check the network (and HF_ENDPOINT, HTTPS_PROXY)")]
     Unreachable {
         /// The address.
         url: String,
@@ -333,7 +333,7 @@ fn known_snapshots(revision: &str, snapshots: &[String]) -> String {
         return String::new();
     }
     let more = if others.len() > NAMED { ", …" } else { "" };
-    format!("; it has something of --revision {}{more}", others[..others.len().min(NAMED)].join(", "))
+    format!("; it has something of the revision {}{more}", others[..others.len().min(NAMED)].join(", "))
 }
 
 fn token_hint(token_sent: bool) -> &'static str {

@@ -88,7 +88,7 @@ impl FromStr for HubId {
             _ => return refuse("no such folder, and a hub id has one slash at most".into()),
         }
         if let Some((id, revision)) = name.split_once(['@', ':']) {
-            return refuse(format!("write {id:?} and ask for the revision {revision:?} with --revision"));
+            return refuse(format!("write {id:?} and ask for the revision {revision:?} by itself"));
         }
         for part in parts {
             let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';

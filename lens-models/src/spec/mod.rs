@@ -3,15 +3,17 @@
 //! A family resolves every choice here, when a model is loaded. The forward pass reads the spec and never asks
 //! which family it came from.
 
-mod attention;
+mod mixer;
 mod mlp;
 mod norm;
 mod param;
 mod rope;
 
-use lens_core::{Post, Site};
+use lens_core::{Point, PointSet, Post, Site};
 
-pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
+pub use mixer::{
+    Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
+};
 pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, Weighting};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
@@ -70,11 +72,11 @@ impl Wiring {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LayerSpec {
-    /// In front of attention.
+    /// Norm before the mixer.
     pub attn_norm: Option<NormSpec>,
-    /// Attention.
-    pub attn: AttentionSpec,
-    /// Behind attention, before it is added.
+    /// Through what positions see earlier ones.
+    pub mixer: MixerSpec,
+    /// Norm on what the mixer computed, before it is added.
     pub attn_post_norm: Option<NormSpec>,
     /// How the branches meet the stream.
     pub wiring: Wiring,
@@ -88,10 +90,15 @@ pub struct LayerSpec {
 
 impl LayerSpec {
     /// A sequential block with a norm in front of each branch: the common case, to be changed from there.
-    pub fn pre_norm(attn_norm: NormSpec, attn: AttentionSpec, mlp_norm: NormSpec, mlp: MlpSpec) -> Self {
+    pub fn pre_norm(
+        attn_norm: NormSpec,
+        mixer: impl Into<MixerSpec>,
+        mlp_norm: NormSpec,
+        mlp: MlpSpec,
+    ) -> Self {
         Self {
             attn_norm: Some(attn_norm),
-            attn,
+            mixer: mixer.into(),
             attn_post_norm: None,
             wiring: Wiring::Sequential { mlp_norm: Some(mlp_norm) },
             mlp,
@@ -104,7 +111,20 @@ impl LayerSpec {
     pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
         let norms = [&self.attn_norm, &self.attn_post_norm, &self.mlp_post_norm];
         let norms = norms.into_iter().flatten().flat_map(NormSpec::params);
-        norms.chain(self.attn.params()).chain(self.wiring.params()).chain(self.mlp.params())
+        norms.chain(self.mixer.params()).chain(self.wiring.params()).chain(self.mlp.params())
+    }
+
+    /// The attention of the block, if that is its mixer.
+    pub fn attention(&self) -> Option<&AttentionSpec> {
+        match &self.mixer {
+            MixerSpec::Attention(attention) => Some(attention),
+            MixerSpec::ShortConvolution(_) => None,
+        }
+    }
+
+    /// The sites that this block does not have.
+    pub fn absent_sites(&self) -> impl Iterator<Item = Site> {
+        self.wiring.absent_sites().iter().chain(self.mixer.absent_sites()).copied()
     }
 }
 
@@ -252,8 +272,17 @@ impl DecoderSpec {
         self.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_)))
     }
 
-    /// The sites that are no additive part of this model's stream.
-    pub fn absent_sites(&self) -> &'static [Site] {
-        self.layers.first().map_or(&[], |layer| layer.wiring.absent_sites())
+    /// The points that this model does not have.
+    pub fn absent_points(&self) -> PointSet {
+        let layers = (0..).zip(&self.layers);
+        layers.flat_map(|(i, layer)| layer.absent_sites().map(move |site| Point::block(i, site))).collect()
+    }
+
+    /// The layers whose mixer is attention, with their index, to be changed.
+    pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = (usize, &mut AttentionSpec)> {
+        self.layers.iter_mut().enumerate().filter_map(|(i, layer)| match &mut layer.mixer {
+            MixerSpec::Attention(attention) => Some((i, attention)),
+            MixerSpec::ShortConvolution(_) => None,
+        })
     }
 }

@@ -22,7 +22,7 @@ pub enum TokenizerError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file is no tokenizer.
+    /// The file is not a tokenizer.
     #[error("tokenizer.json cannot be used: {reason}")]
     Broken {
         /// Why.

@@ -56,7 +56,7 @@ impl Tokenizer {
     /// Loads a tokenizer.json by itself, without the files beside it.
     ///
     /// # Errors
-    /// When the file cannot be read or is no tokenizer.
+    /// When the file cannot be read or is not a tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, TokenizerError> {
         let unreadable = |source| TokenizerError::Read { path: path.to_owned(), source };
         Self::from_json(&read_at_most(path, Self::LARGEST_FILE).map_err(unreadable)?)
@@ -65,7 +65,7 @@ impl Tokenizer {
     /// Loads the contents of a tokenizer.json.
     ///
     /// # Errors
-    /// When it is no tokenizer.
+    /// When it is not a tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self, TokenizerError> {
         Self::load(json, None)
     }

@@ -23,7 +23,7 @@ pub(super) struct Gguf {
     /// `controlvector.model_hint`: the kind of model that it was made for.
     pub(super) model_hint: Option<String>,
     /// `controlvector.layer_count`.
-    pub(super) layer_count: Option<u32>,
+    pub(super) layer_count: Option<u64>,
 }
 
 /// The float tensors of a file and its metadata.
@@ -48,7 +48,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Gguf, String> {
             "general.alignment" => alignment = reader.u32_of(&key, kind)? as usize,
             "general.architecture" => gguf.architecture = Some(reader.string_of(&key, kind)?),
             "controlvector.model_hint" => gguf.model_hint = Some(reader.string_of(&key, kind)?),
-            "controlvector.layer_count" => gguf.layer_count = Some(reader.u32_of(&key, kind)?),
+            "controlvector.layer_count" => gguf.layer_count = Some(reader.count_of(&key, kind)?),
             _ => reader.skip_value(kind, 0)?,
         }
         if !keys.insert(key.clone()) {
@@ -190,6 +190,22 @@ impl<'a> Reader<'a> {
         if kind == 4 { self.u32() } else { Err(format!("its {key} is not a u32")) }
     }
 
+    /// A metadata value that has to be an integer from 0: llama.cpp writes counts as i32, repeng as u32.
+    fn count_of(&mut self, key: &str, kind: u32) -> Result<u64, String> {
+        let signed = match kind {
+            0 => self.array().map(|[byte]| byte.into())?,
+            1 => self.array().map(i8::from_le_bytes)?.into(),
+            2 => self.array().map(u16::from_le_bytes)?.into(),
+            3 => self.array().map(i16::from_le_bytes)?.into(),
+            4 => self.u32()?.into(),
+            5 => self.array().map(i32::from_le_bytes)?.into(),
+            10 => return self.u64(),
+            11 => self.array().map(i64::from_le_bytes)?,
+            _ => return Err(format!("its {key} is not an integer")),
+        };
+        u64::try_from(signed).map_err(|_| format!("its {key} is {signed}"))
+    }
+
     fn skip_value(&mut self, kind: u32, depth: usize) -> Result<(), String> {
         match kind {
             0 | 1 | 7 => self.take(1).map(drop),
@@ -223,6 +239,11 @@ pub(super) mod tests {
     impl Made<'_> {
         /// The bytes, as llama.cpp and repeng write them; `offset` may lie about where a tensor begins.
         pub(in crate::vectors) fn bytes(&self, offset: impl Fn(usize, u64) -> u64) -> Vec<u8> {
+            self.bytes_with((4, &self.layers.to_le_bytes()), offset)
+        }
+
+        /// The same with a layer count of any type, in its bytes.
+        fn bytes_with(&self, (kind, count): (u32, &[u8]), offset: impl Fn(usize, u64) -> u64) -> Vec<u8> {
             fn string(out: &mut Vec<u8>, text: &str) {
                 out.extend((text.len() as u64).to_le_bytes());
                 out.extend(text.as_bytes());
@@ -239,8 +260,8 @@ pub(super) mod tests {
                 string(&mut out, value);
             }
             string(&mut out, "controlvector.layer_count");
-            out.extend(4u32.to_le_bytes());
-            out.extend(self.layers.to_le_bytes());
+            out.extend(kind.to_le_bytes());
+            out.extend(count);
             let mut true_offset = 0u64;
             for (i, (name, values)) in self.directions.iter().enumerate() {
                 string(&mut out, name);
@@ -262,6 +283,25 @@ pub(super) mod tests {
     pub(in crate::vectors) fn file(directions: &[(&str, &[f32])]) -> Vec<u8> {
         let layers = directions.len() as u32;
         Made { architecture: "controlvector", hint: "llama", layers, directions }.bytes(|_, offset| offset)
+    }
+
+    #[test]
+    fn a_layer_count_is_an_integer_of_any_width() {
+        let directions: [(&str, &[f32]); 1] = [("direction.1", &[1.0, 2.0])];
+        let made = Made { architecture: "controlvector", hint: "", layers: 0, directions: &directions };
+        let with = |kind: u32, value: &[u8]| {
+            read(&made.bytes_with((kind, value), |_, offset| offset)).map(|gguf| gguf.layer_count.unwrap())
+        };
+        // llama.cpp's generator writes an i32.
+        assert_eq!(with(5, &31i32.to_le_bytes()), Ok(31));
+        assert_eq!(with(0, &[31]), Ok(31));
+        assert_eq!(with(3, &31i16.to_le_bytes()), Ok(31));
+        assert_eq!(with(10, &31u64.to_le_bytes()), Ok(31));
+        assert_eq!(with(11, &31i64.to_le_bytes()), Ok(31));
+        assert_eq!(with(10, &[0xff; 8]), Ok(u64::MAX));
+        assert_eq!(with(5, &(-1i32).to_le_bytes()), Err("its controlvector.layer_count is -1".to_owned()));
+        let error = with(6, &31f32.to_le_bytes()).unwrap_err();
+        assert!(error.contains("is not an integer"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use gguf::Gguf;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
+use crate::source::files::read_at_most;
+
 /// Files beyond this are not vectors.
 const LARGEST: u64 = 1 << 30;
 
@@ -26,7 +28,7 @@ enum Origin {
     /// Nothing.
     Safetensors,
     /// Each is for the layer that its name says, to be added there.
-    ControlVector { model_hint: Option<String>, layer_count: Option<u32> },
+    ControlVector { model_hint: Option<String>, layer_count: Option<u64> },
     /// Something else than a control vector.
     OtherGguf { architecture: Option<String> },
 }
@@ -124,10 +126,7 @@ impl VectorFile {
         let name = path.display().to_string();
         let failed = |source| VectorError::Read { path: name.clone(), source };
         let broken = |reason: String| VectorError::Broken { path: name.clone(), reason };
-        if std::fs::metadata(path).map_err(failed)?.len() > LARGEST {
-            return Err(broken("it is larger than 1 GiB".to_owned()));
-        }
-        let bytes = std::fs::read(path).map_err(failed)?;
+        let bytes = read_at_most(path, LARGEST).map_err(failed)?;
         let (tensors, origin) = if bytes.starts_with(b"GGUF") {
             let Gguf { tensors, architecture, model_hint, layer_count } =
                 gguf::read(&bytes).map_err(broken)?;
@@ -169,8 +168,9 @@ impl VectorFile {
             ));
         }
         // Block 0 has no direction in files of llama.cpp.
-        let count = layer_count.unwrap_or(self.tensors.len() as u32) as usize;
-        if count != n_layers && count + 1 != n_layers {
+        let count = layer_count.unwrap_or(self.tensors.len() as u64);
+        let n_layers = n_layers as u64;
+        if count != n_layers && count.checked_add(1) != Some(n_layers) {
             notes.push(format!(
                 "the control vector {path} is for {count} layers, the model has {n_layers}: it may be one for another \
                  model, or for some layers only"
@@ -357,7 +357,10 @@ mod tests {
         for bytes in [&b""[..], b"PK\x03\x04", b"GGUF", b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"] {
             assert!(matches!(written("x", bytes).1, Err(VectorError::Broken { .. })), "{bytes:?}");
         }
-        assert!(matches!(VectorFile::read(Path::new("/nonexistent")), Err(VectorError::Read { .. })));
+        // A device may have no end.
+        for path in ["/nonexistent", "/dev/zero", "/"] {
+            assert!(matches!(VectorFile::read(Path::new(path)), Err(VectorError::Read { .. })), "{path}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ fn an_unknown_model_with_the_tensors_of_a_family_is_refused_with_the_way_to_insi
         [("llama2", "llama"), ("qwen2_untied", "qwen2"), ("gpt_neox", "gpt_neox"), ("olmo2", "olmo2")]
     {
         let copy = Copy::of(fixture).with_key("model_type", json!("exotic9"));
-        let (tensors, flag) = (format!("tensors are those of {family}"), format!("--assume-family {family}"));
+        let (tensors, flag) = (format!("tensors are those of {family}"), "it can be read as one".to_owned());
         assert_says(&copy.refusal(), &["unsupported model_type \"exotic9\"", &tensors, &flag, "by name"]);
     }
 }
@@ -34,7 +34,7 @@ fn an_unknown_model_with_other_tensors_says_how_they_differ_from_llama() {
         "Read as llama, it has model.layers.0.mlp.memory.weight, and lacks model.layers.0.mlp.gate_proj.weight",
     ];
     assert_says(&copy.refusal(), &words);
-    assert!(!copy.refusal().contains("--assume-family"));
+    assert!(!copy.refusal().contains("can be read as one"));
 }
 
 #[test]

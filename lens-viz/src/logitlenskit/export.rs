@@ -11,12 +11,14 @@ use super::{Meta, V2, V2Error, VERSION};
 
 /// The readouts of `component` in the form of logitlenskit, for the positions that were read.
 ///
-/// A trace holds only the most probable tokens of a readout: where a token is not among them, and was not asked for
-/// either, its probability is written as 0. Tokens with the same text stay apart; all but the first say their id.
+/// A trace holds the most probable tokens of a readout, those asked for, and those that its position tracks: where a
+/// token is none of them, its probability is written as 0. Tokens with the same text stay apart; all but the first say their id.
 ///
 /// # Errors
 /// When `component` was not read, or not in every layer at every position.
 pub fn to_v2(trace: &LensTrace, component: Component) -> Result<V2, V2Error> {
+    // Of several lenses the first: the format has no place for others.
+    let trace = &*trace.of_lens(None)?;
     let chosen = || trace.readouts.iter().filter(|readout| readout.component == component);
     let layers: BTreeSet<u16> = chosen().filter_map(|readout| readout.layer).collect();
     let positions: BTreeSet<usize> = chosen().map(|readout| readout.position).collect();
@@ -69,7 +71,12 @@ pub fn to_v2(trace: &LensTrace, component: Component) -> Result<V2, V2Error> {
 fn trajectories(layers: &[&ReadoutTrace], names: &mut Names) -> BTreeMap<String, Vec<f32>> {
     let mut found: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     for (i, readout) in layers.iter().enumerate() {
-        for token in readout.top.iter().chain(readout.targets.iter().map(|target| &target.token)) {
+        for token in readout
+            .top
+            .iter()
+            .chain(&readout.tracked)
+            .chain(readout.targets.iter().map(|target| &target.token))
+        {
             found.entry(names.key(token)).or_insert_with(|| vec![0.0; layers.len()])[i] = token.prob;
         }
     }

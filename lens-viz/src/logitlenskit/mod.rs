@@ -77,6 +77,9 @@ pub struct Meta {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum V2Error {
+    /// The trace has no such lens.
+    #[error(transparent)]
+    Lens(#[from] lens_core::UnknownLens),
     /// The trace has nothing of this component.
     #[error("the trace holds no readout of {component}: read that component, or export one that was read")]
     NotRead {

@@ -6,10 +6,11 @@ use super::colours;
 pub(super) const MARKUP: &str = include_str!("assets/page.html");
 
 /// The parts of the program, in the order in which they need one another. They share one scope.
-const PROGRAM: [&str; 12] = [
+const PROGRAM: [&str; 13] = [
     include_str!("assets/dom.js"),
     include_str!("assets/trace.js"),
     include_str!("assets/statistics.js"),
+    include_str!("assets/pair.js"),
     include_str!("assets/state.js"),
     include_str!("assets/grid.js"),
     include_str!("assets/detail.js"),

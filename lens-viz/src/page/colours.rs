@@ -1,6 +1,6 @@
 //! The colours of cells, as classes of the style sheet: the page's policy lets no style stand in an attribute.
 
-use crate::{Ramp, Rgb};
+use crate::{Ramp, Rgb, ramp::diverging};
 
 /// Steps between the two ends of the scale: finer than an eye tells apart in cells that do not touch.
 const STEPS: u8 = 40;
@@ -10,12 +10,15 @@ pub(super) fn level(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * f32::from(STEPS)).round() as u8
 }
 
-/// `.q0` to `.q40`, each with a text colour that can be read on it.
+/// `.q0` to `.q40` for values and `.d0` to `.d40` for differences, of which 20 is none, each with a text colour that can be read on it.
 pub(super) fn rules() -> String {
     (0..=STEPS)
         .map(|step| {
-            let colour = Ramp::Viridis.at(f32::from(step) / f32::from(STEPS));
-            format!(".q{step}{{background:{};color:{}}}\n", hex(colour), hex(colour.text()))
+            let share = f32::from(step) / f32::from(STEPS);
+            let rule = |name: char, colour: Rgb| {
+                format!(".{name}{step}{{background:{};color:{}}}\n", hex(colour), hex(colour.text()))
+            };
+            rule('q', Ramp::Viridis.at(share)) + &rule('d', diverging(2.0 * share - 1.0))
         })
         .collect()
 }
@@ -31,6 +34,7 @@ mod tests {
     #[test]
     fn levels_reach_both_ends_and_stay_between_them() {
         assert_eq!([-1.0, 0.0, 0.5, 1.0, 7.0, f32::NAN].map(level), [0, 0, 20, 40, 40, 0]);
+        assert!(rules().contains(".d20{background:#f7f7f7;color:#000000}"));
         assert!(rules().contains(".q40{background:#fde725;color:#000000}"));
     }
 }

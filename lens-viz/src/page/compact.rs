@@ -8,10 +8,13 @@ use lens_core::{
 };
 use serde::Serialize;
 
+use crate::Named;
+
 use super::{
     PageError, PageOptions,
     faithfulness::{self, GRADES, Grade},
     number::{Number, Rounded},
+    pairs::{PairRow, Pairs},
     vocabulary::Vocabulary,
 };
 
@@ -25,6 +28,9 @@ struct Data<'a> {
     grades: &'static [Grade],
     statistics: Vec<Described>,
     traces: Vec<Trace<'a>>,
+    pairs: Vec<PairRow>,
+    /// What the pairs' notes are, each once.
+    pair_notes: Vec<String>,
 }
 
 /// What the page has to know to show a statistic.
@@ -58,6 +64,7 @@ fn described() -> Vec<Described> {
 
 #[derive(Serialize)]
 struct Trace<'a> {
+    name: &'a str,
     generator: &'a GeneratorTrace,
     model: &'a ModelTrace,
     lens: &'a LensKindTrace,
@@ -92,7 +99,13 @@ struct Cells {
     #[serde(flatten)]
     statistics: BTreeMap<&'static str, Vec<Option<Number>>>,
     targets: Vec<Option<Targets>>,
+    /// Tokens that other readouts of the position name first.
+    tracked: Vec<Option<Scores>>,
 }
+
+/// Rows, probabilities, logits.
+#[derive(Serialize)]
+struct Scores(Vec<u32>, Vec<Rounded>, Vec<Rounded>);
 
 /// Rows, probabilities, logits, and ranks where ties make them differ from 1, 2, 3 and so on.
 #[derive(Serialize)]
@@ -119,35 +132,42 @@ struct Final {
 }
 
 /// The data of the page as JSON, not yet fit to stand in HTML.
-pub(super) fn compact(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
+pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     let mut vocabulary = Vocabulary::default();
     let mut parts = Vec::with_capacity(traces.len());
-    for trace in traces {
+    let mut places = Vec::with_capacity(traces.len());
+    for named in traces {
+        let trace = named.trace;
         if trace.readouts.is_empty() {
             return Err(PageError::Empty);
         }
-        let places = Places::new(trace);
+        let here = Places::new(trace);
         // Eight values for each place, "null," at the least.
-        let least = places.len().saturating_mul(10);
+        let least = here.len().saturating_mul(10);
         if least > options.max_bytes {
             return Err(too_large(traces, options, least));
         }
-        parts.push(one(trace, &places, &mut vocabulary, options));
+        parts.push(one(named, &here, &mut vocabulary, options));
+        places.push(here);
     }
+    let Pairs { pairs, notes } = Pairs::of(traces, &places);
     let data = Data {
         format: FORMAT,
         vocabulary: &vocabulary,
         grades: &GRADES,
         statistics: described(),
         traces: parts,
+        pairs,
+        pair_notes: notes,
     };
     Ok(serde_json::to_string(&data)?)
 }
 
 /// The error of a page that needs so many bytes.
-pub(super) fn too_large(traces: &[LensTrace], options: &PageOptions, bytes: usize) -> PageError {
-    let places: Vec<Places> = traces.iter().map(Places::new).collect();
-    let longest = traces.iter().flat_map(|trace| &trace.readouts).map(|readout| readout.top.len()).max();
+pub(super) fn too_large(traces: &[Named<'_>], options: &PageOptions, bytes: usize) -> PageError {
+    let places: Vec<Places> = traces.iter().map(|named| Places::new(named.trace)).collect();
+    let longest =
+        traces.iter().flat_map(|named| &named.trace.readouts).map(|readout| readout.top.len()).max();
     PageError::TooLarge {
         bytes,
         limit: options.max_bytes,
@@ -158,7 +178,7 @@ pub(super) fn too_large(traces: &[LensTrace], options: &PageOptions, bytes: usiz
 }
 
 fn one<'a>(
-    trace: &'a LensTrace,
+    Named { name, trace }: &'a Named<'a>,
     places: &Places,
     vocabulary: &mut Vocabulary,
     options: &PageOptions,
@@ -166,6 +186,7 @@ fn one<'a>(
     let keep = options.top_k.unwrap_or(usize::MAX);
     let mut names = Names { vocabulary, keep };
     Trace {
+        name,
         generator: &trace.generator,
         model: &trace.model,
         lens: &trace.lens,
@@ -197,7 +218,7 @@ fn one<'a>(
 }
 
 /// Which points and positions a trace has, and where a readout stands among them.
-struct Places {
+pub(super) struct Places {
     points: Vec<((Option<u16>, Component), bool)>,
     positions: Vec<usize>,
     point_at: HashMap<(Option<u16>, Component), usize>,
@@ -240,6 +261,13 @@ impl Places {
             .collect()
     }
 
+    /// Whether two traces have a point in common, and a position, the second's being `shift` further on.
+    pub(super) fn overlap(&self, other: &Self, shift: isize) -> bool {
+        let partner = |position: &usize| position.checked_add_signed(shift);
+        self.points.iter().any(|(point, _)| other.point_at.contains_key(point))
+            && self.positions.iter().filter_map(partner).any(|at| other.position_at.contains_key(&at))
+    }
+
     fn len(&self) -> usize {
         self.points.len().saturating_mul(self.positions.len())
     }
@@ -266,6 +294,17 @@ impl Names<'_> {
             top.iter().map(|token| Rounded(token.logit)).collect(),
             ranks_of_ties(top),
         )
+    }
+
+    fn scores(&mut self, tokens: &[TopTrace]) -> Option<Scores> {
+        (!tokens.is_empty()).then(|| {
+            let row = |token: &TopTrace| self.vocabulary.row(token.id, &token.text, token.bytes.as_ref());
+            Scores(
+                tokens.iter().map(row).collect(),
+                tokens.iter().map(|token| Rounded(token.prob)).collect(),
+                tokens.iter().map(|token| Rounded(token.logit)).collect(),
+            )
+        })
     }
 
     fn targets(&mut self, targets: &[TargetTrace]) -> Option<Targets> {
@@ -308,6 +347,7 @@ impl Names<'_> {
                 .map(|one| (one.name(), column(&at, |readout| number(readout, one))))
                 .collect(),
             targets: column(&at, |readout| self.targets(&readout.targets)),
+            tracked: column(&at, |readout| self.scores(&readout.tracked)),
         }
     }
 }

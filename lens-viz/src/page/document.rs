@@ -1,20 +1,22 @@
 //! The HTML file around the data.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lens_core::LensTrace;
 use sha2::{Digest as _, Sha256};
+
+use crate::Named;
 
 use super::{PageOptions, assets, escape, head::head, plain::plain};
 
 /// The file. `data` is JSON.
-pub(super) fn document(traces: &[LensTrace], data: &str, options: &PageOptions) -> String {
+pub(super) fn document(traces: &[Named<'_>], data: &str, options: &PageOptions) -> String {
     let (style, program) = (assets::style(), assets::program());
-    let first = traces.first();
+    let first = traces.first().map(|named| named.trace);
     let title = first.map_or_else(String::new, |trace| {
         escape::html(&format!("{} lens: {}: {}", trace.lens.kind, trace.model.id, beginning(&trace.prompt)))
     });
-    let heads: String = (0..).zip(traces).map(|(number, trace)| head(trace, number)).collect();
-    let table = first.map_or_else(String::new, |trace| plain(trace, options.plain_cells));
+    let heads: String = (0..).zip(traces).map(|(number, named)| head(named, number)).collect();
+    let cells = options.plain_cells / traces.len().max(1);
+    let table: String = traces.iter().map(|named| plain(named, cells)).collect();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\

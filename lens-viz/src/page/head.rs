@@ -3,13 +3,15 @@
 use lens_core::{GenerationTrace, LensTrace, Stopped, TokenText, token_bytes};
 
 use super::escape::html;
-use crate::measure::compared;
+use crate::{Named, measure::compared};
 
 /// The head of one trace of the page; all but the first are hidden until they are chosen.
-pub(super) fn head(trace: &LensTrace, number: usize) -> String {
+pub(super) fn head(Named { name, trace }: &Named<'_>, number: usize) -> String {
     let hidden = if number == 0 { "" } else { " hidden" };
-    let facts: String = facts(trace)
+    let run = (!name.is_empty()).then(|| ("Run", foreign(name)));
+    let facts: String = run
         .into_iter()
+        .chain(facts(trace))
         .map(|(name, value)| {
             // Texts have lines of their own.
             let class = if ["Prompt", "Generated text"].contains(&name) { " class=\"whole\"" } else { "" };

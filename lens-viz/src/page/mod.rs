@@ -26,11 +26,16 @@ mod escape;
 mod faithfulness;
 mod head;
 mod number;
+mod pairs;
 mod plain;
 mod visible;
 mod vocabulary;
 
+use std::borrow::Cow;
+
 use lens_core::{ByteSize, LensTrace, TraceError};
+
+use crate::Named;
 
 /// What a page may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,24 +106,46 @@ pub enum PageError {
 /// # Errors
 /// When the trace cannot be [true](LensTrace::validate) or holds no readout, and when the page would be larger than `options` allows.
 pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageError> {
-    pages(std::slice::from_ref(trace), options)
+    pages(&[Named::new("", trace)], options)
 }
 
-/// One page with several traces to choose from, such as the trials of one prompt, as HTML. The first is shown.
+/// One page with several traces to choose from by their names, such as the trials of one prompt, as HTML. The first is
+/// shown. A trace of several lenses is one to choose for each of them. The page also shows what differs between any two
+/// that have a point and a position in common, unless there are more than 64 traces.
 ///
 /// # Errors
 /// When there is no trace, or one that cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
-pub fn pages(traces: &[LensTrace], options: &PageOptions) -> Result<String, PageError> {
+pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     if traces.is_empty() {
         return Err(PageError::Empty);
     }
-    for trace in traces {
-        trace.validate()?;
+    for named in traces {
+        named.trace.validate()?;
     }
-    let data = compact::compact(traces, options)?;
-    let html = document::document(traces, &data, options);
+    let parts = by_lens(traces);
+    let traces: Vec<Named<'_>> = parts.iter().map(|(name, trace)| Named::new(name, trace)).collect();
+    let data = compact::compact(&traces, options)?;
+    let html = document::document(&traces, &data, options);
     if html.len() > options.max_bytes {
-        return Err(compact::too_large(traces, options, html.len()));
+        return Err(compact::too_large(&traces, options, html.len()));
     }
     Ok(html)
+}
+
+/// Every trace, once for each of its lenses, which then is part of its name.
+fn by_lens<'a>(traces: &[Named<'a>]) -> Vec<(String, Cow<'a, LensTrace>)> {
+    let mut parts = Vec::new();
+    for Named { name, trace } in traces {
+        let lenses = trace.lens_names();
+        for lens in &lenses {
+            let Ok(part) = trace.of_lens(Some(lens)) else { continue };
+            let name = match (lenses.len(), name.as_str()) {
+                (1, name) => name.to_owned(),
+                (_, "") => format!("{lens} lens"),
+                (_, name) => format!("{name}, {lens} lens"),
+            };
+            parts.push((name, part));
+        }
+    }
+    parts
 }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use lens_core::{Component, LensTrace, ReadoutTrace, Site};
 
+use crate::Named;
+
 use super::{
     colours,
     escape::{html, markup},
@@ -11,8 +13,8 @@ use super::{
     visible::visible,
 };
 
-/// The table of a trace, with as many of its last positions as `cells` allow.
-pub(super) fn plain(trace: &LensTrace, cells: usize) -> String {
+/// The table of a trace under its name, if it has one, with as many of its last positions as `cells` allow.
+pub(super) fn plain(Named { name, trace }: &Named<'_>, cells: usize) -> String {
     let Some(component) = stream(trace) else { return String::new() };
     let rows = rows(trace, component);
     let all: Vec<usize> = trace.finals.iter().map(|last| last.position).collect();
@@ -24,8 +26,10 @@ pub(super) fn plain(trace: &LensTrace, cells: usize) -> String {
         .collect();
     let head: String = positions.iter().map(|position| column(trace, *position)).collect();
     let body: String = rows.iter().map(|row| line(trace, *row, positions, &at)).collect();
+    let title =
+        if name.is_empty() { String::new() } else { format!("<h2>{}</h2>\n", markup(&visible(name))) };
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table of readouts\"><table>\n<caption>{}</caption>\n\
+        "{title}<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table of readouts\"><table>\n<caption>{}</caption>\n\
          <thead><tr><th scope=\"col\">Layer</th><th scope=\"col\">KL to final</th>{head}</tr></thead>\n\
          <tbody>{body}</tbody>\n</table></div>\n",
         caption(component, positions.len(), all.len()),

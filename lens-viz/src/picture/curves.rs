@@ -64,7 +64,7 @@ pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Ve
     let of = if let [only] = lines.as_slice() { format!(" of {only}") } else { String::new() };
     let title = format!("Entropy and divergence{of} from layer to layer, position {position}");
     let title = options.title.clone().unwrap_or(title);
-    let heading = Heading { source, title, position: Some(position), rule: None, fonts };
+    let heading = Heading { source, title, position: Some(position), rule: None, against: None, fonts };
     let chart = Chart {
         head: heading.head(width),
         places: layers,

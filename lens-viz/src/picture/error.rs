@@ -6,6 +6,9 @@ use lens_core::{Component, TokenId};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
+    /// The trace has no such lens.
+    #[error(transparent)]
+    Lens(#[from] lens_core::UnknownLens),
     /// The trace holds nothing that the picture could show.
     #[error("the trace holds no {what}: there is nothing to draw")]
     Empty {
@@ -103,6 +106,17 @@ pub enum PictureError {
         high: f32,
         /// What the lower end may be at least, on a logarithmic scale.
         least: Option<f32>,
+    },
+    /// A colour scale of differences that does not have zero in its middle.
+    #[error(
+        "a colour scale of differences has zero in its middle, so it cannot go from {low} to {high}: choose e.g. -{0} to {0}",
+        low.abs().max(high.abs())
+    )]
+    Uncentred {
+        /// The lower end asked for.
+        low: f32,
+        /// The upper end asked for.
+        high: f32,
     },
     /// The page is too narrow or too wide.
     #[error("a picture {width} pixels wide cannot be drawn: choose a width from {least} to {most}")]

@@ -43,7 +43,7 @@ pub(super) fn grid(
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
     let scale = scale.named(&measure.describe(only_component(&places)));
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: None, rule: None, fonts },
+        heading: Heading { source, title, position: None, rule: None, against: None, fonts },
         rows: rows(source, &places, None, fonts),
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
@@ -78,7 +78,7 @@ fn cell(
         label: top.map_or_else(TokenLabel::none, |token| names.label(token)),
         value: measure.value(readout),
         number: fonts.words(&measure.digits(readout)),
-        is_right: is_right(source, top, position),
+        sign: is_right(source, top, position).then_some('*'),
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: us
     top.zip(source.next_token(position)).is_some_and(|(top, next)| top.id == next.id)
 }
 
-fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
+pub(super) fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
     let token = source.trace.tokens.get(position);
     let next = source.next_token(position);
     Column {

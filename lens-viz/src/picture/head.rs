@@ -9,7 +9,7 @@ use super::{
     source::Source,
     text::Shown,
 };
-use crate::{Rgb, measure::compared};
+use crate::{Rgb, difference::Difference, measure::compared};
 
 /// Pixels from the edges of the page.
 pub(super) const MARGIN: f64 = 16.0;
@@ -36,6 +36,8 @@ pub(super) struct Heading<'a> {
     pub(super) position: Option<usize>,
     /// By what rule the picture shows what it shows.
     pub(super) rule: Option<String>,
+    /// Of a picture of two traces: `source` is the first of them.
+    pub(super) against: Option<&'a Difference<'a>>,
     pub(super) fonts: Fonts,
 }
 
@@ -50,6 +52,10 @@ impl Heading<'_> {
     pub(super) fn head(&self, width: f64) -> Head {
         let (trace, fonts, room) = (self.source.trace, self.fonts, width - 2.0 * MARGIN);
         let mut head = Head { title: fonts.words(&self.title), lines: Vec::new(), width };
+        if let Some(difference) = self.against {
+            head.two(difference, fonts);
+            return head;
+        }
         head.flow(model_facts(trace), fonts);
         head.flow(lens_facts(trace, self.position), fonts);
         let prompt = match self.position.filter(|position| *position < trace.tokens.len()) {
@@ -63,12 +69,8 @@ impl Heading<'_> {
         for change in changes(trace) {
             head.line(&fonts.words(&change), ALARM);
         }
-        match trace.self_check {
-            Some(check) if check.passed => {}
-            Some(_) => {
-                head.line(&fonts.words("self-check FAILED: do not believe these numbers"), ALARM);
-            }
-            None => head.line(&fonts.words("self-check: not checked"), GREY),
+        if let Some((says, colour)) = self_check(trace) {
+            head.line(&fonts.words(says), colour);
         }
         if let Some(rule) = &self.rule {
             head.line(&fonts.words(rule), INK);
@@ -78,6 +80,40 @@ impl Heading<'_> {
 }
 
 impl Head {
+    /// Adds what there is to say of two traces: once where it is true of both.
+    fn two(&mut self, difference: &Difference<'_>, fonts: Fonts) {
+        let both = [&difference.first, &difference.second];
+        let facts = |facts: fn(&LensTrace) -> Vec<String>| both.map(|named| facts(named.trace));
+        for [first, second] in [
+            facts(model_facts),
+            facts(|trace| lens_facts(trace, None)),
+            facts(|trace| vec![format!("prompt: {}", start_of(&trace.prompt))]),
+        ] {
+            if first == second {
+                self.flow(first, fonts);
+                continue;
+            }
+            for (named, mut facts) in both.into_iter().zip([first, second]) {
+                if let Some(fact) = facts.first_mut() {
+                    *fact = format!("{}: {fact}", named.name);
+                }
+                self.flow(facts, fonts);
+            }
+        }
+        for named in both {
+            let named_line = |says: &str| fonts.words(&format!("{}: {says}", named.name));
+            for change in changes(named.trace) {
+                self.line(&named_line(&change), ALARM);
+            }
+            if let Some((says, colour)) = self_check(named.trace) {
+                self.line(&named_line(says), colour);
+            }
+        }
+        for note in difference.notes() {
+            self.line(&fonts.words(note), INK);
+        }
+    }
+
     /// Adds a line; what is too long for it loses its end.
     fn line(&mut self, text: &Shown, colour: Rgb) {
         let text = text.start(self.width - 2.0 * MARGIN, Face::Sans, SMALL);
@@ -126,6 +162,15 @@ impl Head {
         if let Some(note) = note {
             canvas.text(&note.start(room, Face::Sans, SMALL), (MARGIN, y), Pen::new(Face::Sans, SMALL, INK));
         }
+    }
+}
+
+/// What is to be said of a self-check that was not passed, and in which colour.
+fn self_check(trace: &LensTrace) -> Option<(&'static str, Rgb)> {
+    match trace.self_check {
+        Some(check) if check.passed => None,
+        Some(_) => Some(("self-check FAILED: do not believe these numbers", ALARM)),
+        None => Some(("self-check: not checked", GREY)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Fonts,
-    canvas::{Canvas, Frame, GREY, INK, NOTHING, Pen},
+    canvas::{Canvas, FAINT, Frame, GREY, INK, NOTHING, Pen},
     fonts::Face,
     head::MARGIN,
     scale::Scale,
@@ -74,7 +74,12 @@ impl Legend {
     }
 }
 
-/// Draws what stands for a place that was not read.
-pub(super) fn empty_cell(canvas: &mut Canvas<'_>, frame: Frame) {
-    canvas.rect(frame, NOTHING);
+/// Draws what stands for a place that was not read. Among differences it is crossed out: a pale grey is no difference
+/// there.
+pub(super) fn empty_cell(canvas: &mut Canvas<'_>, frame: Frame, crossed: bool) {
+    if crossed {
+        canvas.line(&[(frame.x, frame.bottom()), (frame.right(), frame.y)], FAINT, 0.8);
+    } else {
+        canvas.rect(frame, NOTHING);
+    }
 }

@@ -26,7 +26,9 @@ mod axis;
 mod canvas;
 mod chart;
 mod curves;
-mod error;
+mod density;
+mod difference;
+pub(crate) mod error;
 mod files;
 mod fonts;
 pub(crate) mod grid;
@@ -35,7 +37,7 @@ mod heatmap;
 mod installed;
 mod kind;
 mod legend;
-mod options;
+pub(crate) mod options;
 mod pages;
 mod raster;
 mod runs;
@@ -47,6 +49,7 @@ mod trajectories;
 
 use lens_core::LensTrace;
 
+pub use difference::difference;
 pub use error::PictureError;
 pub use files::{PictureFile, files};
 pub use kind::PictureKind;
@@ -97,7 +100,8 @@ pub fn svg(
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     options.check()?;
-    let source = Source::new(trace)?;
+    let trace = trace.of_lens(options.lens.as_deref())?;
+    let source = Source::new(&trace)?;
     match kind {
         PictureKind::AllLayers => step::all_layers(&source, options),
         PictureKind::ImportantLayers => step::important_layers(&source, options),

@@ -11,6 +11,8 @@ use crate::Ramp;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PictureOptions {
+    /// Which lens, by its name; `None` is the trace's first. Lenses are never mixed in one picture.
+    pub lens: Option<String>,
     /// For pictures of one position: which; `None` is the last one read.
     pub position: Option<usize>,
     /// For grids: which positions; none means all that were read.
@@ -44,6 +46,7 @@ pub struct PictureOptions {
 impl Default for PictureOptions {
     fn default() -> Self {
         Self {
+            lens: None,
             position: None,
             positions: Vec::new(),
             components: Vec::new(),
@@ -63,6 +66,8 @@ impl Default for PictureOptions {
 
 impl PictureOptions {
     lens_core::setters! {
+        /// Which lens, by its name; `None` is the trace's first.
+        with_lens => lens: Option<String>,
         /// For pictures of one position: which; `None` is the last one read.
         with_position => position: Option<usize>,
         /// For grids: which positions; none means all that were read.

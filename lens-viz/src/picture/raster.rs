@@ -1,9 +1,13 @@
 //! From an SVG to a PNG.
 
+use image::{
+    ExtendedColorType, ImageEncoder as _,
+    codecs::png::{CompressionType, FilterType, PngEncoder},
+};
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use resvg::{tiny_skia, usvg};
 
-use super::{Picture, PictureError, runs};
+use super::{Picture, PictureError, density, runs};
 
 /// The most pixels that one PNG may have; 100 million are 400 MB while it is drawn.
 const MOST_PIXELS: f64 = 1e8;
@@ -20,7 +24,7 @@ const PIXELS_PER_METRE: f64 = 96.0 / 0.0254;
 /// system's, and one that no font has is shown as its code point.
 ///
 /// # Errors
-/// When the text is no SVG, or the scale asks for an image without pixels or with too many.
+/// When the text is not an SVG, or the scale asks for an image without pixels or with too many.
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
     let (svg, options) = runs::with_fonts(svg);
     let tree = usvg::Tree::from_str(&svg, &options)
@@ -73,7 +77,7 @@ fn encode(
     bands: &[tiny_skia::Pixmap],
     (columns, rows): (u32, u32),
     scale: f32,
-) -> Result<Vec<u8>, ::png::EncodingError> {
+) -> Result<Vec<u8>, image::ImageError> {
     // The background is opaque, so that nothing has to be divided by alpha.
     let mut colours = vec![0; 3 * columns as usize * rows as usize];
     let pixels = bands.iter().flat_map(|band| band.data().as_chunks::<4>().0);
@@ -81,17 +85,13 @@ fn encode(
         *colour = [*r, *g, *b];
     }
     let mut bytes = Vec::new();
-    let mut encoder = ::png::Encoder::new(&mut bytes, columns, rows);
-    encoder.set_color(::png::ColorType::Rgb);
-    encoder.set_depth(::png::BitDepth::Eight);
-    encoder.set_compression(::png::Compression::Fast);
-    // Rows are as the one above, but for text: other filters cost more time than they save room.
-    encoder.set_filter(::png::Filter::Up);
+    // Rows equal the one above except where there is text: other filters cost more time than they save room.
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Up).write_image(
+        &colours,
+        columns,
+        rows,
+        ExtendedColorType::Rgb8,
+    )?;
     let density = (PIXELS_PER_METRE * f64::from(scale)).round() as u32;
-    let unit = ::png::Unit::Meter;
-    encoder.set_pixel_dims(Some(::png::PixelDimensions { xppu: density, yppu: density, unit }));
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(&colours)?;
-    writer.finish()?;
-    Ok(bytes)
+    Ok(density::with_density(&bytes, density))
 }

@@ -6,7 +6,10 @@ use super::{
     PictureError, PictureOptions,
     axis::{decades, linear_ticks, round_down, round_up, short},
 };
-use crate::{Ramp, Rgb, measure::Measure};
+use crate::{
+    measure::Measure,
+    ramp::{Ramp, Rgb, diverging},
+};
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
 pub(crate) struct Scale {
@@ -19,7 +22,16 @@ pub(crate) struct Scale {
     reversed: bool,
     /// What a number of the statistic is multiplied by to be written.
     unit: f64,
-    ramp: Ramp,
+    colours: Colours,
+}
+
+/// The colours of a scale from its lower to its upper end.
+#[derive(Clone, Copy)]
+enum Colours {
+    /// From dark to light.
+    Sequential(Ramp),
+    /// From one hue to another, with zero colourless in the middle.
+    Diverging,
 }
 
 impl Scale {
@@ -48,8 +60,8 @@ impl Scale {
         };
         // Cells say probabilities in percent, and so does their legend.
         let unit = if measure == Measure::Probability { 100.0 } else { 1.0 };
-        let (name, ramp) = (measure.describe(None), options.ramp);
-        let mut scale = Self { name, low, high, logarithmic, reversed, unit, ramp };
+        let (name, colours) = (measure.describe(None), Colours::Sequential(options.ramp));
+        let mut scale = Self { name, low, high, logarithmic, reversed, unit, colours };
         if let Some((low, high)) = options.range {
             if logarithmic && low <= 0.0 {
                 return Err(PictureError::Range { low, high, least: Some(f32::MIN_POSITIVE) });
@@ -57,6 +69,37 @@ impl Scale {
             (scale.low, scale.high) = (f64::from(low), f64::from(high));
         }
         Ok(scale)
+    }
+
+    /// The scale of differences: zero in the middle, and as far to both sides as the values or `options` reach.
+    pub(crate) fn diverging(
+        name: &str,
+        values: impl Iterator<Item = f64>,
+        options: &PictureOptions,
+    ) -> Result<Self, PictureError> {
+        let furthest =
+            values.filter(|value| value.is_finite()).fold(0.0_f64, |most, value| most.max(value.abs()));
+        let mut most = if furthest > 0.0 { round_up(furthest) } else { 1.0 };
+        if let Some((low, high)) = options.range {
+            if low != -high {
+                return Err(PictureError::Uncentred { low, high });
+            }
+            most = f64::from(high);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            low: -most,
+            high: most,
+            logarithmic: false,
+            reversed: false,
+            unit: 1.0,
+            colours: Colours::Diverging,
+        })
+    }
+
+    /// Whether the colours stand for differences.
+    pub(crate) fn is_diverging(&self) -> bool {
+        matches!(self.colours, Colours::Diverging)
     }
 
     /// The same scale under another name.
@@ -73,11 +116,14 @@ impl Scale {
     }
 
     pub(crate) fn colour(&self, value: f64) -> Rgb {
-        self.ramp.at(self.share(value) as f32)
+        self.at_share(self.share(value))
     }
 
     pub(crate) fn at_share(&self, share: f64) -> Rgb {
-        self.ramp.at(share as f32)
+        match self.colours {
+            Colours::Sequential(ramp) => ramp.at(share as f32),
+            Colours::Diverging => diverging(2.0 * share as f32 - 1.0),
+        }
     }
 
     /// What the dark and the light end of the colours stand for.
@@ -163,6 +209,22 @@ mod tests {
             }
             assert!(scale.ticks().len() > 1, "{measure}");
         }
+    }
+
+    #[test]
+    fn differences_are_centred_at_zero() {
+        let scale = |values: &[f64]| {
+            Scale::diverging("x", values.iter().copied(), &PictureOptions::default()).unwrap()
+        };
+        for values in [&[0.3, -0.017][..], &[-4.2], &[0.0], &[f64::NAN]] {
+            let scale = scale(values);
+            assert_eq!((scale.share(0.0), scale.colour(0.0)), (0.5, diverging(0.0)));
+            assert!(scale.ticks().iter().any(|(share, tick)| *share == 0.5 && tick == "0"));
+        }
+        assert_eq!(scale(&[-4.2]).colour(-4.5), diverging(-1.0));
+        let options = PictureOptions { range: Some((-1.0, 2.0)), ..PictureOptions::default() };
+        let error = Scale::diverging("x", std::iter::empty(), &options).err().unwrap();
+        assert!(error.to_string().contains("-2 to 2"), "{error}");
     }
 
     #[test]

@@ -42,6 +42,23 @@ impl<'a> Source<'a> {
         self.readouts.get(&(position, place)).copied()
     }
 
+    /// The layers, components and positions that were read, in words.
+    pub(crate) fn extent(&self) -> String {
+        let numbers = |numbers: &mut dyn Iterator<Item = usize>| -> String {
+            let all: Vec<usize> = numbers.collect();
+            match all.as_slice() {
+                [] => "none".to_owned(),
+                [one] => one.to_string(),
+                [first, .., last] if last - first + 1 == all.len() => format!("{first} to {last}"),
+                [first, .., last] => format!("{} from {first} to {last}", all.len()),
+            }
+        };
+        let layers = numbers(&mut self.layers.iter().map(|layer| usize::from(*layer)));
+        let positions = numbers(&mut self.positions.iter().copied());
+        let components: Vec<&str> = self.components.iter().map(|component| component.name()).collect();
+        format!("layers {layers}, positions {positions}, {}", components.join(", "))
+    }
+
     /// The model's own answer.
     pub(crate) fn last(&self, position: usize) -> Option<&'a FinalTrace> {
         self.finals.get(&position).copied()

@@ -96,7 +96,7 @@ fn draw(
         label: names.label(token),
         value: Some(token.prob.into()),
         number: fonts.words(&number(token.prob)),
-        is_right: false,
+        sign: None,
     };
     let cells = readouts.iter().map(|readout| {
         let top = readout.map_or(&[][..], |readout| &readout.top);
@@ -106,7 +106,7 @@ fn draw(
     let rows = rows(source, places, source.last(position), fonts);
     let is_decided_here = rows.iter().any(|row| row.marked);
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: Some(position), rule, fonts },
+        heading: Heading { source, title, position: Some(position), rule, against: None, fonts },
         rows,
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",

@@ -46,6 +46,8 @@ pub(super) fn trajectories(
         .collect();
     if scores.iter().flatten().any(|score| score.is_none_or(|score| score.prob.is_none())) {
         notes.push("a gap: the token is not among those that the run kept there".to_owned());
+    } else if scores.iter().flatten().flatten().any(|score| score.rank.is_none()) {
+        notes.push("a gap in ranks: the token is beyond the ranks that the run kept there".to_owned());
     }
     if left_out > 0 {
         let tokens = if left_out == 1 { "token is" } else { "tokens are" };
@@ -69,7 +71,7 @@ pub(super) fn trajectories(
     let what = what.map_or("embed", |component| component.name());
     let title = format!("Tokens from layer to layer in {what}, position {position}");
     let title = options.title.clone().unwrap_or(title);
-    let heading = Heading { source, title, position: Some(position), rule: None, fonts };
+    let heading = Heading { source, title, position: Some(position), rule: None, against: None, fonts };
     let chart = Chart {
         head: heading.head(width),
         places: readouts.iter().map(|((layer, _), _)| *layer).collect(),
@@ -113,7 +115,8 @@ fn known<'a>(
     final_top1: Option<&'a TopTrace>,
 ) -> BTreeMap<TokenId, &'a TopTrace> {
     let in_readouts = readouts.iter().flat_map(|(_, readout)| {
-        readout.top.iter().chain(readout.targets.iter().map(|target| &target.token))
+        let targets = readout.targets.iter().map(|target| &target.token);
+        readout.tracked.iter().chain(targets).chain(&readout.top)
     });
     in_readouts.chain(final_top1).map(|token| (token.id, token)).collect()
 }
@@ -173,5 +176,8 @@ fn score(readout: &ReadoutTrace, id: TokenId, final_top1: Option<&TopTrace>) -> 
         .statistics
         .whole(Statistic::RankOfFinal)
         .filter(|_| final_top1.is_some_and(|token| token.id == id));
-    rank.map(|rank| Score { prob: None, rank: Some(rank) })
+    match (readout.score(id), rank) {
+        (None, None) => None,
+        (token, rank) => Some(Score { prob: token.map(|token| token.prob), rank }),
+    }
 }

@@ -2,7 +2,7 @@
 
 use anstyle::{Ansi256Color, AnsiColor, Color, RgbColor, Style};
 
-use crate::ramp::{Ramp, Rgb};
+use crate::ramp::{Ramp, Rgb, diverging};
 
 /// The colours that a terminal can show. The caller finds out; nothing here looks at the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -37,6 +37,10 @@ pub(crate) enum Ink {
     ChipFaint(f32),
     /// A patch of the ramp itself.
     Ramp(f32),
+    /// On the background of a difference: 0 is the largest below zero, 1 the largest above it.
+    Signed(f32),
+    /// The same, for what matters less.
+    SignedFaint(f32),
 }
 
 /// Turns roles into escape sequences.
@@ -68,12 +72,23 @@ impl Paint {
             Ink::Ramp(p) if self.has_ramp() => style.bg_color(Some(self.color(self.ground(p)))),
             Ink::Chip(p) | Ink::Ramp(p) => shade(p),
             Ink::ChipFaint(_) => style.dimmed(),
+            Ink::Signed(share) if self.has_ramp() => self.on_difference(share, 0.0),
+            Ink::SignedFaint(share) if self.has_ramp() => self.on_difference(share, 0.45),
+            Ink::Signed(share) | Ink::SignedFaint(share) => signed_shade(share),
         }
+    }
+
+    /// Text on the colour of a difference, `faded` part of the way into it.
+    fn on_difference(self, share: f32, faded: f32) -> Style {
+        self.text_on(diverging(2.0 * share - 1.0), faded)
     }
 
     /// Text on the colour of a probability, `faded` part of the way into it.
     fn on_ramp(self, probability: f32, faded: f32) -> Style {
-        let ground = self.ground(probability);
+        self.text_on(self.ground(probability), faded)
+    }
+
+    fn text_on(self, ground: Rgb, faded: f32) -> Style {
         let text = ground.text().mix(ground, faded);
         Style::new().bg_color(Some(self.color(ground))).fg_color(Some(self.color(text)))
     }
@@ -106,6 +121,17 @@ fn shade(probability: f32) -> Style {
         p if p >= 0.3 => color(AnsiColor::BrightGreen),
         p if p >= 0.1 => color(AnsiColor::Cyan),
         p if p >= 0.02 => Style::new(),
+        _ => Style::new().dimmed(),
+    }
+}
+
+/// A difference as a shade of text, for terminals whose 16 colours the user has chosen.
+fn signed_shade(share: f32) -> Style {
+    let value = 2.0 * share - 1.0;
+    let color = if value < 0.0 { AnsiColor::Blue } else { AnsiColor::Red };
+    match value.abs() {
+        size if size >= 0.5 => Style::new().fg_color(Some(Color::Ansi(color))).bold(),
+        size if size >= 0.1 => Style::new().fg_color(Some(Color::Ansi(color))),
         _ => Style::new().dimmed(),
     }
 }

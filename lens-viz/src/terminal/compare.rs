@@ -148,7 +148,12 @@ impl Compare<'_> {
 /// The stream as each layer leaves it at a position, in order of execution; of a run that did not read it, the last
 /// component that was read.
 fn outputs(trace: &LensTrace, position: usize) -> Vec<&ReadoutTrace> {
-    let here = || trace.readouts.iter().filter(move |readout| readout.position == position);
+    // Of several lenses the first.
+    let lens = trace.lenses.first().map(|lens| &lens.name);
+    let is_here = move |readout: &&ReadoutTrace| {
+        readout.position == position && readout.lens.as_ref().is_none_or(|name| Some(name) == lens)
+    };
+    let here = || trace.readouts.iter().filter(is_here);
     let stream = Component::Site(Site::ResidPost);
     let component = here().any(|readout| readout.component == stream);
     let shown = if component { Some(stream) } else { here().next_back().map(|readout| readout.component) };

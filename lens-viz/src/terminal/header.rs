@@ -1,14 +1,17 @@
 //! The lines above the table: model, lens, prompt, position, self-check.
 
-use lens_core::{FinalTrace, LensTrace};
+use lens_core::{FinalTrace, LensTrace, MixerKind};
 use unicode_width::UnicodeWidthStr;
 
 use crate::context::text_of;
+use crate::named::Named;
 use crate::sheet::{
     label::Label,
     line::{Line, Sheet, Span, cut, cut_start},
     paint::Ink,
 };
+
+use super::steps::ranges;
 
 /// Columns of the names on the left.
 pub(super) const NAMES: usize = 12;
@@ -46,15 +49,16 @@ pub(super) fn run(head: &LensTrace, sheet: &Sheet) -> Vec<Line> {
 }
 
 fn model_lines(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
-    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
+    let mut lines = vec![model(trace, sheet)];
+    lines.extend(mixers(trace, sheet));
+    lines.push(lens(trace, sheet));
     lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
     lines
 }
 
 /// The header of what shows several positions.
 pub(super) fn of_all(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
-    let mut lines = vec![model(trace, sheet), lens(trace, sheet)];
-    lines.extend(trace.interventions.iter().map(|change| intervention(&change.text, sheet)));
+    let mut lines = model_lines(trace, sheet);
     let mut prompt = named("prompt", sheet);
     let room = sheet.width.saturating_sub(NAMES);
     // Nobody sees more of it than this; a book is not to be made safe for a line.
@@ -63,6 +67,62 @@ pub(super) fn of_all(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     prompt.push(sheet.span(&cut(&sheet.safe(start), room, sheet.ellipsis()), Ink::Plain));
     lines.extend([prompt, self_check(trace, sheet)]);
     lines
+}
+
+/// The header of what shows two traces: what is the same in both once, anything else under the name of its trace.
+pub(super) fn of_two(both: [&Named<'_>; 2], sheet: &Sheet) -> Vec<Line> {
+    let [first, second] = both.map(|named| named.trace);
+    let mut lines = vec![model(first, sheet)];
+    if first.model != second.model {
+        lines.push(model(second, sheet));
+    }
+    lines.push(lens(first, sheet));
+    if first.lens != second.lens {
+        lines.push(lens(second, sheet));
+    }
+    for named in both {
+        let changes = named.trace.interventions.iter().map(|change| change.text.as_str());
+        if first.prompt != second.prompt {
+            lines.push(said(&named.name, &named.trace.prompt, Ink::Plain, sheet));
+        }
+        lines.extend(changes.map(|text| said(&named.name, text, Ink::Focus, sheet)));
+    }
+    if first.prompt == second.prompt {
+        lines.push(said("prompt", &first.prompt, Ink::Plain, sheet));
+    }
+    let error = |trace: &LensTrace| {
+        trace.self_check.filter(|check| check.passed).map(|check| check.max_abs_logit_error)
+    };
+    match (error(first), error(second)) {
+        // Of two that were passed, the larger error says all.
+        (Some(one), Some(other)) => lines.push(self_check(if one >= other { first } else { second }, sheet)),
+        _ => lines.extend([first, second].map(|trace| self_check(trace, sheet))),
+    }
+    lines
+}
+
+/// A text under a name; what is too long for the line loses its end.
+pub(super) fn said(name: &str, text: &str, ink: Ink, sheet: &Sheet) -> Line {
+    let room = sheet.width.saturating_sub(NAMES);
+    let mut line = named(&cut(&sheet.safe(name), NAMES - 1, sheet.ellipsis()), sheet);
+    // Nobody sees more of it than this; a book is not to be made safe for a line.
+    let start = text.char_indices().nth(4 * room + 1).map_or(text, |(end, _)| &text[..end]);
+    line.push(sheet.span(&cut(&sheet.safe(start), room, sheet.ellipsis()), ink));
+    line
+}
+
+/// A sentence under a name, on as many lines as it takes.
+pub(super) fn told(name: &str, sentence: &str, sheet: &Sheet) -> Vec<Line> {
+    let room = sheet.width.saturating_sub(NAMES).max(1);
+    let mut rows: Vec<String> = Vec::new();
+    for word in sheet.safe(sentence).split(' ') {
+        match rows.last_mut().filter(|row| row.width() + 1 + word.width() <= room) {
+            Some(row) => row.push_str(&format!(" {word}")),
+            None => rows.push(cut(word, room, sheet.ellipsis())),
+        }
+    }
+    let line = |(i, row): (usize, &String)| said(if i == 0 { name } else { "" }, row, Ink::Plain, sheet);
+    rows.iter().enumerate().map(line).collect()
 }
 
 fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
@@ -81,6 +141,25 @@ fn model(trace: &LensTrace, sheet: &Sheet) -> Line {
     line.push(sheet.span(&cut_start(&sheet.safe(&model.id), room, sheet.ellipsis()), Ink::Strong));
     line.push(sheet.span(&facts, Ink::Plain));
     line
+}
+
+/// What `attn_out` is the output of, where that is not attention in every layer.
+fn mixers(trace: &LensTrace, sheet: &Sheet) -> Option<Line> {
+    let mixers = &trace.model.mixers;
+    let mut kinds: Vec<MixerKind> = Vec::new();
+    for kind in mixers {
+        if !kinds.contains(kind) {
+            kinds.push(*kind);
+        }
+    }
+    let layers = |kind: &MixerKind| {
+        let layers = (0..).zip(mixers).filter(|(_, mixer)| *mixer == kind).map(|(layer, _)| layer);
+        format!("{} in {}", kind.name().replace('_', " "), ranges(&layers.collect::<Vec<u16>>()))
+    };
+    let text = kinds.iter().map(layers).collect::<Vec<_>>().join("; ");
+    let mut line = named("attn_out", sheet);
+    line.push(sheet.span(&cut(&text, sheet.width.saturating_sub(NAMES), sheet.ellipsis()), Ink::Plain));
+    (!kinds.is_empty()).then_some(line)
 }
 
 fn lens(trace: &LensTrace, sheet: &Sheet) -> Line {

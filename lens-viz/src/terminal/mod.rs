@@ -18,8 +18,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocks;
 mod body;
 mod compare;
+mod difference;
 mod grid;
 mod header;
 mod layout;
@@ -42,6 +44,7 @@ use layout::Layout;
 
 pub use crate::sheet::paint::ColorLevel;
 pub use compare::compare;
+pub use difference::difference;
 pub use positions::heatmap;
 pub use prompts::PromptsView;
 pub use steps::StepsView;
@@ -58,6 +61,8 @@ pub struct TableOptions {
     pub tokens_per_cell: NonZeroUsize,
     /// The most tokens of the final prediction.
     pub predictions: usize,
+    /// Which lens, by its name; `None` is the trace's first. Lenses are never mixed in one table.
+    pub lens: Option<String>,
     /// The position to show; `None` is the last one read.
     pub position: Option<usize>,
     /// Only printable ASCII, for consoles without UTF-8.
@@ -72,6 +77,7 @@ impl Default for TableOptions {
             color: ColorLevel::None,
             tokens_per_cell: const { NonZeroUsize::new(3).expect("three is not zero") },
             predictions: 5,
+            lens: None,
             position: None,
             ascii: false,
         }
@@ -99,6 +105,9 @@ impl TableOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
+    /// The trace has no such lens.
+    #[error(transparent)]
+    Lens(#[from] lens_core::UnknownLens),
     /// The trace has no position at all.
     #[error("the trace holds no position: there is nothing to show")]
     Empty,
@@ -129,6 +138,7 @@ fn list(positions: &[usize]) -> String {
 /// # Errors
 /// When the trace does not hold the position.
 pub fn table(trace: &LensTrace, options: &TableOptions) -> Result<String, TableError> {
+    let trace = &*trace.of_lens(options.lens.as_deref())?;
     let last = match options.position {
         None => trace.finals.last().ok_or(TableError::Empty)?,
         Some(position) => trace.finals.iter().find(|last| last.position == position).ok_or_else(|| {

@@ -1,5 +1,7 @@
 //! A continuation as it is written: one line for every token.
 
+use std::sync::Arc;
+
 use lens_core::{
     Component, FinalTrace, LensTrace, ReadoutTrace, Site, StepTrace, Stopped, TokenText, token_bytes,
 };
@@ -32,6 +34,8 @@ pub struct StepsView {
     stride: usize,
     /// Whether the blocks' outputs are among what is read.
     formed: bool,
+    /// The lens that is shown, where there is another than the plain one: the first.
+    lens: Option<Arc<str>>,
 }
 
 impl StepsView {
@@ -42,7 +46,8 @@ impl StepsView {
         let digits = max_new_tokens.saturating_sub(1).to_string().len().max(4);
         let room = options.width.saturating_sub(digits + TOKEN + 36).clamp(8, FORMED);
         let formed = n_layers > 0 && options.width >= digits + TOKEN + 34;
-        Self { sheet, n_layers, digits, stride: n_layers.div_ceil(room).max(1), formed }
+        let lens = head.lenses.first().map(|lens| lens.name.clone());
+        Self { sheet, n_layers, digits, stride: n_layers.div_ceil(room).max(1), formed, lens }
     }
 
     /// The lines above the steps: the model, the prompt, and the columns' names.
@@ -123,13 +128,15 @@ impl StepsView {
         self.sheet.flow(&items, self.digits + 2)
     }
 
-    /// The probability of the step's token in the output of the layers, a column each; a dot where it is not among
-    /// the most probable ones that are kept.
+    /// The probability of the step's token in the output of the layers, a column each; a dot where the run did not
+    /// keep it.
     fn by_layer(&self, step: &StepTrace, readouts: &[ReadoutTrace]) -> Vec<Span> {
-        let is_output = |readout: &&ReadoutTrace| readout.component == Component::Site(Site::ResidPost);
+        let is_output = |readout: &&ReadoutTrace| {
+            readout.component == Component::Site(Site::ResidPost) && readout.lens == self.lens
+        };
         let mut by_layer: Vec<Option<Option<f32>>> = vec![None; self.n_layers];
         for readout in readouts.iter().filter(is_output) {
-            let prob = readout.top.iter().find(|top| top.id == step.token.id).map(|top| top.prob);
+            let prob = readout.score(step.token.id).map(|token| token.prob);
             if let Some(place) = readout.layer.and_then(|layer| by_layer.get_mut(usize::from(layer))) {
                 *place = Some(prob);
             }

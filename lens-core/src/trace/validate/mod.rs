@@ -34,6 +34,7 @@ impl LensTrace {
             return Err(TraceError::Schema { found: self.schema.clone() });
         }
         check_model(self)?;
+        check_lenses(self)?;
         check_tokens(self)?;
         check_readouts(self)?;
         check_steps(self)?;
@@ -57,7 +58,30 @@ fn check_model(trace: &LensTrace) -> Checked {
             return Err(wrong(name, problem)).under(|| "model".to_owned());
         }
     }
+    let (named, there) = (model.mixers.len(), usize::from(model.n_layers));
+    if named != 0 && named != there {
+        let problem = format!("{named} mixers are named, and there are {there} layers");
+        return Err(wrong("mixers", problem)).under(|| "model".to_owned());
+    }
     Ok(())
+}
+
+/// Names of lenses are unique, and the first lens is the trace's.
+fn check_lenses(trace: &LensTrace) -> Checked {
+    let mut names = HashSet::with_capacity(trace.lenses.len());
+    for (i, lens) in trace.lenses.iter().enumerate() {
+        if !names.insert(&lens.name) {
+            let problem = format!("a second lens is called {:?}", lens.name);
+            return Err(wrong("name", problem)).under(|| format!("lenses[{i}]"));
+        }
+    }
+    match trace.lenses.first() {
+        Some(first) if ![first.kind.name(), &first.name].contains(&&*trace.lens.kind) => {
+            let problem = format!("{:?} is not the first of the lenses, {:?}", trace.lens.kind, first.name);
+            Err(wrong("kind", problem)).under(|| "lens".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_tokens(trace: &LensTrace) -> Checked {
@@ -92,7 +116,7 @@ fn check_readouts(trace: &LensTrace) -> Checked {
             let problem = format!("position {} has no entry in `final`", readout.position);
             return Err(wrong("position", problem)).under(at);
         }
-        if !places.insert((readout.layer, readout.component, readout.position)) {
+        if !places.insert((readout.lens.as_deref(), readout.layer, readout.component, readout.position)) {
             let layer = readout.layer.map_or(String::new(), |layer| format!("L{layer}."));
             let problem =
                 format!("a second readout of {layer}{} at position {}", readout.component, readout.position);

@@ -39,7 +39,38 @@ pub(super) fn check_readout(trace: &LensTrace, readout: &ReadoutTrace) -> Checke
     check_position(trace, readout.position)?;
     check_top(trace, &readout.top)?;
     check_targets(trace, &readout.targets)?;
+    check_tracked(trace, readout)?;
+    check_lens(trace, readout)?;
     check_statistics(trace, &readout.statistics)
+}
+
+/// A readout names its lens where the trace lists some.
+fn check_lens(trace: &LensTrace, readout: &ReadoutTrace) -> Checked {
+    let names = trace.lens_names();
+    match readout.lens.as_deref() {
+        Some(lens) if !names.contains(&lens) => {
+            Err(wrong("lens", format!("{lens:?} is not a lens of this trace (it has: {})", names.join(", "))))
+        }
+        None if trace.lenses.len() > 1 => Err(wrong(
+            "lens",
+            format!("the trace has several lenses ({}), and this names none", names.join(", ")),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Tracked tokens: each once, and none that the readout keeps already.
+fn check_tracked(trace: &LensTrace, readout: &ReadoutTrace) -> Checked {
+    let targets = readout.targets.iter().map(|target| &target.token);
+    let mut ids: HashSet<_> = readout.top.iter().chain(targets).map(|token| token.id).collect();
+    for (i, token) in readout.tracked.iter().enumerate() {
+        let at = || format!("tracked[{i}]");
+        check_token(trace, token).under(at)?;
+        if !ids.insert(token.id) {
+            return Err(wrong("id", format!("the readout has the token {} already", token.id))).under(at);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn check_final(trace: &LensTrace, last: &FinalTrace) -> Checked {

@@ -20,8 +20,8 @@ mod statistics;
 use std::ops::Range;
 
 use lens_core::{
-    BackendError, FinalNorm, Next, NonFinite, Point, Post, ReadRequest, Readings, Readout, TokenId,
-    projection::ProjectionError,
+    BackendError, Column, FinalNorm, Next, NonFinite, Point, Post, ReadRequest, Readings, Readout, TokenId,
+    projection::ProjectionError, tracked_tokens,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -86,9 +86,59 @@ impl DeviceReadout {
                     break;
                 }
             }
+            if request.ask.tracked > 0 && n_points > 0 {
+                let finals = &readings.finals[rows.start..];
+                self.track(request, rows, points_at_once, finals, &mut by_row)
+                    .map_err(|error| error.of_memory(|| "the logits of tracked tokens".to_owned()))?;
+            }
             readings.points.extend(by_row.into_iter().flatten());
         }
         Ok(readings)
+    }
+
+    /// Completes the readouts of some rows with the tokens that their positions track; `finals` are the rows' own.
+    fn track(
+        &self,
+        request: &ReadRequest<'_, Tensor>,
+        rows: Range<usize>,
+        points_at_once: usize,
+        finals: &[Readout],
+        by_row: &mut [Vec<Readout>],
+    ) -> Result<(), ModelError> {
+        let n_points = request.hidden.len();
+        let of_row = |(last, readouts): (&Readout, &Vec<Readout>)| {
+            tracked_tokens(last, request.hidden.iter().zip(readouts), request.ask.tracked)
+        };
+        let tokens: Vec<Vec<TokenId>> = finals.iter().zip(&*by_row).map(of_row).collect();
+        let most = tokens.iter().map(Vec::len).max().unwrap_or(0);
+        // Rows with fewer tokens are filled up with any token, whose logits nobody takes.
+        let padded = tokens.iter().flat_map(|tokens| {
+            let ids = tokens.iter().map(|token| i64::from(token.0));
+            ids.chain(std::iter::repeat(0)).take(most).collect::<Vec<i64>>()
+        });
+        let ids = Tensor::f_from_slice(&padded.collect::<Vec<_>>())?
+            .f_view([rows.len() as i64, most as i64])?
+            .f_to_device(self.product.device())?;
+        for start in (0..n_points).step_by(points_at_once) {
+            let points = start..(start + points_at_once).min(n_points);
+            let chunk = Chunk { request, rows: rows.clone(), points: points.clone() };
+            let x = chunk.vectors(self.product.device())?;
+            // [rows, points + 1, tokens]
+            let logits: Vec<f32> =
+                numbers(&self.product.logits_of(&x, request.ask.norm, &ids)?, Kind::Float)?;
+            let mut logits = logits.chunks_exact(most.max(1));
+            for (tokens, readouts) in tokens.iter().zip(&mut *by_row) {
+                let columns = request.hidden[points.clone()].iter().zip(&mut readouts[points.clone()]);
+                for ((column, readout), logits) in columns.zip(logits.by_ref()) {
+                    if column.shown {
+                        readout.track(tokens, logits);
+                    }
+                }
+                // The final residual is the last of every row.
+                logits.next();
+            }
+        }
+        Ok(())
     }
 
     /// The readouts of one chunk: per row, those of its points, and the final one last.
@@ -106,28 +156,29 @@ impl DeviceReadout {
     /// The first place in a chunk whose vector or logits are not finite.
     fn blame(&self, chunk: &Chunk<'_, '_>) -> Result<BackendError, ModelError> {
         let request = chunk.request;
-        let captured = || request.hidden.iter().map(|(point, hidden)| (*point, *hidden));
-        let at = |what, point, row: usize| BackendError::NonFinite {
-            what,
-            point,
-            position: request.positions[chunk.rows.start + row],
+        let last = Column::plain(self.last, request.last);
+        let at = |what, column: &Column<'_, Tensor>, row: usize| {
+            column.not_finite(what, request.positions[chunk.rows.start + row])
         };
-        // What is not finite travels on to the end: the first point that has it comes first.
-        for (point, hidden) in captured().chain([(self.last, request.last)]) {
-            if let Some(row) = first_broken(&chunk.rows_of(hidden, Device::Cpu)?)? {
-                return Ok(at(NonFinite::Activation, point, row));
+        // What is not finite travels on to the end: the first point that has it comes first, and what a lens made of a
+        // broken vector is not the lens's fault.
+        let plain = request.hidden.iter().filter(|column| column.lens.is_none()).chain([&last]);
+        let translated = request.hidden.iter().filter(|column| column.lens.is_some());
+        for column in plain.chain(translated) {
+            if let Some(row) = first_broken(&chunk.rows_of(column.vectors, Device::Cpu)?)? {
+                return Ok(at(NonFinite::Activation, column, row));
             }
         }
-        let last = chunk.rows_of(request.last, self.product.device())?;
-        for (point, hidden) in captured() {
-            let x = Tensor::f_stack(&[&chunk.rows_of(hidden, self.product.device())?, &last], 1)?;
-            let logits = self.product.logits(&x, request.ask.norm)?;
+        let finals = chunk.rows_of(request.last, self.product.device())?;
+        for column in request.hidden {
+            let vectors = chunk.rows_of(column.vectors, self.product.device())?;
+            let logits = self.product.logits(&Tensor::f_stack(&[&vectors, &finals], 1)?, request.ask.norm)?;
             if let Some(row) = first_broken(&logits.f_select(1, 0)?)? {
-                return Ok(at(NonFinite::Logit, point, row));
+                return Ok(at(NonFinite::Logit, column, row));
             }
         }
-        let logits = self.product.logits(&last.f_unsqueeze(1)?, request.ask.norm)?;
-        Ok(at(NonFinite::Logit, self.last, first_broken(&logits.f_select(1, 0)?)?.unwrap_or(0)))
+        let logits = self.product.logits(&finals.f_unsqueeze(1)?, request.ask.norm)?;
+        Ok(at(NonFinite::Logit, &last, first_broken(&logits.f_select(1, 0)?)?.unwrap_or(0)))
     }
 
     /// Every token asked for is in the vocabulary.
@@ -166,7 +217,7 @@ impl Chunk<'_, '_> {
 
     /// The captured vectors on a device, `[rows, points + 1, d_model]`, the final residual last.
     fn vectors(&self, device: Device) -> Result<Tensor, ModelError> {
-        let hidden = self.request.hidden[self.points.clone()].iter().map(|(_, hidden)| *hidden);
+        let hidden = self.request.hidden[self.points.clone()].iter().map(|column| column.vectors);
         let all = hidden.chain([self.request.last]).map(|hidden| self.rows_of(hidden, device));
         Ok(Tensor::f_stack(&all.collect::<Result<Vec<_>, _>>()?, 1)?)
     }
@@ -177,7 +228,7 @@ impl Chunk<'_, '_> {
         Ok(rows.f_to_device(device)?)
     }
 
-    /// What comes next behind a row of the chunk; `top1` is its final readout's.
+    /// What comes after a row of the chunk; `top1` is its final readout's.
     fn next(&self, row: usize, top1: TokenId) -> Option<TokenId> {
         match self.request.next[self.rows.start + row] {
             Next::Nothing => None,
@@ -220,7 +271,7 @@ mod tests {
         };
         let matrix = |values: &[f32]| Tensor::from_slice(values).view([-1, case.d_model as i64]);
         let captured: Vec<Tensor> = case.captured.iter().map(|values| matrix(values)).collect();
-        let hidden: Vec<(Point, &Tensor)> = case.points.iter().copied().zip(&captured).collect();
+        let hidden = case.columns(&captured);
         assert_eq!(hidden.len(), n_points);
         readout.read(&ReadRequest::new(&hidden, &matrix(&case.last), &case.positions, &case.next, &case.ask))
     }

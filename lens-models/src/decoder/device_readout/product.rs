@@ -58,10 +58,25 @@ impl Product {
         let shape = x.size();
         let operand = self.normed(x, mode)?.f_to_kind(Kind::Float)?;
         let z = self.multiply(&operand.f_view([-1, shape[2]])?)?;
-        Ok(self.post(z)?.f_view([shape[0], shape[1], self.unembed.size()[0]])?)
+        Ok(self.post(z, self.b_u.as_ref())?.f_view([shape[0], shape[1], self.unembed.size()[0]])?)
     }
 
-    /// The norm in front of the unembedding, computed as the host does: in float64, where the device has it.
+    /// Logits of some tokens alone, `ids` `[rows, tokens]`, of `x` as [`logits`](Self::logits) takes it:
+    /// `[rows, points + 1, tokens]` in float32.
+    pub(super) fn logits_of(&self, x: &Tensor, mode: NormMode, ids: &Tensor) -> Result<Tensor, ModelError> {
+        let mut operand = self.normed(x, mode)?.f_to_kind(Kind::Float)?;
+        if self.unembed.kind() == Kind::BFloat16 {
+            operand = operand.f_to_kind(Kind::BFloat16)?.f_to_kind(Kind::Float)?;
+        }
+        let (rows, tokens, d_model) = (ids.size()[0], ids.size()[1], x.size()[2]);
+        let flat = ids.f_view([-1])?;
+        let weights = self.unembed.f_index_select(0, &flat)?.f_to_kind(Kind::Float)?;
+        let z = operand.f_bmm(&weights.f_view([rows, tokens, d_model])?.f_transpose(1, 2)?)?;
+        let b_u = self.b_u.as_ref().map(|b_u| b_u.f_index_select(0, &flat)?.f_view([rows, 1, tokens]));
+        self.post(z, b_u.transpose()?.as_ref())
+    }
+
+    /// The norm before the unembedding, computed as the host does: in float64, where the device has it.
     fn normed(&self, x: &Tensor, mode: NormMode) -> Result<Tensor, ModelError> {
         let x = x.f_to_kind(wide(x.device()))?;
         let Some(kind) = self.kind else { return Ok(x) };
@@ -115,8 +130,8 @@ impl Product {
     }
 
     /// Bias, scale and cap, in place.
-    fn post(&self, mut z: Tensor) -> Result<Tensor, ModelError> {
-        if let Some(b_u) = &self.b_u {
+    fn post(&self, mut z: Tensor, b_u: Option<&Tensor>) -> Result<Tensor, ModelError> {
+        if let Some(b_u) = b_u {
             z = z.f_add_(b_u)?;
         }
         if self.post.scale != 1.0 {

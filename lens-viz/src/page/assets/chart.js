@@ -32,8 +32,8 @@ class Chart {
     return Math.max(this.svg.clientWidth - MARGIN.left - MARGIN.right, 60);
   }
 
-  /* `labels` are nodes or texts by place, `curves` numbers or null by place, `scale` what the numbers are. */
-  draw({ caption, labels, here, curves, scale, axis }) {
+  /* `labels` are nodes or texts by place, `curves` and the paler `others` numbers or null by place, `scale` what the numbers are. */
+  draw({ caption, labels, here, curves, others = [], scale, axis }) {
     this.places = labels.length;
     this.says.replaceChildren(...caption);
     const width = this.room();
@@ -43,6 +43,11 @@ class Chart {
     this.svg.setAttribute("height", CHART_HEIGHT);
     const parts = [...this.horizontal(scale, width, y), ...this.vertical(labels, x, axis)];
     if (here >= 0) parts.push(shape("path", { class: "here", d: `M${x(here)} ${MARGIN.top}V${CHART_HEIGHT - MARGIN.bottom}` }));
+    for (const [series, numbers] of others.entries()) {
+      const pale = this.curve(numbers, series, x, (number) => y(scale.level(number)));
+      pale.classList.add("other");
+      parts.push(pale);
+    }
     /* The first curve is the most important: it is drawn last, over the others. */
     curves.map((numbers, series) => this.curve(numbers, series, x, (number) => y(scale.level(number)))).reverse().forEach((curve) => parts.push(curve));
     this.svg.replaceChildren(...parts);
@@ -117,7 +122,7 @@ class Curves {
   }
 
   draw() {
-    const { trace, vocabulary, state, pins, point } = this.page;
+    const { trace, vocabulary, state, pins, point, pair } = this.page;
     const kind = state.curve;
     for (const each of ["prob", "rank"]) byId(`curve-${each}`).setAttribute("aria-pressed", String(each === kind));
     const rows = pins.curves();
@@ -125,11 +130,13 @@ class Curves {
     this.points = trace.rows(state.component, 1);
     const token = trace.raw.tokens[trace.positions[state.column]];
     const name = kind === "prob" ? "Probability" : "Rank";
+    const other = (column, at, row) => pair.otherScore(column, at, row)[kind];
     this.layer.draw({
       caption: [`${name} by layer, after position ${trace.positions[state.column]} `, token === undefined ? "" : vocabulary.node(token)],
       labels: this.points.map((row) => (row.layer === null ? "embed" : state.component === "all" ? row.key : String(row.layer))),
       here: this.points.indexOf(point),
       curves: rows.map((row) => this.points.map((at) => trace.score(state.column, at, row)[kind])),
+      others: pair ? rows.map((row) => this.points.map((at) => other(state.column, at, row))) : [],
       scale,
       axis: state.component === "all" ? "point" : `layer (${state.component})`,
     });
@@ -138,10 +145,12 @@ class Curves {
       labels: trace.positions.map(String),
       here: state.column,
       curves: rows.map((row) => trace.positions.map((_, column) => trace.score(column, point, row)[kind])),
+      others: pair ? rows.map((row) => trace.positions.map((_, column) => other(column, point, row))) : [],
       scale,
       axis: "position",
     });
     byId("curve-note").replaceChildren(
+      ...(pair ? [`Pale and dotted: ${pair.second.name}. `] : []),
       "A curve breaks where the trace holds neither the token among the most probable nor a question about it.");
   }
 }

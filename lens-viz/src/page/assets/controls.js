@@ -4,7 +4,8 @@ class Controls {
   constructor(page) {
     this.page = page;
     const on = (id, event, act) => byId(id).addEventListener(event, (happened) => act(happened.target));
-    on("trace", "change", ({ value }) => page.update({ trace: Number(value), column: null, pins: null }));
+    on("trace", "change", ({ value }) => page.update({ trace: Number(value), pins: null }));
+    on("minus", "change", ({ value }) => page.update({ minus: value === "" ? null : Number(value) }));
     on("statistic", "change", ({ value }) => page.update({ statistic: value }));
     on("tracked", "change", ({ value }) => page.update({ tracked: /^\d+$/.test(value) ? Number(value) : value }));
     on("component", "change", ({ value }) => page.update({ component: value }));
@@ -19,9 +20,13 @@ class Controls {
   draw() {
     const { page } = this;
     const { traces, trace, state, statistic } = page;
+    const name = (one) => (one.name.length > 60 ? `${one.name.slice(0, 59)}…` : one.name);
     byId("trace-label").hidden = traces.length < 2;
-    options(byId("trace"), traces.map((_, i) => [String(i), `${i + 1} of ${traces.length}`]), String(state.trace));
-    options(byId("statistic"), trace.statistics.map((one) => [one.key, one.name]), state.statistic);
+    options(byId("trace"), traces.map((_, i) => [String(i), name(traces[i])]), String(state.trace));
+    const others = page.pairs.of(state.trace);
+    byId("minus-label").hidden = others.length === 0;
+    options(byId("minus"), [["", "nothing"], ...others.map((i) => [String(i), name(traces[i])])], state.minus === null ? "" : String(state.minus));
+    options(byId("statistic"), page.statistics.map((one) => [one.key, one.name]), statistic.key);
     byId("tracked-label").hidden = !statistic.tracked;
     options(byId("tracked"), this.tracked(), String(state.tracked));
     const components = trace.components.filter((component) => component !== "embed" || trace.components.length === 1);
@@ -46,13 +51,22 @@ class Controls {
   }
 
   legend() {
-    const { trace, statistic } = this.page;
+    const { trace, statistic, pair } = this.page;
     const [name, low, high] = statistic.scale(trace);
     const ramp = element("span", { class: "ramp", "aria-hidden": "true" });
-    for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: `q${level}` }));
+    for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: levelClass({ level: level / 40, diverging: statistic.diverging }) }));
     byId("legend").replaceChildren(
       element("span", {}, name), element("span", {}, low), ramp, element("span", {}, high),
-      element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, "not in the trace"));
+      element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, pair ? "not in both" : "not in the trace"));
+    byId("pair-says").hidden = pair === null;
+    byId("pair-says").replaceChildren(...(pair ? this.differs(pair) : []));
+  }
+
+  /* What the colours of a difference mean, and what was assumed to compare the two runs. */
+  differs(pair) {
+    const says = [`Red is more in ${pair.first.name}, blue more in ${pair.second.name}; cells say the top-1 token of `
+      + `${pair.first.name}, and ≠ where that of ${pair.second.name} is another.`, ...pair.notes.map(sentence)];
+    return [says.join(" ")];
   }
 
   steps() {

@@ -8,6 +8,7 @@ class Detail {
 
   draw(point, column) {
     const { trace } = this.page;
+    if (this.page.pair) return this.both(point, column, this.page.pair);
     const parts = [this.title(point, column), this.numbers(point, column)];
     const top = trace.top(column, point);
     if (top) parts.push(this.tokens("Most probable next tokens", top, top[3] ?? top[0].map((_, i) => i + 1)));
@@ -45,6 +46,46 @@ class Detail {
     const last = trace.finals.get(column);
     if (last && last.decided_at !== null) add("decided at", `L${last.decided_at}`);
     return list;
+  }
+
+  /* A readout of each of two runs, and what differs. */
+  both(point, column, pair) {
+    const { trace } = this.page;
+    const place = pair.partner(column, point);
+    const parts = [this.title(point, column)];
+    if (!place) parts.push(element("p", {}, `${pair.second.name} has no readout of this place.`));
+    const numbers = this.page.statistics.filter((one) => one.column).flatMap((one) => {
+      const [first, second] = [trace.number(one.column, column, point), place && pair.second.number(one.column, place.column, place.point)];
+      if (first === null && second === null) return [];
+      return [[one.name, first, second, pair.value(one, column, point, null)]];
+    });
+    const shown = (number) => (number === null ? "–" : brief(number));
+    const change = (number) => (number === null ? "–" : signed(number));
+    parts.push(this.compared("Statistics", "statistic", pair, numbers.map(([name, first, second, by]) =>
+      [[element("th", { scope: "row" }, name)], shown(first), shown(second), change(by)])));
+    const other = place && pair.second.top(place.column, place.point);
+    const rows = [...(trace.top(column, point)?.[0] ?? [])];
+    for (const row of other?.[0] ?? []) if (!rows.some((known) => pair.isSame(known, row))) rows.push(row);
+    parts.push(this.compared("Probabilities of the most probable tokens of both, the difference in percentage points", "token", pair,
+      rows.map((row) => this.comparedToken(row, point, column, pair))));
+    this.host.replaceChildren(...parts);
+  }
+
+  comparedToken(row, point, column, pair) {
+    const { trace, vocabulary, pins } = this.page;
+    const score = (one) => one.prob;
+    const of = [...pair.twins(row)].map((twin) => trace.score(column, point, twin)).find((one) => one.prob !== null);
+    const [first, second] = [of ? score(of) : null, score(pair.otherScore(column, point, row))];
+    const shown = (prob) => (prob === null ? "–" : exactPercent(prob));
+    const by = first === null || second === null ? "–" : signed(100 * (first - second));
+    return [[element("th", { scope: "row" }, vocabulary.node(row), " ", pins.button(row))], shown(first), shown(second), by];
+  }
+
+  compared(caption, name, pair, lines) {
+    const heads = [name, pair.first.name, pair.second.name, "difference"];
+    const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col", title: text }, text)));
+    const body = lines.map(([first, ...rest]) => element("tr", {}, ...first, ...rest.map((text) => element("td", {}, text))));
+    return element("table", { class: "compared" }, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, ...body));
   }
 
   tokens(caption, [rows, probs, logits], ranks) {

@@ -44,6 +44,14 @@ function exactPercent(prob) {
   return p < 0.000001 ? "<0.000001%" : `${p.toFixed(Math.min(1 - Math.floor(Math.log10(p)), 7))}%`;
 }
 
+/* A difference with its sign, which what is nothing does not have. */
+function signed(number) {
+  const size = Math.abs(number);
+  if (size < 0.0005) return "0";
+  const text = size >= 100 ? size.toFixed(0) : size.toFixed(size >= 10 ? 1 : size >= 0.1 ? 2 : 3);
+  return (number < 0 ? "−" : "+") + text;
+}
+
 /* A number with about three digits; what is nearly nothing is less than a thousandth, or a rounding error below 0. */
 function brief(number) {
   if (number === 0) return "0";
@@ -52,3 +60,6 @@ function brief(number) {
   if (size < 0.01) return number.toFixed(3);
   return size >= 100 ? number.toFixed(0) : number.toFixed(size >= 10 ? 1 : 2);
 }
+
+/* A note as a sentence of a paragraph. */
+const sentence = (note) => `${note.charAt(0).toUpperCase()}${note.slice(1)}.`;

@@ -187,7 +187,7 @@ class Grid {
   }
 
   readout(cell, row, column, chosen) {
-    const { trace, vocabulary, state, statistic, found } = this.page;
+    const { trace, vocabulary, state, statistic, found, pair } = this.page;
     const point = this.rows[row];
     const said = statistic.read(trace, column, point, this.page.tracked(column));
     const top = trace.top(column, point);
@@ -198,7 +198,7 @@ class Grid {
     const isTop = first !== null && said.row === first;
     const agrees = isTop && first === trace.answer(column);
     const right = isTop && first === trace.next(column);
-    cell.className = `cell ${levelClass(said.level)}`;
+    cell.className = `cell ${levelClass(said)}`;
     cell.classList.toggle("agrees", agrees);
     cell.classList.toggle("chosen", here);
     cell.classList.toggle("hit", found.size > 0 && top !== null && top[0].some((token) => found.has(token)));
@@ -212,8 +212,10 @@ class Grid {
     }
     cell.removeAttribute("aria-label");
     const token = said.row === null ? "–" : vocabulary.cell(said.row);
+    const differs = pair !== null && said.level !== null && !pair.isSame(first, pair.otherTop(column, point));
+    const sign = differs ? [element("span", { class: "right", title: `the top-1 token of ${pair.second.name} is another` }, "≠")] : [];
     const star = right ? [element("span", { class: "right", title: "the token that comes next" }, "*")] : [];
-    cell.replaceChildren(element("span", { class: "word" }, token, ...star), element("span", { class: "number" }, said.number));
+    cell.replaceChildren(element("span", { class: "word" }, ...sign, token, ...star), element("span", { class: "number" }, said.number));
   }
 
   chosen() {

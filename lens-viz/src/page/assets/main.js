@@ -5,6 +5,7 @@ class Page {
     this.vocabulary = new Vocabulary(data.vocabulary);
     this.grades = data.grades;
     this.traces = data.traces.map((raw) => new Trace(raw, data.statistics));
+    this.pairs = new Pairs(data, this.traces, this.vocabulary);
     this.tracked = (column) => this.trackedAt(column);
     this.grid = new Grid(byId("grid"), this);
     this.detail = new Detail(byId("detail"), this);
@@ -21,8 +22,23 @@ class Page {
     return this.traces[this.state.trace];
   }
 
+  /* The run that is taken away from the shown one, with both laid over one another; null where none is. */
+  get pair() {
+    return this.pairs.get(this.state.trace, this.state.minus);
+  }
+
+  /* What cells can show: of one run, or as the difference of two what both have. */
+  get statistics() {
+    const { pair, trace } = this;
+    if (pair === null) return trace.statistics;
+    const shared = trace.statistics.filter((one) => pair.second.statistics.some((other) => other.key === one.key));
+    const tracked = { key: this.state.tracked, at: this.tracked };
+    return shared.map((one) => differenceOf(one, pair, tracked, this.state.component));
+  }
+
   get statistic() {
-    return this.trace.statistics.find((one) => one.key === this.state.statistic);
+    const { statistics } = this;
+    return statistics.find((one) => one.key === this.state.statistic) ?? statistics[0];
   }
 
   get point() {
@@ -38,7 +54,7 @@ class Page {
 
   /* Takes the state from the address. */
   read() {
-    this.state = fromAddress(location.hash.slice(1), this.traces, this.vocabulary);
+    this.state = fromAddress(location.hash.slice(1), this.traces, this.vocabulary, this.pairs);
     this.found = this.search.rows(this.state.query);
     this.draw();
     this.grid.reveal();
@@ -48,6 +64,9 @@ class Page {
     const next = { ...this.state, ...changes };
     const trace = this.traces[next.trace];
     if (next.trace !== this.state.trace) {
+      /* The place stays where the other run has it. */
+      next.column = this.pairs.get(this.state.trace, next.trace)?.columns[this.state.column] ?? null;
+      if (!this.pairs.of(next.trace).includes(next.minus)) next.minus = null;
       if (!trace.statistics.some((one) => one.key === next.statistic)) next.statistic = "top";
       if (![...trace.components, "all"].includes(next.component)) next.component = usualComponent(trace);
     }
@@ -100,10 +119,12 @@ class Page {
 
   /* Acts on a key of the grid; says whether there was anything to do. */
   shortcut(key) {
-    const { trace, state } = this;
+    const { state } = this;
     const after = (list, here) => list[(list.indexOf(here) + 1) % list.length];
     const acts = {
-      s: () => this.update({ statistic: after(trace.statistics.map((one) => one.key), state.statistic) }),
+      s: () => this.update({ statistic: after(this.statistics.map((one) => one.key), state.statistic) }),
+      r: () => this.update({ trace: (state.trace + 1) % this.traces.length, pins: null }),
+      m: () => this.update({ minus: after([null, ...this.pairs.of(state.trace)], state.minus) }),
       c: () => this.update({ component: after([...byId("component").options].map((option) => option.value), state.component) }),
       d: () => this.toggleTheme(),
       "[": () => this.controls.by(-1),

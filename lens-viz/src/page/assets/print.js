@@ -27,7 +27,7 @@ function printedBand({ trace, vocabulary, statistic, grid, grades, tracked }, co
       element("small", { class: "kl" }, element("span", { class: `mark g${point.grade}`, title: grades[point.grade].meaning }), ` KL ${brief(point.kl)}`)];
     const cells = columns.map((column) => {
       const said = statistic.read(trace, column, point, tracked(column));
-      return element("td", { class: levelClass(said.level) }, said.row === null ? "–" : vocabulary.cell(said.row), " ", element("small", {}, said.number));
+      return element("td", { class: levelClass(said) }, said.row === null ? "–" : vocabulary.cell(said.row), " ", element("small", {}, said.number));
     });
     const name = point.layer === null ? "embed" : point.key;
     return element("tr", {}, element("th", { scope: "row" }, name, ...mark), ...cells);

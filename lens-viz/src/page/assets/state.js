@@ -2,6 +2,7 @@
 
 const DEFAULTS = {
   trace: 0,
+  minus: null,
   statistic: "top",
   tracked: "final",
   component: null,
@@ -22,6 +23,7 @@ function toAddress(state, trace, vocabulary) {
     if (value !== usual) words.set(name, value);
   };
   add("run", state.trace, 0);
+  add("minus", state.minus, null);
   add("show", state.statistic, "top");
   add("of", typeof state.tracked === "number" ? vocabulary.id(state.tracked) : state.tracked, "final");
   add("component", state.component, usualComponent(trace));
@@ -37,12 +39,13 @@ function toAddress(state, trace, vocabulary) {
 }
 
 /* The state of an address, as far as it makes sense for the data. */
-function fromAddress(address, traces, vocabulary) {
+function fromAddress(address, traces, vocabulary, pairs) {
   const words = new URLSearchParams(address);
   const state = { ...DEFAULTS };
   const whole = (name) => (/^\d+$/.test(words.get(name) ?? "") ? Number(words.get(name)) : null);
   state.trace = clamp(whole("run") ?? 0, 0, traces.length - 1);
   const trace = traces[state.trace];
+  state.minus = pairs.of(state.trace).find((other) => other === whole("minus")) ?? null;
   const among = (name, allowed, usual) => (allowed.includes(words.get(name)) ? words.get(name) : usual);
   state.statistic = among("show", trace.statistics.map((one) => one.key), "top");
   state.component = among("component", [...trace.components, "all"], usualComponent(trace));

@@ -1,16 +1,24 @@
 const UNKNOWN = { row: null, number: "–", level: null };
 
+/* How differences of probabilities and of ranks are written. */
+const POINTS = { unit: "percentage points", factor: 100, logarithmic: false };
+const MAGNITUDES = { unit: "orders of magnitude", factor: 1, logarithmic: true };
+
 /* The logarithm of the vocabulary's size: the largest entropy that there can be. */
 const widest = (trace) => Math.log(trace.vocabulary);
 
-/* What a cell can show. `read` gives the token or text of its first line, the number of its second, and where it stands
+/* What a cell can show. `value` is the number itself, null where the trace does not say it, and `contrast` how a difference
+   of two such numbers is written. `read` gives the token or text of its first line, the number of its second, and where it stands
    on the scale from 0 to 1; a level of null means that the trace does not say. */
 
 const OF_TOKENS = [
   {
     key: "top",
     name: "top-1 token",
+    measures: "probability of the top-1 token",
     tracked: false,
+    contrast: POINTS,
+    value: (trace, column, point) => trace.top(column, point)?.[1][0] ?? null,
     scale: () => ["probability of the top-1 token", "0%", "100%"],
     read(trace, column, point) {
       const top = trace.top(column, point);
@@ -22,6 +30,8 @@ const OF_TOKENS = [
     key: "prob",
     name: "probability",
     tracked: true,
+    contrast: POINTS,
+    value: (trace, column, point, row) => (row === null ? null : trace.score(column, point, row).prob),
     scale: () => ["probability", "0%", "100%"],
     read(trace, column, point, row) {
       const { prob } = trace.score(column, point, row);
@@ -35,6 +45,8 @@ const OF_TOKENS = [
     key: "rank",
     name: "rank",
     tracked: true,
+    contrast: MAGNITUDES,
+    value: (trace, column, point, row) => (row === null ? null : trace.score(column, point, row).rank),
     scale: (trace) => ["rank, logarithmic", String(Math.ceil(trace.vocabulary)), "1"],
     read(trace, column, point, row) {
       const { rank } = trace.score(column, point, row);
@@ -55,6 +67,8 @@ function ofReadout(described) {
     name: title,
     column: key,
     tracked: false,
+    contrast: { unit, factor: 1, logarithmic: false },
+    value: (trace, column, point) => trace.number(key, column, point),
     scale(trace) {
       const [low, high] = trace.ends(described).map(brief);
       const bounded = kind === "observed" ? [low, high] : [kind === "logarithmic" ? `≤ ${low}` : low, `≥ ${high}`];
@@ -76,5 +90,7 @@ function shareOf(number, [low, high], logarithmic) {
   return high > low ? (number - low) / (high - low) : 1;
 }
 
-/* The class of a level, as the style sheet has it. */
-const levelClass = (level) => (level === null ? "unknown" : `q${Math.round(clamp(level, 0, 1) * 40)}`);
+/* The class of what a cell says, as the style sheet has it. */
+function levelClass({ level, diverging }) {
+  return level === null ? "unknown" : `${diverging ? "d" : "q"}${Math.round(clamp(level, 0, 1) * 40)}`;
+}

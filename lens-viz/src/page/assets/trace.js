@@ -22,6 +22,12 @@ class Vocabulary {
     return row < 0 ? null : row;
   }
 
+  /* The rows of the same text: one for each vocabulary that has it. */
+  named(row) {
+    const text = this.rows[row][1];
+    return this.rows.flatMap((entry, other) => (entry[1] === text ? [other] : []));
+  }
+
   /* The token in a cell, whole: without a tokenizer there is only an id, written smaller because part of it would be
      another id. */
   cell(row) {
@@ -54,6 +60,7 @@ class Vocabulary {
 class Trace {
   constructor(raw, described) {
     this.raw = raw;
+    this.name = raw.name;
     this.observed = new Map();
     this.positions = raw.positions;
     this.columnOf = new Map(raw.positions.map((position, column) => [position, column]));
@@ -123,6 +130,9 @@ class Trace {
     if (at >= 0) {
       Object.assign(known, { prob: top[1][at], logit: top[2][at], rank: top[3] ? top[3][at] : at + 1 });
     }
+    const tracked = this.raw.cells.tracked[this.place(column, point)];
+    const followed = tracked && known.prob === null ? tracked[0].indexOf(row) : -1;
+    if (followed >= 0) Object.assign(known, { prob: tracked[1][followed], logit: tracked[2][followed] });
     if (known.rank === null && row === this.answer(column)) known.rank = this.number("rank_of_final", column, point);
     if (known.prob === null && row === this.next(column)) {
       const surprise = this.number("cross_entropy", column, point);

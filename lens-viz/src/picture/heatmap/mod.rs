@@ -41,8 +41,8 @@ pub(super) struct Cell {
     pub(super) value: Option<f64>,
     /// The value in digits, where there is room.
     pub(super) number: Shown,
-    /// Whether the token is the one that actually comes next.
-    pub(super) is_right: bool,
+    /// What is to be said of the token in one character, as the legend explains.
+    pub(super) sign: Option<char>,
 }
 
 /// A heatmap that fits any page.

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// What the sign of a right answer takes.
-const STAR_ROOM: f64 = 7.0;
+/// What the sign in front of a token takes.
+const SIGN_ROOM: f64 = 7.0;
 
 impl Heatmap<'_> {
     pub(super) fn draw_columns(
@@ -47,8 +47,12 @@ impl Heatmap<'_> {
         }
     }
 
-    fn draw_star(&self, canvas: &mut Canvas<'_>, (x, y): (f64, f64), size: f64, colour: Rgb) {
-        canvas.text(&self.fonts.words("*"), (x, y), Pen::new(Face::Mono, size, colour));
+    fn draw_sign(&self, canvas: &mut Canvas<'_>, sign: char, (x, y): (f64, f64), size: f64, colour: Rgb) {
+        canvas.text(
+            &self.fonts.words(sign.encode_utf8(&mut [0; 4])),
+            (x, y),
+            Pen::new(Face::Mono, size, colour),
+        );
     }
 
     pub(super) fn draw_rows(
@@ -95,7 +99,7 @@ impl Heatmap<'_> {
         cell: Option<&Cell>,
     ) {
         let Some(cell) = cell else {
-            empty_cell(canvas, frame);
+            empty_cell(canvas, frame, self.legend.scale.is_diverging());
             return;
         };
         let ground = cell.value.map_or(FAINT, |value| self.legend.scale.colour(value));
@@ -103,9 +107,9 @@ impl Heatmap<'_> {
         let colour = ground.text();
         let (middle_x, y) = frame.middle();
         let (mut left, mut right) = (frame.x + PADDING, frame.right() - PADDING);
-        if cell.is_right {
-            self.draw_star(canvas, (frame.x + 1.5, y), layout.text, colour);
-            left = frame.x + STAR_ROOM + 1.5;
+        if let Some(sign) = cell.sign {
+            self.draw_sign(canvas, sign, (frame.x + 1.5, y), layout.text, colour);
+            left = frame.x + SIGN_ROOM + 1.5;
         }
         if layout.has_numbers && !cell.number.as_str().is_empty() {
             let size = layout.text * 0.82;

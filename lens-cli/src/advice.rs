@@ -1,0 +1,210 @@
+//! What to type: the libraries say what is wrong, and this is where an error becomes an option or a command.
+
+use lens_core::{BackendError, LensError};
+use lens_models::{
+    ChatError, CheckpointError, EditError, ModelError, SessionError, config::ConfigError,
+    device::DeviceError, source::SourceError,
+};
+use lens_viz::difference::DifferenceError;
+
+/// What may help against an error, as a sentence without a stop.
+pub(crate) fn of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(of_any)
+}
+
+type AnyError = dyn std::error::Error + 'static;
+
+/// The advice of an error that may be any of the libraries'.
+fn of_any(error: &AnyError) -> Option<String> {
+    fn is<E: std::error::Error + 'static>(
+        error: &AnyError,
+        advice: fn(&E) -> Option<String>,
+    ) -> Option<String> {
+        advice(error.downcast_ref()?)
+    }
+    is(error, of_session)
+        .or_else(|| is(error, of_source))
+        .or_else(|| is(error, of_checkpoint))
+        .or_else(|| is(error, of_config))
+        .or_else(|| is(error, of_chat))
+        .or_else(|| is(error, of_model))
+        .or_else(|| is(error, of_device))
+        .or_else(|| is(error, of_lens))
+        .or_else(|| is(error, of_backend))
+        .or_else(|| is(error, of_difference))
+}
+
+fn of_session(error: &SessionError) -> Option<String> {
+    match error {
+        SessionError::Source(error) => of_source(error),
+        SessionError::Checkpoint(error) => of_checkpoint(error),
+        SessionError::Chat(error) => of_chat(error),
+        SessionError::Model(error) => of_model(error),
+        SessionError::Lens(error) => of_lens(error),
+        SessionError::Edit(EditError::Run { source, .. } | EditError::Backend(source)) => of_backend(source),
+        SessionError::NoTokenizer { .. } => Some("give token ids with --token-ids 1,2,3".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_source(error: &SourceError) -> Option<String> {
+    match error {
+        SourceError::NotCached { snapshots, revision, .. } => {
+            let other = snapshots.iter().find(|commit| *commit != revision);
+            let other = other.map_or_else(String::new, |commit| format!(", or name --revision {commit}"));
+            Some(format!("run once without --offline{other}"))
+        }
+        SourceError::Unreachable { .. } => Some("--offline uses what the cache has".to_owned()),
+        SourceError::BadName { name, .. } => {
+            let (id, revision) = name.split_once(['@', ':']).filter(|(_, rest)| !rest.starts_with('/'))?;
+            Some(format!("write -m {id} --revision {revision}"))
+        }
+        _ => None,
+    }
+}
+
+fn of_checkpoint(error: &CheckpointError) -> Option<String> {
+    match error {
+        CheckpointError::Config(error) => of_config(error),
+        CheckpointError::Unknown { .. } | CheckpointError::OtherHead { .. } => Some(ignore_extra()),
+        _ => None,
+    }
+}
+
+fn of_config(error: &ConfigError) -> Option<String> {
+    match error {
+        ConfigError::Unread { .. } => Some(ignore_extra()),
+        ConfigError::UnknownFamily { alike: Some(family), .. } => {
+            Some(format!("--assume-family {family} reads it as one"))
+        }
+        _ => None,
+    }
+}
+
+fn ignore_extra() -> String {
+    "if it changes nothing, --ignore-extra leaves it out".to_owned()
+}
+
+fn of_chat(error: &ChatError) -> Option<String> {
+    matches!(error, ChatError::NoTemplate { .. }).then(|| "run it without --chat and --system".to_owned())
+}
+
+fn of_model(error: &ModelError) -> Option<String> {
+    match error {
+        ModelError::Device(error) => of_device(error),
+        ModelError::OutOfMemory { .. } => {
+            Some("try --dtype bf16, fewer --positions, or --device-map auto".to_owned())
+        }
+        ModelError::SequenceTooLong { .. } => Some("try --dtype bf16, or a smaller -n".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_device(error: &DeviceError) -> Option<String> {
+    match error {
+        DeviceError::Unavailable { reason, .. } if reason.contains("CUDA half") => {
+            Some("in a checkout of lens, `cargo xtask setup --cuda` installs it".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn of_lens(error: &LensError) -> Option<String> {
+    match error {
+        LensError::Backend(error) => of_backend(error),
+        _ => None,
+    }
+}
+
+fn of_backend(error: &BackendError) -> Option<String> {
+    match error {
+        BackendError::NonFinite { .. } | BackendError::NonFiniteStatistic { .. } => {
+            Some("`lens check` finds broken weights, and --dtype f32 holds larger numbers".to_owned())
+        }
+        BackendError::Other(error) => of_any(&**error),
+        _ => None,
+    }
+}
+
+fn of_difference(error: &DifferenceError) -> Option<String> {
+    matches!(error, DifferenceError::Apart { .. })
+        .then(|| "run both with the same --layers, --components and --positions".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advised(error: impl Into<anyhow::Error>) -> String {
+        of(&error.into().context("outside")).unwrap_or_default()
+    }
+
+    #[test]
+    fn errors_of_the_libraries_become_what_to_type() {
+        let not_cached = |revision: &str| SourceError::NotCached {
+            id: "o/m".to_owned(),
+            revision: revision.to_owned(),
+            file: None,
+            cache: "c".into(),
+            snapshots: vec!["abc".to_owned()],
+        };
+        assert_eq!(
+            advised(SessionError::from(not_cached("v2"))),
+            "run once without --offline, or name --revision abc"
+        );
+        assert_eq!(advised(not_cached("abc")), "run once without --offline");
+        let family = |alike| ConfigError::UnknownFamily {
+            model_type: "x".to_owned(),
+            supported: String::new(),
+            hint: String::new(),
+            likeness: String::new(),
+            alike,
+        };
+        assert!(advised(CheckpointError::from(family(Some("llama")))).starts_with("--assume-family llama"));
+        assert_eq!(advised(family(None)), "");
+        let name = "o/m@v2".parse::<lens_models::source::HubId>().unwrap_err();
+        assert_eq!(advised(name), "write -m o/m --revision v2");
+        let memory = ModelError::OutOfMemory { what: "it".to_owned(), said: String::new() };
+        let memory = LensError::from(BackendError::Other(Box::new(memory)));
+        assert!(advised(SessionError::from(memory)).contains("--dtype bf16"));
+        assert!(advised(SessionError::NoTokenizer { id: "m".to_owned() }).contains("--token-ids"));
+        assert_eq!(advised(anyhow::anyhow!("something else")), "");
+    }
+    /// Lines of code of a library that speak of the command line; comments and tests may.
+    fn spoken(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                spoken(&path, found);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            found.extend(lines.filter(|line| speaks(line)).map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+
+    /// Whether a line has an option (`--dtype`), or names a command (`lens check`).
+    fn speaks(line: &str) -> bool {
+        let option = line
+            .match_indices("--")
+            .any(|(at, _)| line[at + 2..].starts_with(|c: char| c.is_ascii_lowercase()));
+        option || line.contains("`lens ") || line.contains("cargo xtask")
+    }
+
+    #[test]
+    fn libraries_do_not_speak_the_command_line() {
+        assert!(speaks("\"try --dtype f32\"") && speaks("\"`lens check` finds them\""));
+        assert!(!speaks("let x = a - -b; // -- and"));
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut found = Vec::new();
+        for library in ["lens-core", "lens-models", "lens-data", "lens-viz"] {
+            spoken(&root.join(library).join("src"), &mut found);
+        }
+        assert!(found.is_empty(), "say it in advice.rs instead:\n{}", found.join("\n"));
+    }
+}

@@ -1,0 +1,212 @@
+//! The whole way from a request to its trace, over any backend.
+//!
+//! ```
+//! use lens_core::{Request, Session, TokenId, toy::ToyBackend};
+//!
+//! let mut model = ToyBackend::new(3, 16, 50, 7);
+//! let mut session = Session::new(&mut model, &()); // no texts: prompts are token ids
+//! let request = Request::tokens([3, 14, 15].map(TokenId))
+//!     .max_new_tokens(4)
+//!     .steer("L1.resid_post *= 1.5".parse()?);
+//! let trace = session.run(&request)?;
+//! assert_eq!(trace.steps.len(), 4);
+//! assert_eq!(trace.interventions.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod pack;
+mod prepared;
+mod request;
+mod stop;
+mod texts;
+mod watch;
+
+use std::cell::RefCell;
+
+use crate::{
+    backend::{Backend, BackendError},
+    lens::{Generate, Lens, Timing},
+    sink::{Collected, End, Sink, Tee},
+    steer::{EditError, Steering, VectorFiles, steer},
+    trace::{GenerationTrace, LensTrace, SelfCheckTrace, Tracer},
+};
+
+pub use error::SessionError;
+pub use prepared::{Known, Prepared};
+pub use request::{Input, Request, Target};
+pub use texts::{Conversation, Named, Origin, PromptTokens, Texts};
+
+use stop::StopTexts;
+use watch::Watch;
+
+/// What writes a trace, unless the caller says otherwise.
+const GENERATOR: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+
+/// A backend together with its texts.
+pub struct Session<'a, B, T> {
+    backend: &'a mut B,
+    texts: &'a T,
+    files: Option<&'a mut dyn VectorFiles>,
+    known: Known,
+    generator: (&'static str, &'static str),
+}
+
+impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
+    /// A session with `backend`, whose tokens are those of `texts`; `&()` where there are no texts.
+    pub fn new(backend: &'a mut B, texts: &'a T) -> Self {
+        let known = Known { max_positions: backend.info().max_positions, ..Known::default() };
+        Self { backend, texts, files: None, known, generator: GENERATOR }
+    }
+
+    /// Names the program and its version in traces.
+    #[must_use]
+    pub fn with_generator(self, name: &'static str, version: &'static str) -> Self {
+        Self { generator: (name, version), ..self }
+    }
+
+    /// Reads the vectors of interventions from `files`; without it, interventions that name one are refused.
+    #[must_use]
+    pub fn with_files(self, files: &'a mut dyn VectorFiles) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
+    /// What is known of the model beyond its backend's own information.
+    #[must_use]
+    pub fn with_known(self, known: Known) -> Self {
+        Self { known, ..self }
+    }
+
+    /// Turns a request into tokens and a plan, and says what is wrong with it before anything is run.
+    ///
+    /// # Errors
+    /// When a text has no tokens, or a target is not one token.
+    pub fn prepare(&self, request: &Request) -> Result<Prepared, T::Error> {
+        Prepared::new(request, self.texts, &self.known)
+    }
+
+    /// Runs a request and returns its trace.
+    ///
+    /// # Errors
+    /// As for [`Session::prepare`] and [`Session::run_prepared`].
+    pub fn run(&mut self, request: &Request) -> Result<LensTrace, T::Error> {
+        let prepared = self.prepare(request)?;
+        self.run_prepared(&prepared, &mut ())
+    }
+
+    /// Runs a request; `sink` takes what it comes to.
+    ///
+    /// # Errors
+    /// As for [`Session::prepare`] and [`Session::run_prepared`].
+    pub fn run_into(&mut self, request: &Request, sink: &mut dyn Sink) -> Result<(), T::Error> {
+        let prepared = self.prepare(request)?;
+        Ok(self.run_prepared_into(&prepared, sink)?)
+    }
+
+    /// Runs what was prepared and returns its trace; `sink` is told the same while it happens.
+    ///
+    /// # Errors
+    /// As for [`Session::run_prepared_into`].
+    pub fn run_prepared(&mut self, prepared: &Prepared, sink: &mut dyn Sink) -> Result<LensTrace, T::Error> {
+        let mut collected = Collected::default();
+        let both: [&mut dyn Sink; 2] = [&mut *sink, &mut collected];
+        self.run_prepared_into(prepared, &mut Tee::new(both))?;
+        collected.into_trace().ok_or_else(|| SessionError::from(nothing_told()).into())
+    }
+
+    /// Runs what was prepared; `sink` takes what it comes to.
+    ///
+    /// With interventions the model runs with those alone; edits that were set before are set again afterwards.
+    ///
+    /// # Errors
+    /// When a selection does not fit the model, an intervention does not, the computation fails, or the sink does.
+    pub fn run_prepared_into(
+        &mut self,
+        prepared: &Prepared,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SessionError> {
+        if prepared.interventions.is_empty() {
+            return self.run_with(prepared, Steering::default(), sink);
+        }
+        let encode = |text: &str| self.texts.encode(text).map_err(|error| error.to_string());
+        let files: &mut dyn VectorFiles = match &mut self.files {
+            Some(files) => &mut **files,
+            None => &mut (),
+        };
+        let steering = steer(self.backend, &prepared.interventions, &prepared.tokens, &encode, files)?;
+        let own = self.backend.set_edits(Some(steering.edits.clone())).map_err(EditError::Backend)?;
+        let result = self.run_with(prepared, steering, sink);
+        self.backend.set_edits(own).map_err(EditError::Backend)?;
+        result
+    }
+
+    fn run_with(
+        &mut self,
+        prepared: &Prepared,
+        steering: Steering,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SessionError> {
+        let info = self.backend.info().clone();
+        let context = pack::context(self.generator, self.texts, prepared, &info);
+        let mut tracer = Tracer::new(&context).with_lenses(prepared.plan.lenses.clone());
+        let head = pack::head(&mut tracer, prepared, &info, steering)?;
+        sink.begin(&head)?;
+        let watch = Watch::new(tracer, sink);
+        match &prepared.generate {
+            None => self.read(prepared, watch),
+            Some(ask) => self.generate(prepared, ask, watch),
+        }
+    }
+
+    /// Reads the prompt.
+    fn read(&mut self, prepared: &Prepared, mut watch: Watch<'_, '_>) -> Result<(), SessionError> {
+        let mut lens =
+            Lens::new(self.backend).with_steps(|reading, progress| watch.prompt(reading, progress));
+        let reading = lens.read(&prepared.tokens, &prepared.plan)?;
+        let timing = lens.timing();
+        drop(lens);
+        let (sink, notes) = watch.end()?;
+        let self_check = reading.self_check.map(Into::into);
+        Ok(sink.end(end(prepared, None, self_check, timing, notes))?)
+    }
+
+    /// Reads the prompt and what the model writes after it.
+    fn generate(
+        &mut self,
+        prepared: &Prepared,
+        ask: &Generate,
+        watch: Watch<'_, '_>,
+    ) -> Result<(), SessionError> {
+        let mut stop = StopTexts::new(self.texts, &prepared.stop);
+        // Never borrowed twice: the prompt's steps and the continuation's come one after another.
+        let watch = RefCell::new(watch);
+        let mut lens = Lens::new(self.backend)
+            .with_steps(|reading, progress| watch.borrow_mut().prompt(reading, progress));
+        let generated = lens.generate(&prepared.tokens, &prepared.plan, ask, |step| {
+            let asked = watch.borrow_mut().step(step);
+            asked.or_else(|| stop.sees(step.sampled.token.id))
+        })?;
+        let timing = lens.timing();
+        drop(lens);
+        let (sink, notes) = watch.into_inner().end()?;
+        let mut generation = GenerationTrace::new(&ask.sampling, generated.continuation.stopped);
+        (generation.seed, generation.trial) = (prepared.seed, prepared.trial);
+        let self_check = generated.reading.self_check.map(Into::into);
+        Ok(sink.end(end(prepared, Some(generation), self_check, timing, notes))?)
+    }
+}
+
+fn end(
+    prepared: &Prepared,
+    generation: Option<GenerationTrace>,
+    self_check: Option<SelfCheckTrace>,
+    timing: Timing,
+    notes: Vec<String>,
+) -> End {
+    End { generation, self_check, timing: prepared.timing.then(|| timing.into()), notes }
+}
+
+/// A run that ended well has told its head.
+fn nothing_told() -> crate::lens::LensError {
+    BackendError::Other("the run told nothing".into()).into()
+}

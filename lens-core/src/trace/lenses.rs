@@ -1,0 +1,125 @@
+//! The lenses of a trace, where there is another than the plain one.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::LensTrace;
+use crate::{
+    point::{Component, Site},
+    translate::{LensKind, LensSet, Provenance, Translator},
+};
+
+/// One lens of a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LensEntryTrace {
+    /// What readouts call it: its kind, with a number from the second of a kind on.
+    pub name: Arc<str>,
+    /// What it does.
+    pub kind: LensKind,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+}
+
+impl LensEntryTrace {
+    /// The entries of some lenses; none where the plain lens is the only one.
+    pub(super) fn of(lenses: &LensSet) -> Vec<Self> {
+        if lenses.is_plain() {
+            return Vec::new();
+        }
+        let entries = lenses.iter().map(|(name, choice)| Self {
+            name: name.clone(),
+            kind: choice.kind(),
+            provenance: choice.translator().map(Translator::provenance).cloned().unwrap_or_default(),
+        });
+        entries.collect()
+    }
+}
+
+/// A lens that a trace does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("this trace has no lens {name:?} (it has: {})", has.join(", "))]
+pub struct UnknownLens {
+    /// What was asked for.
+    pub name: String,
+    /// The names of its lenses.
+    pub has: Vec<String>,
+}
+
+impl LensTrace {
+    /// The names of its lenses, the first one first.
+    pub fn lens_names(&self) -> Vec<&str> {
+        match &*self.lenses {
+            [] => vec![&*self.lens.kind],
+            lenses => lenses.iter().map(|lens| &*lens.name).collect(),
+        }
+    }
+
+    /// The same trace with the readouts of one lens alone, whose name is then the trace's kind of lens; `None` is the
+    /// first lens. Important layers are those of this lens, `decided_at` is always the plain lens's.
+    ///
+    /// # Errors
+    /// When the trace has no such lens.
+    pub fn of_lens(&self, name: Option<&str>) -> Result<Cow<'_, Self>, UnknownLens> {
+        let names = self.lens_names();
+        let Some(index) = name.map_or(Some(0), |name| names.iter().position(|other| *other == name)) else {
+            let has = names.into_iter().map(str::to_owned).collect();
+            return Err(UnknownLens { name: name.unwrap_or_default().to_owned(), has });
+        };
+        if names.len() < 2 {
+            return Ok(Cow::Borrowed(self));
+        }
+        let chosen = &self.lenses[index];
+        let mut readouts = self.readouts.clone();
+        readouts.retain(|readout| readout.lens.as_ref() == Some(&chosen.name));
+        let mut trace = Self { lenses: vec![chosen.clone()], readouts, ..self.without_readouts() };
+        trace.lens.kind = chosen.name.to_string();
+        if let (1.., Some(threshold)) = (index, trace.important_above) {
+            trace.find_important(threshold);
+        }
+        Ok(Cow::Owned(trace))
+    }
+
+    fn without_readouts(&self) -> Self {
+        Self {
+            schema: self.schema.clone(),
+            prompt_index: self.prompt_index,
+            id: self.id.clone(),
+            generator: self.generator.clone(),
+            model: self.model.clone(),
+            lens: self.lens.clone(),
+            lenses: self.lenses.clone(),
+            interventions: self.interventions.clone(),
+            prompt: self.prompt.clone(),
+            tokens: self.tokens.clone(),
+            roles: self.roles.clone(),
+            steps: self.steps.clone(),
+            generation: self.generation.clone(),
+            important_above: self.important_above,
+            versus: self.versus.clone(),
+            readouts: Vec::new(),
+            finals: self.finals.clone(),
+            self_check: self.self_check,
+            timing: self.timing,
+            notes: self.notes.clone(),
+        }
+    }
+
+    /// Finds the important layers anew, from the readouts that are there.
+    fn find_important(&mut self, threshold: f32) {
+        let counts = [Site::AttnOut, Site::MlpOut, Site::ResidPost].map(Component::Site);
+        for last in &mut self.finals {
+            let here = self.readouts.iter().filter(|readout| {
+                readout.position == last.position
+                    && counts.contains(&readout.component)
+                    && readout.top.first().is_some_and(|top| top.prob > threshold)
+            });
+            last.important_layers = here.filter_map(|readout| readout.layer).collect();
+            last.important_layers.sort_unstable();
+            last.important_layers.dedup();
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Attention over a key-value cache.
+
+use lens_core::{AttentionInput, Point, Site};
+use tch::{Kind, Tensor};
+
+use super::visible::{Masks, Seen, Visible};
+use crate::{
+    decoder::{
+        ModelError,
+        finite::{Watch, largest},
+        norm::{Norm, normed},
+        part::{Part, joined},
+        step::Step,
+        weights::{Linear, Weights},
+    },
+    device::Place,
+    spec::{AttentionSpec, Position, QkScope},
+};
+
+/// The attention of one block.
+#[derive(Debug)]
+pub(in crate::decoder) struct Attention {
+    layer: u16,
+    spec: AttentionSpec,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
+    q_norm: Option<Norm>,
+    k_norm: Option<Norm>,
+    sinks: Option<Tensor>, // [n_heads]
+    place: Place,
+    cache: Cache,
+}
+
+impl Attention {
+    pub(super) fn load(layer: u16, spec: &AttentionSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            layer,
+            q: weights.linear(&spec.q)?,
+            k: weights.linear(&spec.k)?,
+            v: weights.linear(&spec.v)?,
+            o: weights.linear(&spec.o)?,
+            q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
+            k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
+            sinks: weights.optional(spec.sinks.as_ref())?,
+            place: weights.place,
+            spec: spec.clone(),
+            cache: Cache::default(),
+        })
+    }
+
+    /// Forgets the keys and values of the sequence that was run.
+    pub(super) fn reset(&mut self) {
+        self.cache = Cache::default();
+    }
+
+    /// Attends from the tokens of a step to themselves and everything before them. `x` is the normed stream,
+    /// `[pos, d_model]`; so is the result.
+    pub(super) fn forward(
+        &mut self,
+        x: &Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Tensor, ModelError> {
+        let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
+        let q = self.placed(&self.clipped(self.q.forward(x)?)?, n_heads, self.q_norm.as_ref(), step)?;
+        let k = self.placed(&self.clipped(self.k.forward(x)?)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let v =
+            self.clipped(self.v.forward(x)?)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
+        for (input, value) in
+            [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
+        {
+            tap.attention(self.layer, input, value)?;
+        }
+        let written_out = self.needs_scores() || self.may_overflow(&q, &k)?;
+        let seen = step.is_kept().then(|| self.cache.extend(&k, &v, step)).transpose()?;
+        let mut z = Vec::with_capacity(step.parts.len());
+        for part in &step.parts {
+            let (k, v) = match &seen {
+                Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
+                None => (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?),
+            }; // [batch, n_kv_heads, past + pos, d_head]
+            let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
+            let weighed = self.weighed(&q, &k, &v, part, written_out)?;
+            z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
+        }
+        let z = tap.at(Point::block(self.layer, Site::Z), joined(z)?)?; // [pos, n_heads, d_head]
+        self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
+    }
+
+    /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_head]`; `written_out` asks for
+    /// attention step by step where libtorch's would not do.
+    fn weighed(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        part: &Part,
+        written_out: bool,
+    ) -> Result<Tensor, ModelError> {
+        let visible = part.masks.visible(self.spec.mask, self.place, written_out)?;
+        let from = |x: &Tensor| x.f_narrow(2, visible.keys.start as i64, visible.keys.len() as i64);
+        if written_out {
+            return self.weigh_scores(q, &from(k)?, &from(v)?, &visible, &part.masks);
+        }
+        self.weigh(q, &from(k)?, &from(v)?, &visible.seen)
+    }
+
+    fn clipped(&self, x: Tensor) -> Result<Tensor, ModelError> {
+        Ok(match self.spec.clip {
+            Some(clip) => x.f_clamp(-clip, clip)?,
+            None => x,
+        })
+    }
+
+    /// Queries or keys, normed and rotated, `[pos, heads, d_head]`.
+    fn placed(&self, x: &Tensor, heads: i64, norm: Option<&Norm>, step: &Step) -> Result<Tensor, ModelError> {
+        let shape = [step.n as i64, heads, self.spec.d_head as i64];
+        let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
+            Some(QkScope::AllHeads) => normed(norm, x)?.f_view(shape)?,
+            Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
+        };
+        match &self.spec.position {
+            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x),
+            Position::None | Position::Alibi(_) => Ok(x),
+        }
+    }
+
+    /// Whether something is done to the scores that libtorch's fused attention does not do.
+    fn needs_scores(&self) -> bool {
+        self.spec.softcap.is_some()
+            || self.sinks.is_some()
+            || matches!(self.spec.position, Position::Alibi(_))
+    }
+
+    /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops the
+    /// NaN that the softmax makes of it; attention written out hands it on to z.
+    fn may_overflow(&mut self, q: &Tensor, k: &Tensor) -> Result<bool, ModelError> {
+        if !self.place.is_host() {
+            return Ok(false);
+        }
+        self.cache.largest_key = largest(k)?.max(self.cache.largest_key);
+        let bound = largest(q)? * self.cache.largest_key * self.spec.d_head as f64;
+        Ok(bound * self.spec.scale.max(1.0) > f64::from(f32::MAX))
+    }
+
+    /// libtorch's fused attention. `q` is `[batch, n_heads, pos, d_head]`, `k` and `v` are
+    /// `[batch, n_kv_heads, keys, d_head]`.
+    fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor, seen: &Seen) -> Result<Tensor, ModelError> {
+        let mask = match seen {
+            Seen::Some(mask) => Some(mask),
+            Seen::Causal | Seen::All => None,
+        };
+        Ok(Tensor::f_scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            mask,
+            0.0,
+            matches!(seen, Seen::Causal),
+            self.spec.scale,
+            self.spec.n_heads != self.spec.n_kv_heads,
+        )?)
+    }
+
+    /// Attention written out, for caps, sinks and linear biases. Softmax in float32.
+    fn weigh_scores(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        visible: &Visible,
+        masks: &Masks,
+    ) -> Result<Tensor, ModelError> {
+        let shared = (self.spec.n_heads / self.spec.n_kv_heads) as i64;
+        let per_query = |x: &Tensor| x.f_repeat_interleave_self_int(shared, 1, None);
+        let scores = q.f_matmul(&per_query(k)?.f_transpose(2, 3)?)?; // [batch, n_heads, pos, keys]
+        let mut scores = scores.f_mul_scalar(self.spec.scale)?;
+        if let Some(cap) = self.spec.softcap {
+            scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
+        }
+        scores = scores.f_to_kind(Kind::Float)?;
+        if let Position::Alibi(alibi) = &self.spec.position {
+            let biases = masks.biases(alibi, self.spec.scale, &visible.keys, self.place)?;
+            scores = scores.f_add(&biases)?;
+        }
+        if let Seen::Some(seen) = &visible.seen {
+            scores = scores.f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?;
+        }
+        if let Some(sinks) = &self.sinks {
+            let mut shape = scores.size();
+            shape[3] = 1;
+            let column = sinks.f_to_kind(Kind::Float)?.f_view([1, -1, 1, 1])?.f_expand(shape, false)?;
+            scores = Tensor::f_cat(&[scores, column], 3)?;
+        }
+        let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(3, 0, visible.keys.len() as i64)?;
+        Ok(weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?) // [batch, n_heads, pos, d_head]
+    }
+}
+
+/// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.
+#[derive(Debug, Default)]
+struct Cache {
+    stored: Option<(Tensor, Tensor)>,
+    /// The largest magnitude of a key of the sequence so far.
+    largest_key: f64,
+}
+
+impl Cache {
+    /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
+    /// `[n_kv_heads, past + pos, d_head]`.
+    fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
+        let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
+        let length = (step.past + step.n) as i64;
+        let (mut keys, mut values) = match self.stored.take() {
+            Some((keys, values)) if step.past > 0 && keys.size()[1] >= length => (keys, values),
+            old => {
+                let capacity = (step.room as i64).max(length);
+                (
+                    grow(&k, capacity, old.as_ref().map(|(k, _)| k), step)?,
+                    grow(&v, capacity, old.as_ref().map(|(_, v)| v), step)?,
+                )
+            }
+        };
+        let (past, n) = (step.past as i64, step.n as i64);
+        for (all, new) in [(&mut keys, &k), (&mut values, &v)] {
+            all.f_narrow(1, past, n)?.f_copy_(new)?;
+        }
+        let seen = (keys.f_narrow(1, 0, length)?, values.f_narrow(1, 0, length)?);
+        self.stored = Some((keys, values));
+        Ok(seen)
+    }
+}
+
+/// A larger buffer with what the old one held. A sequence that outgrows what was announced doubles its buffer.
+fn grow(like: &Tensor, capacity: i64, old: Option<&Tensor>, step: &Step) -> Result<Tensor, ModelError> {
+    let shape = like.size();
+    let past = step.past as i64;
+    let capacity = if past > 0 { capacity.max(2 * past) } else { capacity };
+    let buffer = Tensor::f_zeros([shape[0], capacity, shape[2]], (like.kind(), like.device()))?;
+    if let Some(old) = old.filter(|_| past > 0) {
+        buffer.f_narrow(1, 0, past)?.f_copy_(&old.f_narrow(1, 0, past)?)?;
+    }
+    Ok(buffer)
+}

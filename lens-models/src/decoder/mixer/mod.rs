@@ -1,0 +1,55 @@
+//! Mixers: through what the positions of a sequence see earlier ones. Each owns what it keeps of the sequence.
+
+mod attention;
+mod convolution;
+mod rotary;
+mod visible;
+
+use tch::Tensor;
+
+pub(super) use rotary::RotaryTables;
+pub(super) use visible::Masks;
+
+use self::{attention::Attention, convolution::ShortConvolution};
+use super::{ModelError, finite::Watch, step::Step, weights::Weights};
+use crate::spec::MixerSpec;
+
+/// The mixer of one block, with its weights and with what it keeps of the sequence so far.
+#[derive(Debug)]
+pub(super) enum Mixer {
+    Attention(Box<Attention>),
+    ShortConvolution(Box<ShortConvolution>),
+}
+
+impl Mixer {
+    pub(super) fn load(layer: u16, spec: &MixerSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        Ok(match spec {
+            MixerSpec::Attention(spec) => Self::Attention(Box::new(Attention::load(layer, spec, weights)?)),
+            MixerSpec::ShortConvolution(spec) => {
+                Self::ShortConvolution(Box::new(ShortConvolution::load(spec, weights)?))
+            }
+        })
+    }
+
+    /// Forgets the sequence that was run: another one begins.
+    pub(super) fn reset(&mut self) {
+        match self {
+            Self::Attention(attention) => attention.reset(),
+            Self::ShortConvolution(convolution) => convolution.reset(),
+        }
+    }
+
+    /// What the mixer computes at the tokens of a step, from them and from everything before them. `x` is the normed
+    /// stream, `[pos, d_model]`; so is the result.
+    pub(super) fn forward(
+        &mut self,
+        x: &Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Tensor, ModelError> {
+        match self {
+            Self::Attention(attention) => attention.forward(x, step, tap),
+            Self::ShortConvolution(convolution) => convolution.forward(x, step),
+        }
+    }
+}

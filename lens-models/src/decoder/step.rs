@@ -1,0 +1,78 @@
+//! One step of a forward pass: which tokens it has, and what all blocks share while it runs.
+
+use super::{
+    ModelError,
+    mixer::{Masks, RotaryTables},
+    part::Part,
+};
+use crate::device::Place;
+
+/// Some tokens of one sequence.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// Tokens of the sequence before these.
+    pub(super) past: usize,
+    /// How many these are.
+    pub(super) n: usize,
+    /// How long the sequence is; position embeddings that depend on the length are those of this length.
+    pub(super) total: usize,
+}
+
+impl Span {
+    /// A whole sequence of `n` tokens.
+    pub(super) fn whole(n: usize) -> Self {
+        Self { past: 0, n, total: n }
+    }
+}
+
+/// One step of a forward pass: more tokens of a sequence, or several whole sequences.
+pub(super) struct Step {
+    /// Tokens before this step.
+    pub(super) past: usize,
+    /// Tokens in this step.
+    pub(super) n: usize,
+    /// Tokens that the sequence may come to have.
+    pub(super) room: usize,
+    /// The position of each token in its sequence, `[n]`.
+    pub(super) positions: Vec<usize>,
+    /// The rotary tables of its positions.
+    pub(super) tables: RotaryTables,
+    /// Sequences that mixers run together: one part of one sequence, or several parts of a pack.
+    pub(super) parts: Vec<Part>,
+}
+
+impl Step {
+    /// More tokens of one sequence, which may come to have `room`.
+    pub(super) fn of_sequence(span: Span, room: usize, tables: RotaryTables) -> Self {
+        let Span { past, n, .. } = span;
+        let part = Part::one(n, Masks::new(past, n));
+        Self { past, n, room, positions: (past..past + n).collect(), tables, parts: vec![part] }
+    }
+
+    /// Whole sequences, which ascend in length. The parts lie in these places.
+    pub(super) fn of_pack(
+        spans: &[Span],
+        tables: RotaryTables,
+        places: &[Place],
+    ) -> Result<Self, ModelError> {
+        let n = spans.iter().map(|span| span.n).sum();
+        let positions = spans.iter().flat_map(|span| 0..span.n).collect();
+        let mut parts = Vec::new();
+        let (mut rest, mut start) = (spans, 0);
+        while let Some(shortest) = rest.first() {
+            // Padding at most doubles what mixers compute.
+            let alike = rest.partition_point(|span| span.n <= 2 * shortest.n);
+            let lengths: Vec<usize> = rest[..alike].iter().map(|span| span.n).collect();
+            let part = Part::several(start, &lengths, places)?;
+            start += lengths.iter().sum::<usize>();
+            parts.push(part);
+            rest = &rest[alike..];
+        }
+        Ok(Self { past: 0, n, room: 0, positions, tables, parts })
+    }
+
+    /// Whether what it computes is kept: the sequence may go on, or does so already.
+    pub(super) fn is_kept(&self) -> bool {
+        self.past > 0 || self.room > self.n
+    }
+}

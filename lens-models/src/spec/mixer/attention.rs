@@ -1,0 +1,126 @@
+//! Attention as data.
+
+use std::sync::Arc;
+
+use crate::spec::{
+    norm::NormSpec,
+    param::{LinearSpec, Param},
+    rope::Rope,
+};
+
+/// Which earlier positions a position attends to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mask {
+    /// All of them.
+    Causal,
+    /// The last `window`, itself included.
+    Sliding {
+        /// How many.
+        window: usize,
+    },
+}
+
+/// How attention knows positions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Position {
+    /// Not at all: positions were learned into the embedding, or the layer has none.
+    None,
+    /// Queries and keys are rotated; layers that rotate alike share one.
+    Rotary(Arc<Rope>),
+    /// A bias on the scores that falls linearly with distance.
+    Alibi(Alibi),
+}
+
+/// Attention with linear biases (Press et al. 2022): `slope * (key - query)` is added to the scores.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Alibi {
+    /// One slope a head.
+    pub slopes: Vec<f64>,
+    /// How exactly the bias is computed.
+    pub precision: AlibiPrecision,
+}
+
+/// How exactly an ALiBi bias is computed. It matters: rounded biases do not fall linearly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlibiPrecision {
+    /// In float32, from distances.
+    Single,
+    /// In bfloat16, slope times position of the key, and then scaled like the scores (Falcon).
+    Bfloat16,
+}
+
+/// A norm on queries and keys, before they are rotated.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct QkNorm {
+    /// On queries.
+    pub q: NormSpec,
+    /// On keys.
+    pub k: NormSpec,
+    /// What it is taken over.
+    pub scope: QkScope,
+}
+
+/// What a query-key norm is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkScope {
+    /// Every head by itself.
+    Head,
+    /// All heads together.
+    AllHeads,
+}
+
+/// Attention of one block.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AttentionSpec {
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key and value heads; each serves `n_heads / n_kv_heads` query heads.
+    pub n_kv_heads: usize,
+    /// Width of a head.
+    pub d_head: usize,
+    /// Factor on `q · k`.
+    pub scale: f64,
+    /// What is seen.
+    pub mask: Mask,
+    /// Positions.
+    pub position: Position,
+    /// Norm on queries and keys.
+    pub qk_norm: Option<QkNorm>,
+    /// Queries, keys and values are clamped to `[-clip, clip]`.
+    pub clip: Option<f64>,
+    /// Scores become `cap * tanh(score / cap)` before the mask.
+    pub softcap: Option<f64>,
+    /// One more score a head, `[n_heads]`, that takes part in the softmax and carries no value.
+    pub sinks: Option<Param>,
+    /// Query projection, `[n_heads * d_head, d_model]`.
+    pub q: LinearSpec,
+    /// Key projection, `[n_kv_heads * d_head, d_model]`.
+    pub k: LinearSpec,
+    /// Value projection, `[n_kv_heads * d_head, d_model]`.
+    pub v: LinearSpec,
+    /// Output projection, `[d_model, n_heads * d_head]`.
+    pub o: LinearSpec,
+}
+
+impl AttentionSpec {
+    /// Its parameters.
+    pub fn params(&self) -> impl Iterator<Item = &Param> {
+        let norms = self.qk_norm.iter().flat_map(|norm| norm.q.params().chain(norm.k.params()));
+        [&self.q, &self.k, &self.v, &self.o]
+            .into_iter()
+            .flat_map(LinearSpec::params)
+            .chain(norms)
+            .chain(&self.sinks)
+    }
+
+    /// The rotary embedding, if there is one.
+    pub fn rope(&self) -> Option<&Arc<Rope>> {
+        match &self.position {
+            Position::Rotary(rope) => Some(rope),
+            Position::None | Position::Alibi(_) => None,
+        }
+    }
+}
