@@ -63,7 +63,7 @@ fn number(variable: &str) -> Option<usize> {
     let text = env::var(variable).ok()?;
     match text.parse() {
         Ok(value) if value > 0 => Some(value),
-        _ => panic!("{variable} = \"{text}\" is no whole number above zero"),
+        _ => panic!("{variable} = \"{text}\" is not a whole number above zero"),
     }
 }
 

@@ -9,7 +9,7 @@
 //! cargo bench -p lens-benches --bench step
 //! ```
 //!
-//! The checkpoint is made of random numbers at the first run (1 GB, `cargo xtask make-checkpoint`);
+//! The checkpoint, of random numbers, is made at the first run (1 GB, `cargo xtask make-checkpoint`);
 //! `LENS_BENCH_CHECKPOINT` names the folder of another one. `LENS_BENCH_THREADS` is the number of threads (2).
 
 use std::env;

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
-use lens_core::{Backend, Finding, ModelInfo, Outcome, TokenId, check_backend, projection::Kernel};
+use lens_core::{Backend, ByteSize, Finding, ModelInfo, Outcome, TokenId, check_backend, projection::Kernel};
 use lens_models::{Checkpoint, Decoder, session::Speech};
 
 use crate::{
     args::CheckArgs,
-    fields::{bytes, field, wrap},
+    fields::{field, wrap},
     model, output,
     progress::Running,
     run::GENERATOR,
@@ -80,7 +80,7 @@ fn spread(length: usize, n_vocab: usize) -> Vec<TokenId> {
 }
 
 fn finite_weights(scan: &Scan) -> Finding {
-    let mut detail = format!("{} tensors, {}", scan.tensors, bytes(scan.bytes));
+    let mut detail = format!("{} tensors, {}", scan.tensors, ByteSize(scan.bytes));
     if !scan.broken.is_empty() {
         let name = |(name, count): &(String, usize)| format!("{name} ({count} values)");
         let names: Vec<String> = scan.broken.iter().take(NAMED).map(name).collect();

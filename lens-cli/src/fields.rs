@@ -1,9 +1,12 @@
 //! Names and values in two columns, wrapped to the terminal.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use lens_viz::display_safe;
-use unicode_width::UnicodeWidthStr;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 use crate::style::Console;
 
@@ -28,19 +31,12 @@ pub(crate) fn field(out: &mut dyn Write, console: &Console, name: &str, value: &
 
 /// The words of `text` in lines of at most `width` columns. A word that is longer has a line of its own.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is always a line");
-        if last.is_empty() {
-            last.push_str(word);
-        } else if last.width() + 1 + word.width() <= width {
-            last.push(' ');
-            last.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
+    let options = Options::new(width)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
 }
 
 /// A number with its thousands apart.
@@ -56,28 +52,6 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A number of bytes, rounded, in powers of 1000.
-pub(crate) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if number < 1000 {
-        return format!("{number} B");
-    }
-    let mut value = number as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let digits = if value < 9.995 {
-        2
-    } else if value < 99.95 {
-        1
-    } else {
-        0
-    };
-    format!("{value:.digits$} {}", UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,15 +60,14 @@ mod tests {
     fn numbers_are_short_and_readable() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(1234567), "1,234,567");
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(31_928), "31.9 kB");
-        assert_eq!(bytes(16_060_522_496), "16.1 GB");
-        assert_eq!(bytes(999_999), "1.00 MB");
     }
 
     #[test]
     fn lines_are_no_wider_than_asked() {
         assert_eq!(wrap("a bb ccc", 4), ["a bb", "ccc"]);
         assert_eq!(wrap("", 4), [""]);
+        assert_eq!(wrap("one-two longest a", 4), ["one-two", "longest", "a"]);
+        assert_eq!(wrap("日本 語", 4), ["日本", "語"]);
+        assert_eq!(wrap("a b", 0), ["a", "b"]);
     }
 }

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use lens_core::{Point, Site};
+use lens_core::{ByteSize, Point, Site};
 use lens_models::{DecoderSpec, Outline, StoredDtype};
 use serde::Serialize;
 
 use crate::{
     args::{Format, InspectArgs},
     describe::{describe, ranges},
-    fields::{bytes, field, grouped},
+    fields::{field, grouped},
     model::{self, Shard},
     output,
     style::Console,
@@ -134,9 +134,9 @@ impl<'a> Facts<'a> {
             n => format!("in {n} files"),
         };
         let dtypes = self.stored_dtypes.join(" and ");
-        say("stored", &format!("{} as {dtypes}, {files}", bytes(self.stored_bytes as u64)))?;
+        say("stored", &format!("{} as {dtypes}, {files}", ByteSize(self.stored_bytes as u64)))?;
         let NeededBytes { f32, bf16, f16 } = self.needed_bytes;
-        let [f32, bf16, f16] = [f32, bf16, f16].map(|needed| bytes(needed as u64));
+        let [f32, bf16, f16] = [f32, bf16, f16].map(|needed| ByteSize(needed as u64).to_string());
         say("needed", &format!("f32 {f32}, bf16 {bf16}, f16 {f16}"))
     }
 }

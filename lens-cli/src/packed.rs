@@ -6,6 +6,7 @@ use std::{
 };
 
 use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
+use lens_core::ByteSize;
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,17 +73,16 @@ pub(crate) fn bounded<'a>(reader: impl BufRead + 'a, most: u64) -> io::Result<Bo
     let Some(packing) = packing else { return Ok(reader) };
     let mut packed = Vec::new();
     reader.take(most + 1).read_to_end(&mut packed)?;
+    let (own, most_shown) = (packed.len() as u64, ByteSize(most));
+    let invalid = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    if own > most {
+        return invalid(format!("it is larger than {most_shown}, the most that is read"));
+    }
     let inner = packing.unpacker(Box::new(Cursor::new(&packed)))?;
-    let size = io::copy(&mut Told { inner, packing }.take(most + 1), &mut io::sink())?;
-    if size > most || packed.len() as u64 > most {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!(
-                "its {} bytes unpack ({}) to more than {}, the most that is read",
-                packed.len(),
-                packing.name(),
-                crate::fields::bytes(most)
-            ),
+    if io::copy(&mut Told { inner, packing }.take(most + 1), &mut io::sink())? > most {
+        let name = packing.name();
+        return invalid(format!(
+            "its {own} bytes, packed with {name}, unpack to more than {most_shown}, the most that is read"
         ));
     }
     unpacked(Cursor::new(packed))
@@ -189,9 +189,11 @@ mod tests {
         }
         // Packed files one after another are one, as with gzip and zstd themselves.
         for packing in Packing::ALL {
-            let both = [packed(Some(packing), b"one "), packed(Some(packing), b"two")].concat();
-            assert_eq!(text(bounded(&both[..], 7)).unwrap(), "one two");
-            assert!(bounded(&both[..], 6).is_err());
+            let both = [packed(Some(packing), &[b'a'; 100]), packed(Some(packing), &[b'b'; 100])].concat();
+            assert_eq!(text(bounded(&both[..], 200)).unwrap(), "a".repeat(100) + &"b".repeat(100));
+            assert!(bounded(&both[..], 199).is_err());
+            // Larger than allowed as it is.
+            assert!(bounded(&both[..], 8).err().unwrap().to_string().contains("larger"));
         }
     }
 
@@ -201,8 +203,8 @@ mod tests {
             let bomb = packed(Some(packing), &vec![b' '; 4 << 20]);
             assert!(bomb.len() < 8 << 10);
             let error = bounded(&bomb[..], 1 << 20).err().unwrap().to_string();
-            assert!(error.contains(&format!("its {} bytes unpack", bomb.len())), "{error}");
-            assert!(error.contains("1.05 MB"), "{error}");
+            assert!(error.contains(&format!("its {} bytes, packed with", bomb.len())), "{error}");
+            assert!(error.contains("more than 1.05 MB"), "{error}");
         }
     }
 

@@ -9,8 +9,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// The name of the list.
 const LIST: &str = ".lens-files.jsonl";
@@ -235,18 +235,18 @@ fn is_numbered(text: &str, start: &str) -> bool {
 /// A writer that knows the hash and the number of what went through it.
 pub(crate) struct Hashing<W> {
     inner: W,
-    hash: Context,
+    hash: Sha256,
     pub(crate) bytes: u64,
 }
 
 impl<W: Write> Hashing<W> {
     pub(crate) fn new(inner: W) -> Self {
-        Self { inner, hash: Context::new(&SHA256), bytes: 0 }
+        Self { inner, hash: Sha256::new(), bytes: 0 }
     }
 
     /// In lower-case hex.
     pub(crate) fn sha256(self) -> String {
-        self.hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -51,9 +51,9 @@ pub mod projection;
 mod readout;
 mod selection;
 mod session;
-#[macro_use]
 mod setters;
 pub mod sink;
+mod size;
 mod statistic;
 mod steer;
 mod stopped;
@@ -93,6 +93,7 @@ pub use session::{
     Target, Texts,
 };
 pub use sink::{Sink, SinkError};
+pub use size::ByteSize;
 pub use statistic::{
     Closer, Evidence, Limits, Needs, ParseStatisticError, Range, Statistic, StatisticSet, Statistics, Unit,
     VectorFacts,

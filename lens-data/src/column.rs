@@ -1,4 +1,4 @@
-//! What a table is made of.
+//! The columns of a table, and the cells of a row.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 /// A kind of rows.
 pub trait Table {
-    /// What one row is made of.
+    /// What one row is written from.
     type Row<'a>;
 
     /// The name of its file, without an ending.

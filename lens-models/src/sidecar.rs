@@ -64,7 +64,7 @@ impl Sidecars {
             let json = file.read(LARGEST_TOKENIZER_CONFIG).map_err(|error| broken(error.to_string()))?;
             match serde_json::from_slice(&json).map_err(|error| broken(error.to_string()))? {
                 Value::Object(object) => Ok(Value::Object(object)),
-                _ => Err(broken("it is no JSON object".to_owned())),
+                _ => Err(broken("it is not a JSON object".to_owned())),
             }
         };
         Settings::of(&SideFiles {

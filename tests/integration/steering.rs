@@ -32,7 +32,7 @@ fn golden() -> Golden {
 
 /// The fixtures' texts are ids.
 fn encode(text: &str) -> Result<Vec<TokenId>, String> {
-    text.split(' ').map(|id| id.parse().map(TokenId).map_err(|_| format!("{id} is no id"))).collect()
+    text.split(' ').map(|id| id.parse().map(TokenId).map_err(|_| format!("{id} is not an id"))).collect()
 }
 
 /// Lets the model run with these interventions.
@@ -43,7 +43,7 @@ fn steer(model: &mut Decoder, interventions: &[&str], prompt: &[TokenId]) {
     model.set_edit(Some(Box::new(edits)));
 }
 
-/// Every token's log-probability behind the last position.
+/// Every token's log-probability after the last position.
 fn log_probs(model: &mut Decoder, tokens: &[TokenId]) -> Vec<f64> {
     let n_vocab = model.info().n_vocab;
     let question = Question::default().with_top_k(n_vocab.try_into().unwrap());
@@ -83,7 +83,7 @@ fn what_changes_nothing_changes_no_bit() {
             assert_eq!(log_probs(&mut model, &tokens), plain, "{name}: {nothing}");
         }
         model.set_edit(None);
-        assert_eq!(log_probs(&mut model, &tokens), plain, "{name}: an edit stayed behind");
+        assert_eq!(log_probs(&mut model, &tokens), plain, "{name}: an edit was left");
     }
 }
 
@@ -132,7 +132,7 @@ fn what_does_not_fit_is_refused_with_its_words() {
         ("L0.attn_out[20] = 0", "there is no position 20"),
         ("L0.attn_out += @'1 2'[5]", "has 2 tokens and no position 5"),
         ("L0.attn_out = @'1 2'[same]", "has 2 tokens and the prompt that is run has 8"),
-        ("L0.attn_out += @'x'", "cannot be encoded: x is no id"),
+        ("L0.attn_out += @'x'", "cannot be encoded: x is not an id"),
         ("L0.attn_out += file:'/nonexistent'", "L0.attn_out"),
     ] {
         let parsed = [steer.parse::<Intervention>().unwrap()];
@@ -141,7 +141,7 @@ fn what_does_not_fit_is_refused_with_its_words() {
     }
 }
 
-/// Squares beyond float32 are no reason to distrust a readout: norms do not see how long a vector is.
+/// Squares beyond float32 are not a reason to distrust a readout: norms do not see how long a vector is.
 #[test]
 fn a_very_long_vector_passes_the_self_check() {
     for change in ["L7.resid_post *= 1e20", "L7.resid_post *= 1e30"] {

@@ -12,7 +12,7 @@ pub struct Golden {
     pub tokens: Vec<TokenId>,
     /// The rows of stacked tensors.
     pub points: Vec<Point>,
-    /// Sites that are no additive part of this model's stream, and are absent here.
+    /// Sites that are not an additive part of this model's stream, and are absent here.
     pub refused: Vec<String>,
     floats: HashMap<String, (Vec<usize>, Vec<f32>)>,
     ints: HashMap<String, (Vec<usize>, Vec<i32>)>,

@@ -5,6 +5,7 @@ use crate::{
     backend::{BackendError, ModelInfo},
     point::{Component, Point},
     selection::SelectionError,
+    size::ByteSize,
 };
 
 /// A run of the lens that could not be.
@@ -51,7 +52,7 @@ pub enum LensError {
     #[error(
         "{readouts} readouts with {kept} tokens each take up to {}, and results may take {}: read fewer positions, \
          layers or components, keep fewer tokens of each, or write fewer",
-        size(*bytes), size(*allowed)
+        ByteSize(*bytes as u64), ByteSize(*allowed as u64)
     )]
     TooMuch {
         /// Readouts, final ones included.
@@ -97,15 +98,4 @@ fn in_layers(layers: &[u16]) -> String {
         [_] => format!(" in layer {numbers}"),
         _ => format!(" in layers {numbers}"),
     }
-}
-
-/// Bytes in the unit in which they are a small number.
-fn size(bytes: usize) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        (value, unit) = (value / 1000.0, unit + 1);
-    }
-    format!("{value:.1} {}", UNITS[unit])
 }

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use lens_core::ByteSize;
 use memmap2::{Mmap, MmapMut};
 
 use super::{
@@ -60,7 +61,7 @@ impl Bytes {
     fn read(mut file: File) -> io::Result<Self> {
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         let mut memory = MmapMut::map_anon(length).map_err(|error| {
-            io::Error::new(error.kind(), format!("no memory for its {} MB: {error}", length / 1_000_000))
+            io::Error::new(error.kind(), format!("no memory for its {}: {error}", ByteSize(length as u64)))
         })?;
         match file.read_exact(&mut memory) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(shorter()),

@@ -23,7 +23,7 @@ pub(super) fn of_generation_config(files: &Sidecars) -> Result<Vec<TokenId>, Che
         ConfigError::Wrong { key, expected, got } => {
             broken(format!("\"{key}\" should be {expected}, but is {}", config::cut(&got)))
         }
-        ConfigError::NotAnObject => broken("it is no JSON object".to_owned()),
+        ConfigError::NotAnObject => broken("it is not a JSON object".to_owned()),
         other => other.into(),
     })?;
     Ok(ids.into_iter().map(TokenId).collect())

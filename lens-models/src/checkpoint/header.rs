@@ -25,7 +25,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 pub struct StoredTensor {
     /// Which file, as an index into the checkpoint's shards.
     pub shard: usize,
-    /// Its type, if it is one that a decoder can be made of; else the name of what it is.
+    /// Its type, if a decoder can use it; else the name that the file gives it.
     pub dtype: Result<StoredDtype, String>,
     /// Its shape.
     pub shape: Vec<usize>,

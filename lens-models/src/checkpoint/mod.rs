@@ -131,7 +131,7 @@ impl Outline {
         Ok(outline)
     }
 
-    /// Number of weights that the model is made of, each counted once.
+    /// Number of weights that the model uses, each counted once.
     pub fn parameters(&self) -> usize {
         self.used().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
     }
@@ -302,7 +302,7 @@ impl Checkpoint {
     /// Both may be silent; then a text has no end of its own.
     ///
     /// # Errors
-    /// When one of the files cannot be read, or names something that is no token id.
+    /// When one of the files cannot be read, or names something that is not a token id.
     pub fn end_of_text(&self) -> Result<Vec<TokenId>, CheckpointError> {
         let mut ids = self.outline.end_of_text()?;
         ids.extend(end_of_text::of_generation_config(&self.sidecars)?);
@@ -367,7 +367,7 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
-    /// config.json is no JSON.
+    /// config.json is not JSON.
     #[error("config.json is not valid JSON")]
     ConfigJson {
         /// Where and why.
@@ -451,7 +451,7 @@ pub enum CheckpointError {
         /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// A tensor of a type that no decoder here is made of.
+    /// A tensor of a type that no decoder here can use.
     #[error(
         "the tensor {name} is stored as {dtype}; a lens needs f32, bf16 or f16: convert the checkpoint first"
     )]

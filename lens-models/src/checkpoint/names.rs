@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::TensorIndex;
 use crate::families::{is_wrapper, text_name};
 
-/// What software that wraps a model adds to the names of its tensors: in front of all of them.
+/// What software that wraps a model adds to the names of its tensors, before all of them.
 const PREFIXES: [&str; 3] = ["base_model.model.", "module.", "_orig_mod."];
 
 /// And what it adds wherever a module is wrapped.

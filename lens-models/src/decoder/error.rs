@@ -1,6 +1,6 @@
 //! What can go wrong while a model is loaded or run.
 
-use lens_core::{BackendError, NonFinite, NormShapeError, Point, TokenId};
+use lens_core::{BackendError, ByteSize, NonFinite, NormShapeError, Point, TokenId};
 use tch::TchError;
 
 use crate::device::DeviceError;
@@ -25,9 +25,9 @@ pub enum ModelError {
     },
     /// A sequence whose keys and values could not be kept.
     #[error(
-        "the keys and values of {length} tokens take {} MiB, and {} MiB of memory are free: shorten the prompt, write \
+        "the keys and values of {length} tokens take {}, and {} of memory are free: shorten the prompt, write \
          fewer tokens, or take a smaller dtype",
-        bytes >> 20, available >> 20
+        ByteSize(*bytes), ByteSize(*available)
     )]
     SequenceTooLong {
         /// Tokens that the sequence may come to have.

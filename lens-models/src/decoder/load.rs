@@ -1,6 +1,6 @@
 //! From a checkpoint to a decoder: every part in its place.
 
-use lens_core::ModelInfo;
+use lens_core::{ByteSize, ModelInfo};
 
 use super::{
     Decoder, ModelError,
@@ -80,9 +80,7 @@ impl Decoder {
         };
         let at = |place| Weights { checkpoint: &checkpoint, dtype, place };
         let needed = |what: String, bytes: u64, place: Place| {
-            move || {
-                format!("{what} ({} MB, of {} MB in all) on {place}", bytes / 1_000_000, total / 1_000_000)
-            }
+            move || format!("{what} ({}, of {} in all) on {place}", ByteSize(bytes), ByteSize(total))
         };
 
         let embed = Embedding::load(&spec.embed, &at(placement.embed)).map_err(|error| {

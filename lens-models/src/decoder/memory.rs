@@ -47,7 +47,10 @@ mod tests {
         };
         if super::available().is_some() {
             let message = step(1 << 40).unwrap_err().to_string();
-            assert!(message.contains("1099511627776 tokens") && message.contains("MiB"), "{message}");
+            assert!(
+                message.contains("1099511627776 tokens") && message.contains("B of memory are free"),
+                "{message}"
+            );
         }
         step(64).unwrap();
     }

@@ -11,7 +11,7 @@ pub enum DeviceError {
     UnknownDevice(#[from] UnknownDevice),
     /// A map that cannot be read.
     #[error(
-        "{item:?} is no entry of a device map: {reason}; write auto, balanced, or entries with commas between such as \
+        "{item:?} is not an entry of a device map: {reason}; write auto, balanced, or entries with commas between such as \
          0-15=cuda:0,16-31=cuda:1,rest=cpu"
     )]
     MapEntry {

@@ -1,51 +1,42 @@
 //! Web addresses: who a request goes to, where a redirect leads, what may be shown.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Uri;
+use url::{Host, Url};
 
 /// Where a redirect leads, or why it is not followed. It may not fall back from https to http.
 pub(super) fn redirect_target(from: &Uri, location: &str) -> Result<Uri, &'static str> {
-    let scheme = from.scheme_str().unwrap_or("https");
-    let authority = from.authority().map_or("", |authority| authority.as_str());
-    let whole = if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else {
-        location.to_owned()
-    };
-    let next: Uri = whole.parse().map_err(|_| "its redirect cannot be parsed")?;
-    if Origin::of(&next).is_none() {
-        return Err("it redirects to something that is no web address");
+    const UNREADABLE: &str = "its redirect cannot be parsed";
+    let base = Url::parse(&from.to_string()).map_err(|_| UNREADABLE)?;
+    // No hub answers with an address that is relative to a folder of its own.
+    let next = if location.starts_with('/') { base.join(location) } else { Url::parse(location) };
+    let next = next.map_err(|_| UNREADABLE)?;
+    if !matches!(next.scheme(), "http" | "https") || next.host().is_none() {
+        return Err("it redirects to something that is not a web address");
     }
-    if scheme == "https" && next.scheme_str() != Some("https") {
+    if base.scheme() == "https" && next.scheme() != "https" {
         return Err("it redirects from https to http");
     }
-    Ok(next)
+    next.as_str().parse().map_err(|_| UNREADABLE)
 }
 
 /// Scheme, host and port: who a request goes to.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Origin {
-    scheme: String,
-    host: String,
-    port: u16,
-}
+pub(super) struct Origin(url::Origin);
 
 impl Origin {
-    pub(super) fn of(url: &Uri) -> Option<Self> {
-        let scheme = url.scheme_str()?.to_ascii_lowercase();
-        let default = match scheme.as_str() {
-            "https" => 443,
-            "http" => 80,
-            _ => return None,
-        };
-        let host = url.host().filter(|host| !host.is_empty())?.to_ascii_lowercase();
-        Some(Self { scheme, host, port: url.port_u16().unwrap_or(default) })
+    pub(super) fn of(address: &Uri) -> Option<Self> {
+        let address = Url::parse(&address.to_string()).ok()?;
+        matches!(address.scheme(), "http" | "https").then(|| Self(address.origin()))
     }
 
     pub(super) fn is_loopback(&self) -> bool {
-        let host = self.host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        match &self.0 {
+            url::Origin::Tuple(_, Host::Domain(name), _) => name == "localhost",
+            url::Origin::Tuple(_, Host::Ipv4(ip), _) => ip.is_loopback(),
+            url::Origin::Tuple(_, Host::Ipv6(ip), _) => ip.is_loopback(),
+            url::Origin::Opaque(_) => false,
+        }
     }
 }
 
@@ -80,8 +71,8 @@ pub(super) fn redacted(address: &str) -> String {
 
 /// A name as one part of an address.
 pub(super) fn percent_encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
 #[cfg(test)]

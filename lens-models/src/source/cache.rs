@@ -106,7 +106,7 @@ impl ModelCache {
         write.map_err(SourceError::io("write", path))
     }
 
-    /// Remembers that a commit has no such file; a cache that cannot be written to is no obstacle.
+    /// Remembers that a commit has no such file; a cache that cannot be written to is not an obstacle.
     pub(super) fn mark_absent(&self, commit: &str, file: &str) {
         let mark = self.absence_mark(commit, file);
         if !mark.exists() && create_parent(&mark).is_ok() {

@@ -167,7 +167,7 @@ impl Client {
             let status = answer.reply.status();
             if status.is_redirection() && answer.reply.headers().contains_key(header::LOCATION) {
                 let location =
-                    answer.header("location").ok_or_else(|| answer.bad("its redirect is no text"))?;
+                    answer.header("location").ok_or_else(|| answer.bad("its redirect is not text"))?;
                 let next = redirect_target(&answer.url, location).map_err(|reason| answer.bad(reason))?;
                 if follow == Follow::AtHome && Origin::of(&next).as_ref() != Some(&self.home) {
                     return Ok(answer);

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA256};
+use sha2::{Digest as _, Sha256};
 
 use super::SourceError;
 use super::cache::unique_suffix;
@@ -20,7 +20,7 @@ pub(super) struct Draft {
     /// Bytes that are here.
     pub(super) done: u64,
     /// The hash of those bytes.
-    hash: Context,
+    hash: Sha256,
     /// Whether a later download may go on from here.
     pub(super) resumable: bool,
     /// Whether the draft outlives this value.
@@ -39,7 +39,7 @@ impl Draft {
         }
         let file = File::options().create(true).truncate(false).read(true).append(true).open(&path);
         let file = file.map_err(SourceError::io("write", &path))?;
-        let mut draft = Self { path, file, done: 0, hash: Context::new(&SHA256), resumable, keep: resumable };
+        let mut draft = Self { path, file, done: 0, hash: Sha256::new(), resumable, keep: resumable };
         draft.take_in()?;
         Ok(draft)
     }
@@ -69,7 +69,7 @@ impl Draft {
     /// Starts from nothing.
     pub(super) fn restart(&mut self) -> Result<(), SourceError> {
         self.file.set_len(0).map_err(SourceError::io("write", &self.path))?;
-        self.hash = Context::new(&SHA256);
+        self.hash = Sha256::new();
         self.done = 0;
         self.keep = self.resumable;
         Ok(())
@@ -79,8 +79,8 @@ impl Draft {
     pub(super) fn verify(&mut self, file: &str, meta: &FileMeta) -> Result<(), SourceError> {
         let on_disk = self.file.metadata().map_err(SourceError::io("read", &self.path))?.len();
         let expected = meta.size.unwrap_or(self.done);
-        let hash = self.hash.clone().finish();
-        let received: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = self.hash.clone().finalize();
+        let received: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let fault = if self.done != expected || on_disk != expected {
             let received = if self.done == expected { on_disk } else { self.done };
             SourceError::SizeMismatch { file: file.to_owned(), expected, received }

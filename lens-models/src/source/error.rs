@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// The cause behind an error, kept whole for whoever prints the chain.
+/// The cause of an error, kept whole for whoever prints the chain.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a checkpoint could not be found, fetched or trusted.
@@ -32,7 +32,7 @@ pub enum SourceError {
         /// What is wrong with it, and what might have been meant.
         reason: String,
     },
-    /// The revision is no branch, tag or commit that git would accept.
+    /// The revision is not a branch, tag or commit that git would accept.
     #[error("{revision:?} cannot be a revision (a branch, a tag or a commit): {reason}")]
     BadRevision {
         /// The revision as it was given.
@@ -49,7 +49,7 @@ pub enum SourceError {
         revision: String,
     },
     /// `HF_ENDPOINT` is not the address of a server.
-    #[error("HF_ENDPOINT is {endpoint:?}, which is no http:// or https:// address ({reason})")]
+    #[error("HF_ENDPOINT is {endpoint:?}, which is not an http:// or https:// address ({reason})")]
     BadEndpoint {
         /// The address as it was given.
         endpoint: String,
@@ -148,7 +148,9 @@ pub enum SourceError {
         target: PathBuf,
     },
     /// A safetensors header claims a length that it cannot have.
-    #[error("{file}: a header of {length} bytes is claimed: this is no safetensors file, or a truncated one")]
+    #[error(
+        "{file}: a header of {length} bytes is claimed: this is not a safetensors file, or a truncated one"
+    )]
     BadHeaderLength {
         /// The weight file.
         file: String,

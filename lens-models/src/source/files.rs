@@ -11,7 +11,7 @@ use super::error::SourceError;
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// # Errors
-/// When it cannot be read, has more bytes, or is no regular file, which may have no end. The message has the size.
+/// When it cannot be read, has more bytes, or is not a regular file, which may have no end. The message has the size.
 pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let metadata = check_regular(path)?;
     let too_large = |size: u64| {

@@ -88,7 +88,7 @@ pub(super) fn fetch_header(
     Ok(ShardHeader { file: file.to_owned(), file_size, bytes })
 }
 
-/// The offset behind the header, from the first eight bytes.
+/// The offset after the header, from the first eight bytes.
 fn header_end(file: &str, bytes: &[u8], file_size: u64) -> Result<u64, SourceError> {
     let bad = |length| SourceError::BadHeaderLength { file: file.to_owned(), length };
     let length = bytes.first_chunk::<8>().map(|first| u64::from_le_bytes(*first)).ok_or_else(|| bad(0))?;

@@ -21,7 +21,7 @@ impl Source {
     /// a hub id.
     ///
     /// # Errors
-    /// A path without a folder behind it, or a name that is no hub id either.
+    /// A path at which there is no folder, or a name that is not a hub id either.
     pub fn parse(name: &str, home: Option<&Path>) -> Result<Self, SourceError> {
         let path = match (name.strip_prefix('~'), home) {
             (Some(""), Some(home)) => home.to_owned(),

@@ -27,7 +27,7 @@ pub struct SourceOptions {
     pub endpoint: String,
     /// The access token.
     pub token: Option<Token>,
-    /// The file that is read for a token when `token` is `None`; a file that does not exist is no error.
+    /// The file that is read for a token when `token` is `None`; a file that does not exist is not an error.
     pub token_file: Option<PathBuf>,
     /// Certificates in PEM form that replace the built-in ones.
     pub ca_bundle: Option<PathBuf>,
@@ -122,7 +122,7 @@ impl SourceOptions {
         with_endpoint => endpoint: String,
         /// The access token.
         with_token => token: Option<Token>,
-        /// The file that is read for a token when `token` is `None`; a file that does not exist is no error.
+        /// The file that is read for a token when `token` is `None`; a file that does not exist is not an error.
         with_token_file => token_file: Option<PathBuf>,
         /// Certificates in PEM form that replace the built-in ones.
         with_ca_bundle => ca_bundle: Option<PathBuf>,

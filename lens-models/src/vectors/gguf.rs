@@ -1,4 +1,4 @@
-//! As much of GGUF (versions 2 and 3, little-endian) as control vectors are made of.
+//! The part of GGUF (versions 2 and 3, little-endian) that control vectors need.
 //!
 //! The layout is that of ggml's `docs/gguf.md`: magic, version, counts, metadata, tensor descriptions, padding, data.
 
@@ -77,7 +77,9 @@ fn check_places(descriptions: &[Description], alignment: usize) -> Result<(), St
             return Err(format!("it has two tensors {name}"));
         }
         if !offset.is_multiple_of(alignment) {
-            return Err(format!("the tensor {name} begins at {offset}, which is no multiple of {alignment}"));
+            return Err(format!(
+                "the tensor {name} begins at {offset}, which is not a multiple of {alignment}"
+            ));
         }
     }
     let mut ranges = descriptions
@@ -180,12 +182,12 @@ impl<'a> Reader<'a> {
 
     /// A metadata value that has to be a string.
     fn string_of(&mut self, key: &str, kind: u32) -> Result<String, String> {
-        if kind == 8 { self.string() } else { Err(format!("its {key} is no string")) }
+        if kind == 8 { self.string() } else { Err(format!("its {key} is not a string")) }
     }
 
     /// A metadata value that has to be a u32.
     fn u32_of(&mut self, key: &str, kind: u32) -> Result<u32, String> {
-        if kind == 4 { self.u32() } else { Err(format!("its {key} is no u32")) }
+        if kind == 4 { self.u32() } else { Err(format!("its {key} is not a u32")) }
     }
 
     /// A metadata value that has to be an integer from 0: llama.cpp writes counts as i32, repeng as u32.
@@ -313,7 +315,7 @@ pub(super) mod tests {
             ("direction.1 and direction.2 overlap", [0, 0, 128]),
             ("direction.2 and direction.3 overlap", [0, 64, 96]),
             ("direction.1 and direction.3 overlap", [64, 0, 64]),
-            ("begins at 65, which is no multiple of 32", [0, 65, 128]),
+            ("begins at 65, which is not a multiple of 32", [0, 65, 128]),
             ("reaches beyond the file", [0, 64, 160]),
             ("reaches beyond the file", [0, 64, u64::MAX - 31]),
         ] {

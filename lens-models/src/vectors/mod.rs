@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::source::files::read_at_most;
 
-/// Files beyond this are no vectors.
+/// Files beyond this are not vectors.
 const LARGEST: u64 = 1 << 30;
 
 /// The vectors of a file.
@@ -54,7 +54,7 @@ pub enum VectorError {
         source: std::io::Error,
     },
     /// It is neither safetensors nor GGUF, or broken.
-    #[error("{path} is no vector file: {reason}")]
+    #[error("{path} is not a vector file: {reason}")]
     Broken {
         /// The file.
         path: String,
@@ -62,7 +62,7 @@ pub enum VectorError {
         reason: String,
     },
     /// The tensor does not exist, or none was named where there are several.
-    #[error("{path} has {}: name one of its tensors behind a #, as in file:'{path}'#{first} ({names})",
+    #[error("{path} has {}: name one of its tensors after a #, as in file:'{path}'#{first} ({names})",
         name.as_ref().map_or("several tensors".to_owned(), |name| format!("no tensor {name:?}")))]
     Choose {
         /// The file.
@@ -76,7 +76,7 @@ pub enum VectorError {
     },
     /// A GGUF file whose vectors may be meant for something else than to be added.
     #[error(
-        "{path} is no control vector: its general.architecture is {}, so its vectors may not be meant to be added. To \
+        "{path} is not a control vector: its general.architecture is {}, so its vectors may not be meant to be added. To \
          use one as a plain vector, name it after a #, as in file:'{path}'#{first}, and say what to do with it: += adds \
          it, -= proj(…) projects it out ({names})",
         architecture.as_ref().map_or("missing".to_owned(), |name| format!("{name:?}"))
@@ -153,7 +153,7 @@ impl VectorFile {
                 let says =
                     architecture.as_ref().map_or("no architecture".to_owned(), |name| format!("{name:?}"));
                 return vec![format!(
-                    "{path} is no control vector ({says}): its tensors are used as plain vectors"
+                    "{path} is not a control vector ({says}): its tensors are used as plain vectors"
                 )];
             }
             Origin::ControlVector { model_hint, layer_count } => (model_hint, layer_count),

@@ -144,7 +144,7 @@ fn a_hub_id_is_held_to_the_hubs_rules() {
         ("owner/model/", "owner/model"),
         ("https://huggingface.co/owner/model/tree/main", "owner/model"),
         ("hf://owner/model", "owner/model"),
-        ("owner/model@v1", "--revision"),
+        ("owner/model@v1", "the revision \"v1\""),
         ("models/owner/name", "one slash"),
         ("my model", "' '"),
         ("", "empty"),

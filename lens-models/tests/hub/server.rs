@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use ring::digest::{SHA256, digest};
+use sha2::{Digest as _, Sha256};
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub(crate) const ID: &str = "owner/model";
@@ -219,7 +219,7 @@ pub(crate) fn ranged(ask: &Ask, content: &[u8]) -> Reply {
 }
 
 pub(crate) fn sha256(content: &[u8]) -> String {
-    digest(&SHA256, content).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Something like a safetensors file: a header of 16 bytes, and data that repeats nowhere soon.

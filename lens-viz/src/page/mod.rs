@@ -34,7 +34,7 @@ mod vocabulary;
 
 use std::borrow::Cow;
 
-use lens_core::{LensTrace, TraceError};
+use lens_core::{ByteSize, LensTrace, TraceError};
 
 use crate::Named;
 
@@ -80,10 +80,10 @@ pub enum PageError {
     Empty,
     /// The file would be too large.
     #[error(
-        "the page would take {:.1} MB, over the limit of {:.1} MB: keep fewer tokens of each readout \
+        "the page would take {}, over the limit of {}: keep fewer tokens of each readout \
          ({top_k} now), read fewer positions ({positions}) or points ({points}), or raise the limit",
-        *bytes as f64 / 1e6,
-        *limit as f64 / 1e6
+        ByteSize(*bytes as u64),
+        ByteSize(*limit as u64)
     )]
     TooLarge {
         /// Bytes that the page needs, at least.

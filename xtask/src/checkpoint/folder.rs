@@ -102,7 +102,7 @@ fn own_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let name = entry.file_name();
         if !is_ours(&name.to_string_lossy()) || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             bail!(
-                "{} holds {}, which is no part of a made checkpoint: name another folder",
+                "{} holds {}, which is not part of a made checkpoint: name another folder",
                 folder.display(),
                 name.display()
             );

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-pub(crate) use shape::{SHAPES, Shape, find};
+pub(crate) use shape::{Shape, find, parser};
 pub(crate) use tensor::Dtype;
 
 /// What to make.

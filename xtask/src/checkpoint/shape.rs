@@ -1,9 +1,11 @@
 //! The table of shapes: sizes of published models, and one for tests.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use super::tensor::Tensor;
-use crate::arguments::{Usage, suggestion};
 
 /// Everything about a model but its numbers.
+#[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     architecture: Architecture,
@@ -23,7 +25,7 @@ pub(crate) struct Shape {
     pub(super) vocabulary: Vocabulary,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Architecture {
     Llama,
     /// Llama with biases on queries, keys and values.
@@ -31,7 +33,7 @@ enum Architecture {
 }
 
 /// The tokens that text can become; rows of the embedding beyond them are padding.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Vocabulary {
     /// Ids of bytes and merges, from 0 on.
     pub(super) words: usize,
@@ -135,16 +137,15 @@ const TINY: Shape = Shape {
 
 pub(crate) static SHAPES: &[Shape] = &[QWEN_05B, QWEN_7B, LLAMA_31_8B, LLAMA_32_1B, LLAMA_2_7B, TINY];
 
-/// The shape called `name`, or an error that suggests the nearest one, or names them all.
-pub(crate) fn find(name: &str) -> Result<&'static Shape, Usage> {
-    SHAPES.iter().find(|shape| shape.name == name).ok_or_else(|| {
-        let names = || SHAPES.iter().map(|shape| shape.name);
-        let mut hint = suggestion(name, names());
-        if hint.is_empty() {
-            hint = format!(": there are {}", names().collect::<Vec<_>>().join(", "));
-        }
-        Usage(format!("unknown shape {name:?}{hint}"))
-    })
+/// The shape called `name`.
+pub(crate) fn find(name: &str) -> Option<&'static Shape> {
+    SHAPES.iter().find(|shape| shape.name == name)
+}
+
+/// Reads the name of a shape on the command line.
+pub(crate) fn parser() -> impl TypedValueParser<Value = &'static Shape> {
+    PossibleValuesParser::new(SHAPES.iter().map(|shape| shape.name))
+        .map(|name| find(&name).expect("a name of the list above"))
 }
 
 impl Shape {

@@ -4,10 +4,10 @@
 use std::f64::consts::TAU;
 use std::thread;
 
-use crate::arguments::Usage;
+use clap::ValueEnum;
 
 /// How numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Dtype {
     Bf16,
     F16,
@@ -15,15 +15,6 @@ pub(crate) enum Dtype {
 }
 
 impl Dtype {
-    pub(crate) fn parse(text: &str) -> Result<Self, Usage> {
-        match text {
-            "bf16" => Ok(Self::Bf16),
-            "f16" => Ok(Self::F16),
-            "f32" => Ok(Self::F32),
-            _ => Err(Usage(format!("--dtype {text} is none of bf16, f16, f32"))),
-        }
-    }
-
     pub(super) fn bytes(self) -> u64 {
         match self {
             Self::Bf16 | Self::F16 => 2,

@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 
-use super::Chore;
-use crate::arguments::Arguments;
-
-pub(super) const CHORE: Chore = Chore {
-    name: "browser",
-    summary: "what the tests of the HTML page need: Chromium and axe-core",
-    details: "\
+/// What the tests of the HTML page need: Chromium and axe-core
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Installs Chromium with apt where that is possible (Debian or Ubuntu, as root) and it is not there yet; elsewhere says
 what to install. Fetches axe-core, which looks for what keeps people out of a page, from the npm registry into
 target/browser, checked against a pinned SHA-512.
@@ -19,9 +16,8 @@ target/browser, checked against a pinned SHA-512.
 Without them those tests are skipped and say so; with LENS_REQUIRE_BROWSER=1 they fail instead.
 
   LENS_CHROMIUM=PROGRAM   another Chromium than those on the PATH
-  PYTHON=PROGRAM          another Python than python3",
-    run,
-};
+  PYTHON=PROGRAM          another Python than python3")]
+pub(crate) struct Browser {}
 
 /// Where lens-viz/tests/browser looks as well.
 const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -30,8 +26,7 @@ const AXE: &str = "https://registry.npmjs.org/axe-core/-/axe-core-4.14.1.tgz";
 const AXE_SHA512: &str =
     "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==";
 
-fn run(root: &Path, arguments: Arguments) -> anyhow::Result<()> {
-    arguments.finish()?;
+pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let axe = axe(root)?;
     eprintln!("axe-core is in {}", axe.display());
     let chromium = chromium()?;

@@ -3,18 +3,16 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use clap::Args;
 
-use super::Chore;
-use crate::arguments::Arguments;
 use crate::cargo::cargo;
 use crate::libtorch;
 
-pub(super) const CHORE: Chore = Chore {
-    name: "pictures",
-    summary: "draw the README's pictures anew, from the embedded model",
-    details: "Writes docs/pictures/*.svg.",
-    run,
-};
+/// Draw the README's pictures anew, from the embedded model
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes docs/pictures/*.svg.")]
+pub(crate) struct Pictures {}
 
 const PROMPT: &str = "The capital of France is";
 
@@ -24,8 +22,7 @@ const PICTURES: [(&str, &[&str]); 2] = [
     ("trajectories.svg", &["--kind", "trajectories", "--positions", "last"]),
 ];
 
-fn run(root: &Path, arguments: Arguments) -> anyhow::Result<()> {
-    arguments.finish()?;
+pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     eprintln!("{}", libtorch::ensure(root)?);
     let lens = |words: &[&str]| {
         let program = ["run", "--release", "--quiet", "-p", "lens-cli", "--bin", "lens", "--"];

@@ -2,17 +2,13 @@
 
 use std::path::Path;
 
-use super::Chore;
-use crate::arguments::Arguments;
+use clap::Args;
+
 use crate::libtorch;
 
-pub(super) const CHORE: Chore = Chore {
-    name: "setup",
-    summary: "bring libtorch into .libtorch/, once for all checkouts of this user",
-    details: "\
-  --cuda                   the CUDA half too (2.5 GB more to download, 3 GB on disk; Linux x86_64), for machines with
-                           an NVIDIA card; what is built is the same, and finds it when it runs
-
+/// Bring libtorch into .libtorch/, once for all checkouts of this user
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Downloads the pinned wheels of libtorch with pip (about 545 MB, once), checks their SHA-256 and unpacks the CPU half
 (about 500 MB) into the user's cache; checkouts share it by hard links. Does nothing if it is there already.
 
@@ -22,13 +18,15 @@ where it has not been tried. Elsewhere set LIBTORCH.
   LIBTORCH=DIR             your own libtorch 2.11 wins; set-up then only checks its version
   LIBTORCH_USE_PYTORCH=1   the torch of your Python wins over both
   LENS_LIBTORCH_CACHE=DIR  another place for the download than ~/.cache/lens-libtorch
-  PYTHON=PROGRAM           another Python than python3",
-    run,
-};
+  PYTHON=PROGRAM           another Python than python3")]
+pub(crate) struct Setup {
+    /// The CUDA half too (2.5 GB more to download, 3 GB on disk; Linux x86_64), for machines with an NVIDIA card; what is
+    /// built is the same, and finds it when it runs
+    #[arg(long)]
+    cuda: bool,
+}
 
-fn run(root: &Path, mut arguments: Arguments) -> anyhow::Result<()> {
-    let cuda = arguments.take_flag("--cuda");
-    arguments.finish()?;
-    eprintln!("{}", if cuda { libtorch::ensure_cuda(root)? } else { libtorch::ensure(root)? });
+pub(crate) fn run(root: &Path, asked: &Setup) -> anyhow::Result<()> {
+    eprintln!("{}", if asked.cuda { libtorch::ensure_cuda(root)? } else { libtorch::ensure(root)? });
     Ok(())
 }

@@ -95,7 +95,7 @@ pub(crate) fn for_host_with_cuda() -> Result<&'static Bundle, SetupError> {
     }
 }
 
-/// The CUDA half of the library and its Python half stay behind: the CPU half runs without them. (A user's own
+/// The CUDA half of the library and its Python half are left out: the CPU half runs without them. (A user's own
 /// LIBTORCH may have them, and is then used whole.)
 pub(super) const TORCH_CPU_FILES: [Rule; 3] = [
     Rule::new("torch/lib/", "lib/").except(&["cuda", "nvrtc", "nvshmem", "python", "/"]),

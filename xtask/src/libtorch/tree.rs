@@ -93,7 +93,7 @@ impl Drop for Staging {
     }
 }
 
-/// Removes a file, a link or a folder; it is no error if there is none.
+/// Removes a file, a link or a folder; it is not an error if there is none.
 pub(crate) fn remove(path: &Path) -> Result<(), SetupError> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     let removed = if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

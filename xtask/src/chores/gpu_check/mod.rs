@@ -6,34 +6,42 @@ mod lens;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 
 use self::{
     agree::{BF16, Bound, F32, differences},
     lens::{Lens, Run},
 };
-use super::Chore;
-use crate::arguments::{Arguments, Usage};
-use crate::checkpoint::{self, Dtype, Order};
+use crate::checkpoint::{self, Dtype, Order, Shape};
 
-pub(super) const CHORE: Chore = Chore {
-    name: "gpu-check",
-    summary: "compare a card with the processor, and time an 8B-shaped model on it",
-    details: "\
+/// Compare a card with the processor, and time an 8B-shaped model on it
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Runs `lens check` on the card, compares every readout of two small models with the processor's (float32 within 1e-4,
 bfloat16 by top-1 wherever the margin exceeds its bound), then makes a checkpoint of random numbers in the shape of
 Llama 3.1 8B and times prompts of 16, 512 and 4,096 tokens (every position of 512 as well: the last one is a step by
 itself). Prints one table; fails on any difference beyond its bound. Times are for people to judge.
 
-  --device DEVICE  what to check (cuda)
-  --shape SHAPE    the model to time, as for make-checkpoint (llama-3.1-8b)
-  --dir DIR        where checkpoints are made, and kept (target/gpu-check)
-  --lens FILE      a `lens` that is built already, e.g. on another machine
-  --torch DIR      the folder torch/lib of a Python with torch 2.11; `python` asks python3 where it is
 
 On a machine without Rust: carry target/release/lens and target/release/xtask there, and run
-`./xtask gpu-check --lens ./lens --torch python --dir /tmp/gpu-check`.",
-    run,
-};
+`./xtask gpu-check --lens ./lens --torch python --dir /tmp/gpu-check`.")]
+pub(crate) struct GpuCheck {
+    /// What to check
+    #[arg(long, default_value = "cuda")]
+    device: String,
+    /// The model to time
+    #[arg(long, default_value = "llama-3.1-8b", value_parser = checkpoint::parser())]
+    shape: &'static Shape,
+    /// Where checkpoints are made, and kept [default: target/gpu-check]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// A `lens` that is built already, e.g. on another machine
+    #[arg(long, value_name = "FILE")]
+    lens: Option<PathBuf>,
+    /// The folder torch/lib of a Python with torch 2.11; `python` asks python3 where it is
+    #[arg(long, value_name = "DIR")]
+    torch: Option<String>,
+}
 
 /// Lengths of the prompts whose last position is read.
 const PROMPTS: [usize; 3] = [16, 512, 4096];
@@ -51,27 +59,22 @@ struct Row {
     remark: String,
 }
 
-fn run(root: &Path, mut arguments: Arguments) -> anyhow::Result<()> {
-    let device = arguments.take_option("--device")?.unwrap_or_else(|| "cuda".to_owned());
-    let shape = arguments.take_option("--shape")?.unwrap_or_else(|| "llama-3.1-8b".to_owned());
-    let dir = arguments.take_option("--dir")?.map_or_else(|| root.join("target/gpu-check"), PathBuf::from);
-    let built = arguments.take_option("--lens")?.map(PathBuf::from);
-    let torch = arguments.take_option("--torch")?;
-    if !arguments.finish()?.is_empty() {
-        return Err(Usage("gpu-check hands nothing on".to_owned()).into());
-    }
-    let lens = Lens::new(root, built, torch.as_deref())?;
+pub(crate) fn run(root: &Path, asked: &GpuCheck) -> anyhow::Result<()> {
+    let GpuCheck { device, shape, .. } = asked;
+    let dir = asked.dir.clone().unwrap_or_else(|| root.join("target/gpu-check"));
+    let lens = Lens::new(root, asked.lens.clone(), asked.torch.as_deref())?;
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
 
     eprintln!("checking the identities on {device}");
-    lens.passes(&["check", "demo", "--device", &device])?;
+    lens.passes(&["check", "demo", "--device", device])?;
     let mut found = Vec::new();
-    let tiny = made(&dir, "tiny", Dtype::F32)?;
+    let tiny = checkpoint::find("tiny").context("there is no shape of that name")?;
+    let tiny = made(&dir, tiny, Dtype::F32)?;
     for (model, bound) in [(tiny.as_str(), &F32), ("demo", &BF16)] {
-        found.extend(agreement(&lens, model, &device, bound)?);
+        found.extend(agreement(&lens, model, device, bound)?);
     }
-    let big = made(&dir, &shape, Dtype::Bf16)?;
-    print(&device, &shape, &timings(&lens, &big, &device)?);
+    let big = made(&dir, shape, Dtype::Bf16)?;
+    print(device, shape.name, &timings(&lens, &big, device)?);
     if found.is_empty() {
         println!("{device} agrees with the processor: {}; {}", F32.says, BF16.says);
         return Ok(());
@@ -83,9 +86,8 @@ fn run(root: &Path, mut arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// A checkpoint that is there, or is made now.
-fn made(dir: &Path, shape: &str, dtype: Dtype) -> anyhow::Result<String> {
-    let folder = dir.join(format!("{shape}-{}", dtype.in_header().to_lowercase()));
-    let shape = checkpoint::find(shape)?;
+fn made(dir: &Path, shape: &'static Shape, dtype: Dtype) -> anyhow::Result<String> {
+    let folder = dir.join(format!("{}-{}", shape.name, dtype.in_header().to_lowercase()));
     if !folder.join("config.json").exists() {
         eprintln!("making {} in {}", shape.name, folder.display());
         checkpoint::make(&Order { shape, dtype, seed: 0, shards: 5_000_000_000, force: true }, &folder)?;
