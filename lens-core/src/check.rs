@@ -3,7 +3,10 @@
 use std::fmt;
 
 use crate::{
-    Backend, BackendError, Column, Forward, Next, Point, PointSet, Question, ReadRequest, Site, TokenId,
+    backend::{Backend, BackendError, Column, Forward, Next, ReadRequest},
+    point::{Point, PointSet, Site},
+    readout::Question,
+    token::TokenId,
 };
 
 /// One property and how it came out.

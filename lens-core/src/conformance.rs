@@ -9,8 +9,13 @@ use std::{collections::BTreeSet, num::NonZeroUsize};
 use half::{bf16, f16};
 
 use crate::{
-    BackendError, FinalNorm, Next, NormKind, NormMode, Point, Post, Question, Readings, Readout, Site,
-    Statistic, StatisticSet, TokenId, backend::Column,
+    backend::{BackendError, Column, Next, Readings},
+    norm::{FinalNorm, NormKind, NormMode},
+    point::{Point, Site},
+    projection::Post,
+    readout::{Question, Readout},
+    statistic::{Statistic, StatisticSet},
+    token::TokenId,
 };
 
 /// How far a statistic may be off: float32 sums of a few hundred terms.

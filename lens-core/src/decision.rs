@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Component, Point, Readout, Site, TokenId};
+use crate::{
+    point::{Component, Point, Site},
+    readout::Readout,
+    token::TokenId,
+};
 
 /// The first layer from which the top-1 token of `resid_post` equals `last` and stays so; `None` when even
 /// the last layer's differs (which only happens without the norm) or there is no layer.

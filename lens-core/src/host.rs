@@ -3,10 +3,14 @@
 use std::ops::Range;
 
 use crate::{
-    BackendError, FinalNorm, Next, NonFinite, NormMode, Point, ReadRequest, Readings, Readout, TokenId,
-    Tracking, Unembedding, VectorFacts,
-    backend::Column,
-    projection::{Job, NonFiniteLogits, Projected, Tracked},
+    backend::{BackendError, Column, Next, ReadRequest, Readings},
+    nonfinite::NonFinite,
+    norm::{FinalNorm, NormMode},
+    point::Point,
+    projection::{Job, NonFiniteLogits, Projected, Tracked, Unembedding},
+    readout::{Readout, Tracking},
+    statistic::VectorFacts,
+    token::TokenId,
     tracked::tracked_tokens,
 };
 

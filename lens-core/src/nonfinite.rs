@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Point;
+use crate::point::Point;
 
 /// What kind of value is not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

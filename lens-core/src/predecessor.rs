@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, TokenText, token_bytes};
+use crate::{
+    point::{Component, Site},
+    text::{TokenText, token_bytes},
+    trace::{FinalTrace, LensTrace, ReadoutTrace},
+};
 
 /// A file: `step_0`, `step_1` and so on, each with its data.
 pub type Steps<'a> = BTreeMap<StepKey, Step<'a>>;

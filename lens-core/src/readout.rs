@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 
 use crate::{
-    NormMode, TokenId,
+    norm::NormMode,
     projection::{Projected, Tracked},
     statistic::{Evidence, Statistic, StatisticSet, Statistics, VectorFacts},
+    token::TokenId,
 };
 
 /// What to keep of every readout.

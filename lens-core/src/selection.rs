@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Component, ParsePointError, Site};
+use crate::point::{Component, ParsePointError, Site};
 
 /// Some of `0..n`: `all`, single indices (negative ones count from the end, `last` is `-1`), half-open
 /// ranges `a..b`, closed ranges `a..=b`, and comma-separated lists of these.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use crate::TokenId;
+use crate::token::TokenId;
 
 /// The text of a token: readable, and exact.
 #[derive(Debug, Clone, PartialEq, Eq)]

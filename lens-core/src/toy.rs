@@ -6,8 +6,16 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
-    Backend, BackendError, FinalNorm, Forward, HostReadout, ModelInfo, NormKind, Pack, PlainLogits, Point,
-    Post, ReadRequest, Readings, Sequence, Site, TokenId, Unembedding, VocabRows, dtype::Dtype, edit::Edits,
+    backend::{
+        Backend, BackendError, Forward, ModelInfo, Pack, PlainLogits, ReadRequest, Readings, Sequence,
+    },
+    dtype::Dtype,
+    edit::Edits,
+    host::HostReadout,
+    norm::{FinalNorm, NormKind},
+    point::{Point, Site},
+    projection::{Post, Unembedding, VocabRows},
+    token::TokenId,
     translate::LensMap,
 };
 

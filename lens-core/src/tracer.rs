@@ -8,8 +8,15 @@ use crate::trace::{
     TokenTrace, TopTrace,
 };
 use crate::{
-    Component, ModelInfo, NormMode, Point, Reading, Readout, SampledStep, Sampling, SelfCheck, Site,
-    TargetScore, Timing, TokenId, TokenScore, TokenText, TokenTexts, important_layers, translate::LensSet,
+    backend::ModelInfo,
+    decision::important_layers,
+    lens::{Reading, SampledStep, Sampling, SelfCheck, Timing},
+    norm::NormMode,
+    point::{Component, Point, Site},
+    readout::{Readout, TargetScore, TokenScore},
+    text::{TokenText, TokenTexts},
+    token::TokenId,
+    translate::LensSet,
 };
 
 /// What a trace says beside the reading.

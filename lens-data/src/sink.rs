@@ -7,7 +7,12 @@ use lens_core::{
     sink::{End, Sink, SinkError},
 };
 
-use crate::{DataError, Format, Prompt, Readouts, TableWriter, TokenRow, Tokens};
+use crate::{
+    Prompt,
+    format::{DataError, Format, TableWriter},
+    readouts::Readouts,
+    tokens::{TokenRow, Tokens},
+};
 
 /// Which run rows belong to.
 #[derive(Debug, Default)]

@@ -107,7 +107,7 @@ impl fmt::Display for Measure {
 
 /// A name that is neither a [`Measure`] nor a kind of picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} \"{}\" (known: {known}){hint}", crate::display_safe(name))]
+#[error("unknown {what} \"{}\" (known: {known}){hint}", crate::safe::display_safe(name))]
 pub struct ParseKindError {
     what: &'static str,
     name: String,

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::{EditOperation, EditTarget, EditTerm, Intervention, VectorSource};
-use crate::Selection;
+use crate::selection::Selection;
 
 impl Display for Intervention {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -142,7 +142,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Component, Site};
+    use crate::point::{Component, Site};
 
     fn canonical(written: &str) -> String {
         written.parse::<Intervention>().unwrap_or_else(|error| panic!("{error}")).to_string()

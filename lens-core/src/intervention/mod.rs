@@ -32,7 +32,7 @@
 mod display;
 mod parse;
 
-use crate::{Component, InterventionTrace, Selection};
+use crate::{point::Component, selection::Selection, trace::InterventionTrace};
 
 pub use parse::InterventionError;
 

@@ -3,7 +3,11 @@
 use std::str::FromStr;
 
 use super::{EditOperation, EditTarget, EditTerm, Intervention, VectorSource};
-use crate::{Component, Selection, Site, suggest::did_you_mean};
+use crate::{
+    point::{Component, Site},
+    selection::Selection,
+    suggest::did_you_mean,
+};
 
 /// Text that is not an intervention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,7 +163,8 @@ impl<'a> Parser<'a> {
     }
 
     fn selection(&self, text: &str, start: usize) -> Result<Selection, InterventionError> {
-        text.parse().map_err(|error: crate::SelectionError| self.error_at(start, error.to_string()))
+        text.parse()
+            .map_err(|error: crate::selection::SelectionError| self.error_at(start, error.to_string()))
     }
 
     fn operation(&mut self) -> Result<EditOperation, InterventionError> {

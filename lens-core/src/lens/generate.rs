@@ -3,7 +3,13 @@
 use std::{num::NonZeroUsize, ops::ControlFlow, time::Instant};
 
 use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
-use crate::{Backend, BackendError, Next, Question, ReadRequest, StatisticSet, Stopped, TokenId, TokenScore};
+use crate::{
+    backend::{Backend, BackendError, Next, ReadRequest},
+    readout::{Question, TokenScore},
+    statistic::StatisticSet,
+    token::TokenId,
+    trace::Stopped,
+};
 
 /// How much room caches get at once: a sequence may be announced much longer than it becomes.
 const ROOM: usize = 256;

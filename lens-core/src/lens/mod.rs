@@ -15,8 +15,12 @@ use std::{
 };
 
 use crate::{
-    Backend, BackendError, Component, Forward, Next, NonFinite, Point, PointSet, ReadRequest, Readings,
-    Readout, Site, TokenId, backend::Column, decided_at,
+    backend::{Backend, BackendError, Column, Forward, Next, ReadRequest, Readings},
+    decision::decided_at,
+    nonfinite::NonFinite,
+    point::{Component, Point, PointSet, Site},
+    readout::Readout,
+    token::TokenId,
 };
 
 use columns::Place;

@@ -7,8 +7,13 @@ use super::{
     columns::{Place, Places, hidden_outputs},
 };
 use crate::{
-    BackendError, Component, ComponentSelection, ModelInfo, Point, PointSet, Question, Readout, ReadoutTrace,
-    Selection, Site, TargetScore, TargetTrace, TokenId, TokenScore, TopTrace, translate::LensSet,
+    backend::{BackendError, ModelInfo},
+    point::{Component, Point, PointSet, Site},
+    readout::{Question, Readout, TargetScore, TokenScore},
+    selection::{ComponentSelection, Selection},
+    token::TokenId,
+    trace::{ReadoutTrace, TargetTrace, TopTrace},
+    translate::LensSet,
 };
 
 /// Memory for captured activations unless the plan says otherwise, in bytes.

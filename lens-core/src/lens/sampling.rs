@@ -7,7 +7,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 
-use crate::TokenScore;
+use crate::readout::TokenScore;
 
 /// How a token is chosen from the final readout.
 ///
@@ -140,7 +140,7 @@ fn nucleus(weights: impl ExactSizeIterator<Item = f64>, mass: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TokenId;
+    use crate::token::TokenId;
 
     fn top(probabilities: &[f32]) -> Vec<TokenScore> {
         let score = |(id, prob): (u32, &f32)| TokenScore { id: TokenId(id), logit: prob.ln(), prob: *prob };

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 
 use super::kernel::KernelError;
-use crate::TokenId;
+use crate::token::TokenId;
 
 /// The rows of an unembedding matrix `W_U`, `[n_vocab, d_model]` row-major, borrowed as they are stored.
 #[derive(Debug, Clone, Copy)]

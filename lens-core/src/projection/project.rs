@@ -15,7 +15,7 @@ use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
 use super::stats::{self, Statistics, runs, shifted_square};
 use super::sweep::{Matrix, sweep};
 use super::topk::{SharedBound, TopK};
-use crate::TokenId;
+use crate::token::TokenId;
 
 type Answers = Vec<Result<Projected, NonFiniteLogits>>;
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::TokenId;
+use crate::token::TokenId;
 
 /// A row and its logit.
 pub(super) type Candidate = (f32, u32);

@@ -13,7 +13,14 @@ use serde::{Deserialize, Serialize};
 use read::present;
 
 pub use crate::stopped::Stopped;
-use crate::{Component, ModelInfo, NormMode, Statistic, Statistics, TokenId, mixer::MixerKind};
+use crate::{
+    backend::ModelInfo,
+    mixer::MixerKind,
+    norm::NormMode,
+    point::Component,
+    statistic::{Statistic, Statistics},
+    token::TokenId,
+};
 
 pub use lenses::{LensEntryTrace, UnknownLens};
 pub use read::TraceError;

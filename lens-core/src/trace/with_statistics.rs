@@ -10,7 +10,7 @@ use serde::{
 };
 
 use super::{FinalTrace, ReadoutTrace};
-use crate::{Statistic, Statistics};
+use crate::statistic::{Statistic, Statistics};
 
 /// Takes the value of a statistic; a field that no statistic has may be of a later version, and is passed over.
 ///

@@ -35,7 +35,10 @@ fn available() -> Option<u64> {
 mod tests {
     use lens_core::{Backend, Forward, PointSet, TokenId};
 
-    use crate::{Decoder, LoadOptions, demo};
+    use crate::{
+        decoder::{Decoder, LoadOptions},
+        demo,
+    };
 
     #[test]
     fn a_sequence_beyond_memory_is_refused_with_the_size_that_it_takes() {

@@ -2,7 +2,10 @@
 
 use lens_core::{EditError, LensError, SinkError};
 
-use crate::{ChatError, CheckpointError, ModelError, TokenizerError, source::SourceError};
+use crate::{
+    chat::ChatError, checkpoint::CheckpointError, decoder::ModelError, source::SourceError,
+    tokenizer::TokenizerError,
+};
 
 /// A session that cannot be opened, or a request that cannot be run.
 #[derive(Debug, thiserror::Error)]

@@ -22,8 +22,8 @@ pub use lens_core::{Conversation, Input, Prepared, Request, Target};
 pub use speech::Speech;
 
 use crate::{
-    Checkpoint, Decoder, LoadOptions, LoadProgress, Outline,
-    decoder::VectorFilesOnDisk,
+    checkpoint::{Checkpoint, Outline},
+    decoder::{Decoder, LoadOptions, LoadProgress, VectorFilesOnDisk},
     demo,
     source::{self, SourceOptions},
 };

@@ -1,6 +1,6 @@
 //! The colours of cells, as classes of the style sheet: the page's policy lets no style stand in an attribute.
 
-use crate::{Ramp, Rgb, ramp::diverging};
+use crate::ramp::{Ramp, Rgb, diverging};
 
 /// Steps between the two ends of the scale: finer than an eye tells apart in cells that do not touch.
 const STEPS: u8 = 40;

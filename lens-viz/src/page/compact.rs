@@ -8,7 +8,7 @@ use lens_core::{
 };
 use serde::Serialize;
 
-use crate::Named;
+use crate::named::Named;
 
 use super::{
     PageError, PageOptions,

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
-use crate::Named;
+use crate::named::Named;
 
 use super::{PageOptions, assets, escape, head::head, plain::plain};
 

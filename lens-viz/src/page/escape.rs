@@ -1,6 +1,6 @@
 //! Text inside HTML.
 
-use crate::display_safe;
+use crate::safe::display_safe;
 
 /// A text of the trace as HTML text or attribute value: visible, and without a character that HTML reads.
 pub(super) fn html(text: &str) -> String {

@@ -3,7 +3,7 @@
 use lens_core::{GenerationTrace, LensTrace, Stopped, TokenText, token_bytes};
 
 use super::escape::html;
-use crate::{Named, measure::compared};
+use crate::{measure::compared, named::Named};
 
 /// The head of one trace of the page; all but the first are hidden until they are chosen.
 pub(super) fn head(Named { name, trace }: &Named<'_>, number: usize) -> String {

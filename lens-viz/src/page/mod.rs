@@ -36,7 +36,7 @@ use std::borrow::Cow;
 
 use lens_core::{ByteSize, LensTrace, TraceError};
 
-use crate::Named;
+use crate::named::Named;
 
 /// Limits on the size of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::places::Places;
-use crate::{Named, difference::Pairing};
+use crate::{difference::Pairing, named::Named};
 
 /// The most traces of which every two are compared: of 64, there are 2016 pairs.
 const MOST: usize = 64;

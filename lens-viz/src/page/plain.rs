@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lens_core::{Component, LensTrace, ReadoutTrace, Site};
 
-use crate::Named;
+use crate::named::Named;
 
 use super::{
     colours,

@@ -1,6 +1,6 @@
 //! What a token looks like on the page.
 
-use crate::display_safe;
+use crate::safe::display_safe;
 
 /// The mark of a space at either end of a token.
 pub(super) const SPACE: char = '␠';

@@ -18,7 +18,7 @@ use plotters::{
 };
 
 use super::{Picture, PictureError, fonts::Face, text::Shown};
-use crate::Rgb;
+use crate::ramp::Rgb;
 
 /// Units of plotters in a pixel.
 const UNITS: f64 = 10.0;

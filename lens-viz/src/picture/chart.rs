@@ -8,7 +8,7 @@ use super::{
     head::{Head, MARGIN},
     text::Shown,
 };
-use crate::Rgb;
+use crate::ramp::Rgb;
 
 /// One statistic of every line.
 pub(super) struct Panel {

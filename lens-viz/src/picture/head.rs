@@ -9,7 +9,7 @@ use super::{
     text::Shown,
 };
 use crate::source::Source;
-use crate::{Rgb, difference::Difference, measure::compared};
+use crate::{difference::Difference, measure::compared, ramp::Rgb};
 
 /// Pixels from the edges of the page.
 pub(super) const MARGIN: f64 = 16.0;

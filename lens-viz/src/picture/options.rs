@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use lens_core::{Component, TokenId};
 
 use super::{Fonts, PictureError};
-use crate::Ramp;
+use crate::ramp::Ramp;
 
 /// What a picture shows and how. The default is a good picture of any trace.
 #[derive(Debug, Clone, PartialEq)]

@@ -65,7 +65,7 @@ const SMALLEST: f64 = 0.84;
 impl Fonts {
     /// Our own words, or text that is known to be short and harmless; made safe all the same.
     pub(super) fn words(self, text: &str) -> Shown {
-        self.drawable(&crate::display_safe(text))
+        self.drawable(&crate::safe::display_safe(text))
     }
 
     /// The label of one token.

@@ -7,7 +7,8 @@ use super::{
     wrong::{Checked, Under as _, finite, probability, within, wrong},
 };
 use crate::{
-    Component, Limits, Site, Statistics,
+    point::{Component, Site},
+    statistic::{Limits, Statistics},
     trace::{FinalTrace, LensTrace, ReadoutTrace, TargetTrace, TopTrace},
 };
 

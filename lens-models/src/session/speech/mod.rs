@@ -5,7 +5,11 @@ mod notes;
 use lens_core::{Conversation, Message, Named, PromptTokens, Target, Texts, TokenId, TokenTexts};
 
 use super::error::SessionError;
-use crate::{ChatError, ChatTemplate, Checkpoint, Tokenizer, tokenizer::Namesakes};
+use crate::{
+    chat::{ChatError, ChatTemplate},
+    checkpoint::Checkpoint,
+    tokenizer::{Namesakes, Tokenizer},
+};
 
 /// Tokens of a split target that a message names.
 const NAMED: usize = 8;

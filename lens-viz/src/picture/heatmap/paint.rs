@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::{Cell, Heatmap, LINE, Layout, NAMES, PADDING, SEAM};
 use crate::{
-    Rgb,
     picture::{
         canvas::{Canvas, FAINT, Frame, GREY, INK, Pen},
         fonts::Face,
         head::MARGIN,
         legend::empty_cell,
     },
+    ramp::Rgb,
 };
 
 /// Pixels that the sign before a token takes.

@@ -1,0 +1,65 @@
+//! What holds the house together, checked: which crate knows which, no circles among modules, and modules that name
+//! each other where they live.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod graph;
+mod paths;
+mod sources;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::{graph::circles, sources::Sources};
+
+/// Every crate, and the crates of the house that it may know (to run: what only its tests use is not asked).
+const CRATES: [(&str, &[&str]); 5] = [
+    ("lens-core", &[]),
+    ("lens-data", &["lens-core"]),
+    ("lens-viz", &["lens-core"]),
+    ("lens-models", &["lens-core", "tch"]),
+    ("lens-cli", &["lens-core", "lens-data", "lens-models", "lens-viz"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn a_crate_knows_those_below_it_alone() {
+    for (name, allowed) in CRATES {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let known = dependencies(&manifest);
+        let allowed = allowed.iter().map(|name| (*name).to_owned()).collect();
+        let house = known.into_iter().filter(|name| name.starts_with("lens-") || name == "tch");
+        let unknown: Vec<String> = house.collect::<BTreeSet<_>>().difference(&allowed).cloned().collect();
+        assert!(unknown.is_empty(), "{name} must not know {}", unknown.join(", "));
+    }
+}
+
+/// The names under `[dependencies]`.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let section = manifest.lines().skip_while(|line| line.trim() != "[dependencies]").skip(1);
+    let name =
+        |line: &str| Some(line.split(['.', '=', ' ']).next()?.to_owned()).filter(|name| !name.is_empty());
+    section.take_while(|line| !line.starts_with('[')).filter_map(name).collect()
+}
+
+#[test]
+fn no_two_modules_side_by_side_need_each_other() {
+    let mut found = Vec::new();
+    for (name, _) in CRATES {
+        let sources = Sources::of(&root().join(name).join("src"));
+        assert!(sources.modules.len() > 3, "{name}: hardly any module was found");
+        found.extend(circles(&sources).into_iter().map(|circle| format!("{name}: {circle}")));
+    }
+    assert!(found.is_empty(), "modules in a circle:\n{}", found.join("\n"));
+}
+
+#[test]
+fn modules_name_each_other_where_they_live() {
+    let mut found = Vec::new();
+    for (name, _) in CRATES {
+        let sources = Sources::of(&root().join(name).join("src"));
+        found.extend(sources.through_the_face().into_iter().map(|place| format!("{name}/{place}")));
+    }
+    assert!(found.is_empty(), "paths through the face of their own crate:\n{}", found.join("\n"));
+}
