@@ -220,11 +220,14 @@ fn the_examples_of_the_tables_page_run() {
 fn many_prompts_come_in_order_whatever_they_are_read_with() {
     let long = "one two three four five ".repeat(80);
     let text = |i: usize| match i {
-        7 => String::new(),
         90 => long.clone(),
         _ => format!("prompt number {i} is"),
     };
-    let records: String = (0..150).map(|i| json!({"text": text(i), "id": i}).to_string() + "\n").collect();
+    let record = |i: usize| match i {
+        7 => json!({"token_ids": [999_999], "id": i}),
+        _ => json!({"text": text(i), "id": i}),
+    };
+    let records: String = (0..150).map(|i| record(i).to_string() + "\n").collect();
     let (_folder, path) = file("many.jsonl", &records);
     let outcome =
         run(&["run", "--prompts", &path, "--format", "json", "--components", "resid_post", "-k", "1"]);
@@ -234,7 +237,7 @@ fn many_prompts_come_in_order_whatever_they_are_read_with() {
     for (i, trace) in traces.iter().enumerate() {
         assert_eq!((&trace["prompt_index"], &trace["id"]), (&json!(i), &json!(i.to_string())));
         match i {
-            7 => assert!(trace["error"].as_str().unwrap().contains("no tokens"), "{trace}"),
+            7 => assert!(trace["error"].as_str().unwrap().contains("999999"), "{trace}"),
             _ => assert_eq!(
                 (&trace["prompt"], &trace["self_check"]["passed"]),
                 (&json!(text(i)), &json!(true))
