@@ -60,12 +60,7 @@ fn points(model: &Decoder) -> PointSet {
         Component::Embed => vec![Point::Embed],
         Component::Site(site) => (0..info.n_layers).map(|layer| Point::block(layer, *site)).collect(),
     };
-    ComponentSelection::all()
-        .as_slice()
-        .iter()
-        .filter(|component| info.has(**component))
-        .flat_map(of)
-        .collect()
+    ComponentSelection::all().as_slice().iter().flat_map(of).filter(|point| info.has(*point)).collect()
 }
 
 fn steps(criterion: &mut Criterion, model: &mut Decoder) {

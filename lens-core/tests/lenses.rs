@@ -10,7 +10,6 @@ use lens_core::{
     TokenText, TokenTexts, TraceContext, Translator, toy::ToyBackend,
 };
 
-#[allow(dead_code, unused_imports, reason = "other tests need the rest of it")]
 mod support;
 use support::{Distribution, Reference};
 

@@ -450,7 +450,7 @@ fn results_that_could_not_be_kept_are_refused_with_their_size() {
         matches!(error, LensError::TooMuch { readouts: 40, kept: 1000, allowed: 0x10_0000, .. }),
         "{error}"
     );
-    assert!(error.to_string().contains("results may take 1.00 MB"), "{error}");
+    assert!(error.to_string().contains("results may take 1.05 MB"), "{error}");
     // More than the vocabulary is the vocabulary.
     assert!(read(&plan(usize::MAX, None)).is_ok());
     assert!(read(&plan(10, Some(1 << 20))).is_ok());

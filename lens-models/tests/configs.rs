@@ -920,7 +920,7 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
         Ok(spec) => spec,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let attn = spec.layers.iter().find_map(LayerSpec::attention).unwrap();
+    let attn = spec.layers.iter().find_map(LayerSpec::attention).expect("some layer attends");
     let mut faults = Vec::new();
     let mut compare = |what: &str, got: String, expected: String| {
         if got != expected {

@@ -239,7 +239,7 @@ fn a_missing_card_is_said_with_what_to_do() {
     if let Err(error) = Place::Cuda(0).prepare() {
         let said = error.to_string();
         assert!(said.starts_with("the device cuda:0 cannot be used: "), "{said}");
-        let helps = ["cargo xtask setup --cuda", "NVIDIA driver", "driver of version"];
+        let helps = ["LENS_LIBTORCH", "NVIDIA driver", "driver of version"];
         assert!(helps.iter().any(|help| said.contains(help)), "{said}");
     }
     let error = mapped("llama2", "0=cuda:200,rest=cpu").err().expect("nobody has so many cards").to_string();

@@ -1,4 +1,5 @@
 //! Results in one file, packed by its name, and packed files read by how they begin.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::{
     fs,

@@ -40,13 +40,14 @@ impl<B: Backend> Lens<'_, B> {
                 Ok(scope) => {
                     let asked = Asked { index, tokens, scope };
                     if !fits(&pack, &asked) {
-                        self.run_pack(std::mem::take(&mut pack), plan, &mut results);
+                        self.run_pack(&pack, plan, &mut results);
+                        pack.clear();
                     }
                     pack.push(asked);
                 }
             }
         }
-        self.run_pack(pack, plan, &mut results);
+        self.run_pack(&pack, plan, &mut results);
         self.each_step = each_step;
         // Every prompt was refused or is in a pack that was run.
         results.into_iter().map(|result| result.unwrap_or(Err(LensError::NoTokens))).collect()
@@ -62,11 +63,11 @@ impl<B: Backend> Lens<'_, B> {
     /// Runs prompts together, or one by one if there is one, the backend cannot, or something in the pack fails.
     fn run_pack(
         &mut self,
-        pack: Vec<Asked<'_>>,
+        pack: &[Asked<'_>],
         plan: &Plan,
         results: &mut [Option<Result<Reading, LensError>>],
     ) {
-        let together = if pack.len() > 1 { self.read_pack(&pack, plan) } else { Ok(None) };
+        let together = if pack.len() > 1 { self.read_pack(pack, plan) } else { Ok(None) };
         match together {
             Ok(Some(readings)) => {
                 for (asked, reading) in pack.iter().zip(readings) {
@@ -74,7 +75,7 @@ impl<B: Backend> Lens<'_, B> {
                 }
             }
             Ok(None) | Err(_) => {
-                for asked in &pack {
+                for asked in pack {
                     results[asked.index] = Some(self.read(asked.tokens, plan));
                 }
             }

@@ -171,7 +171,7 @@ mod tests {
         let error = ModelError::from(error).of_memory(|| "a very long step".to_owned());
         assert!(matches!(error, ModelError::OutOfMemory { .. }), "{error}");
         assert!(
-            error.to_string().starts_with("there is not enough memory for a very long step: try"),
+            error.to_string().starts_with("there is not enough memory for a very long step: a smaller dtype"),
             "{error}"
         );
         let other = ModelError::from(TchError::Torch("shapes do not fit".to_owned()));

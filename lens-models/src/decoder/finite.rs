@@ -121,7 +121,7 @@ mod tests {
         for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for kind in [Kind::Float, Kind::BFloat16, Kind::Half] {
                 let value = with(&[1.0, 2.0, 3.0, broken, broken, 0.0]).to_kind(kind);
-                let mut finite = Finite { past: 5, pending: Vec::new() };
+                let mut finite = Finite { positions: (5..8).collect(), pending: Vec::new() };
                 let message = said(finite.see(NonFinite::Activation, point, &value));
                 assert!(message.contains("NaN or infinite at L3.mlp_out, position 6"), "{message}");
             }

@@ -87,7 +87,10 @@ fn width_of_mlp(config: &Config<'_>, named: usize) -> Result<usize, ConfigError>
     }
     // As Python rounds: towards zero, after each step.
     let width = (2.0 * named as f64 / 3.0) as usize;
-    Ok(factor.map_or(width, |factor| ((factor * width as f64) as usize).next_multiple_of(of)))
+    let Some(factor) = factor else { return Ok(width) };
+    ((factor * width as f64) as usize).checked_next_multiple_of(of).ok_or_else(|| ConfigError::Inconsistent {
+        what: format!("{factor} times the width {width} of the MLP has no multiple of {of} after it"),
+    })
 }
 
 /// Which layers attend: `layer_types` says it, or else a list of indices; without either all do.

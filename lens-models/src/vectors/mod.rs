@@ -328,9 +328,12 @@ mod tests {
         for architecture in ["glp", "llama", ""] {
             let file = written("v.gguf", &made(architecture).bytes(|_, offset| offset)).1.unwrap();
             let message = file.for_layer(None, 1).unwrap_err().to_string();
-            assert!(message.contains("no control vector") && message.contains(architecture), "{message}");
+            assert!(
+                message.contains("is not a control vector") && message.contains(architecture),
+                "{message}"
+            );
             assert_eq!(file.for_layer(Some("direction.1"), 7).unwrap(), [1.0, 2.0]);
-            assert!(file.notes("llama", "demo", 2)[0].contains("no control vector"));
+            assert!(file.notes("llama", "demo", 2)[0].contains("not a control vector"));
         }
     }
 

@@ -14,9 +14,9 @@ fn a_config_that_is_no_json_object_is_refused() {
         ("", ["config.json is not valid JSON", "EOF"]),
         ("{\"model_type\": \"llama\"", ["config.json is not valid JSON", "line 1"]),
         ("not json", ["config.json is not valid JSON", "line 1"]),
-        ("[1]", ["config.json", "no JSON object"]),
-        ("\"llama\"", ["config.json", "no JSON object"]),
-        ("null", ["config.json", "no JSON object"]),
+        ("[1]", ["config.json", "is not a JSON object"]),
+        ("\"llama\"", ["config.json", "is not a JSON object"]),
+        ("null", ["config.json", "is not a JSON object"]),
         ("{}", ["config.json", "no \"model_type\""]),
         ("{\"model_type\": 5}", ["\"model_type\" should be a string", "is 5"]),
     ] {
@@ -142,7 +142,7 @@ fn heads_that_do_not_divide_are_refused() {
         config["num_attention_heads"] = json!(7);
         config["num_key_value_heads"] = json!(7);
     });
-    assert_says(&copy.refusal(), &["no multiple of 7 heads", "head_dim is absent"]);
+    assert_says(&copy.refusal(), &["is not a multiple of 7 heads", "head_dim is absent"]);
     for fixture in ["gpt2", "gpt_neox", "opt", "falcon_7b", "bloom"] {
         let copy = Copy::of(fixture).with_config(|config| {
             for key in ["n_head", "num_attention_heads", "num_heads"] {
@@ -151,7 +151,7 @@ fn heads_that_do_not_divide_are_refused() {
                 }
             }
         });
-        assert_says(&copy.refusal(), &["no multiple of 997 heads"]);
+        assert_says(&copy.refusal(), &["is not a multiple of 997 heads"]);
     }
 }
 

@@ -179,7 +179,7 @@ impl Texts for Speech {
     }
 
     fn bytes(&self, token: TokenId) -> Option<Vec<u8>> {
-        self.tokenizer.as_ref()?.bytes(token).map(Into::into)
+        self.tokenizer.as_ref()?.bytes(token)
     }
 
     fn notes(&self, prompt: &PromptTokens<'_>) -> Vec<String> {

@@ -15,6 +15,7 @@ use super::{param::Param, rope::Rope};
 /// The part of a block through which positions see earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a model has one for each layer: nothing to save")]
 pub enum MixerSpec {
     /// Attention over keys and values.
     Attention(AttentionSpec),
