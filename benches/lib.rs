@@ -4,6 +4,8 @@ mod toy;
 
 use std::env;
 
+use lens_core::toy::Random;
+
 pub use toy::Toy;
 
 /// A projection's shape.
@@ -69,9 +71,6 @@ fn number(variable: &str) -> Option<usize> {
 
 /// `n` numbers in `[-scale, scale)`, always the same.
 pub fn noise(n: usize, scale: f32) -> impl Iterator<Item = f32> {
-    let mut state = 1_u64;
-    (0..n).map(move |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0) * scale
-    })
+    let mut random = Random::new(1);
+    (0..n).map(move |_| (random.unit() * 2.0 - 1.0) * scale)
 }

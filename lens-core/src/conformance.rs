@@ -16,6 +16,7 @@ use crate::{
     readout::{Question, Readout},
     statistic::{Statistic, StatisticSet},
     token::TokenId,
+    toy::Random,
 };
 
 /// How far a statistic may be off: float32 sums of a few hundred terms.
@@ -85,7 +86,7 @@ enum Expected {
 impl Case {
     /// `rows` rows of `points` points over small random numbers; the same numbers for the same shape.
     fn new(name: &'static str, [rows, points, n_vocab, d_model]: [usize; 4]) -> Self {
-        let mut random = Random((rows * 31 + points * 17 + n_vocab * 7 + d_model) as u64 + 1);
+        let mut random = Random::new((rows * 31 + points * 17 + n_vocab * 7 + d_model) as u64 + 1);
         let n_layers = points.div_ceil(4).max(1) as u16;
         let sites = [Site::AttnOut, Site::ResidMid, Site::MlpOut, Site::ResidPost];
         let all = (0..n_layers).flat_map(|layer| sites.map(|site| Point::block(layer, site)));
@@ -170,7 +171,7 @@ pub fn cases() -> Vec<Case> {
         case.ask.statistics = everything;
     });
     add(Case::new("layer norm with biases, final-scale", [4, 4, 33, 24]), &|case| {
-        let mut random = Random(5);
+        let mut random = Random::new(5);
         let (weight, bias) = (random.values(24, 1.0), random.values(24, 0.5));
         case.norm = norm(NormKind::Layer, 24, Some(weight), Some(bias));
         case.bias = Some(random.values(33, 1.0));
@@ -548,20 +549,4 @@ impl Distribution {
 
 fn norm(kind: NormKind, d_model: usize, weight: Option<Vec<f32>>, bias: Option<Vec<f32>>) -> FinalNorm {
     FinalNorm::new(kind, 1e-5, d_model, weight, bias).expect("weight and bias are [d_model]")
-}
-
-/// xorshift64* (Vigna 2016), values uniform in `[-scale, scale]`.
-struct Random(u64);
-
-impl Random {
-    fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
-        let mut value = || {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            let unit = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 24) as f32;
-            (unit * 2.0 - 1.0) * scale
-        };
-        (0..n).map(|_| value()).collect()
-    }
 }

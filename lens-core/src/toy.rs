@@ -63,7 +63,7 @@ impl ToyBackend {
             "d_model must be a positive multiple of {N_HEADS}"
         );
         assert!(n_vocab > 0, "a model needs a vocabulary");
-        let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
+        let mut random = Random::new(seed.wrapping_mul(2).wrapping_add(1));
         let square = d_model * d_model;
         let scale = 1.5 / (d_model as f32).sqrt();
         let layers = (0..n_layers)
@@ -241,20 +241,38 @@ fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }
 
-/// xorshift64* (Vigna 2016): enough randomness for weights, and the same on every machine.
+/// Random numbers that are the same on every machine: xorshift64* (Vigna 2016). Enough for weights, and for whatever tests
+/// make of them; not for sampling.
 #[derive(Debug, Clone)]
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    /// `n` values, uniform in `[-scale, scale]`.
-    fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
-        (0..n).map(|_| (self.next() * 2.0 - 1.0) * scale).collect()
+    /// The numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        // From zero the generator would never get away.
+        Self(if seed == 0 { 0x9E37_79B9_7F4A_7C15 } else { seed })
     }
 
-    fn next(&mut self) -> f32 {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 24) as f32
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// Uniform in `[0, 1)`.
+    pub fn unit(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// A whole number below `n`, which is not zero.
+    pub fn below(&mut self, n: usize) -> usize {
+        ((self.bits() >> 33) % n as u64) as usize
+    }
+
+    /// `n` values, uniform in `[-scale, scale)`.
+    pub fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
+        (0..n).map(|_| (self.unit() * 2.0 - 1.0) * scale).collect()
     }
 }

@@ -6,26 +6,8 @@ use lens_core::TokenId;
 use lens_core::projection::{
     Job, Kernel, NonFiniteLogits, Post, Projected, ProjectionError, Unembedding, VocabRows,
 };
+use lens_core::toy::Random;
 use proptest::prelude::*;
-
-/// A small generator: the same numbers on every machine.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
-    }
-
-    /// In [-1, 1).
-    fn value(&mut self) -> f32 {
-        (self.next() % (1 << 24)) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
-        (0..n).map(|_| self.value() * scale).collect()
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Dtype {
@@ -84,7 +66,7 @@ struct Case {
 impl Case {
     /// Logits of a few units whatever `d_model` is.
     fn random(dtype: Dtype, d_model: usize, n_vocab: usize, n: usize, seed: u64) -> Self {
-        let mut noise = Noise(seed);
+        let mut noise = Random::new(seed);
         let weights = noise.values(n_vocab * d_model, 1.0);
         let readouts = noise.values(n * d_model, 6.0 / (d_model as f32).sqrt());
         Self { rows: Rows::new(dtype, &weights), d_model, bias: None, post: Post::default(), readouts }
@@ -226,10 +208,8 @@ fn finals_of(n: usize, points: usize) -> Vec<u32> {
     (0..n).map(|i| ((i / points * points + points).min(n) - 1) as u32).collect()
 }
 
-fn some_tracked(n: usize, n_vocab: usize, noise: &mut Noise) -> Vec<Vec<TokenId>> {
-    (0..n)
-        .map(|_| (0..noise.next() % 4).map(|_| TokenId((noise.next() as usize % n_vocab) as u32)).collect())
-        .collect()
+fn some_tracked(n: usize, n_vocab: usize, noise: &mut Random) -> Vec<Vec<TokenId>> {
+    (0..n).map(|_| (0..noise.below(4)).map(|_| TokenId(noise.below(n_vocab) as u32)).collect()).collect()
 }
 
 /// Rounding of one float32 sum of `d` products of logits of a few units.
@@ -262,7 +242,7 @@ fn every_kernel_agrees_with_float64_on_odd_shapes() {
         for dtype in DTYPES {
             for (i, &(d, v, n)) in shapes.iter().enumerate() {
                 let case = Case::random(dtype, d, v, n, i as u64);
-                let tracked = some_tracked(n, v, &mut Noise(i as u64 + 100));
+                let tracked = some_tracked(n, v, &mut Random::new(i as u64 + 100));
                 agrees(&case, kernel, &finals_of(n, 12), &tracked, tolerance(d));
             }
         }
@@ -277,9 +257,9 @@ fn bias_scale_and_cap_are_part_of_the_logit() {
                 [(1.0, None), (0.0625, None), (-1.5, None), (1.0, Some(3.0)), (4.0, Some(30.0))]
             {
                 let mut case = Case::random(dtype, 33, 500, 20, 7);
-                case.bias = Some(Noise(8).values(500, 2.0));
+                case.bias = Some(Random::new(8).values(500, 2.0));
                 case.post = Post { scale, softcap };
-                let tracked = some_tracked(20, 500, &mut Noise(9));
+                let tracked = some_tracked(20, 500, &mut Random::new(9));
                 agrees(&case, kernel, &finals_of(20, 7), &tracked, 4.0 * tolerance(33));
             }
         }
@@ -306,13 +286,13 @@ fn sixty_five_thousand_readouts_and_one() {
 #[test]
 fn finals_may_be_any_readouts() {
     let n = 70;
-    let mut noise = Noise(5);
+    let mut noise = Random::new(5);
     let patterns: [Vec<u32>; 5] = [
         vec![69; n],
         (0..n as u32).collect(),
         (0..n as u32).rev().collect(),
         (0..n as u32).map(|i| (i + 1) % n as u32).collect(),
-        (0..n).map(|_| (noise.next() % n as u64) as u32).collect(),
+        (0..n).map(|_| noise.below(n) as u32).collect(),
     ];
     for kernel in Kernel::available() {
         let case = Case::random(Dtype::Bf16, 31, 600, n, 4);
@@ -369,7 +349,7 @@ fn logits_alone_have_the_bits_of_the_sweep() {
         for dtype in DTYPES {
             for (n, d, v) in [(1, 33, 40), (5, 64, 130), (70, 75, 211)] {
                 let mut case = Case::random(dtype, d, v, n, 5);
-                case.bias = Some(Noise(9).values(v, 1.0));
+                case.bias = Some(Random::new(9).values(v, 1.0));
                 case.post = Post { scale: 0.7, softcap: Some(3.0) };
                 let swept = case.project(kernel, Job { top_k: v, ..JOB });
                 let tokens: Vec<Vec<TokenId>> = (0..n)
@@ -395,7 +375,7 @@ fn the_number_of_threads_changes_nothing() {
     let (n, v) = (33, 40_000);
     let case = Case::random(Dtype::Bf16, 8, v, n, 21);
     let finals = finals_of(n, 11);
-    let tracked = some_tracked(n, v, &mut Noise(22));
+    let tracked = some_tracked(n, v, &mut Random::new(22));
     for kernel in Kernel::available() {
         let job = Job { finals: Some(&finals), distances: true, tracked: &tracked, ..JOB };
         let with = |threads| {
@@ -414,14 +394,14 @@ fn ties_go_to_the_smaller_id() {
         for dtype in DTYPES {
             // Rows repeat with period 7, and the last 400 are padding.
             let d = 19;
-            let mut weights: Vec<f32> = Noise(31).values(7 * d, 1.0).repeat(100);
+            let mut weights: Vec<f32> = Random::new(31).values(7 * d, 1.0).repeat(100);
             weights.extend(vec![0.0; 400 * d]);
             let case = Case {
                 rows: Rows::new(dtype, &weights),
                 d_model: d,
                 bias: None,
                 post: Post::default(),
-                readouts: Noise(32).values(20 * d, 1.0),
+                readouts: Random::new(32).values(20 * d, 1.0),
             };
             let finals = finals_of(20, 5);
             let tracked = vec![vec![TokenId(3), TokenId(3 + 7 * 99), TokenId(700), TokenId(1099)]; 20];
@@ -493,11 +473,11 @@ fn a_non_finite_vocabulary_row_spoils_every_readout() {
         for dtype in DTYPES {
             for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 for n in [1, 3, 20] {
-                    let mut weights = Noise(51).values(17 * 333, 1.0);
+                    let mut weights = Random::new(51).values(17 * 333, 1.0);
                     weights[301 * 17 + 2] = poison;
                     let case = Case {
                         rows: Rows::new(dtype, &weights),
-                        readouts: Noise(52).values(n * 17, 1.0),
+                        readouts: Random::new(52).values(n * 17, 1.0),
                         ..Case::random(dtype, 17, 1, 1, 0)
                     };
                     let finals = vec![0; n];
@@ -516,8 +496,10 @@ fn huge_and_peaked_logits_have_their_statistics() {
     for kernel in Kernel::available() {
         for (scale, n) in [(1e4_f32, 20), (1e4, 2), (1e30, 20), (-1e30, 3)] {
             let d = 8;
-            let case =
-                Case { readouts: Noise(62).values(n * d, scale), ..Case::random(Dtype::F32, d, 900, n, 61) };
+            let case = Case {
+                readouts: Random::new(62).values(n * d, scale),
+                ..Case::random(Dtype::F32, d, 900, n, 61)
+            };
             let finals = finals_of(n, 10);
             let job = Job { finals: Some(&finals), ..JOB };
             let logits = case.logits();
@@ -614,7 +596,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let case = Case::random(dtype, d, v, n, seed);
-        let tracked = some_tracked(n, v, &mut Noise(seed ^ 1));
+        let tracked = some_tracked(n, v, &mut Random::new(seed ^ 1));
         agrees(&case, kernel, &finals_of(n, points), &tracked, tolerance(d));
     }
 }

@@ -424,7 +424,7 @@ fn hostile_tokens_are_shown_and_do_nothing() {
 
 /// Anything that a trace may say.
 fn broken(mut trace: LensTrace, seed: u64) -> LensTrace {
-    let mut dice = synthetic::Dice(seed);
+    let mut dice = lens_core::toy::Random::new(seed);
     let numbers = [0.0, 1.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, 1e-30];
     for _ in 0..dice.below(12) {
         let n = trace.readouts.len();
@@ -442,7 +442,7 @@ fn broken(mut trace: LensTrace, seed: u64) -> LensTrace {
             5 => readout.top.iter_mut().for_each(|token| token.logit = number),
             6 => readout.statistics.set(Statistic::KlToFinal, Some(number.into())),
             7 => readout.statistics.set(Statistic::Entropy, Some(number.into())),
-            8 => readout.statistics.set(Statistic::RankOfFinal, Some((dice.next() as u32).into())),
+            8 => readout.statistics.set(Statistic::RankOfFinal, Some((dice.bits() as u32).into())),
             9 => readout.component = Component::READABLE[dice.below(6)],
             10 => trace.finals.clear(),
             11 => trace.tokens.truncate(1),

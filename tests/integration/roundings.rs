@@ -1,20 +1,8 @@
 //! The check passes sound models, however far their rounding spreads.
 
-use lens_core::{Backend, Outcome, check_backend};
+use lens_core::{Backend, Outcome, check_backend, toy::Random};
 use lens_models::{Decoder, LoadOptions, StoredDtype};
 use lens_tests::{Copied, Golden, checkpoint_names};
-
-/// xorshift64* (Vigna 2016), uniform in `[-1, 1)`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
 
 #[test]
 fn more_than_a_hundred_random_checkpoints_pass_the_check() {
@@ -22,11 +10,13 @@ fn more_than_a_hundred_random_checkpoints_pass_the_check() {
     for (seed, name) in (1u64..).zip(checkpoint_names()) {
         let copied = Copied::of(&name);
         for (round, gain) in [1.0f32, 2.5].into_iter().enumerate() {
-            let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + round as u64);
+            let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + round as u64);
             for tensor in copied.tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
                 drop(copied.change(tensor, |values| {
                     let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
-                    values.iter_mut().for_each(|value| *value = gain * (3.0 * square).sqrt() * random.next());
+                    values.iter_mut().for_each(|value| {
+                        *value = gain * (3.0 * square).sqrt() * (random.unit() * 2.0 - 1.0)
+                    });
                 }));
             }
             let options = LoadOptions::default().with_dtype(Some(StoredDtype::F32));

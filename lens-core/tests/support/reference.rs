@@ -1,6 +1,6 @@
 //! The toy model written again, in float64 and without a cache.
 
-use lens_core::{NormMode, Point, Site, TokenId};
+use lens_core::{NormMode, Point, Site, TokenId, toy::Random};
 
 /// The same weights as `ToyBackend::new` draws.
 pub(crate) struct Reference {
@@ -11,19 +11,12 @@ pub(crate) struct Reference {
     pub(crate) unembedding: Vec<f64>,
 }
 
-/// xorshift64* (Vigna 2016), values uniform in `[-scale, scale]`, in float32 as the weights are.
-struct Random(u64);
+/// Values of the toy's generator, exact in float64.
+struct Wide(Random);
 
-impl Random {
+impl Wide {
     fn values(&mut self, n: usize, scale: f32) -> Vec<f64> {
-        let mut value = || {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            let unit = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1u64 << 24) as f32;
-            f64::from((unit * 2.0 - 1.0) * scale)
-        };
-        (0..n).map(|_| value()).collect()
+        self.0.values(n, scale).into_iter().map(f64::from).collect()
     }
 }
 
@@ -41,7 +34,7 @@ fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
 
 impl Reference {
     pub(crate) fn new(n_layers: u16, d: usize, n_vocab: usize, seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
+        let mut random = Wide(Random::new(seed.wrapping_mul(2).wrapping_add(1)));
         let scale = 1.5 / (d as f32).sqrt();
         let layers = (0..n_layers).map(|_| [(); 3].map(|()| random.values(d * d, scale))).collect();
         let weight = random.values(d, 0.3).into_iter().map(|w| f64::from(1.0 + w as f32)).collect();

@@ -4,7 +4,7 @@
 
 use lens_core::{
     Component, FinalTrace, LensTrace, ReadoutTrace, Site, Statistic, Statistics, TargetTrace, TokenId,
-    TokenTrace, TopTrace,
+    TokenTrace, TopTrace, toy::Random,
 };
 use lens_viz::{Measure, picture::PictureKind};
 
@@ -68,22 +68,6 @@ pub const HOSTILE: [&str; 20] = [
     "<!--",
 ];
 
-/// A random number that is the same everywhere (SplitMix64).
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
-
 /// What a trace is to hold.
 pub struct Shape<'a> {
     pub layers: u16,
@@ -104,7 +88,7 @@ pub const SITES: [Component; 5] = [
 /// Embedding and the five sites of a block that can be decoded.
 pub const EVERY: [Component; 6] = Component::READABLE;
 
-fn top(dice: &mut Dice, shape: &Shape<'_>, sure: f32) -> Vec<TopTrace> {
+fn top(dice: &mut Random, shape: &Shape<'_>, sure: f32) -> Vec<TopTrace> {
     let first = dice.below(shape.texts.len());
     (0..shape.top)
         .map(|rank| {
@@ -133,7 +117,7 @@ pub fn measures() -> Vec<Measure> {
 }
 
 pub fn trace(shape: &Shape<'_>) -> LensTrace {
-    let mut dice = Dice(7);
+    let mut dice = Random::new(7);
     let mut readouts = Vec::new();
     let mut finals = Vec::new();
     for position in shape.positions.clone() {
