@@ -143,6 +143,8 @@ fn lies() -> Vec<(&'static str, Value, &'static str)> {
         ("/readouts/3/entropy", json!(-1.0), "readouts[3].entropy"),
         ("/readouts/3/entropy", json!(900.0), "readouts[3].entropy"),
         ("/readouts/3/entropy", json!("NaN"), "readouts[3].entropy"),
+        ("/readouts/3/margin", json!(1e12), "readouts[3].margin"),
+        ("/final/1/margin", json!(77.0), "final[1].margin"),
         ("/readouts/3/entropy", json!(null), "readouts[3].entropy"),
         ("/readouts/3/kl_to_final", json!(-0.5), "readouts[3].kl_to_final"),
         ("/readouts/3/kl_to_final", json!(1e300), "readouts[3].kl_to_final"),

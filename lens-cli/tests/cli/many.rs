@@ -138,6 +138,8 @@ fn two_tokens_are_compared_by_their_logits() {
     let table = ok(&args[..6]);
     says(&table, &["diff of logits: ·Paris less ·Rome"]);
     says(&refused(&["run", "a", "--versus", "b"], 2), &["--target"]);
+    let same = run(&["run", "The capital of France is", "--target", " Paris", "--versus", " Paris"]);
+    says(&same.stderr, &["is compared with itself"]);
     says(&ok(&[&args[..6], &["--grid=logit_diff"]].concat()), &["logit difference of resid_post, logits"]);
 }
 

@@ -87,6 +87,9 @@ impl Prepared {
             let Named { id, note } = texts.target(target)?;
             plan.question.versus = Some(id);
             notes.extend(note);
+            if plan.question.targets.first() == Some(&id) {
+                notes.push(format!("<id {id}> is compared with itself: logit_diff is zero everywhere"));
+            }
         }
         if !request.stop.is_empty() {
             texts.knows_bytes()?;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     point::{Component, Site},
-    statistic::{Limits, Statistics},
+    statistic::{Limits, Statistic, Statistics},
     trace::{FinalTrace, LensTrace, ReadoutTrace, TargetTrace, TopTrace},
 };
 
@@ -42,7 +42,8 @@ pub(super) fn check_readout(trace: &LensTrace, readout: &ReadoutTrace) -> Checke
     check_targets(trace, &readout.targets)?;
     check_tracked(trace, readout)?;
     check_lens(trace, readout)?;
-    check_statistics(trace, &readout.statistics)
+    check_statistics(trace, &readout.statistics)?;
+    check_margin(&readout.statistics, &readout.top)
 }
 
 /// A readout names its lens where the trace lists some.
@@ -79,6 +80,7 @@ pub(super) fn check_final(trace: &LensTrace, last: &FinalTrace) -> Checked {
     check_top(trace, &last.top)?;
     check_targets(trace, &last.targets)?;
     check_statistics(trace, &last.statistics)?;
+    check_margin(&last.statistics, &last.top)?;
     if let Some(layer) = last.decided_at {
         check_layer(trace, "decided_at", layer)?;
     }
@@ -99,6 +101,20 @@ fn check_statistics(trace: &LensTrace, statistics: &Statistics) -> Checked {
         };
         within(statistic.name(), value as f32, least as f32, most as f32)
     })
+}
+
+/// The margin is the difference of the two largest logits, where both are kept.
+fn check_margin(statistics: &Statistics, top: &[TopTrace]) -> Checked {
+    let (Some(margin), [first, second, ..]) = (statistics.get(Statistic::Margin), top) else { return Ok(()) };
+    let (first, second) = (f64::from(first.logit), f64::from(second.logit));
+    // As far as one rounding of each logit may take it.
+    let rounding = 1e-6 * (first.abs() + second.abs()) + f64::from(f32::MIN_POSITIVE);
+    if (margin - (first - second)).abs() > rounding {
+        let problem =
+            format!("{margin} is not the difference of the two largest logits, {first} and {second}");
+        return Err(wrong("margin", problem));
+    }
+    Ok(())
 }
 
 /// The most probable tokens: each once, larger logits first.
