@@ -113,7 +113,7 @@ impl Case {
         }
     }
 
-    /// The same case for a backend that holds its weights in another type.
+    /// This case for a backend that holds its weights in another type.
     #[must_use]
     pub fn rounded(&self, weights: Weights) -> Self {
         let round = |x: &f32| match weights {

@@ -37,8 +37,8 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
-    /// and shapes of the tensors are checked all the same.
+    /// The family (one of the supported `model_type`s) that the config is read as, whatever its own `model_type` says;
+    /// `None` is its own. Names and shapes of the tensors are still checked.
     pub assume_family: Option<String>,
     /// How weight files come into memory.
     pub io: Io,
@@ -49,8 +49,8 @@ pub struct OpenOptions {
 
 impl OpenOptions {
     lens_core::setters! {
-        /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
-        /// and shapes of the tensors are checked all the same.
+        /// The family (one of the supported `model_type`s) that the config is read as, whatever its own `model_type`
+        /// says; `None` is its own. Names and shapes of the tensors are still checked.
         with_assume_family => assume_family: Option<String>,
         /// How weight files come into memory.
         with_io => io: Io,
@@ -115,7 +115,7 @@ impl Outline {
         Self::of_headers_with(headers, &OpenOptions::default())
     }
 
-    /// The same, with `options`.
+    /// [`Outline::of_headers`] with `options`.
     ///
     /// # Errors
     /// As for [`Outline::of_headers`].
@@ -204,7 +204,7 @@ impl Checkpoint {
         Self::open_with(files, &OpenOptions::default())
     }
 
-    /// The same, with `options`.
+    /// [`Checkpoint::open`] with `options`.
     ///
     /// # Errors
     /// As for [`Checkpoint::open`].

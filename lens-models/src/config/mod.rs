@@ -111,7 +111,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Counts `key` as read where it is a list of which each text is one of those in its place.
+    /// Counts `key` as read where it is a list as long as `texts` whose i-th element is one of `texts[i]`.
     pub fn pass_over_list(&self, key: &str, texts: &[&[&str]]) {
         let same = |list: &[Value]| {
             list.len() == texts.len()
@@ -301,7 +301,10 @@ impl<'a> Config<'a> {
     }
 
     /// What every layer of `n_layers` sees. `layer_types` decides where the config has it; else the layers for
-    /// which `slides` is true have the window, if there is one.
+    /// which `slides` is true have the window, in tokens, if there is one.
+    ///
+    /// # Errors
+    /// When `layer_types` is no list of `n_layers` known kinds, or names a sliding layer and there is no window.
     pub fn masks(
         &self,
         n_layers: usize,
@@ -333,7 +336,10 @@ impl<'a> Config<'a> {
             .collect()
     }
 
-    /// The nonlinearity at `key`.
+    /// The nonlinearity at `key`, or `default` if the key is absent.
+    ///
+    /// # Errors
+    /// When the value is null, no string, or names no known nonlinearity.
     pub fn activation(&self, key: &'static str, default: Activation) -> Result<Activation, ConfigError> {
         self.refuse_null(key, "the name of a nonlinearity")?;
         let Some(name) = self.text(key)? else { return Ok(default) };

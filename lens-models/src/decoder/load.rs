@@ -57,7 +57,7 @@ impl Decoder {
         Self::load_with(checkpoint, options, &mut |_| {})
     }
 
-    /// The same, calling `progress` as weights go to their devices, part by part.
+    /// [`Decoder::load`], calling `progress` as weights go to their devices, part by part.
     ///
     /// # Errors
     /// As [`Decoder::load`].

@@ -68,7 +68,7 @@ impl Param {
         Self { tensors, cuts: Vec::new() }
     }
 
-    /// The same tensors with one more cut.
+    /// This weight with one more cut.
     #[must_use]
     pub fn cut(mut self, cut: Cut) -> Self {
         self.cuts.push(cut);

@@ -130,8 +130,9 @@ impl Tokenizer {
         Ok(encoding.get_ids().iter().copied().map(TokenId).collect())
     }
 
-    /// The same tokens, each with the bytes of `text` that it stands for. Several tokens that share a character have
-    /// all of its bytes, and a token that stands for nothing in the text has none.
+    /// The tokens that [`encode`](Self::encode) returns, each with the range of bytes of `text` that it stands for.
+    /// Several tokens that share a character have all of its bytes, and a token that stands for nothing in the text has
+    /// none.
     ///
     /// # Errors
     /// As for [`encode`](Self::encode).
