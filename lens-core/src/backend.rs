@@ -1,4 +1,4 @@
-//! The interface of a model: what the pipeline asks of it.
+//! The interface to a model: what the pipeline asks of it.
 
 use std::{ops::Range, sync::Arc};
 
@@ -32,28 +32,30 @@ pub struct ModelInfo {
     pub d_model: usize,
     /// Rows of the unembedding, padded rows included.
     pub n_vocab: usize,
-    /// Type of the weights as they are used.
+    /// Type that the weights are computed with, which need not be the type that they are stored in.
     pub dtype: Dtype,
-    /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
+    /// Half the distance from 1 to the next larger number of `dtype`: the relative error that one rounding may make.
     pub unit_roundoff: f32,
     /// Where the model runs, e.g. `cpu`.
     pub device: String,
-    /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
+    /// Whether attention and MLP read the same input, so that no part of the model reads the sum `resid_mid`.
     pub parallel_blocks: bool,
     /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
     pub routed: bool,
-    /// What stands in the place of attention in each block, `[n_layers]`.
+    /// The kind of mixer (attention or what stands in its place) of each block, `[n_layers]`.
     pub mixers: Vec<MixerKind>,
     /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
     /// whose mixer has none.
     pub absent: PointSet,
-    /// The longest sequence the model can take at all, where there is such a bound (learned positions).
+    /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
+    /// positions).
     pub max_positions: Option<usize>,
 }
 
 impl ModelInfo {
-    /// A model of this family, hub id or folder, whose weights are used in `dtype`: on the processor, its blocks
-    /// one branch after the other, without anything that the other fields would say.
+    /// A model named `id` (hub id or folder) of this `family`, whose weights are used in `dtype`. The other fields say
+    /// the usual: it runs on `cpu`, has attention in every block, the MLP after it, no experts, every point, and no
+    /// bound on its positions.
     ///
     /// It has `n_layers` blocks, a residual stream `d_model` wide, and an unembedding `[n_vocab, d_model]`.
     pub fn new(
@@ -105,17 +107,19 @@ impl ModelInfo {
         with_revision => revision: Option<String>,
         /// Whether the family was assumed, against what config.json says.
         with_family_assumed => family_assumed: bool,
-        /// Half the distance from 1 to the next larger number of that type: what one rounding may change.
+        /// Half the distance from 1 to the next larger number of `dtype`: the relative error that one rounding may
+        /// make.
         with_unit_roundoff => unit_roundoff: f32,
-        /// Whether attention and MLP read the same input, so that `resid_mid` is a sum that nothing reads.
+        /// Whether attention and MLP read the same input, so that no part of the model reads the sum `resid_mid`.
         with_parallel_blocks => parallel_blocks: bool,
         /// Whether some layer chooses among experts, so that a small rounding can have a large effect.
         with_routed => routed: bool,
-        /// What stands in the place of attention in each block, `[n_layers]`.
+        /// The kind of mixer (attention or what stands in its place) of each block, `[n_layers]`.
         with_mixers => mixers: Vec<MixerKind>,
         /// Points that this model does not have.
         with_absent => absent: PointSet,
-        /// The longest sequence the model can take at all, where there is such a bound (learned positions).
+        /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
+        /// positions).
         with_max_positions => max_positions: Option<usize>,
     }
 }
@@ -126,12 +130,13 @@ impl ModelInfo {
 pub struct Forward<'a> {
     /// The tokens of this step.
     pub tokens: &'a [TokenId],
-    /// How many tokens came before them. 0 starts a new sequence; otherwise it must be what was seen so far.
+    /// How many tokens came before them. 0 starts a new sequence; otherwise it must be the number of tokens seen so
+    /// far.
     pub past: usize,
-    /// How long the sequence is that these tokens are part of, as far as it is known; at least
-    /// `past + tokens.len()`. Position embeddings that depend on the length are those of this length.
+    /// Length, in tokens, of the whole sequence that these are part of, as far as it is known; at least
+    /// `past + tokens.len()`. Position embeddings that depend on a length are computed for this one.
     pub total: usize,
-    /// How long the sequence may become, at least `total`: caches are made for it.
+    /// Length, in tokens, that the sequence may grow to, at least `total`: caches are made that large.
     pub room: usize,
     /// The points to capture.
     pub points: &'a PointSet,
@@ -146,17 +151,18 @@ impl<'a> Forward<'a> {
     }
 
     crate::setters! {
-        /// How many tokens came before them. 0 starts a new sequence; otherwise it must be what was seen so far.
+        /// How many tokens came before them. 0 starts a new sequence; otherwise it must be the number of tokens seen so
+        /// far.
         with_past => past: usize,
-        /// How long the sequence is that these tokens are part of, as far as it is known; at least
-        /// `past + tokens.len()`. Position embeddings that depend on the length are those of this length.
+        /// Length, in tokens, of the whole sequence that these are part of, as far as it is known; at least
+        /// `past + tokens.len()`. Position embeddings that depend on a length are computed for this one.
         with_total => total: usize,
-        /// How long the sequence may become, at least `total`: caches are made for it.
+        /// Length, in tokens, that the sequence may grow to, at least `total`: caches are made that large.
         with_room => room: usize,
     }
 }
 
-/// Several whole sequences to be run at once. None sees another, and none can be continued.
+/// Several whole sequences to be run at once. No sequence sees another, and none can be continued.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Pack<'a> {
@@ -200,29 +206,29 @@ pub struct Column<'a, H> {
     pub lens: Option<&'a str>,
     /// The vectors, `[rows, d_model]`.
     pub vectors: &'a H,
-    /// Whether the readout is shown. One that is not is there for what follows from it, and its tokens are not
-    /// followed from point to point.
+    /// Whether the readout is part of the result. One that is not is decoded only for what follows from it (where the
+    /// prediction was decided), and its tokens are not tracked at other points.
     pub shown: bool,
 }
 
 impl<'a, H> Column<'a, H> {
-    /// Vectors as they were captured, whose readout is shown.
+    /// Vectors as they were captured, read by the plain lens, whose readout is part of the result.
     pub fn plain(point: Point, vectors: &'a H) -> Self {
         Self { point, lens: None, vectors, shown: true }
     }
 
-    /// The same vectors as the lens of that name translated them.
+    /// Says which lens made these vectors of the captured ones, by its name.
     #[must_use]
     pub fn translated(self, lens: Option<&'a str>) -> Self {
         Self { lens, ..self }
     }
 
     crate::setters! {
-        /// Whether the readout is shown.
+        /// Whether the readout is part of the result.
         with_shown => shown: bool,
     }
 
-    /// The error of a value that is not finite in this column.
+    /// The error to return for a value that is not finite in this column.
     pub fn not_finite(&self, what: NonFinite, position: usize) -> BackendError {
         let point = self.point;
         match self.lens {
@@ -236,15 +242,15 @@ impl<'a, H> Column<'a, H> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ReadRequest<'a, H> {
-    /// What is decoded: all with the same rows.
+    /// The columns to decode. All have the same rows: row `i` is at `positions[i]`.
     pub hidden: &'a [Column<'a, H>],
-    /// The last block's `resid_post` for the same rows: the final readout.
+    /// The last block's `resid_post` for these rows, `[rows, d_model]`: what the final readouts are decoded from.
     pub last: &'a H,
-    /// Absolute position of every row.
+    /// Absolute position of every row, `[rows]`.
     pub positions: &'a [usize],
-    /// Per row, what comes next in the sequence.
+    /// What comes next in the sequence after every row, `[rows]`.
     pub next: &'a [Next],
-    /// What to keep.
+    /// What to keep of each readout.
     pub ask: &'a Question,
 }
 
@@ -278,18 +284,18 @@ impl From<Option<TokenId>> for Next {
     }
 }
 
-/// What a [`ReadRequest`] came to.
+/// The answer to a [`ReadRequest`].
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Readings {
-    /// The final readout of every row.
+    /// The final readout of every row, `[rows]`.
     pub finals: Vec<Readout>,
-    /// The readouts, row by row, and for each row in the order of the request's columns.
+    /// The readouts of the columns, `[rows, columns]` row-major, in the order of [`ReadRequest::hidden`].
     pub points: Vec<Readout>,
 }
 
 impl Readings {
-    /// One of `finals` a row, and of `points` as many a row as the request has points.
+    /// An answer with one of `finals` for each row, and in `points` one for each row and column of the request.
     pub fn new(finals: Vec<Readout>, points: Vec<Readout>) -> Self {
         Self { finals, points }
     }
@@ -299,9 +305,9 @@ impl Readings {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PlainLogits {
-    /// The logits asked for, in that order.
+    /// The logits of the tokens asked for, in the order asked.
     pub logits: Vec<f32>,
-    /// Log-sum-exp over the whole vocabulary.
+    /// Log-sum-exp of the logits over the whole vocabulary, nats.
     pub log_sum_exp: f64,
     /// How far rounding alone may move one of `logits`.
     pub logit_tolerance: f32,
@@ -310,7 +316,7 @@ pub struct PlainLogits {
 }
 
 impl PlainLogits {
-    /// Logits and log-sum-exp, each with the size of the error, in logits, that rounding alone may make.
+    /// Logits and log-sum-exp, each with the largest absolute error that rounding alone may make.
     pub fn new(logits: Vec<f32>, log_sum_exp: f64, logit_tolerance: f32, log_sum_exp_tolerance: f32) -> Self {
         Self { logits, log_sum_exp, logit_tolerance, log_sum_exp_tolerance }
     }
@@ -318,9 +324,10 @@ impl PlainLogits {
 
 /// A model that can be run once and looked into.
 ///
-/// Activations stay opaque; what crosses the seam is small. There is no `Send` or `Sync` bound.
+/// Captured activations stay in a type of the backend's own; only readouts, which are small, have to leave it. There is
+/// no `Send` or `Sync` bound.
 pub trait Backend {
-    /// Captured vectors of one point, one row per kept position.
+    /// Captured vectors of one point, one row per kept position: `d_model` values, at `z` `n_heads * d_head`.
     type Hidden;
 
     /// What is known of the model.
@@ -333,7 +340,8 @@ pub trait Backend {
     fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Self::Hidden>, BackendError>;
 
     /// Runs a step as [`Backend::forward`] does, but with every value of the embedding moved to a neighbour in the
-    /// model's dtype, up or down: what one rounding may do to everything after it. `None` where the backend cannot.
+    /// model's dtype, up or down: this shows what one rounding may do to everything after it. `None` where the backend
+    /// cannot do this.
     ///
     /// # Errors
     /// As [`Backend::forward`].
@@ -343,7 +351,8 @@ pub trait Backend {
     }
 
     /// Runs several sequences at once and returns what was captured, in the order of `pack.points`: the kept rows of
-    /// the first sequence, then those of the second, and so on. `None` where the backend cannot, or cannot now.
+    /// the first sequence, then those of the second, and so on. `None` where the backend cannot run packs, or cannot
+    /// run this one: the sequences are then run one by one.
     ///
     /// # Errors
     /// As [`Backend::forward`]; an error does not say which sequence it is about.
@@ -352,8 +361,8 @@ pub trait Backend {
         Ok(None)
     }
 
-    /// Whether tokens that were run as part of a sequence of `seen` tokens stand as they are in one of `total`.
-    /// Where position embeddings depend on the length they may not, and the sequence has to be run anew.
+    /// Whether what was computed for a sequence of `seen` tokens still holds once the sequence has `total` tokens.
+    /// Where position embeddings depend on the length it may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
         let _ = (seen, total);
         true
@@ -365,14 +374,15 @@ pub trait Backend {
         None
     }
 
-    /// Runs with these edits alone from now on, and returns those that were set before; [`crate::steer`] makes them.
-    /// `None` is what the backend does of itself; [`Edits`] without any change is the model as it is.
+    /// Makes every run from now on apply these edits and no others, and returns those that were set before;
+    /// [`crate::steer`] makes them. `None` goes back to what the backend does by itself; empty [`Edits`] run the model
+    /// unchanged.
     ///
-    /// It ends the sequence: the next step starts a new one. A backend that can be steered calls [`Edits::apply`] at
-    /// every point, goes on with what that leaves, and captures the same.
+    /// This ends the current sequence: the next step starts a new one. A backend that can be steered calls
+    /// [`Edits::apply`] at every point, goes on with the changed values, and captures the changed values too.
     ///
     /// # Errors
-    /// [`BackendError::NotSteerable`] unless the backend has a method of its own.
+    /// [`BackendError::NotSteerable`] when there are edits and the backend does not override this method.
     fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
         match edits {
             None => Ok(None),
@@ -380,7 +390,7 @@ pub trait Backend {
         }
     }
 
-    /// Appends some rows of `hidden` to `out`, each as `width` float32 values; returns the width.
+    /// Appends some rows of `hidden` to `out` as float32, row-major, and returns the number of values in a row.
     ///
     /// # Errors
     /// When the copy fails.
@@ -391,22 +401,24 @@ pub trait Backend {
         out: &mut Vec<f32>,
     ) -> Result<usize, BackendError>;
 
-    /// Translates captured vectors by a lens's map, in float32, and keeps the result in float32.
+    /// Applies a lens's map to captured vectors, `[rows, d_model]`, in float32; the result stays in float32.
     ///
     /// # Errors
-    /// When the computation fails. A backend that does not override this has no lens but the plain one.
+    /// When the computation fails. A backend that does not override this method reads with the plain lens only, and
+    /// returns [`BackendError::NoTranslation`].
     fn translate(&self, hidden: &Self::Hidden, map: &Arc<LensMap>) -> Result<Self::Hidden, BackendError> {
         let _ = (hidden, map);
         Err(BackendError::NoTranslation { family: self.info().family.clone() })
     }
 
-    /// Decodes captured vectors. [`crate::HostReadout`] does it on the host.
+    /// Decodes captured vectors. [`crate::HostReadout`] is an implementation on the host.
     ///
     /// # Errors
     /// When an activation is not finite (the error names the point), or the request does not fit the model.
     fn read(&self, request: &ReadRequest<'_, Self::Hidden>) -> Result<Readings, BackendError>;
 
-    /// Logits of one row of a final residual by norm and plain matrix product, for the self-check.
+    /// Logits of the tokens `ids` at one row of a final residual, by the final norm and a plain matrix product rather
+    /// than by the path that readouts take: what the self-check compares readouts with.
     ///
     /// # Errors
     /// When the computation fails.
@@ -432,7 +444,7 @@ pub enum BackendError {
         /// At which position.
         position: usize,
     },
-    /// What a lens made of a finite vector, or its logits, is NaN or infinite.
+    /// The vector that a lens made of a finite one, or its logits, are NaN or infinite.
     #[error(
         "{what} at {point}, position {position}, after the lens {lens} has translated it: the values of the lens may be \
          broken, or too large for this model"
@@ -447,7 +459,7 @@ pub enum BackendError {
         /// At which position.
         position: usize,
     },
-    /// A backend that reads with the plain lens only.
+    /// A lens other than the plain one was asked of a backend that does not implement [`Backend::translate`].
     #[error("this backend ({family}) can only read with the plain logit lens")]
     NoTranslation {
         /// The model's family.
@@ -456,7 +468,7 @@ pub enum BackendError {
     /// A number of a readout is NaN or infinite although its logits are not.
     #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]
     NonFiniteStatistic {
-        /// Its name in a trace.
+        /// The statistic's name in a trace.
         statistic: &'static str,
         /// Where.
         point: Point,
@@ -479,10 +491,10 @@ pub enum BackendError {
         /// What the model can take.
         max: usize,
     },
-    /// Interventions, and a backend without [`Backend::set_edits`].
+    /// Edits were given to a backend that does not implement [`Backend::set_edits`].
     #[error("this backend cannot change activations while it runs")]
     NotSteerable,
-    /// The projection was asked something impossible.
+    /// The projection was given a job that it cannot do.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
     /// A failure of the backend's own.

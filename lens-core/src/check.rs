@@ -32,16 +32,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Passed or failed.
+    /// [`Passed`](Self::Passed) or [`Failed`](Self::Failed).
     pub fn of(passed: bool) -> Self {
         if passed { Self::Passed } else { Self::Failed }
     }
 }
 
-/// What a check of a model came to.
+/// The result of checking a model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CheckReport {
-    /// One entry per property.
+    /// One entry for each property.
     pub findings: Vec<Finding>,
 }
 
@@ -113,8 +113,8 @@ impl Recording {
     }
 }
 
-/// Runs `tokens` through a backend and checks the identities of the residual stream, causality, that running
-/// in two steps equals running in one, and that the last readout is the model's own answer.
+/// Runs `tokens` through a backend and checks the identities of the residual stream, causality, that running the
+/// sequence in two steps equals running it in one, and that the last readout is the model's own answer.
 ///
 /// # Errors
 /// When the backend fails, or the sequence has fewer than two tokens.

@@ -1,5 +1,5 @@
-//! One suite for every implementation of the readout: small requests that make each rule matter, and what is right for
-//! them in float64.
+//! One test suite for every implementation of the readout: small requests that put each rule to the test, with the
+//! right answers computed in float64.
 //!
 //! A backend that decodes its own readouts reads every case of [`cases`] and hands the answer to [`check`];
 //! [`HostReadout`](crate::HostReadout) does so in this crate's tests.
@@ -25,18 +25,18 @@ const TOLERANCE: f64 = 5e-5;
 /// How the unembedding's weights are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weights {
-    /// As they are.
+    /// In float32, as they are given.
     F32,
-    /// Rounded to bfloat16; a readout is rounded to it too before the product.
+    /// Rounded to bfloat16; the normed vector is rounded to bfloat16 too before the product.
     Bf16,
-    /// Rounded to float16; readouts stay in float32.
+    /// Rounded to float16; the normed vector stays in float32.
     F16,
 }
 
-/// A request to a readout, with the model's end that answers it.
+/// A request to a readout, with the end of a model (final norm and unembedding) that is to answer it.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What it is about.
+    /// What it tests.
     pub name: &'static str,
     /// Blocks of the model.
     pub n_layers: u16,
@@ -52,23 +52,23 @@ pub struct Case {
     pub norm: FinalNorm,
     /// The unembedding's bias, `[n_vocab]`.
     pub bias: Option<Vec<f32>>,
-    /// Scale and cap.
+    /// Scale and soft cap of the logits.
     pub post: Post,
     /// The points read.
     pub points: Vec<Point>,
-    /// For each of them, the lens that translated what was captured, if one did.
+    /// For each of `points`, the lens that translated what was captured, if one did.
     pub lenses: Vec<Option<&'static str>>,
-    /// For each of them, whether its readout is shown.
+    /// For each of `points`, whether its readout is part of the result.
     pub shown: Vec<bool>,
-    /// What was captured at each, `[rows, d_model]`.
+    /// What was captured at each of `points`, `[rows, d_model]`.
     pub captured: Vec<Vec<f32>>,
     /// The final residual, `[rows, d_model]`.
     pub last: Vec<f32>,
-    /// Position of every row.
+    /// Position of every row, `[rows]`.
     pub positions: Vec<usize>,
-    /// What comes after every row.
+    /// What comes after every row in the sequence, `[rows]`.
     pub next: Vec<Next>,
-    /// What is wanted.
+    /// What to keep of each readout.
     pub ask: Question,
     expected: Expected,
 }
@@ -114,7 +114,7 @@ impl Case {
         }
     }
 
-    /// The same case for a backend that holds its weights in another type.
+    /// This case for a backend that holds its weights in another type.
     #[must_use]
     pub fn rounded(&self, weights: Weights) -> Self {
         let round = |x: &f32| match weights {
@@ -125,7 +125,8 @@ impl Case {
         Self { rows: self.rows.iter().map(round).collect(), weights, ..self.clone() }
     }
 
-    /// The columns of the request, with what the backend holds of [`captured`](Self::captured).
+    /// The columns of the request; `captured` is [`captured`](Self::captured) in the backend's own type, one entry for
+    /// each point.
     pub fn columns<'a, H>(&self, captured: &'a [H]) -> Vec<Column<'a, H>> {
         let of = |(i, vectors): (usize, &'a H)| {
             let (point, lens, shown) = (self.points[i], self.lenses[i], self.shown[i]);
@@ -268,10 +269,10 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Compares what an implementation made of a case with what is right.
+/// Compares an implementation's answer to a case with the right one.
 ///
 /// # Errors
-/// What differs, where, and by how much.
+/// A sentence that says what differs, where, and by how much.
 pub fn check(case: &Case, got: Result<Readings, BackendError>) -> Result<(), String> {
     let place = |what: &str| format!("{} ({:?} weights): {what}", case.name, case.weights);
     let got = match (got, case.expected) {

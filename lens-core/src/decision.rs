@@ -8,15 +8,16 @@ use crate::{
     token::TokenId,
 };
 
-/// The first layer from which the top-1 token of `resid_post` equals `last` and stays so; `None` when even
-/// the last layer's differs (which only happens without the norm) or there is no layer.
+/// The first layer from which the top-1 token of `resid_post` equals `last` and stays so: an index into
+/// `top1_by_layer`, which has one entry for each block, in order. `None` when even the last layer's token differs
+/// (which only happens without the norm), or there is no layer.
 pub fn decided_at(top1_by_layer: &[Option<TokenId>], last: Option<TokenId>) -> Option<usize> {
     let agreeing = top1_by_layer.iter().rev().take_while(|top1| last.is_some() && **top1 == last).count();
     (agreeing > 0).then(|| top1_by_layer.len() - agreeing)
 }
 
-/// The layers in which `attn_out`, `mlp_out` or `resid_post` has a token with a probability above
-/// `threshold` (LogitLens4LLMs's rule, compared exactly).
+/// The layers in which `attn_out`, `mlp_out` or `resid_post` has a token with a probability above `threshold`, from 0
+/// to 1 (LogitLens4LLMs's rule; the probability is not rounded before it is compared).
 pub fn important_layers<'a>(
     readouts: impl IntoIterator<Item = (Point, &'a Readout)>,
     threshold: f32,

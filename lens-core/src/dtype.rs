@@ -26,7 +26,7 @@ impl Dtype {
         }
     }
 
-    /// Bytes of one value.
+    /// Size of one value, in bytes.
     pub fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -34,7 +34,7 @@ impl Dtype {
         }
     }
 
-    /// Half the distance from 1 to the next larger number: what one rounding may change, relative to the number.
+    /// Half the distance from 1 to the next larger number of this type: the relative error that one rounding may make.
     pub fn unit_roundoff(self) -> f32 {
         match self {
             Self::F32 => f32::EPSILON / 2.0,

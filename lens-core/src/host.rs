@@ -17,7 +17,7 @@ use crate::{
 /// Readouts projected in one call: enough to be bound by arithmetic, few enough to stay in megabytes.
 const BATCH: usize = 1024;
 
-/// A final norm and an unembedding in host memory: the one readout path of every backend on the CPU.
+/// A final norm and an unembedding in host memory: the readout that every backend on the CPU uses.
 #[derive(Debug, Clone, Copy)]
 pub struct HostReadout<'a> {
     norm: &'a FinalNorm,
@@ -31,7 +31,8 @@ impl<'a> HostReadout<'a> {
         Self { norm, unembedding, last: Point::last(n_layers) }
     }
 
-    /// Decodes captured vectors; `rows` appends rows of one capture as float32.
+    /// Decodes captured vectors. `rows` copies them to the host as [`Backend::rows`](crate::Backend::rows) does: it
+    /// appends some rows of one capture to the buffer as float32 and returns the number of values in a row.
     ///
     /// # Errors
     /// When `rows` fails, an activation or a logit is not finite, or a token is not in the vocabulary.

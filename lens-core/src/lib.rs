@@ -1,4 +1,4 @@
-//! What a logit-lens readout is.
+//! The reference logit lens: what a readout is, and how it is computed.
 //!
 //! A decoder-only language model adds, block by block, to a *residual stream*. Decoding the stream at an
 //! inner [`Point`] through the model's own final norm and unembedding tells which next token the model
@@ -8,10 +8,12 @@
 //! - [`Point`], [`Site`], [`Component`]: where the stream is read, and [`Selection`]: how a user names them;
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
-//! - [`FinalNorm`] and [`NormMode`]: the norm before it;
-//! - [`translate`]: what lenses other than the plain one do to a vector before that;
-//! - [`Backend`]: the narrow interface of a model, and [`toy::ToyBackend`], a complete small one;
-//! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form.
+//! - [`FinalNorm`] and [`NormMode`]: the norm before the unembedding;
+//! - [`translate`]: what lenses other than the plain one do to a vector before the norm;
+//! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
+//! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
+//! - [`Session`] and [`Request`]: the whole way from what a user asks to the trace, which a [`Sink`] can take as it
+//!   grows.
 //!
 //! # Example
 //!

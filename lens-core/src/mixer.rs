@@ -1,10 +1,10 @@
-//! Kinds of mixers: through what the positions of a block see earlier ones.
+//! Kinds of mixers: the part of a block through which a position sees earlier ones.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The part of a block through which positions see earlier ones: what `attn_out` is the output of.
+/// The kind of a block's mixer: the part through which a position sees earlier ones, and whose output is `attn_out`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ pub enum NonFinite {
     Activation,
     /// The logits of a finite vector: a weight of the unembedding is broken, or the product overflows.
     Logit,
-    /// What attention reads; the point is the `z` that it leads to.
+    /// A query, key or value of attention; the point that an error names is the `z` that attention computes from it.
     Attention(AttentionInput),
 }
 

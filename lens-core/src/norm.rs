@@ -10,10 +10,11 @@ use crate::suggest::did_you_mean;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NormMode {
-    /// Those of the vector being read: the logit lens.
+    /// Those of the vector being read: the usual logit lens.
     #[default]
     Recomputed,
-    /// Those of the final residual at the same position: linear in the vector, what attribution needs.
+    /// Those of the final residual at the same position: the readout is then linear in the vector, as attribution
+    /// needs.
     FinalScale,
     /// No norm at all: the raw vector meets the unembedding.
     None,
@@ -72,11 +73,11 @@ pub struct FinalNorm {
 }
 
 impl FinalNorm {
-    /// A norm over vectors of `d_model`. `weight` is the factor itself: a family that stores `w` and multiplies
-    /// by `1 + w` adds the one before it comes here.
+    /// A norm over vectors of `d_model`. `weight` is the factor itself: for a family that stores `w` and multiplies by
+    /// `1 + w`, pass `1 + w`. `weight` and `bias` are `[d_model]`.
     ///
     /// # Errors
-    /// When weight or bias are not `[d_model]`.
+    /// When `weight` or `bias` has another length than `d_model`.
     pub fn new(
         kind: NormKind,
         eps: f64,
@@ -99,22 +100,22 @@ impl FinalNorm {
         Self { kind: None, eps: 0.0, weight: None, bias: None, d_model }
     }
 
-    /// How it measures a vector; `None` hands vectors on as they are.
+    /// How it measures a vector; `None` leaves vectors as they are.
     pub fn kind(&self) -> Option<NormKind> {
         self.kind
     }
 
-    /// What is added to the mean square before the root.
+    /// What is added to the mean square, or to the variance, before the root.
     pub fn eps(&self) -> f64 {
         self.eps
     }
 
-    /// The factor on each value.
+    /// The factor on each value, `[d_model]`.
     pub fn weight(&self) -> Option<&[f32]> {
         self.weight.as_deref()
     }
 
-    /// What is added to each value at last.
+    /// What is added to each value at the end, `[d_model]`.
     pub fn bias(&self) -> Option<&[f32]> {
         self.bias.as_deref()
     }
@@ -124,7 +125,8 @@ impl FinalNorm {
         self.d_model
     }
 
-    /// What the norm divides `x` by. Sums in float64.
+    /// What the norm divides `x`, `[d_model]`, by: `sqrt(mean(x^2) + eps)` or `sqrt(var(x) + eps)`, by its kind. Sums
+    /// are in float64.
     pub fn scale(&self, x: &[f32]) -> f64 {
         if self.kind.is_none() {
             return 1.0;
@@ -143,7 +145,7 @@ impl FinalNorm {
         }
     }
 
-    /// Norms `x` in place, dividing by `scale` (its own, or another vector's).
+    /// Norms `x` in place, dividing by `scale`: that of `x` itself, or another vector's ([`NormMode::FinalScale`]).
     ///
     /// # Panics
     /// When `x` is not `[d_model]`.
@@ -163,7 +165,7 @@ impl FinalNorm {
     }
 }
 
-/// A norm whose affine part does not fit the model.
+/// A norm's weight or bias does not fit the model's width.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the final norm's {name} has {got} values for d_model = {d_model}")]
 pub struct NormShapeError {

@@ -62,10 +62,10 @@ impl fmt::Display for Site {
     }
 }
 
-/// What a point shows, without saying in which layer: the embedding or a [`Site`].
+/// A kind of point, without its layer: the embedding or a [`Site`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Component {
-    /// What enters block 0.
+    /// What enters block 0, `[pos, d_model]`.
     Embed,
     /// A site of a block.
     Site(Site),
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Component {
 /// A point of the residual stream. Ordered as the forward pass meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Point {
-    /// What enters block 0: token, learned position and embedding scale, all applied.
+    /// What enters block 0, `[pos, d_model]`: token embedding, learned position and embedding scale, all applied.
     Embed,
     /// A site of a block; layers count from 0.
     Block {
@@ -144,8 +144,8 @@ pub enum Point {
 }
 
 impl Point {
-    /// The point whose readout is the final one, in a model with `n_layers` blocks: the last block's output, or `embed` where
-    /// there is no block.
+    /// The point whose readout is the final one, in a model with `n_layers` blocks: the last block's output, or `embed`
+    /// where there is no block.
     pub fn last(n_layers: u16) -> Self {
         n_layers.checked_sub(1).map_or(Self::Embed, |layer| Self::block(layer, Site::ResidPost))
     }
@@ -163,7 +163,7 @@ impl Point {
         }
     }
 
-    /// What the point shows.
+    /// Its component.
     pub fn component(self) -> Component {
         match self {
             Self::Embed => Component::Embed,
@@ -207,17 +207,17 @@ impl FromStr for Point {
     }
 }
 
-/// A name that is not a point.
+/// A name that is not a point or a component.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParsePointError {
-    /// Neither `embed` nor `L{layer}.{site}`.
+    /// The name is neither `embed` nor `L{layer}.{site}`.
     #[error("\"{name}\" is not a point: write `embed` or `L{{layer}}.{{site}}`, for example `L3.attn_out`")]
     Form {
         /// What was given.
         name: String,
     },
-    /// An unknown component.
+    /// The name has a component that is not known.
     #[error(
         "unknown component \"{name}\" (known: embed, resid_pre, z, attn_out, resid_mid, mlp_out, resid_post, \
          and attention_mechanism, intermediate_residual, mlp_output, block_output){hint}"
@@ -225,7 +225,7 @@ pub enum ParsePointError {
     Component {
         /// What was given.
         name: String,
-        /// The near name, as a clause.
+        /// A known name that is near, as a clause such as `; did you mean "mlp_out"?`, or nothing.
         hint: String,
     },
 }
@@ -255,7 +255,7 @@ impl PointSet {
         self.0.is_empty()
     }
 
-    /// Where `point` stands in the order, if it is in the set.
+    /// The index of `point` in [`as_slice`](Self::as_slice), if it is in the set.
     pub fn index_of(&self, point: Point) -> Option<usize> {
         self.0.binary_search(&point).ok()
     }

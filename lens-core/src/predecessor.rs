@@ -1,8 +1,8 @@
-//! The files of LogitLens4LLMs, so that what reads them goes on working: `all_layers.json` and
+//! The files of LogitLens4LLMs, so that programs that read them go on working: `all_layers.json` and
 //! `important_layers.json`.
 //!
-//! They name components as it does and hold percentages, here with their decimals. Tokens are texts there, so two tokens
-//! with the same text cannot be told apart: [`crate::LensTrace`] is the result, these are its shadows.
+//! They name components as LogitLens4LLMs does and hold percentages (0 to 100), here with their decimals. Tokens are
+//! texts there, so two tokens with the same text cannot be told apart: the full result is [`crate::LensTrace`].
 
 use std::collections::BTreeMap;
 
@@ -23,9 +23,9 @@ pub type Layers<'a> = BTreeMap<u16, BTreeMap<&'static str, Vec<(&'a str, f64)>>>
 /// A step of a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step<'a> {
-    /// What the model had read.
+    /// The text that the model had read at this step.
     pub input_text: String,
-    /// What came next: what was sampled, or else the most probable token.
+    /// The token that was sampled next, or else the most probable one.
     pub predicted_token: &'a str,
     /// In `all_layers.json`: every layer that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct Step<'a> {
     pub important_layers: Option<Layers<'a>>,
 }
 
-/// `step_0`, in the order of the numbers.
+/// The number of a step, written as `step_0`; keys are ordered by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StepKey(pub usize);
 
@@ -45,7 +45,7 @@ impl Serialize for StepKey {
     }
 }
 
-/// The contents of `all_layers.json`. A run that wrote nothing is one step, its last position.
+/// The contents of `all_layers.json`. A run without a continuation has one step, at the last position read.
 pub fn all_layers(trace: &LensTrace) -> Steps<'_> {
     steps(trace, |last| Step {
         all_layers_data: Some(layers(trace, last, &Site::ALL, |_| true)),

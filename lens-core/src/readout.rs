@@ -1,4 +1,4 @@
-//! What is asked of a readout and what it answers.
+//! What to keep of a readout, and the readout itself.
 
 use std::num::NonZeroUsize;
 
@@ -13,18 +13,18 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Question {
-    /// How many of the most probable tokens; more than the vocabulary means the whole vocabulary.
+    /// How many of the most probable tokens to keep; more than the vocabulary means the whole vocabulary.
     pub top_k: NonZeroUsize,
     /// Tokens whose logit, probability and rank are wanted everywhere.
     pub targets: Vec<TokenId>,
-    /// The token that the first target is compared with.
+    /// The token that the first target is compared with ([`Statistic::LogitDiff`]).
     pub versus: Option<TokenId>,
-    /// Which statistics.
+    /// Which statistics to compute.
     pub statistics: StatisticSet,
     /// Which norm comes before the unembedding.
     pub norm: NormMode,
-    /// The most tokens that all readouts of a position score, besides their own top and the targets: see
-    /// [`tracked_tokens`](crate::tracked_tokens). 0 is none.
+    /// How many tokens, at most, every readout of a position scores besides its own top and the targets, so that they
+    /// can be followed from point to point: see [`tracked_tokens`](crate::tracked_tokens). 0 is none.
     pub tracked: usize,
 }
 
@@ -32,23 +32,23 @@ pub struct Question {
 const TRACKED: usize = 32;
 
 impl Question {
-    /// How many of the largest logits a projection has to find for it.
+    /// How many of the largest logits a projection has to find to answer this question.
     pub fn candidates(&self) -> usize {
         self.top_k.get().max(if self.statistics.needs().two_best { 2 } else { 1 })
     }
 
     crate::setters! {
-        /// How many of the most probable tokens; more than the vocabulary means the whole vocabulary.
+        /// How many of the most probable tokens to keep; more than the vocabulary means the whole vocabulary.
         with_top_k => top_k: NonZeroUsize,
         /// Tokens whose logit, probability and rank are wanted everywhere.
         with_targets => targets: Vec<TokenId>,
-        /// The token that the first target is compared with.
+        /// The token that the first target is compared with ([`Statistic::LogitDiff`]).
         with_versus => versus: Option<TokenId>,
-        /// Which statistics.
+        /// Which statistics to compute.
         with_statistics => statistics: StatisticSet,
         /// Which norm comes before the unembedding.
         with_norm => norm: NormMode,
-        /// The most tokens that all readouts of a position score; 0 is none.
+        /// How many tokens, at most, every readout of a position scores besides its own top and the targets; 0 is none.
         with_tracked => tracked: usize,
     }
 }
@@ -73,14 +73,14 @@ pub struct TokenScore {
     pub id: TokenId,
     /// Its logit, after the model's scale and soft cap.
     pub logit: f32,
-    /// Its probability over all rows of the unembedding.
+    /// Its probability, from 0 to 1, over all rows of the unembedding.
     pub prob: f32,
 }
 
 /// A token that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TargetScore {
-    /// Logit and probability.
+    /// The token, with its logit and probability.
     pub score: TokenScore,
     /// 1 + the number of tokens with a strictly larger logit.
     pub rank: u32,
@@ -92,17 +92,17 @@ pub struct TargetScore {
 pub struct Readout {
     /// The most probable tokens: larger logit first, ties by the smaller id.
     pub top: Vec<TokenScore>,
-    /// `ln sum_v exp(logit_v)`.
+    /// `ln sum_v exp(logit_v)` over all rows of the unembedding, nats.
     pub log_sum_exp: f64,
     /// The statistics asked for that have a value here.
     pub statistics: Statistics,
-    /// The tokens asked for, in that order.
+    /// The targets, in the order of [`Question::targets`].
     pub targets: Vec<TargetScore>,
-    /// Tokens that other readouts of the position name first and that are neither in `top` nor in `targets`.
+    /// Tokens that are the top-1 of other readouts of the position and are neither in `top` nor in `targets`.
     pub tracked: Vec<TokenScore>,
 }
 
-/// Tokens that a readout tracks besides its targets.
+/// The tokens of the sequence and of the final readout that a readout tracks besides its targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tracking {
     /// The final readout's top-1 token, in a readout that is not the final one.
@@ -124,8 +124,8 @@ impl Tracking {
 }
 
 impl Readout {
-    /// The readout of one projected vector whose tracked tokens are those of `tracking`; `vector` is what is known of
-    /// it before the norm.
+    /// The readout of one projected vector whose tracked tokens are those of `tracking`; `vector` holds the products of
+    /// the vector before the norm, if a statistic needs them.
     pub fn of(
         projected: &Projected,
         vector: Option<VectorFacts>,

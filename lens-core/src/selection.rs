@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::point::{Component, ParsePointError, Site};
 
-/// Some of `0..n`: `all`, single indices (negative ones count from the end, `last` is `-1`), half-open
+/// A choice of indices in `0..n`: `all`, single indices (negative ones count from the end, `last` is `-1`), half-open
 /// ranges `a..b`, closed ranges `a..=b`, and comma-separated lists of these.
 ///
 /// ```
@@ -30,12 +30,13 @@ impl Selection {
         Self { items: vec![Item::All] }
     }
 
-    /// The last one.
+    /// The last index alone.
     pub fn last() -> Self {
         Self { items: vec![Item::One(-1)] }
     }
 
-    /// The selected indices among `0..n`, ascending, each once. `noun` names what is selected in messages.
+    /// The selected indices among `0..n`, ascending, each once. `noun` is what error messages call one of them, such as
+    /// `layer`.
     ///
     /// # Errors
     /// When an index is outside `0..n`, or nothing is selected.
@@ -135,7 +136,7 @@ pub struct ComponentSelection {
 }
 
 impl ComponentSelection {
-    /// `embed`, `attn_out`, `resid_mid`, `mlp_out` and `resid_post`: those of them that the model has.
+    /// Everything: those of `embed`, `attn_out`, `resid_mid`, `mlp_out` and `resid_post` that the model has.
     /// `resid_pre` is left out because every one of them is the `resid_post` before it, or `embed`.
     pub fn all() -> Self {
         let pre = Component::Site(Site::ResidPre);
@@ -175,7 +176,7 @@ impl FromStr for ComponentSelection {
     }
 }
 
-/// A selection that selects nothing sensible.
+/// A selection that cannot be understood or does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectionError {
@@ -187,12 +188,12 @@ pub enum SelectionError {
         /// The part that was not understood.
         item: String,
     },
-    /// An index outside of what there is.
+    /// An index is out of range.
     #[error("there is no {noun} {index}: the {noun}s are 0 to {} (or -1 to -{n} from the end)", n.saturating_sub(1))]
     OutOfRange {
         /// The index given.
         index: i64,
-        /// What is selected.
+        /// What is selected, such as `layer`.
         noun: &'static str,
         /// How many there are.
         n: usize,
@@ -202,12 +203,12 @@ pub enum SelectionError {
     Empty {
         /// The selection as written.
         written: String,
-        /// What is selected.
+        /// What is selected, such as `layer`.
         noun: &'static str,
         /// How many there are.
         n: usize,
     },
-    /// `z` is not in the space of the residual stream.
+    /// `z` was asked for, which is not in the space of the residual stream.
     #[error(
         "z has a vector per head, before the output projection: it cannot be decoded into tokens (attn_out can)"
     )]

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopped {
-    /// As many tokens as were asked for.
+    /// As many tokens were written as were asked for.
     Length,
-    /// A token that ends a text.
+    /// The model wrote a token that ends a text.
     EndOfText,
-    /// One of the texts at which to stop.
+    /// The model wrote one of the texts at which to stop.
     StopText,
-    /// The model has no position for another token.
+    /// The sequence has reached the most positions that the model has, or the length that it was made for.
     Context,
-    /// The user's signal.
+    /// It was interrupted, by the user or by a sink that asked to stop.
     Interrupted,
 }

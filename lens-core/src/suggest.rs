@@ -1,6 +1,6 @@
 //! Near names for messages about a misspelt one.
 
-/// The name among `known` that `given` most probably meant, if any is near.
+/// The name among `known` that `given` was most probably meant to be, if any is near.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     known

@@ -1,4 +1,4 @@
-//! What a token says.
+//! The text of a token.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -7,9 +7,9 @@ use crate::token::TokenId;
 /// The text of a token: readable, and exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenText {
-    /// What the token's bytes say; bytes that are not valid UTF-8 on their own appear as `<0xE4>`.
+    /// The token's bytes as text; bytes that are not valid UTF-8 on their own appear as `<0xE4>`.
     pub text: Arc<str>,
-    /// The bytes in lower-case hexadecimal, where `text` is not exactly them.
+    /// The bytes in lower-case hexadecimal; only where `text` does not spell them exactly.
     pub bytes: Option<Arc<str>>,
 }
 
@@ -36,7 +36,7 @@ impl TokenText {
     }
 }
 
-/// Something that knows what tokens say.
+/// Something that knows the texts of tokens, such as a tokenizer.
 pub trait TokenTexts {
     /// The text of `id`; [`TokenText::unnamed`] for a row without a token.
     fn text(&self, id: TokenId) -> TokenText;
@@ -49,7 +49,8 @@ impl TokenTexts for () {
     }
 }
 
-/// The exact bytes of a token as a trace names it: those of `hex`, where it is there, or else those of `text`.
+/// The exact bytes of a token in a trace, from its fields `text` and `bytes`: those that `hex` spells where it is
+/// there, or else those of `text`.
 pub fn token_bytes<'a>(text: &'a str, hex: Option<&str>) -> Cow<'a, [u8]> {
     match hex.and_then(from_hex) {
         Some(bytes) => Cow::Owned(bytes),

@@ -1,7 +1,7 @@
 //! A complete small model without a tensor library: for tests, examples and the doctests.
 //!
-//! Its blocks have the shape that the contract is about, and nothing more: attention is the mean of all
-//! earlier positions through a matrix, the MLP is `tanh` between two matrices.
+//! Its blocks have every point of a real decoder, and nothing more: attention is the mean over the positions so far,
+//! through a matrix; the MLP is `tanh` between two matrices.
 
 use std::{ops::Range, sync::Arc};
 
@@ -88,7 +88,7 @@ impl ToyBackend {
         }
     }
 
-    /// Overwrites one embedding value, to see what a broken weight does.
+    /// Overwrites one value of the embedding, `[n_vocab, d_model]`: to see what a broken weight does.
     pub fn set_embedding(&mut self, token: TokenId, dimension: usize, value: f32) {
         self.embedding[token.index() * self.info.d_model + dimension] = value;
     }

@@ -1,4 +1,4 @@
-//! From readings in token ids to the trace's form, all at once or position by position.
+//! From readings in token ids to traces with texts, all at once or position by position.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::{
     translate::LensSet,
 };
 
-/// What a trace says beside the reading.
+/// What a trace says besides the reading.
 #[non_exhaustive]
 pub struct TraceContext<'a> {
     /// The program that writes it and its version.
@@ -32,15 +32,15 @@ pub struct TraceContext<'a> {
     pub tokens: &'a [TokenId],
     /// How many of `tokens` are the prompt; the model wrote the others.
     pub n_prompt: usize,
-    /// What tokens say.
+    /// The texts of tokens.
     pub texts: &'a dyn TokenTexts,
     /// Probability above which a layer counts as important, in `[0, 1]`.
     pub threshold: f32,
 }
 
 impl<'a> TraceContext<'a> {
-    /// What the program `generator` (its name and version) says of a prompt, `tokens`, that `model` read; a layer is
-    /// important from a probability of 0.03.
+    /// The context of a run in which `model` read the prompt `tokens`, for the program `generator` (its name and
+    /// version). Layers are important above a probability of 0.03.
     pub fn new(
         generator: (&'a str, &'a str),
         model: &'a ModelInfo,
@@ -60,7 +60,7 @@ impl<'a> TraceContext<'a> {
     }
 }
 
-/// Turns a reading into the trace's form, piece by piece: for those who write while the model still runs.
+/// Turns a reading into a trace, piece by piece: for outputs that are written while the model still runs.
 pub struct Tracer<'a> {
     context: &'a TraceContext<'a>,
     names: Names<'a>,
@@ -68,13 +68,13 @@ pub struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    /// A tracer that has said nothing yet.
+    /// A tracer for a run with the plain lens.
     pub fn new(context: &'a TraceContext<'a>) -> Self {
         let names = Names { texts: context.texts, known: HashMap::new() };
         Self { context, names, lenses: LensSet::default() }
     }
 
-    /// The same for a run with these lenses.
+    /// This tracer for a run with these lenses.
     #[must_use]
     pub fn with_lenses(self, lenses: LensSet) -> Self {
         Self { lenses, ..self }
@@ -98,19 +98,19 @@ impl<'a> Tracer<'a> {
         trace
     }
 
-    /// A token of the sequence.
+    /// The entry of a token of the sequence.
     pub fn token(&mut self, id: TokenId, generated: bool) -> TokenTrace {
         let TokenText { text, bytes } = self.names.text(id);
         TokenTrace { id, text, bytes, generated }
     }
 
-    /// A token by itself.
+    /// A token with its text.
     pub fn named(&mut self, id: TokenId) -> NamedTrace {
         let TokenText { text, bytes } = self.names.text(id);
         NamedTrace { id, text, bytes }
     }
 
-    /// What was sampled at a step.
+    /// The entry of a token that was sampled; `step` counts from 0.
     pub fn step(&mut self, step: usize, sampled: &SampledStep) -> StepTrace {
         let id = sampled.token.id;
         let TokenText { text, bytes } = self.names.text(id);
@@ -185,7 +185,7 @@ impl From<Timing> for TimingTrace {
 }
 
 impl GenerationTrace {
-    /// The first trial with this sampling, and why it ended.
+    /// The entry of a continuation with this sampling that ended for the reason `stopped`, as trial 0.
     pub fn new(sampling: &Sampling, stopped: Stopped) -> Self {
         Self {
             temperature: sampling.temperature,

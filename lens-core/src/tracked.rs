@@ -1,7 +1,7 @@
 //! Tokens that are followed from point to point, so that a trajectory has no holes.
 //!
 //! A readout keeps its most probable tokens, and another readout of the same position may keep others. So every readout
-//! that is shown also scores what the others name first: the final top-1 and each top-1 of the position.
+//! that is part of the result also scores the top-1 tokens of the others, the final readout included.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use crate::{
     token::TokenId,
 };
 
-/// The tokens that every readout shown at a position scores: the final top-1 first, then the top-1 tokens of these
-/// readouts, at most `most` in all. Where there are more, those of the stream go before those of branches, and among
-/// them those that are top-1 most often.
+/// The tokens that every readout of a position is to score: the final top-1 token first, then the top-1 tokens of those
+/// `readouts` that are part of the result, at most `most` in all. Where there are more, top-1 tokens of the stream
+/// itself go before those of branches only, and among equals those that are top-1 most often.
 pub fn tracked_tokens<'a, H: 'a>(
     last: &Readout,
     readouts: impl IntoIterator<Item = (&'a Column<'a, H>, &'a Readout)>,
@@ -50,7 +50,8 @@ fn is_stream(point: Point) -> bool {
 }
 
 impl Readout {
-    /// Keeps the logits of tracked tokens, but for those that it holds already, among its top or its targets.
+    /// Keeps the logits of `tokens`, `[tokens]`, as [`tracked`](Self::tracked), except where the token is already among
+    /// its top or its targets.
     pub fn track(&mut self, tokens: &[TokenId], logits: &[f32]) {
         let held = |id: TokenId| {
             self.top.iter().any(|score| score.id == id)

@@ -11,9 +11,9 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-/// A kind of rows.
+/// A table: its columns, and what a row is made from.
 pub trait Table {
-    /// What one row is written from.
+    /// What one row is made from.
     type Row<'a>;
 
     /// The name of its file, without an ending.
@@ -36,7 +36,7 @@ pub struct Column {
     pub kind: Kind,
     /// Whether cells may be empty.
     pub nullable: bool,
-    /// What it says, with its unit, for the reference page.
+    /// What its cells mean, with their unit, for the reference page.
     pub meaning: String,
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn schema<T: Table>() -> SchemaRef {
     Arc::new(Schema::new(T::columns().into_iter().map(field).collect::<Vec<_>>()))
 }
 
-/// The cells of rows that are not written yet, column by column.
+/// The cells of rows that are not written yet. Cells are added from the first column to the last, row by row.
 #[derive(Debug)]
 pub struct Cells {
     builders: Vec<Builder>,
@@ -153,7 +153,7 @@ impl Cells {
         &mut self.builders[at]
     }
 
-    /// The next cell of the row.
+    /// Adds the next cell of the row.
     ///
     /// # Panics
     /// When the column has cells of another type, which is a fault of the table.
@@ -164,7 +164,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row; `None` leaves it empty.
+    /// Adds the next cell of the row; `None` leaves it empty.
     ///
     /// # Panics
     /// As [`Cells::u64`].
@@ -175,7 +175,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row; `None` leaves it empty.
+    /// Adds the next cell of the row; `None` leaves it empty.
     ///
     /// # Panics
     /// As [`Cells::u64`].
@@ -186,7 +186,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row.
+    /// Adds the next cell of the row.
     ///
     /// # Panics
     /// As [`Cells::u64`].
@@ -197,7 +197,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row; `None` leaves it empty.
+    /// Adds the next cell of the row; `None` leaves it empty.
     ///
     /// # Panics
     /// As [`Cells::u64`].
@@ -208,7 +208,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row.
+    /// Adds the next cell of the row.
     ///
     /// # Panics
     /// As [`Cells::u64`].
@@ -219,7 +219,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row.
+    /// Adds the next cell of the row.
     ///
     /// # Panics
     /// As [`Cells::u64`].
@@ -230,7 +230,7 @@ impl Cells {
         }
     }
 
-    /// The next cell of the row.
+    /// Adds the next cell of the row.
     ///
     /// # Panics
     /// As [`Cells::u64`].

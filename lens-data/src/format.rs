@@ -33,7 +33,7 @@ pub enum Format {
     Parquet,
     /// Arrow's IPC file format, also known as Feather 2.
     Arrow,
-    /// Comma-separated values with a line of names; lists are JSON arrays.
+    /// Comma-separated values with a first line of column names; lists are JSON arrays.
     Csv,
 }
 
@@ -147,7 +147,7 @@ impl<T: Table, W: Write + Send> TableWriter<T, W> {
         Ok(())
     }
 
-    /// Writes what is left and ends the table; returns what it was written to.
+    /// Writes what is left and ends the table; returns the writer.
     ///
     /// # Errors
     /// When it cannot be written.

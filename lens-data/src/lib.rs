@@ -3,12 +3,12 @@
 //! Two tables come out of a run, each written batch by batch while positions arrive, so that memory does not grow with
 //! the number of prompts:
 //!
-//! - **readouts**: one row for every readout (prompt, position, layer, component), with a column for each statistic under
-//!   its own name and the most probable tokens as list columns;
+//! - **readouts**: one row for every readout (prompt, position, layer, component and lens), with a column for each
+//!   statistic under its own name and the most probable tokens as list columns;
 //! - **tokens**: one row for every token of every prompt, with the model's own answer after it where that was read.
 //!
-//! [`Column::all`] of each table describes its columns. Formats are [`Format::Parquet`], [`Format::Arrow`] (the IPC file
-//! format, also known as Feather 2) and [`Format::Csv`], in which lists are JSON arrays.
+//! [`Column::all`] of each table describes its columns. Formats are [`Format::Parquet`], [`Format::Arrow`] (the IPC
+//! file format, also known as Feather 2) and [`Format::Csv`], in which lists are JSON arrays.
 //!
 //! ```
 //! use lens_core::{Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend, Backend};
@@ -30,7 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`ReadoutSink`] and [`TokenSink`] write the tables while a model runs. [`Prompts`] reads prompts from lines, JSON lines or a column of a table, one after the other.
+//! [`ReadoutSink`] and [`TokenSink`] write the tables while a model runs. [`Prompts`] reads prompts from lines, JSON
+//! lines or a column of a table, one after the other.
 
 mod bounded;
 mod column;
@@ -55,6 +56,6 @@ pub use tokens::{TokenRow, Tokens};
 pub struct Prompt<'a> {
     /// Its number in the run, from 0.
     pub index: u64,
-    /// What its file calls it.
+    /// The name that its file gives it.
     pub id: Option<&'a str>,
 }

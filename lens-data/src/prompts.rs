@@ -23,12 +23,12 @@ const LONGEST_RECORD: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PromptFormat {
-    /// A prompt a line, as it is; lines of nothing but white space are passed over.
+    /// One prompt for each line, as it is; lines of nothing but white space are skipped.
     Lines,
-    /// A JSON object a line with one of `text` (or `prompt`), `messages` and `token_ids`, and optionally `id`. A field
-    /// that is null is none.
+    /// One JSON object for each line, with one of `text` (or `prompt`), `messages` and `token_ids`, and optionally
+    /// `id`. A field that is null counts as absent.
     JsonLines,
-    /// Comma-separated values with a line of names: the column `text` (or `prompt`), and optionally `id`.
+    /// Comma-separated values with a first line of column names: the column `text` (or `prompt`), and optionally `id`.
     Csv,
 }
 
@@ -45,7 +45,8 @@ impl PromptFormat {
         }
     }
 
-    /// What the ending of a file's name says: `.jsonl` and `.ndjson`, `.csv`, or lines.
+    /// The format that the ending of a file's name stands for: JSON lines for `.jsonl` and `.ndjson`, CSV for `.csv`,
+    /// else lines.
     pub fn of(path: &Path) -> Self {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         match ending.as_deref() {
@@ -81,7 +82,7 @@ impl FromStr for PromptFormat {
     }
 }
 
-/// A prompt that cannot be read, or a file that ends there.
+/// Why a prompt, or the rest of the file, cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromptError {
@@ -92,7 +93,7 @@ pub enum PromptError {
         line: u64,
         /// Its number in the file, from 0.
         index: u64,
-        /// What its file calls it, if that could be read.
+        /// The name that its file gives it, if that could be read.
         id: Option<String>,
         /// What is wrong.
         reason: String,
@@ -102,7 +103,7 @@ pub enum PromptError {
     NoColumn {
         /// The column.
         wanted: String,
-        /// Those that there are.
+        /// The columns of the file.
         names: Vec<String>,
     },
     /// The file does not say which of its columns has the prompts.
@@ -113,13 +114,13 @@ pub enum PromptError {
         /// How many columns have it.
         n: usize,
     },
-    /// The file cannot be read on.
+    /// The rest of the file cannot be read.
     #[error("cannot read the prompts")]
     Read(#[from] io::Error),
 }
 
 impl PromptError {
-    /// Whether prompts may follow.
+    /// Whether prompts that can be read may follow.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Record { .. })
     }

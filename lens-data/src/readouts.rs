@@ -1,4 +1,4 @@
-//! One row a readout.
+//! The table of readouts: one row for each.
 
 use lens_core::{LensKindTrace, ReadoutTrace, Statistic, TopTrace};
 

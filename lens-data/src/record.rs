@@ -7,13 +7,14 @@ use lens_core::TokenId;
 pub struct PromptRecord {
     /// Its number in the file, from 0; records that cannot be read count too.
     pub index: u64,
-    /// What the file calls it.
+    /// The name that the file gives it.
     pub id: Option<String>,
     /// What to read.
     pub input: PromptInput,
 }
 
-/// What a prompt is. Whoever reads prompts has to know every kind: one that is passed over would be a silent gap.
+/// What a prompt is. The enum is exhaustive on purpose: a kind that a reader of prompts passes over would be a silent
+/// gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptInput {
     /// A text.

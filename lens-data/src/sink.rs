@@ -1,4 +1,5 @@
-//! The tables as [sinks](lens_core::sink::Sink): rows are written while positions are read, whatever the number of runs.
+//! The tables as [sinks](lens_core::sink::Sink): rows are written while positions are read, whatever the number of
+//! runs.
 
 use std::io::Write;
 
@@ -31,7 +32,7 @@ impl Run {
     }
 }
 
-/// The table of readouts of every run that it is told.
+/// A sink that writes the table of readouts, with the rows of every run.
 pub struct ReadoutSink<W: Write + Send> {
     table: TableWriter<Readouts, W>,
     run: Option<(Run, LensKindTrace)>,
@@ -46,7 +47,7 @@ impl<W: Write + Send> ReadoutSink<W> {
         Ok(Self { table: TableWriter::new(out, format)?, run: None })
     }
 
-    /// Ends the table; returns what it was written to.
+    /// Ends the table; returns the writer.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -81,7 +82,7 @@ impl<W: Write + Send> Sink for ReadoutSink<W> {
     }
 }
 
-/// The table of tokens of every run that it is told.
+/// A sink that writes the table of tokens, with the rows of every run.
 pub struct TokenSink<W: Write + Send> {
     table: TableWriter<Tokens, W>,
     /// What its rows are made of when the run is over.
@@ -101,7 +102,7 @@ impl<W: Write + Send> TokenSink<W> {
         Ok(Self { table, run: Run::default(), tokens: Vec::new(), roles: Vec::new(), finals: Vec::new() })
     }
 
-    /// Ends the table; returns what it was written to.
+    /// Ends the table; returns the writer.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -1,4 +1,4 @@
-//! One row a token.
+//! The table of tokens: one row for each.
 
 use lens_core::{FinalTrace, RoleTrace, Statistic, TokenTrace};
 
@@ -14,13 +14,13 @@ pub enum Tokens {}
 /// A token of a prompt.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenRow<'a> {
-    /// The prompt.
+    /// The prompt that it belongs to.
     pub prompt: Prompt<'a>,
     /// Its place in the sequence, from 0.
     pub position: usize,
     /// The token.
     pub token: &'a TokenTrace,
-    /// Who says it, in a conversation.
+    /// The role that says it, in a conversation.
     pub role: Option<&'a RoleTrace>,
     /// The model's answer after it, where that was read.
     pub last: Option<&'a FinalTrace>,

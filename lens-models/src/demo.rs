@@ -5,7 +5,7 @@
 
 use crate::checkpoint::{Aligned, Checkpoint, CheckpointError};
 
-/// What the demo model is called where a model's id is shown.
+/// The id of the demo model.
 pub const ID: &str = "demo";
 
 static CONFIG: &[u8] = include_bytes!("../demo/config.json");

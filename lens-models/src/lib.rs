@@ -1,14 +1,14 @@
-//! Checkpoints and decoders, with the points of the residual stream as hooks.
+//! Checkpoints, and decoders that run them with hooks at every point of the residual stream.
 //!
-//! A checkpoint in the Hugging Face layout becomes a [`lens_core::Backend`] in three steps, each of use alone:
+//! A checkpoint in the Hugging Face layout becomes a [`lens_core::Backend`] in three steps, each useful by itself:
 //!
 //! 1. [`source::locate`] finds its files: a folder, the hub's cache, or the hub;
-//! 2. [`Checkpoint::open`] understands config.json ([`DecoderSpec`]), checks the headers of the weights, and
-//!    sees to it that both account for each other;
+//! 2. [`Checkpoint::open`] understands config.json ([`DecoderSpec`]), checks the headers of the weight files, and makes
+//!    sure that the tensors that the config implies are all there and none is left over;
 //! 3. `Decoder::load` maps the weights and runs the model on libtorch (feature `torch`, on by default).
 //!
-//! Without the feature `torch` everything but the last step is there: no libtorch is needed to inspect a
-//! checkpoint or to use its tokenizer.
+//! `Session` (same feature) does all three, and everything from a request to its trace. Without the feature, the first
+//! two steps are there: no libtorch is needed to inspect a checkpoint or to use its tokenizer.
 #![cfg_attr(
     feature = "torch",
     doc = r#"

@@ -12,9 +12,9 @@ use crate::source::{Source, place};
 
 /// The trace without what was not asked for: for tables and pages, which show all that a trace holds.
 ///
-/// Of `what`, the lens, positions, components, layers, stride and threshold count, and mean what they mean for pictures:
-/// none is all that were read, and `embed` stays unless layers were chosen. What is said of a position as a whole,
-/// such as where it was decided, is still that of the whole run.
+/// Of `what`, the lens, positions, components, layers, stride and threshold count, and mean what they mean for
+/// pictures: an empty list means all that were read, and `embed` stays unless layers were chosen. What a trace says of
+/// a position as a whole, such as where it was decided, still comes from all that was read.
 ///
 /// # Errors
 /// When a position, component or layer was not read, or nothing is left.

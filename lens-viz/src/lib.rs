@@ -4,14 +4,15 @@
 //! image; no model is needed. Each way of showing a trace is a module:
 //!
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
-//! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions.
+//! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions; runs
+//!   side by side, and a line for each token of a continuation.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
-//! - [`sink`]: the same as outputs that are written while a model runs.
+//! - [`sink`]: tables, pages and JSON as outputs that are written while a model runs.
 //! - [`difference`]: what differs between two traces, as a picture and on the terminal.
-//! - [`logitlenskit`]: the JSON of another viewer, out of a trace and back into one.
+//! - [`logitlenskit`]: the JSON of logitlenskit's viewer, from a trace and back.
 //!
-//! [`excerpt`] leaves out what is not to be shown. All share [`display_safe`], through which every text of a trace goes
-//! before it is shown, and [`Ramp`], the colours that stand for probabilities.
+//! [`excerpt()`] leaves out of a trace what is not to be shown. All share [`display_safe`], through which every text of
+//! a trace goes before it is shown, and [`Ramp`], the colours that stand for probabilities.
 
 mod context;
 pub mod difference;

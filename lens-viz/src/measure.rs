@@ -1,4 +1,4 @@
-//! What a cell of a grid shows of a readout: a number of its first token, or one of its statistics.
+//! What a cell of a grid shows of a readout: the probability or logit of its top-1 token, or one of its statistics.
 
 use std::{fmt, str::FromStr};
 

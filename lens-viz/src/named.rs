@@ -6,7 +6,7 @@ use lens_core::LensTrace;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Named<'a> {
-    /// The name, which no other trace beside it has, e.g. `before` or `trial 2`.
+    /// The name, which no other trace shown with it has, e.g. `before` or `trial 2`.
     pub name: String,
     /// The trace.
     pub trace: &'a LensTrace,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthChar;
 
-/// The text with everything that acts or hides made visible, so that it can go to any screen or page.
+/// The text with every character that acts on a display or hides made visible, so that it can go to any screen or page.
 ///
 /// Line feed, carriage return, tab and escape become `⏎ ␍ ⇥ ␛`; every other control character (C0, DEL, C1),
 /// every bidirectional control, every zero-width or otherwise invisible format character, and every white

@@ -1,4 +1,4 @@
-//! Outputs for eyes as [sinks](lens_core::sink::Sink).
+//! Tables, pages and viewers' JSON as [sinks](lens_core::sink::Sink).
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use crate::{
     terminal::{StepsView, TableError, TableOptions, table},
 };
 
-/// Writes a table for every position of every run, with `rule` between two.
+/// A sink that writes a table for every position of every run, with `rule` between two of them.
 pub fn tables<W: Write>(out: W, options: TableOptions, rule: String) -> impl Sink {
     rendered("the tables", out, move |trace| {
         let of = |position| table(trace, &options.clone().with_position(Some(position)));
@@ -22,12 +22,12 @@ pub fn tables<W: Write>(out: W, options: TableOptions, rule: String) -> impl Sin
     })
 }
 
-/// Writes every run as a page of its own.
+/// A sink that writes every run as an HTML page of its own.
 pub fn html<W: Write>(out: W, options: PageOptions) -> impl Sink {
     rendered("the page", out, move |trace| page(trace, &options))
 }
 
-/// Writes the readouts of `component` of every run as a line of JSON in the form of logitlenskit.
+/// A sink that writes the readouts of `component` of every run as a line of JSON in the form of logitlenskit.
 pub fn logitlenskit_v2<W: Write>(out: W, component: Component) -> impl Sink {
     rendered("logitlenskit's V2", out, move |trace| -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let v2 = logitlenskit::to_v2(trace, component)?;
@@ -35,7 +35,7 @@ pub fn logitlenskit_v2<W: Write>(out: W, component: Component) -> impl Sink {
     })
 }
 
-/// Writes a continuation while it is written: what is read, a line for every token, and how it ended.
+/// A sink that writes a continuation while the model writes it: what is read, a line for every token, and how it ended.
 pub struct Steps<W> {
     out: W,
     max_new_tokens: usize,
@@ -46,7 +46,7 @@ pub struct Steps<W> {
 }
 
 impl<W: Write> Steps<W> {
-    /// Writes runs of at most `max_new_tokens` tokens to `out`.
+    /// A sink that writes to `out`, for continuations of at most `max_new_tokens` tokens.
     pub fn new(out: W, max_new_tokens: usize, options: TableOptions) -> Self {
         Self { out, max_new_tokens, options, run: None, newest: None }
     }

@@ -1,4 +1,4 @@
-//! Changes of activations, resolved to vectors: what a backend applies while it runs.
+//! Changes of activations with their vectors at hand: what a backend applies while it runs.
 
 mod vectors;
 
@@ -8,9 +8,9 @@ use crate::point::Point;
 
 pub(crate) use vectors::Vectors;
 
-/// Changes of the activations of one model, for one prompt. Without any, the model is as it is.
+/// Changes of the activations of one model, for one prompt. The default has no change, and leaves the model as it is.
 ///
-/// [`crate::steer`] makes them of interventions; a backend that can be steered takes them with
+/// [`crate::steer`] makes them of interventions; a backend that can be steered takes them in
 /// [`crate::Backend::set_edits`] and calls [`Edits::apply`] at every point before it goes on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Edits {
@@ -61,8 +61,8 @@ impl Edits {
         self.by_point.is_empty()
     }
 
-    /// Changes what a step has at a point, in place. `values` are the step's rows, `[pos, width]` row-major, of which
-    /// the first is at the absolute position `past`. Sums are made in float32, projections in float64.
+    /// Changes the values of one step at a point, in place. `values` are the step's rows, `[pos, width]` row-major; the
+    /// first row is at the absolute position `past`. Sums are made in float32, projections in float64.
     ///
     /// # Panics
     /// When `width` is not that of the model that the edits were made for, or does not divide `values`.

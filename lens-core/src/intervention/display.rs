@@ -1,4 +1,4 @@
-//! The canonical form of interventions, which parses back to the same one.
+//! The canonical form of an intervention, which parses back to the same intervention.
 
 use std::fmt::{self, Display, Formatter, Write};
 

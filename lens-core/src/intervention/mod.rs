@@ -40,7 +40,7 @@ pub use parse::InterventionError;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Intervention {
-    /// Points, heads and positions to change.
+    /// The points, heads and positions to change.
     pub target: EditTarget,
     /// The operation applied there.
     pub operation: EditOperation,
@@ -51,26 +51,26 @@ pub struct Intervention {
 pub struct EditTarget {
     /// Which layers; `None` only for the embedding.
     pub layers: Option<Selection>,
-    /// What of each layer.
+    /// Which component of each layer.
     pub component: Component,
     /// Which heads of `z`; `None` is all of them.
     pub heads: Option<Selection>,
-    /// Which positions of the prompt; `None` is all positions, those of a continuation included.
+    /// Which positions of the prompt; `None` is every position, those of a continuation included.
     pub positions: Option<Selection>,
 }
 
 /// What is done to an activation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EditOperation {
-    /// Zeros take its place.
+    /// It is replaced by zeros.
     Zero,
-    /// It is multiplied.
+    /// It is multiplied by this factor.
     Scale(f64),
     /// A sum of vectors is added to it.
     Add(Vec<EditTerm>),
-    /// A sum of vectors takes its place.
+    /// It is replaced by a sum of vectors.
     Replace(Vec<EditTerm>),
-    /// Its component along a sum of vectors is taken away: `h - v (v·h) / |v|²`.
+    /// Its part along v, a sum of vectors, is taken away: `h - v (v·h) / |v|²`.
     Project(Vec<EditTerm>),
 }
 
@@ -90,7 +90,7 @@ pub enum VectorSource {
     Prompt {
         /// The prompt.
         text: String,
-        /// The position.
+        /// The position, from 0; negative ones count from the end.
         position: i64,
     },
     /// The activations of another prompt at the same point, position by position.
@@ -107,13 +107,13 @@ pub enum VectorSource {
     File {
         /// The file.
         path: String,
-        /// The tensor, where the file does not say which by itself.
+        /// The name of the tensor; `None` where the file leaves no choice.
         name: Option<String>,
     },
 }
 
 impl EditOperation {
-    /// The vectors that it needs.
+    /// The vectors that it adds, puts in place or projects out; none for a zero or a factor.
     pub fn terms(&self) -> &[EditTerm] {
         match self {
             Self::Add(terms) | Self::Replace(terms) | Self::Project(terms) => terms,
@@ -121,7 +121,7 @@ impl EditOperation {
         }
     }
 
-    /// What a trace calls it.
+    /// Its name in a trace: `zero`, `scale`, `add`, `mean`, `replace` or `project`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Zero => "zero",
@@ -139,7 +139,7 @@ impl EditOperation {
 }
 
 impl Intervention {
-    /// How a trace names it; `positions` are those that it was restricted to.
+    /// Its entry in a trace; `positions` are those that it was restricted to, if it was.
     pub fn trace(&self, positions: Option<Vec<usize>>) -> InterventionTrace {
         InterventionTrace {
             point: display::Place(&self.target).to_string(),

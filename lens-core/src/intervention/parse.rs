@@ -17,7 +17,7 @@ pub struct InterventionError {
     pub written: String,
     /// What is wrong.
     pub reason: String,
-    /// Where, in characters from 1.
+    /// Where it is wrong, in characters from 1.
     pub column: usize,
 }
 

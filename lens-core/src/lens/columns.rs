@@ -29,8 +29,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// What `lenses` read of the blocks `layers`. `plain` are the points that `components` names; a translating lens reads those of them that it has maps for, and all its points where the selection is
-    /// everything.
+    /// What `lenses` read of the blocks `layers`. `plain` are the points that `components` names; a translating lens
+    /// reads those of them that it has maps for, and all its points where the selection is everything.
     pub(super) fn new(
         info: &ModelInfo,
         lenses: &LensSet,

@@ -1,4 +1,4 @@
-//! Runs that could not be.
+//! Why the lens could not be run.
 
 use super::SamplingError;
 use crate::{
@@ -8,11 +8,11 @@ use crate::{
     size::ByteSize,
 };
 
-/// A run of the lens that could not be.
+/// Why the lens could not be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LensError {
-    /// No token to read.
+    /// There is no token to read.
     #[error("the prompt has no tokens: there is no position to read")]
     NoTokens,
     /// A selection does not fit the model or the sequence.
@@ -32,7 +32,7 @@ pub enum LensError {
         /// The layers without it; empty if that is all of them.
         layers: Vec<u16>,
     },
-    /// A lens that was made for a model of another shape.
+    /// A lens was made for a model of another shape.
     #[error("the lens {lens} does not fit this model: {problem}")]
     OtherModel {
         /// The lens's name.
@@ -40,7 +40,7 @@ pub enum LensError {
         /// What does not fit.
         problem: String,
     },
-    /// A lens that has a map for none of the points to read.
+    /// A lens has a map for none of the points to read.
     #[error("the lens {lens} has no map for any of the points to read: it has maps for {has}")]
     NothingToTranslate {
         /// The lens's name.
@@ -48,18 +48,18 @@ pub enum LensError {
         /// The points that it has maps for.
         has: String,
     },
-    /// More results than may be kept.
+    /// The results would take more memory than the plan's budget allows.
     #[error(
         "{readouts} readouts with {kept} tokens each take up to {}, and results may take {}: read fewer positions, \
          layers or components, keep fewer tokens of each, or write fewer",
         ByteSize(*bytes as u64), ByteSize(*allowed as u64)
     )]
     TooMuch {
-        /// Readouts, final ones included.
+        /// Number of readouts, final ones included.
         readouts: usize,
-        /// Tokens that each keeps.
+        /// Number of tokens that each keeps.
         kept: usize,
-        /// Bytes that they take; the largest number there is stands for all beyond it.
+        /// Bytes that they would take; [`usize::MAX`] stands for anything beyond it too.
         bytes: usize,
         /// Bytes that they may take.
         allowed: usize,
@@ -70,7 +70,7 @@ pub enum LensError {
         /// What was given.
         threshold: f32,
     },
-    /// The numbers of the sampling make no sense.
+    /// The sampling has a number that describes no distribution.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
     /// The backend failed.

@@ -14,32 +14,34 @@ use crate::{
 /// How much room caches get at once: a sequence may be announced much longer than it becomes.
 const ROOM: usize = 256;
 
-/// A continuation to write.
+/// How a continuation is to be written.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Generate {
     /// The most tokens to write.
     pub max_new_tokens: NonZeroUsize,
-    /// How each is chosen.
+    /// How each token is chosen.
     pub sampling: Sampling,
-    /// Tokens that end a text; the one that comes is part of the continuation.
+    /// Tokens that end a text: the first of them that is sampled ends the continuation, and is part of it.
     pub end_of_text: Vec<TokenId>,
-    /// The length of a sequence beyond which the model was not made to go, if that is known.
+    /// The longest sequence, prompt included and in tokens, that the model was made to read, if known. The continuation
+    /// ends before a longer one would have to be read.
     pub max_length: Option<usize>,
 }
 
 impl Generate {
-    /// Greedy, until `max_new_tokens` are written.
+    /// A greedy continuation of up to `max_new_tokens` tokens, which nothing else ends.
     pub fn greedy(max_new_tokens: NonZeroUsize) -> Self {
         Self { max_new_tokens, sampling: Sampling::default(), end_of_text: Vec::new(), max_length: None }
     }
 
     crate::setters! {
-        /// How each is chosen.
+        /// How each token is chosen.
         with_sampling => sampling: Sampling,
-        /// Tokens that end a text; the one that comes is part of the continuation.
+        /// Tokens that end a text: the first of them that is sampled ends the continuation, and is part of it.
         with_end_of_text => end_of_text: Vec<TokenId>,
-        /// The length of a sequence beyond which the model was not made to go, if that is known.
+        /// The longest sequence, prompt included and in tokens, that the model was made to read, if known. The
+        /// continuation ends before a longer one would have to be read.
         with_max_length => max_length: Option<usize>,
     }
 }
@@ -57,11 +59,11 @@ pub struct SampledStep {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct StepReading<'a> {
-    /// Which, from 0.
+    /// The number of the step, from 0.
     pub step: usize,
     /// What was sampled, and where.
     pub sampled: SampledStep,
-    /// All that was read so far; this step's position is its last one.
+    /// Everything read so far; the last of its positions is this step's.
     pub reading: &'a Reading,
 }
 
@@ -71,7 +73,7 @@ pub struct StepReading<'a> {
 pub struct Continuation {
     /// The steps, in order.
     pub steps: Vec<SampledStep>,
-    /// Why there are no more.
+    /// Why it ended.
     pub stopped: Stopped,
 }
 
@@ -79,7 +81,7 @@ pub struct Continuation {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Generated {
-    /// The prompt and what was written.
+    /// The tokens of the prompt and, after them, those that were written.
     pub tokens: Vec<TokenId>,
     /// The readouts of the prompt's positions that were asked for, and of every step's.
     pub reading: Reading,
@@ -88,15 +90,15 @@ pub struct Generated {
 }
 
 impl<B: Backend> Lens<'_, B> {
-    /// Runs `prompt` once and then one token at a time, reads what `plan` asks for of the prompt and of every
-    /// step, and samples each token from the readout of the same forward pass.
+    /// Runs `prompt` once and then one token at a time, reads what `plan` asks for at the prompt's positions and at
+    /// every step, and samples each token from the final readout that is kept for its step.
     ///
-    /// The prompt's last position is the first step's, so it is always read. `each` sees every step when it
-    /// is read; what it returns ends the continuation. Where [`Lens::with_steps`] breaks while the prompt is run,
-    /// nothing is written, and the continuation is [`Stopped::Interrupted`].
+    /// The first token is sampled at the prompt's last position, so that position is always read. `each` is called
+    /// after every step; if it returns a reason, the continuation ends there. Where [`Lens::with_steps`] breaks while
+    /// the prompt is run, nothing is written, and the continuation is [`Stopped::Interrupted`].
     ///
     /// # Errors
-    /// As for [`Lens::read`], and when the sampling makes no sense.
+    /// As for [`Lens::read`], and when `ask.sampling` has a number that describes no distribution.
     pub fn generate(
         &mut self,
         prompt: &[TokenId],

@@ -31,12 +31,12 @@ use plan::Scope;
 pub use reading::{FinalReading, Reading, SelfCheck};
 pub use sampling::{Sampling, SamplingError};
 
-/// How far a run has come.
+/// How far the run of a prompt has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Tokens run and read.
+    /// Tokens of the prompt that were run, and read where that was asked for.
     pub done: usize,
-    /// Tokens in all.
+    /// Tokens of the whole prompt.
     pub total: usize,
 }
 
@@ -44,9 +44,9 @@ pub struct Progress {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timing {
-    /// In the backend's forward passes.
+    /// Time in the backend's forward passes.
     pub forward: Duration,
-    /// In decoding what they captured, self-checks included.
+    /// Time spent decoding what they captured, self-checks included.
     pub readout: Duration,
 }
 
@@ -66,12 +66,13 @@ impl<'a, B: Backend> Lens<'a, B> {
         Self { backend, each_step: None, timing: Cell::default() }
     }
 
-    /// Where the time of all that was run so far went.
+    /// Where the time of everything that this lens has run so far went.
     pub fn timing(&self) -> Timing {
         self.timing.get()
     }
 
-    /// Calls `report` after every step.
+    /// Calls `report` after every step of a prompt. `report` takes the place of a function given to
+    /// [`Lens::with_steps`].
     #[must_use]
     pub fn with_progress(self, mut report: impl FnMut(Progress) + 'a) -> Self {
         self.with_steps(move |_, progress| {
@@ -80,7 +81,7 @@ impl<'a, B: Backend> Lens<'a, B> {
         })
     }
 
-    /// Calls `each` after every step of the prompt with all that was read so far. When it breaks, the run ends
+    /// Calls `each` after every step of the prompt with all that was read so far. When it returns `Break`, the run ends
     /// there without an error: the positions read so far are whole, and later ones are absent.
     #[must_use]
     pub fn with_steps(mut self, each: impl FnMut(&Reading, Progress) -> ControlFlow<()> + 'a) -> Self {
@@ -94,7 +95,8 @@ impl<'a, B: Backend> Lens<'a, B> {
     /// the plan's budget however long it is. See [`Lens::with_steps`] for ending it early.
     ///
     /// # Errors
-    /// When there is no token, a selection does not fit, a token is unknown, or the backend fails.
+    /// When there is no token, a selection or a lens does not fit, a token is unknown, the results could take more than
+    /// the plan's budget, or the backend fails.
     pub fn read(&mut self, tokens: &[TokenId], plan: &Plan) -> Result<Reading, LensError> {
         let scope = self.scope(tokens, plan)?;
         let mut reading = scope.empty_reading(plan);

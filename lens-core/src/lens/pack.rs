@@ -21,15 +21,16 @@ struct Asked<'t> {
 
 impl<B: Backend> Lens<'_, B> {
     /// Reads every prompt as [`Lens::read`] would, but runs short ones together, in packs of up to 512 tokens whose
-    /// captured activations fit the plan's budget: one pass over the weights and one readout serve them all. The
-    /// results come in the order of `prompts`, and each is checked by itself.
+    /// captured activations fit the plan's budget: one pass over the weights and one readout serve a whole pack. The
+    /// results come in the order of `prompts`, and each has its own self-check.
     ///
     /// No prompt sees another one. The products of a pack have more rows than those of a prompt alone, so that sums may
     /// be rounded in another order: readings agree within rounding, not bit by bit. Functions given to
     /// [`Lens::with_steps`] are not called.
     ///
     /// # Errors
-    /// Each prompt has its own, those of [`Lens::read`]: if a pack fails, its prompts are run one by one.
+    /// Each prompt has its own result, with the errors of [`Lens::read`]: if a pack fails, its prompts are run one by
+    /// one.
     pub fn read_many(&mut self, prompts: &[&[TokenId]], plan: &Plan) -> Vec<Result<Reading, LensError>> {
         let each_step = self.each_step.take();
         let mut results: Vec<Option<Result<Reading, LensError>>> = prompts.iter().map(|_| None).collect();

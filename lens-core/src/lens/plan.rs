@@ -34,7 +34,7 @@ pub(super) const LONGEST_STEP: usize = 512;
 pub struct Plan {
     /// Which blocks.
     pub layers: Selection,
-    /// Which components of each.
+    /// Which components of each block.
     pub components: ComponentSelection,
     /// Which positions of the sequence.
     pub positions: Selection,
@@ -46,13 +46,13 @@ pub struct Plan {
     /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
     /// what 64 positions take if that is more.
     pub memory_budget: Option<usize>,
-    /// Bytes that the results may take as they are kept and traced; a plan that could take more is refused before
+    /// Bytes that the results may take, in memory and as a trace; a plan that could take more is refused before
     /// anything is run. `None` is 2 GiB.
     pub result_budget: Option<usize>,
 }
 
 impl Plan {
-    /// What the lenses of this plan cannot read of a model, and what is doubtful about them, as sentences for a person.
+    /// Sentences for a person: what the lenses of this plan cannot read of a model, and what is doubtful about them.
     ///
     /// # Errors
     /// When a lens does not fit the model, has a map for none of the points to read, or a selection does not fit.
@@ -106,7 +106,7 @@ impl Plan {
     crate::setters! {
         /// Which blocks.
         with_layers => layers: Selection,
-        /// Which components of each.
+        /// Which components of each block.
         with_components => components: ComponentSelection,
         /// Which positions of the sequence.
         with_positions => positions: Selection,
@@ -117,7 +117,7 @@ impl Plan {
         /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
         /// what 64 positions take if that is more.
         with_memory_budget => memory_budget: Option<usize>,
-        /// Bytes that the results may take as they are kept and traced; a plan that could take more is refused before
+        /// Bytes that the results may take, in memory and as a trace; a plan that could take more is refused before
         /// anything is run. `None` is 2 GiB.
         with_result_budget => result_budget: Option<usize>,
     }

@@ -1,15 +1,15 @@
-//! What a run of the lens came to, in token ids.
+//! The result of a run of the lens, in token ids.
 
 use crate::{norm::NormMode, point::Point, readout::Readout, translate::LensSet};
 
-/// What a run of the lens came to, in token ids.
+/// The result of a run of the lens, in token ids.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The points read, in order of execution: one for each readout of a position. A point that several lenses read
-    /// comes once for each of them.
+    /// The points read, in order of execution: one entry for each readout of a position. A point that several lenses
+    /// read appears once for each of them.
     pub points: Vec<Point>,
-    /// For each of `points`, the lens that reads it: its index in `lenses`.
+    /// For each of `points`, the lens that reads it, as an index into `lenses`.
     pub lens_of: Vec<usize>,
     /// The lenses.
     pub lenses: LensSet,
@@ -19,11 +19,12 @@ pub struct Reading {
     pub positions: Vec<usize>,
     /// The readouts, `[positions, points]` row-major.
     pub readouts: Vec<Readout>,
-    /// The model's own answer at each position.
+    /// The model's own answer at each position, `[positions]`.
     pub finals: Vec<FinalReading>,
     /// The norm before the unembedding.
     pub norm: NormMode,
-    /// Whether the readout path agrees with the backend's plain product; `None` until something was compared.
+    /// Whether the readout path agrees with the backend's plain matrix product: the worst of the run's comparisons;
+    /// `None` until something was compared.
     pub self_check: Option<SelfCheck>,
 }
 
@@ -33,7 +34,7 @@ impl Reading {
         self.all_at(index).filter(|(lens, ..)| *lens == 0).map(|(_, point, readout)| (point, readout))
     }
 
-    /// Every lens's readouts of the `index`-th position read: index of the lens, point and readout.
+    /// Every lens's readouts of the `index`-th position read, each as the index of its lens, its point and the readout.
     pub fn all_at(&self, index: usize) -> impl Iterator<Item = (usize, Point, &Readout)> {
         let width = self.points.len();
         let readouts = self.readouts.iter().skip(index * width).take(width);
@@ -57,17 +58,18 @@ pub struct FinalReading {
     pub decided_at: Option<usize>,
 }
 
-/// The comparison of a final readout with the backend's plain matrix product.
+/// The comparison of a final readout with the backend's plain matrix product. A run compares the last final readout of
+/// each step of the prompt, and those of the first and the last token that it writes, and keeps the worst.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct SelfCheck {
-    /// Position that was compared.
+    /// The position whose final readout was compared.
     pub position: usize,
-    /// Largest difference among the top and target logits.
+    /// Largest absolute difference of a logit, among the top tokens and the targets.
     pub max_abs_logit_error: f32,
-    /// Difference of the log-sum-exp over the whole vocabulary.
+    /// Absolute difference of the log-sum-exp over the whole vocabulary, nats.
     pub log_sum_exp_error: f32,
-    /// Whether both are within what rounding explains. A reading that failed must not be believed.
+    /// Whether rounding explains both differences. A reading that failed must not be believed.
     pub passed: bool,
 }
 

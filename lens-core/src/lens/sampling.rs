@@ -1,4 +1,4 @@
-//! Which of the probable tokens comes next.
+//! How the next token is chosen from the probable ones.
 
 use std::num::NonZeroUsize;
 
@@ -16,13 +16,15 @@ use crate::readout::TokenScore;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Sampling {
-    /// 0 is greedy: the most probable token, of equals the one with the smaller id.
+    /// What logits are divided by. 0 is greedy: the most probable token, and of equally probable ones that with the
+    /// smaller id.
     pub temperature: f32,
     /// At most this many tokens can be chosen; `None` is the whole vocabulary.
     pub top_k: Option<NonZeroUsize>,
-    /// Probability of the set that can be chosen, in `(0, 1]`.
+    /// Least total probability of the tokens that can be chosen, in `(0, 1]`; 1 leaves none out.
     pub top_p: f32,
-    /// The same seed chooses the same tokens, on every machine that computes the same logits.
+    /// Seed of the random numbers: the same seed chooses the same tokens, on every machine that computes the same
+    /// logits.
     pub seed: u64,
 }
 
@@ -33,7 +35,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Whether the most probable token is always the one.
+    /// Whether the most probable token is always chosen.
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0 || self.top_k.is_some_and(|k| k.get() == 1)
     }
@@ -56,13 +58,15 @@ impl Sampling {
     }
 
     crate::setters! {
-        /// 0 is greedy: the most probable token, of equals the one with the smaller id.
+        /// What logits are divided by. 0 is greedy: the most probable token, and of equally probable ones that with the
+        /// smaller id.
         with_temperature => temperature: f32,
         /// At most this many tokens can be chosen; `None` is the whole vocabulary.
         with_top_k => top_k: Option<NonZeroUsize>,
-        /// Probability of the set that can be chosen, in `(0, 1]`.
+        /// Least total probability of the tokens that can be chosen, in `(0, 1]`; 1 leaves none out.
         with_top_p => top_p: f32,
-        /// The same seed chooses the same tokens, on every machine that computes the same logits.
+        /// Seed of the random numbers: the same seed chooses the same tokens, on every machine that computes the same
+        /// logits.
         with_seed => seed: u64,
     }
 }
@@ -71,13 +75,13 @@ impl Sampling {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplingError {
-    /// Negative, infinite or no number.
+    /// The temperature is negative, infinite or NaN.
     #[error("a temperature of {temperature} makes no distribution: give 0 (greedy) or a positive number")]
     Temperature {
         /// The temperature.
         temperature: f32,
     },
-    /// Outside of `(0, 1]`.
+    /// `top_p` is outside of `(0, 1]`.
     #[error("top_p is a probability above 0 and at most 1, not {top_p}")]
     TopP {
         /// What was given.

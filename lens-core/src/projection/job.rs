@@ -1,4 +1,4 @@
-//! What the projection is asked and what it answers.
+//! Jobs of the projection, and its answers.
 
 use half::{bf16, f16};
 
@@ -10,10 +10,10 @@ use crate::token::TokenId;
 pub enum VocabRows<'a> {
     /// IEEE single precision. Products and sums in float32.
     F32(&'a [f32]),
-    /// bfloat16. A readout is rounded to bfloat16 first, as the model's own forward pass does; products
-    /// are exact in float32 and accumulate in float32.
+    /// bfloat16. A normed vector is rounded to bfloat16 first, as the model's own forward pass does; products are exact
+    /// in float32 and accumulate in float32.
     Bf16(&'a [bf16]),
-    /// IEEE half precision. Rows are widened to float32; readouts stay in float32.
+    /// IEEE half precision. Rows are widened to float32; normed vectors stay in float32.
     F16(&'a [f16]),
 }
 
@@ -50,7 +50,7 @@ impl Default for Post {
 }
 
 impl Post {
-    /// `post` of one logit.
+    /// One logit after scale and cap.
     #[inline]
     pub fn apply(&self, z: f32) -> f32 {
         let z = z * self.scale;
@@ -123,7 +123,7 @@ impl<'a> Unembedding<'a> {
     }
 }
 
-/// One batch of readouts and what is wanted of each.
+/// A batch of normed vectors to read out, and what is wanted of each.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
     /// Normed residual-stream vectors, `[n, d_model]` row-major.
@@ -132,14 +132,14 @@ pub struct Job<'a> {
     pub top_k: usize,
     /// Whether to compute the entropy.
     pub entropy: bool,
-    /// Whether to compute the variance of the log-probability.
+    /// Whether to compute the variance of the log-probability (the varentropy).
     pub variance: bool,
-    /// Per readout, the index *in this batch* of the final readout of the same position. Asking for it asks
-    /// for the KL divergence to it. Length `n`.
+    /// Per readout, the index *in this batch* of the final readout of the same position, `[n]`. With it, the KL
+    /// divergence to that final readout is computed.
     pub finals: Option<&'a [u32]>,
     /// With `finals`: also the Jensen-Shannon divergence and the total variation, at the price of a second pass.
     pub distances: bool,
-    /// Per readout, the tokens whose logit and rank are wanted. Length `n`, or empty for none.
+    /// Per readout, the tokens whose logit and rank are wanted, `[n]`; empty for none anywhere.
     pub tracked: &'a [Vec<TokenId>],
 }
 
@@ -180,12 +180,12 @@ pub struct Tracked {
     pub rank: u32,
 }
 
-/// What one readout came to.
+/// The projection's answer for one readout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projected {
     /// The largest logits, after `post`: larger first, ties by the smaller id first.
     pub top: Vec<(TokenId, f32)>,
-    /// `ln sum_v exp(logit_v)` over all rows.
+    /// `ln sum_v exp(logit_v)` over all rows, nats.
     pub log_sum_exp: f64,
     /// Entropy of the softmax, nats.
     pub entropy: Option<f64>,
@@ -193,9 +193,9 @@ pub struct Projected {
     pub variance: Option<f64>,
     /// `KL(final ‖ this)`, nats. `None` as well when the final readout itself has non-finite logits.
     pub kl_to_final: Option<f64>,
-    /// Jensen-Shannon divergence to the final readout, nats.
+    /// Jensen-Shannon divergence to the final readout, from 0 to ln 2 nats.
     pub js_to_final: Option<f64>,
-    /// Half the L1 distance to the final readout's distribution.
+    /// Total variation to the final readout: half the L1 distance of the distributions, from 0 to 1.
     pub tv_to_final: Option<f64>,
     /// The tracked tokens of this readout, in the order asked.
     pub tracked: Vec<Tracked>,
@@ -206,7 +206,7 @@ pub struct Projected {
 #[error("the readout has logits that are NaN or infinite")]
 pub struct NonFiniteLogits;
 
-/// A projection that was asked something impossible.
+/// A job that the projection cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProjectionError {
@@ -237,7 +237,7 @@ pub enum ProjectionError {
     /// `finals` or `tracked` has a length other than the number of readouts.
     #[error("`{what}` has {got} entries for {readouts} readouts")]
     JobShape {
-        /// Which list.
+        /// Which of the two lists.
         what: &'static str,
         /// Its length.
         got: usize,
@@ -249,7 +249,7 @@ pub enum ProjectionError {
     FinalIndex {
         /// The readout that named it.
         readout: usize,
-        /// What it named.
+        /// The index that it named.
         index: u32,
         /// Number of readouts.
         readouts: usize,

@@ -1,9 +1,9 @@
-//! Which instructions the projection uses.
+//! The instruction set that the projection uses.
 
 use std::fmt;
 
-/// The instructions that a projection uses. All of them give the same answers beyond the rounding of a
-/// float32 sum; one and the same kernel gives the same bits on any number of threads and in any batch.
+/// The instruction set that a projection uses. All kernels give the same answers up to the rounding of a float32 sum;
+/// one kernel gives the same bits on any number of threads and in any batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kernel {
@@ -51,7 +51,7 @@ impl Kernel {
     /// The kernel of that name.
     ///
     /// # Errors
-    /// When there is none, or this machine cannot run it.
+    /// When no kernel has that name, or this machine cannot run it.
     pub fn named(name: &str) -> Result<Self, KernelError> {
         let found = Self::ALL.into_iter().find(|kernel| kernel.name() == name);
         found.filter(|kernel| kernel.is_available()).ok_or_else(|| KernelError::new(name))

@@ -49,8 +49,8 @@
 //! | 16 (AVX2, plain) | 8, 4 | 2 | 6 | 12 + 2 + 1 |
 //! | | | 1 | 12 | 12 + 1 + 1 |
 //!
-//! Panels of one batch are as equal as can be, so that 96 readouts are two of 48 and nothing is wasted.
-//! Up to four readouts take another way through `tile.rs`, which is bound by memory and not by arithmetic.
+//! Panels of one batch are as equal as can be, so that 96 readouts are two of 48 and nothing is wasted. Batches of up
+//! to four readouts take another path through `tile.rs`, which is bound by memory and not by arithmetic.
 //!
 //! # The order of the loops
 //!

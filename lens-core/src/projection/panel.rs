@@ -143,8 +143,8 @@ impl Panels {
     }
 }
 
-/// How many vectors wide each panel is: as few panels as can be, and none much narrower than another. But a few readouts
-/// that would be alone in a last vector are a panel by themselves, which costs a fraction of a vector.
+/// How many vectors wide each panel is: as few panels as can be, and none much narrower than another. But a few
+/// readouts that would be alone in a last vector are a panel by themselves, which costs a fraction of a vector.
 fn widths(readouts: usize, lanes: usize, registers: usize) -> Vec<usize> {
     let few = (1..=FEW).contains(&(readouts % lanes)) && readouts > lanes;
     let n_columns = readouts.div_ceil(lanes) - usize::from(few);

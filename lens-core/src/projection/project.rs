@@ -31,9 +31,9 @@ impl Unembedding<'_> {
     /// Vocabulary rows are spread over the threads of the rayon pool that this is called in.
     ///
     /// # Errors
-    /// When the job does not fit the unembedding, or `LENS_KERNEL` names a kernel that cannot be had. A
-    /// readout with non-finite logits is an error of its own, in its place in the answer, and leaves the
-    /// others as they are.
+    /// When the job does not fit the unembedding, or `LENS_KERNEL` names a kernel that does not exist or that this
+    /// machine cannot run. A readout with non-finite logits is an error of its own, in its place in the answer, and
+    /// leaves the others as they are.
     pub fn project(&self, job: &Job<'_>) -> Result<Answers, ProjectionError> {
         self.project_with(Kernel::chosen()?, job)
     }
@@ -47,10 +47,11 @@ impl Unembedding<'_> {
     }
 
     /// The logits of some tokens in each of `readouts`, `[n, d_model]`, with the kernel that [`Kernel::chosen`] names:
-    /// to the bit those of [`project`](Self::project), without the rest of the vocabulary.
+    /// the same, to the bit, as those of [`project`](Self::project), without computing the rest of the vocabulary.
+    /// `tokens` has one list for each readout, `[n]`, and so has the answer.
     ///
     /// # Errors
-    /// As [`project`](Self::project), but logits that are not finite come as they are.
+    /// As [`project`](Self::project), but a logit that is not finite is no error: it is returned as it is.
     pub fn logits(
         &self,
         readouts: &[f32],

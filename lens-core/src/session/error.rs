@@ -1,4 +1,4 @@
-//! Requests that cannot be run, and runs that fail.
+//! Why a request could not be run.
 
 use crate::{lens::LensError, sink::SinkError, steer::EditError};
 
@@ -6,16 +6,16 @@ use crate::{lens::LensError, sink::SinkError, steer::EditError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The model cannot be read.
+    /// The lens failed.
     #[error(transparent)]
     Lens(#[from] LensError),
-    /// An intervention does not fit.
+    /// An intervention does not fit the model or the prompt.
     #[error(transparent)]
     Edit(#[from] EditError),
     /// An output cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// A text, and nothing that turns texts into tokens.
+    /// A text was given, and there is nothing that turns texts into tokens.
     #[error("texts have no tokens here: give token ids instead")]
     NoTexts,
 }

@@ -1,4 +1,4 @@
-//! The whole way from a request to its trace, over any backend.
+//! The whole way from a request to its trace, on any backend.
 //!
 //! ```
 //! use lens_core::{Request, Session, TokenId, toy::ToyBackend};
@@ -44,7 +44,7 @@ use watch::Watch;
 /// What writes a trace, unless the caller says otherwise.
 const GENERATOR: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
-/// A backend together with its texts.
+/// A backend together with what turns its texts into tokens and back.
 pub struct Session<'a, B, T> {
     backend: &'a mut B,
     texts: &'a T,
@@ -54,7 +54,7 @@ pub struct Session<'a, B, T> {
 }
 
 impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
-    /// A session with `backend`, whose tokens are those of `texts`; `&()` where there are no texts.
+    /// A session on `backend`, whose tokenizer is `texts`; `&()` where prompts are token ids.
     pub fn new(backend: &'a mut B, texts: &'a T) -> Self {
         let known = Known { max_positions: backend.info().max_positions, ..Known::default() };
         Self { backend, texts, files: None, known, generator: GENERATOR }
@@ -72,7 +72,7 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         Self { files: Some(files), ..self }
     }
 
-    /// What is known of the model beyond its backend's own information.
+    /// Says what is known of the model beyond [`ModelInfo`](crate::ModelInfo), such as the length that it was made for.
     #[must_use]
     pub fn with_known(self, known: Known) -> Self {
         Self { known, ..self }
@@ -81,7 +81,7 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
     /// Turns a request into tokens and a plan, and says what is wrong with it before anything is run.
     ///
     /// # Errors
-    /// When a text has no tokens, or a target is not one token.
+    /// As for [`Prepared::new`].
     pub fn prepare(&self, request: &Request) -> Result<Prepared, T::Error> {
         Prepared::new(request, self.texts, &self.known)
     }
@@ -95,7 +95,7 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         self.run_prepared(&prepared, &mut ())
     }
 
-    /// Runs a request; `sink` takes what it comes to.
+    /// Runs a request and hands the results to `sink` as they come.
     ///
     /// # Errors
     /// As for [`Session::prepare`] and [`Session::run_prepared`].
@@ -104,7 +104,7 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         Ok(self.run_prepared_into(&prepared, sink)?)
     }
 
-    /// Runs what was prepared and returns its trace; `sink` is told the same while it happens.
+    /// Runs what was prepared and returns its trace; `sink` receives the same results as they come.
     ///
     /// # Errors
     /// As for [`Session::run_prepared_into`].
@@ -115,9 +115,10 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         collected.into_trace().ok_or_else(|| SessionError::from(nothing_told()).into())
     }
 
-    /// Runs what was prepared; `sink` takes what it comes to.
+    /// Runs what was prepared and hands the results to `sink` as they come.
     ///
-    /// With interventions the model runs with those alone; edits that were set before are set again afterwards.
+    /// A request with interventions runs with those alone: edits that were set on the backend before are set aside, and
+    /// set again afterwards.
     ///
     /// # Errors
     /// When a selection does not fit the model, an intervention does not, the computation fails, or the sink does.

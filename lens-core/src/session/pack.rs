@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Prepared {
-    /// Whether it can be run together with others that have the same plan: nothing is written, changed or timed.
+    /// Whether it can be run together with others that have the same plan: it asks for no continuation, no intervention
+    /// and no timing.
     pub fn is_plain(&self) -> bool {
         self.generate.is_none() && self.interventions.is_empty() && !self.timing
     }
@@ -18,13 +19,13 @@ impl Prepared {
 
 impl<B: Backend, T: Texts> Session<'_, B, T> {
     /// Runs what was prepared and returns the traces in the same order, as [`Session::run_prepared`] would make them.
-    /// Prompts of one plan that write nothing and change nothing are read together, in packs
-    /// ([`Lens::read_many`]): numbers agree with those of single runs within rounding.
+    /// [Plain](Prepared::is_plain) prompts with the same plan are read together, in packs ([`Lens::read_many`]):
+    /// numbers agree with those of single runs within rounding.
     ///
     /// All traces are kept until the last prompt is read: hand over a few dozen prompts at a time.
     ///
     /// # Errors
-    /// Each prompt has its own, as for [`Session::run_prepared_into`].
+    /// Each prompt has its own result, with the errors of [`Session::run_prepared_into`].
     pub fn run_many_prepared(&mut self, prepared: &[Prepared]) -> Vec<Result<LensTrace, T::Error>> {
         let together =
             |first: &&Prepared| prepared.iter().all(|one| one.is_plain() && one.plan == first.plan);

@@ -1,4 +1,4 @@
-//! A request in the model's own terms.
+//! A request in tokens, ready to be run.
 
 use super::{Conversation, Input, Named, Origin, PromptTokens, Request, SessionError, Texts};
 use crate::{
@@ -8,15 +8,15 @@ use crate::{
     trace::RoleTrace,
 };
 
-/// What is known of a model before it is run, and beyond its backend's own information.
+/// What is known of a model before it is run, beyond its backend's [`ModelInfo`](crate::ModelInfo).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Known {
     /// What was assumed, dropped or left out on the way to the model, as sentences for a person.
     pub notes: Vec<String>,
-    /// The length of a sequence that the model was made for, in tokens.
+    /// The longest sequence that the model was made for, in tokens.
     pub context: Option<usize>,
-    /// The most positions that it has at all.
+    /// The most positions that the model has at all, where there is such a bound.
     pub max_positions: Option<usize>,
 }
 
@@ -32,14 +32,14 @@ impl Known {
     }
 }
 
-/// A request in tokens, ready to be run, as often as one likes.
+/// A request in tokens, ready to be run any number of times.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
     /// The text, if the input was one.
     pub text: Option<String>,
-    /// What the model reads.
+    /// The tokens that the model reads.
     pub tokens: Vec<TokenId>,
-    /// Who says which of them, in a conversation.
+    /// Which of the tokens each role says, where the input is a conversation.
     pub roles: Vec<RoleTrace>,
     /// What was assumed, dropped or left out so far, of the checkpoint and of the prompt, as sentences for a person.
     pub notes: Vec<String>,
@@ -59,7 +59,8 @@ impl Prepared {
     /// Turns a request into tokens and a plan.
     ///
     /// # Errors
-    /// When a text has no tokens, a target is not one token, or the threshold is not a number.
+    /// When a text has no tokens, a conversation cannot be turned into tokens, a target is not one token, the threshold
+    /// is not a finite number, or, for a continuation, it is unclear which tokens end a text or what tokens say.
     pub fn new<T: Texts>(request: &Request, texts: &T, known: &Known) -> Result<Self, T::Error> {
         let (text, tokens, roles) = match &request.input {
             Input::Tokens(tokens) => (None, tokens.clone(), Vec::new()),
@@ -134,19 +135,19 @@ impl Prepared {
         (self.label.0, self.label.1.as_deref())
     }
 
-    /// The same with a number and a name, which its trace repeats.
+    /// This request with the number of its prompt and the name that its file gives it, both of which its trace repeats.
     #[must_use]
     pub fn labelled(self, index: u64, id: Option<String>) -> Self {
         Self { label: (Some(index), id), ..self }
     }
 
-    /// The same on the model as it is, without any intervention.
+    /// This request without its interventions: on the model as it is.
     #[must_use]
     pub fn without_interventions(&self) -> Self {
         Self { interventions: Vec::new(), ..self.clone() }
     }
 
-    /// The same for another trial: its number is added to the seed.
+    /// This request as another trial, whose number is added to the seed.
     #[must_use]
     pub fn for_trial(&self, trial: usize) -> Self {
         let mut other = Self { trial, ..self.clone() };

@@ -1,4 +1,4 @@
-//! What a user wants of a model, as a builder.
+//! Requests: what a user wants of a model.
 
 use std::num::NonZeroUsize;
 
@@ -20,11 +20,11 @@ pub enum Input {
     Text(String),
     /// Token ids as they are.
     Tokens(Vec<TokenId>),
-    /// A conversation, which the checkpoint's chat template makes a text of.
+    /// A conversation, which the checkpoint's chat template turns into a text.
     Chat(Vec<Message>),
 }
 
-/// A token to watch in every readout.
+/// A token whose logit, probability and rank every readout reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Its id.
@@ -33,8 +33,8 @@ pub enum Target {
     Text(String),
 }
 
-/// What a user wants of a model. Everything but the input has a default: all layers and components at the last
-/// position, the ten most probable tokens of each, and no continuation.
+/// What a user wants of a model, as a builder. Everything but the input has a default: all layers and components at the
+/// last position, the ten most probable tokens of each, and no continuation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     pub(super) input: Input,
@@ -51,7 +51,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads this.
+    /// A request to read `input`.
     pub fn new(input: Input) -> Self {
         Self {
             input,
@@ -68,17 +68,17 @@ impl Request {
         }
     }
 
-    /// Reads a text.
+    /// A request to read a text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(Input::Text(text.into()))
     }
 
-    /// Reads tokens as they are.
+    /// A request to read tokens as they are.
     pub fn tokens(tokens: impl IntoIterator<Item = TokenId>) -> Self {
         Self::new(Input::Tokens(tokens.into_iter().collect()))
     }
 
-    /// Reads a conversation, up to where the assistant's answer begins.
+    /// A request to read a conversation, up to where the assistant's answer begins.
     pub fn chat(messages: impl IntoIterator<Item = Message>) -> Self {
         Self::new(Input::Chat(messages.into_iter().collect()))
     }
@@ -118,7 +118,7 @@ impl Request {
         self
     }
 
-    /// Another token to watch in every readout.
+    /// Adds a token whose logit, probability and rank every readout reports.
     #[must_use]
     pub fn target(mut self, target: Target) -> Self {
         self.targets.push(target);
@@ -133,7 +133,7 @@ impl Request {
         self.statistic(Statistic::LogitDiff)
     }
 
-    /// The norm before the unembedding.
+    /// What the norm before the unembedding divides by; the vector's own statistics by default.
     #[must_use]
     pub fn norm(mut self, norm: NormMode) -> Self {
         self.plan.question.norm = norm;
@@ -147,7 +147,7 @@ impl Request {
         self
     }
 
-    /// Another statistic.
+    /// Adds a statistic to those computed.
     #[must_use]
     pub fn statistic(mut self, statistic: Statistic) -> Self {
         self.plan.question.statistics = self.plan.question.statistics.with(statistic);
@@ -167,14 +167,14 @@ impl Request {
         self
     }
 
-    /// Bytes that captured activations may take.
+    /// Bytes that captured activations may take; see [`Plan::memory_budget`].
     #[must_use]
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.plan.memory_budget = Some(bytes);
         self
     }
 
-    /// Lets the model write up to `n` tokens, each read while it forms; 0 is none.
+    /// Lets the model write up to `n` tokens, and reads the position from which each is sampled; 0 is none.
     #[must_use]
     pub fn max_new_tokens(mut self, n: usize) -> Self {
         self.max_new_tokens = NonZeroUsize::new(n);
@@ -195,21 +195,21 @@ impl Request {
         self
     }
 
-    /// Changes activations while the model runs, after what was asked for before.
+    /// Adds an intervention, applied after those added before.
     #[must_use]
     pub fn steer(mut self, intervention: Intervention) -> Self {
         self.interventions.push(intervention);
         self
     }
 
-    /// Whether the trace says where the time went. Without it, the same request makes the same trace.
+    /// Whether the trace says where the time went. Without it, the same request gives the same trace every time.
     #[must_use]
     pub fn timing(mut self, wanted: bool) -> Self {
         self.timing = wanted;
         self
     }
 
-    /// Another text that ends the continuation.
+    /// Adds a text that ends the continuation.
     #[must_use]
     pub fn stop(mut self, text: impl Into<String>) -> Self {
         self.stop.push(text.into());

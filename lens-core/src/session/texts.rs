@@ -3,14 +3,15 @@
 use super::{SessionError, Target};
 use crate::{message::Message, text::TokenTexts, token::TokenId, trace::RoleTrace};
 
-/// What turns texts into tokens and back: a tokenizer, with what the model's files say about texts.
+/// What turns texts into tokens and back: a tokenizer, a chat template, and what else the model's files say about
+/// texts.
 ///
-/// `()` has no texts: prompts and targets are token ids, and nothing but the length ends a continuation.
+/// `()` is for models without a tokenizer: prompts and targets are token ids, and no token or text ends a continuation.
 pub trait Texts {
-    /// What is said of a text that cannot be used, and of a run that fails.
+    /// The error for a text that cannot be used or a run that fails.
     type Error: From<SessionError> + std::fmt::Display;
 
-    /// What tokens say.
+    /// The texts of tokens.
     fn names(&self) -> &dyn TokenTexts;
 
     /// The tokens of a text, at least one, with the special tokens that a prompt begins with.
@@ -19,7 +20,7 @@ pub trait Texts {
     /// When the text has no tokens, or there is no tokenizer.
     fn encode(&self, text: &str) -> Result<Vec<TokenId>, Self::Error>;
 
-    /// A conversation as the model was trained to answer it.
+    /// The text and tokens of a conversation, in the form that the model was trained to answer.
     ///
     /// # Errors
     /// When the model has no chat template, or it fails on the messages.
@@ -34,13 +35,13 @@ pub trait Texts {
     /// The tokens that end a text; empty where none is known.
     ///
     /// # Errors
-    /// When it is unclear which they are.
+    /// When it is unclear which tokens end a text.
     fn end_of_text(&self) -> Result<Vec<TokenId>, Self::Error>;
 
     /// Makes sure that [`Texts::bytes`] knows what tokens say, so that a continuation can end at a text.
     ///
     /// # Errors
-    /// When it does not.
+    /// When the bytes of tokens are not known.
     fn knows_bytes(&self) -> Result<(), Self::Error>;
 
     /// The exact bytes of a token; `None` where they are not known.
@@ -59,9 +60,9 @@ pub trait Texts {
 pub struct PromptTokens<'a> {
     /// What the model reads.
     pub tokens: &'a [TokenId],
-    /// What they were made of; `None` for tokens that were given as they are.
+    /// What the tokens were made from; `None` for tokens that were given as they are.
     pub origin: Option<Origin>,
-    /// Whether the model is to go on writing.
+    /// Whether the model is to write a continuation.
     pub generates: bool,
 }
 
@@ -71,16 +72,16 @@ impl<'a> PromptTokens<'a> {
     }
 }
 
-/// Where the tokens of a prompt are from.
+/// What the tokens of a prompt were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A text, for which the tokenizer adds what it adds.
+    /// A text, to which the tokenizer adds its special tokens.
     Text,
-    /// A conversation, all of which the chat template writes.
+    /// A conversation, in which the chat template writes the special tokens and the tokenizer adds none.
     Chat,
 }
 
-/// A target's token.
+/// The token that a target names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The token.
@@ -96,7 +97,7 @@ pub struct Conversation {
     pub text: String,
     /// Its tokens, at least one.
     pub tokens: Vec<TokenId>,
-    /// Who says which of them.
+    /// Which of the tokens each role says.
     pub roles: Vec<RoleTrace>,
 }
 

@@ -3,24 +3,24 @@
 use super::{End, Sink, SinkError};
 use crate::trace::{LensTrace, PositionTrace, StepTrace, TokenTrace};
 
-/// Builds the trace of the run that was told last.
+/// A sink that builds the trace of the latest run.
 #[derive(Debug, Clone, Default)]
 pub struct Collected {
     trace: Option<LensTrace>,
 }
 
 impl Collected {
-    /// What was collected; `None` before a run begins.
+    /// The trace so far; `None` before a run begins.
     pub fn trace(&self) -> Option<&LensTrace> {
         self.trace.as_ref()
     }
 
-    /// What was collected, by value.
+    /// The trace so far, by value.
     pub fn into_trace(self) -> Option<LensTrace> {
         self.trace
     }
 
-    /// What was collected, so that the next run begins with nothing.
+    /// Takes the trace out and leaves nothing behind.
     pub fn take(&mut self) -> Option<LensTrace> {
         self.trace.take()
     }

@@ -1,4 +1,4 @@
-//! Outputs that cannot be written.
+//! Why an output could not be written.
 
 /// An output that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ impl SinkError {
         &self.what
     }
 
-    /// Why.
+    /// What went wrong.
     pub fn into_cause(self) -> Box<dyn std::error::Error + Send + Sync> {
         self.cause
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Sink, SinkError, Whole};
 
-/// Writes every run as one line of JSON: its `lens-trace/1`.
+/// A sink that writes the trace of every run to `out` as one line of JSON (`lens-trace/1`).
 pub fn trace_json<W: Write>(mut out: W) -> impl Sink {
     Whole::new(move |trace| line(&mut out, trace).map_err(|error| SinkError::new("the trace", error)))
 }

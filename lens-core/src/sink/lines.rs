@@ -7,7 +7,9 @@ use serde::Serialize;
 use super::{End, Sink, SinkError, json};
 use crate::trace::{GenerationTrace, LensTrace, PositionTrace, SelfCheckTrace, StepTrace, TokenTrace};
 
-/// Writes a line of JSON for everything that happens, and flushes after each: `{"event":"run"|"position"|"step"|"end"}`.
+/// A sink that writes a line of JSON for the head, every position, every token and the end of a run, each with its
+/// `event` (`run`, `position`, `step` or `end`), and flushes after each. The timing and the notes of the end are left
+/// out.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: W,
@@ -34,12 +36,12 @@ enum Event<'a> {
 }
 
 impl<W: Write> JsonLines<W> {
-    /// Writes to `out`.
+    /// A sink that writes to `out`.
     pub fn new(out: W) -> Self {
         Self { out }
     }
 
-    /// What was written to.
+    /// The writer that was given to [`new`](Self::new).
     pub fn into_inner(self) -> W {
         self.out
     }

@@ -1,8 +1,8 @@
-//! Outputs: what takes a run as it happens.
+//! Outputs, which receive a run as it happens.
 //!
-//! A [`Sink`] is told the run's head, every position when it is read, every token when it is written, and the end. An
-//! output that grows with the run ([`JsonLines`]) writes at once; one that can only be written of a whole run is a
-//! [`Whole`]. [`Tee`] feeds several, [`Collected`] builds the [`LensTrace`], and [`replay`] feeds a sink from one.
+//! A [`Sink`] receives the run's head, every position when it is read, every token when it is written, and the end. An
+//! output that grows with the run ([`JsonLines`]) writes at once; one that needs the whole run first is a [`Whole`].
+//! [`Tee`] feeds several sinks, [`Collected`] builds the [`LensTrace`], and [`replay`] feeds a sink from a trace.
 //!
 //! ```
 //! use lens_core::{Request, Session, SinkError, PositionTrace, TokenId, sink::Sink, toy::ToyBackend};
@@ -51,22 +51,23 @@ pub use replay::replay;
 pub use tee::Tee;
 pub use whole::{Whole, rendered};
 
-/// What takes a run as it happens. Every method has a default that does nothing.
+/// An output that receives a run as it happens. Every method has a default; that of [`whole`](Sink::whole) calls the
+/// others, and those of the others do nothing.
 ///
 /// A run is [`begin`](Sink::begin), then positions in ascending order, then [`end`](Sink::end); the next run begins
 /// anew. Where the model writes, a [`step`](Sink::step) follows the position from which its token was sampled. After a
-/// failure nothing more is told of that run, not even its end.
+/// failure the sink hears nothing more of that run, not even its end.
 pub trait Sink {
-    /// What is about to be run: the trace without any readout.
+    /// A run begins; `head` is its trace, still without readouts.
     ///
     /// # Errors
-    /// When it cannot be written. That ends the run, here and in every other method.
+    /// When the output cannot be written. An error of this or any other method ends the run.
     fn begin(&mut self, head: &LensTrace) -> Result<(), SinkError> {
         let _ = head;
         Ok(())
     }
 
-    /// How far the prompt was run.
+    /// Another step of the prompt was run.
     ///
     /// # Errors
     /// As for [`Sink::begin`].
@@ -76,12 +77,12 @@ pub trait Sink {
     }
 
     /// Whether to end the run here: asked after every step of the prompt and after every token that was written. What
-    /// was read until then stays, and the run ends as usual.
+    /// was read until then is kept, and the run ends as usual, with [`end`](Sink::end).
     fn stop(&mut self) -> bool {
         false
     }
 
-    /// What was read at one more position.
+    /// One more position was read.
     ///
     /// # Errors
     /// As for [`Sink::begin`].
@@ -90,7 +91,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// A token was sampled from the position that was told last; `token` is its entry in the sequence.
+    /// A token was sampled at the position that the sink received last; `token` is its entry in the sequence.
     ///
     /// # Errors
     /// As for [`Sink::begin`].
@@ -108,7 +109,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// A whole run that is over already. Sinks that need the whole take it as it is; the others are told it piece by
+    /// A whole run that is over already. Sinks that need the whole run take it as it is; by default it is told piece by
     /// piece, by [`replay`].
     ///
     /// # Errors
@@ -118,7 +119,7 @@ pub trait Sink {
     }
 }
 
-/// Nobody takes it.
+/// A sink that ignores everything.
 impl Sink for () {
     fn whole(&mut self, _: &LensTrace) -> Result<(), SinkError> {
         Ok(())
@@ -135,7 +136,7 @@ pub struct End {
     pub self_check: Option<SelfCheckTrace>,
     /// Where the time went, if that was asked for.
     pub timing: Option<TimingTrace>,
-    /// What is to be said beyond the notes of the head, as sentences for a person.
+    /// Sentences for a person, besides the notes of the head.
     pub notes: Vec<String>,
 }
 

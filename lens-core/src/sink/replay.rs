@@ -1,12 +1,12 @@
-//! A run that is over, told again.
+//! Feeding a sink from the trace of a run that is over.
 
 use std::collections::HashMap;
 
 use super::{End, Sink, SinkError};
 use crate::trace::{LensTrace, PositionTrace, ReadoutTrace};
 
-/// Tells a run that is over piece by piece, as if it happened now, except that all notes stand in its head. Positions
-/// are copied one at a time. A sink that asks to stop is told the end.
+/// Feeds a sink a run that is over, piece by piece, as if it happened now, except that its head has all the notes.
+/// Positions are copied one at a time. If the sink asks to stop, the end comes at once.
 ///
 /// # Errors
 /// When the sink fails.

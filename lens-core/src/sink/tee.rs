@@ -6,13 +6,14 @@ use crate::{
     trace::{LensTrace, PositionTrace, StepTrace, TokenTrace},
 };
 
-/// Tells several sinks the same, in their order. The first that fails ends the run; any of them may stop it.
+/// A sink that passes everything on to several sinks, in their order. The first that fails ends the run; any of them
+/// may stop it.
 pub struct Tee<'a> {
     sinks: Vec<&'a mut dyn Sink>,
 }
 
 impl<'a> Tee<'a> {
-    /// All of these.
+    /// A sink that feeds all of `sinks`.
     pub fn new(sinks: impl IntoIterator<Item = &'a mut dyn Sink>) -> Self {
         Self { sinks: sinks.into_iter().collect() }
     }

@@ -1,11 +1,11 @@
-//! Outputs that can only be written of a whole run.
+//! Outputs that need the whole run before they can be written.
 
 use std::{error::Error, io::Write};
 
 use super::{Collected, End, Sink, SinkError};
 use crate::trace::{LensTrace, PositionTrace, StepTrace, TokenTrace};
 
-/// A sink that collects a run and hands its trace over when it is over.
+/// A sink that collects a run and passes its trace to a function when the run is over.
 #[derive(Debug, Clone)]
 pub struct Whole<F> {
     collected: Collected,
@@ -13,7 +13,7 @@ pub struct Whole<F> {
 }
 
 impl<F: FnMut(&LensTrace) -> Result<(), SinkError>> Whole<F> {
-    /// Calls `write` with the trace of every run.
+    /// A sink that calls `write` with the trace of every run.
     pub fn new(write: F) -> Self {
         Self { collected: Collected::default(), write }
     }
@@ -45,7 +45,7 @@ impl<F: FnMut(&LensTrace) -> Result<(), SinkError>> Sink for Whole<F> {
     }
 }
 
-/// Writes `what`, the text that `render` makes of every run.
+/// A sink that writes to `out` the text that `render` makes of every run's trace; errors call that text `what`.
 pub fn rendered<W: Write, E: Into<Box<dyn Error + Send + Sync>>>(
     what: &'static str,
     mut out: W,

@@ -19,17 +19,17 @@ pub(super) struct Definition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
-    /// Natural units of information.
+    /// Nats: information in natural logarithms.
     Nats,
-    /// Squares of nats, as variances of surprise have.
+    /// Squared nats, the unit of a variance of surprise.
     SquareNats,
     /// Differences of logits.
     Logits,
     /// A rank from 1, a whole number.
     Rank,
-    /// The stream's own unit, as the length of a vector has.
+    /// The residual stream's own unit, that of the length of a vector.
     Stream,
-    /// A number without a unit.
+    /// No unit: a plain number.
     One,
 }
 
@@ -50,15 +50,15 @@ impl Unit {
     }
 }
 
-/// The values that a scale for a statistic spans.
+/// The values that a colour scale or an axis for a statistic spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Range {
-    /// From one number to another.
+    /// From the first number to the second.
     Linear(f64, f64),
-    /// From one number to another, by orders of magnitude.
+    /// From the first number to the second, by orders of magnitude.
     Logarithmic(f64, f64),
-    /// From 0 to the logarithm of the size of the vocabulary.
+    /// From 0 to the natural logarithm of the size of the vocabulary.
     VocabularyNats,
     /// From 1 to the size of the vocabulary, by orders of magnitude.
     VocabularyRanks,
@@ -66,7 +66,7 @@ pub enum Range {
     Observed,
 }
 
-/// The values that a statistic can have at all.
+/// The values that a statistic can have at all, up to rounding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Limits {
@@ -74,9 +74,9 @@ pub enum Limits {
     Any,
     /// Zero and above.
     NotNegative,
-    /// From one number to another.
+    /// From the first number to the second.
     Within(f64, f64),
-    /// From 0 to the logarithm of the size of the vocabulary.
+    /// From 0 to the natural logarithm of the size of the vocabulary.
     VocabularyNats,
     /// From 1 to the size of the vocabulary.
     Ranks,
@@ -97,7 +97,7 @@ pub enum Closer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Needs {
-    /// The mean of the log-probability.
+    /// The entropy: minus the mean of the log-probability.
     pub entropy: bool,
     /// The variance of the log-probability.
     pub variance: bool,
@@ -125,7 +125,7 @@ impl Needs {
         final_top1: false,
     };
 
-    /// What this or the other needs.
+    /// What either of the two needs.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self {
@@ -144,22 +144,22 @@ impl Needs {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Evidence<'a> {
-    /// What its pass over the vocabulary came to.
+    /// The result of its pass over the vocabulary.
     pub projected: &'a Projected,
     /// The final readout's top-1 token here; `None` in the final readout itself.
     pub final_top1: Option<Tracked>,
     /// The token that comes next in the sequence, where there is one.
     pub next: Option<Tracked>,
-    /// The tokens asked for, in that order.
+    /// The tokens asked for, in the order asked.
     pub targets: &'a [Tracked],
     /// The token that the target is compared with, where one was asked for.
     pub versus: Option<Tracked>,
-    /// What is known of the vector before the norm, as it was captured or as a lens translated it, if a statistic needs
-    /// it.
+    /// Products of the vector before the norm, as it was captured or as a lens translated it, if a statistic needs
+    /// them.
     pub vector: Option<VectorFacts>,
 }
 
-/// What is known of a vector x, as it was captured or as a lens translated it, and the final residual f of its position,
+/// The products of a vector x, as it was captured or as a lens translated it, and the final residual f of its position,
 /// both before the norm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VectorFacts {
@@ -185,7 +185,7 @@ impl VectorFacts {
         }
     }
 
-    /// The facts of the final residual itself.
+    /// The facts of the final residual itself, `[d_model]`.
     pub fn of_final(last: &[f32]) -> Self {
         let square = dot(last, last);
         Self { square, final_square: square, dot: square, is_final: true }

@@ -1,5 +1,5 @@
-//! The logit difference of two tokens, the usual measure of circuit analysis (Wang et al. 2022): that of the first target
-//! less that of `versus`.
+//! The logit difference of two tokens, the usual measure of circuit analysis (Wang et al. 2022): that of the first
+//! target less that of `versus`.
 
 use super::definition::{Closer, Definition, Limits, Needs, Range, Unit};
 

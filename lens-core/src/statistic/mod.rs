@@ -1,8 +1,8 @@
 //! The numbers that a readout has besides its tokens.
 //!
 //! A statistic is one file here and one row in the list below. Everything that writes, reads or shows statistics (the
-//! trace, tables, pictures, the page, the command line) asks this list for what there is, and each statistic for its
-//! name, unit, range and which way is closer to the final readout.
+//! trace, tables, pictures, the page, the command line) asks this list which statistics there are, and each statistic
+//! for its name, unit, range and which way is closer to the final readout.
 
 mod definition;
 mod values;
@@ -70,7 +70,7 @@ impl Statistic {
         self.definition().unit
     }
 
-    /// The values that a scale for it spans.
+    /// The values that a colour scale or an axis for it spans.
     pub const fn range(self) -> Range {
         self.definition().range
     }
@@ -95,12 +95,13 @@ impl Statistic {
         self.definition().by_default
     }
 
-    /// Its value for one readout; `None` where it has none there, as the divergence of the final readout from itself.
+    /// Its value for one readout; `None` where it has none, such as the rank of the final top-1 token in the final
+    /// readout itself.
     pub fn of(self, evidence: &Evidence<'_>) -> Option<f64> {
         (self.definition().value)(evidence)
     }
 
-    /// The statistic of a name, exactly.
+    /// The statistic of exactly this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|statistic| statistic.name() == name)
     }

@@ -13,7 +13,7 @@ const _: () = assert!(Statistic::ALL.len() <= u32::BITS as usize, "a set is one 
 pub struct StatisticSet(u32);
 
 impl StatisticSet {
-    /// None.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
     /// Every statistic there is, those that cost a second pass included.
@@ -21,13 +21,13 @@ impl StatisticSet {
         Statistic::ALL.into_iter().collect()
     }
 
-    /// The same set and this statistic.
+    /// This set with `statistic` added.
     #[must_use]
     pub const fn with(self, statistic: Statistic) -> Self {
         Self(self.0 | 1 << statistic as u32)
     }
 
-    /// The same set without this statistic.
+    /// This set without `statistic`.
     #[must_use]
     pub const fn without(self, statistic: Statistic) -> Self {
         Self(self.0 & !(1 << statistic as u32))
@@ -50,7 +50,7 @@ impl StatisticSet {
 }
 
 impl Default for StatisticSet {
-    /// Those that are asked for unless a question says otherwise.
+    /// The statistics that are computed unless a question says otherwise.
     fn default() -> Self {
         Statistic::ALL.into_iter().filter(|statistic| statistic.is_default()).collect()
     }
@@ -68,7 +68,7 @@ impl fmt::Debug for StatisticSet {
     }
 }
 
-/// The values that one readout has: whole numbers exactly, all others in float32.
+/// The statistics of one readout: ranks as exact whole numbers, all others in float32.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
     present: StatisticSet,
@@ -88,7 +88,7 @@ impl Statistics {
         })
     }
 
-    /// The value of a statistic of whole numbers; `None` for any other.
+    /// The value of a statistic whose values are whole numbers; `None` for any other statistic.
     pub fn whole(&self, statistic: Statistic) -> Option<u32> {
         let has = self.present.contains(statistic) && statistic.unit().is_whole();
         has.then(|| self.bits[statistic as usize])
@@ -107,7 +107,7 @@ impl Statistics {
         };
     }
 
-    /// The same values and this one.
+    /// These values with that of `statistic` set.
     #[must_use]
     pub fn with(mut self, statistic: Statistic, value: f64) -> Self {
         self.set(statistic, Some(value));

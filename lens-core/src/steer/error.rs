@@ -1,11 +1,11 @@
-//! Interventions that do not fit.
+//! Why an intervention could not be resolved.
 
 use crate::{backend::BackendError, point::Point, selection::SelectionError};
 
 /// A failure of somebody else's, such as a file's reader.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// An intervention that does not fit the model or the prompt.
+/// Why an intervention could not be resolved against a model and a prompt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
@@ -14,7 +14,7 @@ pub enum EditError {
     Selection {
         /// The intervention.
         written: String,
-        /// Which.
+        /// What does not fit.
         reason: SelectionError,
     },
     /// The model has no such point.
@@ -37,18 +37,18 @@ pub enum EditError {
         /// The layers named that have no `z`.
         layers: Vec<u16>,
     },
-    /// A vector of another width.
+    /// A vector is not as wide as the activation.
     #[error("{written}: the vector of {what} has {got} values, {point} takes {expected}")]
     Width {
         /// The intervention.
         written: String,
-        /// Where it comes from.
+        /// Where the vector comes from.
         what: String,
         /// The point.
         point: Point,
-        /// Values that the point has.
+        /// Width of the activation at the point.
         expected: usize,
-        /// Values of the vector.
+        /// Width of the vector.
         got: usize,
     },
     /// A position that the other prompt does not have.
@@ -58,7 +58,7 @@ pub enum EditError {
         written: String,
         /// The other prompt.
         text: String,
-        /// Its tokens.
+        /// Number of its tokens.
         n: usize,
         /// The position asked for.
         position: i64,
@@ -73,9 +73,9 @@ pub enum EditError {
         written: String,
         /// The other prompt.
         text: String,
-        /// Its tokens.
+        /// Number of its tokens.
         n: usize,
-        /// Tokens of the prompt that is run.
+        /// Number of tokens of the prompt that is run.
         expected: usize,
     },
     /// The backend does not say how its `z` is divided into heads.
@@ -86,7 +86,7 @@ pub enum EditError {
         /// The point.
         point: Point,
     },
-    /// A text that cannot be turned into tokens.
+    /// A prompt cannot be turned into tokens.
     #[error("{written}: {text:?} cannot be encoded: {reason}")]
     Encode {
         /// The intervention.
@@ -96,7 +96,7 @@ pub enum EditError {
         /// Why.
         reason: String,
     },
-    /// A file without the vector.
+    /// A file cannot be read or does not have the vector.
     #[error("{written}")]
     Vector {
         /// The intervention.
@@ -107,7 +107,7 @@ pub enum EditError {
     /// The model's backend cannot change activations.
     #[error("the activations cannot be changed")]
     Backend(#[source] BackendError),
-    /// A direction of length zero, which nothing can be projected on.
+    /// A direction to project out has length zero.
     #[error(
         "{written}: the vector at {point}{} is zero: there is no direction to project out",
         place(position, head)
@@ -122,7 +122,7 @@ pub enum EditError {
         /// The head, where each is projected by itself.
         head: Option<usize>,
     },
-    /// A sum of vectors beyond what float32 holds.
+    /// A sum of vectors is beyond what float32 holds.
     #[error("{written}: the vector at {point} is not finite: a coefficient is too large")]
     NotFinite {
         /// The intervention.

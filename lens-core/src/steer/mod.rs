@@ -30,9 +30,10 @@ use crate::{
 pub use error::EditError;
 use resolve::Resolver;
 
-/// What reads vectors from files.
+/// A reader of vectors in files.
 pub trait VectorFiles {
-    /// The vector for block `layer` in a file: `name` says which, where the file does not by itself.
+    /// The vector for block `layer` in a file, `[d_model]` at points of the stream; `name` is that of the tensor, where
+    /// the file leaves a choice.
     ///
     /// # Errors
     /// When the file cannot be read or has no such vector.
@@ -43,14 +44,15 @@ pub trait VectorFiles {
         layer: usize,
     ) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>>;
 
-    /// What does not fit `model` about the files that were read, as sentences for a person; asked once, at the end.
+    /// Sentences for a person on what about the files read does not fit `model`; asked once, after all vectors were
+    /// read.
     fn notes(&self, model: &ModelInfo) -> Vec<String> {
         let _ = model;
         Vec::new()
     }
 }
 
-/// No files.
+/// A reader that has no files, and refuses each.
 impl VectorFiles for () {
     fn vector(
         &mut self,
@@ -62,22 +64,23 @@ impl VectorFiles for () {
     }
 }
 
-/// Interventions with all they need.
+/// Interventions, resolved: their edits with all vectors at hand, and their entries in a trace.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Steering {
-    /// What a backend applies.
+    /// The edits for [`Backend::set_edits`].
     pub edits: Arc<Edits>,
-    /// What a trace says of them.
+    /// The entries of the interventions in a trace.
     pub traces: Vec<InterventionTrace>,
     /// What does not fit the model although it can be applied, as sentences for a person.
     pub notes: Vec<String>,
 }
 
-/// Resolves interventions against a model and a prompt: the activations of other prompts, and means, are taken now, from
-/// the model as it is, without any edit. `encode` turns another prompt into tokens, or says why it cannot.
+/// Resolves interventions against a model and a prompt: the activations of other prompts, and means, are taken now,
+/// from the model as it is, without any edit. `encode` turns another prompt into tokens, or says why it cannot.
 ///
-/// What the backend ran before cannot be continued afterwards: start a new sequence. Edits that it had are set again.
+/// What the backend ran before cannot be continued afterwards: start a new sequence. Edits that were set on the backend
+/// before are set again.
 ///
 /// # Errors
 /// When a layer, head, position, file or vector does not fit, another prompt cannot be encoded or run, or the backend

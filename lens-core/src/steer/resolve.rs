@@ -58,8 +58,8 @@ impl<B: Backend> Resolver<'_, B> {
         Ok(Steering { edits: Arc::new(edits), traces, notes: self.notes })
     }
 
-    /// The points of an intervention, which the model has. Where all layers are meant, those without `z` are left out of
-    /// what is done to `z`, with a note.
+    /// The points of an intervention, which the model has. Where all layers are meant, those without `z` are left out
+    /// of what is done to `z`, with a note.
     fn points(&mut self, intervention: &Intervention) -> Result<Vec<Point>, EditError> {
         let written = || intervention.to_string();
         let info = self.backend.info();

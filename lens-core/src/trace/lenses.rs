@@ -1,4 +1,4 @@
-//! The lenses of a trace, where there is another than the plain one.
+//! The lenses of a trace that was not read with the plain lens alone.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,9 +14,10 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LensEntryTrace {
-    /// What readouts call it: its kind, with a number from the second of a kind on.
+    /// Its name in [`ReadoutTrace::lens`](super::ReadoutTrace::lens): its kind, with a number from the second lens of a
+    /// kind on (`tuned`, `tuned-2`).
     pub name: Arc<str>,
-    /// What it does.
+    /// Its kind: what it does to a vector.
     pub kind: LensKind,
     /// Where it comes from.
     #[serde(flatten)]
@@ -58,8 +59,8 @@ impl LensTrace {
         }
     }
 
-    /// The same trace with the readouts of one lens alone, whose name is then the trace's kind of lens; `None` is the
-    /// first lens. Important layers are those of this lens, `decided_at` is always the plain lens's.
+    /// This trace with the readouts of one lens alone, whose name then stands as the trace's kind of lens; `None` is
+    /// the first lens. Important layers are those of this lens; `decided_at` is always the plain lens's.
     ///
     /// # Errors
     /// When the trace has no such lens.

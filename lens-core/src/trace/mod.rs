@@ -37,7 +37,7 @@ pub struct LensTrace {
     /// The number of the prompt in a run of many, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_index: Option<u64>,
-    /// What the file of prompts calls the prompt.
+    /// The name that the file of prompts gives the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// What wrote the trace.
@@ -46,7 +46,7 @@ pub struct LensTrace {
     pub model: ModelTrace,
     /// The kind of lens; of several, the first one's.
     pub lens: LensKindTrace,
-    /// The lenses, where there is another than the plain one.
+    /// The lenses; empty where the plain lens is the only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lenses: Vec<LensEntryTrace>,
     /// What was changed while the model ran; empty for the model as it is.
@@ -56,7 +56,7 @@ pub struct LensTrace {
     pub prompt: String,
     /// Every token of the sequence.
     pub tokens: Vec<TokenTrace>,
-    /// Who says what, where the prompt is a conversation.
+    /// Which of the tokens each role says, where the prompt is a conversation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleTrace>,
     /// The tokens that the model wrote, in order.
@@ -65,7 +65,7 @@ pub struct LensTrace {
     /// How the model's continuation was chosen and why it ended, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<GenerationTrace>,
-    /// Probability above which a token makes a layer important.
+    /// Probability, from 0 to 1, above which a token makes a layer important.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub important_above: Option<f32>,
     /// The token that the first target is compared with in `logit_diff`, where one was asked for.
@@ -90,9 +90,9 @@ pub struct LensTrace {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TimingTrace {
-    /// In forward passes, each waited for.
+    /// Seconds in forward passes, each waited for until it is done.
     pub forward: f64,
-    /// In decoding what they captured, self-checks included.
+    /// Seconds spent decoding what they captured, self-checks included.
     pub readout: f64,
 }
 
@@ -125,11 +125,12 @@ pub struct ModelTrace {
     pub d_model: usize,
     /// Rows of the unembedding.
     pub n_vocab: usize,
-    /// Type of the weights as used.
+    /// Type that the weights were computed with, such as `bf16`.
     pub dtype: String,
-    /// Where it ran.
+    /// Where it ran, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// What stands in the place of attention in each block, `[n_layers]`; empty where all blocks have attention.
+    /// The kind of mixer (attention or what stands in its place) of each block, `[n_layers]`; empty where all blocks
+    /// have attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mixers: Vec<MixerKind>,
 }
@@ -170,37 +171,37 @@ pub struct LensKindTrace {
 pub struct TokenTrace {
     /// Its id.
     pub id: TokenId,
-    /// What it says.
+    /// Its text.
     pub text: Arc<str>,
-    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    /// Its exact bytes in hexadecimal; only where `text` does not spell them exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Arc<str>>,
     /// Whether the model wrote it.
     pub generated: bool,
 }
 
-/// A token by itself.
+/// A token outside of the sequence and of any readout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NamedTrace {
     /// Its id.
     pub id: TokenId,
-    /// What it says.
+    /// Its text.
     pub text: Arc<str>,
-    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    /// Its exact bytes in hexadecimal; only where `text` does not spell them exactly.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub bytes: Option<Arc<str>>,
 }
 
-/// A message's place in a conversation.
+/// The tokens that one role says, as a range of positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RoleTrace {
     /// `system`, `user` or `assistant`; `template` for what the chat template puts around messages.
     pub role: String,
-    /// First token.
+    /// Position of the first token.
     pub start: usize,
-    /// One past the last token.
+    /// One past the position of the last token.
     pub end: usize,
 }
 
@@ -208,11 +209,11 @@ pub struct RoleTrace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StepTrace {
-    /// Which, from 0.
+    /// The number of the step, from 0.
     pub step: usize,
     /// The position whose readouts say how it formed: the one before the token's own.
     pub position: usize,
-    /// What was sampled.
+    /// The token that was sampled.
     pub token: SampledTrace,
 }
 
@@ -222,12 +223,12 @@ pub struct StepTrace {
 pub struct SampledTrace {
     /// Its id.
     pub id: TokenId,
-    /// What it says.
+    /// Its text.
     pub text: Arc<str>,
-    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    /// Its exact bytes in hexadecimal; only where `text` does not spell them exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Arc<str>>,
-    /// Its probability in the final readout, before temperature and truncation.
+    /// Its probability, from 0 to 1, in the final readout, before temperature and truncation.
     pub prob: f32,
 }
 
@@ -235,14 +236,14 @@ pub struct SampledTrace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GenerationTrace {
-    /// 0 is greedy.
+    /// What logits were divided by; 0 is greedy.
     pub temperature: f32,
-    /// Only the most probable tokens whose probabilities add up to this are sampled.
+    /// Only the smallest set of most probable tokens whose probabilities add up to this, in `(0, 1]`, was sampled from.
     pub top_p: f32,
-    /// Only this many of the most probable tokens are sampled.
+    /// Only this many of the most probable tokens were sampled from; `None` is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub top_k: Option<usize>,
-    /// Seed of the random numbers; the trial's number is added.
+    /// Seed of the random numbers, as it was before the trial's number was added.
     pub seed: u64,
     /// Which of several trials, from 0.
     pub trial: usize,
@@ -260,7 +261,7 @@ pub struct InterventionTrace {
     pub kind: String,
     /// The intervention in its canonical form.
     pub text: String,
-    /// The positions that it was restricted to.
+    /// The positions that it was restricted to; `None` where it applied at every position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<Vec<usize>>,
 }
@@ -271,14 +272,14 @@ pub struct InterventionTrace {
 pub struct TopTrace {
     /// Its id.
     pub id: TokenId,
-    /// What it says.
+    /// Its text.
     pub text: Arc<str>,
-    /// Its exact bytes in hexadecimal, where `text` is not exactly them.
+    /// Its exact bytes in hexadecimal; only where `text` does not spell them exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Arc<str>>,
-    /// Its logit.
+    /// Its logit, after the model's scale and soft cap.
     pub logit: f32,
-    /// Its probability.
+    /// Its probability, from 0 to 1.
     pub prob: f32,
 }
 
@@ -286,7 +287,7 @@ pub struct TopTrace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TargetTrace {
-    /// Token, logit and probability.
+    /// The token, with its logit and probability.
     #[serde(flatten)]
     pub token: TopTrace,
     /// 1 + the number of tokens with a strictly larger logit; absent where that is not known, as in imported traces.
@@ -300,11 +301,11 @@ pub struct TargetTrace {
 pub struct ReadoutTrace {
     /// The block; null for `embed`.
     pub layer: Option<u16>,
-    /// What was read.
+    /// The component that was read.
     pub component: Component,
     /// The position; its readout is about the next token.
     pub position: usize,
-    /// The name of the lens, where the trace has another than the plain one.
+    /// The name of the lens, where the trace lists [lenses](LensTrace::lenses).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lens: Option<Arc<str>>,
     /// Whether the point is a sum that no part of the model reads.
@@ -318,13 +319,14 @@ pub struct ReadoutTrace {
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTrace>,
-    /// Tokens that other readouts of the position name first and that are neither in `top` nor in `targets`.
+    /// Tokens that are the top-1 of other readouts of the position and are neither in `top` nor in `targets`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracked: Vec<TopTrace>,
 }
 
 impl ReadoutTrace {
-    /// What this readout says of a token, if it keeps it: among its top, the tokens asked for or those tracked.
+    /// The logit and probability of a token, if this readout keeps them: among its top, the tokens asked for or those
+    /// tracked.
     pub fn score(&self, id: TokenId) -> Option<&TopTrace> {
         let targets = self.targets.iter().map(|target| &target.token);
         self.top.iter().chain(targets).chain(&self.tracked).find(|token| token.id == id)
@@ -347,7 +349,7 @@ pub struct FinalTrace {
     /// Its statistics, each under its name.
     #[serde(flatten)]
     pub statistics: Statistics,
-    /// First layer from which the top-1 of `resid_post` is the final one and stays so.
+    /// First layer from which the top-1 token of `resid_post` is the final one and stays so, from 0.
     pub decided_at: Option<usize>,
     /// The layers read in which `attn_out`, `mlp_out` or `resid_post` has a token above the threshold.
     #[serde(default)]
@@ -375,18 +377,18 @@ pub struct PositionTrace {
     pub readouts: Vec<ReadoutTrace>,
 }
 
-/// The comparison of the last final readout with the backend's plain product.
+/// The comparison of a final readout with the backend's plain matrix product: the worst of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SelfCheckTrace {
-    /// Largest difference among the top and target logits.
+    /// Largest absolute difference of a logit, among the top tokens and the targets.
     pub max_abs_logit_error: f32,
-    /// Whether it is within what rounding explains.
+    /// Whether rounding explains both differences.
     pub passed: bool,
-    /// Position that was compared.
+    /// The position whose final readout was compared.
     #[serde(default)]
     pub position: usize,
-    /// Difference of the log-sum-exp over the whole vocabulary.
+    /// Absolute difference of the log-sum-exp over the whole vocabulary, nats.
     #[serde(default)]
     pub log_sum_exp_error: f32,
 }

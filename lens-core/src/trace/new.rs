@@ -1,4 +1,4 @@
-//! The parts of a trace, made outside of this crate: each from what it cannot be without.
+//! Constructors of the parts of a trace, for other crates: each takes what the part cannot do without.
 
 use std::{ops::Range, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
 use crate::{norm::NormMode, point::Component, statistic::Statistics, token::TokenId};
 
 impl LensTrace {
-    /// A trace of the current schema without readouts: `prompt` as text and `tokens`, nothing else.
+    /// A trace of the current schema without readouts: only the text of the prompt and the tokens of the sequence.
     pub fn empty(
         generator: GeneratorTrace,
         model: ModelTrace,
@@ -91,21 +91,21 @@ impl LensKindTrace {
 }
 
 impl TokenTrace {
-    /// A token of the prompt that `text` says exactly.
+    /// A token of the prompt whose bytes are exactly those of `text`.
     pub fn new(id: TokenId, text: impl Into<Arc<str>>) -> Self {
         Self { id, text: text.into(), bytes: None, generated: false }
     }
 }
 
 impl NamedTrace {
-    /// A token that `text` says exactly.
+    /// A token whose bytes are exactly those of `text`.
     pub fn new(id: TokenId, text: impl Into<Arc<str>>) -> Self {
         Self { id, text: text.into(), bytes: None }
     }
 }
 
 impl RoleTrace {
-    /// The tokens that a role says.
+    /// The tokens at these positions, which `role` says.
     pub fn new(role: impl Into<String>, tokens: Range<usize>) -> Self {
         Self { role: role.into(), start: tokens.start, end: tokens.end }
     }
@@ -119,7 +119,7 @@ impl StepTrace {
 }
 
 impl SampledTrace {
-    /// A token that `text` says exactly, with its probability in the final readout.
+    /// A token whose bytes are exactly those of `text`, with its probability in the final readout.
     pub fn new(id: TokenId, text: impl Into<Arc<str>>, prob: f32) -> Self {
         Self { id, text: text.into(), bytes: None, prob }
     }
@@ -139,14 +139,14 @@ impl InterventionTrace {
 }
 
 impl TopTrace {
-    /// A token that `text` says exactly.
+    /// A token whose bytes are exactly those of `text`.
     pub fn new(id: TokenId, text: impl Into<Arc<str>>, logit: f32, prob: f32) -> Self {
         Self { id, text: text.into(), bytes: None, logit, prob }
     }
 }
 
 impl TargetTrace {
-    /// A token that was asked for; its rank, from 1, where that is known.
+    /// A token that was asked for, and its rank, from 1, where that is known.
     pub fn new(token: TopTrace, rank: Option<u32>) -> Self {
         Self { token, rank }
     }
@@ -184,8 +184,8 @@ impl FinalTrace {
 }
 
 impl SelfCheckTrace {
-    /// The comparison at a position: the largest difference of a logit, that of the log-sum-exp, and whether rounding
-    /// explains both.
+    /// The comparison at a position: the largest absolute difference of a logit, that of the log-sum-exp, and whether
+    /// rounding explains both.
     pub fn new(position: usize, max_abs_logit_error: f32, log_sum_exp_error: f32, passed: bool) -> Self {
         Self { max_abs_logit_error, passed, position, log_sum_exp_error }
     }

@@ -11,7 +11,7 @@ pub enum TraceError {
     /// The text is not JSON, or lacks a field, or has a value of another type.
     #[error("{}{problem}", place(path))]
     Json {
-        /// Where, as in `readouts[3].top[0].prob`; empty for the whole.
+        /// Where, as in `readouts[3].top[0].prob`; empty for the whole document.
         path: String,
         /// What is wrong there, with line and column.
         problem: String,
@@ -48,7 +48,7 @@ fn other_schema(found: &str) -> String {
 }
 
 impl LensTrace {
-    /// Reads a trace from its JSON and [validates](Self::validate) it.
+    /// Reads a trace from its JSON, UTF-8, and [validates](Self::validate) it.
     ///
     /// # Errors
     /// When the text is not the JSON of a trace, when it is of another schema, and when a value cannot be true. The

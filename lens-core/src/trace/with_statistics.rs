@@ -14,8 +14,8 @@ use crate::statistic::{Statistic, Statistics};
 
 /// Takes the value of a statistic; a field that no statistic has may be of a later version, and is passed over.
 ///
-/// The value has to be a number: what was not finite when it was written stands in JSON as null, which must not pass for
-/// "not measured".
+/// The value has to be a number: what was not finite when it was written stands in JSON as null, which must not pass
+/// for "not measured".
 fn statistic<'de, A: MapAccess<'de>>(
     key: &str,
     map: &mut A,

@@ -1,4 +1,4 @@
-//! One dense affine map of the stream.
+//! A dense affine map of vectors of the stream.
 
 use crate::point::Point;
 
@@ -45,7 +45,7 @@ impl LensMap {
         self.d_model
     }
 
-    /// W, `[d_model, d_model]` row-major: one row for each value that comes out.
+    /// W, `[d_model, d_model]` row-major: one row for each value of the result.
     pub fn weight(&self) -> &[f32] {
         &self.weight
     }
@@ -60,8 +60,8 @@ impl LensMap {
         self.residual
     }
 
-    /// Translates rows of `d_model` values, one after the other, in float32 with sums in the order of the columns:
-    /// the plain way, for backends without a matrix product of their own.
+    /// Translates `[rows, d_model]`, row-major, in float32 with sums in the order of the columns: the plain way, for
+    /// backends without a matrix product of their own. A last row that is not whole is left out.
     pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
         let mut out = Vec::with_capacity(rows.len());
         for x in rows.chunks_exact(self.d_model) {
@@ -75,7 +75,7 @@ impl LensMap {
     }
 }
 
-/// A map, or a lens of maps, that cannot be.
+/// Why weights do not make a map, or maps do not make a lens.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MapShapeError {

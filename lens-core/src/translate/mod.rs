@@ -38,9 +38,9 @@ pub use set::{LensChoice, LensSet, LensSetError};
 pub enum LensKind {
     /// Nothing: the plain logit lens.
     Logit,
-    /// `x + W_i x + b_i` at the input of block i (Belrose et al. 2023).
+    /// Tuned lens: `x + W_i x + b_i` at the input of block i (Belrose et al. 2023).
     Tuned,
-    /// `J_l x`, with J the mean Jacobian from a point to the final residual.
+    /// Jacobian lens: `J_l x`, with `J_l` the mean Jacobian from a point of block l to the final residual.
     Jacobian,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for LensKind {
     }
 }
 
-/// Where a lens comes from. Everything is optional: files differ in what they tell.
+/// Where a lens comes from. Everything is optional, since files differ in what they say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Provenance {
@@ -71,7 +71,7 @@ pub struct Provenance {
     /// SHA-256 of the file with the maps, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The model that it was made for.
+    /// The model that the lens was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_model: Option<String>,
     /// That model's revision.
@@ -88,7 +88,7 @@ impl Provenance {
         with_source => source: Option<String>,
         /// SHA-256 of the file with the maps, in hexadecimal.
         with_sha256 => sha256: Option<String>,
-        /// The model that it was made for.
+        /// The model that the lens was made for.
         with_base_model => base_model: Option<String>,
         /// That model's revision.
         with_base_revision => base_revision: Option<String>,

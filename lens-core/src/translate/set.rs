@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LensKind, LensMap, Translator};
 use crate::point::Point;
 
-/// One lens of several.
+/// A lens to read with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LensChoice {
     /// The plain logit lens.
@@ -20,7 +20,7 @@ impl LensChoice {
         self.translator().map_or(LensKind::Logit, Translator::kind)
     }
 
-    /// The maps, of a lens that has some.
+    /// The translator; `None` for the plain lens.
     pub fn translator(&self) -> Option<&Translator> {
         match self {
             Self::Logit => None,
@@ -29,7 +29,7 @@ impl LensChoice {
     }
 }
 
-/// Some lenses, in order, each with a name of its own: its kind, with a number from the second of a kind on
+/// One or more lenses, in order, each with a name of its own: its kind, with a number from the second lens of a kind on
 /// (`tuned`, `tuned-2`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LensSet {
@@ -37,10 +37,10 @@ pub struct LensSet {
 }
 
 impl LensSet {
-    /// These lenses.
+    /// A set of these lenses, in this order.
     ///
     /// # Errors
-    /// When there is none, or the plain one is there twice.
+    /// When there is no lens, or the plain one is there twice.
     pub fn new(lenses: impl IntoIterator<Item = LensChoice>) -> Result<Self, LensSetError> {
         let mut named: Vec<(Arc<str>, LensChoice)> = Vec::new();
         for lens in lenses {
@@ -94,14 +94,14 @@ impl Default for LensSet {
     }
 }
 
-/// Lenses that cannot read together.
+/// Why lenses do not make a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LensSetError {
-    /// No lens.
+    /// There is no lens.
     #[error("there is no lens to read with")]
     NoLens,
-    /// The plain lens twice.
+    /// The plain lens is there twice.
     #[error("the plain logit lens is named twice")]
     PlainTwice,
 }

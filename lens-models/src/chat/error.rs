@@ -1,6 +1,6 @@
 //! What can go wrong between a list of messages and a prompt.
 
-/// A chat template that cannot be had, read or rendered.
+/// A chat template that is missing, or cannot be read or rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatError {
@@ -48,14 +48,14 @@ pub enum ChatError {
         /// What it says.
         message: String,
     },
-    /// The template goes on beyond all reason.
+    /// The template takes more steps, text, depth or time than its messages can need.
     #[error(
         "the chat template was stopped{}: it takes more {what} than {n_messages} messages can need. It is broken or \
          made to do harm",
         place(*line)
     )]
     Unbounded {
-        /// Where, from 1.
+        /// The line of the template, from 1.
         line: Option<usize>,
         /// What it takes.
         what: &'static str,
@@ -65,7 +65,7 @@ pub enum ChatError {
     /// The template fails on the messages.
     #[error("the chat template fails{}: {reason}", place(*line))]
     Render {
-        /// Where, from 1.
+        /// The line of the template, from 1.
         line: Option<usize>,
         /// What is wrong.
         reason: String,
@@ -73,9 +73,9 @@ pub enum ChatError {
     /// The messages are longer than anything that a model reads.
     #[error("the messages have {bytes} bytes, more than the {limit} that a chat template is given")]
     TooLong {
-        /// How long they are.
+        /// Their length, in bytes.
         bytes: usize,
-        /// How long they may be.
+        /// The longest that they may be, in bytes.
         limit: usize,
     },
     /// There is nothing to render.

@@ -59,7 +59,7 @@ pub struct Rendered {
     /// The messages, by their index, whose place in the text cannot be told, because the template changes them or
     /// leaves them out. Their text, if it is there, counts as the template's.
     pub unplaced: Vec<usize>,
-    /// Whether the template has asked for the date, so that the text is another tomorrow.
+    /// Whether the template has asked for the date, so that the same messages may give another text tomorrow.
     pub dated: bool,
 }
 
@@ -70,7 +70,7 @@ pub struct RoleSpan {
     pub role: String,
     /// The message, by its index; `None` for what the template writes.
     pub message: Option<usize>,
-    /// Where in the text.
+    /// The bytes of the text that it is.
     pub bytes: Range<usize>,
 }
 

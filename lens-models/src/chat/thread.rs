@@ -27,8 +27,8 @@ static LATE: AtomicUsize = AtomicUsize::new(0);
 const MOST_LATE: usize = 16;
 
 /// The result of `work`, which gets a thread with a stack of so many bytes. Work that takes longer than `patience` is
-/// abandoned: a thread cannot be ended, it goes on until it is done or the process ends. There are never more than a few
-/// of them.
+/// abandoned: a thread cannot be ended, it goes on until it is done or the process ends. There are never more than a
+/// few of them.
 pub(super) fn run<T: Send + 'static>(
     stack: usize,
     patience: Duration,

@@ -21,7 +21,7 @@ pub enum Io {
     /// there they are read, if they fit into memory.
     #[default]
     Auto,
-    /// Mapped: nothing is copied, and nothing is read before it is needed.
+    /// Mapped into memory: nothing is copied, and nothing is read before it is needed.
     Map,
     /// Read whole, once: what happens to the files afterwards changes nothing.
     Read,

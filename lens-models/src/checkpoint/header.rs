@@ -20,7 +20,7 @@ const MOST_TENSORS: usize = 1 << 18;
 /// The longest header that the safetensors format allows, in bytes.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// Where a tensor lies and what it is.
+/// A tensor in a weight file: where it lies, its type and its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTensor {
     /// Which file, as an index into the checkpoint's shards.

@@ -118,8 +118,8 @@ pub fn shrunk() -> impl Iterator<Item = &'static [u8]> {
     in_use().filter(shorter).map(|file| file.shown.as_bytes())
 }
 
-/// The mapped weight files that were written to since they were mapped: what was computed meanwhile may be of no one
-/// model. A file that was replaced by another of the same name counts too, although its map is whole.
+/// The mapped weight files that were written to since they were mapped: what was computed since may mix the weights of
+/// two models. A file that was replaced by another of the same name counts too, although its map is whole.
 pub fn changed() -> Vec<&'static str> {
     let changed = |file: &&File| {
         #[cfg(unix)]

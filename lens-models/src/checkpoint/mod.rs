@@ -37,23 +37,25 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
-    /// and shapes of the tensors are checked all the same.
+    /// The family (one of the supported `model_type`s) that the config is read as, whatever its own `model_type` says;
+    /// `None` is its own. Names and shapes of the tensors are still checked.
     pub assume_family: Option<String>,
     /// How weight files come into memory.
     pub io: Io,
-    /// Keys of the config and tensors that the family does not use are ignored, with a note.
+    /// Whether keys of the config and tensors that the family does not use are ignored, with a note, instead of
+    /// refused.
     pub ignore_extra: bool,
 }
 
 impl OpenOptions {
     lens_core::setters! {
-        /// Read the config as that of this family (one of the supported `model_type`s), whatever its own says. Names
-        /// and shapes of the tensors are checked all the same.
+        /// The family (one of the supported `model_type`s) that the config is read as, whatever its own `model_type`
+        /// says; `None` is its own. Names and shapes of the tensors are still checked.
         with_assume_family => assume_family: Option<String>,
         /// How weight files come into memory.
         with_io => io: Io,
-        /// Keys of the config and tensors that the family does not use are ignored, with a note.
+        /// Whether keys of the config and tensors that the family does not use are ignored, with a note, instead of
+        /// refused.
         with_ignore_extra => ignore_extra: bool,
     }
 }
@@ -68,7 +70,7 @@ pub struct Outline {
     pub revision: Option<String>,
     /// config.json.
     pub config: Value,
-    /// What it means.
+    /// The decoder that config.json describes.
     pub spec: DecoderSpec,
     /// The family that was assumed, where config.json says another `model_type`: what is computed then is what
     /// that family computes, and nothing here can know whether the model does.
@@ -80,7 +82,7 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// Reads a config and indexed headers, and closes the ledger between them.
+    /// Understands a config, and compares the tensors that it implies with those that the headers list.
     ///
     /// # Errors
     /// When the config cannot be understood, or spec and tensors do not account for each other.
@@ -105,7 +107,7 @@ impl Outline {
         Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
     }
 
-    /// Reads the outline of a checkpoint whose weights need not be here.
+    /// The outline of a checkpoint from its headers alone: its weights need not be on this machine.
     ///
     /// # Errors
     /// When a file cannot be read, or as for [`Outline::new`].
@@ -113,7 +115,7 @@ impl Outline {
         Self::of_headers_with(headers, &OpenOptions::default())
     }
 
-    /// The same, as `options` say.
+    /// [`Outline::of_headers`] with `options`.
     ///
     /// # Errors
     /// As for [`Outline::of_headers`].
@@ -149,7 +151,7 @@ impl Outline {
         dtypes
     }
 
-    /// The type that most weights are stored in: what `auto` means.
+    /// The type that most weights are stored in: the dtype that `auto` chooses.
     pub fn main_dtype(&self) -> StoredDtype {
         let weight = |dtype| {
             self.used()
@@ -184,7 +186,7 @@ impl Outline {
     }
 }
 
-/// A checkpoint with its weights at hand.
+/// A checkpoint with its weights, mapped or in memory.
 #[derive(Debug)]
 pub struct Checkpoint {
     outline: Outline,
@@ -202,7 +204,7 @@ impl Checkpoint {
         Self::open_with(files, &OpenOptions::default())
     }
 
-    /// The same, as `options` say.
+    /// [`Checkpoint::open`] with `options`.
     ///
     /// # Errors
     /// As for [`Checkpoint::open`].
@@ -227,7 +229,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// A checkpoint that is part of the program.
+    /// A checkpoint whose files are part of the program, given as their contents.
     ///
     /// # Errors
     /// As for [`Checkpoint::open`].
@@ -246,12 +248,12 @@ impl Checkpoint {
         })
     }
 
-    /// What config and headers say.
+    /// What the config and the headers of the weights say.
     pub fn outline(&self) -> &Outline {
         &self.outline
     }
 
-    /// The bytes of a tensor.
+    /// The bytes of a tensor as it is stored, little-endian and row-major.
     pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
         &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
     }
@@ -272,7 +274,7 @@ impl Checkpoint {
         ))
     }
 
-    /// Loads the tokenizer, if the checkpoint has one, as the files beside it say.
+    /// Loads the tokenizer, if the checkpoint has one, with the changes that the files beside it ask for.
     ///
     /// # Errors
     /// When tokenizer.json or a file beside it is broken.
@@ -392,9 +394,9 @@ pub enum CheckpointError {
     WrongSize {
         /// Which file.
         file: String,
-        /// Length by the header.
+        /// Length that the header implies, in bytes.
         expected: u64,
-        /// Length on disk.
+        /// Length on disk, in bytes.
         actual: u64,
     },
     /// A git-lfs pointer in place of the weights.
@@ -419,7 +421,7 @@ pub enum CheckpointError {
         /// Their names.
         names: String,
     },
-    /// Tensors that nobody would use.
+    /// Tensors that the family does not use.
     #[error(
         "the checkpoint holds tensors that {family} does not use: {names}. A model with parts that are not \
          understood is refused rather than approximated, unless what is extra is to be left out"

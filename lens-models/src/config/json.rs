@@ -7,8 +7,8 @@ use serde_json::Value;
 /// The names that Python's `json` gives to numbers that JSON does not have. The longest come first.
 const NOT_FINITE: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
-/// Parses JSON in which `NaN`, `Infinity` and `-Infinity` may stand where a value does. Each becomes the string of
-/// that name: no number of this library is one of them, so whoever wants a number there says what stands in its place.
+/// Parses JSON in which `NaN`, `Infinity` and `-Infinity` may stand where a value does. Each becomes the string of that
+/// name: this library needs none of them as a number, so a caller that wants a number there reports the string instead.
 ///
 /// # Errors
 /// When it is not JSON otherwise.

@@ -8,10 +8,10 @@ use super::{Config, ConfigError, cut, inert};
 /// How many keys a message shows.
 const SHOWN: usize = 4;
 
-/// What came of the keys that nobody read.
+/// The keys that nothing read: those that may matter, and notes on the others.
 #[derive(Debug, Default)]
 pub struct Unread {
-    /// Keys that say something which nobody understood, as `key = value`.
+    /// Keys that may matter and were not understood, as `key = value`.
     active: Vec<String>,
     /// What the reader should know, as sentences.
     pub notes: Vec<String>,
@@ -49,15 +49,15 @@ impl Unread {
         }
     }
 
-    /// The keys that say something and were not understood, with their values; empty if there is none.
+    /// The keys that may matter and were not understood, with their values; empty if there is none.
     pub fn keys(&self) -> String {
         listed(&self.active)
     }
 
-    /// The notes, if all is settled or the reader insists.
+    /// The notes, if no such key is left or `ignore` says to ignore them.
     ///
     /// # Errors
-    /// When keys are left that say something, unless they are to be ignored.
+    /// [`ConfigError::Unread`] when keys that may matter are left, unless they are to be ignored.
     pub fn settle(mut self, family: &str, ignore: bool) -> Result<Vec<String>, ConfigError> {
         if self.active.is_empty() {
             return Ok(self.notes);

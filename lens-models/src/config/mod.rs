@@ -22,7 +22,10 @@ pub use rope::RopeQuery;
 /// The largest number that a size in a config may be: far above any model, and no product of two overflows.
 const LARGEST_SIZE: u64 = 1 << 30;
 
-/// A config.json, or a part of it.
+/// A config.json, or a section of it. Where a method returns a `Result` and says nothing else, it fails when the value
+/// at the key has another type or range ([`ConfigError::Wrong`]), or a key that must be there is not
+/// ([`ConfigError::Missing`]). `None` means that the key is absent, or null where the method does not give null a
+/// meaning.
 #[derive(Debug, Clone, Copy)]
 pub struct Config<'a> {
     keys: &'a Map<String, Value>,
@@ -40,7 +43,7 @@ impl<'a> Config<'a> {
         value.as_object().map(whole).ok_or(ConfigError::NotAnObject)
     }
 
-    /// The same config, which notes in `reads` what is looked at.
+    /// This config, noting in `reads` every key that is looked at.
     pub fn recording(self, reads: &'a Reads) -> Self {
         Self { reads: Some(reads), ..self }
     }
@@ -108,7 +111,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Counts `key` as read where it is a list of which each text is one of those in its place.
+    /// Counts `key` as read where it is a list as long as `texts` whose i-th element is one of `texts[i]`.
     pub fn pass_over_list(&self, key: &str, texts: &[&[&str]]) {
         let same = |list: &[Value]| {
             list.len() == texts.len()
@@ -202,10 +205,10 @@ impl<'a> Config<'a> {
         Ok(self.positive(key)?.unwrap_or(default))
     }
 
-    /// A null where silence means a default: nobody can say what it was to mean.
+    /// Refuses a null at a key whose absence means a default: what a null there should mean is not known.
     ///
     /// # Errors
-    /// When there is one at `key`, which should be `expected`.
+    /// When there is a null at `key`, which should be `expected`.
     pub fn refuse_null(&self, key: &str, expected: &'static str) -> Result<(), ConfigError> {
         match self.keys.get(key) {
             Some(null @ Value::Null) => Err(self.wrong(key, expected, null)),
@@ -232,7 +235,7 @@ impl<'a> Config<'a> {
             .ok_or_else(|| self.wrong(key, "a finite number", value))
     }
 
-    /// A mechanism that is not supported when switched on, and silently fine when off or absent.
+    /// Refuses a mechanism that is switched on and not supported; off or absent, it is fine.
     ///
     /// # Errors
     /// When it is on.
@@ -298,7 +301,10 @@ impl<'a> Config<'a> {
     }
 
     /// What every layer of `n_layers` sees. `layer_types` decides where the config has it; else the layers for
-    /// which `slides` is true have the window, if there is one.
+    /// which `slides` is true have the window, in tokens, if there is one.
+    ///
+    /// # Errors
+    /// When `layer_types` is no list of `n_layers` known kinds, or names a sliding layer and there is no window.
     pub fn masks(
         &self,
         n_layers: usize,
@@ -330,7 +336,10 @@ impl<'a> Config<'a> {
             .collect()
     }
 
-    /// The nonlinearity at `key`.
+    /// The nonlinearity at `key`, or `default` if the key is absent.
+    ///
+    /// # Errors
+    /// When the value is null, no string, or names no known nonlinearity.
     pub fn activation(&self, key: &'static str, default: Activation) -> Result<Activation, ConfigError> {
         self.refuse_null(key, "the name of a nonlinearity")?;
         let Some(name) = self.text(key)? else { return Ok(default) };
@@ -421,7 +430,7 @@ pub enum ConfigError {
         /// What does not fit.
         what: String,
     },
-    /// Keys that say something and that nobody reads.
+    /// Keys that say something which the family does not read.
     #[error(
         "config.json says what {family} does not read: {keys}. A model that computes something else is refused \
          rather than approximated. If it changes nothing, remove it from config.json, or have it ignored"
@@ -442,7 +451,7 @@ pub enum ConfigError {
         /// `quant_method` of the config.
         method: String,
     },
-    /// A family that nobody taught this library.
+    /// A family that this library does not know.
     #[error(
         "unsupported model_type \"{model_type}\" (supported: {supported}){hint}{}",
         after(hint, likeness)
@@ -452,7 +461,7 @@ pub enum ConfigError {
         model_type: String,
         /// What would work.
         supported: String,
-        /// The near name, as a clause.
+        /// A known name that is near, as a clause, or nothing.
         hint: String,
         /// What family the tensors look like, as a sentence; empty if the tensors are unknown.
         likeness: String,
@@ -467,14 +476,14 @@ pub enum ConfigError {
         /// What is different.
         why: &'static str,
     },
-    /// A family that was asked for, and that there is not.
+    /// A family was asked for that this library does not know.
     #[error("no family is called \"{}\" (supported: {supported}){hint}", cut(family))]
     NoSuchFamily {
         /// The name.
         family: String,
         /// What would work.
         supported: String,
-        /// The near name, as a clause.
+        /// A known name that is near, as a clause, or nothing.
         hint: String,
     },
     /// No unembedding on disk, and the config does not tie it.

@@ -18,8 +18,8 @@ pub struct RopeQuery {
     /// Share of a head's dimensions that rotates, where the config says nothing; `None` in a family that rotates all
     /// of them whatever the config says.
     pub partial: Option<f64>,
-    /// Names of base and share at the top of the config, where the family has its own: its class then sets the usual
-    /// ones to the same, whatever the config says there.
+    /// Names of base and share at the top of the config, where the family has its own: its class in transformers then
+    /// overwrites the usual keys with these, whatever the config says there.
     pub names: [&'static str; 2],
     /// Whether an odd number of dimensions rotates as the next even one does, with the frequencies of the odd one.
     pub rounds_up: bool,
@@ -43,7 +43,7 @@ impl RopeQuery {
         }
     }
 
-    /// The same, of which this share of a head's dimensions rotates unless the config names another.
+    /// This query, with the share of a head's dimensions, from 0 to 1, that rotates unless the config names another.
     pub fn partial(self, share: f64) -> Self {
         Self { partial: Some(share), ..self }
     }

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 use super::{Decoder, ModelError, Tap};
 use crate::vectors::VectorFile;
 
-/// Interventions with all they need, as a tap that the model runs with.
+/// Interventions with their vectors at hand, as a tap for [`Decoder::set_edit`].
 #[derive(Debug, Default)]
 pub struct Edits {
     steering: Steering,
@@ -18,7 +18,7 @@ pub struct Edits {
 }
 
 impl Edits {
-    /// What a trace says of them.
+    /// The entries of the interventions in a trace.
     pub fn traces(&self) -> &[InterventionTrace] {
         &self.steering.traces
     }

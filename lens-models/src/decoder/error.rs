@@ -30,7 +30,7 @@ pub enum ModelError {
         ByteSize(*bytes), ByteSize(*available)
     )]
     SequenceTooLong {
-        /// Tokens that the sequence may come to have.
+        /// Tokens that the sequence may grow to.
         length: usize,
         /// Bytes that their keys and values take.
         bytes: u64,
@@ -40,7 +40,7 @@ pub enum ModelError {
     /// libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] TchError),
-    /// A tensor that the ledger does not have.
+    /// A tensor that is not among those that the checkpoint was checked for.
     #[error("the tensor {name} was never accounted for")]
     NotInLedger {
         /// Its name.
@@ -83,7 +83,7 @@ pub enum ModelError {
         /// The point.
         point: Point,
     },
-    /// A point that never fired.
+    /// A point to capture was not reached by the forward pass.
     #[error("a captured point never fired: this is a bug in the decoder")]
     MissedPoint,
     /// A step that does not continue what was run before.
@@ -92,9 +92,10 @@ pub enum ModelError {
          how long the sequence may become"
     )]
     Discontinuous {
-        /// What the step says.
+        /// Tokens before the step, as it says.
         past: usize,
-        /// What the caches hold: nothing where the sequence was announced to end, or another one was run since.
+        /// Tokens that the caches hold: 0 where the sequence was announced to end with what was run, or another one was
+        /// run since.
         seen: usize,
     },
     /// A tap returned something of another shape.
@@ -107,7 +108,7 @@ pub enum ModelError {
         /// What the tap returned.
         got: Vec<i64>,
     },
-    /// A matrix that the host cannot read in place.
+    /// A matrix is not in host memory in a form that can be read in place.
     #[error("the unembedding is not a contiguous matrix of f32, bf16 or f16 in host memory")]
     NotOnHost,
     /// A failure of a tap.

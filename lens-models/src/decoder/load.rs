@@ -23,7 +23,7 @@ pub struct LoadOptions {
     pub dtype: Option<StoredDtype>,
     /// Where its parts go; all of it to the processor by default.
     pub map: DeviceMap,
-    /// What decodes readouts.
+    /// What decodes the readouts.
     pub readout: ReadoutPath,
 }
 
@@ -33,16 +33,16 @@ impl LoadOptions {
         with_dtype => dtype: Option<StoredDtype>,
         /// Where its parts go; all of it to the processor by default.
         with_map => map: DeviceMap,
-        /// What decodes readouts.
+        /// What decodes the readouts.
         with_readout => readout: ReadoutPath,
     }
 }
 
-/// How much of a model is in its place.
+/// How much of a model is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadProgress {
-    /// Bytes in their place.
+    /// Bytes that are in their place.
     pub done: u64,
     /// Bytes of the whole model.
     pub total: u64,
@@ -57,7 +57,7 @@ impl Decoder {
         Self::load_with(checkpoint, options, &mut |_| {})
     }
 
-    /// The same, and says how far it is: weights go to their devices part by part.
+    /// [`Decoder::load`], calling `progress` as weights go to their devices, part by part.
     ///
     /// # Errors
     /// As [`Decoder::load`].

@@ -71,17 +71,18 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Where its parts are.
+    /// The device of each of its parts.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
 
-    /// What the config says.
+    /// The decoder that the config describes.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
     }
 
-    /// Lets `tap` change values in every run from now on; returns the tap that did so before.
+    /// Lets `tap` see and change the values at every point in every run from now on; returns the tap that was set
+    /// before.
     pub fn set_edit(&mut self, tap: Option<Box<dyn Tap>>) -> Option<Box<dyn Tap>> {
         std::mem::replace(&mut self.edit, tap)
     }
@@ -89,9 +90,9 @@ impl Decoder {
     /// Runs some tokens after the `past` ones that were run before, with `tap` at every point, and returns the
     /// last block's output, `[pos, d_model]`.
     ///
-    /// `total` is how long the sequence is: RoPE that depends on the length (dynamic NTK) is that of the whole
-    /// sequence from the start. Caches are made for as many tokens; a sequence of just these tokens is not cached, and
-    /// cannot be continued.
+    /// `total` is the length of the whole sequence, in tokens: RoPE that depends on the length (dynamic NTK) uses it
+    /// from the start, and caches are made for as many tokens. A sequence that consists of just these tokens is not
+    /// cached, and cannot be continued.
     ///
     /// # Errors
     /// When a token is unknown, `past` is not what the caches hold, a value is not finite, or the tap or libtorch

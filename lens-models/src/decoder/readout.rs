@@ -19,7 +19,7 @@ use crate::{
 /// What decodes readouts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReadoutPath {
-    /// On the processor [`lens_core::HostReadout`], elsewhere libtorch on the device of the unembedding.
+    /// By the place of the unembedding: [`lens_core::HostReadout`] on the processor, libtorch on any other device.
     #[default]
     ByPlace,
     /// libtorch, wherever the unembedding is.
@@ -176,8 +176,8 @@ fn summing(device: Device) -> Kind {
     if device == Device::Mps { Kind::Float } else { Kind::Double }
 }
 
-/// A vector whose squares float32 can hold. What is larger is divided by a power of two, which no norm sees: beside such
-/// a vector its epsilon is nothing. (Readouts are normed in float64, which holds them all.)
+/// A vector whose squares float32 can hold. What is larger is divided by a power of two, which no norm sees: beside
+/// such a vector its epsilon is nothing. (Readouts are normed in float64, which holds them all.)
 fn within_squares(x: &Tensor) -> Result<Tensor, ModelError> {
     const LARGE: f64 = (1u64 << 50) as f64;
     let largest = x.f_abs()?.f_max()?.f_double_value(&[])?;

@@ -7,7 +7,7 @@ use super::{ModelError, weights::unit_roundoff};
 
 /// Sees the value of every point while the model runs, and says what the model goes on with.
 ///
-/// Values are `[pos, d_model]`; at `z` they are `[pos, n_heads, d_head]`. `pos` counts the tokens of one step.
+/// Values are `[pos, d_model]`; at `z` they are `[pos, n_heads, d_head]`. `pos` is the number of tokens in the step.
 ///
 /// ```
 /// use lens_core::Point;
@@ -27,7 +27,7 @@ use super::{ModelError, weights::unit_roundoff};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Tap {
-    /// A step begins, after `past` tokens.
+    /// A step begins, with `past` tokens of the sequence before it.
     fn begin(&mut self, past: usize) {
         let _ = past;
     }
@@ -39,7 +39,7 @@ pub trait Tap {
     fn at(&mut self, point: Point, value: Tensor) -> Result<Tensor, ModelError>;
 }
 
-/// Every function of that shape is a tap.
+/// Every function from a point and its value to a value is a tap.
 impl<F: FnMut(Point, Tensor) -> Result<Tensor, ModelError>> Tap for F {
     fn at(&mut self, point: Point, value: Tensor) -> Result<Tensor, ModelError> {
         self(point, value)

@@ -10,8 +10,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::{ModelError, weights::times_transposed};
 
-/// Applies lenses' maps where the vectors are. The processor multiplies by a map where it lies; a device keeps a copy of
-/// each that it has used, for as long as the lens lives.
+/// Applies lenses' maps where the vectors are. The processor multiplies by a map where it lies; a device keeps a copy
+/// of each that it has used, for as long as the lens lives.
 #[derive(Default)]
 pub(super) struct Translations {
     on_devices: RefCell<Vec<OnDevice>>,

@@ -1,4 +1,5 @@
-//! Which keys the queries of a step see, and the linear biases on their scores: made once a step for each kind of layer.
+//! Which keys the queries of a step see, and the linear biases on their scores: made once a step for each kind of
+//! layer.
 
 use std::{cell::RefCell, ops::Range, rc::Rc};
 

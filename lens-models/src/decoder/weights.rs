@@ -53,8 +53,9 @@ impl Weights<'_> {
         self.map(stored, dtype)
     }
 
-    /// Gives what is stored its place and its dtype. It travels as it is stored and is converted there; of a matrix that
-    /// several parts share each takes its own rows. On the way only what is not contiguous is copied in host memory.
+    /// Gives what is stored its place and its dtype. It travels as it is stored and is converted there; of a matrix
+    /// that several parts share each takes its own rows. On the way only what is not contiguous is copied in host
+    /// memory.
     fn settle(&self, stored: &Tensor) -> Result<Tensor, ModelError> {
         Ok(stored.f_to_device(self.place.device())?.f_to_kind(kind_of(self.dtype))?)
     }
@@ -165,8 +166,8 @@ pub(super) fn host_rows(matrix: &Tensor) -> Result<VocabRows<'_>, ModelError> {
     }
 }
 
-/// `x Wᵀ` for `x`, `[rows, width]` float32 in host memory, and a matrix W, `[width, width]`, that is multiplied where it
-/// lies: `[rows, width]`.
+/// `x Wᵀ` for `x`, `[rows, width]` float32 in host memory, and a matrix W, `[width, width]`, that is multiplied where
+/// it lies: `[rows, width]`.
 pub(super) fn times_transposed(x: &Tensor, matrix: &[f32], width: usize) -> Result<Tensor, ModelError> {
     assert_eq!(matrix.len(), width * width, "a map is a square matrix");
     let n = width as i64;

@@ -20,7 +20,7 @@ pub enum DeviceMap {
     One(Place),
     /// On the first card if it fits there, else as [`DeviceMap::Auto`]; without a card, in the best place there is.
     Best,
-    /// On the cards in their order, each as full as it may get, and on the processor what does not fit.
+    /// On the cards in their order, each as full as it may get; what does not fit goes to the processor.
     Auto,
     /// On all cards, so that each holds about as much as the others.
     Balanced,
@@ -44,7 +44,7 @@ pub enum Part {
 /// Bytes of a model's parts, in the dtype that it runs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartSizes {
-    /// The embedding.
+    /// The token embedding.
     pub embed: u64,
     /// Each block.
     pub layers: Vec<u64>,
@@ -58,7 +58,7 @@ impl PartSizes {
         self.embed + self.layers.iter().sum::<u64>() + self.unembed
     }
 
-    /// Those of a model whose values take so many bytes each.
+    /// The sizes of the parts of a model whose weights take `bytes_per_value` bytes each.
     pub fn of(spec: &DecoderSpec, bytes_per_value: usize) -> Self {
         let bytes = |tensors: &mut dyn Iterator<Item = &TensorSpec>| {
             let mut seen = BTreeSet::new();
@@ -79,7 +79,7 @@ impl PartSizes {
 /// A card and its free memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Card {
-    /// Which.
+    /// Its name.
     pub place: Place,
     /// Bytes that can still be allocated there.
     pub free: u64,
@@ -103,8 +103,8 @@ impl Default for DeviceMap {
 }
 
 impl DeviceMap {
-    /// The place of every part of a model. `cards` are those that the machine has; one place, and a map that names
-    /// its places, need none.
+    /// The place of every part of a model. `cards` are those of the machine; they are not looked at for one place or
+    /// for a map that names its places.
     ///
     /// # Errors
     /// When the map names a layer that is not there, a part twice or not at all, or there are no cards.

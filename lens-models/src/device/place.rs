@@ -32,7 +32,7 @@ impl Place {
 pub struct UnknownDevice {
     /// The name.
     pub name: String,
-    /// What may be meant, as a clause.
+    /// A known name that may be meant, as a clause, or nothing.
     pub hint: String,
 }
 

@@ -14,7 +14,7 @@ impl Place {
         }
     }
 
-    /// Sees to it that the place can be used: opens CUDA where it is needed.
+    /// Makes sure that the place can be used: opens CUDA where it is needed.
     ///
     /// # Errors
     /// When the device, or what libtorch needs for it, is not there; the reason says what to do.
@@ -56,7 +56,7 @@ impl DeviceError {
 
 /// The best single device of this machine: the first card, else MPS, else the processor.
 ///
-/// Without a driver nobody opens a library of a gigabyte to learn that there is no card.
+/// Where there is no driver, the large CUDA library is not opened just to learn that there is no card.
 pub fn best() -> Place {
     let candidates = [Place::Cuda(0), Place::Mps].into_iter();
     let can = |place: &Place| (*place == Place::Mps || cuda::has_driver()) && place.prepare().is_ok();

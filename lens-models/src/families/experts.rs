@@ -89,7 +89,8 @@ fn slide_everywhere(config: &Config<'_>, shape: &mut Shape) -> Result<(), Config
     Ok(())
 }
 
-/// Where `mlp_only_layers` or `decoder_sparse_step` leave all layers dense, what the config says of experts means nothing.
+/// Where `mlp_only_layers` or `decoder_sparse_step` leave all layers dense, what the config says of experts means
+/// nothing.
 fn pass_over_experts_of_none(config: &Config<'_>, spec: &DecoderSpec) {
     if !spec.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_))) {
         config.pass_over(&["num_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob"]);

@@ -48,8 +48,8 @@ pub(crate) fn listed(names: &[&str]) -> String {
 }
 
 /// What a checkpoint of an unknown `model_type` looks like, as a sentence: the family whose tensors it has and that
-/// reads all that its config says, or
-/// else how it differs from the first, Llama. Nothing if no tensors are known. With it the family that it may be read as.
+/// reads all that its config says, or else how it differs from the first, Llama. Nothing if no tensors are known. With
+/// it the family that it may be read as.
 pub(super) fn sentence(config: &Config<'_>, names: &TensorNames) -> (String, Option<&'static str>) {
     if names.iter().next().is_none() {
         return (String::new(), None);

@@ -50,7 +50,7 @@ use crate::{
 /// A family of checkpoints.
 #[derive(Debug, Clone, Copy)]
 pub struct Family {
-    /// The `model_type`s that it answers to.
+    /// The `model_type`s that belong to it.
     pub model_types: &'static [&'static str],
     /// Well-known models of the family.
     pub models: &'static str,
@@ -129,13 +129,13 @@ impl<S: Into<String>> FromIterator<S> for TensorNames {
 /// How a config is to be read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reading<'r> {
-    /// As one of this family, whatever its own `model_type` says.
+    /// The family that it is read as, whatever its own `model_type` says; `None` is its own.
     pub assume: Option<&'r str>,
-    /// Keys that the family does not read are ignored, with a note.
+    /// Whether keys that the family does not read are ignored, with a note, instead of refused.
     pub ignore_extra: bool,
 }
 
-/// What a config means.
+/// A config, understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Understood {
     /// The decoder.
@@ -152,8 +152,8 @@ pub fn resolve(config: &Value, names: &TensorNames) -> Result<DecoderSpec, Confi
     understand(config, names, &Reading::default()).map(|understood| understood.spec)
 }
 
-/// What a config means, read as `reading` says. The names and shapes of its tensors are checked all the same; that a
-/// checkpoint of an assumed family computes what the family computes is for the caller to know.
+/// What a config means, read as `reading` says. Names and shapes of the tensors are still checked for an assumed
+/// family; whether the model computes what that family computes is for the caller to know.
 ///
 /// # Errors
 /// As for [`resolve`], when there is no such family, or when the config says something that its family does not read.

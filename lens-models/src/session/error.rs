@@ -23,7 +23,7 @@ pub enum SessionError {
     /// There is no chat template, or it fails.
     #[error(transparent)]
     Chat(#[from] ChatError),
-    /// Nobody knows where a text ends.
+    /// It is unclear which tokens end a text.
     #[error("it is unclear which tokens end a text: {reason}")]
     EndOfText {
         /// Why.
@@ -35,7 +35,7 @@ pub enum SessionError {
     /// An intervention does not fit.
     #[error(transparent)]
     Edit(#[from] EditError),
-    /// The model cannot be read.
+    /// The lens failed.
     #[error(transparent)]
     Lens(#[from] LensError),
     /// An output cannot be written.
@@ -44,10 +44,10 @@ pub enum SessionError {
     /// Another failure of a run.
     #[error(transparent)]
     Other(lens_core::SessionError),
-    /// Loading failed before.
+    /// Loading the model failed earlier in this session.
     #[error("the model could not be loaded before: open the session again")]
     NotLoaded,
-    /// A text, and no tokenizer.
+    /// A text was given, and the checkpoint has no tokenizer.
     #[error("{id} has no tokenizer.json, so texts have no tokens: give token ids instead")]
     NoTokenizer {
         /// The model.
@@ -65,7 +65,7 @@ pub enum SessionError {
         /// The text.
         text: String,
     },
-    /// A target that the tokenizer replaces.
+    /// A target that the tokenizer turns into another token.
     #[error("the target {text:?} reads as the token {token}: if that is meant, give its id, as <id 5>")]
     OtherTarget {
         /// The text.
@@ -78,11 +78,11 @@ pub enum SessionError {
     SplitTarget {
         /// The text.
         text: String,
-        /// How many.
+        /// Number of tokens.
         count: usize,
-        /// Which.
+        /// The tokens.
         tokens: String,
-        /// What would be one, as a clause.
+        /// What would be one token, as a clause, or nothing.
         hint: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The whole main job in a few lines: a model, a request, a trace.
+//! From a model and a request to a trace, in a few lines.
 //!
 //! ```
 //! use lens_models::{Request, Session};
@@ -31,7 +31,7 @@ use crate::{
 /// What writes a trace, unless the caller says otherwise.
 const GENERATOR: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
-/// A model together with its texts.
+/// A model together with its tokenizer and chat template.
 pub struct Session {
     outline: Outline,
     speech: Speech,
@@ -48,7 +48,8 @@ enum State {
 }
 
 impl Session {
-    /// Opens the demo model, a folder, or a model on the hub, as the environment says (`HF_HOME`, `HF_TOKEN`).
+    /// Opens the demo model (`demo`), a folder, or a model on the hub, with the options of the environment (`HF_HOME`,
+    /// `HF_TOKEN` and more: see [`SourceOptions`]).
     ///
     /// # Errors
     /// When the checkpoint cannot be found, is not supported or is broken.
@@ -79,7 +80,7 @@ impl Session {
         Self { generator: (name, version), ..self }
     }
 
-    /// What config and headers say.
+    /// What the config and the headers of the weights say.
     pub fn outline(&self) -> &Outline {
         &self.outline
     }
@@ -92,12 +93,12 @@ impl Session {
     /// The model itself, loaded now if it was not yet.
     ///
     /// # Errors
-    /// When the weights cannot be loaded.
+    /// When the weights cannot be loaded, now or earlier in this session.
     pub fn model(&mut self) -> Result<&mut Decoder, SessionError> {
         self.model_with(&mut |_| {})
     }
 
-    /// The model itself; if it is loaded now, `progress` sees how far that is.
+    /// The model itself; if it has to be loaded now, `progress` is called as that goes on.
     ///
     /// # Errors
     /// As [`Session::model`].
@@ -133,9 +134,10 @@ impl Session {
         self.run_prepared(&prepared, &mut ())
     }
 
-    /// Runs what was prepared and returns its trace; `sink` is told the same while it happens.
+    /// Runs what was prepared and returns its trace; `sink` receives the same results as they come.
     ///
-    /// With interventions the model runs with those alone; a tap that was set before is set again afterwards.
+    /// A request with interventions runs with those alone: a tap that was set on the model before is set aside, and set
+    /// again afterwards.
     ///
     /// # Errors
     /// When the weights cannot be loaded, a selection does not fit the model, the computation fails, or the sink does.
@@ -147,7 +149,7 @@ impl Session {
         self.with_model(|session| session.run_prepared(prepared, sink))
     }
 
-    /// Runs what was prepared; `sink` takes what it comes to, and nothing of it is kept.
+    /// Runs what was prepared and hands the results to `sink` as they come; none of them is kept.
     ///
     /// # Errors
     /// As for [`Session::run_prepared`].
@@ -163,7 +165,7 @@ impl Session {
     /// [`lens_core::Session::run_many_prepared`].
     ///
     /// # Errors
-    /// When the weights cannot be loaded; each prompt has its own, as for [`Session::run_prepared`].
+    /// When the weights cannot be loaded; each prompt has its own result, with the errors of [`Session::run_prepared`].
     pub fn run_many_prepared(
         &mut self,
         prepared: &[Prepared],

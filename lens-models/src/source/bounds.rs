@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::SourceError;
 
-/// Where the links of a snapshot may lead: into the model's own folder, into its `blobs`, which the user may have put on
-/// another disk with a link, or into the store of blobs that models share.
+/// Where the links of a snapshot may lead: into the model's own folder, into its `blobs`, which the user may have put
+/// on another disk with a link, or into the store of blobs that models share.
 pub(super) struct Bounds(Vec<PathBuf>);
 
 impl Bounds {

@@ -7,8 +7,8 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a checkpoint could not be found, fetched or trusted.
 ///
-/// A message says what, which and what to do. No variant can hold the access token, and addresses are stored
-/// without their query, where a download host keeps its signatures.
+/// A message says what is wrong, with which file or address, and what to do. No variant can hold the access token, and
+/// addresses are stored without their query, where a download host keeps its signatures.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {

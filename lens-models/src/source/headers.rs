@@ -33,7 +33,7 @@ pub struct CheckpointHeaders {
     pub notes: Vec<String>,
 }
 
-/// The start of one safetensors file.
+/// The header of one safetensors file, not yet parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShardHeader {

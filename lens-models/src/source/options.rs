@@ -19,7 +19,7 @@ use super::{SourceError, Token};
 pub struct SourceOptions {
     /// Branch, tag or commit; `None` means `main`.
     pub revision: Option<String>,
-    /// Use the cache only.
+    /// Whether to use the cache only, without any request.
     pub offline: bool,
     /// The hub cache, the folder with the `models--*` folders in it.
     pub cache: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub struct SourceOptions {
     pub token_file: Option<PathBuf>,
     /// Certificates in PEM form that replace the built-in ones.
     pub ca_bundle: Option<PathBuf>,
-    /// How often a request that failed for want of a connection is tried again.
+    /// How often a request is tried again that failed for lack of a connection.
     pub retries: u32,
     /// The pause before the first retry, doubled for every further one.
     pub retry_wait: Duration,
@@ -114,7 +114,7 @@ impl SourceOptions {
     lens_core::setters! {
         /// Branch, tag or commit; `None` means `main`.
         with_revision => revision: Option<String>,
-        /// Use the cache only.
+        /// Whether to use the cache only, without any request.
         with_offline => offline: bool,
         /// The hub cache, the folder with the `models--*` folders in it.
         with_cache => cache: Option<PathBuf>,
@@ -126,7 +126,7 @@ impl SourceOptions {
         with_token_file => token_file: Option<PathBuf>,
         /// Certificates in PEM form that replace the built-in ones.
         with_ca_bundle => ca_bundle: Option<PathBuf>,
-        /// How often a request that failed for want of a connection is tried again.
+        /// How often a request is tried again that failed for lack of a connection.
         with_retries => retries: u32,
         /// The pause before the first retry, doubled for every further one.
         with_retry_wait => retry_wait: Duration,

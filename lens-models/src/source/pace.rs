@@ -1,7 +1,8 @@
 //! A lower bound on how fast a server has to answer.
 //!
 //! A limit on each read is none on the whole: a server that sends a byte before each one is over, in its headers or in
-//! its body, would hold a download for ever. What is counted here is what arrives on a connection, whatever it is part of.
+//! its body, would hold a download for ever. What is counted here is what arrives on a connection, whatever it is part
+//! of.
 
 use std::error::Error as StdError;
 use std::fmt;

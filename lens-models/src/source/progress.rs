@@ -1,4 +1,4 @@
-//! What a download tells whoever draws it.
+//! Events of a download, for whoever shows its progress.
 
 /// One thing that happened during a download.
 ///
@@ -30,7 +30,7 @@ pub enum Event<'a> {
     Note(&'a str),
 }
 
-/// A listener to downloads. Any `FnMut(Event)` is one.
+/// A listener to the events of downloads. Any `FnMut(Event)` is one.
 pub trait Progress {
     /// Takes note of one event.
     fn event(&mut self, event: Event<'_>);

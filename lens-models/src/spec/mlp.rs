@@ -39,9 +39,9 @@ pub struct GatedSpec {
     pub gating: Gating,
     /// Gate, `[d_mlp, d_model]`.
     pub gate: LinearSpec,
-    /// What is gated, `[d_mlp, d_model]`.
+    /// Up projection, which is gated, `[d_mlp, d_model]`.
     pub up: LinearSpec,
-    /// Back to the stream, `[d_model, d_mlp]`.
+    /// Down projection, `[d_model, d_mlp]`.
     pub down: LinearSpec,
 }
 
@@ -65,7 +65,7 @@ pub struct ExpertsSpec {
     pub router: LinearSpec,
     /// How many experts see a token.
     pub per_token: usize,
-    /// How they are weighted.
+    /// How their outputs are weighted.
     pub weighting: Weighting,
     /// The experts.
     pub experts: Vec<GatedSpec>,
@@ -82,9 +82,9 @@ pub enum MlpSpec {
     Plain {
         /// The nonlinearity.
         activation: Activation,
-        /// `[d_mlp, d_model]`.
+        /// Up projection, `[d_mlp, d_model]`.
         up: LinearSpec,
-        /// `[d_model, d_mlp]`.
+        /// Down projection, `[d_model, d_mlp]`.
         down: LinearSpec,
     },
     /// A mixture of experts.

@@ -74,7 +74,7 @@ impl Wiring {
 pub struct LayerSpec {
     /// Norm before the mixer.
     pub attn_norm: Option<NormSpec>,
-    /// How positions see earlier ones.
+    /// Attention, or what stands in its place.
     pub mixer: MixerSpec,
     /// Norm on what the mixer computed, before it is added.
     pub attn_post_norm: Option<NormSpec>,
@@ -149,17 +149,17 @@ pub struct LearnedPositions {
     pub n: usize,
 }
 
-/// The way from tokens to the residual stream.
+/// The embedding: from tokens to the residual stream.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EmbedSpec {
     /// Token embedding, `[n_vocab, d_embed]`.
     pub tokens: TensorSpec,
-    /// Factor on it.
+    /// Factor on the token embedding.
     pub scale: Option<EmbedScale>,
     /// From `d_embed` to `d_model`, where they differ.
     pub project: Option<LinearSpec>,
-    /// Added to it.
+    /// Learned positions, added to the token embedding.
     pub positions: Option<LearnedPositions>,
     /// Norm after all of these.
     pub norm: Option<NormSpec>,
@@ -211,13 +211,14 @@ pub struct DecoderSpec {
     /// A stored unembedding that the config ties to the embedding all the same: which of the two is read depends on
     /// the version of transformers that wrote the file.
     pub tied_and_stored: Option<&'static str>,
-    /// The length that the model was made for; longer sequences may run, but nobody promises anything.
+    /// The length, in tokens, that the model was made for; longer sequences may run, but their readouts are guesswork.
     pub context: Option<usize>,
-    /// Tensors that a checkpoint may hold and nobody needs.
+    /// Tensors that a checkpoint may hold and that the decoder does not use.
     pub ignored: Ignored,
 }
 
-/// Tensors that a checkpoint may hold and nobody needs: buffers, and the parts of a model that see images.
+/// Tensors that a checkpoint may hold and that the decoder does not use: buffers, and the parts of a model that see
+/// images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ignored {

@@ -59,13 +59,13 @@ impl NormSpec {
         Self { weight: None, ..Self::layer("", 0, eps, false) }
     }
 
-    /// The same norm with weights that are stored as their difference from one.
+    /// This norm, with weights that are stored as their difference from one.
     #[must_use]
     pub fn around_one(self) -> Self {
         Self { offset: 1.0, rounding: Rounding::AfterWeight, ..self }
     }
 
-    /// The same norm, rounded after the weight.
+    /// This norm, rounded after the weight.
     #[must_use]
     pub fn rounded_last(self) -> Self {
         Self { rounding: Rounding::AfterWeight, ..self }

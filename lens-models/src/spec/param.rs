@@ -68,7 +68,7 @@ impl Param {
         Self { tensors, cuts: Vec::new() }
     }
 
-    /// The same tensors with one more cut.
+    /// This weight with one more cut.
     #[must_use]
     pub fn cut(mut self, cut: Cut) -> Self {
         self.cuts.push(cut);
@@ -103,7 +103,7 @@ impl LinearSpec {
         }
     }
 
-    /// The part of this map that `cut` leaves of its outputs.
+    /// This map with `cut` applied to its outputs: to the weight and to the bias.
     pub fn part(&self, cut: &Cut) -> Self {
         Self {
             weight: self.weight.clone().cut(cut.clone()),

@@ -37,7 +37,7 @@ pub enum RopeScaling {
     },
     /// A base that grows with the sequence once it is longer than `max_positions` (dynamic NTK).
     Dynamic {
-        /// How strongly.
+        /// How strongly the base grows.
         factor: f64,
         /// Length from which the base grows.
         max_positions: usize,

@@ -136,8 +136,8 @@ impl Class {
         Self::of(name).unwrap_or(GENERIC)
     }
 
-    /// The class that the files of a checkpoint name, and its name if it is not known here. Without tokenizer_config.json,
-    /// tokenizer.json is all there is: the tokens of a class that nobody names would be made up.
+    /// The class that the files of a checkpoint name, and its name if it is not known here. Without
+    /// tokenizer_config.json, tokenizer.json is all there is: the tokens of a class that nobody names would be made up.
     pub(super) fn choose(tokenizer_config: &Value, config: &Value) -> (Self, Option<String>) {
         if tokenizer_config.is_null() {
             return (Self { sets_prefix_space: false, ..GENERIC }, None);

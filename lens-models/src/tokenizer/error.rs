@@ -36,9 +36,9 @@ pub enum TokenizerError {
     TooLong {
         /// Bytes of the text.
         text: u64,
-        /// Bytes that it would be.
+        /// Bytes that the tokenizer would make of it.
         size: u64,
-        /// How many it may be.
+        /// Bytes that it may be.
         limit: u64,
     },
     /// A text cannot be encoded.

@@ -1,8 +1,8 @@
-//! The tokenizer of a checkpoint, and what its tokens say.
+//! The tokenizer of a checkpoint, and the texts of its tokens.
 //!
 //! The files beside tokenizer.json change it as they do in transformers 4.57 (`adopt`): tokens that only they have are
-//! added, some classes begin texts with a token of their own, and what training left in the file is dropped. What
-//! was done is said in [`Tokenizer::notes`].
+//! added, some classes begin texts with a token of their own, and what training left in the file is dropped.
+//! [`Tokenizer::notes`] says what was done.
 
 mod adopt;
 mod bounds;
@@ -112,12 +112,13 @@ impl Tokenizer {
         self.eos
     }
 
-    /// The token that they, or the tokenizer's class, name as the beginning of a text, whether it is put there or not.
+    /// The token that those files, or the tokenizer's class, name as the beginning of a text, whether encoding puts it
+    /// there or not.
     pub fn bos(&self) -> Option<TokenId> {
         self.bos
     }
 
-    /// The tokens of `text`, with the special tokens that the tokenizer's own post-processing adds, or without.
+    /// The tokens of `text`, with the special tokens that the tokenizer's own post-processing adds, or without them.
     ///
     /// # Errors
     /// When the tokenizer fails on this text, or would make too much of it.
@@ -129,8 +130,9 @@ impl Tokenizer {
         Ok(encoding.get_ids().iter().copied().map(TokenId).collect())
     }
 
-    /// The same tokens, each with the bytes of `text` that it stands for. Several tokens that share a character have
-    /// all of its bytes, and a token that stands for nothing in the text has none.
+    /// The tokens that [`encode`](Self::encode) returns, each with the range of bytes of `text` that it stands for.
+    /// Several tokens that share a character have all of its bytes, and a token that stands for nothing in the text has
+    /// none.
     ///
     /// # Errors
     /// As for [`encode`](Self::encode).

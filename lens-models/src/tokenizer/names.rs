@@ -6,7 +6,7 @@ use lens_core::TokenId;
 
 use super::{Tokenizer, TokenizerError};
 
-/// The tokens whose own text is a given one.
+/// The tokens that have a given text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namesakes {
     /// The one that is meant: the one that the tokenizer makes of the text, else one that is not a fallback for a

@@ -69,9 +69,9 @@ pub enum VectorError {
         path: String,
         /// The tensor asked for.
         name: Option<String>,
-        /// The first that there is.
+        /// The first tensor of the file.
         first: String,
-        /// Those that there are.
+        /// The tensors of the file.
         names: String,
     },
     /// A GGUF file whose vectors may be meant for something else than to be added.
@@ -144,7 +144,7 @@ impl VectorFile {
         Ok(Self { path: name.clone(), tensors, origin })
     }
 
-    /// What does not fit a model of this family and name with so many layers, as sentences for a person.
+    /// Sentences for a person on what does not fit a model of this family, id and number of layers.
     pub fn notes(&self, family: &str, id: &str, n_layers: usize) -> Vec<String> {
         let path = &self.path;
         let (model_hint, layer_count) = match &self.origin {

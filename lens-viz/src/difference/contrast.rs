@@ -12,9 +12,9 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Contrast {
-    /// A number of the readout. Ranks are compared as logarithms to the base 10.
+    /// A measure of the readout, in its own unit. Ranks are compared as logarithms to the base 10.
     Of(Measure),
-    /// The probability of a token, by its id in the first trace.
+    /// The probability, from 0 to 1, of a token, by its id in the first trace.
     Token(TokenId),
 }
 
@@ -25,7 +25,8 @@ impl Default for Contrast {
 }
 
 impl Contrast {
-    /// The factor from the number's own unit to that of the difference: probabilities are compared in percentage points.
+    /// The factor from the number's own unit to that of the difference: probabilities are compared in percentage
+    /// points.
     fn factor(self) -> f64 {
         match self {
             Self::Token(_) | Self::Of(Measure::Probability) => 100.0,

@@ -6,7 +6,7 @@ use super::pairing::Pairing;
 use crate::named::Named;
 use crate::source::{Source, place};
 
-/// Two traces that can be compared: the first minus the second.
+/// Two traces laid over one another: differences are the first minus the second.
 pub struct Difference<'a> {
     pub(crate) first: Named<'a>,
     pub(crate) second: Named<'a>,
@@ -21,13 +21,13 @@ pub enum DifferenceError {
     /// One of them has no readout.
     #[error("{name} holds no readout: there is nothing to compare")]
     Empty {
-        /// Which.
+        /// The trace's name.
         name: String,
     },
     /// One of them has the readouts of several lenses.
     #[error("{name} has several lenses ({}): compare one at a time, see LensTrace::of_lens", lenses.join(", "))]
     Lenses {
-        /// Which trace.
+        /// The trace's name.
         name: String,
         /// The names of its lenses.
         lenses: Vec<String>,

@@ -12,7 +12,8 @@ use super::{Meta, V2, V2Error, VERSION};
 /// The readouts of `component` in the form of logitlenskit, for the positions that were read.
 ///
 /// A trace holds the most probable tokens of a readout, those asked for, and those that its position tracks: where a
-/// token is none of them, its probability is written as 0. Tokens with the same text stay apart; all but the first say their id.
+/// token is none of them, its probability is written as 0. Tokens with the same text stay apart; all but the first have
+/// their id added.
 ///
 /// # Errors
 /// When `component` was not read, or not in every layer at every position.

@@ -1,4 +1,4 @@
-//! The JSON of logitlenskit's viewer, version 2, out of a trace and back into one.
+//! The JSON of logitlenskit's viewer, version 2, from a trace and back.
 //!
 //! That form knows one point a layer, names tokens by their text, and holds for each position the probabilities,
 //! over all layers, of the tokens that are among the most probable in any of them.
@@ -45,17 +45,18 @@ pub struct V2 {
     pub layers: Vec<u16>,
     /// The tokens of the sequence, `[positions]`.
     pub input: Vec<String>,
-    /// Probabilities over the layers by token, `[positions]` maps to `[layers]`.
+    /// For each position, the probabilities of its tokens in every layer: `[positions]` maps from the token's text to
+    /// `[layers]`.
     pub tracked: Vec<BTreeMap<String, Vec<f32>>>,
     /// The most probable tokens, best first, `[layers][positions][k]`.
     pub topk: Vec<Vec<Vec<String>>>,
     /// Entropies in nats, `[layers][positions]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entropy: Option<Vec<Vec<f32>>>,
-    /// The ids of the tokens in `tracked` and `topk`. Ours; the viewer does without.
+    /// The ids of the tokens in `tracked` and `topk`. A field of this library; the viewer does not need it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<String, u32>,
-    /// The ids of `input`, `[positions]`. Ours as well.
+    /// The ids of `input`, `[positions]`. A field of this library too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input_ids: Vec<u32>,
 }
@@ -91,9 +92,9 @@ pub enum V2Error {
     Gap {
         /// The component asked for.
         component: Component,
-        /// Where it is missing.
+        /// The layer where it is missing.
         layer: u16,
-        /// Where it is missing.
+        /// The position where it is missing.
         position: usize,
     },
     /// Another version.

@@ -10,7 +10,8 @@ pub(super) fn level(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * f32::from(STEPS)).round() as u8
 }
 
-/// `.q0` to `.q40` for values and `.d0` to `.d40` for differences, of which 20 is none, each with a text colour that can be read on it.
+/// `.q0` to `.q40` for values and `.d0` to `.d40` for differences, of which 20 is none, each with a text colour that
+/// can be read on it.
 pub(super) fn rules() -> String {
     (0..=STEPS)
         .map(|step| {

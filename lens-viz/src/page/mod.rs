@@ -42,7 +42,7 @@ use crate::named::Named;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageOptions {
-    /// The largest file, bytes. A page beyond it is refused: browsers grow slow before they fail.
+    /// The largest file, in bytes. A page beyond it is refused: browsers grow slow before they fail.
     pub max_bytes: usize,
     /// The most tokens kept of each readout; `None` keeps those that the trace has.
     pub top_k: Option<usize>,
@@ -59,7 +59,7 @@ impl Default for PageOptions {
 
 impl PageOptions {
     lens_core::setters! {
-        /// The largest file, bytes. A page beyond it is refused: browsers grow slow before they fail.
+        /// The largest file, in bytes. A page beyond it is refused: browsers grow slow before they fail.
         with_max_bytes => max_bytes: usize,
         /// The most tokens kept of each readout; `None` keeps those that the trace has.
         with_top_k => top_k: Option<usize>,
@@ -72,7 +72,7 @@ impl PageOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PageError {
-    /// A trace cannot be true.
+    /// A trace has a value that cannot be true.
     #[error("the trace cannot be shown: {0}")]
     Trace(#[from] TraceError),
     /// The trace has no readout, or no trace was given.
@@ -105,17 +105,19 @@ pub enum PageError {
 /// The page of one trace, as HTML.
 ///
 /// # Errors
-/// When the trace cannot be [true](LensTrace::validate) or holds no readout, and when the page would be larger than `options` allows.
+/// When the trace cannot be [true](LensTrace::validate) or holds no readout, and when the page would be larger than
+/// `options` allows.
 pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageError> {
     pages(&[Named::new("", trace)], options)
 }
 
 /// One page with several traces to choose from by their names, such as the trials of one prompt, as HTML. The first is
-/// shown. A trace of several lenses is one to choose for each of them. The page also shows what differs between any two
-/// that have a point and a position in common, unless there are more than 64 traces.
+/// shown. A trace of several lenses can be chosen once for each of them. The page also shows what differs between any
+/// two that have a point and a position in common, unless there are more than 64 traces.
 ///
 /// # Errors
-/// When no trace is given, or one cannot be [true](LensTrace::validate) or has no readout, and when the page would be larger than `options` allows.
+/// When no trace is given, or one cannot be [true](LensTrace::validate) or has no readout, and when the page would be
+/// larger than `options` allows.
 pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     if traces.is_empty() {
         return Err(PageError::Empty);

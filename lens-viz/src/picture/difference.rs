@@ -22,8 +22,8 @@ const WIDTH: u32 = 1000;
 const DIFFERS: char = '≠';
 
 /// Draws what differs between two traces: layers up, positions across, the first trace's top-1 token in the cell, the
-/// difference as the colour. Zero has no colour, what is above is red, what is below is blue, and a cell that one of the
-/// traces lacks is blank. There is at least one page.
+/// difference as the colour. Zero has no colour, what is above is red, what is below is blue, and a cell that one of
+/// the traces lacks is blank. There is at least one page.
 ///
 /// Of `options`, positions, layers and components are those of the first trace; a `range` has to be centred at zero.
 ///

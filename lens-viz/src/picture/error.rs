@@ -2,7 +2,7 @@
 
 use lens_core::{Component, TokenId};
 
-/// A picture that cannot be drawn.
+/// Why a picture cannot be drawn.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
@@ -51,9 +51,9 @@ pub enum PictureError {
     /// There are more lines than an eye can tell apart.
     #[error("{given} lines in one chart cannot be told apart (at most {most}): choose fewer {what}")]
     TooManyLines {
-        /// How many there are.
+        /// Number of lines.
         given: usize,
-        /// How many there may be.
+        /// The most lines that there may be.
         most: usize,
         /// What the lines stand for.
         what: &'static str,
@@ -123,9 +123,9 @@ pub enum PictureError {
     Width {
         /// The width asked for.
         width: u32,
-        /// The least.
+        /// The narrowest that it may be, pixels.
         least: u32,
-        /// The most.
+        /// The widest that it may be, pixels.
         most: u32,
     },
     /// The PNG would have no pixels, or too many.

@@ -11,12 +11,12 @@ pub struct PictureFile {
     pub stem: String,
     /// What it shows.
     pub kind: PictureKind,
-    /// Of which position.
+    /// The options to draw it with: the position, where it shows one.
     pub options: PictureOptions,
 }
 
-/// The pictures that a run writes by default: for each step that was read, all layers and the important ones,
-/// and a grid where more than one position was read. A run that wrote nothing is one step, its last position.
+/// The pictures that a run writes by default: for each step that was read, all layers and the important ones, and a
+/// grid where more than one position was read. A run without a continuation has one step, at the last position read.
 ///
 /// Draw each with [`svg`](super::svg), giving it width and fonts, and name its pages with
 /// [`Picture::file_stem`](super::Picture::file_stem).

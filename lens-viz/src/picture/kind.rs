@@ -11,13 +11,14 @@ pub enum PictureKind {
     /// One position: a row for every layer and component, a column for every rank, the token in the cell, its
     /// probability as the colour.
     AllLayers,
-    /// The same for the layers in which something is said with a probability above the threshold.
+    /// Like [`AllLayers`](Self::AllLayers), for the important layers alone: those with a token whose probability is
+    /// above the threshold.
     ImportantLayers,
     /// Layers up, positions across, the top-1 token in the cell, a statistic as the colour.
     Grid(Measure),
     /// One position: probability and rank of tokens from layer to layer.
     Trajectories,
-    /// Entropy and divergence from the final readout from layer to layer.
+    /// One position: entropy and divergence from the final readout, nats, from layer to layer.
     Curves,
 }
 
@@ -34,7 +35,7 @@ impl PictureKind {
         Self::Grid(Measure::default())
     }
 
-    /// The kind's name, e.g. `all-layers` or `grid-rank`; `grid` is the one of probabilities.
+    /// The kind's name, e.g. `all-layers` or `grid-rank`; `grid` is the grid of probabilities.
     pub fn name(self) -> Cow<'static, str> {
         match self {
             Self::AllLayers => "all-layers".into(),

@@ -63,7 +63,7 @@ use crate::source::Source;
 /// One page of a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// What it is called: its `<title>`.
+    /// Its title, which is also the SVG's `<title>`.
     pub title: String,
     /// The page, from 1.
     pub page: usize,
@@ -71,7 +71,7 @@ pub struct Picture {
     pub pages: usize,
     /// Width in pixels, 96 to an inch.
     pub width: f64,
-    /// Height in pixels.
+    /// Height in pixels, 96 to an inch.
     pub height: f64,
     /// The picture: SVG 1.1, UTF-8, self-contained.
     pub svg: String,

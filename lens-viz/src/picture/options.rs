@@ -15,21 +15,21 @@ pub struct PictureOptions {
     pub lens: Option<String>,
     /// For pictures of one position: which; `None` is the last one read.
     pub position: Option<usize>,
-    /// For grids: which positions; none means all that were read.
+    /// For grids: which positions; empty means all that were read.
     pub positions: Vec<usize>,
-    /// Which components. None means all that were read, and in grids and trajectories the residual stream as
-    /// each layer leaves it.
+    /// Which components. Empty means all that were read, and in grids and trajectories the residual stream as each
+    /// layer leaves it (`resid_post`).
     pub components: Vec<Component>,
-    /// Which layers; none means all that were read.
+    /// Which layers; empty means all that were read.
     pub layers: Vec<u16>,
-    /// Every how many layers one is shown, counted from the first. The last one always is.
+    /// One layer in `stride` is shown, counted from the first; the last one always is.
     pub stride: NonZeroU16,
     /// For heatmaps of one position: the most ranks that are shown.
     pub top: NonZeroUsize,
-    /// For trajectories: which tokens, by id. None means the targets of the run and the tokens that are top-1
+    /// For trajectories: which tokens, by id. Empty means the targets of the run and the tokens that are top-1
     /// somewhere, the most probable first.
     pub tokens: Vec<TokenId>,
-    /// Probability above which a layer counts as important, in `[0, 1]`; `None` is what the run was told.
+    /// Probability above which a layer counts as important, in `[0, 1]`; `None` is the run's own.
     pub threshold: Option<f32>,
     /// The ends of the colour scale, in the statistic's own unit, instead of the fixed ones.
     pub range: Option<(f32, f32)>,
@@ -37,7 +37,7 @@ pub struct PictureOptions {
     pub ramp: Ramp,
     /// The most pixels a page is wide, 96 to an inch; `None` is 1000 for heatmaps and grids and 720 for curves.
     pub width: Option<u32>,
-    /// What stands above the picture, instead of what it is.
+    /// The title above the picture; `None` says what the picture shows.
     pub title: Option<String>,
     /// Which characters may be used.
     pub fonts: Fonts,
@@ -70,21 +70,21 @@ impl PictureOptions {
         with_lens => lens: Option<String>,
         /// For pictures of one position: which; `None` is the last one read.
         with_position => position: Option<usize>,
-        /// For grids: which positions; none means all that were read.
+        /// For grids: which positions; empty means all that were read.
         with_positions => positions: Vec<usize>,
-        /// Which components. None means all that were read, and in grids and trajectories the residual stream as
-        /// each layer leaves it.
+        /// Which components. Empty means all that were read, and in grids and trajectories the residual stream as each
+        /// layer leaves it (`resid_post`).
         with_components => components: Vec<Component>,
-        /// Which layers; none means all that were read.
+        /// Which layers; empty means all that were read.
         with_layers => layers: Vec<u16>,
-        /// Every how many layers one is shown, counted from the first. The last one always is.
+        /// One layer in `stride` is shown, counted from the first; the last one always is.
         with_stride => stride: NonZeroU16,
         /// For heatmaps of one position: the most ranks that are shown.
         with_top => top: NonZeroUsize,
-        /// For trajectories: which tokens, by id. None means the targets of the run and the tokens that are top-1
+        /// For trajectories: which tokens, by id. Empty means the targets of the run and the tokens that are top-1
         /// somewhere, the most probable first.
         with_tokens => tokens: Vec<TokenId>,
-        /// Probability above which a layer counts as important, in `[0, 1]`; `None` is what the run was told.
+        /// Probability above which a layer counts as important, in `[0, 1]`; `None` is the run's own.
         with_threshold => threshold: Option<f32>,
         /// The ends of the colour scale, in the statistic's own unit, instead of the fixed ones.
         with_range => range: Option<(f32, f32)>,
@@ -92,7 +92,7 @@ impl PictureOptions {
         with_ramp => ramp: Ramp,
         /// The most pixels a page is wide, 96 to an inch; `None` is 1000 for heatmaps and grids and 720 for curves.
         with_width => width: Option<u32>,
-        /// What stands above the picture, instead of what it is.
+        /// The title above the picture; `None` says what the picture shows.
         with_title => title: Option<String>,
         /// Which characters may be used.
         with_fonts => fonts: Fonts,

@@ -18,7 +18,7 @@ const LEAST_BAND: u32 = 256;
 /// Pixels in a metre at scale 1: 96 in an inch.
 const PIXELS_PER_METRE: f64 = 96.0 / 0.0254;
 
-/// The SVG as a PNG, `scale` pixels for each of its own.
+/// The SVG as the bytes of a PNG, with `scale` pixels for each of its own, in width and height.
 ///
 /// Text is shaped and ordered as its script demands; a character comes from the embedded fonts or else from the
 /// system's, and one that no font has is shown as its code point.

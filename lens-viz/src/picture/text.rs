@@ -11,7 +11,7 @@ use crate::sheet::{label::Label, line::Sheet};
 /// Which characters a picture may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fonts {
-    /// All: who looks at the SVG has fonts of their own. The picture is the same on every machine.
+    /// All characters: whoever looks at the SVG has fonts of their own. The picture is the same on every machine.
     #[default]
     Viewer,
     /// Those that the embedded fonts or the fonts installed here have; others are shown as their code point.

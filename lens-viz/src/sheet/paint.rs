@@ -4,7 +4,7 @@ use anstyle::{Ansi256Color, AnsiColor, Color, RgbColor, Style};
 
 use crate::ramp::{Ramp, Rgb, diverging};
 
-/// The colours that a terminal can show. The caller finds out; nothing here looks at the environment.
+/// The colours that a terminal can show. The caller has to find out: nothing here looks at the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum ColorLevel {
     /// No escape sequence at all: a file, a pipe, `NO_COLOR`.

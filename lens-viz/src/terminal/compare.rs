@@ -1,4 +1,4 @@
-//! A run beside another one: the model as it is, and with what was changed.
+//! A run beside another one: the model as it is, and with interventions.
 
 use lens_core::{Component, LensTrace, ReadoutTrace, SampledTrace, Site, TopTrace};
 

@@ -22,7 +22,7 @@ use crate::{
 const NUMBER: usize = 6;
 
 /// What differs between two traces at every layer and position, as signed digits beside the first trace's top-1 token
-/// and, where the terminal has colours, blue below zero and red above it. What one of them lacks is blank.
+/// and, where the terminal has colours, blue below zero and red above it. A cell that one of the traces lacks is blank.
 ///
 /// Of `what`, the positions, components, layers, stride and range count, and are those of the first trace; of
 /// `options`, width, colours and ASCII. Every text of the traces goes through [`crate::display_safe`], no line is wider

@@ -1,5 +1,6 @@
-//! The terminal: a table of one position, layers down and components across, and [`StepsView`], a line for every
-//! token of a continuation while it is written.
+//! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers up and
+//! positions across; [`difference()`] of two traces; runs beside one another, [`compare()`] and [`side_by_side()`]; and
+//! a line at a time, [`StepsView`] for every token of a continuation and [`PromptsView`] for every prompt.
 //!
 //! ```
 //! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
@@ -55,7 +56,7 @@ pub use steps::StepsView;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableOptions {
-    /// Columns of the terminal. No line is wider.
+    /// Width of the terminal, in columns. No line is wider.
     pub width: usize,
     /// Colours of the terminal.
     pub color: ColorLevel,
@@ -88,7 +89,7 @@ impl Default for TableOptions {
 
 impl TableOptions {
     lens_core::setters! {
-        /// Columns of the terminal. No line is wider.
+        /// Width of the terminal, in columns. No line is wider.
         with_width => width: usize,
         /// Which lens, by its name; `None` is the trace's first.
         with_lens => lens: Option<String>,
@@ -134,13 +135,13 @@ fn list(positions: &[usize]) -> String {
     text
 }
 
-/// The readouts of one position as text: what was read of what, the table, and the final prediction.
+/// The readouts of one position as text: the model, lens, prompt and position, the table, and the final prediction.
 ///
 /// Every text of the trace goes through [`crate::display_safe`], no line is wider than `options.width`, and
 /// every line ends in a line feed.
 ///
 /// # Errors
-/// When the trace does not hold the position.
+/// When the trace does not have the position or the lens.
 pub fn table(trace: &LensTrace, options: &TableOptions) -> Result<String, TableError> {
     let trace = &*trace.of_lens(options.lens.as_deref())?;
     let last = match options.position {

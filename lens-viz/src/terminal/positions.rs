@@ -18,8 +18,8 @@ use crate::source::{Source, only_component};
 /// Columns of a value.
 const NUMBER: usize = 5;
 
-/// The top-1 token at every layer and position, with a statistic in digits and, where the terminal has them,
-/// colours. Positions that do not fit side by side follow below.
+/// The top-1 token at every layer and position, with `measure` in digits and, where the terminal has colours, as the
+/// colour. Positions that do not fit side by side follow below.
 ///
 /// Of `what`, the lens, positions, components, layers, stride and range count; of `options`, width, colours and ASCII.
 /// Every text of the trace goes through [`crate::display_safe`], no line is wider than `options.width`, and every

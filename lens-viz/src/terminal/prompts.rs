@@ -22,7 +22,7 @@ pub struct PromptsView {
 }
 
 impl PromptsView {
-    /// A view for a terminal.
+    /// A view for a terminal with these `options`.
     pub fn new(options: &TableOptions) -> Self {
         Self { sheet: Sheet { width: options.width, paint: Paint(options.color), ascii: options.ascii } }
     }

@@ -26,12 +26,12 @@ const TOKEN: (usize, usize) = (9, 24);
 /// Columns beside a token: the mark before it, its probability, and a blank.
 const BESIDE: usize = 2 + 7 + 2;
 
-/// Runs side by side, each at the last position of its prompt that was read: the most probable token of every layer, and
-/// the predictions. The layer from which a run's top-1 token stays the final one is marked. Runs that do not fit beside
-/// one another follow below.
+/// Runs side by side, each at the last position of its prompt that was read: the most probable token of every layer,
+/// and the predictions. The layer from which a run's top-1 token stays the final one is marked. Runs that do not fit
+/// beside one another follow below.
 ///
-/// Of `options`, the width, the colours, ASCII and the number of predictions count. Every text of the traces goes through
-/// [`crate::display_safe`], no line is wider than `options.width`, and every line ends in a line feed.
+/// Of `options`, the width, the colours, ASCII and the number of predictions count. Every text of the traces goes
+/// through [`crate::display_safe`], no line is wider than `options.width`, and every line ends in a line feed.
 pub fn side_by_side(runs: &[Named<'_>], options: &TableOptions) -> String {
     let sheet = Sheet { width: options.width, paint: Paint(options.color), ascii: options.ascii };
     let mut lines = header::of_several(runs, &sheet);
@@ -68,7 +68,8 @@ struct Block<'a> {
     sheet: &'a Sheet,
 }
 
-/// The model's answer at the last position of the prompt that was read; of a run that only read what it wrote, the last.
+/// The model's answer at the last position of the prompt that was read; of a run that only read what it wrote, the
+/// last.
 fn last(trace: &LensTrace) -> Option<&FinalTrace> {
     let n_prompt = trace.tokens.iter().take_while(|token| !token.generated).count();
     trace.finals.iter().rfind(|last| last.position < n_prompt).or(trace.finals.last())

@@ -11,8 +11,8 @@
 //! answers  [rows, points + 1] each        top-k, log-sum-exp, entropy, divergences, ranks: only these cross
 //! ```
 //!
-//! A chunk has as many readouts as fit the budget. Three float32 numbers of each logit live at the same time (the logit,
-//! its weight, and a term of a sum), six where distances are asked for.
+//! A chunk has as many readouts as fit the budget. Three float32 numbers of each logit live at the same time (the
+//! logit, its weight, and a term of a sum), six where distances are asked for.
 
 mod product;
 mod statistics;

@@ -244,8 +244,8 @@ fn count(marks: &Tensor) -> Result<Tensor, ModelError> {
     Ok(marks.f_to_kind(Kind::Half)?.f_sum_dim_intlist([-1].as_slice(), false, Kind::Float)?)
 }
 
-/// The sum along the last dimension, as a float64 tensor where the device has them. A card adds float32 as a tree, whose
-/// error grows with the logarithm of the length; wider terms would be a copy twice as large.
+/// The sum along the last dimension, as a float64 tensor where the device has them. A card adds float32 as a tree,
+/// whose error grows with the logarithm of the length; wider terms would be a copy twice as large.
 fn total(terms: &Tensor, keep: bool) -> Result<Tensor, ModelError> {
     let sum = |kind| terms.f_sum_dim_intlist([-1].as_slice(), keep, kind);
     Ok(match terms.device() {

@@ -134,8 +134,8 @@ impl Attention {
             || matches!(self.spec.position, Position::Alibi(_))
     }
 
-    /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops the
-    /// NaN that the softmax makes of it; attention written out hands it on to z.
+    /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops
+    /// the NaN that the softmax makes of it; attention written out hands it on to z.
     fn may_overflow(&mut self, q: &Tensor, k: &Tensor) -> Result<bool, ModelError> {
         if !self.place.is_host() {
             return Ok(false);

@@ -29,7 +29,7 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// What a checkpoint says about texts.
+    /// The texts of a checkpoint, from its tokenizer and the files beside it.
     ///
     /// # Errors
     /// When tokenizer.json is broken.
@@ -54,7 +54,7 @@ impl Speech {
         self.tokenizer.as_ref().ok_or_else(|| SessionError::NoTokenizer { id: self.id.clone() })
     }
 
-    /// What tokens say; without a tokenizer, their ids.
+    /// The texts of tokens; without a tokenizer, their ids.
     pub fn texts(&self) -> &dyn TokenTexts {
         self.tokenizer.as_ref().map_or(&(), |tokenizer| tokenizer)
     }
@@ -77,7 +77,8 @@ impl Speech {
         self.own_end
     }
 
-    /// A conversation as the model was trained to answer it: its text, its tokens, and who says which of them.
+    /// A conversation in the form that the model was trained to answer: its text, its tokens, and which of them each
+    /// role says.
     ///
     /// # Errors
     /// When the model has no chat template or tokenizer, or the template fails on the messages.

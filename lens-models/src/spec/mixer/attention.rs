@@ -15,12 +15,12 @@ pub enum Mask {
     Causal,
     /// The last `window`, itself included.
     Sliding {
-        /// How many.
+        /// Number of positions.
         window: usize,
     },
 }
 
-/// How attention knows positions.
+/// How attention takes positions into account.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Position {
     /// Not at all: positions were learned into the embedding, or the layer has none.
@@ -35,7 +35,7 @@ pub enum Position {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Alibi {
-    /// One slope a head.
+    /// One slope for each head, `[n_heads]`.
     pub slopes: Vec<f64>,
     /// How exactly the bias is computed.
     pub precision: AlibiPrecision,
@@ -58,11 +58,11 @@ pub struct QkNorm {
     pub q: NormSpec,
     /// On keys.
     pub k: NormSpec,
-    /// What it is taken over.
+    /// The values that it is taken over.
     pub scope: QkScope,
 }
 
-/// What a query-key norm is taken over.
+/// The values that a query-key norm is taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QkScope {
     /// Every head by itself.
@@ -83,9 +83,9 @@ pub struct AttentionSpec {
     pub d_head: usize,
     /// Factor on `q · k`.
     pub scale: f64,
-    /// What is seen.
+    /// Which earlier positions each position sees.
     pub mask: Mask,
-    /// Positions.
+    /// How positions are taken into account.
     pub position: Position,
     /// Norm on queries and keys.
     pub qk_norm: Option<QkNorm>,
@@ -93,7 +93,7 @@ pub struct AttentionSpec {
     pub clip: Option<f64>,
     /// Scores become `cap * tanh(score / cap)` before the mask.
     pub softcap: Option<f64>,
-    /// One more score a head, `[n_heads]`, that takes part in the softmax and carries no value.
+    /// One more score for each head, `[n_heads]`, that takes part in the softmax and carries no value.
     pub sinks: Option<Param>,
     /// Query projection, `[n_heads * d_head, d_model]`.
     pub q: LinearSpec,

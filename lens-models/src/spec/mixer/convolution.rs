@@ -35,7 +35,8 @@ impl ShortConvolutionSpec {
             .chain(&self.filter_bias)
     }
 
-    /// How many values of each channel are kept so that a sequence can go on: those that the next filter still covers.
+    /// How many values of each channel are kept so that a sequence can be continued: those that the next filter still
+    /// covers.
     pub fn kept_positions(&self) -> usize {
         self.kernel.saturating_sub(1)
     }

@@ -1,4 +1,4 @@
-//! Mixers as data: what a block has in the place of attention, which is where positions meet.
+//! Mixers as data: attention, or what a block has in its place; the part in which positions meet.
 
 mod attention;
 mod convolution;
@@ -12,7 +12,7 @@ pub use convolution::ShortConvolutionSpec;
 
 use super::{param::Param, rope::Rope};
 
-/// The part of a block through which positions see earlier ones.
+/// The part of a block through which a position sees earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "a model has one for each layer: nothing to save")]
@@ -36,7 +36,7 @@ impl From<ShortConvolutionSpec> for MixerSpec {
 }
 
 impl MixerSpec {
-    /// What traces and tables call it.
+    /// Its kind, by which traces and tables name it.
     pub fn kind(&self) -> MixerKind {
         match self {
             Self::Attention(_) => MixerKind::Attention,
@@ -52,7 +52,7 @@ impl MixerSpec {
         }
     }
 
-    /// The rotary embedding that it needs a table of, if any.
+    /// The rotary embedding that it uses, if any.
     pub fn rope(&self) -> Option<&Arc<Rope>> {
         match self {
             Self::Attention(attention) => attention.rope(),
@@ -76,7 +76,7 @@ impl MixerSpec {
         }
     }
 
-    /// How many values it keeps of a sequence of `room` tokens, so that the sequence can go on.
+    /// How many values its cache keeps of a sequence of `room` tokens, so that the sequence can be continued.
     pub fn kept_values(&self, room: usize) -> usize {
         match self {
             Self::Attention(attention) => (2 * attention.n_kv_heads * attention.d_head).saturating_mul(room),
