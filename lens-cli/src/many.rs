@@ -42,6 +42,9 @@ struct Failure<'a> {
     error: String,
 }
 
+/// Tokens of the prompts that are read together.
+const PACK: usize = 512;
+
 /// Reads every prompt of `file`; `-` is stdin.
 pub(crate) fn run(
     args: &RunArgs,
@@ -117,6 +120,22 @@ struct Count {
     read: u64,
     failed: u64,
     unsound: u64,
+}
+
+/// Prompts in their order, as many together as share a forward pass: what is read is shown after each, and Ctrl-C waits
+/// for no more than one.
+fn packs(mut prepared: &[Prepared]) -> impl Iterator<Item = &[Prepared]> {
+    std::iter::from_fn(move || {
+        let mut tokens = 0;
+        let fits = |one: &&Prepared| {
+            tokens += one.tokens.len();
+            tokens <= PACK
+        };
+        let n = prepared.iter().take_while(fits).count().max(1);
+        let (pack, rest) = prepared.split_at_checked(n)?;
+        prepared = rest;
+        Some(pack)
+    })
 }
 
 impl Many<'_> {
@@ -197,16 +216,22 @@ impl Many<'_> {
 
     /// Reads prompts together and shows each. Nothing is read once nobody wants more.
     fn together(&mut self, short: &mut Vec<Prepared>, count: &mut Count) -> Result<()> {
-        if let [one] = short.as_slice() {
-            let one = one.clone();
-            short.clear();
-            return self.alone(&one, count);
-        }
-        if short.is_empty() || self.is_over() {
-            return Ok(());
-        }
         let prepared = std::mem::take(short);
-        for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(&prepared)?) {
+        for pack in packs(&prepared) {
+            if self.is_over() {
+                break;
+            }
+            match pack {
+                [one] => self.alone(one, count)?,
+                several => self.pack(several, count)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the prompts of one forward pass and shows each.
+    fn pack(&mut self, prepared: &[Prepared], count: &mut Count) -> Result<()> {
+        for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(prepared)?) {
             match trace {
                 Ok(trace) => {
                     let live = show::live_of_many(self.args, self.out).0.whole(&trace).map_err(folder::cause);
