@@ -266,6 +266,8 @@ impl Many<'_> {
 
     /// Shows the trace of a prompt, beyond what was shown while it was read.
     fn show(&mut self, mut trace: LensTrace) -> Result<LensTrace> {
+        // From here on there is something to keep.
+        signals::hold();
         trace.notes.extend(weights::changed_weights());
         for note in &trace.notes {
             self.note(note);
@@ -376,7 +378,18 @@ impl Many<'_> {
             compared.end(self.folder.as_mut(), self.args, self.console, self.out)?;
         }
         if count.failed > 0 {
-            self.console.note(&format!("{} prompts were read, {} could not be", count.read, count.failed));
+            let read = if count.read == 1 {
+                "1 prompt was".to_owned()
+            } else {
+                format!("{} prompts were", count.read)
+            };
+            self.console.note(&format!("{read} read, {} could not be", count.failed));
+        }
+        if signals::seen().is_some() {
+            let kept = count.read + count.failed;
+            self.console.note(&format!(
+                "interrupted after {kept} prompts of the file: those after them were not read"
+            ));
         }
         self.out.end(self.console)
     }

@@ -130,6 +130,35 @@ fn a_signal_while_the_prompt_is_read_keeps_the_positions_that_are_there() {
 }
 
 #[test]
+fn a_signal_among_many_prompts_keeps_those_that_were_read() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (prompts, out) = (root.path().join("many.txt"), root.path().join("out"));
+    fs::write(&prompts, "The capital of France is\n".repeat(100_000)).expect("the prompts");
+    let out_text = out.to_str().expect("text");
+    let mut child =
+        spawn(&["run", "--prompts", prompts.to_str().expect("text"), "--format", "jsonl", "-o", out_text]);
+    let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
+    let line = lines.next().expect("the first prompt").expect("text");
+    assert!(line.contains("\"prompt_index\":0"), "{line}");
+    kill(&child, "INT");
+    let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    says(
+        &stderr(&output),
+        &["interrupted after ", "prompts of the file", "readouts.parquet, tokens.parquet"],
+    );
+    // Every prompt that was begun is whole, and the tables have their names.
+    let last: Value = serde_json::from_str(rest.last().expect("more lines")).expect("a whole line");
+    assert_eq!(last["event"], "end");
+    for name in ["readouts.parquet", "tokens.parquet"] {
+        let bytes = fs::read(out.join(name)).expect("a table");
+        assert!(bytes.len() > 1000 && bytes.ends_with(b"PAR1"), "{name}: {} bytes", bytes.len());
+    }
+    assert!(!names(&out).iter().any(is_temporary));
+}
+
+#[test]
 fn a_second_signal_ends_it_without_half_a_file() {
     let model = endless();
     let root = tempfile::tempdir().expect("a folder");
