@@ -15,7 +15,7 @@ fn more_than_a_hundred_random_checkpoints_pass_the_check() {
                 drop(copied.change(tensor, |values| {
                     let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
                     values.iter_mut().for_each(|value| {
-                        *value = gain * (3.0 * square).sqrt() * (random.unit() * 2.0 - 1.0)
+                        *value = gain * (3.0 * square).sqrt() * (random.unit() * 2.0 - 1.0);
                     });
                 }));
             }
