@@ -234,6 +234,8 @@ impl Many<'_> {
         for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(prepared)?) {
             match trace {
                 Ok(trace) => {
+                    // From here on there is something to keep.
+                    signals::hold();
                     let live = show::live_of_many(self.args, self.out).0.whole(&trace).map_err(folder::cause);
                     let shown = live.and_then(|()| self.show(trace));
                     self.count(one, shown, count)?;
@@ -266,8 +268,6 @@ impl Many<'_> {
 
     /// Shows the trace of a prompt, beyond what was shown while it was read.
     fn show(&mut self, mut trace: LensTrace) -> Result<LensTrace> {
-        // From here on there is something to keep.
-        signals::hold();
         trace.notes.extend(weights::changed_weights());
         for note in &trace.notes {
             self.note(note);
