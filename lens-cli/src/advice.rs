@@ -167,6 +167,16 @@ mod tests {
         let memory = ModelError::OutOfMemory { what: "it".to_owned(), said: String::new() };
         let memory = LensError::from(BackendError::Other(Box::new(memory)));
         assert!(advised(SessionError::from(memory)).contains("--dtype bf16"));
+        let unread = ConfigError::Unread { family: "llama".to_owned(), keys: "x = 1".to_owned() };
+        assert!(advised(CheckpointError::from(unread)).contains("--ignore-extra"));
+        let head =
+            CheckpointError::OtherHead { family: "llama".to_owned(), names: "score.weight".to_owned() };
+        assert!(advised(head).contains("--ignore-extra"));
+        let no_cuda = DeviceError::Unavailable {
+            place: "cuda".parse().unwrap(),
+            reason: "libtorch in x has no CUDA half".to_owned(),
+        };
+        assert!(advised(ModelError::from(no_cuda)).contains("cargo xtask setup --cuda"));
         assert!(advised(SessionError::NoTokenizer { id: "m".to_owned() }).contains("--token-ids"));
         assert_eq!(advised(anyhow::anyhow!("something else")), "");
     }

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path};
 
 use anyhow::{Context, Result, bail};
-use lens_core::{LensTrace, Prepared, sink::Sink};
+use lens_core::{LONGEST_STEP, LensTrace, Prepared, sink::Sink};
 use lens_data::{PromptError, PromptInput, PromptRecord, ReadoutSink};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
@@ -41,9 +41,6 @@ struct Failure<'a> {
     id: Option<&'a str>,
     error: String,
 }
-
-/// Tokens of the prompts that are read together.
-const PACK: usize = 512;
 
 /// Reads every prompt of `file`; `-` is stdin.
 pub(crate) fn run(
@@ -129,7 +126,7 @@ fn packs(mut prepared: &[Prepared]) -> impl Iterator<Item = &[Prepared]> {
         let mut tokens = 0;
         let fits = |one: &&Prepared| {
             tokens += one.tokens.len();
-            tokens <= PACK
+            tokens <= LONGEST_STEP
         };
         let n = prepared.iter().take_while(fits).count().max(1);
         let (pack, rest) = prepared.split_at_checked(n)?;

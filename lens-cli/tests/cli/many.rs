@@ -43,12 +43,17 @@ fn assert_near(one: &Value, other: &Value, place: &str) {
 fn each_prompt_of_many_reads_as_it_does_alone() {
     let (_folder, path) = file("two.txt", TWO);
     let traces = lines(&ok(&["run", "--prompts", &path, "--format", "json"]));
-    assert_eq!(traces.len(), 2);
+    // With the times of each, every prompt has a forward pass of its own.
+    let one_by_one = lines(&ok(&["run", "--prompts", &path, "--format", "json", "--timing"]));
+    assert_eq!((traces.len(), one_by_one.len()), (2, 2));
     for (index, prompt) in TWO.lines().filter(|line| !line.is_empty()).enumerate() {
         assert_eq!(traces[index]["prompt_index"], index);
         let alone = lines(&ok(&["run", prompt, "--format", "json"])).remove(0);
         for field in ["prompt", "tokens"] {
             assert_eq!(traces[index][field], alone[field], "{field} of {prompt}");
+        }
+        for field in ["prompt", "tokens", "readouts", "final", "self_check"] {
+            assert_eq!(one_by_one[index][field], alone[field], "{field} of {prompt}");
         }
         for field in ["readouts", "final", "self_check"] {
             assert_near(&traces[index][field], &alone[field], &format!("{field} of {prompt}"));

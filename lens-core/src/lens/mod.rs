@@ -26,8 +26,8 @@ use crate::{
 use columns::Place;
 pub use error::LensError;
 pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
-pub use plan::Plan;
 use plan::Scope;
+pub use plan::{LONGEST_STEP, Plan};
 pub use reading::{FinalReading, Reading, SelfCheck};
 pub use sampling::{Sampling, SamplingError};
 

@@ -25,8 +25,8 @@ const DEFAULT_RESULTS: usize = 2 << 30;
 /// But as many positions as this are read in one step: a forward pass reads all weights, however short its step.
 const FEWEST_READ: usize = 64;
 
-/// The longest step of a forward pass: enough for efficient products, short enough for attention's scores.
-pub(super) const LONGEST_STEP: usize = 512;
+/// Tokens of the longest step of a forward pass, and of prompts that are read together: enough for efficient products, short enough for attention's scores.
+pub const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
