@@ -39,7 +39,9 @@ pub mod config;
 pub mod decoder;
 pub mod demo;
 pub mod device;
+pub mod directions;
 pub mod families;
+pub mod host;
 #[cfg(feature = "torch")]
 pub mod session;
 mod sidecar;

@@ -42,7 +42,7 @@ pub(crate) enum Bytes {
 
 impl Bytes {
     /// Opens a weight file; `io` is not [`Io::Auto`] any more.
-    pub(super) fn open(path: &Path, io: Io) -> Result<Self, CheckpointError> {
+    pub(crate) fn open(path: &Path, io: Io) -> Result<Self, CheckpointError> {
         let failed = |source| CheckpointError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         if io == Io::Read { Self::read(file) } else { Self::map(path, &file) }.map_err(failed)
@@ -93,7 +93,7 @@ fn shorter() -> io::Error {
 }
 
 /// What [`Io::Auto`] means for these files, and a sentence about it where it is not the usual choice.
-pub(super) fn choose(paths: &[impl AsRef<Path>], io: Io) -> (Io, Option<String>) {
+pub(crate) fn choose(paths: &[impl AsRef<Path>], io: Io) -> (Io, Option<String>) {
     if io != Io::Auto {
         return (io, None);
     }

@@ -15,8 +15,8 @@ use std::{
 use lens_core::TokenId;
 use serde_json::Value;
 
-pub(crate) use bytes::Bytes;
 pub use bytes::{Aligned, Io};
+pub(crate) use bytes::{Bytes, choose};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
 
