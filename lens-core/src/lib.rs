@@ -38,6 +38,7 @@ mod backend;
 mod check;
 pub mod conformance;
 mod decision;
+mod direction;
 mod dtype;
 mod edit;
 mod host;
@@ -74,6 +75,7 @@ pub use backend::{
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};
+pub use direction::{Decoded, DirectionNorm, DirectionReadout, NotDecoded, ParseDirectionNormError};
 pub use dtype::Dtype;
 pub use edit::Edits;
 pub use host::HostReadout;
