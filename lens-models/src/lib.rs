@@ -40,6 +40,7 @@ pub mod decoder;
 pub mod demo;
 pub mod device;
 pub mod families;
+pub mod lenses;
 #[cfg(feature = "torch")]
 pub mod session;
 mod sidecar;
