@@ -1,0 +1,466 @@
+//! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
+
+mod bytes;
+mod end_of_text;
+mod header;
+mod ledger;
+mod mapped;
+mod names;
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use lens_core::TokenId;
+use serde_json::Value;
+
+pub(crate) use bytes::Bytes;
+pub use bytes::{Aligned, Io};
+pub use header::{StoredDtype, StoredTensor, TensorIndex};
+pub use mapped::{changed, shrunk};
+
+use crate::{
+    chat::{ChatError, ChatTemplate},
+    config::{Config, ConfigError, parse},
+    families::{self, Reading, TensorNames, Understood},
+    sidecar::{Sidecar, Sidecars},
+    source::{CheckpointFiles, CheckpointHeaders},
+    spec::DecoderSpec,
+    tokenizer::{Tokenizer, TokenizerError},
+};
+
+/// A config.json has a few kilobytes, and with lists for every layer a few hundred.
+const LARGEST_CONFIG: u64 = 16 << 20;
+
+/// How a checkpoint is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// The family (one of the supported `model_type`s) that the config is read as, whatever its own `model_type` says;
+    /// `None` is its own. Names and shapes of the tensors are still checked.
+    pub assume_family: Option<String>,
+    /// How weight files come into memory.
+    pub io: Io,
+    /// Whether keys of the config and tensors that the family does not use are ignored, with a note, instead of
+    /// refused.
+    pub ignore_extra: bool,
+}
+
+impl OpenOptions {
+    lens_core::setters! {
+        /// The family (one of the supported `model_type`s) that the config is read as, whatever its own `model_type`
+        /// says; `None` is its own. Names and shapes of the tensors are still checked.
+        with_assume_family => assume_family: Option<String>,
+        /// How weight files come into memory.
+        with_io => io: Io,
+        /// Whether keys of the config and tensors that the family does not use are ignored, with a note, instead of
+        /// refused.
+        with_ignore_extra => ignore_extra: bool,
+    }
+}
+
+/// What config and headers say of a checkpoint: all but the weights.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outline {
+    /// Hub id, folder, or `demo`.
+    pub id: String,
+    /// Commit of a hub checkpoint, where known.
+    pub revision: Option<String>,
+    /// config.json.
+    pub config: Value,
+    /// The decoder that config.json describes.
+    pub spec: DecoderSpec,
+    /// The family that was assumed, where config.json says another `model_type`: what is computed then is what
+    /// that family computes, and nothing here can know whether the model does.
+    pub assumed_family: Option<String>,
+    /// Every tensor.
+    pub tensors: TensorIndex,
+    /// What was assumed, dropped or left out, as sentences for a person.
+    pub notes: Vec<String>,
+}
+
+impl Outline {
+    /// Understands a config, and compares the tensors that it implies with those that the headers list.
+    ///
+    /// # Errors
+    /// When the config cannot be understood, or spec and tensors do not account for each other.
+    pub fn new(
+        id: String,
+        revision: Option<String>,
+        config: &[u8],
+        tensors: TensorIndex,
+        options: &OpenOptions,
+    ) -> Result<Self, CheckpointError> {
+        let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let (tensors, renamed) = names::usual(&config, tensors);
+        let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
+        let reading =
+            Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
+        let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
+        let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
+        let assumed = options.assume_family.clone();
+        let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
+        let assumed = assumed_family.iter().map(|family| assumption(&config, family));
+        let notes = assumed.chain(more).chain(renamed).chain(left_out).collect();
+        Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
+    }
+
+    /// The outline of a checkpoint from its headers alone: its weights need not be on this machine.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or as for [`Outline::new`].
+    pub fn of_headers(headers: &CheckpointHeaders) -> Result<Self, CheckpointError> {
+        Self::of_headers_with(headers, &OpenOptions::default())
+    }
+
+    /// [`Outline::of_headers`] with `options`.
+    ///
+    /// # Errors
+    /// As for [`Outline::of_headers`].
+    pub fn of_headers_with(
+        headers: &CheckpointHeaders,
+        options: &OpenOptions,
+    ) -> Result<Self, CheckpointError> {
+        let mut tensors = TensorIndex::default();
+        for shard in &headers.shards {
+            tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
+        }
+        let config = read(&headers.config)?;
+        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
+        outline.notes.splice(..0, headers.notes.iter().cloned());
+        Ok(outline)
+    }
+
+    /// Number of weights that the model uses, each counted once.
+    pub fn parameters(&self) -> usize {
+        self.used().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Bytes of the weights as they are stored.
+    pub fn stored_bytes(&self) -> usize {
+        self.used().map(|tensor| tensor.range.len()).sum()
+    }
+
+    /// The types that the weights are stored in, each once.
+    pub fn stored_dtypes(&self) -> Vec<StoredDtype> {
+        let mut dtypes: Vec<_> = self.used().filter_map(|tensor| tensor.dtype.clone().ok()).collect();
+        dtypes.sort_unstable();
+        dtypes.dedup();
+        dtypes
+    }
+
+    /// The type that most weights are stored in: the dtype that `auto` chooses.
+    pub fn main_dtype(&self) -> StoredDtype {
+        let weight = |dtype| {
+            self.used()
+                .filter(|t| t.dtype == Ok(dtype))
+                .map(|t| t.shape.iter().product::<usize>())
+                .sum::<usize>()
+        };
+        self.stored_dtypes().into_iter().max_by_key(|dtype| weight(*dtype)).unwrap_or(StoredDtype::F32)
+    }
+
+    /// The ids of tokens that begin a sequence, as the config says.
+    pub fn bos_token_ids(&self) -> Vec<u32> {
+        Config::new(&self.config).and_then(|config| config.token_ids("bos_token_id")).unwrap_or_default()
+    }
+
+    /// The ids of tokens that end a text, as the config says: its own, or those of the text model within.
+    fn end_of_text(&self) -> Result<Vec<TokenId>, ConfigError> {
+        const KEY: &str = "eos_token_id";
+        let config = Config::new(&self.config)?;
+        let mut ids = config.token_ids(KEY)?;
+        if let Some(text) = config.object("text_config")? {
+            ids.extend(text.token_ids(KEY)?);
+        }
+        Ok(ids.into_iter().map(TokenId).collect())
+    }
+
+    fn used(&self) -> impl Iterator<Item = &StoredTensor> {
+        let mut names: Vec<&str> = self.spec.tensors().into_iter().map(|t| t.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().filter_map(|name| self.tensors.get(name))
+    }
+}
+
+/// A checkpoint with its weights, mapped or in memory.
+#[derive(Debug)]
+pub struct Checkpoint {
+    outline: Outline,
+    pub(crate) shards: Vec<Bytes>,
+    pub(crate) sidecars: Sidecars,
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint on this machine. Weights are mapped into memory and not read yet,
+    /// unless they lie on a network file system: see [`Io`].
+    ///
+    /// # Errors
+    /// When a file cannot be opened or is broken, the model is unsupported, or tensors are missing or left over.
+    pub fn open(files: &CheckpointFiles) -> Result<Self, CheckpointError> {
+        Self::open_with(files, &OpenOptions::default())
+    }
+
+    /// [`Checkpoint::open`] with `options`.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn open_with(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, CheckpointError> {
+        let mut tensors = TensorIndex::default();
+        let mut shards = Vec::new();
+        let (io, note) = bytes::choose(&files.weights, options.io);
+        for path in &files.weights {
+            let shard = Bytes::open(path, io)?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            tensors.add_shard(&name, shard.as_slice(), shard.as_slice().len() as u64)?;
+            shards.push(shard);
+        }
+        let config = read(&files.config)?;
+        let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
+        outline.notes.splice(..0, files.notes.iter().cloned());
+        outline.notes.extend(note);
+        let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
+        let tie = checkpoint.note_on_tie();
+        checkpoint.outline.notes.extend(tie);
+        checkpoint.outline.notes.extend(note_on_adapter(&files.root));
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint whose files are part of the program, given as their contents.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn embedded(
+        id: &str,
+        config: &[u8],
+        weights: &'static [u8],
+        tokenizer: &'static [u8],
+    ) -> Result<Self, CheckpointError> {
+        let mut tensors = TensorIndex::default();
+        tensors.add_shard("model.safetensors", weights, weights.len() as u64)?;
+        Ok(Self {
+            outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
+            shards: vec![Bytes::Static(weights)],
+            sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
+        })
+    }
+
+    /// What the config and the headers of the weights say.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// The bytes of a tensor as it is stored, little-endian and row-major.
+    pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
+        &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
+    }
+
+    /// What the reader should know of an unembedding that is stored, differs from the embedding, and is tied to it by
+    /// the config.
+    fn note_on_tie(&self) -> Option<String> {
+        let spec = &self.outline.spec;
+        let (name, embed) = (spec.tied_and_stored?, spec.embed.tokens.name.as_str());
+        let bytes = |name: &str| self.outline.tensors.get(name).map(|tensor| self.tensor_bytes(tensor));
+        if bytes(name) == bytes(embed) {
+            return None;
+        }
+        let (read, version) = if spec.is_tied() { (embed, "4") } else { (name, "5") };
+        Some(format!(
+            "config.json says tie_word_embeddings = true, but {name} is stored and differs from {embed}: logits are \
+             read with {read}, as transformers {version} does with such a file"
+        ))
+    }
+
+    /// Loads the tokenizer, if the checkpoint has one, with the changes that the files beside it ask for.
+    ///
+    /// # Errors
+    /// When tokenizer.json or a file beside it is broken.
+    pub fn tokenizer(&self) -> Result<Option<Tokenizer>, TokenizerError> {
+        let Some(file) = &self.sidecars.tokenizer else { return Ok(None) };
+        let json = file.read(Tokenizer::LARGEST_FILE).map_err(|source| TokenizerError::Read {
+            path: match file {
+                Sidecar::File(path) => path.clone(),
+                Sidecar::Embedded(_) => PathBuf::from("tokenizer.json"),
+            },
+            source,
+        })?;
+        let settings = self.sidecars.tokenizer_settings(&self.outline.config)?;
+        Tokenizer::load(&json, Some(&settings)).map(Some)
+    }
+
+    /// The checkpoint's chat template.
+    ///
+    /// # Errors
+    /// [`ChatError::NoTemplate`] for a base model, and other errors when the template or a file that it needs is
+    /// broken.
+    pub fn chat_template(&self) -> Result<ChatTemplate, ChatError> {
+        ChatTemplate::of(&self.outline.id, &self.sidecars, &self.outline.config)
+    }
+
+    /// The tokens that end a text: those that config.json and generation_config.json name, in ascending order.
+    /// Both may be silent; then a text has no end of its own.
+    ///
+    /// # Errors
+    /// When one of the files cannot be read, or names something that is not a token id.
+    pub fn end_of_text(&self) -> Result<Vec<TokenId>, CheckpointError> {
+        let mut ids = self.outline.end_of_text()?;
+        ids.extend(end_of_text::of_generation_config(&self.sidecars)?);
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+}
+
+/// Nothing here can know whether the assumption is right: whoever reads the results must.
+fn assumption(config: &Value, family: &str) -> String {
+    let own = config["model_type"].as_str().unwrap_or("unknown");
+    format!(
+        "the config's model_type is {own}; it is read as {family}, as was asked for, and its tensors \
+         have the names and shapes of one. The results are right only if the model computes as {family} does"
+    )
+}
+
+/// What the reader should know of an adapter in the checkpoint's folder.
+fn note_on_adapter(folder: &Path) -> Option<String> {
+    const CONFIG: &str = "adapter_config.json";
+    let weights = ["adapter_model.safetensors", "adapter_model.bin"];
+    let weights = weights.into_iter().find(|file| folder.join(file).is_file())?;
+    folder.join(CONFIG).is_file().then(|| {
+        format!(
+            "an adapter ({CONFIG}, {weights}) lies beside the model and is not applied: what is read is the model \
+             without it. To read both, merge them with peft's merge_and_unload and save the result"
+        )
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(LARGEST_CONFIG + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_CONFIG {
+            Err(std::io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes)
+        }
+    };
+    read().map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
+}
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file beside config.json cannot be used.
+    #[error("{file} cannot be used: {reason}")]
+    BrokenFile {
+        /// Which.
+        file: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// config.json is not JSON.
+    #[error("config.json is not valid JSON")]
+    ConfigJson {
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// config.json cannot be understood.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A weight file whose header cannot be trusted.
+    #[error("{file} has a broken safetensors header: {reason}. Download the file again")]
+    BrokenHeader {
+        /// Which file.
+        file: String,
+        /// What is broken.
+        reason: String,
+    },
+    /// A weight file of another length than its header says.
+    #[error(
+        "{file} is {} bytes {}: its header describes {expected}, the file has {actual}. Download it again",
+        expected.abs_diff(*actual), if actual < expected { "too short" } else { "too long" }
+    )]
+    WrongSize {
+        /// Which file.
+        file: String,
+        /// Length that the header implies, in bytes.
+        expected: u64,
+        /// Length on disk, in bytes.
+        actual: u64,
+    },
+    /// A git-lfs pointer in place of the weights.
+    #[error("{file} is a git-lfs pointer, not the weights themselves: run `git lfs pull` in that folder")]
+    LfsPointer {
+        /// Which file.
+        file: String,
+    },
+    /// One tensor in two files.
+    #[error("{file} holds the tensor {name:?}, which another shard holds too")]
+    TwiceStored {
+        /// The second file.
+        file: String,
+        /// The tensor.
+        name: String,
+    },
+    /// Tensors that the config implies and the checkpoint lacks.
+    #[error("the checkpoint lacks tensors that config.json implies for {family}: {names}")]
+    Missing {
+        /// The family.
+        family: String,
+        /// Their names.
+        names: String,
+    },
+    /// Tensors that the family does not use.
+    #[error(
+        "the checkpoint holds tensors that {family} does not use: {names}. A model with parts that are not \
+         understood is refused rather than approximated, unless what is extra is to be left out"
+    )]
+    Unknown {
+        /// The family.
+        family: String,
+        /// Their names.
+        names: String,
+    },
+    /// The head of another task beside the decoder.
+    #[error(
+        "the checkpoint holds a head that rates or classifies texts: {names}. It is not a part of {family}; \
+         the decoder alone can be read if what is extra is left out"
+    )]
+    OtherHead {
+        /// The family.
+        family: String,
+        /// The head's tensors.
+        names: String,
+    },
+    /// A tensor in another shape than the config implies.
+    #[error("the tensor {name} is stored as {stored:?}, config.json implies {expected:?}")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        stored: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// A tensor of a type that no decoder here can use.
+    #[error(
+        "the tensor {name} is stored as {dtype}; a lens needs f32, bf16 or f16: convert the checkpoint first"
+    )]
+    Dtype {
+        /// The tensor.
+        name: String,
+        /// Its type.
+        dtype: String,
+    },
+}
