@@ -24,6 +24,7 @@ pub mod config;
 pub mod demo;
 pub mod device;
 pub mod families;
+pub mod lenses;
 mod sidecar;
 pub mod source;
 pub mod spec;

@@ -13,6 +13,7 @@ use super::{
     CheckpointError,
     mapped::{self, Watched},
 };
+use crate::source::files::check_regular;
 
 /// How weight files come into memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +47,13 @@ impl Bytes {
         let failed = |source| CheckpointError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         if io == Io::Read { Self::read(file) } else { Self::map(path, &file) }.map_err(failed)
+    }
+
+    /// Opens a file that is no part of a checkpoint, as [`Io::Auto`] would; with it, a note where that is unusual.
+    pub(crate) fn of_file(path: &Path) -> Result<(Self, Option<String>), CheckpointError> {
+        check_regular(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+        let (io, note) = choose(&[path], Io::Auto);
+        Ok((Self::open(path, io)?, note))
     }
 
     fn map(path: &Path, file: &File) -> io::Result<Self> {

@@ -33,7 +33,7 @@ pub(super) fn read_whole(path: &Path, limit: u64) -> std::result::Result<Vec<u8>
 }
 
 /// Refuses what is not a regular file.
-pub(super) fn check_regular(path: &Path) -> Result<Metadata> {
+pub(crate) fn check_regular(path: &Path) -> Result<Metadata> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_file() {
         return Ok(metadata);
