@@ -13,10 +13,15 @@
 //!
 //! # Loops
 //!
-//! Within a block and a panel, steps are cut into spans of at most [`SPAN`]; for each span, all rows go by, two tiles at a
-//! time. So the span of the panel, at most 32 KB, stays in L1, and the rows stream from L2, each line once: 32 bytes
-//! a cycle at the full rate of one product in 16 cycles. What that costs is a load and a store of the sums for each
-//! further span.
+//! One panel alone is bound by memory: it reads rows in place, pair of tiles by pair, from end to end. Where there are
+//! more, a block is copied once, and within a panel steps are cut into spans of at most 16; for each span, all rows go
+//! by, two tiles at a time. So the span of the panel, at most 32 KB, stays in L1, and the copies stream from L2, each line
+//! once: 32 bytes a cycle at the full rate of one product in 16 cycles. What that costs is a load and a store of
+//! the sums for each further span.
+//!
+//! Memory does not wait for the products: every step asks for some cache lines of the rows that come next, in the order of
+//! their addresses, and all steps of a block together for the whole next one. They come to L2, which every processor
+//! with AMX has 2 MB of: room for two blocks of 512 KB, the scratch and some panels.
 //!
 //! # Order of operations
 //!
@@ -43,7 +48,9 @@
 //! thread, alive only within [`fill_rows`]. In between are loops and products, nothing that could run another job on
 //! this thread, so no two guards are ever alive there. A panic in between (there are only failed assertions) drops the
 //! guard. Released tiles are in their initial state, which the operating system neither saves nor restores, and in which
-//! the processor may save power. A signal that comes in between finds the tiles saved; a handler has its own.
+//! the processor may save power. A signal that comes in between finds the tiles saved; a handler has its own. A library
+//! that ran on this thread before may have left a configuration, on which it must not count: oneDNN, which libtorch
+//! multiplies with, reads it back before it relies on it.
 //!
 //! *The compiler* knows of no tiles: it keeps nothing there that these blocks could destroy, and since all of them name
 //! every tile as overwritten, it would know if it did. What lives in tiles from one `asm!` block to the next is the
@@ -58,19 +65,16 @@ mod tiles;
 
 use half::bf16;
 
-use self::held::{Held, STEP_WEIGHTS};
-use self::tiles::{LANES, PAIRS, ROW_BYTES, Side, Sums, TILE_ROWS, Term, Tiles};
+use self::held::{Held, Part, STEP_WEIGHTS};
+use self::tiles::{LANES, PAIRS, ROW_BYTES, Sums, TILE_ROWS, Term, Tiles};
 use super::block::BlockProduct;
 use super::simd::amxbf16::AmxBf16;
 use super::tile::Fill;
 
-/// Most steps in a span: with two columns, 32 KB of the panel.
-const SPAN: usize = 16;
-
 impl BlockProduct<bf16> for AmxBf16 {
-    // Every processor with AMX has 2 MB of L2.
-    const BLOCK_BYTES: usize = 1 << 20;
-    const BLOCK_ROWS: usize = 2 * TILE_ROWS;
+    const BLOCK_BYTES: usize = 512 << 10;
+    // Two pairs of tiles for each span of a panel, however wide the rows.
+    const BLOCK_ROWS: usize = 4 * TILE_ROWS;
     type Held = Held;
 
     fn hold(self, held: &mut Held, rows: &[bf16], d_model: usize, panels: usize) {
@@ -88,7 +92,7 @@ impl BlockProduct<bf16> for AmxBf16 {
         assert!(columns == 1 || columns == 2, "a panel is one or two columns");
         assert_eq!(fill.panel.cells.len(), cells * columns * LANES, "a panel has all its cells");
         let work = Work {
-            parts: held.parts(fill.rows),
+            parts: held.parts(fill.rows, fill.panel.first_column / 2),
             panel: fill.panel.cells.as_ptr(),
             columns,
             z: fill.z.as_mut_ptr(),
@@ -102,8 +106,7 @@ impl BlockProduct<bf16> for AmxBf16 {
 /// What a fill reads and writes.
 #[derive(Clone, Copy)]
 struct Work {
-    /// First step, number of steps, and their weights.
-    parts: [(usize, usize, Side); 2],
+    parts: [Part; 2],
     /// `[cells][columns][LANES]`
     panel: *const f32,
     columns: usize,
@@ -136,13 +139,14 @@ unsafe fn fill_rows(granted: AmxBf16, work: Work, n_rows: usize) {
 /// # Safety
 /// As for [`fill_rows`], and each of these tiles of rows has the rows that `tiles` is configured for.
 unsafe fn fill_tiles(tiles: &Tiles, work: Work, row_tiles: std::ops::Range<usize>) {
-    for (first, steps, weights) in work.parts {
-        for (span, length) in spans(steps) {
-            let add = first + span > 0;
-            let readouts = work.panel.wrapping_add((first + span) * PAIRS * work.columns * LANES);
+    for part in work.parts {
+        for (span, steps) in spans(part.steps, part.span) {
+            let add = part.first + span > 0;
+            let readouts = work.panel.wrapping_add((part.first + span) * PAIRS * work.columns * LANES);
             for tile in row_tiles.clone().step_by(2) {
                 let sums = Sums { at: work.z.wrapping_add(tile * TILE_ROWS * LANES), column: work.column };
-                let term = Term { weights: weights.from(tile, span), readouts, sums, steps: length, add };
+                let (weights, ahead) = (part.weights.from(tile, span), part.ahead(tile, span));
+                let term = Term { weights, readouts, sums, ahead, steps, add };
                 let pair = tile + 1 < row_tiles.end;
                 // SAFETY: as granted: these row tiles, columns and steps are there.
                 unsafe {
@@ -158,9 +162,9 @@ unsafe fn fill_tiles(tiles: &Tiles, work: Work, row_tiles: std::ops::Range<usize
     }
 }
 
-/// Cuts steps into spans of about equal length, at most [`SPAN`]: the first step and the length of each.
-fn spans(steps: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = steps.div_ceil(SPAN);
+/// Cuts steps into spans of about equal length, at most `longest`: the first step and the length of each.
+fn spans(steps: usize, longest: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = steps.div_ceil(longest);
     (0..count).map(move |index| {
         let (from, to) = (index * steps / count, (index + 1) * steps / count);
         (from, to - from)

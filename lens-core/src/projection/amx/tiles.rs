@@ -105,6 +105,14 @@ pub(super) struct Sums {
     pub(super) column: usize,
 }
 
+/// What will be read from memory later: cache lines that each step asks for, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// The first line, which need not be a valid address.
+    pub(super) at: *const u8,
+    pub(super) lines: usize,
+}
+
 /// One product: `steps` steps of weights with as many of a panel of C columns, `[steps][PAIRS][C][LANES]`, added to the
 /// sums where they lie or to zeros.
 #[derive(Clone, Copy)]
@@ -112,6 +120,7 @@ pub(super) struct Term {
     pub(super) weights: Side,
     pub(super) readouts: *const f32,
     pub(super) sums: Sums,
+    pub(super) ahead: Ahead,
     /// At least one.
     pub(super) steps: usize,
     pub(super) add: bool,
@@ -134,7 +143,7 @@ macro_rules! product {
         /// The term's weights, readouts and sums can be read, and its sums written, as far as its steps, the rows that
         /// the tiles are configured for, and these row tiles and columns reach.
         pub(super) unsafe fn $name(&self, term: Term) {
-            let Term { weights, readouts, sums, steps, add } = term;
+            let Term { weights, readouts, sums, ahead, steps, add } = term;
             assert!(steps > 0, "a product has at least one step");
             // SAFETY: `self` is the proof that this thread's tiles are configured; every configuration has all eight
             // tiles, and shapes of A, B and C that fit each other. What is read and written is granted by the caller.
@@ -148,6 +157,14 @@ macro_rules! product {
                     "2:",
                     $($clear,)*
                     "3:",
+                    "mov {add}, {lines}",
+                    "jmp 5f",
+                    "4:",
+                    "prefetcht1 byte ptr [{ahead}]",
+                    "add {ahead}, 64",
+                    "5:",
+                    "dec {add}",
+                    "jns 4b",
                     $($step,)*
                     "add {a0}, {a_step}",
                     "add {a1}, {a_step}",
@@ -161,13 +178,15 @@ macro_rules! product {
                     a_row = in(reg) weights.row,
                     a_step = in(reg) weights.step,
                     b = inout(reg) readouts => _,
-                    b_row = in(reg) $columns * ROW_BYTES,
                     b_step = const $columns * ROW_BYTES * PAIRS,
                     z0 = in(reg) sums.at,
                     z1 = in(reg) sums.at.wrapping_byte_add(sums.column),
                     z_row = in(reg) ROW_BYTES,
                     steps = inout(reg) steps => _,
-                    add = in(reg) usize::from(add),
+                    ahead = inout(reg) ahead.at => _,
+                    lines = in(reg) ahead.lines,
+                    // Of no use after the first branch: then it counts lines.
+                    add = inout(reg) usize::from(add) => _,
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                     out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
@@ -187,8 +206,8 @@ impl Tiles {
             "tileloadd tmm2, [{z0} + {z_row} + 1024]" "tileloadd tmm3, [{z1} + {z_row} + 1024]";
         step:
             "tileloadd tmm4, [{a0} + {a_row}]"
-            "tileloadd tmm6, [{b} + {b_row}]"
-            "tileloadd tmm7, [{b} + {b_row} + 64]"
+            "tileloadd tmm6, [{b} + {z_row}*2]"
+            "tileloadd tmm7, [{b} + {z_row}*2 + 64]"
             "tdpbf16ps tmm0, tmm4, tmm6"
             "tileloadd tmm5, [{a1} + {a_row}]"
             "tdpbf16ps tmm1, tmm4, tmm7"
@@ -205,7 +224,7 @@ impl Tiles {
         clear: "tilezero tmm0" "tilezero tmm2";
         load: "tileloadd tmm0, [{z0} + {z_row}]" "tileloadd tmm2, [{z0} + {z_row} + 1024]";
         step:
-            "tileloadd tmm6, [{b} + {b_row}]"
+            "tileloadd tmm6, [{b} + {z_row}]"
             "tileloadd tmm4, [{a0} + {a_row}]"
             "tdpbf16ps tmm0, tmm4, tmm6"
             "tileloadd tmm5, [{a1} + {a_row}]"
@@ -220,9 +239,9 @@ impl Tiles {
         load: "tileloadd tmm0, [{z0} + {z_row}]" "tileloadd tmm1, [{z1} + {z_row}]";
         step:
             "tileloadd tmm4, [{a0} + {a_row}]"
-            "tileloadd tmm6, [{b} + {b_row}]"
+            "tileloadd tmm6, [{b} + {z_row}*2]"
             "tdpbf16ps tmm0, tmm4, tmm6"
-            "tileloadd tmm7, [{b} + {b_row} + 64]"
+            "tileloadd tmm7, [{b} + {z_row}*2 + 64]"
             "tdpbf16ps tmm1, tmm4, tmm7";
         store: "tilestored [{z0} + {z_row}], tmm0" "tilestored [{z1} + {z_row}], tmm1";
     }
@@ -234,7 +253,7 @@ impl Tiles {
         load: "tileloadd tmm0, [{z0} + {z_row}]";
         step:
             "tileloadd tmm4, [{a0} + {a_row}]"
-            "tileloadd tmm6, [{b} + {b_row}]"
+            "tileloadd tmm6, [{b} + {z_row}]"
             "tdpbf16ps tmm0, tmm4, tmm6";
         store: "tilestored [{z0} + {z_row}], tmm0";
     }
