@@ -50,6 +50,8 @@ pub struct ModelInfo {
     /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
     /// positions).
     pub max_positions: Option<usize>,
+    /// What it has to do without where it runs, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl ModelInfo {
@@ -82,6 +84,7 @@ impl ModelInfo {
             mixers: vec![MixerKind::Attention; n_layers.into()],
             absent: PointSet::default(),
             max_positions: None,
+            notes: Vec::new(),
         }
     }
 
@@ -121,6 +124,8 @@ impl ModelInfo {
         /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
         /// positions).
         with_max_positions => max_positions: Option<usize>,
+        /// What it has to do without where it runs, in sentences.
+        with_notes => notes: Vec<String>,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     cache::Cache,
     error::CudaError,
     kernel::{Arch, Args, Kernel, Source},
+    launch::Launch,
     library::Library,
     nvrtc::Compiler,
 };
@@ -25,7 +26,7 @@ type Pop = unsafe extern "C" fn(*mut *mut c_void) -> c_int;
 type LoadData = unsafe extern "C" fn(*mut *mut c_void, *const c_void) -> c_int;
 type GetFunction = unsafe extern "C" fn(*mut *mut c_void, *mut c_void, *const c_char) -> c_int;
 type ErrorName = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
-type Launch = unsafe extern "C" fn(
+type LaunchKernel = unsafe extern "C" fn(
     *mut c_void,
     c_uint,
     c_uint,
@@ -54,7 +55,7 @@ struct Driver {
     load_data: LoadData,
     get_function: GetFunction,
     error_name: ErrorName,
-    launch: Launch,
+    launch: LaunchKernel,
 }
 
 impl Driver {
@@ -164,41 +165,6 @@ impl Card {
         self.arch
     }
 
-    /// Queues a kernel on the card's default stream, with `blocks` blocks of threads.
-    ///
-    /// That is the stream that libtorch computes on unless it is told otherwise, so kernels find what libtorch has
-    /// computed before, and libtorch finds what they have written.
-    ///
-    /// # Errors
-    /// When the driver refuses. What goes wrong while it runs is seen later, by whoever waits for the card.
-    ///
-    /// # Safety
-    /// The addresses in `args` are on this card, as large as the kernels take them to be, and stay until it is done.
-    pub unsafe fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), CudaError> {
-        let Function(function) = self.functions[kernel as usize];
-        let mut argument = ptr::from_ref(args).cast_mut().cast::<c_void>();
-        self.inside(|| {
-            // SAFETY: the kernel takes one argument by value, which is read before the call returns; stream null is the
-            // default one.
-            let code = unsafe {
-                (self.driver.launch)(
-                    function as *mut c_void,
-                    blocks,
-                    1,
-                    1,
-                    Kernel::THREADS,
-                    1,
-                    1,
-                    0,
-                    ptr::null_mut(),
-                    &raw mut argument,
-                    ptr::null_mut(),
-                )
-            };
-            self.driver.done("cuLaunchKernel", code)
-        })
-    }
-
     fn load(&self, code: &[u8]) -> Result<[Function; Kernel::ALL.len()], CudaError> {
         let mut module = ptr::null_mut();
         // SAFETY: the code is an ELF image of NVRTC's, whose hash was checked where it was kept; the driver copies it.
@@ -227,5 +193,34 @@ impl Card {
         let code = unsafe { (self.driver.pop)(&raw mut popped) };
         self.driver.done("cuCtxPopCurrent", code)?;
         result
+    }
+}
+
+/// On the card's default stream. That is the stream that libtorch computes on unless it is told otherwise, so kernels find
+/// what libtorch has computed before, and libtorch finds what they have written.
+impl Launch for Card {
+    unsafe fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), CudaError> {
+        let Function(function) = self.functions[kernel as usize];
+        let mut argument = ptr::from_ref(args).cast_mut().cast::<c_void>();
+        self.inside(|| {
+            // SAFETY: the kernel takes one argument by value, which is read before the call returns; stream null is the
+            // default one.
+            let code = unsafe {
+                (self.driver.launch)(
+                    function as *mut c_void,
+                    blocks,
+                    1,
+                    1,
+                    Kernel::THREADS,
+                    1,
+                    1,
+                    0,
+                    ptr::null_mut(),
+                    &raw mut argument,
+                    ptr::null_mut(),
+                )
+            };
+            self.driver.done("cuLaunchKernel", code)
+        })
     }
 }

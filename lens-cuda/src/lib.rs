@@ -17,7 +17,10 @@ mod cache;
 mod card;
 mod chunk;
 mod error;
+#[cfg(feature = "host")]
+mod host;
 mod kernel;
+mod launch;
 mod library;
 mod nvrtc;
 
@@ -25,5 +28,8 @@ pub use cache::Cache;
 pub use card::Card;
 pub use chunk::{Answers, Ask, Logits, Machine, Wanted, read, readouts};
 pub use error::CudaError;
+#[cfg(feature = "host")]
+pub use host::HostKernels;
 pub use kernel::{Arch, Args, Kernel, Source};
+pub use launch::Launch;
 pub use nvrtc::Compiler;

@@ -1,11 +1,11 @@
 //! The cases that every readout has to answer.
 
 use lens_core::{
-    BackendError, Next, NormMode, Readings,
+    Next, NormMode, Readings,
     conformance::{self, Case, Weights},
     tracked_tokens,
 };
-use lens_cuda::readouts;
+use lens_cuda::{CudaError, readouts};
 
 use crate::machine::{Memory, logits};
 
@@ -53,7 +53,7 @@ fn products(case: &Case) -> Vec<f32> {
 }
 
 /// Reads a case through the kernels; `None` if some logit is not finite.
-fn read(case: &Case, products: &[f32]) -> Result<Option<Readings>, BackendError> {
+fn read(case: &Case, products: &[f32]) -> Result<Option<Readings>, CudaError> {
     let (rows, width) = (case.positions.len(), case.points.len() + 1);
     let columns = case.columns(&case.captured);
     let bias = case.bias.as_deref();

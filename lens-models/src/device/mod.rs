@@ -9,6 +9,8 @@ mod place;
 mod torch;
 
 #[cfg(feature = "torch")]
+pub(crate) use cuda::library_folders;
+#[cfg(feature = "torch")]
 pub use cuda::{LIBTORCH_VARIABLE, cards, open as open_cuda};
 pub use error::DeviceError;
 pub use map::{Card, DeviceMap, Part, PartSizes, Placement};

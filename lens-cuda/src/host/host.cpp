@@ -1,7 +1,7 @@
 // The kernels on the host.
 #include "shim.h"
 
-#include "../../src/kernel/readout.cu"
+#include "../kernel/readout.cu"
 
 static Args given;
 
