@@ -52,6 +52,8 @@ pub struct ModelInfo {
     /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
     /// positions).
     pub max_positions: Option<usize>,
+    /// What it has to do without where it runs, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl ModelInfo {
@@ -84,6 +86,7 @@ impl ModelInfo {
             mixers: vec![MixerKind::Attention; n_layers.into()],
             absent: PointSet::default(),
             max_positions: None,
+            notes: Vec::new(),
         }
     }
 
@@ -123,6 +126,8 @@ impl ModelInfo {
         /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
         /// positions).
         with_max_positions => max_positions: Option<usize>,
+        /// What it has to do without where it runs, in sentences.
+        with_notes => notes: Vec<String>,
     }
 }
 

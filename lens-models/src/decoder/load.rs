@@ -95,8 +95,9 @@ impl Decoder {
             part(sizes.layers[i]);
         }
         let tied = (placement.embed == placement.unembed).then(|| embed.tokens());
-        let readout =
-            Readout::load(&spec, tied, &at(placement.unembed), options.readout).map_err(|error| {
+        let mut notes = Vec::new();
+        let readout = Readout::load(&spec, tied, &at(placement.unembed), options.readout, &mut notes)
+            .map_err(|error| {
                 error.of_memory(needed(
                     "the unembedding".to_owned(),
                     sizes.unembed.max(sizes.embed),
@@ -120,6 +121,7 @@ impl Decoder {
         info.routed = spec.is_routed();
         info.mixers = spec.layers.iter().map(|layer| layer.mixer.kind()).collect();
         info.absent = spec.absent_points();
+        info.notes = notes;
         info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
         Ok(Self {
             info,

@@ -41,12 +41,14 @@ pub(super) struct Readout {
 }
 
 impl Readout {
-    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place.
+    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place. What the readout has to do
+    /// without is added to `notes`.
     pub(super) fn load(
         spec: &DecoderSpec,
         embed: Option<&Tensor>,
         weights: &Weights<'_>,
         path: ReadoutPath,
+        notes: &mut Vec<String>,
     ) -> Result<Self, ModelError> {
         let readout = &spec.readout;
         let host = |param: Option<&Param>| -> Result<Option<Vec<f32>>, ModelError> {
@@ -76,7 +78,7 @@ impl Readout {
         let (n_layers, bias) = (spec.layers.len() as u16, host(readout.bias.as_ref())?);
         let on_device = path == ReadoutPath::Device || !weights.place.is_host();
         let device = on_device
-            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post))
+            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post, notes))
             .transpose()?;
         Ok(Self {
             n_layers,
