@@ -6,6 +6,7 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, Dissect, OutputMap, TokenReadout},
     backend::{
         Backend, BackendError, Forward, ModelInfo, Pack, PlainLogits, ReadRequest, Readings, Sequence,
     },
@@ -128,6 +129,45 @@ impl ToyBackend {
             add(&mut x, &mlp_out);
             at(Site::ResidPost, &mut x);
         }
+    }
+}
+
+impl Dissect for ToyBackend {
+    fn dissect(&self, layer: u16, at: &BlockValues<'_, ToyHidden>) -> Result<BlockParts, BackendError> {
+        let inner = |x: &ToyHidden| {
+            let mlp_in = &self.layers[usize::from(layer)].mlp_in;
+            multiply(mlp_in, &x.values).into_iter().map(f32::tanh).collect()
+        };
+        let heads = |z: &ToyHidden| {
+            BranchInputs::new(OutputMap::Attention, z.values.clone(), self.info.d_model / N_HEADS)
+        };
+        let neurons = |x: &ToyHidden| BranchInputs::new(OutputMap::Mlp, inner(x), 1);
+        Ok(BlockParts::default()
+            .with_attention(BranchParts::default().with_inputs(at.z.map(heads).into_iter().collect()))
+            .with_mlp(BranchParts::default().with_inputs(at.resid_mid.map(neurons).into_iter().collect())))
+    }
+
+    fn pull_back(&self, layer: u16, map: OutputMap, direction: &[f64]) -> Result<Vec<f64>, BackendError> {
+        let layer = &self.layers[usize::from(layer)];
+        let matrix = match map {
+            OutputMap::Attention => &layer.attention,
+            OutputMap::Mlp => &layer.mlp_out,
+            OutputMap::Expert(_) | OutputMap::SharedExpert => {
+                return Err(BackendError::Other("the toy has no experts".into()));
+            }
+        };
+        let d = direction.len();
+        let mut pulled = vec![0.0; d];
+        for (row, g) in matrix.chunks_exact(d).zip(direction) {
+            pulled.iter_mut().zip(row).for_each(|(sum, w)| *sum += g * f64::from(*w));
+        }
+        Ok(pulled)
+    }
+
+    fn token_readout(&self, token: TokenId) -> Result<TokenReadout, BackendError> {
+        let d = self.info.d_model;
+        let row = self.unembedding[token.index() * d..][..d].to_vec();
+        Ok(TokenReadout::new(row, 0.0, self.norm.clone(), Post::default()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the whole must keep, with libtorch.
 
+mod attribution;
 mod demo;
 mod devices;
 mod generation;

@@ -1,5 +1,7 @@
 //! The block, and with it every point of the residual stream: written once for all families.
 
+mod dissect;
+
 use lens_core::{Point, Site};
 use tch::Tensor;
 

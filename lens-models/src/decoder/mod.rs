@@ -2,6 +2,7 @@
 
 mod block;
 mod device_readout;
+mod dissect;
 mod edit;
 mod embed;
 mod error;

@@ -1,9 +1,12 @@
 //! Norms inside the decoder.
 
-use lens_core::NormKind;
+use lens_core::{FinalNorm, NormKind};
 use tch::{Kind, Tensor};
 
-use super::{ModelError, weights::Weights};
+use super::{
+    ModelError,
+    weights::{Weights, values},
+};
 use crate::spec::{NormSpec, Rounding};
 
 /// A norm over the last dimension, with statistics in float32 whatever the model's dtype.
@@ -44,6 +47,12 @@ impl Norm {
         weights: &Weights<'_>,
     ) -> Result<Option<Self>, ModelError> {
         spec.map(|spec| Self::load(spec, weights)).transpose()
+    }
+
+    /// The same norm over vectors of `d` values in host memory, where it is computed in float64.
+    pub(super) fn on_host(&self, d: usize) -> Result<FinalNorm, ModelError> {
+        let host = |tensor: &Option<Tensor>| tensor.as_ref().map(values).transpose();
+        Ok(FinalNorm::new(self.kind, self.eps, d, host(&self.weight)?, host(&self.bias)?)?)
     }
 
     /// `[.., d]` to `[.., d]`, in the dtype of `x`.
