@@ -71,8 +71,8 @@ mod tracked;
 pub mod translate;
 
 pub use backend::{
-    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
-    Sequence,
+    Backend, BackendError, Column, Forward, HeadsInfo, ModelInfo, Next, Pack, PlainLogits, ReadRequest,
+    Readings, Sequence,
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use decision::{decided_at, important_layers};

@@ -8,7 +8,8 @@ use std::{ops::Range, sync::Arc};
 use crate::{
     attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, Dissect, OutputMap, TokenReadout},
     backend::{
-        Backend, BackendError, Forward, ModelInfo, Pack, PlainLogits, ReadRequest, Readings, Sequence,
+        Backend, BackendError, Forward, HeadsInfo, ModelInfo, Pack, PlainLogits, ReadRequest, Readings,
+        Sequence,
     },
     dtype::Dtype,
     edit::Edits,
@@ -76,7 +77,8 @@ impl ToyBackend {
             .collect();
         let weight = random.values(d_model, 0.3).into_iter().map(|w| 1.0 + w).collect();
         Self {
-            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32),
+            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32)
+                .with_heads(vec![HeadsInfo::new(N_HEADS as u16, false); n_layers.into()]),
             embedding: random.values(n_vocab * d_model, 1.0),
             layers,
             norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)
@@ -222,6 +224,24 @@ impl Backend for ToyBackend {
 
     fn heads(&self, _: u16) -> Option<(usize, usize)> {
         Some((N_HEADS, self.info.d_model / N_HEADS))
+    }
+
+    fn split_heads(&self, layer: u16, z: &ToyHidden, heads: &[u16]) -> Result<Vec<ToyHidden>, BackendError> {
+        let (d, d_head) = (self.info.d_model, self.info.d_model / N_HEADS);
+        let matrix = &self.layers[usize::from(layer)].attention;
+        let part = |head: &u16| {
+            let own = usize::from(*head) * d_head..(usize::from(*head) + 1) * d_head;
+            let of_row = |z: &[f32]| {
+                let mut alone = vec![0.0; d];
+                alone[own.clone()].copy_from_slice(&z[own.clone()]);
+                multiply(matrix, &alone)
+            };
+            ToyHidden { width: d, values: z.values.chunks_exact(d).flat_map(of_row).collect() }
+        };
+        match heads.iter().all(|head| usize::from(*head) < N_HEADS) {
+            true => Ok(heads.iter().map(part).collect()),
+            false => Err(BackendError::NoHeads { layer }),
+        }
     }
 
     fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {

@@ -5,6 +5,7 @@ mod demo;
 mod devices;
 mod generation;
 mod half;
+mod heads;
 mod identities;
 mod made;
 mod nonfinite;

@@ -39,6 +39,19 @@ pub enum AttributionError {
         /// What rounding allows.
         allowed: f64,
     },
+    /// The output of a block with norms on the stream is not what its parts make, beyond what roundings explain.
+    #[error(
+        "the output of layer {layer} is not what its parts make through its norms: a product is off by {difference:.3e}, \
+         and roundings explain {allowed:.3e}. Is the model being steered?"
+    )]
+    NotThroughNorms {
+        /// The layer.
+        layer: u16,
+        /// How far the product is off.
+        difference: f64,
+        /// What rounding allows.
+        allowed: f64,
+    },
     /// The backend did not say what a branch adds, and the model has no point to capture it at.
     #[error("what the {branch} of layer {layer} adds is not known: the model has no such point")]
     NoOutput {

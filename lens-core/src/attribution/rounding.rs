@@ -1,6 +1,6 @@
 //! What the sums of the stream lose where the model's dtype rounds them.
 
-use super::{capture::Captured, error::AttributionError};
+use super::{capture::Captured, error::AttributionError, parts::dot};
 use crate::{
     backend::Backend,
     point::{Point, Site},
@@ -38,6 +38,31 @@ pub(super) fn in_block<B: Backend>(
         }
     }
     Ok(product)
+}
+
+/// What rounding adds in a block with norms on the stream itself: what its output has beyond the `sum` of its parts,
+/// which are led through those norms.
+///
+/// # Errors
+/// When that is more than rounding explains.
+pub(super) fn through_norms<B: Backend>(
+    backend: &B,
+    captured: &Captured<B::Hidden>,
+    layer: u16,
+    direction: &[f64],
+    sum: f64,
+) -> Result<f64, AttributionError> {
+    let point = Point::block(layer, Site::ResidPost);
+    let Some(output) = captured.values(backend, point)? else { return Ok(0.0) };
+    let difference = dot(direction, &output) - sum;
+    let largest = output.iter().fold(0.0, |most: f64, x| most.max(f64::from(x.abs())));
+    let unit = f64::from(backend.info().unit_roundoff);
+    // Two norms, two sums, and a branch that is computed again, each a few roundings of values of this size.
+    let allowed = 16.0 * unit * largest * direction.iter().map(|g| g.abs()).sum::<f64>();
+    if difference.abs() > allowed {
+        return Err(AttributionError::NotThroughNorms { layer, difference, allowed });
+    }
+    Ok(difference)
 }
 
 /// The distance between float16's smallest numbers, the widest of all dtypes.

@@ -61,13 +61,18 @@ impl<B: Dissect> Walk<'_, B> {
             *rounding += rounding::in_block(self.backend, self.captured, layer, &self.direction)?;
         }
         let parts = self.parts(layer)?;
+        let after = parts.norms_the_stream().then(|| self.direction.clone());
         let mut bias = self.through(parts.after_mlp.as_ref());
         let mlp = self.branch(layer, Site::MlpOut, &parts.mlp)?;
         bias += self.through(parts.after_attention.as_ref());
         let attention = self.branch(layer, Site::AttnOut, &parts.attention)?;
         bias += self.through(parts.before.as_ref());
-        if parts.norms_the_stream() {
+        if let Some(after) = after {
             self.stream_norms.push((layer, bias));
+            let sum = bias + mlp.whole + attention.whole + self.input(layer)?;
+            if let Some(rounding) = &mut self.rounding {
+                *rounding += rounding::through_norms(self.backend, self.captured, layer, &after, sum)?;
+            }
         }
         self.facts.push(LayerFacts {
             layer,
@@ -91,6 +96,12 @@ impl<B: Dissect> Walk<'_, B> {
             self.keep_largest(layer, &units, &parts.mlp);
         }
         Ok(contributions)
+    }
+
+    /// What the block's input contributes.
+    fn input(&self, layer: u16) -> Result<f64, AttributionError> {
+        let values = self.captured.values(self.backend, Point::block(layer, Site::ResidPre))?;
+        Ok(values.map_or(0.0, |values| dot(&self.direction, &values)))
     }
 
     fn parts(&self, layer: u16) -> Result<BlockParts, AttributionError> {

@@ -46,7 +46,7 @@ impl Dissect for Decoder {
 }
 
 impl Decoder {
-    fn block(&self, layer: u16) -> Result<&Block, BackendError> {
+    pub(super) fn block(&self, layer: u16) -> Result<&Block, BackendError> {
         self.blocks
             .get(usize::from(layer))
             .ok_or_else(|| BackendError::Other(format!("there is no layer {layer}").into()))

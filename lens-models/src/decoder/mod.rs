@@ -275,6 +275,11 @@ impl Backend for Decoder {
         Some((n_heads, d_head))
     }
 
+    fn split_heads(&self, layer: u16, z: &Tensor, heads: &[u16]) -> Result<Vec<Tensor>, BackendError> {
+        let _guard = tch::no_grad_guard();
+        self.block(layer)?.split_heads(z, heads)
+    }
+
     fn set_edits(
         &mut self,
         edits: Option<Arc<lens_core::Edits>>,
