@@ -9,6 +9,7 @@
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
 //! - [`FinalNorm`] and [`NormMode`]: the norm before the unembedding;
+//! - [`attribution`]: which part of the model brought how much of a logit;
 //! - [`translate`]: what lenses other than the plain one do to a vector before the norm;
 //! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
@@ -34,6 +35,7 @@
 //! # Ok::<(), lens_core::LensError>(())
 //! ```
 
+pub mod attribution;
 mod backend;
 mod check;
 mod choice;
@@ -72,8 +74,8 @@ mod tracked;
 pub mod translate;
 
 pub use backend::{
-    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
-    Sequence,
+    Backend, BackendError, Column, Forward, HeadsInfo, ModelInfo, Next, Pack, PlainLogits, ReadRequest,
+    Readings, Sequence,
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use choice::Choice;

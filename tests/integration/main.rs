@@ -1,9 +1,11 @@
 //! What the whole must keep, with libtorch.
 
+mod attribution;
 mod demo;
 mod devices;
 mod generation;
 mod half;
+mod heads;
 mod identities;
 mod made;
 mod nonfinite;

@@ -2,6 +2,7 @@
 
 mod block;
 mod device_readout;
+mod dissect;
 mod edit;
 mod embed;
 mod error;
@@ -276,6 +277,11 @@ impl Backend for Decoder {
     fn heads(&self, layer: u16) -> Option<(usize, usize)> {
         let [n_heads, d_head] = self.spec.layers.get(usize::from(layer))?.mixer.z_shape()?;
         Some((n_heads, d_head))
+    }
+
+    fn split_heads(&self, layer: u16, z: &Tensor, heads: &[u16]) -> Result<Vec<Tensor>, BackendError> {
+        let _guard = tch::no_grad_guard();
+        self.block(layer)?.split_heads(z, heads)
     }
 
     fn set_edits(

@@ -2,6 +2,7 @@
 
 use lens_core::{
     BackendError, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId, Unembedding,
+    attribution::TokenReadout,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -110,6 +111,17 @@ impl Readout {
             )?;
             Ok(self.host_norm.d_model())
         })
+    }
+
+    /// How the logit of one token is read.
+    pub(super) fn of_token(&self, token: TokenId) -> Result<TokenReadout, ModelError> {
+        let n_vocab = self.unembed.size()[0] as usize;
+        if token.index() >= n_vocab {
+            return Err(ModelError::UnknownToken { token, n_vocab });
+        }
+        let row = values(&self.unembed.f_select(0, token.index() as i64)?)?;
+        let bias = self.bias.as_ref().map_or(0.0, |bias| bias[token.index()]);
+        Ok(TokenReadout::new(row, bias, self.host_norm.clone(), self.post))
     }
 
     /// Bias, scale and cap on all logits of a row.
