@@ -41,6 +41,8 @@ pub mod demo;
 pub mod device;
 pub mod families;
 #[cfg(feature = "torch")]
+pub mod fit;
+#[cfg(feature = "torch")]
 pub mod session;
 mod sidecar;
 pub mod source;
