@@ -5,6 +5,7 @@
 //! when to look, to keep the state, and to stop; a state that was kept continues a fit bit for bit.
 
 mod corpus;
+mod documents;
 mod error;
 mod jacobian;
 mod merge;
@@ -15,6 +16,7 @@ mod translators;
 mod tuned;
 
 pub use corpus::Corpus;
+pub use documents::Documents;
 pub use error::FitError;
 pub use jacobian::{Added, JacobianFit, JacobianOptions, JacobianSum};
 pub use merge::{N_PROMPTS, merge};
