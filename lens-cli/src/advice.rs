@@ -212,7 +212,7 @@ mod tests {
         assert!(!speaks("let x = a - -b; // -- and"));
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut found = Vec::new();
-        for library in ["lens-core", "lens-models", "lens-data", "lens-viz"] {
+        for library in ["lens-core", "lens-checkpoint", "lens-models", "lens-data", "lens-viz"] {
             spoken(&root.join(library).join("src"), &mut found);
         }
         assert!(found.is_empty(), "say it in advice.rs instead:\n{}", found.join("\n"));

@@ -95,7 +95,6 @@ fn mixer(mixer: &MixerSpec) -> String {
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
-        _ => mixer.kind().name().replace('_', " "),
     }
 }
 
@@ -256,7 +255,6 @@ fn biases(layer: &LayerSpec) -> String {
             vec![("q", q), ("k", k), ("v", v), ("o", o)]
         }
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
-        _ => Vec::new(),
     };
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),

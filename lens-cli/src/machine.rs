@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use lens_models::{
     LoadOptions, StoredDtype,
-    device::{DeviceMap, use_threads},
+    device::{DeviceMap, OnTorch as _, use_threads},
 };
 
 use crate::{

@@ -248,7 +248,7 @@ fn an_assumed_family_is_said_everywhere() {
 #[test]
 fn files_that_disagree_about_the_first_token_are_a_note() {
     let folder = tempfile::tempdir().unwrap();
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-models/demo");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-checkpoint/demo");
     for file in ["config.json", "model.safetensors", "tokenizer.json"] {
         std::fs::copy(demo.join(file), folder.path().join(file)).unwrap();
     }
@@ -267,7 +267,7 @@ fn files_that_disagree_about_the_first_token_are_a_note() {
 /// The demo model with other files beside it.
 fn demo_with(files: &[(&str, Value)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a writable folder");
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-models/demo");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lens-checkpoint/demo");
     for file in ["config.json", "model.safetensors", "tokenizer.json"] {
         std::fs::copy(demo.join(file), folder.path().join(file)).expect("a writable folder");
     }

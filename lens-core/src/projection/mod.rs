@@ -72,6 +72,7 @@
 //! - Kernels differ from each other by the rounding of the sums over d alone.
 
 mod distances;
+mod ends;
 mod exp;
 mod job;
 mod kernel;
@@ -83,5 +84,7 @@ mod sweep;
 mod tile;
 mod topk;
 
-pub use job::{Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
+pub use job::{
+    BothEnds, Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows,
+};
 pub use kernel::{Kernel, KernelError};

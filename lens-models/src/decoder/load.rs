@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
-    device::{self, DeviceError, DeviceMap, PartSizes, Place, Placement},
+    device::{self, DeviceError, DeviceMap, OnTorch as _, PartSizes, Place, Placement},
 };
 
 /// How to load a model.

@@ -54,7 +54,11 @@ use self::{
     translate::Translations,
     weights::append_values,
 };
-use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
+use crate::{
+    checkpoint::Checkpoint,
+    device::{OnTorch as _, Placement},
+    spec::DecoderSpec,
+};
 
 /// A decoder-only model on libtorch that can be looked into.
 pub struct Decoder {

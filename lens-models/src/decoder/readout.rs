@@ -13,7 +13,7 @@ use super::{
     weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
 use crate::{
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{DecoderSpec, Param},
 };
 

@@ -11,11 +11,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 use crate::{graph::circles, sources::Sources};
 
 /// Every crate, and the crates of the house that it may know (to run: what only its tests use is not asked).
-const CRATES: [(&str, &[&str]); 5] = [
+const CRATES: [(&str, &[&str]); 6] = [
     ("lens-core", &[]),
     ("lens-data", &["lens-core"]),
     ("lens-viz", &["lens-core"]),
-    ("lens-models", &["lens-core", "tch"]),
+    ("lens-checkpoint", &["lens-core"]),
+    ("lens-models", &["lens-checkpoint", "lens-core", "tch"]),
     ("lens-cli", &["lens-core", "lens-data", "lens-models", "lens-viz"]),
 ];
 
