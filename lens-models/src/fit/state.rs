@@ -13,10 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::FitError;
-use crate::{decoder::Decoder, source::files::read_at_most};
-
-/// Beyond this a file is no state of a fit.
-const LARGEST: u64 = 1 << 40;
+use crate::decoder::Decoder;
 
 /// The version of the layout.
 const FORMAT: &str = "lens-fit-1";
@@ -97,7 +94,7 @@ impl State {
     }
 
     fn parse(path: &Path) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let bytes = read_at_most(path, LARGEST)?;
+        let bytes = fs::read(path)?;
         let (_, header) = SafeTensors::read_metadata(&bytes)?;
         let said = |key: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(key));
         if said("format").is_none_or(|format| format != FORMAT) {
@@ -155,6 +152,17 @@ pub(super) fn settings_of(kind: &str, model: &Decoder) -> BTreeMap<String, Value
         ("dtype", info.dtype.to_string().into()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What a lens's file says of how it was fitted: the settings, without those that it says elsewhere.
+pub(super) fn fitted_with(settings: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    const ELSEWHERE: [&str; 5] = ["kind", "model", "revision", "n_layers", "d_model"];
+    let told = settings.into_iter().filter(|(name, value)| !ELSEWHERE.contains(&&**name) && !value.is_null());
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    told.map(|(name, value)| (name, text(value))).collect()
 }
 
 /// The SHA-256 of tokens, in hexadecimal.

@@ -15,7 +15,7 @@ use tch::Tensor;
 use super::{
     Corpus, FitError, Optimiser,
     optimiser::{Moments, Rates, clip},
-    state::{State, digest, settings_of},
+    state::{State, digest, fitted_with, settings_of},
     translators::{Residuals, Translators},
 };
 use crate::decoder::{Decoder, Head, ModelError};
@@ -318,6 +318,24 @@ impl<'a> TunedFit<'a> {
     /// All that [`TunedFit::held_out`] has found, in order.
     pub fn curve(&self) -> &[HeldOut] {
         &self.curve
+    }
+
+    /// What the lens's file says of the fit: the options, how far it came, the text as a hash of its tokens, and the
+    /// first and the last of the curve, a value for each block's input.
+    pub fn details(&self) -> BTreeMap<String, String> {
+        let mut details = fitted_with(self.settings());
+        let tokens = self.step * (self.sequences_per_step() * self.corpus.length()) as u64;
+        details.insert("steps_taken".to_owned(), self.step.to_string());
+        details.insert("tokens".to_owned(), tokens.to_string());
+        let listed = |held: &HeldOut| {
+            let kl: Vec<String> = held.kl.iter().map(|kl| format!("{kl:.6}")).collect();
+            format!("{} after {} steps", kl.join(" "), held.steps)
+        };
+        if let [first, .., last] = &*self.curve {
+            details.insert("held_out_kl_before".to_owned(), listed(first));
+            details.insert("held_out_kl".to_owned(), listed(last));
+        }
+        details
     }
 
     /// The lens as it is now.

@@ -27,7 +27,8 @@ use crate::{
     decoder::{Decoder, ModelError, Tap, Tape},
     fit::{
         FitError,
-        state::{State, digest, settings_of},
+        merge::N_PROMPTS,
+        state::{State, digest, fitted_with, settings_of},
     },
 };
 
@@ -159,9 +160,13 @@ impl<'a> JacobianFit<'a> {
         self.seen.too_short
     }
 
-    /// A hash of the prompts that were dealt with, as tokens, in hexadecimal.
-    pub fn digest(&self) -> &str {
-        &self.seen.digest
+    /// What the lens's file says of the fit: the options, how many prompts it is the mean of, and a hash of their tokens.
+    pub fn details(&self) -> BTreeMap<String, String> {
+        let mut details = fitted_with(self.settings());
+        details.insert(N_PROMPTS.to_owned(), self.sum.n_prompts.to_string());
+        details.insert("too_short".to_owned(), self.seen.too_short.to_string());
+        details.insert("text".to_owned(), self.seen.digest.clone());
+        details
     }
 
     /// Adds a prompt.
