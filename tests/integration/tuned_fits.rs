@@ -7,8 +7,9 @@ use lens_core::{
     Translator,
 };
 use lens_models::{
-    Decoder,
-    fit::{Corpus, Optimiser, TunedFit, TunedOptions},
+    Decoder, LoadOptions, demo,
+    fit::{Corpus, Documents, Optimiser, TunedFit, TunedOptions},
+    session::Speech,
 };
 use lens_tests::{Golden, checkpoint_names, decoder, fixtures};
 use serde::Deserialize;
@@ -201,4 +202,42 @@ fn what_is_held_out_is_read_as_by_any_other_run() {
         }
     }
     assert!(fitted.iter().zip(&plain).all(|(fitted, plain)| fitted < plain), "{fitted:?} after {plain:?}");
+}
+
+/// A document of the fixture in the demo model's language.
+#[derive(Deserialize)]
+struct Document {
+    text: String,
+}
+
+#[test]
+fn a_lens_fitted_to_the_demo_model_is_closer_to_its_answer_at_every_layer() {
+    let checkpoint = demo::checkpoint().unwrap();
+    let speech = Speech::of(&checkpoint).unwrap();
+    let documents = Documents::new(&speech).unwrap();
+    let text = std::fs::read_to_string(fixtures().join("demo").join("text.jsonl")).unwrap();
+    let tokens: Vec<TokenId> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Document>(line).unwrap().text)
+        .flat_map(|document| documents.encode(&document).unwrap())
+        .collect();
+    let mut model = Decoder::load(checkpoint, &LoadOptions::default()).unwrap();
+    let corpus = Corpus::new(tokens, 64, 0.05, 1).unwrap();
+    let options = TunedOptions::default()
+        .with_steps(8)
+        .with_tokens_per_step(1024)
+        .with_sequences_at_once(16)
+        .with_optimiser(Optimiser::Adam)
+        .with_warmup(Some(1));
+    let mut fit = TunedFit::new(&mut model, corpus, options).unwrap();
+    fit.held_out().unwrap();
+    while !fit.is_done() {
+        fit.step().unwrap();
+    }
+    fit.held_out().unwrap();
+    let [plain, fitted] = fit.curve() else { panic!("the curve has two points") };
+    assert!(
+        fitted.kl.iter().zip(&plain.kl).all(|(fitted, plain)| fitted < plain),
+        "{fitted:?} after {plain:?}"
+    );
 }
