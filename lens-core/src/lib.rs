@@ -13,6 +13,7 @@
 //! - [`translate`]: what lenses other than the plain one do to a vector before the norm;
 //! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
+//! - [`evaluate`]: how well lenses predict, over many sequences;
 //! - [`Session`] and [`Request`]: the whole way from what a user asks to the trace, which a [`Sink`] can take as it
 //!   grows.
 //!
@@ -44,6 +45,7 @@ mod decision;
 mod direction;
 mod dtype;
 mod edit;
+pub mod evaluate;
 mod host;
 mod intervention;
 mod lens;

@@ -1,5 +1,6 @@
 //! The decoder on libtorch: one forward pass for every family, driven by a [`DecoderSpec`].
 
+mod batch;
 mod block;
 mod device_readout;
 mod dissect;
@@ -7,6 +8,7 @@ mod edit;
 mod embed;
 mod error;
 mod finite;
+mod head;
 mod load;
 mod memory;
 mod mixer;
@@ -30,9 +32,11 @@ use lens_core::{
 };
 use tch::Tensor;
 
+pub(crate) use batch::Tape;
 pub use edit::Edits;
 pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
+pub(crate) use head::Head;
 pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress};
 pub use readout::ReadoutPath;

@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::{
     ModelError,
     device_readout::DeviceReadout,
+    head::Head,
     norm::Norm,
     weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
@@ -90,6 +91,18 @@ impl Readout {
             post: readout.post,
             place: weights.place,
             device,
+        })
+    }
+
+    /// The same way in float32, for whole vocabularies and for gradients.
+    pub(super) fn head(&self) -> Result<Head, ModelError> {
+        let unembed = self.unembed.f_to_kind(Kind::Float)?;
+        let bias = self.bias.as_deref().map(|bias| Tensor::f_from_slice(bias)?.f_to_device(unembed.device()));
+        Ok(Head {
+            norm: self.norm.as_ref().map(Norm::shallow_clone),
+            bias: bias.transpose()?,
+            unembed,
+            post: self.post,
         })
     }
 
