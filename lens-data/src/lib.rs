@@ -40,6 +40,7 @@ mod column;
 mod decoded;
 mod format;
 mod json_line;
+mod parquet_texts;
 mod prompts;
 mod readouts;
 mod record;
