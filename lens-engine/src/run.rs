@@ -11,8 +11,9 @@ use lens_cli::{
     results, signals,
     style::Console,
     tables,
+    values::Pictures,
 };
-use lens_core::{LensTrace, SelfCheckTrace, TimingTrace, sink::Sink};
+use lens_core::{LensTrace, SelfCheckTrace, sink::Sink};
 use lens_models::{Session, demo, session::Prepared};
 use lens_viz::terminal::compare;
 use serde::Serialize;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
 
     let model = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
+    machine::suit(&args.machine, &checkpoint.outline().spec);
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let Some(request) = request else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
@@ -183,11 +185,11 @@ impl Trials<'_> {
         // The rest was said before the run.
         trace.notes.iter().skip(prepared.notes.len()).for_each(|note| self.console.note(note));
         if let Some(timing) = trace.timing {
-            let TimingTrace { forward, readout, .. } = timing;
-            self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));
+            self.console.note(&machine::spent(&timing));
         }
         if let Some(folder) = &mut self.folder {
-            results::write(folder, place, &trace, self.console)?;
+            let pictures = self.args.pictures.unwrap_or(Pictures::USUAL);
+            results::write(folder, place, &trace, pictures, self.console)?;
             if !place.is_empty() {
                 self.gathered.add(place.trim_end_matches('/').replace(['_', '/'], " "), &trace);
             }

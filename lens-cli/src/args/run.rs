@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     format::RunFormat,
-    values::{Percent, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one},
+    values::{
+        Percent, Pictures, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
+    },
 };
 
 /// Read every layer and component for a prompt, and for each token that the model writes after it
@@ -142,6 +144,10 @@ pub struct RunArgs {
     /// important_layers.json, heatmaps/ and lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
+    /// How the pictures of a results folder are drawn: none, svg, png, or svg,png [default: svg]
+    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FORMS", help_heading = "Results")]
+    pub pictures: Option<Pictures>,
 }
 
 /// What the model writes.
