@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lens_core::MapShapeError;
 
+use super::pickle::PickleError;
 use crate::checkpoint::CheckpointError;
 
 /// Why a file cannot be read as a lens, or a lens cannot be written as a file.
@@ -13,6 +14,14 @@ pub enum LensFileError {
     /// The file cannot be opened, or its safetensors header is broken.
     #[error(transparent)]
     File(#[from] CheckpointError),
+    /// A file of `torch.save` that is not plain data, or broken.
+    #[error("{} cannot be read", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PickleError,
+    },
     /// The file does not hold what this kind of file holds.
     #[error("{} is not {kind}: {reason}", path.display())]
     Broken {

@@ -17,7 +17,7 @@
 //!
 //! ```
 //! use lens_core::{LensMap, Translator, Provenance};
-//! use lens_models::lenses::{LensFile, own};
+//! use lens_checkpoint::lenses::{LensFile, own};
 //!
 //! let map = LensMap::new(2, vec![0.0, 0.5, -0.5, 0.0], Some(vec![1.0, 0.0]), true)?;
 //! let lens = LensFile::new(Translator::tuned(2, [(0, map)], Provenance::default())?);

@@ -41,19 +41,7 @@ impl<'a> View<'a> {
         strides: Vec<usize>,
         bytes: &'a [u8],
     ) -> Option<Self> {
-        if shape.len() != strides.len() {
-            return None;
-        }
-        let is_empty = shape.contains(&0);
-        let mut last = 0_usize;
-        let mut count = 1_usize;
-        for (size, stride) in shape.iter().zip(&strides) {
-            count = count.checked_mul(*size)?;
-            last = last.checked_add(size.saturating_sub(1).checked_mul(*stride)?)?;
-        }
-        let end = if is_empty { 0 } else { last.checked_add(1)?.checked_mul(number.bytes())? };
-        // A stride of 0 repeats a number as often as it likes: no file of a lens does, and the memory would be ours.
-        let fits = end <= bytes.len() && count.checked_mul(number.bytes())? <= bytes.len();
+        let fits = fits(number, &shape, &strides, bytes.len());
         fits.then_some(Self { number, shape, strides, bytes })
     }
 
@@ -94,6 +82,22 @@ impl<'a> View<'a> {
         };
         (0..count).map(|index| value(numbers[at(index)])).collect()
     }
+}
+
+/// Whether every element of a tensor lies in `length` bytes.
+pub(super) fn fits(number: Number, shape: &[usize], strides: &[usize], length: usize) -> bool {
+    let end = || {
+        let mut end = 1_usize;
+        for (size, stride) in shape.iter().zip(strides) {
+            end = end.checked_add(size.checked_sub(1)?.checked_mul(*stride)?)?;
+        }
+        end.checked_mul(number.bytes())
+    };
+    let count = shape.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
+    // A stride of 0 repeats a number as often as it likes: no file of a lens does, and the memory would be ours.
+    let is_held = |count: usize| count.checked_mul(number.bytes()).is_some_and(|bytes| bytes <= length);
+    let is_inside = shape.contains(&0) || end().is_some_and(|end| end <= length);
+    shape.len() == strides.len() && count.is_some_and(is_held) && is_inside
 }
 
 /// The strides of elements that lie one after another; `None` for a shape that no memory holds.

@@ -150,7 +150,7 @@ impl Translator {
             if map.d_model() != d_model {
                 return Err(MapShapeError::OtherWidth { point, width: map.d_model(), d_model });
             }
-            if point.component() == Component::Site(Site::Z) {
+            if matches!(point.component(), Component::Site(Site::Z | Site::Head(_))) {
                 return Err(MapShapeError::NotInTheStream { point });
             }
             if by_point.insert(point, Arc::new(map)).is_some() {
