@@ -80,6 +80,7 @@
 mod amx;
 mod block;
 mod distances;
+mod ends;
 mod exp;
 mod job;
 mod kernel;
@@ -91,7 +92,9 @@ mod sweep;
 mod tile;
 mod topk;
 
-pub use job::{Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
+pub use job::{
+    BothEnds, Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows,
+};
 pub use kernel::{Kernel, KernelError};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[doc(hidden)]

@@ -6,7 +6,10 @@ use rayon::prelude::*;
 
 use super::block::BlockProduct;
 use super::distances::{self, Distances};
-use super::job::{Job, NonFiniteLogits, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
+use super::ends::{self, Ends};
+use super::job::{
+    BothEnds, Job, NonFiniteLogits, Projected, ProjectionError, Tracked, Unembedding, VocabRows,
+};
 use super::kernel::{Kernel, KernelError};
 use super::panel::{Group, Panel, Panels, offset_in_block};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -83,6 +86,42 @@ impl Unembedding<'_> {
             tracked: tokens,
         };
         self.dispatch::<TrackedOnly>(kernel, &job)
+    }
+
+    /// The `k` largest and the `k` smallest logits of each of `readouts`, `[n, d_model]`, in one pass over the vocabulary,
+    /// with the kernel that [`Kernel::chosen`] names: the same logits, to the bit, as those of
+    /// [`project`](Self::project), without its statistics.
+    ///
+    /// # Errors
+    /// As [`project`](Self::project).
+    pub fn both_ends(
+        &self,
+        readouts: &[f32],
+        k: usize,
+    ) -> Result<Vec<Result<BothEnds, NonFiniteLogits>>, ProjectionError> {
+        self.both_ends_with(Kernel::chosen()?, readouts, k)
+    }
+
+    /// [`both_ends`](Self::both_ends) with a given kernel.
+    ///
+    /// # Errors
+    /// As [`both_ends`](Self::both_ends), and when this machine cannot run the kernel.
+    pub fn both_ends_with(
+        &self,
+        kernel: Kernel,
+        readouts: &[f32],
+        k: usize,
+    ) -> Result<Vec<Result<BothEnds, NonFiniteLogits>>, ProjectionError> {
+        let job = Job {
+            readouts,
+            top_k: k,
+            entropy: false,
+            variance: false,
+            finals: None,
+            distances: false,
+            tracked: &[],
+        };
+        self.dispatch::<EndsOnly>(kernel, &job)
     }
 
     fn dispatch<P: Purpose>(&self, kernel: Kernel, job: &Job<'_>) -> Result<Vec<P::Answer>, ProjectionError> {
@@ -241,6 +280,17 @@ impl Purpose for TrackedOnly {
     }
 }
 
+/// The largest and the smallest logits.
+struct EndsOnly;
+
+impl Purpose for EndsOnly {
+    type Answer = Result<BothEnds, NonFiniteLogits>;
+
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+        sweep.both_ends()
+    }
+}
+
 /// One group of readouts on its way.
 struct Sweep<'a, W, S> {
     simd: S,
@@ -302,6 +352,30 @@ impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
                 })
             })
             .collect()
+    }
+
+    /// The largest and the smallest logits, lane by lane.
+    fn both_ends(&self) -> Vec<Result<BothEnds, NonFiniteLogits>> {
+        let Self { simd, matrix, job, group, top_k: k } = *self;
+        let panels = Panels::pack::<W, S>(job.readouts, matrix.d_model, &group.readouts);
+        let n = group.readouts.len();
+        let pass = Ends::new(n, panels.lanes(), k);
+        let kept = sweep(simd, &matrix, &panels, &pass);
+        let end = |lane: usize, end: usize| {
+            let mut all = TopK::default();
+            kept.iter().for_each(|kept: &ends::Kept| all.append(k, &kept.ends[lane][end]));
+            all.into_sorted(k)
+        };
+        let of_lane = |lane: usize| {
+            if kept.iter().any(|kept| kept.poison[lane].is_nan()) {
+                return Err(NonFiniteLogits);
+            }
+            let (top, mut bottom) = (end(lane, 0), end(lane, 1));
+            // Zero has one sign, as in the list of the largest.
+            bottom.iter_mut().for_each(|(_, logit)| *logit = 0.0 - *logit);
+            Ok(BothEnds { top, bottom })
+        };
+        (0..n).into_par_iter().map(of_lane).collect()
     }
 
     fn distances(

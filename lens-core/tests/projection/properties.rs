@@ -602,3 +602,67 @@ proptest! {
         agrees(&case, kernel, &finals_of(n, points), &tracked, tolerance(d));
     }
 }
+
+#[test]
+fn both_ends_are_those_of_the_whole_vocabulary_to_the_bit() {
+    for kernel in Kernel::available() {
+        for (dtype, d, v, n, k) in [
+            (Dtype::F32, 5, 3, 1, 10),
+            (Dtype::F32, 64, 700, 4, 7),
+            (Dtype::Bf16, 33, 2100, 70, 3),
+            (Dtype::F16, 16, 900, 17, 1),
+            (Dtype::Bf16, 8, 400, 9, 0),
+        ] {
+            let mut case = Case::random(dtype, d, v, n, 11);
+            case.bias = Some(Random::new(5).values(v, 2.0));
+            case.post = Post { scale: 0.5, softcap: Some(3.0) };
+            // Equal rows have equal logits: ties at both ends.
+            let rows: Vec<f32> = case.rows.widened().iter().map(|w| *w as f32).collect();
+            let repeated: Vec<f32> = rows.chunks(d).flat_map(|row| [row, row].concat()).collect();
+            let bias = case.bias.take().unwrap();
+            case.bias = Some(bias.iter().flat_map(|b| [*b, *b]).collect());
+            case.rows = Rows::new(dtype, &repeated);
+            let ends = case.unembedding().both_ends_with(kernel, &case.readouts, k).unwrap();
+            let whole = case.project(kernel, Job { top_k: 2 * v, ..JOB });
+            assert_eq!(ends.len(), n);
+            for (ends, whole) in ends.iter().zip(&whole) {
+                let (ends, mut all) = (ends.as_ref().unwrap(), whole.as_ref().unwrap().top.clone());
+                let kept = k.min(all.len());
+                assert_eq!(ends.top, all[..kept], "{kernel}, {dtype:?}");
+                all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+                assert_eq!(ends.bottom, all[..kept], "{kernel}, {dtype:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_ends_do_not_depend_on_threads_and_company() {
+    let case = Case::random(Dtype::Bf16, 24, 3000, 100, 3);
+    for kernel in Kernel::available() {
+        let ends = |readouts: &[f32]| case.unembedding().both_ends_with(kernel, readouts, 5).unwrap();
+        let together = ends(&case.readouts);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(pool.install(|| ends(&case.readouts)), together, "{kernel}");
+        for (alone, expected) in case.readouts.chunks(24).zip(&together) {
+            assert_eq!(ends(alone), std::slice::from_ref(expected), "{kernel}");
+        }
+    }
+}
+
+#[test]
+fn an_end_of_a_readout_that_is_not_finite_is_an_error_of_its_own() {
+    for kernel in Kernel::available() {
+        for (bad, cap) in
+            [(f32::NAN, None), (f32::INFINITY, None), (f32::INFINITY, Some(5.0)), (f32::MAX, None)]
+        {
+            let mut case = Case::random(Dtype::F32, 16, 500, 40, 8);
+            case.post.softcap = cap;
+            case.readouts[7 * 16..8 * 16].fill(bad);
+            let ends = case.unembedding().both_ends_with(kernel, &case.readouts, 3).unwrap();
+            for (i, ends) in ends.iter().enumerate() {
+                assert_eq!(ends.is_err(), i == 7, "readout {i} with {bad} and cap {cap:?}, {kernel}");
+            }
+        }
+    }
+}
