@@ -5,6 +5,7 @@ use lens_core::{ByteSize, ModelInfo};
 use super::{
     Decoder, ModelError,
     block::Block,
+    budget,
     embed::Embedding,
     readout::{Readout, ReadoutPath},
     translate::Translations,
@@ -121,6 +122,7 @@ impl Decoder {
         info.mixers = spec.layers.iter().map(|layer| layer.mixer.kind()).collect();
         info.absent = spec.absent_points();
         info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
+        let budget = budget::of(&spec, &placement, budget::free);
         Ok(Self {
             info,
             spec,
@@ -131,7 +133,9 @@ impl Decoder {
             edit: None,
             applied: None,
             translations: Translations::default(),
+            budget,
             seen: 0,
+            depth: 0,
             _checkpoint: checkpoint,
         })
     }
