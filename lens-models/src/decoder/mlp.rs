@@ -1,14 +1,20 @@
 //! The MLP of a block: gated, plain, or a mixture of experts.
 
+mod dissect;
+mod experts;
+mod gated;
+
 use tch::Tensor;
 
+use self::{
+    experts::Experts,
+    gated::{Gated, activate},
+};
 use super::{
     ModelError,
-    experts::Experts,
-    joint::Joint,
     weights::{Linear, Weights},
 };
-use crate::spec::{Activation, GatedSpec, Gating, MlpSpec};
+use crate::spec::{Activation, MlpSpec};
 
 /// The MLP of one block.
 #[derive(Debug)]
@@ -37,50 +43,4 @@ impl Mlp {
             Self::Experts(experts) => experts.forward(x),
         }
     }
-}
-
-/// A gated MLP.
-#[derive(Debug)]
-pub(super) struct Gated {
-    gating: Gating,
-    gate_up: Joint<2>,
-    down: Linear,
-}
-
-impl Gated {
-    #[cfg(test)]
-    pub(super) fn new(gating: Gating, gate_up: Joint<2>, down: Linear) -> Self {
-        Self { gating, gate_up, down }
-    }
-
-    pub(super) fn load(spec: &GatedSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        Ok(Self {
-            gating: spec.gating,
-            gate_up: Joint::load([&spec.gate, &spec.up], weights)?,
-            down: weights.linear(&spec.down)?,
-        })
-    }
-
-    /// `[pos, d_model]` to `[pos, d_model]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let [gate, up] = self.gate_up.forward(x)?;
-        self.down.forward(&match self.gating {
-            Gating::Plain(activation) => activate(activation, &gate)?.f_mul(&up)?,
-            Gating::ClampedSwiglu { alpha, limit } => {
-                let gate = gate.f_clamp_max(limit)?;
-                let glu = gate.f_mul(&gate.f_mul_scalar(alpha)?.f_sigmoid()?)?;
-                up.f_clamp(-limit, limit)?.f_add_scalar(1.0)?.f_mul(&glu)?
-            }
-        })
-    }
-}
-
-fn activate(activation: Activation, x: &Tensor) -> Result<Tensor, ModelError> {
-    Ok(match activation {
-        Activation::Silu => x.f_silu()?,
-        Activation::Gelu => x.f_gelu("none")?,
-        Activation::GeluTanh => x.f_gelu("tanh")?,
-        Activation::Relu => x.f_relu()?,
-        Activation::ReluSquared => x.f_relu()?.f_square()?,
-    })
 }

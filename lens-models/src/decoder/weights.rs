@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::ModelError;
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{Cut, LinearSpec, Param, TensorSpec},
 };
 
@@ -155,6 +155,11 @@ impl Linear {
         let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
         let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?) };
         Ok(Some(Self { weight: Tensor::f_cat(&weights, 0)?, bias }))
+    }
+
+    /// The bias, `[out]`.
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
     }
 
     /// `[.., in]` to `[.., out]`.

@@ -8,7 +8,12 @@ use tch::Tensor;
 
 pub(super) use self::attention::writes_scores;
 use self::{attention::Attention, convolution::ShortConvolution};
-use super::{ModelError, finite::Watch, step::Step, weights::Weights};
+use super::{
+    ModelError,
+    finite::Watch,
+    step::Step,
+    weights::{Linear, Weights},
+};
 use crate::spec::MixerSpec;
 
 /// The mixer of one block, with its weights and with what it keeps of the sequence so far.
@@ -26,6 +31,14 @@ impl Mixer {
                 Self::ShortConvolution(Box::new(ShortConvolution::load(spec, weights)?))
             }
         })
+    }
+
+    /// The projection back to the stream, `[d_model, ..]`.
+    pub(super) fn output(&self) -> &Linear {
+        match self {
+            Self::Attention(attention) => attention.output(),
+            Self::ShortConvolution(convolution) => convolution.output(),
+        }
     }
 
     /// Forgets the sequence that was run: another one begins.
