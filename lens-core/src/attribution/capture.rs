@@ -4,7 +4,6 @@ use super::error::AttributionError;
 use crate::{
     backend::{Backend, BackendError, Forward},
     point::{Point, PointSet, Site},
-    steps::LONGEST_STEP,
     token::TokenId,
 };
 

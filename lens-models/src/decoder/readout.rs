@@ -123,7 +123,7 @@ impl Readout {
         mut choice: Choice<'_>,
     ) -> Result<Readings, BackendError> {
         match &self.device {
-            Some(device) => choice.made_first(request, |request| device.read(request)),
+            Some(device) => request.with_choice(&mut choice, |request| device.read(request)),
             None => {
                 self.host()?.read_choosing(request, choice, |hidden, rows, out| self.rows(hidden, rows, out))
             }
