@@ -7,6 +7,7 @@ mod make_checkpoint;
 mod pictures;
 mod setup;
 mod test;
+mod throughput;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ pub(crate) enum Chore {
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
     GpuCheck(gpu_check::GpuCheck),
+    Throughput(throughput::Throughput),
 }
 
 impl Chore {
@@ -34,6 +36,7 @@ impl Chore {
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
+            Self::Throughput(asked) => throughput::run(root, asked),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers up and
 //! positions across; [`difference()`] of two traces; runs beside one another, [`compare()`] and [`side_by_side()`]; and
-//! a line at a time, [`StepsView`] for every token of a continuation and [`PromptsView`] for every prompt.
+//! a line at a time, [`StepsView`] for every token of a continuation, [`PromptsView`] for every prompt and
+//! [`DirectionsView`] for every decoded direction.
 //!
 //! ```
 //! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
@@ -23,6 +24,7 @@ mod blocks;
 mod body;
 mod compare;
 mod difference;
+mod directions;
 mod grid;
 mod header;
 mod layout;
@@ -47,6 +49,7 @@ use layout::Layout;
 pub use crate::sheet::paint::ColorLevel;
 pub use compare::compare;
 pub use difference::difference;
+pub use directions::{DirectionLine, DirectionsView};
 pub use positions::heatmap;
 pub use prompts::PromptsView;
 pub use side_by_side::side_by_side;

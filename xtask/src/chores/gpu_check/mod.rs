@@ -1,7 +1,7 @@
 //! `cargo xtask gpu-check`.
 
 mod agree;
-mod lens;
+pub(super) mod lens;
 
 use std::path::{Path, PathBuf};
 
