@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use lens_core::NormKind;
-use lens_models::{
+use lens_checkpoint::{
     DecoderSpec,
     spec::{
         Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
         MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
     },
 };
+use lens_core::NormKind;
 
 /// Names and values, one pair a line.
 pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {

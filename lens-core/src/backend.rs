@@ -49,9 +49,13 @@ pub struct ModelInfo {
     /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
     /// whose mixer has none.
     pub absent: PointSet,
+    /// The heads of each block that can be read, `[n_layers]`; empty where no block has any.
+    pub heads: Vec<HeadsInfo>,
     /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
     /// positions).
     pub max_positions: Option<usize>,
+    /// What it has to do without where it runs, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl ModelInfo {
@@ -83,7 +87,9 @@ impl ModelInfo {
             routed: false,
             mixers: vec![MixerKind::Attention; n_layers.into()],
             absent: PointSet::default(),
+            heads: Vec::new(),
             max_positions: None,
+            notes: Vec::new(),
         }
     }
 
@@ -94,8 +100,16 @@ impl ModelInfo {
         self
     }
 
+    /// The heads of a block that can be read.
+    pub fn heads_of(&self, layer: u16) -> HeadsInfo {
+        self.heads.get(usize::from(layer)).copied().unwrap_or_default()
+    }
+
     /// Whether the model has this point.
     pub fn has(&self, point: Point) -> bool {
+        if let Point::Block { layer, site: Site::Head(head) } = point {
+            return layer < self.n_layers && head < self.heads_of(layer).n;
+        }
         point.layer().is_none_or(|layer| layer < self.n_layers) && !self.absent.contains(point)
     }
 
@@ -118,11 +132,33 @@ impl ModelInfo {
         with_routed => routed: bool,
         /// The kind of mixer (attention or what stands in its place) of each block, `[n_layers]`.
         with_mixers => mixers: Vec<MixerKind>,
+        /// The heads of each block that can be read, `[n_layers]`; empty where no block has any.
+        with_heads => heads: Vec<HeadsInfo>,
         /// Points that this model does not have.
         with_absent => absent: PointSet,
         /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
         /// positions).
         with_max_positions => max_positions: Option<usize>,
+        /// What it has to do without where it runs, in sentences.
+        with_notes => notes: Vec<String>,
+    }
+}
+
+/// The heads of a block as parts of what it adds to the stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeadsInfo {
+    /// How many there are; 0 where the mixer has none, or what it adds is not a summand of the stream.
+    pub n: u16,
+    /// Whether a norm stands between them and the stream: each is led through it with the norm's statistics at the
+    /// position.
+    pub normed: bool,
+}
+
+impl HeadsInfo {
+    /// `n` heads, with a norm after their sum if `normed`.
+    pub fn new(n: u16, normed: bool) -> Self {
+        Self { n, normed }
     }
 }
 
@@ -398,6 +434,21 @@ pub trait Backend {
         None
     }
 
+    /// What some heads of a block add to the stream, `[rows, d_model]` each, of its captured `z`; in float32. A norm on
+    /// their sum is taken with its statistics at each row, so that all heads and the biases add up to `attn_out`.
+    ///
+    /// # Errors
+    /// When the block does not have such a head ([`ModelInfo::heads`]), or the computation fails.
+    fn split_heads(
+        &self,
+        layer: u16,
+        z: &Self::Hidden,
+        heads: &[u16],
+    ) -> Result<Vec<Self::Hidden>, BackendError> {
+        let _ = (z, heads);
+        Err(BackendError::NoHeads { layer })
+    }
+
     /// Makes every run from now on apply these edits and no others, and returns those that were set before;
     /// [`crate::steer`] makes them. `None` goes back to what the backend does by itself; empty [`Edits`] run the model
     /// unchanged.
@@ -502,6 +553,12 @@ pub enum BackendError {
     NoTranslation {
         /// The model's family.
         family: String,
+    },
+    /// Heads were asked of a block, or a backend, that has none.
+    #[error("layer {layer} has no heads that could be read")]
+    NoHeads {
+        /// The layer.
+        layer: u16,
     },
     /// A number of a readout is NaN or infinite although its logits are not.
     #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]

@@ -9,9 +9,11 @@
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
 //! - [`FinalNorm`] and [`NormMode`]: the norm before the unembedding;
+//! - [`attribution`]: which part of the model brought how much of a logit;
 //! - [`translate`]: what lenses other than the plain one do to a vector before the norm;
 //! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
+//! - [`evaluate`]: how well lenses predict, over many sequences;
 //! - [`Session`] and [`Request`]: the whole way from what a user asks to the trace, which a [`Sink`] can take as it
 //!   grows.
 //!
@@ -34,6 +36,7 @@
 //! # Ok::<(), lens_core::LensError>(())
 //! ```
 
+pub mod attribution;
 mod backend;
 mod check;
 mod choice;
@@ -42,6 +45,7 @@ mod decision;
 mod direction;
 mod dtype;
 mod edit;
+pub mod evaluate;
 mod host;
 mod intervention;
 mod lens;
@@ -72,8 +76,8 @@ mod tracked;
 pub mod translate;
 
 pub use backend::{
-    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
-    Sequence,
+    Backend, BackendError, Column, Forward, HeadsInfo, ModelInfo, Next, Pack, PlainLogits, ReadRequest,
+    Readings, Sequence,
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use choice::Choice;

@@ -6,8 +6,10 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, Dissect, OutputMap, TokenReadout},
     backend::{
-        Backend, BackendError, Forward, ModelInfo, Pack, PlainLogits, ReadRequest, Readings, Sequence,
+        Backend, BackendError, Forward, HeadsInfo, ModelInfo, Pack, PlainLogits, ReadRequest, Readings,
+        Sequence,
     },
     choice::Choice,
     dtype::Dtype,
@@ -76,7 +78,8 @@ impl ToyBackend {
             .collect();
         let weight = random.values(d_model, 0.3).into_iter().map(|w| 1.0 + w).collect();
         Self {
-            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32),
+            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32)
+                .with_heads(vec![HeadsInfo::new(N_HEADS as u16, false); n_layers.into()]),
             embedding: random.values(n_vocab * d_model, 1.0),
             layers,
             norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)
@@ -137,6 +140,45 @@ impl ToyBackend {
     }
 }
 
+impl Dissect for ToyBackend {
+    fn dissect(&self, layer: u16, at: &BlockValues<'_, ToyHidden>) -> Result<BlockParts, BackendError> {
+        let inner = |x: &ToyHidden| {
+            let mlp_in = &self.layers[usize::from(layer)].mlp_in;
+            multiply(mlp_in, &x.values).into_iter().map(f32::tanh).collect()
+        };
+        let heads = |z: &ToyHidden| {
+            BranchInputs::new(OutputMap::Attention, z.values.clone(), self.info.d_model / N_HEADS)
+        };
+        let neurons = |x: &ToyHidden| BranchInputs::new(OutputMap::Mlp, inner(x), 1);
+        Ok(BlockParts::default()
+            .with_attention(BranchParts::default().with_inputs(at.z.map(heads).into_iter().collect()))
+            .with_mlp(BranchParts::default().with_inputs(at.resid_mid.map(neurons).into_iter().collect())))
+    }
+
+    fn pull_back(&self, layer: u16, map: OutputMap, direction: &[f64]) -> Result<Vec<f64>, BackendError> {
+        let layer = &self.layers[usize::from(layer)];
+        let matrix = match map {
+            OutputMap::Attention => &layer.attention,
+            OutputMap::Mlp => &layer.mlp_out,
+            OutputMap::Expert(_) | OutputMap::SharedExpert => {
+                return Err(BackendError::Other("the toy has no experts".into()));
+            }
+        };
+        let d = direction.len();
+        let mut pulled = vec![0.0; d];
+        for (row, g) in matrix.chunks_exact(d).zip(direction) {
+            pulled.iter_mut().zip(row).for_each(|(sum, w)| *sum += g * f64::from(*w));
+        }
+        Ok(pulled)
+    }
+
+    fn token_readout(&self, token: TokenId) -> Result<TokenReadout, BackendError> {
+        let d = self.info.d_model;
+        let row = self.unembedding[token.index() * d..][..d].to_vec();
+        Ok(TokenReadout::new(row, 0.0, self.norm.clone(), Post::default()))
+    }
+}
+
 impl Backend for ToyBackend {
     type Hidden = ToyHidden;
 
@@ -188,6 +230,24 @@ impl Backend for ToyBackend {
 
     fn heads(&self, _: u16) -> Option<(usize, usize)> {
         Some((N_HEADS, self.info.d_model / N_HEADS))
+    }
+
+    fn split_heads(&self, layer: u16, z: &ToyHidden, heads: &[u16]) -> Result<Vec<ToyHidden>, BackendError> {
+        let (d, d_head) = (self.info.d_model, self.info.d_model / N_HEADS);
+        let matrix = &self.layers[usize::from(layer)].attention;
+        let part = |head: &u16| {
+            let own = usize::from(*head) * d_head..(usize::from(*head) + 1) * d_head;
+            let of_row = |z: &[f32]| {
+                let mut alone = vec![0.0; d];
+                alone[own.clone()].copy_from_slice(&z[own.clone()]);
+                multiply(matrix, &alone)
+            };
+            ToyHidden { width: d, values: z.values.chunks_exact(d).flat_map(of_row).collect() }
+        };
+        match heads.iter().all(|head| usize::from(*head) < N_HEADS) {
+            true => Ok(heads.iter().map(part).collect()),
+            false => Err(BackendError::NoHeads { layer }),
+        }
     }
 
     fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {

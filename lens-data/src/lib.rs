@@ -37,6 +37,7 @@ mod bounded;
 mod column;
 mod format;
 mod json_line;
+mod parquet_texts;
 mod prompts;
 mod readouts;
 mod record;

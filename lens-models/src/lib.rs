@@ -37,6 +37,8 @@ println!("decided at layer {:?}", answer.decided_at);
 pub mod decoder;
 pub mod device;
 #[cfg(feature = "torch")]
+pub mod fit;
+#[cfg(feature = "torch")]
 pub mod session;
 
 #[cfg(feature = "torch")]

@@ -3,6 +3,7 @@
 mod columns;
 mod error;
 mod generate;
+mod heads;
 mod pack;
 mod plan;
 mod reading;
@@ -189,17 +190,18 @@ impl<'a, B: Backend> Lens<'a, B> {
     ) -> Result<Readouts, LensError> {
         let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
+        let heads = heads::split(self.backend, captured, scope)?;
         let translated = self.translate(captured, scope, plan)?;
         let columns: Vec<Column<'_, B::Hidden>> = scope
             .decoded
             .iter()
             .zip(&translated)
             .filter_map(|(place, translated)| {
-                let index = scope.captured.index_of(place.point)?;
+                let as_captured = || Some(&captured[scope.captured.index_of(place.point)?]);
                 Some(Column {
                     point: place.point,
                     lens: translated.is_some().then(|| plan.lenses.name(place.lens)),
-                    vectors: translated.as_ref().unwrap_or(&captured[index]),
+                    vectors: translated.as_ref().or_else(|| heads.get(&place.point)).or_else(as_captured)?,
                     shown: scope.wanted.binary_search(place).is_ok(),
                 })
             })

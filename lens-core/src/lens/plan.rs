@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     LensError, Reading,
     columns::{Place, Places, hidden_outputs},
+    heads,
 };
 use crate::{
     backend::{BackendError, ModelInfo},
@@ -49,9 +50,18 @@ impl Plan {
     /// # Errors
     /// When a lens does not fit the model, has a map for none of the points to read, or a selection does not fit.
     pub fn notes(&self, info: &ModelInfo) -> Result<Vec<String>, LensError> {
+        Ok(self.places_of(info)?.notes)
+    }
+
+    /// What every lens reads of a model, and what has to be said about it.
+    fn places_of(&self, info: &ModelInfo) -> Result<Places, LensError> {
         let layers = self.layers_of(info)?;
         let plain = self.points_of(info, &layers)?;
-        Ok(Places::new(info, &self.lenses, &self.components, &layers, plain.as_slice())?.notes)
+        let mut places = Places::new(info, &self.lenses, &self.components, &layers, plain.as_slice())?;
+        if self.components.all_heads() || plain.as_slice().iter().any(|point| heads::of(*point).is_some()) {
+            places.notes.extend(heads::notes(info, &layers));
+        }
+        Ok(places)
     }
 
     /// The blocks to read. "All layers" of a model without blocks are none, and its embedding can still be read.
@@ -70,7 +80,8 @@ impl Plan {
             Component::Embed => vec![Point::Embed],
             Component::Site(site) => layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect(),
         };
-        let named = self.components.as_slice().iter().flat_map(of);
+        let heads = if self.components.all_heads() { heads::all(info, layers)? } else { Vec::new() };
+        let named = self.components.as_slice().iter().flat_map(of).chain(heads);
         // All means those that there are.
         let wanted: PointSet = named.filter(|point| !self.components.is_all() || info.has(*point)).collect();
         match wanted.as_slice().iter().find(|point| !info.has(**point)) {
@@ -151,23 +162,22 @@ impl Scope {
         {
             return Err(BackendError::UnknownToken { token: *token, n_vocab: info.n_vocab }.into());
         }
-        let layers = plan.layers_of(info)?;
         let positions = plan.positions.resolve(tokens.len(), "position")?;
-        let plain = plan.points_of(info, &layers)?;
-        let Places { wanted, notes } =
-            Places::new(info, &plan.lenses, &plan.components, &layers, plain.as_slice())?;
+        let Places { wanted, notes } = plan.places_of(info)?;
         let mut decoded = wanted.clone();
         decoded.extend(hidden_outputs(info.n_layers, &plan.lenses, &wanted));
         decoded.sort_unstable();
         let captured: PointSet = wanted
             .iter()
-            .map(|place| place.point)
+            .map(|place| heads::captured_at(place.point))
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
-        let translated =
-            wanted.iter().filter(|place| plan.lenses.map(place.lens, place.point).is_some()).count();
-        // Translated vectors are kept beside captured ones, in float32.
+        let made = |place: &&Place| {
+            plan.lenses.map(place.lens, place.point).is_some() || heads::of(place.point).is_some()
+        };
+        let translated = wanted.iter().filter(made).count();
+        // Translated vectors and those of heads are kept beside captured ones, in float32.
         let bytes_per_position = (captured.len() * info.dtype.bytes() + translated * 4) * info.d_model;
         let steps = budget.steps(bytes_per_position, plan.memory_budget);
         Ok(Self { wanted, decoded, notes, captured, positions, steps, n_layers: info.n_layers.into() })

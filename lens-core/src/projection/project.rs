@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::block::BlockProduct;
 use super::distances::{self, Distances};
 use super::ends::{self, Ends};
 use super::job::{
@@ -11,6 +12,8 @@ use super::job::{
 };
 use super::kernel::{Kernel, KernelError};
 use super::panel::{Group, Panel, Panels, offset_in_block};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::simd::amxbf16::AmxBf16;
 use super::simd::plain::Plain;
 use super::simd::{Product, Simd};
 #[cfg(target_arch = "x86_64")]
@@ -124,6 +127,11 @@ impl Unembedding<'_> {
     fn dispatch<P: Purpose>(&self, kernel: Kernel, job: &Job<'_>) -> Result<Vec<P::Answer>, ProjectionError> {
         let n = job.check(self)?;
         match self.rows() {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            VocabRows::Bf16(rows) if kernel == Kernel::AmxBf16 => match AmxBf16::detect() {
+                Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
+                None => Err(unavailable(kernel)),
+            },
             #[cfg(target_arch = "x86_64")]
             VocabRows::Bf16(rows) if kernel == Kernel::Avx512Bf16 => match Avx512Bf16::detect() {
                 Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
@@ -150,7 +158,8 @@ impl Unembedding<'_> {
         Avx512: Product<W>,
     {
         let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
-        if let (Kernel::Avx512Bf16 | Kernel::Avx512, Some(simd)) = (simd, Avx512::detect()) {
+        let wide = matches!(simd, Kernel::AmxBf16 | Kernel::Avx512Bf16 | Kernel::Avx512);
+        if let (true, Some(simd)) = (wide, Avx512::detect()) {
             return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
         if let (Kernel::Avx2, Some(simd)) = (simd, Avx2::detect()) {
@@ -197,7 +206,7 @@ impl Unembedding<'_> {
         }
     }
 
-    fn group_by_group<P: Purpose, W: Copy + Sync, S: Product<W>>(
+    fn group_by_group<P: Purpose, W: Copy + Sync, S: BlockProduct<W>>(
         &self,
         simd: S,
         rows: &[W],
@@ -240,7 +249,7 @@ trait Purpose {
     type Answer;
 
     /// The answers, lane by lane.
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer>;
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer>;
 }
 
 /// Everything that the job asks for, in a pass over the vocabulary.
@@ -249,7 +258,7 @@ struct Whole;
 impl Purpose for Whole {
     type Answer = Result<Projected, NonFiniteLogits>;
 
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
         sweep.project()
     }
 }
@@ -260,7 +269,7 @@ struct TrackedOnly;
 impl Purpose for TrackedOnly {
     type Answer = Vec<f32>;
 
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
         let panels = Panels::pack::<W, S>(sweep.job.readouts, sweep.matrix.d_model, &sweep.group.readouts);
         let mut logits = sweep.tracked_logits(&panels);
         logits.resize(sweep.group.readouts.len(), Vec::new());
@@ -288,7 +297,7 @@ struct Sweep<'a, W, S> {
     group: &'a Group,
 }
 
-impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
+impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
     /// The answers, lane by lane.
     fn project(&self) -> Answers {
         let Self { simd, matrix, job, group, .. } = self;
@@ -407,11 +416,8 @@ impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
                 // Readouts of a panel share most of their tokens: each row once.
                 let mut logits: BTreeMap<TokenId, Vec<f32>> = BTreeMap::new();
                 for &token in lanes.clone().flat_map(tokens_of) {
-                    logits.entry(token).or_insert_with(|| {
-                        let mut z = vec![0.0; panel.columns * S::LANES];
-                        self.matrix.logits(self.simd, (token.0 as usize, 1), panel, 1, &mut z);
-                        z
-                    });
+                    let of_row = || self.matrix.logits_of_row(self.simd, token.0 as usize, panel);
+                    logits.entry(token).or_insert_with(of_row);
                 }
                 let logit = |token, lane| logits[token][offset_in_block::<S>(&panel, 1, lane)];
                 lanes.map(|lane| tokens_of(lane).iter().map(|token| logit(token, lane)).collect()).collect()

@@ -157,7 +157,7 @@ impl Translator {
             let (width, d_model) = (map.d_model(), self.d_model);
             return Err(MapShapeError::OtherWidth { point, width, d_model });
         }
-        if point.component() == Component::Site(Site::Z) {
+        if matches!(point.component(), Component::Site(Site::Z | Site::Head(_))) {
             return Err(MapShapeError::NotInTheStream { point });
         }
         match self.maps.insert(point, map) {

@@ -2,12 +2,14 @@
 
 use lens_core::{
     BackendError, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId, Unembedding,
+    attribution::TokenReadout,
 };
 use tch::{Device, Kind, Tensor};
 
 use super::{
     ModelError,
     device_readout::DeviceReadout,
+    head::Head,
     norm::Norm,
     weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
@@ -41,12 +43,14 @@ pub(super) struct Readout {
 }
 
 impl Readout {
-    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place.
+    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place. What the readout has to do
+    /// without is added to `notes`.
     pub(super) fn load(
         spec: &DecoderSpec,
         embed: Option<&Tensor>,
         weights: &Weights<'_>,
         path: ReadoutPath,
+        notes: &mut Vec<String>,
     ) -> Result<Self, ModelError> {
         let readout = &spec.readout;
         let host = |param: Option<&Param>| -> Result<Option<Vec<f32>>, ModelError> {
@@ -76,7 +80,7 @@ impl Readout {
         let (n_layers, bias) = (spec.layers.len() as u16, host(readout.bias.as_ref())?);
         let on_device = path == ReadoutPath::Device || !weights.place.is_host();
         let device = on_device
-            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post))
+            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post, notes))
             .transpose()?;
         Ok(Self {
             n_layers,
@@ -87,6 +91,18 @@ impl Readout {
             post: readout.post,
             place: weights.place,
             device,
+        })
+    }
+
+    /// The same way in float32, for whole vocabularies and for gradients.
+    pub(super) fn head(&self) -> Result<Head, ModelError> {
+        let unembed = self.unembed.f_to_kind(Kind::Float)?;
+        let bias = self.bias.as_deref().map(|bias| Tensor::f_from_slice(bias)?.f_to_device(unembed.device()));
+        Ok(Head {
+            norm: self.norm.as_ref().map(Norm::shallow_clone),
+            bias: bias.transpose()?,
+            unembed,
+            post: self.post,
         })
     }
 
@@ -108,6 +124,17 @@ impl Readout {
             )?;
             Ok(self.host_norm.d_model())
         })
+    }
+
+    /// How the logit of one token is read.
+    pub(super) fn of_token(&self, token: TokenId) -> Result<TokenReadout, ModelError> {
+        let n_vocab = self.unembed.size()[0] as usize;
+        if token.index() >= n_vocab {
+            return Err(ModelError::UnknownToken { token, n_vocab });
+        }
+        let row = values(&self.unembed.f_select(0, token.index() as i64)?)?;
+        let bias = self.bias.as_ref().map_or(0.0, |bias| bias[token.index()]);
+        Ok(TokenReadout::new(row, bias, self.host_norm.clone(), self.post))
     }
 
     /// Bias, scale and cap on all logits of a row.

@@ -140,6 +140,11 @@ impl Linear {
         &self.weight
     }
 
+    /// The bias, `[out]`.
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
     /// `[.., in]` to `[.., out]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(x.f_linear(&self.weight, self.bias.as_ref())?)

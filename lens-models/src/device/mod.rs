@@ -6,6 +6,8 @@ mod cuda;
 mod torch;
 
 #[cfg(feature = "torch")]
+pub(crate) use cuda::library_folders;
+#[cfg(feature = "torch")]
 pub use cuda::{LIBTORCH_VARIABLE, cards, open as open_cuda};
 pub use lens_checkpoint::device::{
     Card, DeviceError, DeviceMap, Part, PartSizes, Place, Placement, UnknownDevice,
