@@ -26,7 +26,7 @@ pub enum DirectionNorm {
     #[default]
     Folded,
     /// The folded readout, divided by the norm's scale at a position: `sqrt(mean(x²) + eps)` or `sqrt(var(x) + eps)` of
-    /// its final residual x. In units of logits.
+    /// its final residual x. In units of logits. A model without a final norm has no such scale: nothing is divided.
     FinalScale(f64),
     /// `post(W_U v + b_U)`: the raw vector meets the unembedding, as [`NormMode::None`](crate::NormMode::None) has it.
     None,
@@ -208,7 +208,9 @@ impl<'a> DirectionReadout<'a> {
         let length = length(x.iter().copied());
         match self.mode {
             DirectionNorm::Folded => self.norm.apply_linear(x, 1.0),
-            DirectionNorm::FinalScale(scale) => self.norm.apply_linear(x, scale),
+            DirectionNorm::FinalScale(scale) => {
+                self.norm.apply_linear(x, self.norm.kind().map_or(1.0, |_| scale));
+            }
             DirectionNorm::None => {}
             DirectionNorm::Recomputed => self.norm.apply(x, self.norm.scale(x)),
         }

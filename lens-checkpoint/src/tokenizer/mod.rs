@@ -13,6 +13,7 @@ mod names;
 mod parts;
 mod settings;
 mod spelling;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub use names::Namesakes;
 use parts::Parts;
 pub(crate) use settings::{Settings, SideFiles};
 use spelling::Spelling;
+pub use target::TargetError;
 
 use crate::source::files::read_at_most;
 

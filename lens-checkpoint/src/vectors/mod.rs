@@ -232,6 +232,11 @@ impl VectorFile {
         }
     }
 
+    /// All vectors: names, shapes and values.
+    pub(crate) fn into_tensors(self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        self.tensors.into_iter().map(|NamedTensor { name, shape, values }| (name, shape, values)).collect()
+    }
+
     fn names(&self) -> String {
         const SHOWN: usize = 8;
         let mut names: Vec<&str> = self.tensors.iter().take(SHOWN).map(|tensor| &*tensor.name).collect();

@@ -283,7 +283,7 @@ struct EndsOnly;
 impl Purpose for EndsOnly {
     type Answer = Result<BothEnds, NonFiniteLogits>;
 
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
         sweep.both_ends()
     }
 }
