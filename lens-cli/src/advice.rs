@@ -88,6 +88,10 @@ fn of_device(error: &DeviceError) -> Option<String> {
 fn of_lens(error: &LensError) -> Option<String> {
     match error {
         LensError::Backend(error) => of_backend(error),
+        LensError::NothingToTranslate { .. } => Some(
+            "name those with --components, or leave --components out: each lens then reads what it has maps for"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

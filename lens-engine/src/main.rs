@@ -7,6 +7,7 @@ mod advice;
 mod check;
 mod compare_prompts;
 mod gathered;
+mod lenses;
 mod machine;
 mod many;
 mod prompt;

@@ -25,6 +25,7 @@ use serde::Serialize;
 use crate::{
     advice,
     compare_prompts::{self, Compared},
+    lenses::Lenses,
     machine,
     records::Records,
     request, show,
@@ -52,6 +53,7 @@ pub(crate) fn run(
     args: &RunArgs,
     file: &Path,
     mut session: Session,
+    lenses: Lenses,
     Outputs { folder, out }: Outputs<'_>,
     console: &Console,
 ) -> Result<()> {
@@ -70,6 +72,7 @@ pub(crate) fn run(
     let compared = given.compare_prompts.then(|| Compared::begin(folder.as_ref())).transpose()?;
     let many = Many {
         args,
+        lenses,
         console,
         session,
         folder,
@@ -120,6 +123,7 @@ fn said(error: &anyhow::Error) -> String {
 
 struct Many<'a> {
     args: &'a RunArgs,
+    lenses: Lenses,
     console: &'a Console,
     session: Session,
     folder: Option<Folder>,
@@ -233,8 +237,10 @@ impl Many<'_> {
     }
 
     fn prepared(&self, index: u64, id: Option<String>, input: PromptInput) -> Result<Prepared> {
-        let request = request::of(self.args, self.input(input));
-        Ok(self.session.prepare(&request)?.labelled(index, id))
+        let request = request::of(self.args, &self.lenses.set, self.input(input));
+        let mut prepared = self.session.prepare(&request)?;
+        prepared.notes.extend(self.lenses.notes.iter().cloned());
+        Ok(prepared.labelled(index, id))
     }
 
     /// Reads prompts together and shows each. Nothing is read once nobody wants more.

@@ -6,6 +6,7 @@ mod check;
 mod families;
 mod fit;
 mod inspect;
+mod lens;
 mod model;
 mod render;
 mod run;
@@ -16,6 +17,7 @@ pub use self::{
     check::CheckArgs,
     families::{FamiliesArgs, ListFormat},
     inspect::{Format, InspectArgs},
+    lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
@@ -74,6 +76,7 @@ pub enum Command {
     Inspect(InspectArgs),
     Check(CheckArgs),
     Families(FamiliesArgs),
+    Lens(LensArgs),
     /// Print a completion script for a shell
     #[command(after_help = MORE_HELP, after_long_help = "Example:
   lens completions bash > lens.bash")]

@@ -7,6 +7,7 @@ mod generation;
 mod help;
 mod hostile;
 mod interruption;
+mod lenses;
 mod many;
 mod options;
 mod packed;
