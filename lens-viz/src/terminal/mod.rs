@@ -1,5 +1,5 @@
 //! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers up and
-//! positions across; [`difference()`] of two traces; runs beside one another, [`compare()`] and [`side_by_side()`]; and
+//! positions across; [`difference()`] of two traces; [`attribution()`], what contributes to a logit; runs beside one another, [`compare()`] and [`side_by_side()`]; and
 //! a line at a time, [`StepsView`] for every token of a continuation and [`PromptsView`] for every prompt.
 //!
 //! ```
@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribution;
 mod blocks;
 mod body;
 mod compare;
@@ -45,6 +46,7 @@ use grid::Grid;
 use layout::Layout;
 
 pub use crate::sheet::paint::ColorLevel;
+pub use attribution::attribution;
 pub use compare::compare;
 pub use difference::difference;
 pub use positions::heatmap;
