@@ -168,6 +168,20 @@ impl FinalNorm {
     /// # Panics
     /// When `x` is not `[d_model]`.
     pub fn apply(&self, x: &mut [f32], scale: f64) {
+        self.normed(x, scale, self.bias.as_deref());
+    }
+
+    /// The linear part of [`apply`](Self::apply), in place: `x` is centred where the norm centres, divided by `scale`
+    /// and multiplied by the weight; the bias is left out. With the scale of a residual that `x` is a part of, this is
+    /// what `x` contributes to the normed residual.
+    ///
+    /// # Panics
+    /// When `x` is not `[d_model]`.
+    pub fn apply_linear(&self, x: &mut [f32], scale: f64) {
+        self.normed(x, scale, None);
+    }
+
+    fn normed(&self, x: &mut [f32], scale: f64, bias: Option<&[f32]>) {
         assert_eq!(x.len(), self.d_model, "a vector of another width than the norm");
         let mean = self.centre(x);
         for (i, value) in x.iter_mut().enumerate() {
@@ -175,7 +189,7 @@ impl FinalNorm {
             if let Some(weight) = &self.weight {
                 normed *= f64::from(weight[i]);
             }
-            if let Some(bias) = &self.bias {
+            if let Some(bias) = bias {
                 normed += f64::from(bias[i]);
             }
             *value = normed as f32;

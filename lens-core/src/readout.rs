@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
 use crate::{
     norm::NormMode,
     projection::{Projected, Tracked},
@@ -156,6 +158,32 @@ impl Readout {
                 .collect(),
             tracked: Vec::new(),
         }
+    }
+
+    /// The readouts of rows that were projected together, `width` to a row and the final one last: `projected(i)` is what
+    /// is known of readout `i` of `[rows, width]`, `vectors` are the facts of their vectors, if a statistic needs them, and
+    /// `tracking` says for each row which tokens were tracked, in its final readout too.
+    pub fn of_rows(
+        width: usize,
+        tracking: &[Tracking],
+        projected: impl Fn(usize) -> Projected + Sync,
+        vectors: Option<&[VectorFacts]>,
+        ask: &Question,
+    ) -> Vec<Vec<Self>> {
+        let of = |row: usize, column: usize| {
+            let (i, is_final) = (row * width + column, column + 1 == width);
+            let (mut projected, mut tracking) = (projected(i), tracking[row]);
+            if is_final {
+                // Its own best token has no rank of its own there.
+                if tracking.final_top1_for(ask).is_some() {
+                    projected.tracked.remove(0);
+                }
+                tracking.final_top1 = None;
+            }
+            Self::of(&projected, vectors.map(|vectors| vectors[i]), ask, tracking)
+        };
+        let rows = (0..tracking.len()).into_par_iter();
+        rows.map(|row| (0..width).map(|column| of(row, column)).collect()).collect()
     }
 
     /// The name of the first number that is NaN or infinite, if there is one.

@@ -11,6 +11,7 @@ use crate::{
         Backend, BackendError, Forward, HeadsInfo, ModelInfo, Pack, PlainLogits, ReadRequest, Readings,
         Sequence,
     },
+    choice::Choice,
     dtype::Dtype,
     edit::Edits,
     host::HostReadout,
@@ -96,8 +97,13 @@ impl ToyBackend {
         self.embedding[token.index() * self.info.d_model + dimension] = value;
     }
 
-    /// Runs one token through every block; `record` sees what is at every point after its edits.
-    fn run_token(&mut self, token: TokenId, mut record: impl FnMut(Point, &[f32])) {
+    /// Runs one token through every block up to the one of `through`; `record` sees what is at every point after its
+    /// edits.
+    fn run_token(&mut self, token: TokenId, through: Option<Point>, mut record: impl FnMut(Point, &[f32])) {
+        let blocks = match through {
+            None => self.layers.len(),
+            Some(point) => point.layer().map_or(0, |layer| usize::from(layer) + 1),
+        };
         let (d, position, edits) = (self.info.d_model, self.seen, self.edits.clone());
         let mut x = self.embedding[token.index() * d..][..d].to_vec();
         let edit = |point, value: &mut [f32]| {
@@ -111,7 +117,7 @@ impl ToyBackend {
         }
         self.seen += 1;
         record(Point::Embed, &x);
-        for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).enumerate() {
+        for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).take(blocks).enumerate() {
             let mut at = |site, value: &mut [f32]| {
                 let point = Point::block(i as u16, site);
                 edit(point, value);
@@ -193,7 +199,7 @@ impl Backend for ToyBackend {
         let mut captured = vec![ToyHidden { width: d, values: Vec::new() }; step.points.len()];
         for (row, token) in step.tokens.iter().enumerate() {
             let kept = step.rows.contains(&row);
-            self.run_token(*token, |point, value| {
+            self.run_token(*token, step.through, |point, value| {
                 if let Some(index) = step.points.index_of(point).filter(|_| kept) {
                     captured[index].values.extend_from_slice(value);
                 }
@@ -214,7 +220,7 @@ impl Backend for ToyBackend {
             return Ok(None); // they know the positions of one sequence
         }
         let mut all = vec![ToyHidden { width: self.info.d_model, values: Vec::new() }; pack.points.len()];
-        for Sequence { tokens, rows } in pack.sequences {
+        for Sequence { tokens, rows, .. } in pack.sequences {
             for (all, one) in all.iter_mut().zip(self.forward(&Forward::new(tokens, pack.points, rows))?) {
                 all.values.extend(one.values);
             }
@@ -269,6 +275,20 @@ impl Backend for ToyBackend {
         let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
         HostReadout::new(&self.norm, unembedding, self.info.n_layers)
             .read(request, |hidden, rows, out| self.rows(hidden, rows, out))
+    }
+
+    fn read_choosing(
+        &self,
+        request: &ReadRequest<'_, ToyHidden>,
+        choice: Choice<'_>,
+    ) -> Result<Readings, BackendError> {
+        let rows = VocabRows::F32(&self.unembedding);
+        let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
+        HostReadout::new(&self.norm, unembedding, self.info.n_layers).read_choosing(
+            request,
+            choice,
+            |hidden, rows, out| self.rows(hidden, rows, out),
+        )
     }
 
     fn plain_logits(

@@ -3,8 +3,8 @@
 use super::error::AttributionError;
 use crate::{
     backend::{Backend, BackendError, Forward},
-    lens::LONGEST_STEP,
     point::{Point, PointSet, Site},
+    steps::LONGEST_STEP,
     token::TokenId,
 };
 
@@ -37,6 +37,7 @@ impl<H> Captured<H> {
                 past: start,
                 total: tokens.len(),
                 room: position + 1,
+                through: None,
                 points: if is_last { &points } else { &nothing },
                 rows: if is_last { &rows } else { &[] },
             };

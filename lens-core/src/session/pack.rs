@@ -84,6 +84,7 @@ pub(super) fn head(
     let mut head = tracer.head(prepared.plan.question.norm);
     head.roles.clone_from(&prepared.roles);
     head.notes.clone_from(&prepared.notes);
+    head.notes.extend(info.notes.iter().cloned());
     head.notes.extend(prepared.plan.notes(info)?);
     (head.prompt_index, head.id) = prepared.label.clone();
     head.versus = prepared.plan.question.versus.map(|id| tracer.named(id));

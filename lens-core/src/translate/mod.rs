@@ -134,7 +134,12 @@ impl Translator {
         Self::new(LensKind::Jacobian, d_model, maps.into_iter().map(at), provenance)
     }
 
-    fn new(
+    /// A lens of any kind: a map for each point given.
+    ///
+    /// # Errors
+    /// When there is no map, one has another width than `d_model`, two are for one point, or one is for a point that is
+    /// not a vector of the stream.
+    pub fn new(
         kind: LensKind,
         d_model: usize,
         maps: impl IntoIterator<Item = (Point, LensMap)>,

@@ -1,6 +1,7 @@
 //! What can go wrong while a model is loaded or run.
 
 use lens_core::{BackendError, ByteSize, NonFinite, NormShapeError, Point, TokenId};
+use lens_cuda::CudaError;
 use tch::TchError;
 
 use crate::device::DeviceError;
@@ -111,6 +112,12 @@ pub enum ModelError {
     /// A matrix is not in host memory in a form that can be read in place.
     #[error("the unembedding is not a contiguous matrix of f32, bf16 or f16 in host memory")]
     NotOnHost,
+    /// A kernel of the readout that cannot be had or started.
+    #[error(transparent)]
+    Kernel(#[from] CudaError),
+    /// Kernels whose answers to a chunk that is known are not right.
+    #[error("the kernels give wrong answers on this card")]
+    WrongKernels,
     /// A failure of a tap.
     #[error(transparent)]
     Tap(Box<dyn std::error::Error + Send + Sync>),

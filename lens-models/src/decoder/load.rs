@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
-    device::{self, DeviceError, DeviceMap, PartSizes, Place, Placement},
+    device::{self, DeviceError, DeviceMap, OnTorch as _, PartSizes, Place, Placement},
     spec::LayerSpec,
 };
 
@@ -96,8 +96,9 @@ impl Decoder {
             part(sizes.layers[i]);
         }
         let tied = (placement.embed == placement.unembed).then(|| embed.tokens());
-        let readout =
-            Readout::load(&spec, tied, &at(placement.unembed), options.readout).map_err(|error| {
+        let mut notes = Vec::new();
+        let readout = Readout::load(&spec, tied, &at(placement.unembed), options.readout, &mut notes)
+            .map_err(|error| {
                 error.of_memory(needed(
                     "the unembedding".to_owned(),
                     sizes.unembed.max(sizes.embed),
@@ -122,6 +123,7 @@ impl Decoder {
         info.mixers = spec.layers.iter().map(|layer| layer.mixer.kind()).collect();
         info.heads = spec.layers.iter().map(heads).collect();
         info.absent = spec.absent_points();
+        info.notes = notes;
         info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
         Ok(Self {
             info,

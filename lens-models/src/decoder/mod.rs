@@ -1,5 +1,6 @@
 //! The decoder on libtorch: one forward pass for every family, driven by a [`DecoderSpec`].
 
+mod batch;
 mod block;
 mod device_readout;
 mod dissect;
@@ -7,6 +8,7 @@ mod edit;
 mod embed;
 mod error;
 mod finite;
+mod head;
 mod load;
 mod memory;
 mod mixer;
@@ -30,9 +32,11 @@ use lens_core::{
 };
 use tch::Tensor;
 
+pub(crate) use batch::Tape;
 pub use edit::Edits;
 pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
+pub(crate) use head::Head;
 pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress};
 pub use readout::ReadoutPath;
@@ -51,7 +55,11 @@ use self::{
     translate::Translations,
     weights::append_values,
 };
-use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
+use crate::{
+    checkpoint::Checkpoint,
+    device::{OnTorch as _, Placement},
+    spec::DecoderSpec,
+};
 
 /// A decoder-only model on libtorch that can be looked into.
 pub struct Decoder {

@@ -80,6 +80,12 @@ impl Norm {
         Ok(FinalNorm::new(self.kind, self.eps, d, host(&self.weight)?, host(&self.bias)?)?)
     }
 
+    /// The same norm, with the same tensors.
+    pub(super) fn shallow_clone(&self) -> Self {
+        let share = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        Self { weight: share(&self.weight), bias: share(&self.bias), ..*self }
+    }
+
     /// `[.., d]` to `[.., d]`, in the dtype of `x`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let centred = self.centred(&x.f_to_kind(Kind::Float)?)?; // statistics in float32

@@ -9,11 +9,12 @@ use tch::{Device, Kind, Tensor};
 use super::{
     ModelError,
     device_readout::DeviceReadout,
+    head::Head,
     norm::Norm,
     weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
 use crate::{
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{DecoderSpec, Param},
 };
 
@@ -42,12 +43,14 @@ pub(super) struct Readout {
 }
 
 impl Readout {
-    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place.
+    /// `embed` is the embedding, which a tied model unembeds with, if it is in the same place. What the readout has to do
+    /// without is added to `notes`.
     pub(super) fn load(
         spec: &DecoderSpec,
         embed: Option<&Tensor>,
         weights: &Weights<'_>,
         path: ReadoutPath,
+        notes: &mut Vec<String>,
     ) -> Result<Self, ModelError> {
         let readout = &spec.readout;
         let host = |param: Option<&Param>| -> Result<Option<Vec<f32>>, ModelError> {
@@ -77,7 +80,7 @@ impl Readout {
         let (n_layers, bias) = (spec.layers.len() as u16, host(readout.bias.as_ref())?);
         let on_device = path == ReadoutPath::Device || !weights.place.is_host();
         let device = on_device
-            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post))
+            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post, notes))
             .transpose()?;
         Ok(Self {
             n_layers,
@@ -88,6 +91,18 @@ impl Readout {
             post: readout.post,
             place: weights.place,
             device,
+        })
+    }
+
+    /// The same way in float32, for whole vocabularies and for gradients.
+    pub(super) fn head(&self) -> Result<Head, ModelError> {
+        let unembed = self.unembed.f_to_kind(Kind::Float)?;
+        let bias = self.bias.as_deref().map(|bias| Tensor::f_from_slice(bias)?.f_to_device(unembed.device()));
+        Ok(Head {
+            norm: self.norm.as_ref().map(Norm::shallow_clone),
+            bias: bias.transpose()?,
+            unembed,
+            post: self.post,
         })
     }
 

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::ModelError;
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{Cut, LinearSpec, Param, TensorSpec},
 };
 

@@ -86,6 +86,11 @@ fn folder_of(library: &str) -> Option<PathBuf> {
     path.parent().map(Path::to_owned)
 }
 
+/// The folders that this process has CUDA libraries from: NVIDIA's other libraries are beside them.
+pub(crate) fn library_folders() -> Vec<PathBuf> {
+    ["libcudart.so.13", "libcublas.so.13", CUDA].iter().filter_map(|library| folder_of(library)).collect()
+}
+
 /// Both halves must be of one build: the CPU half that runs is that of `folder`, or as long to the byte.
 fn same_version(folder: &Path, running: Option<&Path>) -> Result<(), String> {
     let length = |folder: &Path| fs::metadata(folder.join(CPU)).map(|file| file.len()).ok();

@@ -3,7 +3,7 @@
 use lens_core::{FinalNorm, NormKind, NormMode, Post};
 use tch::{Device, Kind, Tensor};
 
-use super::ModelError;
+use super::{ModelError, track::pick};
 
 /// Rows of the unembedding that are widened at once where a product needs them in float32.
 const WIDENED: i64 = 1 << 14;
@@ -52,13 +52,35 @@ impl Product {
         self.unembed.size()[0] as usize
     }
 
-    /// Logits of `[rows, points + 1, d_model]`, whose last column is the final residual: `[rows, points + 1, n_vocab]`
-    /// in float32.
-    pub(super) fn logits(&self, x: &Tensor, mode: NormMode) -> Result<Tensor, ModelError> {
+    /// Products of `[rows, points + 1, d_model]`, whose last column is the final residual, with the unembedding:
+    /// `[rows, points + 1, n_vocab]` in float32. They are logits once they are [`finished`](Self::finished).
+    pub(super) fn products(&self, x: &Tensor, mode: NormMode) -> Result<Tensor, ModelError> {
         let shape = x.size();
         let operand = self.normed(x, mode)?.f_to_kind(Kind::Float)?;
         let z = self.multiply(&operand.f_view([-1, shape[2]])?)?;
-        Ok(self.post(z, self.b_u.as_ref())?.f_view([shape[0], shape[1], self.unembed.size()[0]])?)
+        Ok(z.f_view([shape[0], shape[1], self.unembed.size()[0]])?)
+    }
+
+    /// Logits: products with bias, scale and cap, in their place.
+    pub(super) fn finished(&self, products: Tensor) -> Result<Tensor, ModelError> {
+        self.post(products, self.b_u.as_ref())
+    }
+
+    /// Logits of some tokens, `ids` `[rows, tokens]`, out of the products of all of them:
+    /// `[rows, points + 1, tokens]` in float32.
+    pub(super) fn picked(&self, products: &Tensor, ids: &Tensor) -> Result<Tensor, ModelError> {
+        self.post(pick(products, ids)?, self.bias_of(ids)?.as_ref())
+    }
+
+    /// The bias of some tokens, `[rows, 1, tokens]`, if there is one.
+    fn bias_of(&self, ids: &Tensor) -> Result<Option<Tensor>, ModelError> {
+        let Some(b_u) = &self.b_u else { return Ok(None) };
+        Ok(Some(b_u.f_index_select(0, &ids.f_view([-1])?)?.f_view([ids.size()[0], 1, ids.size()[1]])?))
+    }
+
+    /// The unembedding's bias, `[n_vocab]` in float32.
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.b_u.as_ref()
     }
 
     /// Logits of some tokens alone, `ids` `[rows, tokens]`, of `x` as [`logits`](Self::logits) takes it:
@@ -72,8 +94,7 @@ impl Product {
         let flat = ids.f_view([-1])?;
         let weights = self.unembed.f_index_select(0, &flat)?.f_to_kind(Kind::Float)?;
         let z = operand.f_bmm(&weights.f_view([rows, tokens, d_model])?.f_transpose(1, 2)?)?;
-        let b_u = self.b_u.as_ref().map(|b_u| b_u.f_index_select(0, &flat)?.f_view([rows, 1, tokens]));
-        self.post(z, b_u.transpose()?.as_ref())
+        self.post(z, self.bias_of(ids)?.as_ref())
     }
 
     /// The norm before the unembedding, computed as the host does: in float64, where the device has it.
@@ -148,6 +169,6 @@ impl Product {
 }
 
 /// The widest floating-point type of a device.
-fn wide(device: Device) -> Kind {
+pub(super) fn wide(device: Device) -> Kind {
     if device == Device::Mps { Kind::Float } else { Kind::Double }
 }

@@ -10,8 +10,8 @@ use super::{Chunk, ModelError, numbers};
 
 /// The logits of a chunk and what is wanted of them.
 pub(super) struct Statistics<'a, 'b> {
-    /// The captured vectors, `[rows, points + 1, d_model]`, the final residual last.
-    pub(super) vectors: &'a Tensor,
+    /// The facts of the captured vectors, `[rows, points + 1]`, if a statistic needs them.
+    pub(super) facts: Option<&'a [VectorFacts]>,
     /// `[rows, points + 1, n_vocab]`, float32.
     pub(super) logits: &'a Tensor,
     pub(super) chunk: &'a Chunk<'a, 'b>,
@@ -47,58 +47,30 @@ impl Statistics<'_, '_> {
         let divergences = self.divergences(&softmax)?;
         let Softmax { log_sum_exp, entropy, variance, weights, .. } = softmax;
         drop(weights); // as large as the logits
-        let (tracking, vectors) = (self.tracking(&top), self.vector_facts()?);
-        let mut tracked = self.tracked(&tracking)?.into_iter();
+        let tracking = self.tracking(&top);
+        let tracked = self.tracked(&tracking)?;
         let of = |values: &Option<Vec<f64>>, i: usize| values.as_ref().map(|values| values[i]);
         let width = self.width();
-        let mut readouts = top.into_iter().enumerate().map(|(i, top)| {
-            let is_final = i % width == width - 1;
+        let projected = |i: usize| {
             // The final readout has no distance to itself.
-            let distance = |values: &Option<Vec<f64>>| of(values, i).filter(|_| !is_final);
-            let mut projected = Projected {
-                top,
+            let distance = |values: &Option<Vec<f64>>| of(values, i).filter(|_| i % width != width - 1);
+            Projected {
+                top: top[i].clone(),
                 log_sum_exp: log_sum_exp[i],
                 entropy: Some(entropy[i]),
                 variance: of(&variance, i),
                 kl_to_final: distance(&divergences.kl),
                 js_to_final: distance(&divergences.js),
                 tv_to_final: distance(&divergences.tv),
-                tracked: tracked.next().unwrap_or_default(),
-            };
-            let mut tracking = tracking[i / width];
-            if is_final && self.question.statistics.needs().final_top1 {
-                projected.tracked.remove(0);
+                tracked: tracked[i].clone(),
             }
-            tracking.final_top1 = tracking.final_top1.filter(|_| !is_final);
-            Readout::of(&projected, vectors.as_ref().map(|vectors| vectors[i]), self.question, tracking)
-        });
-        Ok(Some((0..self.chunk.rows.len()).map(|_| readouts.by_ref().take(width).collect()).collect()))
+        };
+        Ok(Some(Readout::of_rows(width, &tracking, projected, self.facts, self.question)))
     }
 
     /// Readouts of a row, the final one included.
     fn width(&self) -> usize {
         self.chunk.points.len() + 1
-    }
-
-    /// Lengths of the captured vectors, and their products with the final residual, if a statistic needs them.
-    fn vector_facts(&self) -> Result<Option<Vec<VectorFacts>>, ModelError> {
-        if !self.question.statistics.needs().vector {
-            return Ok(None);
-        }
-        let kind = if self.vectors.device() == Device::Mps { Kind::Float } else { Kind::Double };
-        let (x, width) = (self.vectors.f_to_kind(kind)?, self.width());
-        let last = x.f_narrow(1, width as i64 - 1, 1)?;
-        let sum = |product: Tensor| -> Result<Vec<f64>, ModelError> {
-            numbers(&product.f_sum_dim_intlist([-1].as_slice(), false, kind)?, Kind::Double)
-        };
-        let (squares, dots) = (sum(x.f_square()?)?, sum(x.f_mul(&last)?)?);
-        let facts = squares.iter().zip(&dots).enumerate().map(|(i, (square, dot))| VectorFacts {
-            square: *square,
-            final_square: squares[i / width * width + width - 1],
-            dot: *dot,
-            is_final: i % width == width - 1,
-        });
-        Ok(Some(facts.collect()))
     }
 
     /// The k largest logits of every readout: larger first, ties by the smaller id.

@@ -23,7 +23,7 @@ Llama 3.1 8B and times prompts of 16, 512 and 4,096 tokens (every position of 51
 itself). Prints one table; fails on any difference beyond its bound. Times are for people to judge.
 
 
-On a machine without Rust: carry target/release/lens and target/release/xtask there, and run
+On a machine without Rust: carry lens, lens-engine and xtask of target/release there, and run
 `./xtask gpu-check --lens ./lens --torch python --dir /tmp/gpu-check`.")]
 pub(crate) struct GpuCheck {
     /// What to check
@@ -35,7 +35,7 @@ pub(crate) struct GpuCheck {
     /// Where checkpoints are made, and kept [default: target/gpu-check]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// A `lens` that is built already, e.g. on another machine
+    /// A `lens` that is built already, e.g. on another machine, with its lens-engine beside it
     #[arg(long, value_name = "FILE")]
     lens: Option<PathBuf>,
     /// The folder torch/lib of a Python with torch 2.11; `python` asks python3 where it is

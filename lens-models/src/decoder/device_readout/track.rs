@@ -1,0 +1,81 @@
+//! Tokens that are followed from point to point.
+
+use std::ops::Range;
+
+use lens_core::{ReadRequest, Readout, TokenId, tracked_tokens};
+use tch::{Kind, Tensor};
+
+use super::{Chunk, DeviceReadout, Logits, ModelError, numbers};
+
+impl DeviceReadout {
+    /// Completes the readouts of some rows with the tokens that their positions track; `finals` are the rows' own, `logits`
+    /// those of all their points, if they are still there.
+    pub(super) fn track(
+        &self,
+        request: &ReadRequest<'_, Tensor>,
+        rows: Range<usize>,
+        points_at_once: usize,
+        finals: &[Readout],
+        by_row: &mut [Vec<Readout>],
+        logits: Option<&Logits>,
+    ) -> Result<(), ModelError> {
+        let n_points = request.hidden.len();
+        let of_row = |(last, readouts): (&Readout, &Vec<Readout>)| {
+            tracked_tokens(last, request.hidden.iter().zip(readouts), request.ask.tracked)
+        };
+        let tokens: Vec<Vec<TokenId>> = finals.iter().zip(&*by_row).map(of_row).collect();
+        let most = tokens.iter().map(Vec::len).max().unwrap_or(0);
+        let ids = padded(&tokens, most)?.f_to_device(self.product.device())?;
+        for start in (0..n_points).step_by(points_at_once) {
+            let points = start..(start + points_at_once).min(n_points);
+            // [rows, points + 1, tokens]
+            let picked = match logits {
+                Some(logits) => self.picked(logits, &ids)?,
+                None => {
+                    let chunk = Chunk { request, rows: rows.clone(), points: points.clone() };
+                    let x = chunk.vectors(self.product.device())?;
+                    self.product.logits_of(&x, request.ask.norm, &ids)?
+                }
+            };
+            let picked: Vec<f32> = numbers(&picked, Kind::Float)?;
+            let mut picked = picked.chunks_exact(most.max(1));
+            for (tokens, readouts) in tokens.iter().zip(&mut *by_row) {
+                let columns = request.hidden[points.clone()].iter().zip(&mut readouts[points.clone()]);
+                for ((column, readout), logits) in columns.zip(picked.by_ref()) {
+                    if column.shown {
+                        readout.track(tokens, logits);
+                    }
+                }
+                // The final residual is the last of every row.
+                picked.next();
+            }
+        }
+        Ok(())
+    }
+
+    /// Logits of the rows' tokens out of those of all tokens, `[rows, points + 1, tokens]`.
+    fn picked(&self, logits: &Logits, ids: &Tensor) -> Result<Tensor, ModelError> {
+        match logits {
+            Logits::Products(products) => self.product.picked(products, ids),
+            Logits::Finished(logits) => pick(logits, ids),
+        }
+    }
+}
+
+/// The values of `[rows, points + 1, n_vocab]` at ids `[rows, tokens]`.
+pub(super) fn pick(values: &Tensor, ids: &Tensor) -> Result<Tensor, ModelError> {
+    let (rows, width, tokens) = (ids.size()[0], values.size()[1], ids.size()[1]);
+    let each = ids.f_unsqueeze(1)?.f_expand([rows, width, tokens], false)?;
+    Ok(values.f_gather(2, &each, false)?)
+}
+
+/// The ids of the rows' tokens, `[rows, most]`. Rows with fewer tokens are filled up with any token, whose logits nobody
+/// takes.
+fn padded(tokens: &[Vec<TokenId>], most: usize) -> Result<Tensor, ModelError> {
+    let padded = tokens.iter().flat_map(|tokens| {
+        let ids = tokens.iter().map(|token| i64::from(token.0));
+        ids.chain(std::iter::repeat(0)).take(most).collect::<Vec<i64>>()
+    });
+    let ids = Tensor::f_from_slice(&padded.collect::<Vec<_>>())?;
+    Ok(ids.f_view([tokens.len() as i64, most as i64])?)
+}
