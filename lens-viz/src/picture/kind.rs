@@ -41,6 +41,11 @@ impl PictureKind {
         Self::Grid(Measure::default())
     }
 
+    /// The grid of heads that is drawn where none was asked for by name.
+    pub(super) fn default_heads() -> Self {
+        Self::Heads(Measure::default())
+    }
+
     /// The kind's name, e.g. `all-layers` or `grid-rank`; `grid` is the grid of probabilities.
     pub fn name(self) -> Cow<'static, str> {
         match self {

@@ -72,7 +72,9 @@ impl<'a> Source<'a> {
         let states = [Site::ResidPost, Site::ResidMid, Site::ResidPre, Site::MlpOut, Site::AttnOut];
         let state = states.into_iter().map(Component::Site).find(|state| self.components.contains(state));
         let embed = self.components.contains(&Component::Embed).then_some(Component::Embed);
-        Ok(embed.into_iter().chain(state).collect())
+        let stream: Vec<Component> = embed.into_iter().chain(state).collect();
+        // Where only heads were read, they are what there is.
+        if stream.is_empty() { self.components(&[]) } else { Ok(stream) }
     }
 
     /// The layers asked for, ascending; one in a stride of them.
