@@ -39,6 +39,18 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// A trace without readouts, of which every layer of the model can be shown.
+    pub(crate) fn of_head(trace: &'a LensTrace) -> Self {
+        Self {
+            trace,
+            readouts: HashMap::new(),
+            finals: HashMap::new(),
+            positions: BTreeSet::new(),
+            layers: (0..trace.model.n_layers).collect(),
+            components: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn at(&self, position: usize, place: Place) -> Option<&'a ReadoutTrace> {
         self.readouts.get(&(position, place)).copied()
     }

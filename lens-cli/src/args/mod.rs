@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "clap shows doc comments as help, and what has none there needs none")]
 
+mod attribute;
 mod check;
 mod families;
 mod fit;
@@ -14,6 +15,7 @@ mod run;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
+    attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
     families::{FamiliesArgs, ListFormat},
     inspect::{Format, InspectArgs},
@@ -62,6 +64,7 @@ impl Cli {
         let says = match &self.command {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
+            Command::Attribute(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -72,6 +75,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Attribute(Box<AttributeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),

@@ -64,7 +64,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "WHICH", default_value = "last", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub positions: Selection,
-    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post (or LogitLens4LLMs's names)
+    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post (or LogitLens4LLMs's names), heads, and
+    /// single heads as head.3
     #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub components: ComponentSelection,

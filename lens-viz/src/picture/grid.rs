@@ -68,7 +68,7 @@ fn default_title(places: &[Place], measure: Measure) -> String {
     }
 }
 
-fn cell(
+pub(super) fn cell(
     source: &Source<'_>,
     readout: &ReadoutTrace,
     position: usize,
