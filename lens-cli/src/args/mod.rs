@@ -4,6 +4,7 @@
 
 mod attribute;
 mod check;
+mod decode;
 mod families;
 mod fit;
 mod inspect;
@@ -17,6 +18,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 pub use self::{
     attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
+    decode::{DecodeArgs, DecodeFormat},
     families::{FamiliesArgs, ListFormat},
     inspect::{Format, InspectArgs},
     lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
@@ -52,8 +54,10 @@ impl Cli {
     /// With what other arguments imply: the form of results that the name of their file tells.
     #[must_use]
     pub fn settled(mut self) -> Self {
-        if let Command::Run(args) = &mut self.command {
-            args.settle();
+        match &mut self.command {
+            Command::Run(args) => args.settle(),
+            Command::Decode(args) => args.settle(),
+            _ => {}
         }
         self
     }
@@ -65,6 +69,7 @@ impl Cli {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
+            Command::Decode(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -76,6 +81,7 @@ impl Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Attribute(Box<AttributeArgs>),
+    Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
