@@ -4,6 +4,7 @@ mod browser;
 mod demo;
 mod gpu_check;
 mod make_checkpoint;
+mod nvrtc;
 mod pictures;
 mod setup;
 mod test;
@@ -20,6 +21,7 @@ pub(crate) enum Chore {
     Demo(demo::Demo),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
+    Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
 }
 
@@ -33,6 +35,7 @@ impl Chore {
             Self::Demo(asked) => demo::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
+            Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
         }
     }

@@ -21,7 +21,7 @@ pub(crate) struct Test {
 
 /// What can be tested without libtorch.
 const WITHOUT_TORCH: [&[&str]; 2] = [
-    &["test", "-p", "lens-core", "-p", "lens-data", "-p", "lens-viz", "-p", "xtask"],
+    &["test", "-p", "lens-core", "-p", "lens-cuda", "-p", "lens-data", "-p", "lens-viz", "-p", "xtask"],
     &["test", "-p", "lens-models", "--no-default-features"],
 ];
 
