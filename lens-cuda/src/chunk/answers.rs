@@ -6,7 +6,7 @@ use lens_core::{
 };
 
 use super::{Wanted, layout::Layout};
-use crate::kernel::{Apart, Key, Sums, Tracked, Written};
+use crate::kernel::{Apart, Key, Sums, Tracked, records};
 
 /// The answers of a chunk, `[rows, width]`; the last of a row is its final readout's.
 #[derive(Debug, Clone)]
@@ -112,8 +112,4 @@ fn log_sum_exp(sums: &Sums) -> f64 {
 
 fn entropy(sums: &Sums) -> f64 {
     sums.weights.ln() - sums.first / sums.weights
-}
-
-fn records<T: Written>(bytes: &[u8]) -> Vec<T> {
-    bytes.chunks_exact(T::BYTES).map(T::from_bytes).collect()
 }
