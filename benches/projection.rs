@@ -12,6 +12,9 @@
 //! ```text
 //! LENS_BENCH_D=2048 LENS_BENCH_V=128256 LENS_BENCH_N=64 cargo bench -p lens-benches --bench projection
 //! ```
+//!
+//! `fused` runs the kernel that the library would choose, or the one that `LENS_KERNEL` names. Kernels side by side in one
+//! run: `LENS_BENCH_KERNELS=amxbf16,avx512bf16` adds `fused_amxbf16` and `fused_avx512bf16` to each shape.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -23,12 +26,21 @@ use lens_core::projection::{Job, Kernel, Post, Unembedding, VocabRows};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::{Kind, Tensor};
 
-const BF16: [Shape; 5] = [
+const BF16: [Shape; 14] = [
+    Shape::new(896, 151_936, 4),
+    Shape::new(896, 151_936, 16),
+    Shape::new(896, 151_936, 32),
     Shape::new(896, 151_936, 64),
     Shape::new(896, 151_936, 96),
     Shape::new(896, 151_936, 128),
+    Shape::new(896, 151_936, 512),
     Shape::new(896, 151_936, 1056),
+    Shape::new(4096, 128_256, 4),
+    Shape::new(4096, 128_256, 64),
     Shape::new(4096, 128_256, 128),
+    Shape::new(4096, 64_128, 512),
+    Shape::new(8192, 32_064, 16),
+    Shape::new(8192, 32_064, 128),
 ];
 const F32: [Shape; 2] = [Shape::new(896, 151_936, 96), Shape::new(896, 151_936, 512)];
 
@@ -73,6 +85,28 @@ impl Rows {
     }
 }
 
+/// The kernel that the library would choose, and those that `LENS_BENCH_KERNELS` names, each with its name in the report.
+fn kernels() -> Vec<(String, Kernel)> {
+    let chosen = Kernel::chosen().unwrap_or_else(|error| panic!("{error}"));
+    let names = std::env::var("LENS_BENCH_KERNELS").unwrap_or_default();
+    let named = names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| {
+        let kernel = Kernel::named(name).unwrap_or_else(|error| panic!("LENS_BENCH_KERNELS: {error}"));
+        (format!("fused_{name}"), kernel)
+    });
+    std::iter::once(("fused".to_owned(), chosen)).chain(named).collect()
+}
+
+/// Says what is measured on what.
+fn introduce(threads: usize) {
+    let list = |kernels: Vec<Kernel>| kernels.iter().map(Kernel::to_string).collect::<Vec<_>>().join(", ");
+    let amx = if Kernel::AmxBf16.is_available() { "AMX" } else { "no AMX" };
+    let measured = list(kernels().into_iter().map(|(_, kernel)| kernel).collect());
+    eprintln!(
+        "kernel {measured}, {threads} threads; this machine has {amx} and can run {}",
+        list(Kernel::available())
+    );
+}
+
 fn settle(group: &mut BenchmarkGroup<'_, WallTime>) {
     group
         .sample_size(10)
@@ -106,9 +140,12 @@ fn projection(criterion: &mut Criterion, pool: &ThreadPool, dtype: &str, shapes:
             distances: false,
             tracked: &[],
         };
-        group.bench_function(BenchmarkId::new("fused", shape.name()), |bencher| {
-            bencher.iter(|| pool.install(|| unembedding.project(black_box(&job)).expect("the job fits")));
-        });
+        for (name, kernel) in kernels() {
+            let fused = || unembedding.project_with(kernel, black_box(&job)).expect("the job fits");
+            group.bench_function(BenchmarkId::new(name, shape.name()), |bencher| {
+                bencher.iter(|| pool.install(fused));
+            });
+        }
 
         let weights = rows.tensor(shape);
         let inputs = Tensor::f_from_slice(&readouts)
@@ -174,10 +211,7 @@ fn main() {
     tch::set_num_threads(threads as i32);
     let _no_grad = tch::no_grad_guard();
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
-    match Kernel::chosen() {
-        Ok(kernel) => eprintln!("kernel {kernel}, {threads} threads"),
-        Err(error) => panic!("{error}"),
-    }
+    introduce(threads);
     let mut criterion = Criterion::default().configure_from_args();
     match Shape::from_env() {
         Some(shape) => projection(&mut criterion, &pool, &dtype(), &[shape]),

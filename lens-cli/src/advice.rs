@@ -1,50 +1,35 @@
 //! What to type: the libraries say what is wrong, and this is where an error becomes an option or a command.
 
-use lens_core::{BackendError, LensError};
-use lens_models::{
-    ChatError, CheckpointError, EditError, ModelError, SessionError, config::ConfigError,
-    device::DeviceError, source::SourceError,
+use lens_checkpoint::{
+    ChatError, CheckpointError, config::ConfigError, device::DeviceError, source::SourceError,
 };
+use lens_core::{BackendError, LensError};
 use lens_viz::difference::DifferenceError;
 
 /// What may help against an error, as a sentence without a stop.
-pub(crate) fn of(error: &anyhow::Error) -> Option<String> {
+pub fn of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(of_any)
 }
 
-type AnyError = dyn std::error::Error + 'static;
+/// An error of whatever type.
+pub type AnyError = dyn std::error::Error + 'static;
 
-/// The advice of an error that may be any of the libraries'.
-fn of_any(error: &AnyError) -> Option<String> {
+/// The advice of an error that may be any of the libraries' that need no libtorch.
+pub fn of_any(error: &AnyError) -> Option<String> {
     fn is<E: std::error::Error + 'static>(
         error: &AnyError,
         advice: fn(&E) -> Option<String>,
     ) -> Option<String> {
         advice(error.downcast_ref()?)
     }
-    is(error, of_session)
-        .or_else(|| is(error, of_source))
+    is(error, of_source)
         .or_else(|| is(error, of_checkpoint))
         .or_else(|| is(error, of_config))
         .or_else(|| is(error, of_chat))
-        .or_else(|| is(error, of_model))
         .or_else(|| is(error, of_device))
         .or_else(|| is(error, of_lens))
         .or_else(|| is(error, of_backend))
         .or_else(|| is(error, of_difference))
-}
-
-fn of_session(error: &SessionError) -> Option<String> {
-    match error {
-        SessionError::Source(error) => of_source(error),
-        SessionError::Checkpoint(error) => of_checkpoint(error),
-        SessionError::Chat(error) => of_chat(error),
-        SessionError::Model(error) => of_model(error),
-        SessionError::Lens(error) => of_lens(error),
-        SessionError::Edit(EditError::Run { source, .. } | EditError::Backend(source)) => of_backend(source),
-        SessionError::NoTokenizer { .. } => Some("give token ids with --token-ids 1,2,3".to_owned()),
-        _ => None,
-    }
 }
 
 fn of_source(error: &SourceError) -> Option<String> {
@@ -87,17 +72,6 @@ fn ignore_extra() -> String {
 
 fn of_chat(error: &ChatError) -> Option<String> {
     matches!(error, ChatError::NoTemplate { .. }).then(|| "run it without --chat and --system".to_owned())
-}
-
-fn of_model(error: &ModelError) -> Option<String> {
-    match error {
-        ModelError::Device(error) => of_device(error),
-        ModelError::OutOfMemory { .. } => {
-            Some("try --dtype bf16, fewer --positions, or --device-map auto".to_owned())
-        }
-        ModelError::SequenceTooLong { .. } => Some("try --dtype bf16, or a smaller -n".to_owned()),
-        _ => None,
-    }
 }
 
 fn of_device(error: &DeviceError) -> Option<String> {
@@ -148,10 +122,7 @@ mod tests {
             cache: "c".into(),
             snapshots: vec!["abc".to_owned()],
         };
-        assert_eq!(
-            advised(SessionError::from(not_cached("v2"))),
-            "run once without --offline, or name --revision abc"
-        );
+        assert_eq!(advised(not_cached("v2")), "run once without --offline, or name --revision abc");
         assert_eq!(advised(not_cached("abc")), "run once without --offline");
         let family = |alike| ConfigError::UnknownFamily {
             model_type: "x".to_owned(),
@@ -162,11 +133,8 @@ mod tests {
         };
         assert!(advised(CheckpointError::from(family(Some("llama")))).starts_with("--assume-family llama"));
         assert_eq!(advised(family(None)), "");
-        let name = "o/m@v2".parse::<lens_models::source::HubId>().unwrap_err();
+        let name = "o/m@v2".parse::<lens_checkpoint::source::HubId>().unwrap_err();
         assert_eq!(advised(name), "write -m o/m --revision v2");
-        let memory = ModelError::OutOfMemory { what: "it".to_owned(), said: String::new() };
-        let memory = LensError::from(BackendError::Other(Box::new(memory)));
-        assert!(advised(SessionError::from(memory)).contains("--dtype bf16"));
         let unread = ConfigError::Unread { family: "llama".to_owned(), keys: "x = 1".to_owned() };
         assert!(advised(CheckpointError::from(unread)).contains("--ignore-extra"));
         let head =
@@ -176,8 +144,10 @@ mod tests {
             place: "cuda".parse().unwrap(),
             reason: "libtorch in x has no CUDA half".to_owned(),
         };
-        assert!(advised(ModelError::from(no_cuda)).contains("cargo xtask setup --cuda"));
-        assert!(advised(SessionError::NoTokenizer { id: "m".to_owned() }).contains("--token-ids"));
+        assert!(
+            advised(LensError::from(BackendError::Other(Box::new(no_cuda))))
+                .contains("cargo xtask setup --cuda")
+        );
         assert_eq!(advised(anyhow::anyhow!("something else")), "");
     }
     /// Lines of code of a library that speak of the command line; comments and tests may.
@@ -212,7 +182,7 @@ mod tests {
         assert!(!speaks("let x = a - -b; // -- and"));
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut found = Vec::new();
-        for library in ["lens-core", "lens-models", "lens-data", "lens-viz"] {
+        for library in ["lens-core", "lens-checkpoint", "lens-models", "lens-data", "lens-viz"] {
             spoken(&root.join(library).join("src"), &mut found);
         }
         assert!(found.is_empty(), "say it in advice.rs instead:\n{}", found.join("\n"));

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use lens_core::NormKind;
-use lens_models::{
+use lens_checkpoint::{
     DecoderSpec,
     spec::{
         Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
         MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
     },
 };
+use lens_core::NormKind;
 
 /// Names and values, one pair a line.
 pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
@@ -95,7 +95,6 @@ fn mixer(mixer: &MixerSpec) -> String {
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
-        _ => mixer.kind().name().replace('_', " "),
     }
 }
 
@@ -256,7 +255,6 @@ fn biases(layer: &LayerSpec) -> String {
             vec![("q", q), ("k", k), ("v", v), ("o", o)]
         }
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
-        _ => Vec::new(),
     };
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),

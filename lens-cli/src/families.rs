@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use lens_models::families::{FAMILIES, Family};
+use lens_checkpoint::families::{FAMILIES, Family};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 

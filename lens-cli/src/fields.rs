@@ -14,7 +14,7 @@ use crate::style::Console;
 const NAMES: usize = 12;
 
 /// Writes `name` and `value`; a value that is too long goes on below itself.
-pub(crate) fn field(out: &mut dyn Write, console: &Console, name: &str, value: &str) -> io::Result<()> {
+pub fn field(out: &mut dyn Write, console: &Console, name: &str, value: &str) -> io::Result<()> {
     let paint = console.out;
     for (i, line) in wrap(&display_safe(value), console.width.saturating_sub(NAMES)).iter().enumerate() {
         let name = if i == 0 { name } else { "" };
@@ -30,7 +30,7 @@ pub(crate) fn field(out: &mut dyn Write, console: &Console, name: &str, value: &
 }
 
 /// The words of `text` in lines of at most `width` columns. A word that is longer has a line of its own.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let options = Options::new(width)
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)
@@ -40,7 +40,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// A number with its thousands apart.
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

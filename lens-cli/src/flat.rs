@@ -11,13 +11,17 @@ use crate::{
 };
 
 /// `readouts.parquet` and `tokens.parquet` of a folder, written trace by trace.
-pub(crate) struct Tables {
+pub struct Tables {
     readouts: ReadoutSink<Growing>,
     tokens: TokenSink<Growing>,
 }
 
 impl Tables {
-    pub(crate) fn begin(folder: &Folder, place: &str) -> Result<Self> {
+    /// Begins both files below `place`, which is empty or ends in `/`.
+    ///
+    /// # Errors
+    /// When a file cannot be created.
+    pub fn begin(folder: &Folder, place: &str) -> Result<Self> {
         let [readouts, tokens] = TABLES.map(|name| folder.begin(&format!("{place}{name}")));
         Ok(Self {
             readouts: ReadoutSink::new(readouts?, Format::Parquet)?,
@@ -25,11 +29,19 @@ impl Tables {
         })
     }
 
-    pub(crate) fn push(&mut self, trace: &LensTrace) -> Result<()> {
+    /// Adds a run.
+    ///
+    /// # Errors
+    /// When a file cannot be written to.
+    pub fn push(&mut self, trace: &LensTrace) -> Result<()> {
         self.readouts.whole(trace).and_then(|()| self.tokens.whole(trace)).map_err(cause)
     }
 
-    pub(crate) fn finish(self, folder: &mut Folder) -> Result<()> {
+    /// Gives both files their names.
+    ///
+    /// # Errors
+    /// When a file cannot be written to.
+    pub fn finish(self, folder: &mut Folder) -> Result<()> {
         folder.finish(self.readouts.finish()?)?;
         folder.finish(self.tokens.finish()?)
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A file of a folder that is being written.
-pub(crate) struct Growing {
+pub struct Growing {
     name: String,
     out: Hashing<BufWriter<File>>,
     file: Temporary,
@@ -37,7 +37,7 @@ impl Write for Growing {
 
 /// A folder for results.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
     /// Folders that did not exist before, outermost first; they go again when nothing was written.
     created: Vec<(PathBuf, Leftover)>,
@@ -50,7 +50,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Creates the folder if need be and makes sure that files can be created in it.
-    pub(crate) fn prepare(path: &Path) -> Result<Self> {
+    pub fn prepare(path: &Path) -> Result<Self> {
         let mut created: Vec<_> = path
             .ancestors()
             .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
@@ -67,7 +67,7 @@ impl Folder {
     }
 
     /// The folder of a file, prepared, and the file's name in it.
-    pub(crate) fn of_file(path: &Path) -> Result<(Self, String)> {
+    pub fn of_file(path: &Path) -> Result<(Self, String)> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Ok((Self::prepare(folder)?, name))
@@ -75,7 +75,7 @@ impl Folder {
 
     /// The same for all results of a run, which has the folder to itself. With its first file, those of earlier runs in
     /// that folder go.
-    pub(crate) fn for_results(path: &Path) -> Result<Self> {
+    pub fn for_results(path: &Path) -> Result<Self> {
         let mut folder = Self::prepare(path)?;
         folder._lock = lock(path)?;
         folder.record = Some(Record::of(path));
@@ -84,18 +84,14 @@ impl Folder {
 
     /// Writes a file: beside its final name first, and under it once all bytes are on the disk. `name` may begin
     /// with folders, with `/` between.
-    pub(crate) fn write(
-        &mut self,
-        name: &str,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<()> {
+    pub fn write(&mut self, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         let mut file = self.begin(name)?;
         write(&mut file).with_context(|| format!("cannot write {}", self.path.join(name).display()))?;
         self.finish(file)
     }
 
     /// Writes the file of a run that is over, by the output that `sink` makes.
-    pub(crate) fn write_whole(
+    pub fn write_whole(
         &mut self,
         name: &str,
         trace: &LensTrace,
@@ -108,7 +104,7 @@ impl Folder {
     }
 
     /// Begins a file that is written piece by piece; it gets its name with [`Folder::finish`], and goes without.
-    pub(crate) fn begin(&self, name: &str) -> Result<Growing> {
+    pub fn begin(&self, name: &str) -> Result<Growing> {
         let path = self.path.join(name);
         let parent = path.parent().unwrap_or(&self.path);
         std::fs::create_dir_all(parent)
@@ -121,7 +117,7 @@ impl Folder {
     }
 
     /// Gives a file its name, once all bytes are on the disk.
-    pub(crate) fn finish(&mut self, growing: Growing) -> Result<()> {
+    pub fn finish(&mut self, growing: Growing) -> Result<()> {
         let Growing { name, mut out, file } = growing;
         let path = self.path.join(&name);
         let failed = || format!("cannot write {}", path.display());
@@ -143,12 +139,12 @@ impl Folder {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// What became of the files of earlier runs: told once.
-    pub(crate) fn cleared(&mut self) -> Cleared {
+    pub fn cleared(&mut self) -> Cleared {
         self.cleared.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
@@ -177,7 +173,7 @@ impl Drop for Folder {
 }
 
 /// The failure of an output by itself: what cannot be written is plain from the command.
-pub(crate) fn cause(error: SinkError) -> anyhow::Error {
+pub fn cause(error: SinkError) -> anyhow::Error {
     anyhow::Error::from_boxed(error.into_cause())
 }
 

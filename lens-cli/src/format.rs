@@ -8,7 +8,7 @@ use crate::packed::Packing;
 
 /// The form of what a run says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RunFormat {
+pub enum RunFormat {
     /// For people.
     Table,
     /// One trace, when all is done.
@@ -27,7 +27,7 @@ pub(crate) enum RunFormat {
 
 impl RunFormat {
     /// The flat form, where it is one.
-    pub(crate) fn flat(self) -> Option<lens_data::Format> {
+    pub fn flat(self) -> Option<lens_data::Format> {
         match self {
             Self::Parquet => Some(lens_data::Format::Parquet),
             Self::Arrow => Some(lens_data::Format::Arrow),
@@ -39,7 +39,7 @@ impl RunFormat {
 
 /// What a file of results holds, by its name without what it says of the packing; `None` for other names, which are
 /// those of folders.
-pub(crate) fn of_file(path: &Path) -> Option<RunFormat> {
+pub fn of_file(path: &Path) -> Option<RunFormat> {
     let (_, name) = Packing::of(path);
     match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "json" => Some(RunFormat::Json),

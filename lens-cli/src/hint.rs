@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use lens_viz::Measure;
 
 /// A hint beside clap's own message.
-pub(crate) fn of(error: &clap::Error, args: impl Iterator<Item = OsString>) -> Option<String> {
+pub fn of(error: &clap::Error, args: impl Iterator<Item = OsString>) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
@@ -15,7 +15,7 @@ pub(crate) fn of(error: &clap::Error, args: impl Iterator<Item = OsString>) -> O
 
 /// The word after a bare `--grid`, where it is the name of a statistic. A statistic is given after `=` only, so that a
 /// prompt can come after `--grid`.
-pub(crate) fn after_grid(args: impl Iterator<Item = OsString>) -> Option<String> {
+pub fn after_grid(args: impl Iterator<Item = OsString>) -> Option<String> {
     let args: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
     let pair = args.windows(2).find(|pair| pair[0] == "--grid")?;
     let word = pair[1].to_str()?;

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use lens_checkpoint::{DecoderSpec, Outline, StoredDtype};
 use lens_core::{ByteSize, Point, Site};
-use lens_models::{DecoderSpec, Outline, StoredDtype};
 use serde::Serialize;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! From a model's name on the command line to a checkpoint.
 
 use anyhow::{Result, bail};
-use lens_models::{
+use lens_checkpoint::{
     Checkpoint, Outline,
     checkpoint::{Io, OpenOptions},
     demo,
@@ -11,13 +11,15 @@ use lens_models::{
 use crate::{args::SourceArgs, progress::Downloads, style::Console};
 
 /// A weight file.
-pub(crate) struct Shard {
-    pub(crate) file: String,
-    pub(crate) bytes: u64,
+pub struct Shard {
+    /// Its name.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// Opens a checkpoint, and downloads what is missing of it.
-pub(crate) fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) -> Result<Checkpoint> {
+pub fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) -> Result<Checkpoint> {
     if is_demo(model, args, console)? {
         return Ok(demo::checkpoint()?);
     }
@@ -28,7 +30,7 @@ pub(crate) fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) ->
 }
 
 /// Reads what config and headers say, without the weights.
-pub(crate) fn outline(model: &str, args: &SourceArgs, console: &Console) -> Result<(Outline, Vec<Shard>)> {
+pub fn outline(model: &str, args: &SourceArgs, console: &Console) -> Result<(Outline, Vec<Shard>)> {
     if is_demo(model, args, console)? {
         let outline = demo::checkpoint()?.outline().clone();
         return Ok((outline, Vec::new()));

@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 use crate::{folder::Folder, style::Console, to_file::ToFile};
 
 /// Lets `write` fill stdout. A reader that has seen enough and closes the pipe is not a failure.
-pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     told(fill_stdout(write))
 }
 
 /// Stdout over the time of a run, or the file that takes its place: after the first failure nothing is written any more,
 /// and it is told at the end. What is written to it waits for [`Write::flush`], up to a size.
-pub(crate) struct Stdout(Mutex<Waiting>);
+pub struct Stdout(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
@@ -31,13 +31,13 @@ const MOST_WAITING: usize = 1 << 16;
 
 impl Stdout {
     /// Stdout, or a file.
-    pub(crate) fn new(file: Option<&Path>) -> Result<Self> {
+    pub fn new(file: Option<&Path>) -> Result<Self> {
         let file = file.map(ToFile::begin).transpose()?;
         Ok(Self(Mutex::new(Waiting { file, ..Waiting::default() })))
     }
 
     /// Lets `write` write at once.
-    pub(crate) fn print(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    pub fn print(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         let mut out = self;
         if let Err(error) = write(&mut out) {
             self.waiting().failure.get_or_insert(error);
@@ -46,17 +46,17 @@ impl Stdout {
     }
 
     /// Writes what waits.
-    pub(crate) fn hand_on(&self) {
+    pub fn hand_on(&self) {
         self.waiting().hand_on();
     }
 
     /// Whether nothing can be written any more.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.waiting().failure.is_some()
     }
 
     /// Ends the file, if it is one, and tells the failure. A reader that has seen enough and closes the pipe is not one.
-    pub(crate) fn end(&self, console: &Console) -> Result<()> {
+    pub fn end(&self, console: &Console) -> Result<()> {
         let mut waiting = std::mem::take(&mut *self.waiting());
         waiting.hand_on();
         if let Some(file) = waiting.file {
@@ -119,13 +119,13 @@ fn told(result: io::Result<()>) -> Result<()> {
 }
 
 /// Writes `value` as JSON and ends the line.
-pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
+pub fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
 }
 
 /// Writes a file whole or not at all; folders that it lies in are created.
-pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let (mut folder, name) = Folder::of_file(path)?;
     folder.write(&name, write)
 }

@@ -10,8 +10,10 @@ use lens_core::ByteSize;
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub enum Packing {
+    /// gzip, RFC 1952.
     Gzip,
+    /// Zstandard, RFC 8878.
     Zstd,
 }
 
@@ -42,7 +44,7 @@ impl Packing {
     }
 
     /// How a file of this name is packed, and its name without that ending.
-    pub(crate) fn of(path: &Path) -> (Option<Self>, &Path) {
+    pub fn of(path: &Path) -> (Option<Self>, &Path) {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match Self::ALL.into_iter().find(|packing| packing.ending().eq_ignore_ascii_case(ending)) {
             Some(packing) => (Some(packing), Path::new(path.file_stem().unwrap_or_default())),
@@ -59,7 +61,7 @@ impl Packing {
 }
 
 /// What `reader` holds: as it is, or unpacked as it is read if it begins as a packed file does.
-pub(crate) fn unpacked<'a>(reader: impl BufRead + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+pub fn unpacked<'a>(reader: impl BufRead + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     let (packing, reader) = recognised(reader)?;
     let Some(packing) = packing else { return Ok(reader) };
     let unpacked = Told { inner: packing.unpacker(reader)?, packing };
@@ -68,7 +70,7 @@ pub(crate) fn unpacked<'a>(reader: impl BufRead + 'a) -> io::Result<Box<dyn BufR
 
 /// The same for what is going to be kept in memory whole. A file that unpacks to more than `most` bytes is refused before
 /// any of it is kept, whatever its own size is.
-pub(crate) fn bounded<'a>(reader: impl BufRead + 'a, most: u64) -> io::Result<Box<dyn BufRead + 'a>> {
+pub fn bounded<'a>(reader: impl BufRead + 'a, most: u64) -> io::Result<Box<dyn BufRead + 'a>> {
     let (packing, reader) = recognised(reader)?;
     let Some(packing) = packing else { return Ok(reader) };
     let mut packed = Vec::new();
@@ -114,14 +116,21 @@ impl<R: Read> Read for Told<R> {
 }
 
 /// A writer that packs, or does not.
-pub(crate) enum Packer<W: Write> {
+pub enum Packer<W: Write> {
+    /// As it comes.
     Plain(W),
+    /// As gzip.
     Gzip(GzEncoder<W>),
+    /// As Zstandard.
     Zstd(zstd::stream::write::Encoder<'static, W>),
 }
 
 impl<W: Write> Packer<W> {
-    pub(crate) fn new(packing: Option<Packing>, out: W) -> io::Result<Self> {
+    /// Packs into `out`; without a packing, what comes is handed on.
+    ///
+    /// # Errors
+    /// When the packer cannot be set up.
+    pub fn new(packing: Option<Packing>, out: W) -> io::Result<Self> {
         Ok(match packing {
             None => Self::Plain(out),
             Some(Packing::Gzip) => Self::Gzip(GzEncoder::new(out, Compression::default())),
@@ -134,7 +143,7 @@ impl<W: Write> Packer<W> {
     }
 
     /// Writes what ends a packed file, and returns what it was written to.
-    pub(crate) fn finish(self) -> io::Result<W> {
+    pub fn finish(self) -> io::Result<W> {
         match self {
             Self::Plain(out) => Ok(out),
             Self::Gzip(out) => out.finish(),

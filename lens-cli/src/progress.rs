@@ -6,23 +6,21 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use lens_checkpoint::source::{self, Event};
 use lens_core::Progress;
-use lens_models::{
-    LoadProgress,
-    source::{self, Event},
-};
 use lens_viz::display_safe;
 
 use crate::style::Console;
 
 /// Bars of downloads; notes appear everywhere.
-pub(crate) struct Downloads<'a> {
+pub struct Downloads<'a> {
     console: &'a Console,
     bar: ProgressBar,
 }
 
 impl<'a> Downloads<'a> {
-    pub(crate) fn new(console: &'a Console) -> Self {
+    /// Without a bar, until a download begins.
+    pub fn new(console: &'a Console) -> Self {
         Self { console, bar: ProgressBar::hidden() }
     }
 }
@@ -50,10 +48,11 @@ impl source::Progress for Downloads<'_> {
 }
 
 /// A bar for a run: it turns while the first step is under way, and counts tokens from then on.
-pub(crate) struct Running(ProgressBar);
+pub struct Running(ProgressBar);
 
 impl Running {
-    pub(crate) fn new(what: &'static str) -> Self {
+    /// A bar that says what is under way.
+    pub fn new(what: &'static str) -> Self {
         let bar = bar(None, "{spinner} {msg} {elapsed}");
         bar.set_message(what);
         // Most runs of small models are over before anything would be drawn.
@@ -63,7 +62,8 @@ impl Running {
         Self(bar)
     }
 
-    pub(crate) fn report(&self, progress: Progress) {
+    /// How many tokens are read.
+    pub fn report(&self, progress: Progress) {
         if self.0.length().is_none() && progress.done < progress.total {
             self.0.set_length(progress.total as u64);
             self.0.set_style(style("reading  {wide_bar}  {pos}/{len} tokens  {eta}"));
@@ -71,17 +71,17 @@ impl Running {
         self.0.set_position(progress.done as u64);
     }
 
-    /// How much of a model is in its place.
-    pub(crate) fn load(&self, progress: LoadProgress) {
+    /// How many bytes of a model are in their place.
+    pub fn load(&self, done: u64, total: u64) {
         if self.0.length().is_none() {
-            self.0.set_length(progress.total);
+            self.0.set_length(total);
             self.0.set_style(style("loading  {wide_bar}  {bytes}/{total_bytes}  {eta}"));
         }
-        self.0.set_position(progress.done);
+        self.0.set_position(done);
     }
 
     /// The bar of pictures, of which `done` are drawn.
-    pub(crate) fn draw(&self, done: usize, total: usize) {
+    pub fn draw(&self, done: usize, total: usize) {
         if done == 0 {
             self.0.set_length(total as u64);
             self.0.set_style(style("drawing  {wide_bar}  {pos}/{len} pictures  {eta}"));
@@ -90,7 +90,7 @@ impl Running {
     }
 
     /// The bar of a continuation, of which `done` tokens are written.
-    pub(crate) fn write(&self, done: usize, total: usize) {
+    pub fn write(&self, done: usize, total: usize) {
         if self.0.length() != Some(total as u64) || done == 1 {
             self.0.set_length(total as u64);
             self.0.set_style(style("writing  {wide_bar}  {pos}/{len} tokens  {eta}"));

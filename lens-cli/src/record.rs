@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 const LIST: &str = ".lens-files.jsonl";
 
 /// The flat tables of a run.
-pub(crate) const TABLES: [&str; 2] = ["readouts.parquet", "tokens.parquet"];
+pub const TABLES: [&str; 2] = ["readouts.parquet", "tokens.parquet"];
 
 /// A list beyond this was not written by lens.
 const LONGEST: u64 = 64 << 20;
@@ -33,7 +33,7 @@ struct Entry {
 
 /// What lens has written into a folder: in earlier runs, and in this one.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub struct Record {
     root: PathBuf,
     /// Open from the first file on.
     list: Option<File>,
@@ -43,15 +43,16 @@ pub(crate) struct Record {
 
 /// What became of the files of an earlier run that this one did not replace.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cleared {
-    pub(crate) removed: usize,
+pub struct Cleared {
+    /// How many are gone.
+    pub removed: usize,
     /// Files that are not as lens left them any more: they are somebody's work.
-    pub(crate) kept: Vec<String>,
+    pub kept: Vec<String>,
 }
 
 impl Record {
     /// Reads what earlier runs have left in `root`.
-    pub(crate) fn of(root: &Path) -> Self {
+    pub fn of(root: &Path) -> Self {
         let earlier = match read_list(&root.join(LIST)) {
             Some(entries) => entries,
             None => unlisted(root),
@@ -60,7 +61,7 @@ impl Record {
     }
 
     /// Notes a file that is about to get its name.
-    pub(crate) fn add(&mut self, name: &str, bytes: u64, sha256: String) -> io::Result<()> {
+    pub fn add(&mut self, name: &str, bytes: u64, sha256: String) -> io::Result<()> {
         let entry = Entry { name: name.to_owned(), bytes, sha256 };
         let line = line(&entry)?;
         match &mut self.list {
@@ -73,7 +74,7 @@ impl Record {
 
     /// Removes the files of earlier runs, once the first file of this one is in its place. Files that others have
     /// changed or put there stay.
-    pub(crate) fn clear_earlier(&mut self) -> Cleared {
+    pub fn clear_earlier(&mut self) -> Cleared {
         let mut cleared = Cleared::default();
         for entry in std::mem::take(&mut self.earlier) {
             if self.own.iter().any(|own| own.name == entry.name) {
@@ -233,19 +234,21 @@ fn is_numbered(text: &str, start: &str) -> bool {
 }
 
 /// A writer that knows the hash and the number of what went through it.
-pub(crate) struct Hashing<W> {
+pub struct Hashing<W> {
     inner: W,
     hash: Sha256,
-    pub(crate) bytes: u64,
+    /// How many bytes went through.
+    pub bytes: u64,
 }
 
 impl<W: Write> Hashing<W> {
-    pub(crate) fn new(inner: W) -> Self {
+    /// Before the first byte.
+    pub fn new(inner: W) -> Self {
         Self { inner, hash: Sha256::new(), bytes: 0 }
     }
 
     /// In lower-case hex.
-    pub(crate) fn sha256(self) -> String {
+    pub fn sha256(self) -> String {
         self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

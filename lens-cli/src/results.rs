@@ -32,7 +32,7 @@ const AT_ONCE: usize = 8;
 
 /// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty). After a signal, the
 /// pictures are left out: `lens render` draws them of the trace.
-pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
+pub fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
     folder.write_whole(&format!("{place}trace.json"), trace, |out| Box::new(trace_json(out)))?;
     note_cleared(folder, console);
     let mut tables = Tables::begin(folder, place)?;
@@ -77,7 +77,7 @@ pub(crate) fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console
 }
 
 /// Says what became of an earlier run's files.
-pub(crate) fn note_cleared(folder: &mut Folder, console: &Console) {
+pub fn note_cleared(folder: &mut Folder, console: &Console) {
     let Cleared { removed, kept } = folder.cleared();
     if removed > 0 {
         let files = if removed == 1 { "1 file".to_owned() } else { format!("{removed} files") };
@@ -89,7 +89,7 @@ pub(crate) fn note_cleared(folder: &mut Folder, console: &Console) {
 }
 
 /// Says once which characters PNGs could not show.
-pub(crate) fn note_missing(missing: &BTreeSet<char>, console: &Console) {
+pub fn note_missing(missing: &BTreeSet<char>, console: &Console) {
     static SAID: AtomicBool = AtomicBool::new(false);
     const NAMED: usize = 5;
     if missing.is_empty() || SAID.swap(true, Ordering::Relaxed) {

@@ -9,14 +9,12 @@ use anstyle::{AnsiColor, Color, Style};
 use clap::ValueEnum;
 use lens_viz::{display_safe, terminal::ColorLevel};
 
-use crate::advice;
-
 /// Columns where no terminal says how many it has.
 const WIDTH: usize = 80;
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
+pub enum When {
     /// On a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` asks for them elsewhere too.
     Auto,
     /// Even into a file or a pipe.
@@ -27,30 +25,36 @@ pub(crate) enum When {
 
 /// A style that is empty where there are no colours.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Paint(pub(crate) ColorLevel);
+pub struct Paint(pub(crate) ColorLevel);
 
 impl Paint {
-    pub(crate) fn is_plain(self) -> bool {
+    /// Whether there are no colours.
+    pub fn is_plain(self) -> bool {
         self.0 == ColorLevel::None
     }
 
-    pub(crate) fn faint(self, text: &str) -> String {
+    /// For what matters less.
+    pub fn faint(self, text: &str) -> String {
         self.with(Style::new().dimmed(), text)
     }
 
-    pub(crate) fn strong(self, text: &str) -> String {
+    /// For what stands out.
+    pub fn strong(self, text: &str) -> String {
         self.with(Style::new().bold(), text)
     }
 
-    pub(crate) fn good(self, text: &str) -> String {
+    /// For success.
+    pub fn good(self, text: &str) -> String {
         self.with(colored(AnsiColor::Green), text)
     }
 
-    pub(crate) fn bad(self, text: &str) -> String {
+    /// For failure.
+    pub fn bad(self, text: &str) -> String {
         self.with(colored(AnsiColor::Red).bold(), text)
     }
 
-    pub(crate) fn aside(self, text: &str) -> String {
+    /// For what is said beside the matter.
+    pub fn aside(self, text: &str) -> String {
         self.with(colored(AnsiColor::Cyan), text)
     }
 
@@ -64,21 +68,26 @@ fn colored(color: AnsiColor) -> Style {
     Style::new().fg_color(Some(Color::Ansi(color)))
 }
 
+/// What may help against an error, as a sentence without a stop.
+pub type Adviser = fn(&anyhow::Error) -> Option<String>;
+
 /// Where results and messages go.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Console {
+pub struct Console {
     /// The colours of stdout.
-    pub(crate) out: Paint,
+    pub out: Paint,
     /// The colours of stderr.
     err: Paint,
     /// Columns of stdout.
-    pub(crate) width: usize,
+    pub width: usize,
     /// Whether stdout takes printable ASCII only.
-    pub(crate) ascii: bool,
+    pub ascii: bool,
+    advice: Adviser,
 }
 
 impl Console {
-    pub(crate) fn new(when: When) -> Self {
+    /// As the environment and the terminal ask for, and `when`.
+    pub fn new(when: When) -> Self {
         let lookup = |name: &str| std::env::var_os(name);
         let level = |is_terminal| color_level(when, is_terminal, lookup);
         Self {
@@ -86,21 +95,33 @@ impl Console {
             err: Paint(level(std::io::stderr().is_terminal())),
             width: width(lookup),
             ascii: needs_ascii(lookup),
+            advice: |_| None,
         }
     }
 
+    /// The same with advice for errors.
+    #[must_use]
+    pub fn advised_by(self, advice: Adviser) -> Self {
+        Self { advice, ..self }
+    }
+
+    /// What may help against an error.
+    pub fn advice(&self, error: &anyhow::Error) -> Option<String> {
+        (self.advice)(error)
+    }
+
     /// The same without colours, for a file.
-    pub(crate) fn plain(self) -> Self {
+    pub fn plain(self) -> Self {
         Self { out: Paint(ColorLevel::None), ..self }
     }
 
     /// Says something that the user may want to know.
-    pub(crate) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         self.say(&format!("{} {}", self.err.aside("note:"), display_safe(text)));
     }
 
     /// Says what went wrong, the causes below it, and what may help.
-    pub(crate) fn error(&self, error: &anyhow::Error) {
+    pub fn error(&self, error: &anyhow::Error) {
         let mut last = error.to_string();
         self.say(&format!("{} {}", self.err.bad("error:"), display_safe(&last)));
         for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -110,13 +131,13 @@ impl Console {
             }
             last = cause;
         }
-        if let Some(advice) = advice::of(error) {
+        if let Some(advice) = self.advice(error) {
             self.say(&format!("  {} {}", self.err.faint("tip:"), display_safe(&advice)));
         }
     }
 
     /// Says what is wrong with the arguments, which may be quoted in it.
-    pub(crate) fn usage(&self, text: &str) {
+    pub fn usage(&self, text: &str) {
         for (i, line) in text.trim_end().lines().enumerate() {
             let line = display_safe(line);
             match line.strip_prefix("error:").filter(|_| i == 0) {
@@ -127,7 +148,7 @@ impl Console {
     }
 
     /// Asks for a report of a bug.
-    pub(crate) fn bug(&self, what: &str) {
+    pub fn bug(&self, what: &str) {
         let what = display_safe(what);
         self.say(&format!(
             "{} this is a bug in lens: {what}; please report it at {}/issues",

@@ -17,28 +17,28 @@ const MANY_TABLES: usize = 20;
 const MANY_PREDICTIONS: usize = 50;
 
 /// How tables look on this console.
-pub(crate) fn options(console: &Console) -> TableOptions {
+pub fn options(console: &Console) -> TableOptions {
     TableOptions::default().with_width(console.width).with_color(console.out.0).with_ascii(console.ascii)
 }
 
 /// The predictions below a table.
-pub(crate) fn predictions(asked: Option<NonZeroUsize>, options: &TableOptions) -> usize {
+pub fn predictions(asked: Option<NonZeroUsize>, options: &TableOptions) -> usize {
     asked.map_or(options.predictions, usize::from).min(MANY_PREDICTIONS)
 }
 
 /// The components of a run's grid: the stream where none was asked for by name.
-pub(crate) fn of_grid(args: &RunArgs) -> Vec<Component> {
+pub fn of_grid(args: &RunArgs) -> Vec<Component> {
     if args.components.is_all() { Vec::new() } else { args.components.as_slice().to_vec() }
 }
 
 /// What stands between two tables.
-pub(crate) fn rule(console: &Console) -> String {
+pub fn rule(console: &Console) -> String {
     let line = if console.ascii { "=" } else { "═" }.repeat(console.width);
     format!("\n{}\n\n", console.out.faint(&line))
 }
 
 /// A table for every position.
-pub(crate) fn of_positions<'a>(
+pub fn of_positions<'a>(
     args: &'a RunArgs,
     console: &'a Console,
     out: impl std::io::Write + 'a,

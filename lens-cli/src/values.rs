@@ -2,28 +2,28 @@
 
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
+use lens_checkpoint::device::{Place, UnknownDevice};
 use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
-use lens_models::device::{Place, UnknownDevice};
 use lens_viz::{Measure, picture::PictureKind};
 
 /// A value that an option does not take, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct BadValue(String);
+pub struct BadValue(String);
 
 fn bad<T>(message: impl fmt::Display) -> Result<T, BadValue> {
     Err(BadValue(message.to_string()))
 }
 
 /// A whole number from 1.
-pub(crate) fn from_one(written: &str) -> Result<NonZeroUsize, BadValue> {
+pub fn from_one(written: &str) -> Result<NonZeroUsize, BadValue> {
     let number = written.bytes().all(|byte| byte.is_ascii_digit()).then(|| written.parse().ok()).flatten();
     number.ok_or_else(|| BadValue(format!("{written:?} is not a whole number from 1")))
 }
 
 /// `--token-ids`: ids with commas between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TokenIds(pub(crate) Vec<TokenId>);
+pub struct TokenIds(pub Vec<TokenId>);
 
 impl FromStr for TokenIds {
     type Err = BadValue;
@@ -41,7 +41,7 @@ impl FromStr for TokenIds {
 
 /// `--kind`: what to show of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Show {
+pub enum Show {
     /// Text.
     Table,
     /// HTML.
@@ -54,7 +54,7 @@ pub(crate) enum Show {
 
 impl Show {
     /// Into which files it can be written.
-    pub(crate) fn endings(self) -> &'static str {
+    pub fn endings(self) -> &'static str {
         match self {
             Self::Table => "a table is .txt",
             Self::Page => "a page is .html",
@@ -114,7 +114,7 @@ impl FromStr for Show {
 
 /// `--target`: the token to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     /// All digits, or a number as messages and pictures write it: `#5`, `<id 5>`.
     Id(TokenId),
     /// Anything else, and what stands after `text:`.
@@ -149,7 +149,7 @@ fn id_digits(written: &str) -> Option<&str> {
     (!inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit())).then_some(inner)
 }
 
-impl From<&Target> for lens_models::session::Target {
+impl From<&Target> for lens_core::Target {
     fn from(target: &Target) -> Self {
         match target {
             Target::Id(id) => Self::Id(*id),
@@ -165,7 +165,7 @@ fn digits(text: &str) -> Option<u32> {
 
 /// `--stop`: a text, in which a shell's user can write line feeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StopText(pub(crate) String);
+pub struct StopText(pub String);
 
 impl FromStr for StopText {
     type Err = BadValue;
@@ -194,7 +194,7 @@ impl FromStr for StopText {
 
 /// A number of bytes such as `64MB` (millions) or `1GiB` (2^30).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) NonZeroUsize);
+pub struct Size(pub NonZeroUsize);
 
 impl FromStr for Size {
     type Err = BadValue;
@@ -228,7 +228,7 @@ impl FromStr for Size {
 
 /// A percentage, as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Percent(pub(crate) f32);
+pub struct Percent(pub f32);
 
 impl FromStr for Percent {
     type Err = BadValue;
@@ -244,7 +244,7 @@ impl FromStr for Percent {
 
 /// `--statistics`: `all`, or names with commas between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StatisticNames(pub(crate) StatisticSet);
+pub struct StatisticNames(pub StatisticSet);
 
 impl FromStr for StatisticNames {
     type Err = BadValue;
@@ -260,7 +260,7 @@ impl FromStr for StatisticNames {
 
 /// `--temperature`: 0 or a positive number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Temperature(pub(crate) f32);
+pub struct Temperature(pub f32);
 
 impl FromStr for Temperature {
     type Err = BadValue;
@@ -277,7 +277,7 @@ impl FromStr for Temperature {
 
 /// `--top-p`: a probability above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct TopP(pub(crate) f32);
+pub struct TopP(pub f32);
 
 impl FromStr for TopP {
     type Err = BadValue;
@@ -292,7 +292,7 @@ impl FromStr for TopP {
 
 /// Where to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Device {
+pub enum Device {
     /// The best that there is.
     Auto,
     /// There.

@@ -3,6 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    choice::Choice,
     dtype::Dtype,
     edit::Edits,
     mixer::MixerKind,
@@ -10,6 +11,7 @@ use crate::{
     point::{Point, PointSet, Site},
     projection::ProjectionError,
     readout::{Question, Readout},
+    steps::StepBudget,
     token::TokenId,
     translate::LensMap,
 };
@@ -47,6 +49,8 @@ pub struct ModelInfo {
     /// Points that this model does not have: where its branches are not summands of the stream, and `z` of blocks
     /// whose mixer has none.
     pub absent: PointSet,
+    /// The heads of each block that can be read, `[n_layers]`; empty where no block has any.
+    pub heads: Vec<HeadsInfo>,
     /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
     /// positions).
     pub max_positions: Option<usize>,
@@ -83,6 +87,7 @@ impl ModelInfo {
             routed: false,
             mixers: vec![MixerKind::Attention; n_layers.into()],
             absent: PointSet::default(),
+            heads: Vec::new(),
             max_positions: None,
             notes: Vec::new(),
         }
@@ -95,8 +100,16 @@ impl ModelInfo {
         self
     }
 
+    /// The heads of a block that can be read.
+    pub fn heads_of(&self, layer: u16) -> HeadsInfo {
+        self.heads.get(usize::from(layer)).copied().unwrap_or_default()
+    }
+
     /// Whether the model has this point.
     pub fn has(&self, point: Point) -> bool {
+        if let Point::Block { layer, site: Site::Head(head) } = point {
+            return layer < self.n_layers && head < self.heads_of(layer).n;
+        }
         point.layer().is_none_or(|layer| layer < self.n_layers) && !self.absent.contains(point)
     }
 
@@ -119,6 +132,8 @@ impl ModelInfo {
         with_routed => routed: bool,
         /// The kind of mixer (attention or what stands in its place) of each block, `[n_layers]`.
         with_mixers => mixers: Vec<MixerKind>,
+        /// The heads of each block that can be read, `[n_layers]`; empty where no block has any.
+        with_heads => heads: Vec<HeadsInfo>,
         /// Points that this model does not have.
         with_absent => absent: PointSet,
         /// The longest sequence, in tokens, that the model can take at all, where there is such a bound (learned
@@ -126,6 +141,24 @@ impl ModelInfo {
         with_max_positions => max_positions: Option<usize>,
         /// What it has to do without where it runs, in sentences.
         with_notes => notes: Vec<String>,
+    }
+}
+
+/// The heads of a block as parts of what it adds to the stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeadsInfo {
+    /// How many there are; 0 where the mixer has none, or what it adds is not a summand of the stream.
+    pub n: u16,
+    /// Whether a norm stands between them and the stream: each is led through it with the norm's statistics at the
+    /// position.
+    pub normed: bool,
+}
+
+impl HeadsInfo {
+    /// `n` heads, with a norm after their sum if `normed`.
+    pub fn new(n: u16, normed: bool) -> Self {
+        Self { n, normed }
     }
 }
 
@@ -141,8 +174,12 @@ pub struct Forward<'a> {
     /// Length, in tokens, of the whole sequence that these are part of, as far as it is known; at least
     /// `past + tokens.len()`. Position embeddings that depend on a length are computed for this one.
     pub total: usize,
-    /// Length, in tokens, that the sequence may grow to, at least `total`: caches are made that large.
+    /// How many tokens of the sequence will be run in all, as far as is known: caches are made that large. It may
+    /// grow beyond `total`; it is less where nothing needs the last of the tokens.
     pub room: usize,
+    /// Where the sequence is left: the last point that any of its steps has to reach, the same in all of them. `None`
+    /// runs the whole model. What comes after need not be computed.
+    pub through: Option<Point>,
     /// The points to capture.
     pub points: &'a PointSet,
     /// Which rows of this step to keep at every point: indices into `tokens`, ascending.
@@ -152,7 +189,7 @@ pub struct Forward<'a> {
 impl<'a> Forward<'a> {
     /// A whole sequence in one step: nothing before it, and no room for more.
     pub fn new(tokens: &'a [TokenId], points: &'a PointSet, rows: &'a [usize]) -> Self {
-        Self { tokens, past: 0, total: tokens.len(), room: tokens.len(), points, rows }
+        Self { tokens, past: 0, total: tokens.len(), room: tokens.len(), through: None, points, rows }
     }
 
     crate::setters! {
@@ -162,12 +199,16 @@ impl<'a> Forward<'a> {
         /// Length, in tokens, of the whole sequence that these are part of, as far as it is known; at least
         /// `past + tokens.len()`. Position embeddings that depend on a length are computed for this one.
         with_total => total: usize,
-        /// Length, in tokens, that the sequence may grow to, at least `total`: caches are made that large.
+        /// How many tokens of the sequence will be run in all, as far as is known: caches are made that large. It may
+        /// grow beyond `total`; it is less where nothing needs the last of the tokens.
         with_room => room: usize,
+        /// Where the sequence is left: the last point that any of its steps has to reach, the same in all of them.
+        /// `None` runs the whole model. What comes after need not be computed.
+        with_through => through: Option<Point>,
     }
 }
 
-/// Several whole sequences to be run at once. No sequence sees another, and none can be continued.
+/// Several sequences to be run at once, each from its start. No sequence sees another, and none can be continued.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Pack<'a> {
@@ -184,12 +225,15 @@ impl<'a> Pack<'a> {
     }
 }
 
-/// A whole sequence of a [`Pack`].
+/// A sequence of a [`Pack`], from its start.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Sequence<'a> {
     /// Its tokens.
     pub tokens: &'a [TokenId],
+    /// Length, in tokens, of the whole sequence that these begin: more than these where nothing needs the last of
+    /// them. Position embeddings that depend on a length are computed for this one.
+    pub total: usize,
     /// Which of its rows to keep at every point: indices into `tokens`, ascending.
     pub rows: &'a [usize],
 }
@@ -197,7 +241,13 @@ pub struct Sequence<'a> {
 impl<'a> Sequence<'a> {
     /// These tokens, of which these rows are kept.
     pub fn new(tokens: &'a [TokenId], rows: &'a [usize]) -> Self {
-        Self { tokens, rows }
+        Self { tokens, total: tokens.len(), rows }
+    }
+
+    crate::setters! {
+        /// Length, in tokens, of the whole sequence that these begin: more than these where nothing needs the last of
+        /// them. Position embeddings that depend on a length are computed for this one.
+        with_total => total: usize,
     }
 }
 
@@ -373,10 +423,30 @@ pub trait Backend {
         true
     }
 
+    /// The steps that suit the backend and its memory.
+    fn step_budget(&self) -> StepBudget {
+        StepBudget::default()
+    }
+
     /// How many heads a block's `z` is divided into, and how many values each has; `None` where it is not divided.
     fn heads(&self, layer: u16) -> Option<(usize, usize)> {
         let _ = layer;
         None
+    }
+
+    /// What some heads of a block add to the stream, `[rows, d_model]` each, of its captured `z`; in float32. A norm on
+    /// their sum is taken with its statistics at each row, so that all heads and the biases add up to `attn_out`.
+    ///
+    /// # Errors
+    /// When the block does not have such a head ([`ModelInfo::heads`]), or the computation fails.
+    fn split_heads(
+        &self,
+        layer: u16,
+        z: &Self::Hidden,
+        heads: &[u16],
+    ) -> Result<Vec<Self::Hidden>, BackendError> {
+        let _ = (z, heads);
+        Err(BackendError::NoHeads { layer })
     }
 
     /// Makes every run from now on apply these edits and no others, and returns those that were set before;
@@ -421,6 +491,20 @@ pub trait Backend {
     /// # Errors
     /// When an activation is not finite (the error names the point), or the request does not fit the model.
     fn read(&self, request: &ReadRequest<'_, Self::Hidden>) -> Result<Readings, BackendError>;
+
+    /// Decodes captured vectors of one position, as [`Backend::read`] does, where what comes next is chosen from the final
+    /// readout; [`ReadRequest::next`] is not looked at. A backend that does not override this method passes by the
+    /// vocabulary once more, to choose before it reads.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    fn read_choosing(
+        &self,
+        request: &ReadRequest<'_, Self::Hidden>,
+        mut choice: Choice<'_>,
+    ) -> Result<Readings, BackendError> {
+        choice.made_first(request, |request| self.read(request))
+    }
 
     /// Logits of the tokens `ids` at one row of a final residual, by the final norm and a plain matrix product rather
     /// than by the path that readouts take: what the self-check compares readouts with.
@@ -469,6 +553,12 @@ pub enum BackendError {
     NoTranslation {
         /// The model's family.
         family: String,
+    },
+    /// Heads were asked of a block, or a backend, that has none.
+    #[error("layer {layer} has no heads that could be read")]
+    NoHeads {
+        /// The layer.
+        layer: u16,
     },
     /// A number of a readout is NaN or infinite although its logits are not.
     #[error("{statistic} is NaN or infinite at {point}, position {position}: {advice}", advice = NonFinite::ADVICE)]

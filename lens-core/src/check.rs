@@ -189,6 +189,7 @@ fn record<B: Backend>(
             past,
             total: tokens.len(),
             room: tokens.len(),
+            through: None,
             points,
             rows: &rows,
         };
@@ -281,7 +282,7 @@ impl Bound {
         let rows: Vec<usize> = (0..tokens.len()).collect();
         let points = &whole.points;
         let n = tokens.len();
-        let step = Forward { tokens, past: 0, total: n, room: n, points, rows: &rows };
+        let step = Forward { tokens, past: 0, total: n, room: n, through: None, points, rows: &rows };
         for (i, hidden) in backend.forward_nudged(&step)?.iter().flatten().enumerate() {
             let mut moved = Vec::new();
             let width = backend.rows(hidden, 0..n, &mut moved)?;
@@ -329,6 +330,7 @@ fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst
         past: 0,
         total: tokens.len(),
         room: tokens.len(),
+        through: None,
         points: &[point].into_iter().collect(),
         rows: &[row],
     };

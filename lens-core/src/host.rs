@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use crate::{
     backend::{BackendError, Column, Next, ReadRequest, Readings},
+    choice::Choice,
     nonfinite::NonFinite,
     norm::{FinalNorm, NormMode},
     point::Point,
     projection::{Job, NonFiniteLogits, Projected, Tracked, Unembedding},
-    readout::{Readout, Tracking},
+    readout::{Readout, TokenScore, Tracking},
     statistic::VectorFacts,
     token::TokenId,
     tracked::tracked_tokens,
@@ -39,6 +40,29 @@ impl<'a> HostReadout<'a> {
     pub fn read<H>(
         &self,
         request: &ReadRequest<'_, H>,
+        rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
+    ) -> Result<Readings, BackendError> {
+        self.read_with(request, None, rows)
+    }
+
+    /// Decodes captured vectors where what comes next is chosen from the final readout: see
+    /// [`Backend::read_choosing`](crate::Backend::read_choosing).
+    ///
+    /// # Errors
+    /// As [`HostReadout::read`].
+    pub fn read_choosing<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        choice: Choice<'_>,
+        rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
+    ) -> Result<Readings, BackendError> {
+        self.read_with(request, Some(choice), rows)
+    }
+
+    fn read_with<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        mut choice: Option<Choice<'_>>,
         mut rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
     ) -> Result<Readings, BackendError> {
         let mut readings = Readings::default();
@@ -46,7 +70,7 @@ impl<'a> HostReadout<'a> {
         let mut start = 0;
         while start < request.positions.len() {
             let group = start..(start + rows_at_once).min(request.positions.len());
-            self.read_group(request, group.clone(), &mut rows, &mut readings)?;
+            self.read_group(request, choice.as_mut(), group.clone(), &mut rows, &mut readings)?;
             start = group.end;
         }
         Ok(readings)
@@ -57,6 +81,7 @@ impl<'a> HostReadout<'a> {
     fn read_group<H>(
         &self,
         request: &ReadRequest<'_, H>,
+        mut choice: Option<&mut Choice<'_>>,
         group: Range<usize>,
         rows: &mut impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
         readings: &mut Readings,
@@ -82,15 +107,16 @@ impl<'a> HostReadout<'a> {
         for (x, scale) in finals.chunks_exact_mut(d).zip(&scales) {
             self.norm.apply(x, *scale);
         }
+        let chosen = choice.is_some();
         let known = |row: usize| match request.next[row] {
-            Next::Token(token) => Some(token),
-            Next::Nothing | Next::Top1 => None,
+            Next::Token(token) if !chosen => Some(token),
+            Next::Token(_) | Next::Nothing | Next::Top1 => None,
         };
         let of_final = |row| Tracking { final_top1: None, next: known(row) };
         let final_readouts = self.project(
             &Job {
                 readouts: &finals,
-                top_k: ask.candidates(),
+                top_k: ask.candidates().max(choice.as_ref().map_or(0, |choice| choice.candidates().get())),
                 entropy: needs.entropy,
                 variance: needs.variance,
                 finals: None,
@@ -100,16 +126,22 @@ impl<'a> HostReadout<'a> {
             |i| last.not_finite(NonFinite::Logit, request.positions[group.start + i]),
         )?;
         let first = readings.finals.len();
-        for (projected, row) in final_readouts.into_iter().zip(group.clone()) {
-            let mut tracking = of_final(row);
-            let mut projected = projected;
-            // What the model writes next is the top-1 itself, whose rank is 1.
-            if let (Next::Top1, Some((id, logit))) = (request.next[row], projected.top.first().copied()) {
+        let mut trackings: Vec<Tracking> = group.clone().map(of_final).collect();
+        for ((mut projected, row), tracking) in
+            final_readouts.into_iter().zip(group.clone()).zip(&mut trackings)
+        {
+            // What comes next is the top-1 or another of the most probable tokens: it is known now.
+            let next = match (&mut choice, request.next[row]) {
+                (Some(choice), _) => choice.next(&scores(&projected)),
+                (None, Next::Top1) => Next::Top1,
+                (None, Next::Token(_) | Next::Nothing) => Next::Nothing,
+            };
+            if let Some((id, found)) = found(next, &projected) {
                 tracking.next = Some(id);
-                projected.tracked.push(Tracked { logit, rank: 1 });
+                projected.tracked.push(found);
             }
             let vector = final_facts.get(row - group.start).copied();
-            readings.finals.push(Readout::of(&projected, vector, ask, tracking));
+            readings.finals.push(Readout::of(&projected, vector, ask, *tracking));
         }
         if request.hidden.is_empty() {
             return Ok(());
@@ -147,14 +179,10 @@ impl<'a> HostReadout<'a> {
         }
         let final_of: Vec<u32> =
             (0..group.len() * width).map(|i| (i / width * width + final_column) as u32).collect();
-        let tracking: Vec<Tracking> = group
-            .clone()
-            .enumerate()
-            .map(|(i, row)| {
-                let final_top1 = readings.finals[first + i].top1();
-                let next = if request.next[row] == Next::Top1 { final_top1 } else { known(row) };
-                Tracking { final_top1, next }
-            })
+        let tracking: Vec<Tracking> = trackings
+            .into_iter()
+            .zip(&readings.finals[first..])
+            .map(|(tracking, last)| Tracking { final_top1: last.top1(), ..tracking })
             .collect();
         let tracked: Vec<Vec<TokenId>> = tracking
             .iter()
@@ -251,4 +279,25 @@ impl<'a> HostReadout<'a> {
             }
         }
     }
+}
+
+/// The most probable tokens of a projection.
+fn scores(projected: &Projected) -> Vec<TokenScore> {
+    let score = |(id, logit): &(TokenId, f32)| {
+        let prob = (f64::from(*logit) - projected.log_sum_exp).exp() as f32;
+        TokenScore { id: *id, logit: *logit, prob }
+    };
+    projected.top.iter().map(score).collect()
+}
+
+/// The token that comes next, where it is one of the most probable ones of its projection and was not known before.
+fn found(next: Next, projected: &Projected) -> Option<(TokenId, Tracked)> {
+    let top = &projected.top;
+    let (id, logit) = match next {
+        Next::Nothing => return None,
+        Next::Top1 => *top.first()?,
+        Next::Token(token) => *top.iter().find(|(id, _)| *id == token)?,
+    };
+    let rank = 1 + top.partition_point(|(_, other)| *other > logit) as u32;
+    Some((id, Tracked { logit, rank }))
 }

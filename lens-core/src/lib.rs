@@ -9,9 +9,11 @@
 //! - [`Unembedding`] and [`projection`]: from normed vectors to top-k, log-sum-exp, entropy, divergences
 //!   and ranks, without ever storing a row of logits;
 //! - [`FinalNorm`] and [`NormMode`]: the norm before the unembedding;
+//! - [`attribution`]: which part of the model brought how much of a logit;
 //! - [`translate`]: what lenses other than the plain one do to a vector before the norm;
 //! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
+//! - [`evaluate`]: how well lenses predict, over many sequences;
 //! - [`Session`] and [`Request`]: the whole way from what a user asks to the trace, which a [`Sink`] can take as it
 //!   grows.
 //!
@@ -34,12 +36,16 @@
 //! # Ok::<(), lens_core::LensError>(())
 //! ```
 
+pub mod attribution;
 mod backend;
 mod check;
+mod choice;
 pub mod conformance;
 mod decision;
+mod direction;
 mod dtype;
 mod edit;
+pub mod evaluate;
 mod host;
 mod intervention;
 mod lens;
@@ -58,6 +64,7 @@ pub mod sink;
 mod size;
 mod statistic;
 mod steer;
+mod steps;
 mod stopped;
 pub mod suggest;
 mod text;
@@ -69,18 +76,20 @@ mod tracked;
 pub mod translate;
 
 pub use backend::{
-    Backend, BackendError, Column, Forward, ModelInfo, Next, Pack, PlainLogits, ReadRequest, Readings,
-    Sequence,
+    Backend, BackendError, Column, Forward, HeadsInfo, ModelInfo, Next, Pack, PlainLogits, ReadRequest,
+    Readings, Sequence,
 };
 pub use check::{CheckReport, Finding, Outcome, check_backend};
+pub use choice::Choice;
 pub use decision::{decided_at, important_layers};
+pub use direction::{Decoded, DirectionNorm, DirectionReadout, NotDecoded, ParseDirectionNormError};
 pub use dtype::Dtype;
 pub use edit::Edits;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
-    Continuation, FinalReading, Generate, Generated, LONGEST_STEP, Lens, LensError, Plan, Progress, Reading,
-    SampledStep, Sampling, SamplingError, SelfCheck, StepReading, Timing,
+    Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
+    Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
 pub use message::Message;
 pub use mixer::MixerKind;
@@ -101,6 +110,7 @@ pub use statistic::{
     VectorFacts,
 };
 pub use steer::{EditError, Steering, VectorFiles, steer};
+pub use steps::{LONGEST_STEP, StepBudget};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{

@@ -145,11 +145,43 @@ impl FinalNorm {
         }
     }
 
+    /// The transpose of the norm's linear part, with `scale` given, times `direction`, `[d_model]`: its product with `x`
+    /// and the product of the norm's bias with `direction` add up to the product of the normed `x` with `direction`.
+    /// In float64.
+    ///
+    /// # Panics
+    /// When `direction` is not `[d_model]`.
+    pub fn pull_back(&self, direction: &[f64], scale: f64) -> Vec<f64> {
+        assert_eq!(direction.len(), self.d_model, "a direction of another width than the norm");
+        let weight = |i: usize| self.weight.as_ref().map_or(1.0, |weight| f64::from(weight[i]));
+        let mut pulled: Vec<f64> = direction.iter().enumerate().map(|(i, g)| g * weight(i) / scale).collect();
+        if self.kind == Some(NormKind::Layer) {
+            // To subtract the mean is a projection, which is its own transpose.
+            let mean = pulled.iter().sum::<f64>() / self.d_model as f64;
+            pulled.iter_mut().for_each(|g| *g -= mean);
+        }
+        pulled
+    }
+
     /// Norms `x` in place, dividing by `scale`: that of `x` itself, or another vector's ([`NormMode::FinalScale`]).
     ///
     /// # Panics
     /// When `x` is not `[d_model]`.
     pub fn apply(&self, x: &mut [f32], scale: f64) {
+        self.normed(x, scale, self.bias.as_deref());
+    }
+
+    /// The linear part of [`apply`](Self::apply), in place: `x` is centred where the norm centres, divided by `scale`
+    /// and multiplied by the weight; the bias is left out. With the scale of a residual that `x` is a part of, this is
+    /// what `x` contributes to the normed residual.
+    ///
+    /// # Panics
+    /// When `x` is not `[d_model]`.
+    pub fn apply_linear(&self, x: &mut [f32], scale: f64) {
+        self.normed(x, scale, None);
+    }
+
+    fn normed(&self, x: &mut [f32], scale: f64, bias: Option<&[f32]>) {
         assert_eq!(x.len(), self.d_model, "a vector of another width than the norm");
         let mean = self.centre(x);
         for (i, value) in x.iter_mut().enumerate() {
@@ -157,7 +189,7 @@ impl FinalNorm {
             if let Some(weight) = &self.weight {
                 normed *= f64::from(weight[i]);
             }
-            if let Some(bias) = &self.bias {
+            if let Some(bias) = bias {
                 normed += f64::from(bias[i]);
             }
             *value = normed as f32;
@@ -193,6 +225,23 @@ mod tests {
         let mean = y.iter().sum::<f32>() / 4.0;
         let var = y.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 4.0;
         assert!((mean - 1.0).abs() < 1e-6 && (var - 1.0).abs() < 1e-5, "mean {mean}, variance {var}");
+    }
+
+    #[test]
+    fn a_direction_pulled_back_meets_the_vector_as_the_direction_meets_the_normed_one() {
+        let x = [1.0f32, -2.0, 3.0, 0.5];
+        let (weight, bias) = (vec![2.0, 0.5, -1.0, 3.0], vec![0.1, 0.2, -0.3, 0.4]);
+        let direction = [0.3, -1.0, 2.0, 0.7];
+        for kind in [NormKind::Rms, NormKind::Layer] {
+            let norm = FinalNorm::new(kind, 0.1, 4, Some(weight.clone()), Some(bias.clone())).unwrap();
+            let scale = norm.scale(&x);
+            let mut normed = x;
+            norm.apply(&mut normed, scale);
+            let product = |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+            let expected = product(&direction, &normed);
+            let got = product(&norm.pull_back(&direction, scale), &x) + product(&direction, &bias);
+            assert!((got - expected).abs() < 1e-6, "{kind:?}: {got} instead of {expected}");
+        }
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Points of the residual stream and their names.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{LazyLock, OnceLock},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -13,6 +17,9 @@ pub enum Site {
     ResidPre,
     /// Per-head attention result before the output projection, `[pos, n_heads, d_head]`.
     Z,
+    /// What one head adds to the stream through its part of the output projection, `[pos, d_model]`, by its number. A
+    /// norm after attention is taken with the statistics that it has at the position.
+    Head(u16),
     /// What attention adds to the stream, after any post-norm and residual multiplier, `[pos, d_model]`.
     AttnOut,
     /// `resid_pre + attn_out`, `[pos, d_model]`. In a parallel block nothing reads it; it is still the sum.
@@ -24,20 +31,34 @@ pub enum Site {
 }
 
 impl Site {
-    /// Every site, in order of execution.
+    /// Every site that a forward pass meets, in order of execution. Heads are made of `z` afterwards.
     pub const ALL: [Self; 6] =
         [Self::ResidPre, Self::Z, Self::AttnOut, Self::ResidMid, Self::MlpOut, Self::ResidPost];
 
-    /// The site's name, e.g. `attn_out`.
+    /// The site's name, e.g. `attn_out` or `head.3`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ResidPre => "resid_pre",
             Self::Z => "z",
+            Self::Head(head) => head_name(head),
             Self::AttnOut => "attn_out",
             Self::ResidMid => "resid_mid",
             Self::MlpOut => "mlp_out",
             Self::ResidPost => "resid_post",
         }
+    }
+
+    /// The head, if the site is one.
+    pub fn head(self) -> Option<u16> {
+        match self {
+            Self::Head(head) => Some(head),
+            _ => None,
+        }
+    }
+
+    /// Whether its vectors are in the space of the residual stream, so that they can be decoded into tokens.
+    pub fn is_readable(self) -> bool {
+        self != Self::Z
     }
 
     /// The name that LogitLens4LLMs gives this site, where it has one.
@@ -47,13 +68,33 @@ impl Site {
             Self::ResidMid => Some("intermediate_residual"),
             Self::MlpOut => Some("mlp_output"),
             Self::ResidPost => Some("block_output"),
-            Self::ResidPre | Self::Z => None,
+            Self::ResidPre | Self::Z | Self::Head(_) => None,
         }
     }
 
     fn named(name: &str) -> Option<Self> {
+        if let Some(head) = name.strip_prefix(HEAD) {
+            return canonical_number(head).map(Self::Head);
+        }
         Self::ALL.into_iter().find(|site| site.name() == name || site.predecessor_name() == Some(name))
     }
+}
+
+/// What stands before the number in the name of a head.
+const HEAD: &str = "head.";
+
+/// The name of a head, made when it is first asked for.
+fn head_name(head: u16) -> &'static str {
+    static NAMES: LazyLock<Box<[OnceLock<Box<str>>]>> =
+        LazyLock::new(|| (0..=u16::MAX).map(|_| OnceLock::new()).collect());
+    NAMES[usize::from(head)].get_or_init(|| format!("{HEAD}{head}").into())
+}
+
+/// A number as a name has it: digits alone, and no zero before them, which would make a second name.
+fn canonical_number(digits: &str) -> Option<u16> {
+    // u16::from_str takes a leading "+".
+    let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    if canonical { digits.parse().ok() } else { None }
 }
 
 impl fmt::Display for Site {
@@ -72,7 +113,7 @@ pub enum Component {
 }
 
 impl Component {
-    /// Every component that can be decoded into tokens, in order of execution.
+    /// Every component that can be decoded into tokens, in order of execution; heads are more of them.
     pub const READABLE: [Self; 6] = [
         Self::Embed,
         Self::Site(Site::ResidPre),
@@ -87,6 +128,22 @@ impl Component {
         match self {
             Self::Embed => "embed",
             Self::Site(site) => site.name(),
+        }
+    }
+
+    /// The head, if the component is one.
+    pub fn head(self) -> Option<u16> {
+        match self {
+            Self::Embed => None,
+            Self::Site(site) => site.head(),
+        }
+    }
+
+    /// Whether it can be decoded into tokens.
+    pub fn is_readable(self) -> bool {
+        match self {
+            Self::Embed => true,
+            Self::Site(site) => site.is_readable(),
         }
     }
 
@@ -192,14 +249,7 @@ impl FromStr for Point {
         let bad_form = || ParsePointError::Form { name: name.to_owned() };
         let (layer, site) =
             name.strip_prefix('L').and_then(|rest| rest.split_once('.')).ok_or_else(bad_form)?;
-        // u16::from_str takes a leading "+", and "03" would be a second name of L3.
-        let canonical =
-            layer.bytes().all(|b| b.is_ascii_digit()) && (layer == "0" || !layer.starts_with('0'));
-        let layer = if canonical {
-            layer.parse().map_err(|_| bad_form())?
-        } else {
-            return Err(bad_form());
-        };
+        let layer = canonical_number(layer).ok_or_else(bad_form)?;
         match site.parse()? {
             Component::Site(site) => Ok(Self::Block { layer, site }),
             Component::Embed => Err(bad_form()),
@@ -220,7 +270,7 @@ pub enum ParsePointError {
     /// The name has a component that is not known.
     #[error(
         "unknown component \"{name}\" (known: embed, resid_pre, z, attn_out, resid_mid, mlp_out, resid_post, \
-         and attention_mechanism, intermediate_residual, mlp_output, block_output){hint}"
+         heads as head.0, and attention_mechanism, intermediate_residual, mlp_output, block_output){hint}"
     )]
     Component {
         /// What was given.
@@ -284,6 +334,18 @@ mod tests {
         assert_eq!(points.as_slice()[1], Point::block(0, Site::ResidPre));
         for point in points.as_slice() {
             assert_eq!(point.to_string().parse::<Point>(), Ok(*point));
+        }
+    }
+
+    #[test]
+    fn heads_come_between_z_and_what_attention_adds() {
+        let at = |site| Point::block(2, site);
+        assert_eq!("L2.head.11".parse(), Ok(at(Site::Head(11))));
+        assert_eq!(at(Site::Head(11)).to_string(), "L2.head.11");
+        assert!(at(Site::Z) < at(Site::Head(0)) && at(Site::Head(2)) < at(Site::Head(11)));
+        assert!(at(Site::Head(u16::MAX)) < at(Site::AttnOut));
+        for bad in ["head", "head.", "head.x", "head.+1", "head.01", "head.70000", "heads"] {
+            assert!(bad.parse::<Component>().is_err(), "{bad:?} was accepted");
         }
     }
 

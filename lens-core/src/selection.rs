@@ -128,11 +128,15 @@ impl FromStr for Selection {
     }
 }
 
-/// The components to read: `all`, or a comma-separated list of names.
+/// What stands for every head of a layer.
+const HEADS: &str = "heads";
+
+/// The components to read: `all`, `heads`, or a comma-separated list of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentSelection {
     components: Vec<Component>,
     is_all: bool,
+    all_heads: bool,
 }
 
 impl ComponentSelection {
@@ -140,12 +144,22 @@ impl ComponentSelection {
     /// `resid_pre` is left out because every one of them is the `resid_post` before it, or `embed`.
     pub fn all() -> Self {
         let pre = Component::Site(Site::ResidPre);
-        Self { components: Component::READABLE.into_iter().filter(|c| *c != pre).collect(), is_all: true }
+        Self {
+            components: Component::READABLE.into_iter().filter(|c| *c != pre).collect(),
+            is_all: true,
+            all_heads: false,
+        }
     }
 
     /// The components, in order of execution, each once.
     pub fn as_slice(&self) -> &[Component] {
         &self.components
+    }
+
+    /// Whether every head of every layer was asked for, besides the components that have names. No "all" includes
+    /// them: they are many.
+    pub fn all_heads(&self) -> bool {
+        self.all_heads
     }
 
     /// Whether everything was asked for, rather than components by name.
@@ -158,11 +172,15 @@ impl FromStr for ComponentSelection {
     type Err = SelectionError;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (mut components, mut is_all) = (Vec::new(), false);
+        let (mut components, mut is_all, mut all_heads) = (Vec::new(), false, false);
         for name in written.split(',').map(str::trim) {
             if name == "all" {
                 components.extend(Self::all().components);
                 is_all = true;
+                continue;
+            }
+            if name == HEADS {
+                all_heads = true;
                 continue;
             }
             match name.parse()? {
@@ -172,7 +190,7 @@ impl FromStr for ComponentSelection {
         }
         components.sort_unstable();
         components.dedup();
-        Ok(Self { components, is_all })
+        Ok(Self { components, is_all, all_heads })
     }
 }
 
@@ -210,7 +228,8 @@ pub enum SelectionError {
     },
     /// `z` was asked for, which is not in the space of the residual stream.
     #[error(
-        "z has a vector per head, before the output projection: it cannot be decoded into tokens (attn_out can)"
+        "z has a vector per head, before the output projection: it cannot be decoded into tokens (attn_out can, and \
+         heads: what each adds through its part of that projection)"
     )]
     NotReadable,
     /// An unknown component.
@@ -254,6 +273,10 @@ mod tests {
         let some: ComponentSelection = "block_output,attn_out,resid_post".parse().unwrap();
         assert_eq!(some.as_slice(), [Component::Site(Site::AttnOut), Component::Site(Site::ResidPost)]);
         assert_eq!("all".parse::<ComponentSelection>().unwrap().as_slice().len(), 5);
+        let heads: ComponentSelection = "heads,attn_out,head.3".parse().unwrap();
+        assert!(heads.all_heads() && !heads.is_all());
+        let named = [Site::Head(3), Site::AttnOut].map(Component::Site);
+        assert_eq!(heads.as_slice(), named);
         assert_eq!("z".parse::<ComponentSelection>(), Err(SelectionError::NotReadable));
     }
 }

@@ -6,9 +6,12 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, Dissect, OutputMap, TokenReadout},
     backend::{
-        Backend, BackendError, Forward, ModelInfo, Pack, PlainLogits, ReadRequest, Readings, Sequence,
+        Backend, BackendError, Forward, HeadsInfo, ModelInfo, Pack, PlainLogits, ReadRequest, Readings,
+        Sequence,
     },
+    choice::Choice,
     dtype::Dtype,
     edit::Edits,
     host::HostReadout,
@@ -75,7 +78,8 @@ impl ToyBackend {
             .collect();
         let weight = random.values(d_model, 0.3).into_iter().map(|w| 1.0 + w).collect();
         Self {
-            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32),
+            info: ModelInfo::new("toy", "toy", n_layers, d_model, n_vocab, Dtype::F32)
+                .with_heads(vec![HeadsInfo::new(N_HEADS as u16, false); n_layers.into()]),
             embedding: random.values(n_vocab * d_model, 1.0),
             layers,
             norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)
@@ -93,8 +97,13 @@ impl ToyBackend {
         self.embedding[token.index() * self.info.d_model + dimension] = value;
     }
 
-    /// Runs one token through every block; `record` sees what is at every point after its edits.
-    fn run_token(&mut self, token: TokenId, mut record: impl FnMut(Point, &[f32])) {
+    /// Runs one token through every block up to the one of `through`; `record` sees what is at every point after its
+    /// edits.
+    fn run_token(&mut self, token: TokenId, through: Option<Point>, mut record: impl FnMut(Point, &[f32])) {
+        let blocks = match through {
+            None => self.layers.len(),
+            Some(point) => point.layer().map_or(0, |layer| usize::from(layer) + 1),
+        };
         let (d, position, edits) = (self.info.d_model, self.seen, self.edits.clone());
         let mut x = self.embedding[token.index() * d..][..d].to_vec();
         let edit = |point, value: &mut [f32]| {
@@ -108,7 +117,7 @@ impl ToyBackend {
         }
         self.seen += 1;
         record(Point::Embed, &x);
-        for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).enumerate() {
+        for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).take(blocks).enumerate() {
             let mut at = |site, value: &mut [f32]| {
                 let point = Point::block(i as u16, site);
                 edit(point, value);
@@ -128,6 +137,45 @@ impl ToyBackend {
             add(&mut x, &mlp_out);
             at(Site::ResidPost, &mut x);
         }
+    }
+}
+
+impl Dissect for ToyBackend {
+    fn dissect(&self, layer: u16, at: &BlockValues<'_, ToyHidden>) -> Result<BlockParts, BackendError> {
+        let inner = |x: &ToyHidden| {
+            let mlp_in = &self.layers[usize::from(layer)].mlp_in;
+            multiply(mlp_in, &x.values).into_iter().map(f32::tanh).collect()
+        };
+        let heads = |z: &ToyHidden| {
+            BranchInputs::new(OutputMap::Attention, z.values.clone(), self.info.d_model / N_HEADS)
+        };
+        let neurons = |x: &ToyHidden| BranchInputs::new(OutputMap::Mlp, inner(x), 1);
+        Ok(BlockParts::default()
+            .with_attention(BranchParts::default().with_inputs(at.z.map(heads).into_iter().collect()))
+            .with_mlp(BranchParts::default().with_inputs(at.resid_mid.map(neurons).into_iter().collect())))
+    }
+
+    fn pull_back(&self, layer: u16, map: OutputMap, direction: &[f64]) -> Result<Vec<f64>, BackendError> {
+        let layer = &self.layers[usize::from(layer)];
+        let matrix = match map {
+            OutputMap::Attention => &layer.attention,
+            OutputMap::Mlp => &layer.mlp_out,
+            OutputMap::Expert(_) | OutputMap::SharedExpert => {
+                return Err(BackendError::Other("the toy has no experts".into()));
+            }
+        };
+        let d = direction.len();
+        let mut pulled = vec![0.0; d];
+        for (row, g) in matrix.chunks_exact(d).zip(direction) {
+            pulled.iter_mut().zip(row).for_each(|(sum, w)| *sum += g * f64::from(*w));
+        }
+        Ok(pulled)
+    }
+
+    fn token_readout(&self, token: TokenId) -> Result<TokenReadout, BackendError> {
+        let d = self.info.d_model;
+        let row = self.unembedding[token.index() * d..][..d].to_vec();
+        Ok(TokenReadout::new(row, 0.0, self.norm.clone(), Post::default()))
     }
 }
 
@@ -151,7 +199,7 @@ impl Backend for ToyBackend {
         let mut captured = vec![ToyHidden { width: d, values: Vec::new() }; step.points.len()];
         for (row, token) in step.tokens.iter().enumerate() {
             let kept = step.rows.contains(&row);
-            self.run_token(*token, |point, value| {
+            self.run_token(*token, step.through, |point, value| {
                 if let Some(index) = step.points.index_of(point).filter(|_| kept) {
                     captured[index].values.extend_from_slice(value);
                 }
@@ -172,7 +220,7 @@ impl Backend for ToyBackend {
             return Ok(None); // they know the positions of one sequence
         }
         let mut all = vec![ToyHidden { width: self.info.d_model, values: Vec::new() }; pack.points.len()];
-        for Sequence { tokens, rows } in pack.sequences {
+        for Sequence { tokens, rows, .. } in pack.sequences {
             for (all, one) in all.iter_mut().zip(self.forward(&Forward::new(tokens, pack.points, rows))?) {
                 all.values.extend(one.values);
             }
@@ -182,6 +230,24 @@ impl Backend for ToyBackend {
 
     fn heads(&self, _: u16) -> Option<(usize, usize)> {
         Some((N_HEADS, self.info.d_model / N_HEADS))
+    }
+
+    fn split_heads(&self, layer: u16, z: &ToyHidden, heads: &[u16]) -> Result<Vec<ToyHidden>, BackendError> {
+        let (d, d_head) = (self.info.d_model, self.info.d_model / N_HEADS);
+        let matrix = &self.layers[usize::from(layer)].attention;
+        let part = |head: &u16| {
+            let own = usize::from(*head) * d_head..(usize::from(*head) + 1) * d_head;
+            let of_row = |z: &[f32]| {
+                let mut alone = vec![0.0; d];
+                alone[own.clone()].copy_from_slice(&z[own.clone()]);
+                multiply(matrix, &alone)
+            };
+            ToyHidden { width: d, values: z.values.chunks_exact(d).flat_map(of_row).collect() }
+        };
+        match heads.iter().all(|head| usize::from(*head) < N_HEADS) {
+            true => Ok(heads.iter().map(part).collect()),
+            false => Err(BackendError::NoHeads { layer }),
+        }
     }
 
     fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
@@ -209,6 +275,20 @@ impl Backend for ToyBackend {
         let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
         HostReadout::new(&self.norm, unembedding, self.info.n_layers)
             .read(request, |hidden, rows, out| self.rows(hidden, rows, out))
+    }
+
+    fn read_choosing(
+        &self,
+        request: &ReadRequest<'_, ToyHidden>,
+        choice: Choice<'_>,
+    ) -> Result<Readings, BackendError> {
+        let rows = VocabRows::F32(&self.unembedding);
+        let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
+        HostReadout::new(&self.norm, unembedding, self.info.n_layers).read_choosing(
+            request,
+            choice,
+            |hidden, rows, out| self.rows(hidden, rows, out),
+        )
     }
 
     fn plain_logits(

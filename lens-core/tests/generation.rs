@@ -10,6 +10,9 @@ use lens_core::{
 };
 use proptest::prelude::*;
 
+mod support;
+use support::Counted;
+
 fn tokens(ids: &[u32]) -> Vec<TokenId> {
     ids.iter().copied().map(TokenId).collect()
 }
@@ -132,6 +135,42 @@ fn a_sampled_token_carries_its_probability_before_the_temperature() {
     assert_eq!(one, generate(&mut toy, &tokens(&[3]), &plan, &ask), "the seed did not decide");
     let other = ask.with_sampling(sampling.with_seed(12));
     assert_ne!(one.tokens, generate(&mut toy, &tokens(&[3]), &plan, &other).tokens);
+}
+
+/// The readout that is shown is the one that a token is chosen from: the vocabulary is passed by once a token.
+#[test]
+fn a_token_is_sampled_from_the_readout_that_is_shown() {
+    let sampled = Sampling::default().with_temperature(1.3).with_top_p(0.9).with_seed(3);
+    let few = sampled.with_top_k(NonZeroUsize::new(4));
+    for sampling in [Sampling::default(), sampled, few] {
+        let plan = Plan::default().with_question(
+            lens_core::Question::default().with_targets(vec![TokenId(4)]).with_versus(Some(TokenId(5))),
+        );
+        let mut counted = Counted::new(ToyBackend::new(2, 8, 30, 5));
+        let generated = Lens::new(&mut counted)
+            .generate(&tokens(&[3, 1]), &plan, &greedy(6).with_sampling(sampling), |_| None)
+            .unwrap();
+        let columns = generated.reading.points.len();
+        assert_eq!(*counted.reads.borrow(), vec![columns; 6], "{sampling:?}");
+        // What is known of the tokens afterwards is what was read while they were chosen.
+        let all = plan.with_positions(Selection::all());
+        let whole = Lens::new(&mut counted).read(&generated.tokens, &all).unwrap();
+        assert_eq!(generated.reading.finals, whole.finals[1..7], "{sampling:?}");
+        assert_eq!(generated.reading.readouts, whole.readouts[columns..7 * columns], "{sampling:?}");
+    }
+}
+
+/// A backend that cannot choose while it reads chooses before.
+#[test]
+fn a_backend_may_choose_before_it_reads() {
+    let sampling = Sampling::default().with_temperature(2.0).with_top_k(NonZeroUsize::new(7)).with_seed(9);
+    let ask = greedy(8).with_sampling(sampling);
+    let once = generate(&mut ToyBackend::new(2, 8, 30, 5), &tokens(&[3]), &Plan::default(), &ask);
+    let mut counted = Counted::new(ToyBackend::new(2, 8, 30, 5));
+    counted.chooses_first = true;
+    let twice = Lens::new(&mut counted).generate(&tokens(&[3]), &Plan::default(), &ask, |_| None).unwrap();
+    assert_eq!(counted.reads.borrow().len(), 16);
+    assert_eq!(once, twice);
 }
 
 #[test]

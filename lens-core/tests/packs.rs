@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use lens_core::{
-    Backend, BackendError, Forward, Lens, ModelInfo, Pack, PlainLogits, Plan, ReadRequest, Readings,
-    Selection, TokenId, toy::ToyBackend,
-};
+use lens_core::{Lens, Plan, Selection, TokenId, toy::ToyBackend};
+
+mod support;
+use support::Counted;
 
 /// Prompts of many lengths, more tokens than a pack takes, and three that cannot be read.
 #[test]
@@ -34,57 +34,11 @@ fn prompts_read_together_are_read_as_each_alone_and_fail_alone() {
     }
 }
 
-/// Counts tokens a pack and rows captured at once.
-struct Counting {
-    toy: ToyBackend,
-    packs: Vec<(usize, usize)>,
-}
-
-impl Backend for Counting {
-    type Hidden = <ToyBackend as Backend>::Hidden;
-
-    fn info(&self) -> &ModelInfo {
-        self.toy.info()
-    }
-
-    fn forward(&mut self, step: &Forward<'_>) -> Result<Vec<Self::Hidden>, BackendError> {
-        self.toy.forward(step)
-    }
-
-    fn forward_pack(&mut self, pack: &Pack<'_>) -> Result<Option<Vec<Self::Hidden>>, BackendError> {
-        let tokens = pack.sequences.iter().map(|sequence| sequence.tokens.len()).sum();
-        self.packs.push((tokens, pack.sequences.iter().map(|sequence| sequence.rows.len()).sum()));
-        self.toy.forward_pack(pack)
-    }
-
-    fn rows(
-        &self,
-        hidden: &Self::Hidden,
-        rows: std::ops::Range<usize>,
-        out: &mut Vec<f32>,
-    ) -> Result<usize, BackendError> {
-        self.toy.rows(hidden, rows, out)
-    }
-
-    fn read(&self, request: &ReadRequest<'_, Self::Hidden>) -> Result<Readings, BackendError> {
-        self.toy.read(request)
-    }
-
-    fn plain_logits(
-        &self,
-        last: &Self::Hidden,
-        row: usize,
-        ids: &[TokenId],
-    ) -> Result<PlainLogits, BackendError> {
-        self.toy.plain_logits(last, row, ids)
-    }
-}
-
 #[test]
 fn a_pack_is_bounded_in_tokens_and_by_the_budget() {
     let prompts: Vec<Vec<TokenId>> = (0..300).map(|i| vec![TokenId(i % 50); 10]).collect();
     let slices: Vec<&[TokenId]> = prompts.iter().map(Vec::as_slice).collect();
-    let mut counting = Counting { toy: ToyBackend::new(2, 8, 50, 7), packs: Vec::new() };
+    let mut counting = Counted::new(ToyBackend::new(2, 8, 50, 7));
     let all = Plan::default().with_positions(Selection::all());
     Lens::new(&mut counting).read_many(&slices, &all);
     assert!(counting.packs.iter().all(|(tokens, _)| *tokens <= 512), "{:?}", counting.packs);
@@ -95,4 +49,23 @@ fn a_pack_is_bounded_in_tokens_and_by_the_budget() {
     Lens::new(&mut counting).read_many(&slices, &all.with_memory_budget(Some(25 * points * 8 * 4)));
     assert!(counting.packs.iter().all(|(_, rows)| *rows == 20), "{:?}", counting.packs);
     assert_eq!(counting.packs.len(), 150);
+}
+
+/// What comes after the last position that is read changes nothing, and is not run.
+#[test]
+fn a_pack_runs_no_prompt_beyond_what_is_read_of_it() {
+    let prompts: Vec<Vec<TokenId>> =
+        (0..40).map(|i| (0..30).map(|j| TokenId((i * 7 + j * 3) % 50)).collect()).collect();
+    let slices: Vec<&[TokenId]> = prompts.iter().map(Vec::as_slice).collect();
+    let plan = Plan::default().with_positions("0,9".parse().unwrap());
+    let mut counted = Counted::new(ToyBackend::new(2, 8, 50, 7));
+    let together = Lens::new(&mut counted).read_many(&slices, &plan);
+    assert_eq!(counted.packs, [(400, 80)]);
+    for (together, tokens) in together.into_iter().zip(&prompts) {
+        let whole = Plan::default().with_positions("0,9,-1".parse().unwrap());
+        let alone = Lens::new(&mut counted).read(tokens, &whole).unwrap();
+        let together = together.unwrap();
+        assert_eq!(together.finals, alone.finals[..2]);
+        assert_eq!(together.readouts, alone.readouts[..2 * alone.points.len()]);
+    }
 }

@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 
 use lens_core::{
     Backend, BackendError, CheckReport, ComponentSelection, Generate, Lens, LensError, NonFinite, NormMode,
-    Outcome, Plan, Point, Question, SelectionError, Site, Statistic, StatisticSet, TokenId, check_backend,
-    important_layers, toy::ToyBackend,
+    Outcome, Plan, Point, Question, SelectionError, Site, Statistic, StatisticSet, StepBudget, TokenId,
+    check_backend, important_layers, toy::ToyBackend,
 };
 use proptest::prelude::*;
 
 mod support;
-use support::{Fault, Reference, Tampered, assert_equals_reference, assert_same};
+use support::{Counted, Fault, Reference, Tampered, assert_equals_reference, assert_same};
 
 fn tokens(ids: &[u32]) -> Vec<TokenId> {
     ids.iter().copied().map(TokenId).collect()
@@ -73,7 +73,7 @@ proptest! {
             .with_progress(|progress| steps.push(progress.done))
             .read(&sequence, &plan)
             .unwrap();
-        prop_assert_eq!(steps.last(), Some(&sequence.len()));
+        prop_assert_eq!(steps.last().copied(), whole.positions.last().map(|last| last + 1));
         if budget < 4 * 8 * (1 + usize::from(n_layers)) {
             prop_assert_eq!(steps.len(), whole.positions.len(), "a budget for nothing is a step for each position read");
         }
@@ -98,8 +98,45 @@ fn steps_are_as_long_as_what_is_read_allows() {
     };
     assert_eq!(ends("last", Some(1)), [512, 600]);
     assert_eq!(ends("0,1,2,-1", Some(1)), [1, 2, 514, 600]);
+    assert_eq!(ends("0,550", None), [512, 551], "what comes after the last position read is not run");
     assert_eq!(ends("all", None), [512, 600]);
     assert_eq!(ends("all", Some(1)).len(), 600);
+}
+
+/// A position sees no later one, so those after the last one read change nothing; the token that comes next does.
+#[test]
+fn tokens_after_the_last_position_read_are_not_run() {
+    let sequence = tokens(&(0..40).collect::<Vec<_>>());
+    let plan = |positions: &str| everything(NormMode::Recomputed).with_positions(positions.parse().unwrap());
+    let mut counted = Counted::new(ToyBackend::new(2, 8, 40, 3));
+    let part = Lens::new(&mut counted).read(&sequence, &plan("3,7")).unwrap();
+    let ran: Vec<_> = counted.forwards.iter().map(|ran| (ran.past, ran.n, ran.total)).collect();
+    assert_eq!(ran, [(0, 8, 40)], "the length that position embeddings may depend on is that of the prompt");
+    assert!(part.self_check.is_some_and(|check| check.passed && check.position == 7));
+    let whole = Lens::new(&mut counted).read(&sequence, &plan("3,7,39")).unwrap();
+    assert_eq!(part.finals, whole.finals[..2]);
+    assert_eq!(part.readouts, whole.readouts[..2 * whole.points.len()]);
+    assert!(part.finals[1].readout.get(Statistic::CrossEntropy).is_some());
+}
+
+/// Without a budget of the plan's own, steps are those that suit the backend.
+#[test]
+fn a_backend_says_how_long_its_steps_are() {
+    let sequence = tokens(&(0..600).map(|i| i % 40).collect::<Vec<_>>());
+    let mut counted = Counted::new(ToyBackend::new(2, 8, 40, 3));
+    let mut ends = |positions: &str, budget: StepBudget, asked: Option<usize>| {
+        let plan = Plan::default().with_positions(positions.parse().unwrap()).with_memory_budget(asked);
+        counted.budget = budget;
+        counted.forwards.clear();
+        Lens::new(&mut counted).read(&sequence, &plan).unwrap();
+        counted.forwards.iter().map(|ran| ran.past + ran.n).collect::<Vec<_>>()
+    };
+    let large = StepBudget::default().with_longest(4096).with_captured(1 << 30);
+    assert_eq!(ends("last", large, None), [600]);
+    assert_eq!(ends("all", large, None), [600]);
+    let small = large.with_captured(1).with_fewest(256);
+    assert_eq!(ends("all", small, None), [256, 512, 600], "no step is too short for the backend");
+    assert_eq!(ends("-3..", small, Some(1)), [598, 599, 600], "but what the plan says is done");
 }
 
 /// What was read before stands as if the run had gone on.

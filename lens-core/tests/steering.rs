@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use lens_core::{
-    Backend, EditError, Edits, Forward, Generate, Intervention, Lens, Plan, Point, PointSet, Site, TokenId,
-    VectorFiles, steer, toy::ToyBackend,
+    Backend, EditError, Edits, Forward, Generate, Intervention, Lens, Plan, Point, PointSet, Site,
+    StepBudget, TokenId, VectorFiles, steer, toy::ToyBackend,
 };
 
 mod support;
-use support::{Fault, Reference, Tampered};
+use support::{Counted, Fault, Ran, Reference, Tampered};
 
 const LAYERS: u16 = 3;
 const D: usize = 8;
@@ -264,4 +264,65 @@ fn a_backend_that_cannot_be_steered_says_so() {
     let error = steer(&mut fixed, &[intervention], &tokens(&PROMPT), &encode, &mut ()).unwrap_err();
     assert!(matches!(error, EditError::Backend(lens_core::BackendError::NotSteerable)), "{error}");
     assert!(Edits::default().is_empty());
+}
+
+fn counted(texts: &[&str], budget: StepBudget) -> (Counted, lens_core::Steering) {
+    let interventions: Vec<Intervention> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    let mut counted = Counted::new(toy());
+    counted.budget = budget;
+    let steering = steer(&mut counted, &interventions, &tokens(&PROMPT), &encode, &mut Files).unwrap();
+    (counted, steering)
+}
+
+/// One run of each other prompt serves all points and terms, and goes no further than it must.
+#[test]
+fn every_other_prompt_is_run_once() {
+    let texts = ["L0..2.mlp_out += @'2 7 1 8'[1] - 0.5*@'2 7 1 8'[0]", "L1.resid_post = mean@'2 7 1 8'"];
+    let (run, _) = counted(&texts[..1], StepBudget::default());
+    let through = Some("L1.mlp_out".parse().unwrap());
+    let ran = |n, points, rows| Ran { past: 0, n, total: 4, through, captured: (points, rows) };
+    assert_eq!(run.forwards, [ran(2, 2, 2)], "up to the last position and the deepest layer that are needed");
+
+    let through = Some("L1.resid_post".parse().unwrap());
+    let (run, _) = counted(&texts, StepBudget::default());
+    assert_eq!(run.forwards, [Ran { past: 0, n: 4, total: 4, through, captured: (3, 4) }]);
+
+    let (run, _) = counted(&["L*.z = mean", "L0.mlp_out += @'2 7'[1]"], StepBudget::default());
+    assert_eq!(run.forwards.len(), 2, "the prompt itself, and the other one");
+    let (run, _) = counted(&["L*.z = 0", "L0.mlp_out += file:'v'"], StepBudget::default());
+    assert!(run.forwards.is_empty(), "{:?}", run.forwards);
+}
+
+/// A tokenizer may make nothing of a text.
+#[test]
+fn a_prompt_without_tokens_has_nothing_to_take() {
+    let interventions = ["L1.z.h1 += mean@''".parse().unwrap()];
+    let nothing = |_: &str| Ok(Vec::new());
+    let error = steer(&mut toy(), &interventions, &tokens(&PROMPT), &nothing, &mut ()).unwrap_err();
+    let because = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        matches!(error, EditError::Run { .. }) && because.contains("has no tokens"),
+        "{error}: {because}"
+    );
+    let own = ["L1.z.h1 = mean".parse().unwrap()];
+    assert!(steer(&mut toy(), &own, &[], &encode, &mut ()).is_err());
+}
+
+/// Another prompt that is too long for one step is run in several, with the same vectors.
+#[test]
+fn another_prompt_runs_in_steps_within_the_budget() {
+    let long: Vec<String> = (0..40).map(|i| (i * 7 % 20).to_string()).collect();
+    let long = long.join(" ");
+    let texts =
+        [format!("L*.mlp_out += mean@'{long}' - @'{long}'[5]"), format!("L1.z[1..3] = @'{long}'[same]")];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (whole, expected) = counted(&texts, StepBudget::default());
+    assert_eq!(whole.forwards.len(), 1);
+    let small = StepBudget::default().with_captured(1).with_fewest(16).with_longest(30);
+    let (steps, steering) = counted(&texts, small);
+    assert_eq!(
+        steps.forwards.iter().map(|ran| (ran.past, ran.n)).collect::<Vec<_>>(),
+        [(0, 16), (16, 16), (32, 8)]
+    );
+    assert_eq!(steering, expected);
 }

@@ -7,6 +7,8 @@
 //!   statistic under its own name and the most probable tokens as list columns;
 //! - **tokens**: one row for every token of every prompt, with the model's own answer after it where that was read.
 //!
+//! A third one comes from decoding vectors without a prompt: **directions**, one row for every vector.
+//!
 //! [`Column::all`] of each table describes its columns. Formats are [`Format::Parquet`], [`Format::Arrow`] (the IPC
 //! file format, also known as Feather 2) and [`Format::Csv`], in which lists are JSON arrays.
 //!
@@ -35,8 +37,10 @@
 
 mod bounded;
 mod column;
+mod decoded;
 mod format;
 mod json_line;
+mod parquet_texts;
 mod prompts;
 mod readouts;
 mod record;
@@ -44,6 +48,7 @@ mod sink;
 mod tokens;
 
 pub use column::{Cells, Column, Kind, Table};
+pub use decoded::{DirectionRow, DirectionToken, Directions};
 pub use format::{DataError, Format, ParseFormatError, TableWriter};
 pub use prompts::{ParsePromptFormatError, PromptError, PromptFormat, Prompts};
 pub use readouts::Readouts;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{self, BufRead, Read},
     path::Path,
     str::FromStr,
@@ -13,6 +14,7 @@ use crate::record::{PromptInput, PromptRecord};
 use crate::{
     bounded::BoundedTable,
     json_line::of_json,
+    parquet_texts::ParquetTexts,
     record::{Parsed, listed},
 };
 
@@ -136,6 +138,7 @@ pub struct Prompts<'a> {
 enum Source<'a> {
     Lines { reader: Box<dyn BufRead + 'a>, line: u64, json: bool, column: Option<String> },
     Csv { records: Box<csv::StringRecordsIntoIter<Table<'a>>>, text: usize, id: Option<usize> },
+    Parquet(Box<ParquetTexts>),
 }
 
 type Table<'a> = BoundedTable<Box<dyn BufRead + 'a>>;
@@ -160,6 +163,15 @@ impl<'a> Prompts<'a> {
             },
             PromptFormat::Csv => Self::table(reader, column)?,
         };
+        Ok(Self { source, index: 0, ended: false })
+    }
+
+    /// The texts of a column of a Parquet file, `text` or `prompt` if none is named. The rest of the file is not read.
+    ///
+    /// # Errors
+    /// When it is not a Parquet file, or has no such column of texts.
+    pub fn parquet(file: File, column: Option<&str>) -> Result<Self, PromptError> {
+        let source = Source::Parquet(Box::new(ParquetTexts::open(file, column)?));
         Ok(Self { source, index: 0, ended: false })
     }
 
@@ -216,6 +228,7 @@ impl Iterator for Prompts<'_> {
             return None;
         }
         let read = match &mut self.source {
+            Source::Parquet(texts) => texts.next(),
             Source::Lines { reader, line, json, column } => loop {
                 match Self::line(&mut **reader, line) {
                     Ok(None) => break None,

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use lens_data::{Column, Readouts, Table, Tokens};
+use lens_data::{Column, Directions, Readouts, Table, Tokens};
 
 fn rows<T: Table>() -> String {
     let mut text = "\n| column | type | meaning |\n|---|---|---|\n".to_owned();
@@ -22,7 +22,9 @@ fn the_reference_page_lists_every_column() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tables.md");
     let page = std::fs::read_to_string(path).unwrap();
     let mut expected = page.clone();
-    for (name, rows) in [("readouts", rows::<Readouts>()), ("tokens", rows::<Tokens>())] {
+    for (name, rows) in
+        [("readouts", rows::<Readouts>()), ("tokens", rows::<Tokens>()), ("directions", rows::<Directions>())]
+    {
         let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
         let start = expected.find(&begin).unwrap() + begin.len();
         let stop = expected.find(&end).unwrap();

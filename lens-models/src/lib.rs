@@ -7,8 +7,9 @@
 //!    sure that the tensors that the config implies are all there and none is left over;
 //! 3. `Decoder::load` maps the weights and runs the model on libtorch (feature `torch`, on by default).
 //!
-//! `Session` (same feature) does all three, and everything from a request to its trace. Without the feature, the first
-//! two steps are there: no libtorch is needed to inspect a checkpoint or to use its tokenizer.
+//! `Session` (same feature) does all three, and everything from a request to its trace. The first two steps are
+//! [`lens_checkpoint`], under the names that they have there: a program that inspects checkpoints or uses their
+//! tokenizers takes that crate alone, and needs no libtorch.
 #![cfg_attr(
     feature = "torch",
     doc = r#"
@@ -32,31 +33,24 @@ println!("decided at layer {:?}", answer.decided_at);
 "#
 )]
 
-pub mod chat;
-pub mod checkpoint;
-pub mod config;
 #[cfg(feature = "torch")]
 pub mod decoder;
-pub mod demo;
 pub mod device;
-pub mod families;
+#[cfg(feature = "torch")]
+pub mod fit;
 #[cfg(feature = "torch")]
 pub mod session;
-mod sidecar;
-pub mod source;
-pub mod spec;
-pub mod tokenizer;
-pub mod vectors;
 
-pub use chat::{ChatError, ChatTemplate, Message};
-pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};
 #[cfg(feature = "torch")]
 pub use decoder::{Decoder, EditError, Edits, LoadOptions, LoadProgress, ModelError, ReadoutPath, Tap};
+pub use lens_checkpoint::{
+    ChatError, ChatTemplate, Checkpoint, CheckpointError, DecoderSpec, Message, Outline, StoredDtype,
+    Tokenizer, TokenizerError, chat, checkpoint, config, demo, families, lenses, source, spec, tokenizer,
+    vectors,
+};
 #[cfg(feature = "torch")]
 pub use session::{Request, Session, SessionError};
-pub use spec::DecoderSpec;
 /// libtorch as this crate uses it: captured vectors, and what a [`Tap`] is shown, are its tensors. A program that takes
 /// `Tensor` from here always has the version that fits.
 #[cfg(feature = "torch")]
 pub use tch;
-pub use tokenizer::{Tokenizer, TokenizerError};

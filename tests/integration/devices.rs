@@ -11,7 +11,8 @@ use lens_core::{
     Translator,
 };
 use lens_models::{
-    Decoder, LoadOptions, ModelError, ReadoutPath, Request, Session, StoredDtype, device::Place,
+    Decoder, LoadOptions, ModelError, ReadoutPath, Request, Session, StoredDtype,
+    device::{OnTorch as _, Place},
 };
 use lens_tests::{Golden, checkpoint, checkpoint_names, decoder, load};
 

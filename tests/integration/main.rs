@@ -1,10 +1,13 @@
 //! What the whole must keep, with libtorch.
 
+mod attribution;
 mod demo;
 mod devices;
 mod generation;
 mod half;
+mod heads;
 mod identities;
+mod jacobians;
 mod made;
 mod nonfinite;
 mod outside;
@@ -14,3 +17,4 @@ mod roundings;
 mod steering;
 mod taps;
 mod tokenizer;
+mod tuned_fits;

@@ -6,6 +6,12 @@ use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::Context as _;
 
+/// Builds both binaries: `lens`, and the engine beside it that runs models.
+pub(crate) const BUILD: [&str; 2] = ["build", "--release"];
+
+/// Runs `lens`, once [`BUILD`] has built them: words for it come after these.
+pub(crate) const LENS: [&str; 6] = ["run", "--release", "--quiet", "--bin", "lens", "--"];
+
 /// A program that a chore started came back with a failure; it has said why itself.
 #[derive(Debug, thiserror::Error)]
 #[error("`{command}` failed ({status})")]

@@ -40,7 +40,7 @@ fn lost() {
         let _ = stderr.write_all(
             b"error: a file that is mapped into memory became shorter while it was in use, most likely weights:\n",
         );
-        for path in lens_models::checkpoint::shrunk() {
+        for path in lens_checkpoint::checkpoint::shrunk() {
             let _ = stderr.write_all(b"  ");
             let _ = stderr.write_all(path);
             let _ = stderr.write_all(b"\n");

@@ -15,10 +15,11 @@ fn leftovers() -> MutexGuard<'static, Vec<PathBuf>> {
 /// A file that is not finished, or a folder in which nothing lies yet. A signal that ends the program at once removes
 /// it; dropping this value only forgets it.
 #[derive(Debug)]
-pub(crate) struct Leftover(PathBuf);
+pub struct Leftover(PathBuf);
 
 impl Leftover {
-    pub(crate) fn new(path: &Path) -> Self {
+    /// From now on, a signal removes what is at `path`.
+    pub fn new(path: &Path) -> Self {
         leftovers().push(path.to_owned());
         Self(path.to_owned())
     }

@@ -18,7 +18,7 @@ use std::{
 
 use signal_hook::consts::SIGINT;
 
-pub(crate) use leftovers::Leftover;
+pub use leftovers::Leftover;
 
 /// The first signal that came; 0 for none.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -29,11 +29,11 @@ static HELD: AtomicBool = AtomicBool::new(false);
 /// The user ended it. What was read is written; the exit status still says so.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
-pub(crate) struct Interrupted;
+pub struct Interrupted;
 
 impl Interrupted {
     /// What a shell calls a program that a signal ended.
-    pub(crate) fn status(&self) -> u8 {
+    pub fn status(&self) -> u8 {
         128 + seen().and_then(|signal| u8::try_from(signal).ok()).unwrap_or(SIGINT as u8)
     }
 }
@@ -42,7 +42,7 @@ impl Interrupted {
 ///
 /// # Errors
 /// When the system lets no signal be watched, or has no thread for it.
-pub(crate) fn watch() -> io::Result<()> {
+pub fn watch() -> io::Result<()> {
     #[cfg(unix)]
     {
         fault::explain()?;
@@ -53,17 +53,17 @@ pub(crate) fn watch() -> io::Result<()> {
 }
 
 /// The signal that came, if one did.
-pub(crate) fn seen() -> Option<usize> {
+pub fn seen() -> Option<usize> {
     Some(SEEN.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
 /// Asks the first signal to leave the program to itself: there is something worth writing. It is up to the caller to
 /// look at [`seen`] often.
-pub(crate) fn hold() {
+pub fn hold() {
     HELD.store(true, Ordering::SeqCst);
 }
 
 /// Ends what [`hold`] began: all that was worth writing is written.
-pub(crate) fn release() {
+pub fn release() {
     HELD.store(false, Ordering::SeqCst);
 }

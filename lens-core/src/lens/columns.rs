@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::LensError;
+use super::{error::LensError, heads};
 use crate::{
     backend::ModelInfo,
     point::{Component, Point, Site},
@@ -101,7 +101,10 @@ fn other_model(name: &str, translator: &Translator, info: &ModelInfo) -> Option<
 /// Points by component: `resid_pre of layers 0 to 3, 7`.
 fn named(points: &[Point]) -> String {
     let mut layers: BTreeMap<Component, Vec<u16>> = BTreeMap::new();
-    for point in points {
+    let mut heads: Vec<u16> =
+        points.iter().filter(|point| heads::of(**point).is_some()).filter_map(|p| p.layer()).collect();
+    heads.dedup();
+    for point in points.iter().filter(|point| heads::of(**point).is_none()) {
         layers.entry(point.component()).or_default().extend(point.layer());
     }
     let of = |(component, layers): (Component, Vec<u16>)| match component {
@@ -109,11 +112,12 @@ fn named(points: &[Point]) -> String {
         Component::Site(_) if layers.len() == 1 => format!("{component} of layer {}", layers[0]),
         Component::Site(_) => format!("{component} of layers {}", runs(&layers)),
     };
-    layers.into_iter().map(of).collect::<Vec<_>>().join("; ")
+    let heads = (!heads.is_empty()).then(|| format!("heads of layers {}", runs(&heads)));
+    layers.into_iter().map(of).chain(heads).collect::<Vec<_>>().join("; ")
 }
 
 /// Ascending numbers, neighbours together: `0 to 3, 7`.
-fn runs(numbers: &[u16]) -> String {
+pub(super) fn runs(numbers: &[u16]) -> String {
     let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
         [first, .., last] => format!("{first} to {last}"),
         [only] => only.to_string(),

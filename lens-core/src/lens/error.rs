@@ -32,6 +32,25 @@ pub enum LensError {
         /// The layers without it; empty if that is all of them.
         layers: Vec<u16>,
     },
+    /// A head that was asked for by its number and that a block does not have.
+    #[error("layer {layer} has no head {head}{}", heads_of(*n))]
+    AbsentHead {
+        /// The head.
+        head: u16,
+        /// The layer.
+        layer: u16,
+        /// How many heads of it can be read.
+        n: u16,
+    },
+    /// Heads were asked for, and no block to read has any.
+    #[error(
+        "this {family} model has no heads in the layers to read: their mixers have none, or what they add is not a \
+         summand of the residual stream"
+    )]
+    NoHeads {
+        /// The model's family.
+        family: String,
+    },
     /// A lens was made for a model of another shape.
     #[error("the lens {lens} does not fit this model: {problem}")]
     OtherModel {
@@ -81,12 +100,23 @@ pub enum LensError {
 impl LensError {
     /// That the model does not have this point, which was asked for by name.
     pub(super) fn absent(point: Point, info: &ModelInfo) -> Self {
+        if let (Some(head), Some(layer)) = (point.component().head(), point.layer()) {
+            return Self::AbsentHead { head, layer, n: info.heads_of(layer).n };
+        }
         let layers = match point.component() {
             Component::Embed => Vec::new(),
             Component::Site(site) => info.layers_without(site).collect(),
         };
         let layers = if layers.len() == usize::from(info.n_layers) { Vec::new() } else { layers };
         Self::AbsentComponent { component: point.component(), family: info.family.clone(), layers }
+    }
+}
+
+/// Which heads there are, as a clause.
+fn heads_of(n: u16) -> String {
+    match n {
+        0 => " that could be read: it has none".to_owned(),
+        n => format!(": it has heads 0 to {}", n - 1),
     }
 }
 

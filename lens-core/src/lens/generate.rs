@@ -1,12 +1,12 @@
 //! A continuation, read while it is written: every token is sampled from the readout that is shown.
 
-use std::{num::NonZeroUsize, ops::ControlFlow, time::Instant};
+use std::num::NonZeroUsize;
 
-use super::{Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
+use super::{After, Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
 use crate::{
-    backend::{Backend, BackendError, Next, ReadRequest},
-    readout::{Question, TokenScore},
-    statistic::StatisticSet,
+    backend::{Backend, BackendError, Next},
+    choice::Choice,
+    readout::TokenScore,
     token::TokenId,
     trace::Stopped,
 };
@@ -107,7 +107,8 @@ impl<B: Backend> Lens<'_, B> {
         mut each: impl FnMut(&StepReading<'_>) -> Option<Stopped>,
     ) -> Result<Generated, LensError> {
         ask.sampling.validate()?;
-        let scope = Scope::new(self.backend.info(), prompt, plan)?.with_last(prompt.len());
+        let scope = Scope::new(self.backend.info(), self.backend.step_budget(), prompt, plan)?
+            .with_last(prompt.len());
         let limit = ask.max_length.into_iter().chain(self.backend.info().max_positions).min();
         let left = limit.map_or(usize::MAX, |limit| limit.saturating_sub(prompt.len()));
         scope.check_results(self.backend.info(), plan, ask.max_new_tokens.get().min(left))?;
@@ -122,7 +123,6 @@ impl<B: Backend> Lens<'_, B> {
         };
         loop {
             let position = tokens.len() - 1;
-            let last = captured.last().expect("the last block's output is always captured");
             let token = if ask.sampling.is_greedy() {
                 // The readout's own top-1: no need to look for it first.
                 self.decode(&captured, &[position], &[Next::Top1], &scope, plan, &mut reading)?;
@@ -132,9 +132,7 @@ impl<B: Backend> Lens<'_, B> {
                     .and_then(|last| last.readout.top.first().copied())
                     .ok_or_else(no_vocabulary)?
             } else {
-                let token = self.choose(last, position, &mut chooser, &ask.sampling)?;
-                self.decode(&captured, &[position], &[Next::Token(token.id)], &scope, plan, &mut reading)?;
-                token
+                self.choose(&captured, position, &mut chooser, &scope, plan, &mut reading)?
             };
             tokens.push(token.id);
             steps.push(SampledStep { position, token });
@@ -176,7 +174,9 @@ impl<B: Backend> Lens<'_, B> {
         // by itself as well.
         let head = if scope.positions.len() > 1 { last } else { 0 };
         for step in scope.steps(0..head) {
-            if self.read_step(prompt, step, room, scope, plan, reading)?.is_break() {
+            let end = step.end;
+            self.read_step(prompt, step, room, scope, plan, reading)?;
+            if self.report(reading, end, prompt.len()).is_break() {
                 return Ok(None);
             }
         }
@@ -184,7 +184,7 @@ impl<B: Backend> Lens<'_, B> {
         for step in scope.steps(head..prompt.len()) {
             let rows: &[usize] = if step.contains(&last) { &[last] } else { &[] };
             captured = self.forward(prompt, step.clone(), room, scope, rows)?;
-            if self.report(reading, step.end, prompt.len()) == ControlFlow::Break(()) {
+            if self.report(reading, step.end, prompt.len()).is_break() {
                 return Ok(None);
             }
         }
@@ -210,26 +210,25 @@ impl<B: Backend> Lens<'_, B> {
         Ok(captured)
     }
 
-    /// Chooses the token that comes after `position`.
+    /// Reads what was captured at `position`, and chooses the token that comes after it from its final readout.
     fn choose(
         &self,
-        last: &B::Hidden,
+        captured: &[B::Hidden],
         position: usize,
         chooser: &mut Chooser,
-        sampling: &Sampling,
+        scope: &Scope,
+        plan: &Plan,
+        reading: &mut Reading,
     ) -> Result<TokenScore, LensError> {
-        let ask = Question {
-            top_k: sampling.candidates(self.backend.info().n_vocab),
-            statistics: StatisticSet::EMPTY,
-            ..Question::default()
+        let candidates = chooser.candidates(self.backend.info().n_vocab);
+        let mut token = None;
+        let mut choose = |top: &[TokenScore]| {
+            token = chooser.choose(top);
+            token.map(|token| token.id)
         };
-        let request =
-            ReadRequest { hidden: &[], last, positions: &[position], next: &[Next::Nothing], ask: &ask };
-        let began = Instant::now();
-        let finals = self.backend.read(&request)?.finals;
-        self.spent(|timing| timing.readout += began.elapsed());
-        let top = finals.first().map_or(&[][..], |readout| &readout.top);
-        chooser.choose(top).ok_or_else(no_vocabulary)
+        let choice = Choice::new(candidates, &mut choose);
+        self.readouts(captured, &[position], After::Chosen(choice), scope, plan)?.keep(&[position], reading);
+        token.ok_or_else(no_vocabulary)
     }
 }
 

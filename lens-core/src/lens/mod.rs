@@ -3,6 +3,7 @@
 mod columns;
 mod error;
 mod generate;
+mod heads;
 mod pack;
 mod plan;
 mod reading;
@@ -16,6 +17,7 @@ use std::{
 
 use crate::{
     backend::{Backend, BackendError, Column, Forward, Next, ReadRequest, Readings},
+    choice::Choice,
     decision::decided_at,
     nonfinite::NonFinite,
     point::{Component, Point, PointSet, Site},
@@ -26,8 +28,8 @@ use crate::{
 use columns::Place;
 pub use error::LensError;
 pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
+pub use plan::Plan;
 use plan::Scope;
-pub use plan::{LONGEST_STEP, Plan};
 pub use reading::{FinalReading, Reading, SelfCheck};
 pub use sampling::{Sampling, SamplingError};
 
@@ -36,7 +38,7 @@ pub use sampling::{Sampling, SamplingError};
 pub struct Progress {
     /// Tokens of the prompt that were run, and read where that was asked for.
     pub done: usize,
-    /// Tokens of the whole prompt.
+    /// Tokens of the prompt that are to be run: all of them, or those up to the last position that is read.
     pub total: usize,
 }
 
@@ -92,7 +94,8 @@ impl<'a, B: Backend> Lens<'a, B> {
     /// Runs `tokens` once and reads what `plan` asks for.
     ///
     /// The sequence is run in steps, each continuing the one before, so that captured activations stay within
-    /// the plan's budget however long it is. See [`Lens::with_steps`] for ending it early.
+    /// the plan's budget however long it is. See [`Lens::with_steps`] for ending it early. Tokens after the last position
+    /// that is read are not run: no position sees a later one.
     ///
     /// # Errors
     /// When there is no token, a selection or a lens does not fit, a token is unknown, the results could take more than
@@ -100,8 +103,11 @@ impl<'a, B: Backend> Lens<'a, B> {
     pub fn read(&mut self, tokens: &[TokenId], plan: &Plan) -> Result<Reading, LensError> {
         let scope = self.scope(tokens, plan)?;
         let mut reading = scope.empty_reading(plan);
-        for step in scope.steps(0..tokens.len()) {
-            if self.read_step(tokens, step, tokens.len(), &scope, plan, &mut reading)?.is_break() {
+        let needed = scope.needed();
+        for step in scope.steps(0..needed) {
+            let last = step.end;
+            self.read_step(tokens, step, needed, &scope, plan, &mut reading)?;
+            if self.report(&reading, last, needed).is_break() {
                 break;
             }
         }
@@ -117,7 +123,7 @@ impl<'a, B: Backend> Lens<'a, B> {
         scope: &Scope,
         plan: &Plan,
         reading: &mut Reading,
-    ) -> Result<ControlFlow<()>, LensError> {
+    ) -> Result<(), LensError> {
         let positions: Vec<usize> = scope.positions.iter().copied().filter(|p| step.contains(p)).collect();
         let captured = self.forward(tokens, step.clone(), room, scope, &positions)?;
         if let (Some(last), false) = (captured.last(), positions.is_empty()) {
@@ -125,7 +131,7 @@ impl<'a, B: Backend> Lens<'a, B> {
             self.decode(&captured, &positions, &next, scope, plan, reading)?;
             self.check_last(last, &positions, reading)?;
         }
-        Ok(self.report(reading, step.end, tokens.len()))
+        Ok(())
     }
 
     /// Runs one step and captures what the scope wants at `positions`, which lie in the step.
@@ -145,6 +151,7 @@ impl<'a, B: Backend> Lens<'a, B> {
             past: step.start,
             total: tokens.len(),
             room,
+            through: None,
             points: if rows.is_empty() { &nothing } else { &scope.captured },
             rows: &rows,
         })?;
@@ -168,38 +175,42 @@ impl<'a, B: Backend> Lens<'a, B> {
         plan: &Plan,
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        self.readouts(captured, positions, next, scope, plan)?.keep(positions, reading);
+        self.readouts(captured, positions, After::Known(next), scope, plan)?.keep(positions, reading);
         Ok(())
     }
 
-    /// The readouts of what was captured at some rows, each at its position and followed by what `next` says.
+    /// The readouts of what was captured at some rows, each at its position and followed by what `after` says.
     fn readouts(
         &self,
         captured: &[B::Hidden],
         positions: &[usize],
-        next: &[Next],
+        after: After<'_>,
         scope: &Scope,
         plan: &Plan,
     ) -> Result<Readouts, LensError> {
         let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
+        let heads = heads::split(self.backend, captured, scope)?;
         let translated = self.translate(captured, scope, plan)?;
         let columns: Vec<Column<'_, B::Hidden>> = scope
             .decoded
             .iter()
             .zip(&translated)
             .filter_map(|(place, translated)| {
-                let index = scope.captured.index_of(place.point)?;
+                let as_captured = || Some(&captured[scope.captured.index_of(place.point)?]);
                 Some(Column {
                     point: place.point,
                     lens: translated.is_some().then(|| plan.lenses.name(place.lens)),
-                    vectors: translated.as_ref().unwrap_or(&captured[index]),
+                    vectors: translated.as_ref().or_else(|| heads.get(&place.point)).or_else(as_captured)?,
                     shown: scope.wanted.binary_search(place).is_ok(),
                 })
             })
             .collect();
-        let request = ReadRequest { hidden: &columns, last, positions, next, ask: &plan.question };
-        let readings = self.backend.read(&request)?;
+        let request = |next| ReadRequest { hidden: &columns, last, positions, next, ask: &plan.question };
+        let readings = match after {
+            After::Known(next) => self.backend.read(&request(next)),
+            After::Chosen(choice) => self.backend.read_choosing(&request(&[Next::Nothing]), choice),
+        }?;
         self.spent(|timing| timing.readout += began.elapsed());
         check_numbers(&readings, positions, &columns, scope.n_layers)?;
         let columns = columns.iter().map(|column| Role {
@@ -288,6 +299,14 @@ impl<'a, B: Backend> Lens<'a, B> {
                 && log_sum_exp_error <= plain.log_sum_exp_tolerance,
         })
     }
+}
+
+/// What comes after rows that are read.
+enum After<'a> {
+    /// This is known of each of them.
+    Known(&'a [Next]),
+    /// What is chosen from the final readout of the only row.
+    Chosen(Choice<'a>),
 }
 
 /// What a readout is for.

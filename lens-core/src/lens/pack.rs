@@ -3,12 +3,13 @@
 use std::{ops::Range, time::Instant};
 
 use super::{
-    Lens, LensError,
-    plan::{LONGEST_STEP, Plan, Scope},
+    After, Lens, LensError,
+    plan::{Plan, Scope},
     reading::Reading,
 };
 use crate::{
     backend::{Backend, Next, Pack, Sequence},
+    steps::LONGEST_STEP,
     token::TokenId,
 };
 
@@ -17,6 +18,17 @@ struct Asked<'t> {
     index: usize,
     tokens: &'t [TokenId],
     scope: Scope,
+}
+
+impl Asked<'_> {
+    /// Its tokens that have to be run, of which some positions are read.
+    fn sequence(&self) -> Sequence<'_> {
+        Sequence {
+            tokens: &self.tokens[..self.scope.needed()],
+            total: self.tokens.len(),
+            rows: &self.scope.positions,
+        }
+    }
 }
 
 impl<B: Backend> Lens<'_, B> {
@@ -56,7 +68,7 @@ impl<B: Backend> Lens<'_, B> {
 
     /// The scope of a whole prompt, whose results may be kept.
     pub(super) fn scope(&self, tokens: &[TokenId], plan: &Plan) -> Result<Scope, LensError> {
-        let scope = Scope::new(self.backend.info(), tokens, plan)?;
+        let scope = Scope::new(self.backend.info(), self.backend.step_budget(), tokens, plan)?;
         scope.check_results(self.backend.info(), plan, 0)?;
         Ok(scope)
     }
@@ -85,10 +97,7 @@ impl<B: Backend> Lens<'_, B> {
 
     /// Runs and reads a pack; `None` if the backend cannot run several sequences at once.
     fn read_pack(&mut self, pack: &[Asked<'_>], plan: &Plan) -> Result<Option<Vec<Reading>>, LensError> {
-        let sequences: Vec<Sequence<'_>> = pack
-            .iter()
-            .map(|asked| Sequence { tokens: asked.tokens, rows: &asked.scope.positions })
-            .collect();
+        let sequences: Vec<Sequence<'_>> = pack.iter().map(Asked::sequence).collect();
         let Some(Asked { scope, .. }) = pack.first() else { return Ok(None) };
         let began = Instant::now();
         let captured = self.backend.forward_pack(&Pack { sequences: &sequences, points: &scope.captured })?;
@@ -98,11 +107,12 @@ impl<B: Backend> Lens<'_, B> {
 
         // Points and layers are those of the plan, the same for all prompts.
         let positions: Vec<usize> = sequences.iter().flat_map(|sequence| sequence.rows).copied().collect();
-        let next: Vec<Next> = sequences
-            .iter()
-            .flat_map(|Sequence { tokens, rows }| rows.iter().map(|row| tokens.get(row + 1).copied().into()))
-            .collect();
-        let mut readouts = self.readouts(&captured, &positions, &next, scope, plan)?;
+        let next_of = |Asked { tokens, scope, .. }: &Asked<'_>| {
+            let after = |position: &usize| Next::from(tokens.get(position + 1).copied());
+            scope.positions.iter().map(after).collect::<Vec<_>>()
+        };
+        let next: Vec<Next> = pack.iter().flat_map(next_of).collect();
+        let mut readouts = self.readouts(&captured, &positions, After::Known(&next), scope, plan)?;
         let mut readings = Vec::with_capacity(pack.len());
         for (asked, rows) in pack.iter().zip(rows_of(pack)) {
             let mut reading = asked.scope.empty_reading(plan);
@@ -117,9 +127,9 @@ impl<B: Backend> Lens<'_, B> {
 /// Whether a pack can take one more prompt.
 fn fits(pack: &[Asked<'_>], more: &Asked<'_>) -> bool {
     let all = || pack.iter().chain([more]);
-    let tokens: usize = all().map(|asked| asked.tokens.len()).sum();
+    let tokens: usize = all().map(|asked| asked.scope.needed()).sum();
     let positions: usize = all().map(|asked| asked.scope.positions.len()).sum();
-    tokens <= LONGEST_STEP && positions <= more.scope.most_read
+    tokens <= LONGEST_STEP && positions <= more.scope.steps.most_captured
 }
 
 /// Which rows of the captured vectors are those of each prompt.

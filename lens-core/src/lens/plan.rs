@@ -5,28 +5,21 @@ use std::ops::Range;
 use super::{
     LensError, Reading,
     columns::{Place, Places, hidden_outputs},
+    heads,
 };
 use crate::{
     backend::{BackendError, ModelInfo},
     point::{Component, Point, PointSet, Site},
     readout::{Question, Readout, TargetScore, TokenScore},
     selection::{ComponentSelection, Selection},
+    steps::{StepBudget, Steps},
     token::TokenId,
     trace::{ReadoutTrace, TargetTrace, TopTrace},
     translate::LensSet,
 };
 
-/// Memory for captured activations unless the plan says otherwise, in bytes.
-const DEFAULT_BUDGET: usize = 16 << 20;
-
 /// Bytes that results may take unless the plan says otherwise.
 const DEFAULT_RESULTS: usize = 2 << 30;
-
-/// But as many positions as this are read in one step: a forward pass reads all weights, however short its step.
-const FEWEST_READ: usize = 64;
-
-/// Tokens of the longest step of a forward pass, and of prompts that are read together: enough for efficient products, short enough for attention's scores.
-pub const LONGEST_STEP: usize = 512;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +36,8 @@ pub struct Plan {
     /// The lenses to read with, all from one forward pass. Where `components` is everything, a lens that translates
     /// reads every point that it has a map for.
     pub lenses: LensSet,
-    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
-    /// what 64 positions take if that is more.
+    /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is
+    /// what suits the backend ([`StepBudget`]): on a processor 16 MiB, or what 64 positions take if that is more.
     pub memory_budget: Option<usize>,
     /// Bytes that the results may take, in memory and as a trace; a plan that could take more is refused before
     /// anything is run. `None` is 2 GiB.
@@ -57,9 +50,18 @@ impl Plan {
     /// # Errors
     /// When a lens does not fit the model, has a map for none of the points to read, or a selection does not fit.
     pub fn notes(&self, info: &ModelInfo) -> Result<Vec<String>, LensError> {
+        Ok(self.places_of(info)?.notes)
+    }
+
+    /// What every lens reads of a model, and what has to be said about it.
+    fn places_of(&self, info: &ModelInfo) -> Result<Places, LensError> {
         let layers = self.layers_of(info)?;
         let plain = self.points_of(info, &layers)?;
-        Ok(Places::new(info, &self.lenses, &self.components, &layers, plain.as_slice())?.notes)
+        let mut places = Places::new(info, &self.lenses, &self.components, &layers, plain.as_slice())?;
+        if self.components.all_heads() || plain.as_slice().iter().any(|point| heads::of(*point).is_some()) {
+            places.notes.extend(heads::notes(info, &layers));
+        }
+        Ok(places)
     }
 
     /// The blocks to read. "All layers" of a model without blocks are none, and its embedding can still be read.
@@ -78,7 +80,8 @@ impl Plan {
             Component::Embed => vec![Point::Embed],
             Component::Site(site) => layers.iter().map(|layer| Point::block(*layer as u16, *site)).collect(),
         };
-        let named = self.components.as_slice().iter().flat_map(of);
+        let heads = if self.components.all_heads() { heads::all(info, layers)? } else { Vec::new() };
+        let named = self.components.as_slice().iter().flat_map(of).chain(heads);
         // All means those that there are.
         let wanted: PointSet = named.filter(|point| !self.components.is_all() || info.has(*point)).collect();
         match wanted.as_slice().iter().find(|point| !info.has(**point)) {
@@ -114,8 +117,8 @@ impl Plan {
         with_question => question: Question,
         /// The lenses to read with, all from one forward pass.
         with_lenses => lenses: LensSet,
-        /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is 16 MiB, or
-        /// what 64 positions take if that is more.
+        /// Bytes that captured activations may take; a long sequence is run in steps that fit. `None` is
+        /// what suits the backend ([`StepBudget`]): on a processor 16 MiB, or what 64 positions take if that is more.
         with_memory_budget => memory_budget: Option<usize>,
         /// Bytes that the results may take, in memory and as a trace; a plan that could take more is refused before
         /// anything is run. `None` is 2 GiB.
@@ -136,13 +139,18 @@ pub(super) struct Scope {
     pub(super) captured: PointSet,
     /// The positions to read, ascending.
     pub(super) positions: Vec<usize>,
-    /// The most positions that are read in one step.
-    pub(super) most_read: usize,
+    /// How the sequence is cut into steps.
+    pub(super) steps: Steps,
     pub(super) n_layers: usize,
 }
 
 impl Scope {
-    pub(super) fn new(info: &ModelInfo, tokens: &[TokenId], plan: &Plan) -> Result<Self, LensError> {
+    pub(super) fn new(
+        info: &ModelInfo,
+        budget: StepBudget,
+        tokens: &[TokenId],
+        plan: &Plan,
+    ) -> Result<Self, LensError> {
         if tokens.is_empty() {
             return Err(LensError::NoTokens);
         }
@@ -154,30 +162,25 @@ impl Scope {
         {
             return Err(BackendError::UnknownToken { token: *token, n_vocab: info.n_vocab }.into());
         }
-        let layers = plan.layers_of(info)?;
         let positions = plan.positions.resolve(tokens.len(), "position")?;
-        let plain = plan.points_of(info, &layers)?;
-        let Places { wanted, notes } =
-            Places::new(info, &plan.lenses, &plan.components, &layers, plain.as_slice())?;
+        let Places { wanted, notes } = plan.places_of(info)?;
         let mut decoded = wanted.clone();
         decoded.extend(hidden_outputs(info.n_layers, &plan.lenses, &wanted));
         decoded.sort_unstable();
         let captured: PointSet = wanted
             .iter()
-            .map(|place| place.point)
+            .map(|place| heads::captured_at(place.point))
             .chain((0..info.n_layers).map(|layer| Point::block(layer, Site::ResidPost)))
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
-        let translated =
-            wanted.iter().filter(|place| plan.lenses.map(place.lens, place.point).is_some()).count();
-        // Translated vectors are kept beside captured ones, in float32.
-        let bytes_per_position =
-            ((captured.len() * info.dtype.bytes() + translated * 4) * info.d_model).max(1);
-        let most_read = match plan.memory_budget {
-            Some(budget) => (budget / bytes_per_position).max(1),
-            None => (DEFAULT_BUDGET / bytes_per_position).max(FEWEST_READ),
+        let made = |place: &&Place| {
+            plan.lenses.map(place.lens, place.point).is_some() || heads::of(place.point).is_some()
         };
-        Ok(Self { wanted, decoded, notes, captured, positions, most_read, n_layers: info.n_layers.into() })
+        let translated = wanted.iter().filter(made).count();
+        // Translated vectors and those of heads are kept beside captured ones, in float32.
+        let bytes_per_position = (captured.len() * info.dtype.bytes() + translated * 4) * info.d_model;
+        let steps = budget.steps(bytes_per_position, plan.memory_budget);
+        Ok(Self { wanted, decoded, notes, captured, positions, steps, n_layers: info.n_layers.into() })
     }
 
     /// The same with the last of `length` positions.
@@ -186,6 +189,11 @@ impl Scope {
             self.positions.push(length - 1);
         }
         self
+    }
+
+    /// How many tokens have to be run for the positions to be read: none sees a later one.
+    pub(super) fn needed(&self) -> usize {
+        self.positions.last().map_or(0, |last| last + 1)
     }
 
     /// Refuses results that could not be kept, of the positions to read and as many `more`.
@@ -210,17 +218,7 @@ impl Scope {
 
     /// Steps that together are `tokens`: as long as can be, with no more positions to read than fit the budget.
     pub(super) fn steps(&self, tokens: Range<usize>) -> Vec<Range<usize>> {
-        let mut steps = Vec::new();
-        let mut start = tokens.start;
-        while start < tokens.end {
-            let before = self.positions.partition_point(|position| *position < start);
-            // The first position that does not fit ends the step.
-            let full = self.positions.get(before + self.most_read).copied().unwrap_or(usize::MAX);
-            let end = tokens.end.min(start + LONGEST_STEP).min(full);
-            steps.push(start..end);
-            start = end;
-        }
-        steps
+        self.steps.cut(tokens, &self.positions)
     }
 
     /// A reading without any position yet.

@@ -41,7 +41,7 @@ impl Sampling {
     }
 
     /// How many tokens of the readout a choice is made from.
-    pub(super) fn candidates(&self, n_vocab: usize) -> NonZeroUsize {
+    fn candidates(&self, n_vocab: usize) -> NonZeroUsize {
         let all = NonZeroUsize::new(n_vocab).unwrap_or(NonZeroUsize::MIN);
         if self.is_greedy() { NonZeroUsize::MIN } else { self.top_k.map_or(all, |k| k.min(all)) }
     }
@@ -98,6 +98,11 @@ pub(super) struct Chooser {
 impl Chooser {
     pub(super) fn new(sampling: Sampling) -> Self {
         Self { sampling, random: ChaCha12Rng::seed_from_u64(sampling.seed) }
+    }
+
+    /// How many tokens of the readout a choice is made from.
+    pub(super) fn candidates(&self, n_vocab: usize) -> NonZeroUsize {
+        self.sampling.candidates(n_vocab)
     }
 
     /// Chooses among the most probable tokens, in the order of a readout; `None` if there are none.

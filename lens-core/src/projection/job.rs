@@ -201,6 +201,15 @@ pub struct Projected {
     pub tracked: Vec<Tracked>,
 }
 
+/// The two ends of the vocabulary for one readout.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BothEnds {
+    /// The largest logits, after `post`: larger first, ties by the smaller id first.
+    pub top: Vec<(TokenId, f32)>,
+    /// The smallest logits, after `post`: smaller first, ties by the smaller id first.
+    pub bottom: Vec<(TokenId, f32)>,
+}
+
 /// A readout some of whose logits are NaN or infinite, so that it has no distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the readout has logits that are NaN or infinite")]

@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kernel {
+    /// AMX (`tdpbf16ps`) for bfloat16 rows; for other rows, AVX-512. Linux only, which has to grant it.
+    AmxBf16,
     /// AVX-512 with BF16 products (`vdpbf16ps`) for bfloat16 rows; for other rows, AVX-512.
     Avx512Bf16,
     /// AVX-512 (F, BW, DQ, VL).
@@ -23,7 +25,8 @@ impl Kernel {
     /// The environment variable that forces a kernel.
     pub const VARIABLE: &str = "LENS_KERNEL";
 
-    const ALL: [Self; 5] = [Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Neon, Self::Plain];
+    const ALL: [Self; 6] =
+        [Self::AmxBf16, Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Neon, Self::Plain];
 
     /// The kernels that this machine can run, fastest first.
     pub fn available() -> Vec<Self> {
@@ -57,9 +60,10 @@ impl Kernel {
         found.filter(|kernel| kernel.is_available()).ok_or_else(|| KernelError::new(name))
     }
 
-    /// Its name: `avx512bf16`, `avx512`, `avx2`, `neon` or `plain`.
+    /// Its name: `amxbf16`, `avx512bf16`, `avx512`, `avx2`, `neon` or `plain`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::AmxBf16 => "amxbf16",
             Self::Avx512Bf16 => "avx512bf16",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
@@ -73,6 +77,8 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
         match self {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::AmxBf16 => super::simd::amxbf16::AmxBf16::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => Avx512Bf16::detect().is_some(),
             #[cfg(target_arch = "x86_64")]

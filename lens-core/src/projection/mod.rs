@@ -52,6 +52,9 @@
 //! Panels of one batch are as equal as can be, so that 96 readouts are two of 48 and nothing is wasted. Batches of up
 //! to four readouts take another path through `tile.rs`, which is bound by memory and not by arithmetic.
 //!
+//! AMX has tile registers of its own: there a panel is two columns, a tile sixteen rows of the scratch, and `amx/`
+//! takes the place of `tile.rs`. The seam is `block.rs`: a block of rows is held once, then meets panel after panel.
+//!
 //! # The order of the loops
 //!
 //! Rows are cut into stretches, which threads take as they come; a stretch into blocks whose weights fit
@@ -63,15 +66,21 @@
 //!
 //! - Products of bfloat16 rows are of readouts rounded to bfloat16, to nearest even, and are exact in float32;
 //!   products of float16 rows are of readouts in float32. Sums over d are in float32.
-//! - A logit is one chain of multiply-adds over d, first to last, on every path of a kernel. Its bits do not
-//!   depend on the batch, the lane, the block or the thread.
+//! - A logit is one chain of operations over d, first to last, on every path of a kernel: of multiply-adds, in the AMX
+//!   kernel of steps of 32 weights (`amx/mod.rs` has their order). Its bits do not depend on the batch, the lane, the
+//!   block or the thread.
+//! - Instructions for products of bfloat16 (`vdpbf16ps`, `tdpbf16ps`) take subnormal numbers for zero.
 //! - Sums over the vocabulary are in float32 for one block, in float64 from block to block, and merged in the
 //!   order of the rows: they do not depend on the number of threads either.
 //! - A readout with a logit that is NaN or infinite is an error, found by its sums: every such logit makes
 //!   one of them NaN or infinite. Other readouts are not touched by it.
 //! - Kernels differ from each other by the rounding of the sums over d alone.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
+mod block;
 mod distances;
+mod ends;
 mod exp;
 mod job;
 mod kernel;
@@ -83,5 +92,10 @@ mod sweep;
 mod tile;
 mod topk;
 
-pub use job::{Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
+pub use job::{
+    BothEnds, Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows,
+};
 pub use kernel::{Kernel, KernelError};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[doc(hidden)]
+pub use simd::grant::{assume_tiles, processor_has_tiles};

@@ -3,15 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::simd::{Product, Simd};
-
-/// Readouts up to which rows are turned into lanes instead of readouts.
-pub(super) const FEW: usize = 4;
-
-/// Widest panel, in vectors, for an instruction set with this many registers.
-const fn widest_panel(registers: usize) -> usize {
-    if registers >= 32 { 4 } else { 2 }
-}
+use super::simd::{Cells, Simd};
 
 /// Readouts that are swept together, in the order of their lanes.
 ///
@@ -54,7 +46,7 @@ impl Group {
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
-/// A group's readouts as panels of up to four vectors.
+/// A group's readouts as panels of a few vectors.
 pub(super) struct Panels {
     lines: Vec<Line>,
     shapes: Vec<Shape>,
@@ -84,11 +76,11 @@ pub(super) struct Panel<'a> {
 
 impl Panels {
     /// Packs the rows of `values` (`[n, d_model]`) that `readouts` names, in that order.
-    pub(super) fn pack<W, S: Product<W>>(values: &[f32], d_model: usize, readouts: &[u32]) -> Self {
+    pub(super) fn pack<W, S: Cells<W>>(values: &[f32], d_model: usize, readouts: &[u32]) -> Self {
         let n_columns = readouts.len().div_ceil(S::LANES);
-        let n_cells = d_model.div_ceil(S::STEP);
+        let n_cells = d_model.div_ceil(S::STEP).next_multiple_of(S::CELLS);
         let (mut shapes, mut first_line, mut first_column) = (Vec::new(), 0, 0);
-        for columns in widths(readouts.len(), S::LANES, S::REGISTERS) {
+        for columns in widths(readouts.len(), S::LANES, S::WIDEST, S::FEW) {
             let used = (columns * S::LANES).min(readouts.len() - first_column * S::LANES);
             shapes.push(Shape {
                 first_line,
@@ -144,11 +136,12 @@ impl Panels {
 }
 
 /// How many vectors wide each panel is: as few panels as can be, and none much narrower than another. But a few
-/// readouts that would be alone in a last vector are a panel by themselves, which costs a fraction of a vector.
-fn widths(readouts: usize, lanes: usize, registers: usize) -> Vec<usize> {
-    let few = (1..=FEW).contains(&(readouts % lanes)) && readouts > lanes;
+/// readouts, up to `few`, that would be alone in a last vector are a panel by themselves, which costs a fraction of a
+/// vector.
+fn widths(readouts: usize, lanes: usize, widest: usize, few: usize) -> Vec<usize> {
+    let few = (1..=few).contains(&(readouts % lanes)) && readouts > lanes;
     let n_columns = readouts.div_ceil(lanes) - usize::from(few);
-    let n_panels = n_columns.div_ceil(widest_panel(registers));
+    let n_panels = n_columns.div_ceil(widest);
     let even = |panel| n_columns / n_panels + usize::from(panel < n_columns % n_panels);
     (0..n_panels).map(even).chain(few.then_some(1)).collect()
 }
@@ -178,9 +171,11 @@ mod tests {
             (112, &[4, 3]),
             (128, &[4, 4]),
         ] {
-            assert_eq!(widths(readouts, 16, 32), wide, "{readouts} readouts");
+            assert_eq!(widths(readouts, 16, 4, 4), wide, "{readouts} readouts");
         }
-        assert_eq!(widths(20, 8, 16), [2, 1]);
-        assert_eq!(widths(21, 8, 16), [2, 1]);
+        assert_eq!(widths(20, 8, 2, 4), [2, 1]);
+        assert_eq!(widths(21, 8, 2, 4), [2, 1]);
+        assert_eq!(widths(17, 16, 2, 0), [2]);
+        assert_eq!(widths(65, 16, 2, 0), [2, 2, 1]);
     }
 }

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::block::BlockProduct;
 use super::distances::{self, Distances};
-use super::job::{Job, NonFiniteLogits, Projected, ProjectionError, Tracked, Unembedding, VocabRows};
+use super::ends::{self, Ends};
+use super::job::{
+    BothEnds, Job, NonFiniteLogits, Projected, ProjectionError, Tracked, Unembedding, VocabRows,
+};
 use super::kernel::{Kernel, KernelError};
 use super::panel::{Group, Panel, Panels, offset_in_block};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::simd::amxbf16::AmxBf16;
 use super::simd::plain::Plain;
 use super::simd::{Product, Simd};
 #[cfg(target_arch = "x86_64")]
@@ -82,9 +88,50 @@ impl Unembedding<'_> {
         self.dispatch::<TrackedOnly>(kernel, &job)
     }
 
+    /// The `k` largest and the `k` smallest logits of each of `readouts`, `[n, d_model]`, in one pass over the vocabulary,
+    /// with the kernel that [`Kernel::chosen`] names: the same logits, to the bit, as those of
+    /// [`project`](Self::project), without its statistics.
+    ///
+    /// # Errors
+    /// As [`project`](Self::project).
+    pub fn both_ends(
+        &self,
+        readouts: &[f32],
+        k: usize,
+    ) -> Result<Vec<Result<BothEnds, NonFiniteLogits>>, ProjectionError> {
+        self.both_ends_with(Kernel::chosen()?, readouts, k)
+    }
+
+    /// [`both_ends`](Self::both_ends) with a given kernel.
+    ///
+    /// # Errors
+    /// As [`both_ends`](Self::both_ends), and when this machine cannot run the kernel.
+    pub fn both_ends_with(
+        &self,
+        kernel: Kernel,
+        readouts: &[f32],
+        k: usize,
+    ) -> Result<Vec<Result<BothEnds, NonFiniteLogits>>, ProjectionError> {
+        let job = Job {
+            readouts,
+            top_k: k,
+            entropy: false,
+            variance: false,
+            finals: None,
+            distances: false,
+            tracked: &[],
+        };
+        self.dispatch::<EndsOnly>(kernel, &job)
+    }
+
     fn dispatch<P: Purpose>(&self, kernel: Kernel, job: &Job<'_>) -> Result<Vec<P::Answer>, ProjectionError> {
         let n = job.check(self)?;
         match self.rows() {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            VocabRows::Bf16(rows) if kernel == Kernel::AmxBf16 => match AmxBf16::detect() {
+                Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
+                None => Err(unavailable(kernel)),
+            },
             #[cfg(target_arch = "x86_64")]
             VocabRows::Bf16(rows) if kernel == Kernel::Avx512Bf16 => match Avx512Bf16::detect() {
                 Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
@@ -111,7 +158,8 @@ impl Unembedding<'_> {
         Avx512: Product<W>,
     {
         let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
-        if let (Kernel::Avx512Bf16 | Kernel::Avx512, Some(simd)) = (simd, Avx512::detect()) {
+        let wide = matches!(simd, Kernel::AmxBf16 | Kernel::Avx512Bf16 | Kernel::Avx512);
+        if let (true, Some(simd)) = (wide, Avx512::detect()) {
             return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
         if let (Kernel::Avx2, Some(simd)) = (simd, Avx2::detect()) {
@@ -158,7 +206,7 @@ impl Unembedding<'_> {
         }
     }
 
-    fn group_by_group<P: Purpose, W: Copy + Sync, S: Product<W>>(
+    fn group_by_group<P: Purpose, W: Copy + Sync, S: BlockProduct<W>>(
         &self,
         simd: S,
         rows: &[W],
@@ -201,7 +249,7 @@ trait Purpose {
     type Answer;
 
     /// The answers, lane by lane.
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer>;
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer>;
 }
 
 /// Everything that the job asks for, in a pass over the vocabulary.
@@ -210,7 +258,7 @@ struct Whole;
 impl Purpose for Whole {
     type Answer = Result<Projected, NonFiniteLogits>;
 
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
         sweep.project()
     }
 }
@@ -221,11 +269,22 @@ struct TrackedOnly;
 impl Purpose for TrackedOnly {
     type Answer = Vec<f32>;
 
-    fn answers<W: Copy + Sync, S: Product<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
         let panels = Panels::pack::<W, S>(sweep.job.readouts, sweep.matrix.d_model, &sweep.group.readouts);
         let mut logits = sweep.tracked_logits(&panels);
         logits.resize(sweep.group.readouts.len(), Vec::new());
         logits
+    }
+}
+
+/// The largest and the smallest logits.
+struct EndsOnly;
+
+impl Purpose for EndsOnly {
+    type Answer = Result<BothEnds, NonFiniteLogits>;
+
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+        sweep.both_ends()
     }
 }
 
@@ -238,7 +297,7 @@ struct Sweep<'a, W, S> {
     group: &'a Group,
 }
 
-impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
+impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
     /// The answers, lane by lane.
     fn project(&self) -> Answers {
         let Self { simd, matrix, job, group, .. } = self;
@@ -292,6 +351,30 @@ impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
             .collect()
     }
 
+    /// The largest and the smallest logits, lane by lane.
+    fn both_ends(&self) -> Vec<Result<BothEnds, NonFiniteLogits>> {
+        let Self { simd, matrix, job, group, top_k: k } = *self;
+        let panels = Panels::pack::<W, S>(job.readouts, matrix.d_model, &group.readouts);
+        let n = group.readouts.len();
+        let pass = Ends::new(n, panels.lanes(), k);
+        let kept = sweep(simd, &matrix, &panels, &pass);
+        let end = |lane: usize, end: usize| {
+            let mut all = TopK::default();
+            kept.iter().for_each(|kept: &ends::Kept| all.append(k, &kept.ends[lane][end]));
+            all.into_sorted(k)
+        };
+        let of_lane = |lane: usize| {
+            if kept.iter().any(|kept| kept.poison[lane].is_nan()) {
+                return Err(NonFiniteLogits);
+            }
+            let (top, mut bottom) = (end(lane, 0), end(lane, 1));
+            // Zero has one sign, as in the list of the largest.
+            bottom.iter_mut().for_each(|(_, logit)| *logit = 0.0 - *logit);
+            Ok(BothEnds { top, bottom })
+        };
+        (0..n).into_par_iter().map(of_lane).collect()
+    }
+
     fn distances(
         &self,
         panels: &Panels,
@@ -333,11 +416,8 @@ impl<W: Copy + Sync, S: Product<W>> Sweep<'_, W, S> {
                 // Readouts of a panel share most of their tokens: each row once.
                 let mut logits: BTreeMap<TokenId, Vec<f32>> = BTreeMap::new();
                 for &token in lanes.clone().flat_map(tokens_of) {
-                    logits.entry(token).or_insert_with(|| {
-                        let mut z = vec![0.0; panel.columns * S::LANES];
-                        self.matrix.logits(self.simd, (token.0 as usize, 1), panel, 1, &mut z);
-                        z
-                    });
+                    let of_row = || self.matrix.logits_of_row(self.simd, token.0 as usize, panel);
+                    logits.entry(token).or_insert_with(of_row);
                 }
                 let logit = |token, lane| logits[token][offset_in_block::<S>(&panel, 1, lane)];
                 lanes.map(|lane| tokens_of(lane).iter().map(|token| logit(token, lane)).collect()).collect()

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! for each stretch of rows (in parallel; results kept in order)
-//!   for each block of the stretch             the block's weights fit L2: read from memory once
+//!   for each block of the stretch             the block's weights fit L2: read from memory once,
+//!     hold                                    copied, where that pays, to where the tiles like them,
 //!     for each panel                          and used by every panel
 //!       fill   z = rows · panel               tiles in registers, logits into a scratch in cache
 //!       finish z = post(z + bias)
@@ -13,18 +14,15 @@
 
 use rayon::prelude::*;
 
+use super::block::BlockProduct;
 use super::exp::tanh;
 use super::job::Post;
 use super::panel::{Panel, Panels};
-use super::simd::{Product, Simd, Task};
+use super::simd::{Simd, Task};
 use super::tile::Fill;
 
-/// Bytes of weights in a block: with a panel and the scratch, they share 1 MB of L2.
-const BLOCK_BYTES: usize = 384 << 10;
-/// Rows of a block are a multiple of this, itself a multiple of the rows of every tile and vector.
-const BLOCK_ROWS: usize = 48;
 /// A block's logits are to stay in cache too.
-const MAX_BLOCK_ROWS: usize = 6 * BLOCK_ROWS;
+const MAX_BLOCK_ROWS: usize = 288;
 /// About as many stretches as a vocabulary is cut into: enough for many cores, few enough to merge.
 const STRETCHES: usize = 128;
 
@@ -39,18 +37,38 @@ pub(super) struct Matrix<'a, W> {
 }
 
 impl<W: Copy> Matrix<'_, W> {
-    /// Logits of the rows `first .. first + n_rows`, after `post`, for one panel: into `z`, laid out as by
-    /// [`Fill`] with room for `capacity` rows.
-    pub(super) fn logits<S: Product<W>>(
+    /// The rows `first .. first + n_rows`.
+    fn block(&self, (first, n_rows): (usize, usize)) -> &[W] {
+        &self.rows[first * self.d_model..(first + n_rows) * self.d_model]
+    }
+
+    /// Logits of one row, after `post`, for one panel: `[columns, LANES]`.
+    pub(super) fn logits_of_row<S: BlockProduct<W>>(
         &self,
         simd: S,
+        row: usize,
+        panel: Panel<'_>,
+    ) -> Vec<f32> {
+        let mut held = S::Held::default();
+        simd.hold(&mut held, self.block((row, 1)), self.d_model, 1);
+        let mut z = vec![0.0; panel.columns * S::LANES];
+        self.logits(simd, &held, (row, 1), panel, 1, &mut z);
+        z
+    }
+
+    /// Logits of the rows `first .. first + n_rows`, which are `held`, after `post`, for one panel: into `z`, laid out
+    /// as by [`Fill`] with room for `capacity` rows.
+    fn logits<S: BlockProduct<W>>(
+        &self,
+        simd: S,
+        held: &S::Held,
         (first, n_rows): (usize, usize),
         panel: Panel<'_>,
         capacity: usize,
         z: &mut [f32],
     ) {
-        let rows = &self.rows[first * self.d_model..(first + n_rows) * self.d_model];
-        simd.run(Fill { rows, d_model: self.d_model, panel, capacity, z });
+        let rows = self.block((first, n_rows));
+        simd.fill(held, Fill { rows, d_model: self.d_model, panel, capacity, z });
         if self.bias.is_some() || self.post != Post::default() {
             let bias = self.bias.map(|bias| &bias[first..first + n_rows]);
             for column in 0..panel.columns {
@@ -115,26 +133,27 @@ pub(super) trait Pass<S>: Sync {
 }
 
 /// Runs `pass` over all rows and `panels`; returns what it kept of each stretch, in order.
-pub(super) fn sweep<W: Copy + Sync, S: Product<W>, P: Pass<S>>(
+pub(super) fn sweep<W: Copy + Sync, S: BlockProduct<W>, P: Pass<S>>(
     simd: S,
     matrix: &Matrix<'_, W>,
     panels: &Panels,
     pass: &P,
 ) -> Vec<P::Kept> {
     let n_vocab = matrix.rows.len() / matrix.d_model;
-    let fitting = BLOCK_BYTES / (matrix.d_model * size_of::<W>());
-    let capacity = (fitting / BLOCK_ROWS * BLOCK_ROWS).clamp(BLOCK_ROWS, MAX_BLOCK_ROWS);
+    let fitting = S::BLOCK_BYTES / (matrix.d_model * size_of::<W>());
+    let capacity = (fitting / S::BLOCK_ROWS * S::BLOCK_ROWS).clamp(S::BLOCK_ROWS, MAX_BLOCK_ROWS);
     let stretch = n_vocab.div_ceil(capacity).div_ceil(STRETCHES) * capacity;
     (0..n_vocab.div_ceil(stretch))
         .into_par_iter()
-        .map(|index| {
+        .map_init(S::Held::default, |held, index| {
             let mut kept = pass.begin(capacity);
             let mut z = vec![0.0; panels.widest() * capacity * S::LANES];
             let rows = index * stretch..((index + 1) * stretch).min(n_vocab);
             for first_row in rows.clone().step_by(capacity) {
                 let n_rows = capacity.min(rows.end - first_row);
+                simd.hold(held, matrix.block((first_row, n_rows)), matrix.d_model, panels.iter().len());
                 for panel in panels.iter() {
-                    matrix.logits(simd, (first_row, n_rows), panel, capacity, &mut z);
+                    matrix.logits(simd, held, (first_row, n_rows), panel, capacity, &mut z);
                     pass.take(simd, &mut kept, panel, Block { first_row, n_rows, capacity, z: &z });
                 }
                 pass.end_block(simd, &mut kept, n_rows);

@@ -19,8 +19,8 @@
 // Rows, columns and cells are counted in the loops that the registers are laid out by.
 #![allow(clippy::needless_range_loop)]
 
-use super::panel::{FEW, Panel};
-use super::simd::{MAX_LANES, Product, Task};
+use super::panel::Panel;
+use super::simd::{FEW, MAX_LANES, Product, Task};
 
 /// Writes the bare products of `rows` and a panel: logit of row r and lane l of column c goes to
 /// `z[(c * capacity + r) * LANES + l]`.

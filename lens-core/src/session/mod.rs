@@ -28,7 +28,7 @@ use crate::{
     backend::{Backend, BackendError},
     lens::{Generate, Lens, Timing},
     sink::{Collected, End, Sink, Tee},
-    steer::{EditError, Steering, VectorFiles, steer},
+    steer::{EditError, Steering, VectorFiles, steer_within},
     trace::{GenerationTrace, LensTrace, SelfCheckTrace},
     tracer::Tracer,
 };
@@ -135,7 +135,9 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
             Some(files) => &mut **files,
             None => &mut (),
         };
-        let steering = steer(self.backend, &prepared.interventions, &prepared.tokens, &encode, files)?;
+        let budget = prepared.plan.memory_budget;
+        let steering =
+            steer_within(self.backend, &prepared.interventions, &prepared.tokens, &encode, files, budget)?;
         let own = self.backend.set_edits(Some(steering.edits.clone())).map_err(EditError::Backend)?;
         let result = self.run_with(prepared, steering, sink);
         self.backend.set_edits(own).map_err(EditError::Backend)?;

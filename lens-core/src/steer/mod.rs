@@ -16,6 +16,7 @@
 
 mod error;
 mod resolve;
+mod sources;
 
 use std::sync::Arc;
 
@@ -77,7 +78,8 @@ pub struct Steering {
 }
 
 /// Resolves interventions against a model and a prompt: the activations of other prompts, and means, are taken now,
-/// from the model as it is, without any edit. `encode` turns another prompt into tokens, or says why it cannot.
+/// from the model as it is, without any edit. Each prompt is run once for all that is needed of it, in steps that suit the
+/// backend. `encode` turns another prompt into tokens, or says why it cannot.
 ///
 /// What the backend ran before cannot be continued afterwards: start a new sequence. Edits that were set on the backend
 /// before are set again.
@@ -92,9 +94,21 @@ pub fn steer<B: Backend>(
     encode: &dyn Fn(&str) -> Result<Vec<TokenId>, String>,
     files: &mut dyn VectorFiles,
 ) -> Result<Steering, EditError> {
+    steer_within(backend, interventions, prompt, encode, files, None)
+}
+
+/// As [`steer`], with activations that take up to `budget` bytes at once.
+pub(crate) fn steer_within<B: Backend>(
+    backend: &mut B,
+    interventions: &[Intervention],
+    prompt: &[TokenId],
+    encode: &dyn Fn(&str) -> Result<Vec<TokenId>, String>,
+    files: &mut dyn VectorFiles,
+    budget: Option<usize>,
+) -> Result<Steering, EditError> {
     let own = backend.set_edits(Some(Arc::default())).map_err(EditError::Backend)?;
-    let result =
-        Resolver { backend: &mut *backend, prompt, encode, files, notes: Vec::new() }.resolve(interventions);
+    let resolver = Resolver { backend: &mut *backend, prompt, encode, files, budget, notes: Vec::new() };
+    let result = resolver.resolve(interventions);
     backend.set_edits(own).map_err(EditError::Backend)?;
     result
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{EditError, Steering, VectorFiles, error::listed};
+use super::{
+    EditError, Steering, VectorFiles,
+    error::listed,
+    sources::{Need, SourceId, Sources},
+};
 use crate::{
-    backend::{Backend, BackendError, Forward},
+    backend::Backend,
     edit::{Change, Edit, Edits, Heads, Vectors},
     intervention::{EditOperation, EditTerm, Intervention, VectorSource},
-    point::{Component, Point, PointSet, Site},
+    point::{Component, Point, Site},
     selection::Selection,
     token::TokenId,
 };
@@ -17,6 +21,8 @@ pub(super) struct Resolver<'a, B: Backend> {
     pub(super) prompt: &'a [TokenId],
     pub(super) encode: &'a dyn Fn(&str) -> Result<Vec<TokenId>, String>,
     pub(super) files: &'a mut dyn VectorFiles,
+    /// Bytes that captured activations may take; `None` is what suits the backend.
+    pub(super) budget: Option<usize>,
     pub(super) notes: Vec<String>,
 }
 
@@ -28,34 +34,64 @@ struct Place<'a> {
     positions: Option<&'a [usize]>,
 }
 
-/// The rows of a prompt at a point.
-struct Rows {
-    width: usize,
-    values: Vec<f32>,
+/// A change whose vectors are not all at hand yet.
+struct Draft<'a> {
+    place: Place<'a>,
+    terms: Vec<Term>,
+}
+
+/// One term of a sum of vectors.
+struct Term {
+    coefficient: f64,
+    vector: TermVector,
+}
+
+/// The vector of a term: at hand, or to be taken of a prompt.
+enum TermVector {
+    Known(Vec<f32>),
+    Mean(SourceId),
+    Row(SourceId, usize),
+    /// A vector for each position before this one.
+    ByPosition(SourceId, usize),
 }
 
 impl<B: Backend> Resolver<'_, B> {
+    /// Finds out what is needed of which prompt, runs each of them once, and makes the changes.
     pub(super) fn resolve(mut self, interventions: &[Intervention]) -> Result<Steering, EditError> {
-        let (mut edits, mut traces) = (Edits::default(), Vec::new());
-        for intervention in interventions {
-            let positions = match &intervention.target.positions {
-                None => None,
-                Some(positions) => {
-                    Some(positions.resolve(self.prompt.len(), "position").map_err(|reason| {
-                        EditError::Selection { written: intervention.to_string(), reason }
-                    })?)
-                }
-            };
+        let positions = interventions
+            .iter()
+            .map(|intervention| self.positions(intervention))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (mut sources, mut drafts) = (Sources::default(), Vec::new());
+        for (intervention, positions) in interventions.iter().zip(&positions) {
             for point in self.points(intervention)? {
                 let heads = self.heads(intervention, point)?;
                 let place = Place { intervention, point, heads, positions: positions.as_deref() };
-                let change = self.change(&place)?;
-                edits.push(point, Edit { heads: place.heads, positions: positions.clone(), change });
+                let terms = intervention.operation.terms();
+                let terms: Result<Vec<Term>, EditError> =
+                    terms.iter().map(|term| self.term(&place, term, &mut sources)).collect();
+                drafts.push(Draft { terms: terms?, place });
             }
-            traces.push(intervention.trace(positions));
         }
+        sources.run(self.backend, self.budget)?;
+        let mut edits = Edits::default();
+        for Draft { place, terms } in drafts {
+            let change = place.change(&terms, &sources)?;
+            let positions = place.positions.map(<[usize]>::to_vec);
+            edits.push(place.point, Edit { heads: place.heads, positions, change });
+        }
+        let traces = interventions.iter().zip(positions);
+        let traces = traces.map(|(intervention, positions)| intervention.trace(positions)).collect();
         self.notes.extend(self.files.notes(self.backend.info()));
         Ok(Steering { edits: Arc::new(edits), traces, notes: self.notes })
+    }
+
+    /// The positions of an intervention, if it is restricted to some.
+    fn positions(&self, intervention: &Intervention) -> Result<Option<Vec<usize>>, EditError> {
+        let positions = intervention.target.positions.as_ref();
+        let resolved =
+            positions.map(|positions| positions.resolve(self.prompt.len(), "position")).transpose();
+        resolved.map_err(|reason| EditError::Selection { written: intervention.to_string(), reason })
     }
 
     /// The points of an intervention, which the model has. Where all layers are meant, those without `z` are left out
@@ -99,86 +135,52 @@ impl<B: Backend> Resolver<'_, B> {
         Ok(Some(Heads { chosen, d_head }))
     }
 
-    fn change(&mut self, place: &Place<'_>) -> Result<Change, EditError> {
-        let operation = &place.intervention.operation;
-        let change: fn(Vectors) -> Change = match operation {
-            EditOperation::Zero => return Ok(Change::Zero),
-            EditOperation::Scale(factor) => return Ok(Change::Scale(*factor)),
-            EditOperation::Add(_) => Change::Add,
-            EditOperation::Replace(_) => Change::Replace,
-            EditOperation::Project(_) => Change::Project,
-        };
-        let mut vectors = Vectors::default();
-        for term in operation.terms() {
-            self.term(place, term, &mut vectors)?;
-        }
-        let (written, point) = (|| place.intervention.to_string(), place.point);
-        if !vectors.are_finite() {
-            return Err(EditError::NotFinite { written: written(), point });
-        }
-        let part = place.heads.as_ref().map(|heads| heads.d_head);
-        if matches!(operation, EditOperation::Project(_))
-            && let Some((position, part)) = vectors.zero(place.positions, part)
-        {
-            let head = place.heads.as_ref().map(|heads| heads.chosen[part]);
-            return Err(EditError::ZeroDirection { written: written(), point, position, head });
-        }
-        Ok(change(vectors))
-    }
-
-    /// Adds one term to the sums.
-    fn term(&mut self, place: &Place<'_>, term: &EditTerm, sums: &mut Vectors) -> Result<(), EditError> {
-        let written = || place.intervention.to_string();
+    /// A term, and what it needs of a prompt.
+    fn term(&mut self, place: &Place<'_>, term: &EditTerm, sources: &mut Sources) -> Result<Term, EditError> {
         let vector = match &term.source {
-            VectorSource::File { path, name } => self.file_vector(place, path, name.as_deref())?,
-            VectorSource::Mean { text } => place.part(&self.activations(place, text.as_deref())?.mean()),
+            VectorSource::File { path, name } => {
+                TermVector::Known(self.file_vector(place, path, name.as_deref())?)
+            }
+            VectorSource::Mean { text } => {
+                let source = self.source(place, text.as_deref(), sources)?;
+                sources.need(source, place.point, Need::Mean);
+                TermVector::Mean(source)
+            }
             VectorSource::Prompt { text, position } => {
-                let rows = self.activations(place, Some(text))?;
-                let n = rows.len();
-                let index = if *position < 0 { position + n as i64 } else { *position };
-                let index = usize::try_from(index).ok().filter(|index| *index < n).ok_or_else(|| {
-                    let (text, position) = (text.clone(), *position);
-                    EditError::SourcePosition { written: written(), text, n, position }
-                })?;
-                place.part(rows.row(index))
+                let source = self.source(place, Some(text), sources)?;
+                let row = place.source_position(text, sources.length(source), *position)?;
+                sources.need(source, place.point, Need::Rows(row..row + 1));
+                TermVector::Row(source, row)
             }
             VectorSource::PromptByPosition { text } => {
-                let rows = self.activations(place, Some(text))?;
-                let n = rows.len();
-                let fits = match place.positions {
-                    None => n == self.prompt.len(),
-                    Some(positions) => positions.iter().all(|position| *position < n),
-                };
-                if !fits {
-                    let (text, expected) = (text.clone(), self.prompt.len());
-                    return Err(EditError::SourceLength { written: written(), text, n, expected });
+                let source = self.source(place, Some(text), sources)?;
+                let known = place.source_length(text, sources.length(source), self.prompt.len())?;
+                let needed = place.positions.map_or_else(|| (0..known).collect(), <[usize]>::to_vec);
+                for row in needed {
+                    sources.need(source, place.point, Need::Rows(row..row + 1));
                 }
-                let scaled = (0..n).map(|row| scaled(place.part(rows.row(row)), term.coefficient));
-                sums.add_by_position(scaled.collect());
-                return Ok(());
+                TermVector::ByPosition(source, known)
             }
         };
-        sums.add(scaled(vector, term.coefficient));
-        Ok(())
+        Ok(Term { coefficient: term.coefficient, vector })
     }
 
-    /// The values of a prompt at a point, in float32; `None` is the prompt that is run.
-    fn activations(&mut self, place: &Place<'_>, text: Option<&str>) -> Result<Rows, EditError> {
+    /// A prompt whose activations are needed; `None` is the prompt that is run.
+    fn source(
+        &self,
+        place: &Place<'_>,
+        text: Option<&str>,
+        sources: &mut Sources,
+    ) -> Result<SourceId, EditError> {
         let written = || place.intervention.to_string();
-        let encoded;
-        let tokens = match text {
-            None => self.prompt,
-            Some(text) => {
-                encoded = (self.encode)(text).map_err(|reason| EditError::Encode {
-                    written: written(),
-                    text: text.to_owned(),
-                    reason,
-                })?;
-                &encoded
-            }
-        };
-        capture(self.backend, place.point, tokens)
-            .map_err(|source| EditError::Run { written: written(), source })
+        let Some(text) = text else { return sources.prompt(None, written, || Ok(self.prompt.to_vec())) };
+        sources.prompt(Some(text), written, || {
+            (self.encode)(text).map_err(|reason| EditError::Encode {
+                written: written(),
+                text: text.to_owned(),
+                reason,
+            })
+        })
     }
 
     fn file_vector(
@@ -216,6 +218,71 @@ impl<B: Backend> Resolver<'_, B> {
 }
 
 impl Place<'_> {
+    /// The change that is made here, of terms whose prompts have been run.
+    fn change(&self, terms: &[Term], sources: &Sources) -> Result<Change, EditError> {
+        let operation = &self.intervention.operation;
+        let change: fn(Vectors) -> Change = match operation {
+            EditOperation::Zero => return Ok(Change::Zero),
+            EditOperation::Scale(factor) => return Ok(Change::Scale(*factor)),
+            EditOperation::Add(_) => Change::Add,
+            EditOperation::Replace(_) => Change::Replace,
+            EditOperation::Project(_) => Change::Project,
+        };
+        let mut vectors = Vectors::default();
+        for term in terms {
+            self.add(term, sources, &mut vectors);
+        }
+        let (written, point) = (|| self.intervention.to_string(), self.point);
+        if !vectors.are_finite() {
+            return Err(EditError::NotFinite { written: written(), point });
+        }
+        let part = self.heads.as_ref().map(|heads| heads.d_head);
+        if matches!(operation, EditOperation::Project(_))
+            && let Some((position, part)) = vectors.zero(self.positions, part)
+        {
+            let head = self.heads.as_ref().map(|heads| heads.chosen[part]);
+            return Err(EditError::ZeroDirection { written: written(), point, position, head });
+        }
+        Ok(change(vectors))
+    }
+
+    /// Adds one term to the sums. Rows that nothing is done at were not taken, and are empty.
+    fn add(&self, term: &Term, sources: &Sources, sums: &mut Vectors) {
+        let scaled = |vector| scaled(vector, term.coefficient);
+        let row = |source, position| {
+            sources.row(source, self.point, position).map_or_else(Vec::new, |row| scaled(self.part(row)))
+        };
+        match &term.vector {
+            TermVector::Known(vector) => sums.add(scaled(vector.clone())),
+            TermVector::Mean(source) => sums.add(scaled(self.part(&sources.mean(*source, self.point)))),
+            TermVector::Row(source, position) => sums.add(row(*source, *position)),
+            TermVector::ByPosition(source, known) => {
+                sums.add_by_position((0..*known).map(|position| row(*source, position)).collect());
+            }
+        }
+    }
+
+    /// A position of another prompt of `n` tokens, from its start.
+    fn source_position(&self, text: &str, n: usize, position: i64) -> Result<usize, EditError> {
+        let index = if position < 0 { position + n as i64 } else { position };
+        usize::try_from(index).ok().filter(|index| *index < n).ok_or_else(|| EditError::SourcePosition {
+            written: self.intervention.to_string(),
+            text: text.to_owned(),
+            n,
+            position,
+        })
+    }
+
+    /// The length `n` of another prompt that is matched with the one that is run, position by position.
+    fn source_length(&self, text: &str, n: usize, expected: usize) -> Result<usize, EditError> {
+        let fits = match self.positions {
+            None => n == expected,
+            Some(positions) => positions.iter().all(|position| *position < n),
+        };
+        let (written, text) = (|| self.intervention.to_string(), text.to_owned());
+        fits.then_some(n).ok_or_else(|| EditError::SourceLength { written: written(), text, n, expected })
+    }
+
     /// The chosen heads of a whole activation.
     fn part(&self, row: &[f32]) -> Vec<f32> {
         match &self.heads {
@@ -227,42 +294,7 @@ impl Place<'_> {
     }
 }
 
-impl Rows {
-    fn len(&self) -> usize {
-        self.values.len() / self.width.max(1)
-    }
-
-    fn row(&self, index: usize) -> &[f32] {
-        &self.values[index * self.width..][..self.width]
-    }
-
-    /// The mean over all positions, summed in float64.
-    fn mean(&self) -> Vec<f32> {
-        let mut sums = vec![0.0f64; self.width];
-        for row in self.values.chunks_exact(self.width.max(1)) {
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-        }
-        sums.into_iter().map(|sum| (sum / self.len() as f64) as f32).collect()
-    }
-}
-
 fn scaled(mut vector: Vec<f32>, coefficient: f64) -> Vec<f32> {
     vector.iter_mut().for_each(|value| *value *= coefficient as f32);
     vector
-}
-
-/// Runs a whole sequence and returns what it has at a point.
-fn capture<B: Backend>(backend: &mut B, point: Point, tokens: &[TokenId]) -> Result<Rows, BackendError> {
-    let n = tokens.len();
-    let rows: Vec<usize> = (0..n).collect();
-    let points: PointSet = [point].into_iter().collect();
-    let captured = backend.forward(&Forward::new(tokens, &points, &rows).with_total(n).with_room(n))?;
-    let first = captured.first().ok_or_else(|| {
-        BackendError::Other(
-            format!("nothing was captured at {point}, which the model was said to have").into(),
-        )
-    })?;
-    let mut values = Vec::new();
-    let width = backend.rows(first, 0..n, &mut values)?;
-    Ok(Rows { width, values })
 }

@@ -134,7 +134,12 @@ impl Translator {
         Self::new(LensKind::Jacobian, d_model, maps.into_iter().map(at), provenance)
     }
 
-    fn new(
+    /// A lens of any kind: a map for each point given.
+    ///
+    /// # Errors
+    /// When there is no map, one has another width than `d_model`, two are for one point, or one is for a point that is
+    /// not a vector of the stream.
+    pub fn new(
         kind: LensKind,
         d_model: usize,
         maps: impl IntoIterator<Item = (Point, LensMap)>,
@@ -145,7 +150,7 @@ impl Translator {
             if map.d_model() != d_model {
                 return Err(MapShapeError::OtherWidth { point, width: map.d_model(), d_model });
             }
-            if point.component() == Component::Site(Site::Z) {
+            if matches!(point.component(), Component::Site(Site::Z | Site::Head(_))) {
                 return Err(MapShapeError::NotInTheStream { point });
             }
             if by_point.insert(point, Arc::new(map)).is_some() {

@@ -1,5 +1,8 @@
 //! The block, and with it every point of the residual stream: written once for all families.
 
+mod dissect;
+mod heads;
+
 use lens_core::{Point, Site};
 use tch::Tensor;
 

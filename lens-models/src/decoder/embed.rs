@@ -64,8 +64,28 @@ impl Embedding {
         self.tokens.kind()
     }
 
+    /// What the token and the position each bring to what enters block 0, `[1, d_model]` both; `None` where positions
+    /// are not learned or a norm follows the sum.
+    pub(super) fn parts(&self, token: TokenId, position: usize) -> Result<Option<[Tensor; 2]>, ModelError> {
+        match &self.positions {
+            Some(positions) if self.norm.is_none() => {
+                Ok(Some([self.of_tokens(&[token])?, positions.of(&[position])?]))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// What enters block 0 for tokens at these positions of their sequences, `[pos, d_model]`.
     pub(super) fn forward(&self, tokens: &[TokenId], positions: &[usize]) -> Result<Tensor, ModelError> {
+        let mut x = self.of_tokens(tokens)?;
+        if let Some(learned) = &self.positions {
+            x = x.f_add(&learned.of(positions)?)?;
+        }
+        normed(self.norm.as_ref(), &x)
+    }
+
+    /// The part of the tokens, scaled and projected, `[pos, d_model]`.
+    fn of_tokens(&self, tokens: &[TokenId]) -> Result<Tensor, ModelError> {
         let n_vocab = self.tokens.size()[0] as usize;
         if let Some(token) = tokens.iter().find(|token| token.index() >= n_vocab) {
             return Err(ModelError::UnknownToken { token: *token, n_vocab });
@@ -76,18 +96,23 @@ impl Embedding {
         if let Some(scale) = self.scale {
             x = x.f_mul_scalar(scale)?;
         }
-        if let Some(project) = &self.project {
-            x = project.forward(&x)?;
+        match &self.project {
+            Some(project) => project.forward(&x),
+            None => Ok(x),
         }
-        if let Some(Positions { table, offset, n }) = &self.positions {
-            let length = positions.iter().max().map_or(0, |last| last + 1);
-            if length > *n {
-                return Err(ModelError::TooLong { length, max: *n });
-            }
-            let rows: Vec<i64> = positions.iter().map(|position| (position + offset) as i64).collect();
-            let rows = Tensor::f_from_slice(&rows)?.f_to_device(table.device())?;
-            x = x.f_add(&table.f_index_select(0, &rows)?)?;
+    }
+}
+
+impl Positions {
+    /// Their rows for these positions, `[pos, d_model]`.
+    fn of(&self, positions: &[usize]) -> Result<Tensor, ModelError> {
+        let Self { table, offset, n } = self;
+        let length = positions.iter().max().map_or(0, |last| last + 1);
+        if length > *n {
+            return Err(ModelError::TooLong { length, max: *n });
         }
-        normed(self.norm.as_ref(), &x)
+        let rows: Vec<i64> = positions.iter().map(|position| (position + offset) as i64).collect();
+        let rows = Tensor::f_from_slice(&rows)?.f_to_device(table.device())?;
+        Ok(table.f_index_select(0, &rows)?)
     }
 }

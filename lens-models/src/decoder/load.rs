@@ -1,6 +1,6 @@
 //! From a checkpoint to a decoder: every part in its place.
 
-use lens_core::{ByteSize, ModelInfo};
+use lens_core::{ByteSize, HeadsInfo, ModelInfo, Site};
 
 use super::{
     Decoder, ModelError,
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
-    device::{self, DeviceError, DeviceMap, PartSizes, Place, Placement},
+    device::{self, DeviceError, DeviceMap, OnTorch as _, PartSizes, Place, Placement},
+    spec::LayerSpec,
 };
 
 /// How to load a model.
@@ -120,6 +121,7 @@ impl Decoder {
         info.parallel_blocks = spec.is_parallel();
         info.routed = spec.is_routed();
         info.mixers = spec.layers.iter().map(|layer| layer.mixer.kind()).collect();
+        info.heads = spec.layers.iter().map(heads).collect();
         info.absent = spec.absent_points();
         info.notes = notes;
         info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
@@ -136,6 +138,17 @@ impl Decoder {
             seen: 0,
             _checkpoint: checkpoint,
         })
+    }
+}
+
+/// The heads of a block that are parts of what it adds to the stream.
+fn heads(layer: &LayerSpec) -> HeadsInfo {
+    let is_summand = !layer.wiring.absent_sites().contains(&Site::AttnOut);
+    match layer.mixer.z_shape().filter(|_| is_summand) {
+        Some([n_heads, _]) => {
+            HeadsInfo::new(n_heads.try_into().unwrap_or(u16::MAX), layer.attn_post_norm.is_some())
+        }
+        None => HeadsInfo::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The MLP of a block: gated, plain, or a mixture of experts.
 
+mod dissect;
+
 use tch::{Kind, Tensor};
 
 use super::{
@@ -57,8 +59,13 @@ impl Gated {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        self.down.forward(&self.inner(x)?)
+    }
+
+    /// The neurons after activation and gate, `[pos, d_mlp]`.
+    fn inner(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let (gate, up) = (self.gate.forward(x)?, self.up.forward(x)?);
-        self.down.forward(&match self.gating {
+        Ok(match self.gating {
             Gating::Plain(activation) => activate(activation, &gate)?.f_mul(&up)?,
             Gating::ClampedSwiglu { alpha, limit } => {
                 let gate = gate.f_clamp_max(limit)?;

@@ -1,11 +1,14 @@
 //! The decoder on libtorch: one forward pass for every family, driven by a [`DecoderSpec`].
 
+mod batch;
 mod block;
 mod device_readout;
+mod dissect;
 mod edit;
 mod embed;
 mod error;
 mod finite;
+mod head;
 mod load;
 mod memory;
 mod mixer;
@@ -29,9 +32,11 @@ use lens_core::{
 };
 use tch::Tensor;
 
+pub(crate) use batch::Tape;
 pub use edit::Edits;
 pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
+pub(crate) use head::Head;
 pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress};
 pub use readout::ReadoutPath;
@@ -50,7 +55,11 @@ use self::{
     translate::Translations,
     weights::append_values,
 };
-use crate::{checkpoint::Checkpoint, device::Placement, spec::DecoderSpec};
+use crate::{
+    checkpoint::Checkpoint,
+    device::{OnTorch as _, Placement},
+    spec::DecoderSpec,
+};
 
 /// A decoder-only model on libtorch that can be looked into.
 pub struct Decoder {
@@ -272,6 +281,11 @@ impl Backend for Decoder {
     fn heads(&self, layer: u16) -> Option<(usize, usize)> {
         let [n_heads, d_head] = self.spec.layers.get(usize::from(layer))?.mixer.z_shape()?;
         Some((n_heads, d_head))
+    }
+
+    fn split_heads(&self, layer: u16, z: &Tensor, heads: &[u16]) -> Result<Vec<Tensor>, BackendError> {
+        let _guard = tch::no_grad_guard();
+        self.block(layer)?.split_heads(z, heads)
     }
 
     fn set_edits(

@@ -1,9 +1,12 @@
 //! Norms inside the decoder.
 
-use lens_core::NormKind;
+use lens_core::{FinalNorm, NormKind};
 use tch::{Kind, Tensor};
 
-use super::{ModelError, weights::Weights};
+use super::{
+    ModelError,
+    weights::{Weights, values},
+};
 use crate::spec::{NormSpec, Rounding};
 
 /// A norm over the last dimension, with statistics in float32 whatever the model's dtype.
@@ -46,15 +49,47 @@ impl Norm {
         spec.map(|spec| Self::load(spec, weights)).transpose()
     }
 
+    /// What the norm makes of a part of `whole` with the statistics of `whole`, `[rows, d]` both: the parts of a sum add
+    /// up to the normed sum less the norm's bias. In float32.
+    pub(super) fn linear_part(&self, part: &Tensor, whole: &Tensor) -> Result<Tensor, ModelError> {
+        let wide = |x: &Tensor| x.f_to_kind(Kind::Float);
+        let part = self.centred(&wide(part)?)?.f_mul(&self.inverse_scale(&self.centred(&wide(whole)?)?)?)?;
+        Ok(match &self.weight {
+            Some(weight) => part.f_mul(&wide(weight)?)?,
+            None => part,
+        })
+    }
+
+    /// What a layer norm subtracts the mean of, and an RMS norm takes as it is, `[.., d]` in float32.
+    fn centred(&self, wide: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(match self.kind {
+            NormKind::Layer => wide.f_sub(&wide.f_mean_dim(-1, true, Kind::Float)?)?,
+            NormKind::Rms => wide.shallow_clone(),
+        })
+    }
+
+    /// The factor on centred values, `[.., 1]`, in float32.
+    fn inverse_scale(&self, centred: &Tensor) -> Result<Tensor, ModelError> {
+        let square = centred.f_square()?.f_mean_dim(-1, true, Kind::Float)?;
+        Ok(square.f_add_scalar(self.eps)?.f_rsqrt()?)
+    }
+
+    /// The same norm over vectors of `d` values in host memory, where it is computed in float64.
+    pub(super) fn on_host(&self, d: usize) -> Result<FinalNorm, ModelError> {
+        let host = |tensor: &Option<Tensor>| tensor.as_ref().map(values).transpose();
+        Ok(FinalNorm::new(self.kind, self.eps, d, host(&self.weight)?, host(&self.bias)?)?)
+    }
+
+    /// The same norm, with the same tensors.
+    pub(super) fn shallow_clone(&self) -> Self {
+        let share = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        Self { weight: share(&self.weight), bias: share(&self.bias), ..*self }
+    }
+
     /// `[.., d]` to `[.., d]`, in the dtype of `x`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let wide = x.f_to_kind(Kind::Float)?; // statistics in float32
-        let centred = match self.kind {
-            NormKind::Layer => wide.f_sub(&wide.f_mean_dim(-1, true, Kind::Float)?)?,
-            NormKind::Rms => wide,
-        };
-        let square = centred.f_square()?.f_mean_dim(-1, true, Kind::Float)?;
-        let mut normed = centred.f_mul(&square.f_add_scalar(self.eps)?.f_rsqrt()?)?;
+        let centred = self.centred(&x.f_to_kind(Kind::Float)?)?; // statistics in float32
+        let mut normed = centred.f_mul(&self.inverse_scale(&centred)?)?;
         if self.rounding == Rounding::BeforeWeight {
             normed = normed.f_to_kind(x.kind())?;
         }

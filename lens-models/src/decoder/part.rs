@@ -5,7 +5,7 @@ use std::ops::Range;
 use tch::{Device, Tensor};
 
 use super::{ModelError, visible::Masks};
-use crate::device::Place;
+use crate::device::{OnTorch as _, Place};
 
 /// Some sequences of a step as a rectangle `[batch, length]`. Shorter ones are padded at their ends by their own last
 /// token: mixers look back only, so that no token sees the padding, and what is computed there is dropped.

@@ -2,17 +2,19 @@
 
 use lens_core::{
     BackendError, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId, Unembedding,
+    attribution::TokenReadout,
 };
 use tch::{Device, Kind, Tensor};
 
 use super::{
     ModelError,
     device_readout::DeviceReadout,
+    head::Head,
     norm::Norm,
     weights::{Weights, append_values, host_rows, unit_roundoff, values},
 };
 use crate::{
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{DecoderSpec, Param},
 };
 
@@ -92,6 +94,18 @@ impl Readout {
         })
     }
 
+    /// The same way in float32, for whole vocabularies and for gradients.
+    pub(super) fn head(&self) -> Result<Head, ModelError> {
+        let unembed = self.unembed.f_to_kind(Kind::Float)?;
+        let bias = self.bias.as_deref().map(|bias| Tensor::f_from_slice(bias)?.f_to_device(unembed.device()));
+        Ok(Head {
+            norm: self.norm.as_ref().map(Norm::shallow_clone),
+            bias: bias.transpose()?,
+            unembed,
+            post: self.post,
+        })
+    }
+
     /// Decodes captured vectors, where the unembedding is.
     pub(super) fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
         if let Some(device) = &self.device {
@@ -110,6 +124,17 @@ impl Readout {
             )?;
             Ok(self.host_norm.d_model())
         })
+    }
+
+    /// How the logit of one token is read.
+    pub(super) fn of_token(&self, token: TokenId) -> Result<TokenReadout, ModelError> {
+        let n_vocab = self.unembed.size()[0] as usize;
+        if token.index() >= n_vocab {
+            return Err(ModelError::UnknownToken { token, n_vocab });
+        }
+        let row = values(&self.unembed.f_select(0, token.index() as i64)?)?;
+        let bias = self.bias.as_ref().map_or(0.0, |bias| bias[token.index()]);
+        Ok(TokenReadout::new(row, bias, self.host_norm.clone(), self.post))
     }
 
     /// Bias, scale and cap on all logits of a row.

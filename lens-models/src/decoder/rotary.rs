@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::{
     decoder::{ModelError, span::Span},
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{Pairing, Rope},
 };
 

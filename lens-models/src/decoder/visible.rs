@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use crate::{
     decoder::ModelError,
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{Alibi, AlibiPrecision, Mask},
 };
 

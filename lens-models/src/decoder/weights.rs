@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::ModelError;
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
-    device::Place,
+    device::{OnTorch as _, Place},
     spec::{Cut, LinearSpec, Param, TensorSpec},
 };
 
@@ -138,6 +138,11 @@ impl Linear {
     /// The weight, `[out, in]`.
     pub(super) fn weight(&self) -> &Tensor {
         &self.weight
+    }
+
+    /// The bias, `[out]`.
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
     }
 
     /// `[.., in]` to `[.., out]`.

@@ -2,9 +2,6 @@
 
 #[cfg(feature = "torch")]
 mod cuda;
-mod error;
-mod map;
-mod place;
 #[cfg(feature = "torch")]
 mod torch;
 
@@ -12,8 +9,8 @@ mod torch;
 pub(crate) use cuda::library_folders;
 #[cfg(feature = "torch")]
 pub use cuda::{LIBTORCH_VARIABLE, cards, open as open_cuda};
-pub use error::DeviceError;
-pub use map::{Card, DeviceMap, Part, PartSizes, Placement};
-pub use place::{Place, UnknownDevice};
+pub use lens_checkpoint::device::{
+    Card, DeviceError, DeviceMap, Part, PartSizes, Place, Placement, UnknownDevice,
+};
 #[cfg(feature = "torch")]
-pub use torch::{best, use_threads};
+pub use torch::{OnTorch, best, use_threads};

@@ -4,9 +4,26 @@ use tch::{Device, Tensor};
 
 use super::{DeviceError, Place, cuda};
 
-impl Place {
+/// What libtorch makes of a [`Place`].
+pub trait OnTorch: Sized {
     /// libtorch's name for it.
-    pub(crate) fn device(self) -> Device {
+    fn device(self) -> Device;
+
+    /// Makes sure that the place can be used: opens CUDA where it is needed.
+    ///
+    /// # Errors
+    /// When the device, or what libtorch needs for it, is not there; the reason says what to do.
+    fn prepare(self) -> Result<(), DeviceError>;
+
+    /// Moves a value here from wherever it is; `from` is that place.
+    ///
+    /// # Errors
+    /// When libtorch cannot copy it, for want of memory for example.
+    fn take(self, value: Tensor, from: Self) -> Result<Tensor, tch::TchError>;
+}
+
+impl OnTorch for Place {
+    fn device(self) -> Device {
         match self {
             Self::Cpu(_) => Device::Cpu,
             Self::Cuda(n) => Device::Cuda(usize::from(n)),
@@ -14,15 +31,11 @@ impl Place {
         }
     }
 
-    /// Makes sure that the place can be used: opens CUDA where it is needed.
-    ///
-    /// # Errors
-    /// When the device, or what libtorch needs for it, is not there; the reason says what to do.
-    pub fn prepare(self) -> Result<(), DeviceError> {
+    fn prepare(self) -> Result<(), DeviceError> {
         let unavailable = |reason: String| Err(DeviceError::Unavailable { place: self, reason });
         match self {
             Self::Cpu(_) => Ok(()),
-            Self::Cuda(n) => match cuda::open().map_err(|error| error.at(self))? {
+            Self::Cuda(n) => match cuda::open().map_err(|error| at(error, self))? {
                 count if n < count => Ok(()),
                 1 => unavailable("this machine has one card, cuda:0".to_owned()),
                 count => unavailable(format!("this machine has cuda:0 to cuda:{}", count - 1)),
@@ -34,8 +47,7 @@ impl Place {
         }
     }
 
-    /// Moves a value here from wherever it is; `from` is that place.
-    pub(crate) fn take(self, value: Tensor, from: Self) -> Result<Tensor, tch::TchError> {
+    fn take(self, value: Tensor, from: Self) -> Result<Tensor, tch::TchError> {
         if self == from {
             return Ok(value);
         }
@@ -44,13 +56,11 @@ impl Place {
     }
 }
 
-impl DeviceError {
-    /// The same for another place.
-    fn at(self, place: Place) -> Self {
-        match self {
-            Self::Unavailable { reason, .. } => Self::Unavailable { place, reason },
-            other => other,
-        }
+/// The same error about another place.
+fn at(error: DeviceError, place: Place) -> DeviceError {
+    match error {
+        DeviceError::Unavailable { reason, .. } => DeviceError::Unavailable { place, reason },
+        other => other,
     }
 }
 

@@ -3,8 +3,11 @@
 use lens_core::{EditError, LensError, SinkError};
 
 use crate::{
-    chat::ChatError, checkpoint::CheckpointError, decoder::ModelError, source::SourceError,
-    tokenizer::TokenizerError,
+    chat::ChatError,
+    checkpoint::CheckpointError,
+    decoder::ModelError,
+    source::SourceError,
+    tokenizer::{TargetError, TokenizerError},
 };
 
 /// A session that cannot be opened, or a request that cannot be run.
@@ -59,32 +62,18 @@ pub enum SessionError {
         /// The text.
         text: String,
     },
-    /// A target without any token.
-    #[error("the target {text:?} has no tokens")]
-    EmptyTarget {
-        /// The text.
-        text: String,
-    },
-    /// A target that the tokenizer turns into another token.
-    #[error("the target {text:?} reads as the token {token}: if that is meant, give its id, as <id 5>")]
-    OtherTarget {
-        /// The text.
-        text: String,
-        /// The token.
-        token: String,
-    },
-    /// A target of several tokens.
-    #[error("the target {text:?} is not one token but {count}: {tokens}{hint}")]
-    SplitTarget {
-        /// The text.
-        text: String,
-        /// Number of tokens.
-        count: usize,
-        /// The tokens.
-        tokens: String,
-        /// What would be one token, as a clause, or nothing.
-        hint: String,
-    },
+    /// A target that is not one token.
+    #[error(transparent)]
+    Target(TargetError),
+}
+
+impl From<TargetError> for SessionError {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Tokenizer(error) => Self::Tokenizer(error),
+            other => Self::Target(other),
+        }
+    }
 }
 
 impl From<lens_core::SessionError> for SessionError {

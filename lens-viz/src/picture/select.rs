@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
             return Err(PictureError::ComponentNotRead { component: *component, available });
         }
         let wanted = |component: &Component| asked.is_empty() || asked.contains(component);
-        Ok(Component::READABLE.into_iter().filter(|c| self.components.contains(c) && wanted(c)).collect())
+        Ok(self.components.iter().copied().filter(wanted).collect())
     }
 
     /// The components asked for, or the stream as each layer leaves it with `embed` in front; whatever was read

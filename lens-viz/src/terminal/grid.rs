@@ -1,6 +1,6 @@
 //! The rows and columns of one position of a trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, StatisticSet};
 
@@ -38,8 +38,8 @@ impl<'a> Grid<'a> {
         for readout in trace.readouts.iter().filter(|readout| readout.position == last.position) {
             by_layer.entry(readout.layer).or_default().entry(readout.component).or_insert(readout);
         }
-        let read = |component: Component| by_layer.values().any(|cells| cells.contains_key(&component));
-        let mut components: Vec<Component> = Component::READABLE.into_iter().filter(|c| read(*c)).collect();
+        let read: BTreeSet<Component> = by_layer.values().flat_map(BTreeMap::keys).copied().collect();
+        let mut components: Vec<Component> = read.into_iter().collect();
         // The embedding is a state of the stream: it stands at the top of the stream's column, not in a
         // column of its own that would be empty from there on.
         let stream = [Site::ResidPost, Site::ResidMid, Site::ResidPre].map(Component::Site);

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::cargo::cargo;
+use crate::cargo::{BUILD, LENS, cargo};
 use crate::libtorch;
 
 /// Draw the README's pictures anew, from the embedded model
@@ -24,10 +24,8 @@ const PICTURES: [(&str, &[&str]); 2] = [
 
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     eprintln!("{}", libtorch::ensure(root)?);
-    let lens = |words: &[&str]| {
-        let program = ["run", "--release", "--quiet", "-p", "lens-cli", "--bin", "lens", "--"];
-        cargo(root, program.iter().chain(words))
-    };
+    cargo(root, BUILD)?;
+    let lens = |words: &[&str]| cargo(root, LENS.iter().chain(words));
     let results = root.join("target/pictures");
     let folder = results.to_str().context("the checkout's path is not UTF-8")?;
     lens(&["run", PROMPT, "--positions", "all", "-k", "50", "-o", folder])?;

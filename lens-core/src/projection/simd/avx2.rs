@@ -6,7 +6,8 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::{
-    MAX_LANES, Product, Simd, Task, rounded_to_bf16, run_with_features, vector_methods, widening_product,
+    Cells, MAX_LANES, Product, Simd, Task, rounded_to_bf16, run_with_features, vector_methods,
+    widening_product,
 };
 
 /// AVX2, FMA and F16C.

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use half::bf16;
 
 use super::avx512::{Avx512, avx512_vectors};
-use super::{MAX_LANES, Product, Simd, Task, run_with_features, vector_methods};
+use super::{Cells, MAX_LANES, Product, Simd, Task, pair_of_bf16, run_with_features, vector_methods};
 
 /// [`Avx512`] and AVX-512 BF16.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +23,16 @@ impl Simd for Avx512Bf16 {
     avx512_vectors!("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
 }
 
-impl Product<bf16> for Avx512Bf16 {
+impl Cells<bf16> for Avx512Bf16 {
     const STEP: usize = 2;
 
     #[inline(always)]
     fn cell(values: &[f32]) -> u32 {
-        let bits = |value: f32| u32::from(bf16::from_f32(value).to_bits());
-        bits(values[0]) | values.get(1).map_or(0, |&value| bits(value) << 16)
+        pair_of_bf16(values)
     }
+}
+
+impl Product<bf16> for Avx512Bf16 {
     #[inline(always)]
     unsafe fn weights(self, from: *const bf16) -> Self::V {
         // SAFETY: the caller grants two weights, which are 32 bits; `self` grants the instructions.

@@ -5,18 +5,25 @@
 //! [`Simd::run`], the one place where the instructions are switched on for the compiler.
 #![allow(unsafe_code)]
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(super) mod amxbf16;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512bf16;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(super) mod grant;
 #[cfg(target_arch = "aarch64")]
 pub(super) mod neon;
 pub(super) mod plain;
 
 /// Lanes of the widest vector.
 pub(super) const MAX_LANES: usize = 16;
+
+/// Readouts up to which rows are turned into lanes instead of readouts.
+pub(super) const FEW: usize = 4;
 
 /// A piece of work that is compiled once per instruction set.
 pub(super) trait Task<S> {
@@ -77,13 +84,23 @@ pub(super) trait Simd: Copy + Send + Sync {
     }
 }
 
-/// How an instruction set multiplies rows of `W` with readouts. A cell is the 32 bits that one lane takes in
-/// one step: a readout's value as float32, or two of its values as bfloat16.
-pub(super) trait Product<W>: Simd {
+/// How readouts are packed for products with rows of `W`. A cell is the 32 bits that one lane takes in one step: a
+/// readout's value as float32, or two of its values as bfloat16.
+pub(super) trait Cells<W>: Simd {
     /// Weights, and values of a readout, in one cell.
     const STEP: usize;
+    /// The cells of a readout are padded with zeros to a multiple of this.
+    const CELLS: usize = 1;
+    /// Columns of the widest panel.
+    const WIDEST: usize = if Self::REGISTERS >= 32 { 4 } else { 2 };
+    /// Readouts that are better off in a panel of their own than in the last column of another.
+    const FEW: usize = FEW;
     /// The cell of `values`, which are `STEP` or, at the end of an odd row, fewer.
     fn cell(values: &[f32]) -> u32;
+}
+
+/// How an instruction set multiplies rows of `W` with readouts, cell by cell.
+pub(super) trait Product<W>: Cells<W> {
     /// The next `STEP` weights in every lane.
     ///
     /// # Safety
@@ -125,13 +142,15 @@ macro_rules! widening_product {
         weights: |$at:ident| $weights:expr,
         row: |$start:ident| $row:expr $(,)?
     ) => {
-        impl Product<$weight> for $simd {
+        impl Cells<$weight> for $simd {
             const STEP: usize = 1;
             #[inline(always)]
             fn cell(values: &[f32]) -> u32 {
                 let cell: fn(f32) -> f32 = $cell;
                 cell(values[0]).to_bits()
             }
+        }
+        impl Product<$weight> for $simd {
             #[inline(always)]
             unsafe fn weights(self, $at: *const $weight) -> Self::V {
                 // SAFETY: the caller grants one weight, and `self` the instructions.
@@ -155,6 +174,13 @@ macro_rules! widening_product {
     };
 }
 pub(super) use widening_product;
+
+/// Two values as bfloat16, rounded to nearest even, the first in the lower half; a missing second one is zero.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn pair_of_bf16(values: &[f32]) -> u32 {
+    let bits = |value: f32| u32::from(half::bf16::from_f32(value).to_bits());
+    bits(values[0]) | values.get(1).map_or(0, |&value| bits(value) << 16)
+}
 
 /// Rounds to bfloat16, to nearest even, and widens again.
 pub(super) fn rounded_to_bf16(value: f32) -> f32 {

@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 
 use half::{bf16, f16};
 
-use super::{MAX_LANES, Product, Simd, Task, rounded_to_bf16, vector_methods, widening_product};
+use super::{Cells, MAX_LANES, Product, Simd, Task, rounded_to_bf16, vector_methods, widening_product};
 
 /// NEON.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 
 use half::{bf16, f16};
 
-use super::{MAX_LANES, Product, Simd, Task, rounded_to_bf16, widening_product};
+use super::{Cells, MAX_LANES, Product, Simd, Task, rounded_to_bf16, widening_product};
 
 /// Four lanes of whatever the compiler makes of them.
 #[derive(Debug, Clone, Copy)]

@@ -31,7 +31,7 @@ pub(super) fn check_readout(trace: &LensTrace, readout: &ReadoutTrace) -> Checke
         }
         (_, Some(layer)) => check_layer(trace, "layer", usize::from(layer))?,
     }
-    if !Component::READABLE.contains(&readout.component) {
+    if !readout.component.is_readable() {
         return Err(wrong("component", format!("{} cannot be decoded into tokens", readout.component)));
     }
     if readout.is_virtual && readout.component != Component::Site(Site::ResidMid) {

@@ -5,7 +5,7 @@ use lens_core::conformance::{self, Case};
 use lens_cuda::{HostKernels, Source};
 
 use super::*;
-use crate::device::Place;
+use crate::device::{OnTorch as _, Place};
 
 /// Where readouts are decoded, and by what.
 #[derive(Debug, Clone, Copy)]

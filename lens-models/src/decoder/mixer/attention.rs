@@ -50,6 +50,11 @@ impl Attention {
         })
     }
 
+    /// The output projection, `[d_model, n_heads * d_head]`.
+    pub(super) fn output(&self) -> &Linear {
+        &self.o
+    }
+
     /// Forgets the keys and values of the sequence that was run.
     pub(super) fn reset(&mut self) {
         self.cache = Cache::default();

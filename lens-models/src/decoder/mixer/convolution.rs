@@ -41,6 +41,11 @@ impl ShortConvolution {
         })
     }
 
+    /// The output projection, `[d_model, channels]`.
+    pub(super) fn output(&self) -> &Linear {
+        &self.output
+    }
+
     /// Forgets the sequence that was run.
     pub(super) fn reset(&mut self) {
         self.state = None;

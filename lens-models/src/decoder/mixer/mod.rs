@@ -6,7 +6,12 @@ mod convolution;
 use tch::Tensor;
 
 use self::{attention::Attention, convolution::ShortConvolution};
-use super::{ModelError, finite::Watch, step::Step, weights::Weights};
+use super::{
+    ModelError,
+    finite::Watch,
+    step::Step,
+    weights::{Linear, Weights},
+};
 use crate::spec::MixerSpec;
 
 /// The mixer of one block, with its weights and with what it keeps of the sequence so far.
@@ -24,6 +29,14 @@ impl Mixer {
                 Self::ShortConvolution(Box::new(ShortConvolution::load(spec, weights)?))
             }
         })
+    }
+
+    /// The projection back to the stream, `[d_model, ..]`.
+    pub(super) fn output(&self) -> &Linear {
+        match self {
+            Self::Attention(attention) => attention.output(),
+            Self::ShortConvolution(convolution) => convolution.output(),
+        }
     }
 
     /// Forgets the sequence that was run: another one begins.

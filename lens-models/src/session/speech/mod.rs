@@ -8,11 +8,8 @@ use super::error::SessionError;
 use crate::{
     chat::{ChatError, ChatTemplate},
     checkpoint::Checkpoint,
-    tokenizer::{Namesakes, Tokenizer},
+    tokenizer::Tokenizer,
 };
-
-/// Tokens of a split target that a message names.
-const NAMED: usize = 8;
 
 /// A model's texts: its tokenizer, where it has one, and the tokens that end a text.
 pub struct Speech {
@@ -109,40 +106,9 @@ impl Speech {
     /// # Errors
     /// When the text is not one token; the message names those that it is.
     pub fn target(&self, target: &Target) -> Result<Named, SessionError> {
-        let text = match target {
-            Target::Id(id) => return Ok(Named { id: *id, note: None }),
-            Target::Text(text) => text,
-        };
-        let tokenizer = self.tokenizer()?;
-        if text.is_empty() {
-            return Err(SessionError::EmptyTarget { text: text.clone() });
-        }
-        if let Some(Namesakes { best, others }) = tokenizer.named(text)? {
-            return Ok(Named { id: best, note: note_on_others(text, best, &others) });
-        }
-        let tokens = tokenizer.encode(text, false)?;
-        let name = |id: &TokenId| format!("{:?} (<id {id}>)", tokenizer.text(*id).text);
-        match tokens.as_slice() {
-            [] => Err(SessionError::EmptyTarget { text: text.clone() }),
-            [id] if tokenizer.text(*id).text.trim_start() == text.trim_start() => Ok(Named {
-                id: *id,
-                note: Some(format!("no token says exactly {text:?}: the target is {}", name(id))),
-            }),
-            [id] => Err(SessionError::OtherTarget { text: text.clone(), token: name(id) }),
-            [first, ..] => {
-                let mut named = tokens.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
-                if tokens.len() > NAMED {
-                    named.push_str(&format!(" and {} more", tokens.len() - NAMED));
-                }
-                let hint = spaced_hint(tokenizer, text)?;
-                let hint = format!("{hint}. To watch the first of them, give <id {first}>");
-                Err(SessionError::SplitTarget {
-                    text: text.clone(),
-                    count: tokens.len(),
-                    tokens: named,
-                    hint,
-                })
-            }
+        match target {
+            Target::Id(id) => Ok(Named { id: *id, note: None }),
+            Target::Text(text) => Ok(self.tokenizer()?.target(text)?),
         }
     }
 
@@ -186,27 +152,4 @@ impl Texts for Speech {
     fn notes(&self, prompt: &PromptTokens<'_>) -> Vec<String> {
         notes::of_prompt(prompt, self)
     }
-}
-
-/// Several tokens may say the same.
-fn note_on_others(text: &str, best: TokenId, others: &[TokenId]) -> Option<String> {
-    if others.is_empty() {
-        return None;
-    }
-    let mut ids = others.iter().take(NAMED).map(|id| format!("<id {id}>")).collect::<Vec<_>>().join(", ");
-    if others.len() > NAMED {
-        ids.push_str(&format!(" and {} more", others.len() - NAMED));
-    }
-    Some(format!("more than one token says {text:?}: the target is <id {best}>; the others are {ids}"))
-}
-
-/// Many vocabularies have a word only with the space before it.
-fn spaced_hint(tokenizer: &Tokenizer, text: &str) -> Result<String, SessionError> {
-    let spaced = format!(" {text}");
-    Ok(match tokenizer.named(&spaced)? {
-        Some(Namesakes { best, .. }) if !text.starts_with(' ') => {
-            format!("; with a space before it, {spaced:?} is one token (<id {best}>)")
-        }
-        _ => String::new(),
-    })
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use crate::cargo::cargo;
+use crate::cargo::{BUILD, cargo};
 use crate::libtorch;
 
 /// A `lens`, and where its libtorch is.
@@ -58,7 +58,7 @@ impl Lens {
             }
             None => {
                 eprintln!("{}", libtorch::ensure(root)?);
-                cargo(root, ["build", "--release", "-p", "lens-cli"])?;
+                cargo(root, BUILD)?;
                 root.join("target/release/lens")
             }
         };

@@ -29,7 +29,7 @@ the same work on the same device. Prints one table; fails on any difference beyo
 
   PYTHON=PROGRAM   the Python with torch, other than python3
 
-On a machine without Rust: carry target/release/lens and target/release/xtask there, and run
+On a machine without Rust: carry lens, lens-engine and xtask of target/release there, and run
 `./xtask gpu-check --lens ./lens --torch python --dir /tmp/gpu-check`.")]
 pub(crate) struct GpuCheck {
     /// What to check
@@ -41,7 +41,7 @@ pub(crate) struct GpuCheck {
     /// Where checkpoints are made, and kept [default: target/gpu-check]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// A `lens` that is built already, e.g. on another machine
+    /// A `lens` that is built already, e.g. on another machine, with its lens-engine beside it
     #[arg(long, value_name = "FILE")]
     lens: Option<PathBuf>,
     /// The folder torch/lib of a Python with torch 2.11; `python` asks python3 where it is

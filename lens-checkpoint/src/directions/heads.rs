@@ -1,0 +1,151 @@
+//! The OV circuit: what a head writes when it attends to one token and to nothing else (Elhage et al. 2021).
+
+use std::sync::Arc;
+
+use lens_core::{FinalNorm, Selection, TokenId};
+
+use super::{Directions, DirectionsError, Origin, Rows, layers};
+use crate::{
+    checkpoint::Checkpoint,
+    host::{EmbeddingWeights, HostError, HostLinear, View, Weights},
+    spec::{AttentionSpec, Cut, LayerSpec},
+};
+
+/// The heads of one layer.
+struct Heads<'a> {
+    norm: FinalNorm,
+    /// `[n_kv_heads * d_head, d_model]`
+    v: View<'a>,
+    /// `[n_heads * d_head, d_model]`
+    o: View<'a>,
+    d_head: usize,
+    /// Query heads that share one head of values.
+    shared_by: usize,
+    /// The model's own factor on what a branch adds.
+    factor: f64,
+}
+
+/// The heads of one layer on one token: `W_O,h W_V,h norm(embedding)`.
+struct OnToken<'a> {
+    heads: Arc<Heads<'a>>,
+    embedding: Arc<EmbeddingWeights<'a>>,
+    token: TokenId,
+}
+
+impl Rows for OnToken<'_> {
+    fn read(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), HostError> {
+        let mut x = self.embedding.row(self.token)?;
+        let scale = self.heads.norm.scale(&x);
+        self.heads.norm.apply(&mut x, scale);
+        rows.iter().for_each(|head| self.heads.write(*head, &x, out));
+        Ok(())
+    }
+}
+
+impl<'a> Heads<'a> {
+    fn of(
+        checkpoint: &'a Checkpoint,
+        layer: &LayerSpec,
+        attention: &AttentionSpec,
+    ) -> Result<Self, HostError> {
+        let (weights, d_model) = (Weights::of(checkpoint), checkpoint.outline().spec.d_model);
+        let &AttentionSpec { n_heads, n_kv_heads, d_head, .. } = attention;
+        let o = attention.o.weight.clone().cut(Cut::Transpose);
+        Ok(Self {
+            norm: weights.norm(layer.attn_norm.as_ref(), d_model)?,
+            v: weights.matrix(&attention.v.weight, [Some(n_kv_heads * d_head), Some(d_model)])?,
+            o: weights.matrix(&o, [Some(n_heads * d_head), Some(d_model)])?,
+            d_head,
+            shared_by: (n_heads / n_kv_heads.max(1)).max(1),
+            factor: layer.multiplier.unwrap_or(1.0),
+        })
+    }
+
+    /// Appends what a head writes of `x`, `[d_model]`.
+    fn write(&self, head: usize, x: &[f32], out: &mut Vec<f32>) {
+        let of = |head: usize| (head * self.d_head..(head + 1) * self.d_head).collect::<Vec<_>>();
+        let (mut weight, mut value) = (Vec::new(), Vec::new());
+        self.v.rows(&of(head / self.shared_by), &mut weight);
+        HostLinear::new(weight, None, x.len()).apply(x, &mut value); // [d_head]
+        let mut rows = Vec::new(); // [d_head, d_model]
+        self.o.rows(&of(head), &mut rows);
+        let mut written = vec![0.0f64; x.len()];
+        for (row, value) in rows.chunks_exact(x.len()).zip(value) {
+            written.iter_mut().zip(row).for_each(|(sum, w)| *sum += f64::from(*w) * f64::from(value));
+        }
+        out.extend(written.into_iter().map(|sum| (sum * self.factor) as f32));
+    }
+}
+
+impl<'a> Directions<'a> {
+    /// What the heads of some layers write when they attend to one of `tokens` alone: the token's embedding through the
+    /// layer's own input norm, the head's values and its part of the output projection. Biases are left out: they are not
+    /// the token's. `which` selects among the heads of every layer.
+    ///
+    /// # Errors
+    /// When no layer has heads, no token is named, a weight cannot be read, or nothing is selected.
+    pub fn of_heads(
+        checkpoint: &'a Checkpoint,
+        layers: &Selection,
+        which: &Selection,
+        tokens: &[TokenId],
+    ) -> Result<Self, DirectionsError> {
+        if tokens.is_empty() {
+            return Err(DirectionsError::NoToken);
+        }
+        let spec = &checkpoint.outline().spec;
+        let layers = layers.resolve(spec.layers.len(), "layer")?;
+        let attending = layers::where_it_holds(&layers, &spec.layers, |layer| layer.attention().is_some());
+        if attending.is_empty() {
+            return Err(DirectionsError::Nothing { what: "heads" });
+        }
+        let mut directions = Self::new(notes(&layers, &attending, &spec.layers));
+        if spec.embed.positions.is_some() {
+            directions
+                .notes
+                .push("the learned positions are not added: a token by itself is at none".to_owned());
+        }
+        let embedding = Arc::new(EmbeddingWeights::of(checkpoint)?);
+        tokens.iter().try_for_each(|token| embedding.knows(token.index()))?;
+        for layer in attending {
+            let layer_spec = &spec.layers[layer];
+            let Some(attention) = layer_spec.attention() else { continue };
+            let heads = Arc::new(Heads::of(checkpoint, layer_spec, attention)?);
+            for token in tokens {
+                let origin = Origin::Heads { layer: layer as u16, token: *token };
+                let on_token =
+                    OnToken { heads: Arc::clone(&heads), embedding: Arc::clone(&embedding), token: *token };
+                directions.push(origin, (attention.n_heads, which, "head"), on_token)?;
+            }
+        }
+        Ok(directions)
+    }
+}
+
+fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String> {
+    let frozen = "a head's circuit is its values and its output on one token, read by the layer's own input norm with the \
+                  statistics of that token's embedding: what earlier layers write, and every other position, is left out";
+    let without: Vec<usize> = chosen.iter().copied().filter(|layer| !layers.contains(layer)).collect();
+    let has = |holds: &dyn Fn(&AttentionSpec) -> bool| {
+        layers::where_it_holds(layers, specs, |spec| spec.attention().is_some_and(holds))
+    };
+    let biased = has(&|attention| attention.v.bias.is_some() || attention.o.bias.is_some());
+    let clipped = has(&|attention| attention.clip.is_some());
+    let said = |layers: &[usize], says: &str| {
+        (!layers.is_empty()).then(|| format!("{} {says}", layers::named(layers)))
+    };
+    let notes = [
+        Some(frozen.to_owned()),
+        said(&without, "are left out: they have no attention"),
+        (!biased.is_empty()).then(|| {
+            format!(
+                "biases of values and output in {} belong to no token and are left out",
+                layers::named(&biased)
+            )
+        }),
+        said(&clipped, "clamp the values that attention reads: that is left out"),
+        layers::note_on_norm(layers, specs, "attention", |spec| spec.attn_post_norm.as_ref()),
+        layers::note_on_wiring(layers, specs),
+    ];
+    notes.into_iter().flatten().collect()
+}

@@ -1,0 +1,244 @@
+//! A tensor as it is stored, seen under another shape.
+
+use half::{bf16, f16};
+use lens_core::Dtype;
+
+use super::axis::Axis;
+use crate::spec::Cut;
+
+/// The type of stored values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// A type that models are made of.
+    Model(Dtype),
+    /// IEEE double precision, which files of vectors may have.
+    F64,
+}
+
+impl ValueType {
+    /// Bytes of one value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Model(dtype) => dtype.bytes(),
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// Stored values, little-endian, under a shape: value `[i, j, …]` lies `base + axes[0][i] + axes[1][j] + …` values from
+/// the start. Every [`Cut`] of a parameter is a change of the axes, so that no weight is copied to be cut.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    bytes: &'a [u8],
+    ty: ValueType,
+    base: usize,
+    axes: Vec<Axis>,
+}
+
+impl<'a> View<'a> {
+    /// Values in row-major order; `None` if `bytes` are not exactly those of the shape.
+    pub fn new(bytes: &'a [u8], ty: ValueType, shape: &[usize]) -> Option<Self> {
+        let mut axes = Vec::with_capacity(shape.len());
+        let mut stride = 1usize;
+        for &n in shape.iter().rev() {
+            axes.push(Axis::even(n, stride));
+            stride = stride.checked_mul(n)?;
+        }
+        axes.reverse();
+        (stride.checked_mul(ty.bytes())? == bytes.len()).then_some(Self { bytes, ty, base: 0, axes })
+    }
+
+    /// Values in column-major order, the order of Fortran.
+    pub fn column_major(bytes: &'a [u8], ty: ValueType, shape: &[usize]) -> Option<Self> {
+        let reversed: Vec<usize> = shape.iter().rev().copied().collect();
+        let mut view = Self::new(bytes, ty, &reversed)?;
+        view.axes.reverse();
+        Some(view)
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> Vec<usize> {
+        self.axes.iter().map(Axis::len).collect()
+    }
+
+    /// The view after one more cut; `None` if the cut does not fit the shape.
+    #[must_use]
+    pub fn cut(mut self, cut: &Cut) -> Option<Self> {
+        let first = self.axes.first_mut()?;
+        match cut {
+            Cut::Transpose => {
+                let n = self.axes.len();
+                self.axes.swap(n.checked_sub(2)?, n - 1);
+            }
+            Cut::Rows(rows) => *first = first.slice(rows.clone())?,
+            Cut::Heads { groups, slots, take } => *first = first.slots(*groups, *slots, take)?,
+            Cut::Index(index) => {
+                self.base += first.at(*index)?;
+                self.axes.remove(0);
+            }
+            Cut::Every { start, step } => *first = first.every(*start, *step),
+        }
+        Some(self)
+    }
+
+    /// The same values as a matrix: all axes but the last become rows, and a vector is one row. `None` for a single
+    /// number.
+    #[must_use]
+    pub fn into_matrix(mut self) -> Option<Self> {
+        let columns = self.axes.pop()?;
+        let rows = match self.axes.len() {
+            0 => Axis::even(1, 0),
+            1 => self.axes.remove(0),
+            _ => Axis::Listed(self.axes.iter().fold(vec![0], |rows, axis| {
+                let offsets = axis.offsets();
+                rows.iter().flat_map(|row| offsets.iter().map(move |offset| row + offset)).collect()
+            })),
+        };
+        self.axes = vec![rows, columns];
+        Some(self)
+    }
+
+    /// Appends rows of a matrix, in the order asked, as float32.
+    ///
+    /// # Panics
+    /// When this is not a matrix, or has fewer rows.
+    pub fn rows(&self, rows: &[usize], out: &mut Vec<f32>) {
+        let [of_row, of_column] = self.axes.as_slice() else { panic!("rows are those of a matrix") };
+        let start = |row: &usize| self.base + of_row.at(*row).expect("the row exists, says the caller");
+        let starts: Vec<usize> = rows.iter().map(start).collect();
+        let of_column = &of_column.offsets();
+        match self.ty {
+            ValueType::Model(Dtype::F32) => gather(self.bytes, f32::from_le_bytes, &starts, of_column, out),
+            ValueType::Model(Dtype::Bf16) => {
+                gather(self.bytes, |bytes| bf16::from_le_bytes(bytes).to_f32(), &starts, of_column, out);
+            }
+            ValueType::Model(Dtype::F16) => {
+                gather(self.bytes, |bytes| f16::from_le_bytes(bytes).to_f32(), &starts, of_column, out);
+            }
+            ValueType::F64 => {
+                gather(self.bytes, |bytes| f64::from_le_bytes(bytes) as f32, &starts, of_column, out);
+            }
+        }
+    }
+
+    /// All values of a vector or a matrix, row by row, as float32.
+    ///
+    /// # Panics
+    /// As for [`View::rows`].
+    pub fn to_vec(&self) -> Vec<f32> {
+        let matrix = match self.axes.len() {
+            1 => self.clone().into_matrix(),
+            _ => None,
+        };
+        let matrix = matrix.as_ref().unwrap_or(self);
+        let all: Vec<usize> = (0..matrix.axes[0].len()).collect();
+        let mut values = Vec::new();
+        matrix.rows(&all, &mut values);
+        values
+    }
+}
+
+/// Appends `values[start + offset]` for all starts, and of each for all offsets. Memory is read along the axis whose
+/// neighbours are nearer.
+fn gather<const N: usize>(
+    bytes: &[u8],
+    value: impl Fn([u8; N]) -> f32,
+    starts: &[usize],
+    offsets: &[usize],
+    out: &mut Vec<f32>,
+) {
+    let (stored, _) = bytes.as_chunks::<N>();
+    let distance = |axis: &[usize]| match axis {
+        [first, second, ..] => first.abs_diff(*second),
+        _ => usize::MAX,
+    };
+    if distance(offsets) <= distance(starts) {
+        for start in starts {
+            out.extend(offsets.iter().map(|offset| value(stored[start + offset])));
+        }
+        return;
+    }
+    let (from, width) = (out.len(), offsets.len());
+    out.resize(from + starts.len() * width, 0.0);
+    let out = &mut out[from..];
+    for (column, offset) in offsets.iter().enumerate() {
+        for (row, start) in starts.iter().enumerate() {
+            out[row * width + column] = value(stored[start + offset]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const F32: ValueType = ValueType::Model(Dtype::F32);
+
+    fn bytes(n: usize) -> Vec<u8> {
+        (0..n).flat_map(|i| (i as f32).to_le_bytes()).collect()
+    }
+
+    fn cut(shape: &[usize], cuts: &[Cut]) -> Option<(Vec<usize>, Vec<f32>)> {
+        let bytes = bytes(shape.iter().product());
+        let mut view = View::new(&bytes, F32, shape)?;
+        for step in cuts {
+            view = view.cut(step)?;
+        }
+        Some((view.shape(), view.to_vec()))
+    }
+
+    #[test]
+    fn every_cut_takes_what_it_says() {
+        let of = |shape: &[usize], cuts: &[Cut]| cut(shape, cuts).unwrap();
+        assert_eq!(of(&[2, 3], &[Cut::Transpose]), (vec![3, 2], vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0]));
+        assert_eq!(of(&[3, 2], &[Cut::Rows(1..3)]), (vec![2, 2], vec![2.0, 3.0, 4.0, 5.0]));
+        assert_eq!(of(&[5], &[Cut::Every { start: 1, step: 2 }]), (vec![2], vec![1.0, 3.0]));
+        assert_eq!(of(&[2, 2, 2], &[Cut::Index(1), Cut::Transpose]), (vec![2, 2], vec![4.0, 6.0, 5.0, 7.0]));
+        // Two groups of q, k and v with heads of two rows: the k of each.
+        let heads = Cut::Heads { groups: 2, slots: 3, take: 1..2 };
+        assert_eq!(of(&[12], &[heads]), (vec![4], vec![2.0, 3.0, 8.0, 9.0]));
+    }
+
+    #[test]
+    fn a_cut_that_does_not_fit_is_refused() {
+        assert!(cut(&[3], &[Cut::Transpose]).is_none());
+        assert!(cut(&[3, 2], &[Cut::Rows(1..4)]).is_none());
+        assert!(cut(&[3, 2], &[Cut::Index(3)]).is_none());
+        assert!(cut(&[7], &[Cut::Heads { groups: 2, slots: 3, take: 0..1 }]).is_none());
+        assert!(View::new(&[0; 7], F32, &[2]).is_none());
+        assert!(View::new(&[], F32, &[usize::MAX, 2]).is_none());
+    }
+
+    #[test]
+    fn column_major_values_are_those_of_the_transposed() {
+        let bytes = bytes(6);
+        let view = View::column_major(&bytes, F32, &[3, 2]).unwrap();
+        assert_eq!(view.to_vec(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        let mut some = Vec::new();
+        view.rows(&[2, 0], &mut some);
+        assert_eq!(some, [2.0, 5.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn leading_axes_are_rows_of_a_matrix() {
+        let bytes = bytes(12);
+        let view = View::new(&bytes, F32, &[2, 3, 2]).unwrap().into_matrix().unwrap();
+        assert_eq!(view.shape(), [6, 2]);
+        assert_eq!(view.to_vec(), (0..12).map(|i| i as f32).collect::<Vec<_>>());
+        assert_eq!(View::new(&bytes, F32, &[12]).unwrap().into_matrix().unwrap().shape(), [1, 12]);
+    }
+
+    #[test]
+    fn every_type_is_widened_exactly() {
+        let halves = [1.5f32, -2.0].map(|x| f16::from_f32(x).to_le_bytes()).concat();
+        let brains = [1.5f32, -2.0].map(|x| bf16::from_f32(x).to_le_bytes()).concat();
+        let doubles = [1.5f64, -2.0].map(f64::to_le_bytes).concat();
+        for (bytes, ty) in [
+            (&halves, ValueType::Model(Dtype::F16)),
+            (&brains, ValueType::Model(Dtype::Bf16)),
+            (&doubles, ValueType::F64),
+        ] {
+            assert_eq!(View::new(bytes, ty, &[2]).unwrap().to_vec(), [1.5, -2.0]);
+        }
+    }
+}

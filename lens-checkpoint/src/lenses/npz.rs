@@ -1,0 +1,114 @@
+//! Arrays of NumPy in a zip file, stored as they are.
+
+use std::path::Path;
+
+use super::{
+    digest::sha256,
+    error::LensFileError,
+    pickle::{Archive, PickleError},
+    view::{Number, View, row_major},
+};
+use crate::checkpoint::Bytes;
+
+/// An open `.npz`.
+pub(super) struct Npz {
+    bytes: Bytes,
+    archive: Archive,
+    /// What opening it assumed.
+    pub(super) notes: Vec<String>,
+}
+
+impl Npz {
+    pub(super) fn open(path: &Path) -> Result<Self, LensFileError> {
+        let (bytes, note) = Bytes::of_file(path)?;
+        let failed = |source: PickleError| LensFileError::Pickle { path: path.to_owned(), source };
+        let archive = Archive::of_arrays(bytes.as_slice()).map_err(failed)?;
+        Ok(Self { bytes, archive, notes: Vec::from_iter(note) })
+    }
+
+    pub(super) fn sha256(&self) -> String {
+        sha256(self.bytes.as_slice())
+    }
+
+    /// How many arrays there are.
+    pub(super) fn count(&self) -> usize {
+        self.archive.count()
+    }
+
+    /// An array by name.
+    pub(super) fn array(&self, name: &str) -> Result<View<'_>, String> {
+        let range = self.archive.entry(&format!("{name}.npy")).ok_or_else(|| format!("it lacks {name}"))?;
+        array(&self.bytes.as_slice()[range])
+            .ok_or_else(|| format!("{name} is not an array of floats as NumPy stores one"))
+    }
+}
+
+/// An array in the format of `.npy`, version 1 to 3: magic, version, length of the header, header, numbers.
+fn array(file: &[u8]) -> Option<View<'_>> {
+    let rest = file.strip_prefix(b"\x93NUMPY")?;
+    let (length, rest) = match rest {
+        [1, 0, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
+        [2 | 3, 0, a, b, c, d, rest @ ..] => {
+            (usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).ok()?, rest)
+        }
+        _ => return None,
+    };
+    let (header, numbers) = rest.split_at_checked(length)?;
+    let header = str::from_utf8(header).ok()?;
+    let number = match value(header, "descr")?.trim_matches(['\'', '"']) {
+        "<f2" => Number::F16,
+        "<f4" => Number::F32,
+        "<f8" => Number::F64,
+        _ => return None,
+    };
+    let shape = value(header, "shape")?;
+    let sizes = shape.strip_prefix('(')?.split(',').map(str::trim).filter(|size| !size.is_empty());
+    let shape: Vec<usize> = sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?;
+    let strides = match value(header, "fortran_order")? {
+        "False" => row_major(&shape)?,
+        "True" => {
+            let mut strides = row_major(&shape.iter().rev().copied().collect::<Vec<_>>())?;
+            strides.reverse();
+            strides
+        }
+        _ => return None,
+    };
+    View::new(number, shape, strides, numbers)
+}
+
+/// The value of a key in a header, which is a Python dictionary on one line: up to the comma, or to the bracket that
+/// ends a tuple.
+fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = header.split_once(&format!("'{key}':"))?;
+    let rest = rest.trim_start();
+    let end = if rest.starts_with('(') { rest.find(')') } else { rest.find([',', '}']) };
+    Some(rest[..end?].trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, numbers: &[f32]) -> Vec<u8> {
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((header.len() as u16).to_le_bytes());
+        file.extend(header.bytes());
+        file.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        file
+    }
+
+    #[test]
+    fn arrays_are_read_in_both_orders() {
+        let of = |order: &str, shape: &str| {
+            let header = format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': {shape}, }}   \n");
+            array(&file(&header, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])).map(|view| view.values())
+        };
+        assert_eq!(of("False", "(2, 3)").unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(of("True", "(2, 3)").unwrap(), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+        assert_eq!(of("False", "(6,)").unwrap().len(), 6);
+        for (order, shape) in [("False", "(7,)"), ("Maybe", "(6,)"), ("False", "(-1,)"), ("False", "6")] {
+            assert!(of(order, shape).is_none(), "{order} {shape}");
+        }
+        assert!(array(b"\x93NUMPY\x01\x00\xff\xff").is_none());
+    }
+}

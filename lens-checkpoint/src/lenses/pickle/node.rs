@@ -1,0 +1,150 @@
+//! What a pickle builds: objects that know each other by number, so that what is shared is not copied.
+
+use std::ops::Range;
+
+use super::super::view::{Number, View};
+
+/// The number of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(pub(super) u32);
+
+/// Something that a pickle builds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Object {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A name that is allowed.
+    Global(Global),
+    /// The numbers of tensors.
+    Storage(Storage),
+    Tensor(Tensor),
+}
+
+/// The names that a pickle may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Global {
+    OrderedDict,
+    RebuildTensor,
+    Storage(Number),
+}
+
+impl Global {
+    /// The name, if it is allowed.
+    pub(super) fn named(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch", "HalfStorage") => Self::Storage(Number::F16),
+            ("torch", "BFloat16Storage") => Self::Storage(Number::Bf16),
+            ("torch", "FloatStorage") => Self::Storage(Number::F32),
+            ("torch", "DoubleStorage") => Self::Storage(Number::F64),
+            _ => return None,
+        })
+    }
+}
+
+/// Where the numbers of tensors lie in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Storage {
+    pub(super) number: Number,
+    pub(super) range: Range<usize>,
+}
+
+/// A tensor: a view of a storage.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tensor {
+    pub(super) number: Number,
+    pub(super) shape: Vec<usize>,
+    pub(super) strides: Vec<usize>,
+    /// From its first element to the end of its storage.
+    pub(super) range: Range<usize>,
+}
+
+impl Tensor {
+    /// The view, which fits: that was checked when the tensor was built.
+    pub(super) fn view<'a>(&self, file: &'a [u8]) -> Option<View<'a>> {
+        View::new(self.number, self.shape.clone(), self.strides.clone(), file.get(self.range.clone())?)
+    }
+}
+
+/// An object of a file, to look at.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Node<'a> {
+    file: &'a [u8],
+    objects: &'a [Object],
+    object: &'a Object,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(file: &'a [u8], objects: &'a [Object], id: Id) -> Self {
+        Self { file, objects, object: objects.get(id.0 as usize).unwrap_or(&Object::None) }
+    }
+
+    fn at(self, id: Id) -> Self {
+        Self::new(self.file, self.objects, id)
+    }
+
+    /// The entries of a table, in order.
+    pub(in super::super) fn entries(self) -> Option<impl Iterator<Item = (Self, Self)>> {
+        let Object::Dict(entries) = self.object else { return None };
+        Some(entries.iter().map(move |(key, value)| (self.at(*key), self.at(*value))))
+    }
+
+    /// The entry of a table under a text. Of two under one text, the last, as in Python.
+    pub(in super::super) fn get(self, key: &str) -> Option<Self> {
+        self.entries()?.filter(|(name, _)| name.text() == Some(key)).last().map(|(_, value)| value)
+    }
+
+    /// The elements of a list or a tuple.
+    pub(in super::super) fn items(self) -> Option<impl Iterator<Item = Self>> {
+        let (Object::List(ids) | Object::Tuple(ids)) = self.object else { return None };
+        Some(ids.iter().map(move |id| self.at(*id)))
+    }
+
+    pub(in super::super) fn text(self) -> Option<&'a str> {
+        if let Object::Text(text) = self.object { Some(text) } else { None }
+    }
+
+    pub(in super::super) fn int(self) -> Option<i64> {
+        if let Object::Int(value) = self.object { Some(*value) } else { None }
+    }
+
+    pub(in super::super) fn is_none(self) -> bool {
+        *self.object == Object::None
+    }
+
+    pub(in super::super) fn tensor(self) -> Option<View<'a>> {
+        if let Object::Tensor(tensor) = self.object { tensor.view(self.file) } else { None }
+    }
+
+    /// A text, a number or a truth value as text; `None` for everything else.
+    pub(in super::super) fn plain(self) -> Option<String> {
+        Some(match self.object {
+            Object::Text(text) => text.clone(),
+            Object::Int(value) => value.to_string(),
+            Object::Float(value) => value.to_string(),
+            Object::Bool(value) => value.to_string(),
+            _ => return None,
+        })
+    }
+
+    /// What it is, for a message.
+    pub(in super::super) fn what(self) -> &'static str {
+        match self.object {
+            Object::None => "None",
+            Object::Bool(_) => "a truth value",
+            Object::Int(_) | Object::Float(_) => "a number",
+            Object::Text(_) => "a text",
+            Object::Tuple(_) | Object::List(_) => "a list",
+            Object::Dict(_) => "a table",
+            Object::Tensor(_) => "a tensor",
+            Object::Global(_) | Object::Storage(_) => "something that is not data",
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Where a checkpoint comes from: a folder, or the Hugging Face hub and its cache.
+//!
+//! [`locate`] turns what the user called the model into the paths of its files; [`headers()`] stops at the
+//! config and the headers of the weights, a few kilobytes even for the largest model.
+//!
+//! ```
+//! use lens_checkpoint::source::{Silent, SourceError, SourceOptions, locate};
+//!
+//! let options = SourceOptions::from_lookup(|_| None);
+//! let error = locate("./no/such/folder", &options, &mut Silent).unwrap_err();
+//! assert!(matches!(error, SourceError::UnknownFolder { .. }));
+//! ```
+//!
+//! # The hub
+//!
+//! The cache is the one that all of the hub's tools share: what Python has downloaded is found, and what is
+//! downloaded here Python finds. A branch or tag is asked for anew each time; a whole commit hash with all
+//! files present needs no request. If the hub cannot be reached, or does not show the model, a cached copy
+//! stands in and a note says so.
+//!
+//! # What is trusted
+//!
+//! Nothing that a server, an index or a link says becomes a path unchecked: an etag and a shard's name must
+//! be plain file names, a commit 40 hex digits, and the links of a snapshot stay inside the model's part of
+//! the cache. A download gets its name after its size and, where the hub gives one, its sha256 have been
+//! compared. The access token goes to the hub's own address and does not follow a redirect to another; it is
+//! part of no message.
+
+mod address;
+mod bounds;
+mod cache;
+mod client;
+mod download;
+mod draft;
+mod error;
+pub(crate) mod files;
+mod headers;
+mod hub;
+mod index;
+mod layout;
+mod local;
+mod meta;
+mod name;
+mod options;
+mod pace;
+mod progress;
+mod retry;
+mod token;
+
+use std::path::PathBuf;
+
+pub use error::SourceError;
+pub use headers::{CheckpointHeaders, ShardHeader};
+pub use name::{HubId, Source};
+pub use options::SourceOptions;
+pub use progress::{Event, Progress, Silent};
+pub use token::Token;
+
+/// The files of a checkpoint, all on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointFiles {
+    /// The folder that they are in.
+    pub root: PathBuf,
+    /// The hub id, or the folder as it was given.
+    pub id: String,
+    /// The commit, where it is known.
+    pub revision: Option<String>,
+    /// config.json.
+    pub config: PathBuf,
+    /// The safetensors files, in the order of their names.
+    pub weights: Vec<PathBuf>,
+    /// model.safetensors.index.json, if the weights are sharded.
+    pub index: Option<PathBuf>,
+    /// tokenizer.json.
+    pub tokenizer: Option<PathBuf>,
+    /// tokenizer_config.json.
+    pub tokenizer_config: Option<PathBuf>,
+    /// special_tokens_map.json.
+    pub special_tokens_map: Option<PathBuf>,
+    /// added_tokens.json.
+    pub added_tokens: Option<PathBuf>,
+    /// generation_config.json.
+    pub generation_config: Option<PathBuf>,
+    /// chat_template.jinja.
+    pub chat_template: Option<PathBuf>,
+    /// chat_template.json.
+    pub chat_template_json: Option<PathBuf>,
+    /// What was assumed to find them, as sentences for a person: a cached copy that stands in for a hub that cannot be
+    /// reached, the only snapshot of a cache that names no commit. A note may quote a server.
+    pub notes: Vec<String>,
+}
+
+/// Finds a checkpoint's files, and downloads those that are missing.
+///
+/// # Errors
+/// The name means nothing, the model cannot be had, or its files are not what they should be:
+/// see [`SourceError`].
+pub fn locate(
+    model: &str,
+    options: &SourceOptions,
+    progress: &mut dyn Progress,
+) -> Result<CheckpointFiles, SourceError> {
+    match source(model, options)? {
+        Source::Folder(root) => local::Folder::open(&root).files(),
+        Source::Hub(id) => hub::Hub::new(id, options)?.files(progress),
+    }
+}
+
+/// Finds a checkpoint's config and the headers of its weights, without downloading the weights.
+///
+/// # Errors
+/// As for [`locate`].
+pub fn headers(
+    model: &str,
+    options: &SourceOptions,
+    progress: &mut dyn Progress,
+) -> Result<CheckpointHeaders, SourceError> {
+    match source(model, options)? {
+        Source::Folder(root) => local::Folder::open(&root).headers(),
+        Source::Hub(id) => hub::Hub::new(id, options)?.headers(progress),
+    }
+}
+
+fn source(model: &str, options: &SourceOptions) -> Result<Source, SourceError> {
+    let source = Source::parse(model, options.home.as_deref())?;
+    match (&source, &options.revision) {
+        (Source::Folder(path), Some(revision)) => {
+            Err(SourceError::RevisionOfFolder { path: path.clone(), revision: revision.clone() })
+        }
+        _ => Ok(source),
+    }
+}

@@ -1,0 +1,241 @@
+//! Tensors under other names than usual, beside others than usual, and checkpoints with more in them than a decoder.
+
+use lens_checkpoint::checkpoint::OpenOptions;
+use serde_json::{Value, json};
+
+use crate::{
+    assert_says,
+    copy::{Copy, Tensor, Tensors},
+};
+
+const FILE: &str = "model.safetensors";
+const HEAD: &str = "lm_head.weight";
+
+fn renamed(copy: Copy, rename: impl Fn(&str) -> String) -> Copy {
+    copy.with_tensors(FILE, |tensors| {
+        *tensors =
+            std::mem::take(tensors).into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
+    })
+}
+
+fn extra(name: &'static str) -> impl FnOnce(&mut Tensors) {
+    let tensor = Tensor { dtype: "F32".to_owned(), shape: vec![1], bytes: vec![0; 4] };
+    move |tensors| drop(tensors.insert(name.to_owned(), tensor))
+}
+
+/// The config around a text model, as a multimodal model has it.
+fn wrapped(config: &mut Value, model_type: &str) {
+    let text = config.take();
+    *config = json!({"model_type": model_type, "text_config": text, "image_token_index": 7, "projector_hidden_act": "gelu",
+        "vision_config": {"hidden_size": 5, "model_type": "clip_vision_model"}, "vision_feature_layer": -2});
+}
+
+#[test]
+fn a_prefix_that_all_names_have_is_taken_off_and_said() {
+    let usual = Copy::of("llama2").open().unwrap();
+    for prefix in ["_orig_mod.", "base_model.model.", "module.", "model.", "module._orig_mod."] {
+        let opened = renamed(Copy::of("llama2"), |name| format!("{prefix}{name}")).open().unwrap();
+        assert_eq!(opened.outline().spec, usual.outline().spec, "{prefix}");
+        assert_says(&opened.outline().notes.join(" "), &["all names of tensors begin with", "taken off"]);
+    }
+    let opened =
+        renamed(Copy::of("llama2"), |name| name.replace("layers.0.", "layers.0._orig_mod.")).open().unwrap();
+    assert_says(&opened.outline().notes.join(" "), &["_orig_mod.", "taken out"]);
+    // One without it: nothing is guessed.
+    let copy = renamed(Copy::of("llama2"), |name| match name {
+        HEAD => name.to_owned(),
+        _ => format!("module.{name}"),
+    });
+    assert_says(&copy.refusal(), &["lacks tensors", "model.embed_tokens.weight"]);
+}
+
+#[test]
+fn the_text_model_of_a_multimodal_one_is_read_in_every_form_of_names() {
+    for fixture in ["llama2", "qwen2_untied", "qwen3", "mistral"] {
+        let usual = Copy::of(fixture).open().unwrap();
+        for (model, head) in [
+            ("language_model.model.", "language_model.lm_head."),
+            ("model.language_model.", "lm_head."),
+            ("model.text_model.", "lm_head."),
+            ("model.", "lm_head."),
+        ] {
+            let copy = renamed(Copy::of(fixture), |name| {
+                let name = name.replacen("lm_head.", head, 1);
+                name.strip_prefix("model.").map(|rest| format!("{model}{rest}")).unwrap_or(name)
+            });
+            let opened = copy
+                .with_config(|config| wrapped(config, "llava"))
+                .with_tensors(FILE, extra("vision_tower.patch.weight"))
+                .with_tensors(FILE, extra("model.multi_modal_projector.linear_1.bias"))
+                .open()
+                .unwrap_or_else(|error| panic!("{fixture} {model}: {error}"));
+            assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers, "{fixture} {model}");
+            assert_says(&opened.outline().notes.join(" "), &["llava is a multimodal model", "text alone"]);
+        }
+    }
+}
+
+#[test]
+fn a_multimodal_model_with_its_text_keys_at_the_top_is_read() {
+    let usual = Copy::of("qwen2_untied").open().unwrap();
+    let copy = Copy::of("qwen2_untied").with_config(|config| {
+        config["model_type"] = json!("qwen2_vl");
+        config["vision_config"] = json!({"depth": 1});
+        config["rope_scaling"] = json!({"type": "mrope", "mrope_section": [1, 1, 2]});
+    });
+    let opened = copy.with_tensors(FILE, extra("visual.patch_embed.weight")).open().unwrap();
+    assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers);
+}
+
+#[test]
+fn a_text_model_with_other_keys_or_other_attention_is_refused() {
+    let copy = Copy::of("llama2").with_config(|config| {
+        config["logit_scale"] = json!(0.5);
+        wrapped(config, "llava");
+    });
+    assert_says(&copy.refusal(), &["llama does not read", "text_config.logit_scale = 0.5"]);
+    let copy = Copy::of("gemma").with_config(|config| wrapped(config, "paligemma"));
+    assert_says(&copy.refusal(), &["paligemma cannot be read", "both directions"]);
+    let copy = Copy::of("llama2").with_config(|config| wrapped(config, "llava"));
+    let copy = copy.with_tensors(FILE, extra("memory.weight"));
+    assert_says(&copy.refusal(), &["tensors that llama does not use", "memory.weight"]);
+}
+
+/// Each of these has in its language model what the family computes, in transformers as well.
+#[test]
+fn models_around_a_text_model_are_read_whatever_their_name() {
+    for (fixture, around) in [
+        ("llama2", "internvl"),
+        ("qwen2_untied", "internvl"),
+        ("qwen3", "internvl"),
+        ("mistral", "idefics2"),
+        ("llama2", "idefics3"),
+        ("llama2", "janus"),
+        ("llama2", "perception_lm"),
+        ("qwen2_untied", "fast_vlm"),
+        ("opt", "blip-2"),
+        ("llama2", "instructblip"),
+        ("qwen2_untied", "ovis2"),
+        ("qwen2_untied", "got_ocr2"),
+        ("cohere2", "aya_vision"),
+        ("cohere2", "cohere2_vision"),
+    ] {
+        let usual = Copy::of(fixture).open().unwrap();
+        let opened = renamed(Copy::of(fixture), |name| format!("language_model.{name}"))
+            .with_config(|config| wrapped(config, around))
+            .open()
+            .unwrap_or_else(|error| panic!("{around}: {error}"));
+        assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers, "{around}");
+        assert_says(&opened.outline().notes.join(" "), &[&format!("{around} is a multimodal model")]);
+    }
+}
+
+#[test]
+fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
+    for (around, section, text) in [
+        ("kimi_vl", "text_config", "deepseek_v3"),
+        ("kimi_k25", "text_config", "kimi_linear"),
+        ("emu3", "text_config", "emu3_text_model"),
+        ("mllama", "text_config", "mllama_text_model"),
+        // Files for software of their own.
+        ("internvl_chat", "llm_config", "qwen2"),
+        ("multi_modality", "language_config", "llama"),
+    ] {
+        let copy = Copy::of("llama2").with_config(|config| {
+            wrapped(config, around);
+            let mut inner = config.as_object_mut().unwrap().remove("text_config").unwrap();
+            inner["model_type"] = json!(text);
+            config[section] = inner;
+        });
+        assert_says(&copy.refusal(), &[&format!("unsupported model_type \"{around}\"")]);
+    }
+}
+
+#[test]
+fn sizes_that_a_multimodal_file_leaves_out_are_those_of_the_class() {
+    let copy = Copy::of("llama2").with_config(|config| {
+        config.as_object_mut().unwrap().remove("hidden_size");
+        wrapped(config, "llava");
+    });
+    assert_says(&copy.refusal(), &["stored as", "config.json implies", "4096"]);
+}
+
+#[test]
+fn heads_of_other_tasks_are_named_and_left_out_on_demand() {
+    let insist = OpenOptions::default().with_ignore_extra(true);
+    for name in ["v_head.summary.weight", "score.weight", "classifier.bias"] {
+        let copy = Copy::of("llama2").with_tensors(FILE, extra(name));
+        assert_says(&copy.refusal(), &["rates or classifies", name, "what is extra"]);
+        let opened = copy.open_with(&insist).unwrap();
+        assert_says(&opened.outline().notes.join(" "), &["left out, as was asked", name]);
+    }
+    let copy = Copy::of("llama2").with_tensors(FILE, extra("model.memory"));
+    assert_says(&copy.refusal(), &["does not use", "model.memory", "what is extra"]);
+}
+
+#[test]
+fn quantised_tensors_are_recognised_without_a_word_in_the_config() {
+    for name in [
+        "up_proj.qweight",
+        "up_proj.weight_scale",
+        "up_proj.SCB",
+        "up_proj.scales",
+        "experts.gate_up_proj_blocks",
+    ] {
+        let name: &'static str = Box::leak(format!("model.layers.0.mlp.{name}").into_boxed_str());
+        let copy = Copy::of("llama2").with_tensors(FILE, |tensors| {
+            tensors.remove("model.layers.0.mlp.up_proj.weight");
+            extra(name)(tensors);
+        });
+        assert_says(&copy.refusal(), &["the checkpoint is quantised", "by the names of its tensors"]);
+    }
+    let copy = Copy::of("llama2").with_key("quantization", json!({"group_size": 64, "bits": 4}));
+    assert_says(&copy.refusal(), &["the checkpoint is quantised", "MLX"]);
+}
+
+#[test]
+fn a_stored_unembedding_that_differs_from_a_tied_one_is_said() {
+    let tied = |version: &str| {
+        Copy::of("llama2").with_config(|config| {
+            config["tie_word_embeddings"] = json!(true);
+            config["transformers_version"] = json!(version);
+        })
+    };
+    for (version, read) in [("4.57.6", "model.embed_tokens.weight"), ("5.3.0", HEAD)] {
+        let opened = tied(version).open().unwrap();
+        assert_eq!(opened.outline().spec.readout.unembed.name, read);
+        let said = format!("read with {read}, as transformers {}", &version[..1]);
+        assert_says(&opened.outline().notes.join(" "), &["tie_word_embeddings", "differs", &said]);
+        // The same numbers: nothing to say.
+        let same = tied(version).with_tensors(FILE, |tensors| {
+            let embed = tensors["model.embed_tokens.weight"].clone();
+            tensors.insert(HEAD.to_owned(), embed);
+        });
+        assert!(same.open().unwrap().outline().notes.is_empty());
+    }
+}
+
+#[test]
+fn an_adapter_beside_the_model_is_said_not_to_be_applied() {
+    let copy = Copy::of("llama2")
+        .with_file("adapter_config.json", b"{\"peft_type\": \"LORA\"}")
+        .with_file("adapter_model.safetensors", b"");
+    let notes = copy.open().unwrap().outline().notes.join(" ");
+    assert_says(&notes, &["adapter_config.json", "not applied", "merge_and_unload"]);
+}
+
+#[test]
+fn only_a_family_that_reads_every_key_is_suggested() {
+    let exotic = |key: &str, value: Value| {
+        Copy::of("llama2").with_key("model_type", json!("exotic9")).with_key(key, value)
+    };
+    for (key, value) in [
+        ("layer_norm_eps", json!(1e-5)),
+        ("scale_depth", json!(1.4)),
+        ("llama_4_scaling", json!({"beta": 0.1})),
+    ] {
+        let refusal = exotic(key, value).refusal();
+        assert!(!refusal.contains("can be read as one"), "{refusal}");
+        assert_says(&refusal, &["tensors are those of llama", key]);
+    }
+}

@@ -1,0 +1,34 @@
+//! `lens inspect`.
+
+use clap::{Args, ValueEnum};
+
+use super::{MORE_HELP, model::SourceArgs};
+
+/// Say what a model is made of
+#[derive(Debug, Args)]
+#[command(
+    after_help = MORE_HELP,
+    after_long_help = "Reads config.json and the headers of the weights only: of a model on the hub, a few \
+kilobytes.
+
+Examples:
+  lens inspect
+  lens inspect Qwen/Qwen2.5-0.5B --format json"
+)]
+pub struct InspectArgs {
+    /// Hub id, local folder, or demo
+    #[arg(value_name = "MODEL", default_value = "demo")]
+    pub model: String,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}

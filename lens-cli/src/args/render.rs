@@ -1,0 +1,115 @@
+//! `lens render`.
+
+use std::{
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+};
+
+use clap::{Args, ValueEnum};
+use lens_core::{ComponentSelection, Selection};
+
+use super::MORE_HELP;
+use crate::values::{Percent, Show, Target, from_one};
+
+/// Draw a saved trace: tables, heatmaps, curves, and a page to explore it
+#[derive(Debug, Args)]
+#[command(
+    after_help = MORE_HELP,
+    after_long_help = "Everything that lens run writes with --out or prints with --format json and jsonl can be shown: one run, comparisons, \
+trials, and the runs of many prompts. No model is needed.
+
+Examples:
+  lens run \"The capital of France is\" --positions all --format json > trace.json
+  lens render trace.json -o lens.html
+  lens render trace.json --kind grid
+  lens render trace.json --kind grid-kl -o grid.svg
+  lens render trace.json --kind trajectories --tokens \" Paris\" -o paris.png
+  lens render trace.json --positions 0..2
+  lens render trace.json trace.json -o both.html
+  lens render trace.json trace.json --kind difference-entropy
+  lens render trace.json --format logitlenskit-v2 -o v2.json"
+)]
+pub struct RenderArgs {
+    /// Files and folders that lens run has written, or logitlenskit's JSON; - is stdin. A page shows all of them, a
+    /// difference two
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<PathBuf>,
+    /// Of several traces: which, by number from 0 or by name; can be repeated
+    #[arg(long, value_name = "N|NAME", help_heading = "What to show")]
+    pub trace: Vec<String>,
+    /// What to show: table, page, all-layers, important-layers, grid, grid-logit, grid-rank, grid-kl,
+    /// grid-entropy, trajectories, curves, or what differs between two traces: difference (of probabilities, or of that of
+    /// --tokens), difference-kl and so on [default: what the file's name implies]
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<Show>,
+    /// The file to write: .svg, .png, .html, .txt or .json; without it, tables and grids go to the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write the data and no picture: json (lens's own) or logitlenskit-v2 [default: logitlenskit-v2 for .json]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true, conflicts_with = "kind")]
+    pub format: Option<RenderFormat>,
+
+    /// Positions; heatmaps and curves show one [default: the last; for pages and grids all]
+    #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
+    pub positions: Option<Selection>,
+    /// In place of a position: what was read when this token was generated, from 0
+    #[arg(long, value_name = "STEP", conflicts_with = "positions", help_heading = "What to show")]
+    pub step: Option<usize>,
+    /// Layers, written as for lens run
+    #[arg(long, value_name = "WHICH", allow_hyphen_values = true, help_heading = "What to show")]
+    pub layers: Option<Selection>,
+    /// Every how many layers one is shown; the last one always is
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "What to show")]
+    pub stride: NonZeroU16,
+    /// Components, written as for lens run
+    #[arg(long, value_name = "NAMES", help_heading = "What to show")]
+    pub components: Option<ComponentSelection>,
+    /// The most ranks of a heatmap, predictions below a table, and tokens of a readout on a page
+    #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
+    #[arg(value_parser = from_one)]
+    pub top_k: Option<NonZeroUsize>,
+    /// A token whose trajectory or difference to draw, by text or id; can be repeated
+    #[arg(long, value_name = "TEXT|ID", allow_hyphen_values = true, help_heading = "What to show")]
+    pub tokens: Vec<Target>,
+    /// Probability of a token above which a layer counts as important [default: that of the run]
+    #[arg(long, value_name = "PERCENT", help_heading = "What to show")]
+    pub threshold: Option<Percent>,
+
+    /// The most pixels that a page is wide
+    #[arg(long, value_name = "PIXELS", help_heading = "Looks")]
+    pub width: Option<u32>,
+    /// Pixels of a PNG for each pixel of the page [default: 2]
+    #[arg(long, value_name = "FACTOR", help_heading = "Looks")]
+    pub scale: Option<f32>,
+    /// Colours: viridis or cividis [default: viridis]
+    #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true, help_heading = "Looks")]
+    pub ramp: Option<RampName>,
+    /// What stands above the picture
+    #[arg(long, value_name = "TEXT", help_heading = "Looks")]
+    pub title: Option<String>,
+}
+
+/// The form of a trace's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RenderFormat {
+    /// The trace, one on each line.
+    Json,
+    /// The JSON of logitlenskit's viewer, version 2.
+    LogitlenskitV2,
+}
+
+/// The colours of probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RampName {
+    Viridis,
+    Cividis,
+}
+
+impl From<RampName> for lens_viz::Ramp {
+    fn from(name: RampName) -> Self {
+        match name {
+            RampName::Viridis => Self::Viridis,
+            RampName::Cividis => Self::Cividis,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Direct logit attribution: which part of the model brought how much of a logit.
+//!
+//! With the statistics of the final norm given (those of the final residual: [`NormMode::FinalScale`]), the logit before
+//! the soft cap is linear in the final residual, and that is the sum of the embedding and of what every branch adds. So
+//! each part has a share, and the shares and the biases sum to the logit. A LayerNorm's mean is linear too: each part
+//! loses its own.
+//!
+//! A branch is the sum of its heads, or neurons, and of its biases. Where a norm stands between them and the stream
+//! (Gemma 2, OLMo 2), that norm is taken with the statistics that it has at this position: with those given it is an
+//! affine map, and the shares still sum to that of the branch. The same is done where norms stand on the stream itself
+//! (OPT-350M), and branches are not summands of it. The computation goes backwards: the token's row of the unembedding
+//! is led from place to place, and meets every part where it is.
+//!
+//! ```
+//! use lens_core::{TokenId, attribution::{AttributionRequest, attribute}, toy::ToyBackend};
+//!
+//! let mut model = ToyBackend::new(3, 16, 50, 7);
+//! let tokens = [3, 14, 15].map(TokenId);
+//! let ask = AttributionRequest::new(TokenId(9), 2).with_versus(Some(TokenId(4)));
+//! let parts = attribute(&mut model, &tokens, &ask)?;
+//! assert!(parts.error().abs() < 1e-4);
+//! # Ok::<(), lens_core::attribution::AttributionError>(())
+//! ```
+//!
+//! [`NormMode::FinalScale`]: crate::norm::NormMode::FinalScale
+
+mod capture;
+mod error;
+mod notes;
+mod parts;
+mod result;
+mod rounding;
+mod trace;
+mod walk;
+
+use capture::Captured;
+pub use error::AttributionError;
+use parts::dot;
+pub use parts::{
+    BlockParts, BlockValues, BranchInputs, BranchParts, Dissect, EmbeddingParts, FixedNorm, OutputMap,
+    TokenReadout,
+};
+pub use result::{
+    Attribution, Biases, EmbeddingContributions, LayerContributions, NeuronContribution, TokenLogit,
+};
+pub use trace::{AttributionContext, AttributionTrace, SCHEMA, Shares};
+use walk::Walk;
+
+use crate::{backend::BackendError, point::Point, token::TokenId};
+
+/// Neurons that are kept unless a request says otherwise.
+const NEURONS: usize = 20;
+
+/// Which logit to take apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttributionRequest {
+    /// The token whose logit it is.
+    pub target: TokenId,
+    /// A token whose logit is subtracted: the parts of the difference are wanted.
+    pub versus: Option<TokenId>,
+    /// The position whose next token is predicted.
+    pub position: usize,
+    /// How many neurons to keep, of those that contribute most either way.
+    pub neurons: usize,
+}
+
+impl AttributionRequest {
+    /// The logit of `target` at `position`, with the 20 largest neurons.
+    pub fn new(target: TokenId, position: usize) -> Self {
+        Self { target, versus: None, position, neurons: NEURONS }
+    }
+
+    crate::setters! {
+        /// A token whose logit is subtracted: the parts of the difference are wanted.
+        with_versus => versus: Option<TokenId>,
+        /// How many neurons to keep, of those that contribute most either way.
+        with_neurons => neurons: usize,
+    }
+}
+
+/// Runs `tokens` once and takes the logit that `ask` names apart.
+///
+/// # Errors
+/// When there is no such position or token, the two tokens are the same, the stream is not the sum of its parts, or the
+/// backend fails.
+pub fn attribute<B: Dissect>(
+    backend: &mut B,
+    tokens: &[TokenId],
+    ask: &AttributionRequest,
+) -> Result<Attribution, AttributionError> {
+    check(backend, tokens, ask)?;
+    let captured = Captured::run(backend, tokens, ask.position)?;
+    let backend = &*backend;
+    let n_layers = backend.info().n_layers;
+    let last = Point::last(n_layers);
+    let final_residual = captured.values(backend, last)?.unwrap_or_default();
+
+    let start = Start::of(backend, &captured, &final_residual, ask)?;
+    let rounds = backend.info().unit_roundoff > f32::EPSILON;
+    let mut walk = Walk {
+        backend,
+        captured: &captured,
+        direction: start.direction,
+        most_neurons: ask.neurons,
+        neurons: Vec::new(),
+        rounding: rounds.then_some(0.0),
+        stream_norms: Vec::new(),
+        facts: Vec::new(),
+    };
+    let mut layers = (0..n_layers).rev().map(|layer| walk.block(layer)).collect::<Result<Vec<_>, _>>()?;
+    layers.reverse();
+    walk.stream_norms.reverse();
+    walk.facts.reverse();
+
+    let embed = captured.values(backend, Point::Embed)?.unwrap_or_default();
+    let parts = backend.embedding_parts(tokens[ask.position], ask.position)?;
+    let attribution = Attribution {
+        position: ask.position,
+        target: start.target,
+        versus: start.versus,
+        embed: dot(&walk.direction, &embed),
+        embedding: parts.map(|parts| EmbeddingContributions {
+            token: dot(&walk.direction, &parts.token),
+            position: dot(&walk.direction, &parts.position),
+        }),
+        layers,
+        neurons: walk.neurons,
+        bias: Biases { stream_norms: walk.stream_norms, ..start.bias },
+        rounding: walk.rounding,
+        logit_before_cap: start.target.before_cap - start.versus.map_or(0.0, |versus| versus.before_cap),
+        notes: notes::of(&walk.facts, start.cap, backend.info()),
+    };
+    if attribution.is_finite() { Ok(attribution) } else { Err(AttributionError::NotFinite) }
+}
+
+/// Says what is wrong with a request before anything is run.
+fn check<B: Dissect>(
+    backend: &B,
+    tokens: &[TokenId],
+    ask: &AttributionRequest,
+) -> Result<(), AttributionError> {
+    if tokens.is_empty() {
+        return Err(AttributionError::NoTokens);
+    }
+    if ask.position >= tokens.len() {
+        return Err(AttributionError::NoPosition { position: ask.position, length: tokens.len() });
+    }
+    let n_vocab = backend.info().n_vocab;
+    let mut named = tokens.iter().copied().chain([ask.target]).chain(ask.versus);
+    if let Some(token) = named.find(|token| token.index() >= n_vocab) {
+        return Err(BackendError::UnknownToken { token, n_vocab }.into());
+    }
+    match ask.versus {
+        Some(versus) if versus == ask.target => Err(AttributionError::SameToken { token: versus }),
+        _ => Ok(()),
+    }
+}
+
+/// Where the walk begins: the final residual and what it is multiplied with.
+struct Start {
+    direction: Vec<f64>,
+    bias: Biases,
+    target: TokenLogit,
+    versus: Option<TokenLogit>,
+    cap: Option<f32>,
+}
+
+impl Start {
+    fn of<B: Dissect>(
+        backend: &B,
+        captured: &Captured<B::Hidden>,
+        last: &[f32],
+        ask: &AttributionRequest,
+    ) -> Result<Self, AttributionError> {
+        let hidden = captured.get(Point::last(backend.info().n_layers));
+        let hidden =
+            hidden.ok_or_else(|| BackendError::Other("the final residual was not captured".into()))?;
+        let ids: Vec<TokenId> = std::iter::once(ask.target).chain(ask.versus).collect();
+        let own = backend.plain_logits(hidden, 0, &ids)?.logits;
+        let mut start = Self {
+            direction: vec![0.0; last.len()],
+            bias: Biases::default(),
+            target: TokenLogit { token: ask.target, before_cap: 0.0, logit: 0.0 },
+            versus: None,
+            cap: None,
+        };
+        for (i, (token, own)) in ids.into_iter().zip(own).enumerate() {
+            let TokenReadout { row, bias, norm, post } = backend.token_readout(token)?;
+            let scale = f64::from(post.scale);
+            let row: Vec<f64> = row.iter().map(|w| scale * f64::from(*w)).collect();
+            let (direction, norm_bias) = FixedNorm::at(norm, last).pull_back(&row);
+            let bias = scale * f64::from(bias);
+            let before_cap = dot(&direction, last) + norm_bias + bias;
+            let logit = TokenLogit { token, before_cap, logit: f64::from(own) };
+            // The second token, if there is one, is subtracted.
+            let sign = if i == 0 { 1.0 } else { -1.0 };
+            start.direction.iter_mut().zip(direction).for_each(|(sum, g)| *sum += sign * g);
+            start.bias.final_norm += sign * norm_bias;
+            start.bias.unembedding += sign * bias;
+            start.cap = post.softcap;
+            match i {
+                0 => start.target = logit,
+                _ => start.versus = Some(logit),
+            }
+        }
+        Ok(start)
+    }
+}

@@ -1,0 +1,43 @@
+//! The binary `lens-engine`: runs models for `lens`, which starts it in its own place with the same arguments.
+//!
+//! A command has its arguments in lens-cli and a file here, which turns them into a plan and the plan into calls.
+//! Nothing here decides about numbers.
+
+mod advice;
+mod check;
+mod compare_prompts;
+mod gathered;
+mod machine;
+mod many;
+mod prompt;
+mod records;
+mod request;
+mod run;
+mod show;
+mod watched;
+mod weights;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use lens_cli::{
+    Program,
+    args::{Cli, Command},
+    engine, signals,
+    style::Console,
+};
+
+fn main() -> ExitCode {
+    Program { models: follow, advice: advice::of }.run()
+}
+
+/// Does what a command with a model says.
+fn follow(cli: &Cli, console: &Console) -> Result<()> {
+    engine::settle()?;
+    signals::watch().context("cannot watch for signals")?;
+    match &cli.command {
+        Command::Run(args) => run::run(args, console),
+        Command::Check(args) => check::check(args, console),
+        _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
+    }
+}

@@ -1,0 +1,78 @@
+//! The user's words, wherever they come from.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use lens_cli::args::{ChatArgs, InputArgs};
+use lens_models::{Message, session::Input};
+
+/// A text beyond this is a mistake.
+const LONGEST_TEXT: u64 = 64 << 20;
+
+/// What the user wants the model to read.
+pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
+    if let Some(ids) = &args.token_ids {
+        return Ok(Input::Tokens(ids.0.clone()));
+    }
+    let text = match (&args.prompt, &args.prompt_file) {
+        (Some(dash), _) if dash == "-" => {
+            from_reader(io::stdin().lock()).context("cannot read the prompt from stdin")?
+        }
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => {
+            from_file(path).with_context(|| format!("cannot read the prompt from {}", path.display()))?
+        }
+        (None, None) => bail!("there is no prompt"),
+    };
+    if !chat.chat && chat.system.is_none() {
+        return Ok(Input::Text(text));
+    }
+    let system = chat.system.iter().map(|system| Message::new("system", system));
+    Ok(Input::Chat(system.chain([Message::new("user", text)]).collect()))
+}
+
+fn from_file(path: &Path) -> io::Result<String> {
+    from_reader(File::open(path)?)
+}
+
+/// A text without the line feed that editors and `echo` put at its end, and without the mark that some editors put at the
+/// beginning of UTF-8.
+fn from_reader(reader: impl Read) -> io::Result<String> {
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let mut bytes = Vec::new();
+    reader.take(LONGEST_TEXT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_TEXT {
+        return Err(invalid("the text is longer than 64 MiB"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| invalid("the text is not valid UTF-8"))?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_feed_at_the_end_and_a_mark_at_the_beginning_are_not_part_of_the_text() {
+        let read = |text: &str| from_reader(text.as_bytes()).unwrap();
+        assert_eq!(read("a b\n"), "a b");
+        assert_eq!(read("a\r\n"), "a");
+        assert_eq!(read("a\n\n"), "a\n");
+        assert_eq!(read(" a "), " a ");
+        assert_eq!(read("\u{feff}a\u{feff}\n"), "a\u{feff}");
+        assert!(from_reader(&b"\xff"[..]).is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! What the binary keeps: exit codes, streams, files and messages.
+
+mod cache;
+mod engine;
+mod files;
+mod generation;
+mod help;
+mod hostile;
+mod interruption;
+mod many;
+mod options;
+mod packed;
+mod refusal;
+mod render;
+mod results;
+mod stale;
+mod support;

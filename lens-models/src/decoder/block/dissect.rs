@@ -1,0 +1,130 @@
+//! What a block does at one position, computed again from what was captured there, so that a logit can be taken apart.
+
+use lens_core::attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, FixedNorm, OutputMap};
+use tch::Tensor;
+
+use super::{Block, Wired};
+use crate::decoder::{
+    ModelError,
+    norm::{Norm, normed},
+    weights::{Linear, values},
+};
+
+/// A branch computed again, with the stream's vector that it was computed from.
+struct Branch {
+    /// What it computed before its norm, `[1, d_model]`.
+    mixed: Tensor,
+    /// What it adds, `[1, d_model]`.
+    added: Tensor,
+    parts: BranchParts,
+}
+
+impl Block {
+    /// What the block does at the position of these values.
+    pub(in crate::decoder) fn dissect(&self, at: &BlockValues<'_, Tensor>) -> Result<BlockParts, ModelError> {
+        let attention = at.z.map(|z| self.attention_again(z)).transpose()?;
+        let parts = BlockParts::default();
+        let attended = |parts: BlockParts| match &attention {
+            Some(branch) => parts.with_attention(branch.parts.clone()),
+            None => parts,
+        };
+        let pre = at.resid_pre;
+        match (&self.wiring, &attention) {
+            (Wired::Sequential { mlp_norm }, _) => {
+                let mlp_in = at.resid_mid.map(|mid| normed(mlp_norm.as_ref(), mid)).transpose()?;
+                let mlp = mlp_in.map(|mlp_in| self.mlp_again(&mlp_in)).transpose()?;
+                Ok(attended(parts).with_mlp(mlp.unwrap_or_default()))
+            }
+            (Wired::Parallel { mlp_norm }, _) => {
+                let mlp_in = normed(mlp_norm.as_ref().or(self.attn_norm.as_ref()), pre)?;
+                Ok(attended(parts).with_mlp(self.mlp_again(&mlp_in)?))
+            }
+            (Wired::PostNorm { attn_norm, mlp_norm }, Some(branch)) => {
+                let first = pre.f_add(&branch.added)?;
+                let middle = attn_norm.forward(&first)?;
+                // What these MLPs compute is added as it is.
+                let mlp = self.plain_mlp_again(&middle)?;
+                let second = middle.f_add(&mlp.mixed)?;
+                Ok(attended(parts)
+                    .with_mlp(mlp.parts)
+                    .with_after_attention(Some(fixed(attn_norm, &first)?))
+                    .with_after_mlp(Some(fixed(mlp_norm, &second)?)))
+            }
+            (Wired::NormedResidual { mlp_norm }, Some(branch)) => {
+                let before = self.attn_norm.as_ref().map(|norm| fixed(norm, pre)).transpose()?;
+                let first = normed(self.attn_norm.as_ref(), pre)?.f_add(&branch.added)?;
+                let mlp = self.plain_mlp_again(&mlp_norm.forward(&first)?)?;
+                Ok(attended(parts)
+                    .with_before(before)
+                    .with_mlp(mlp.parts)
+                    .with_after_attention(Some(fixed(mlp_norm, &first)?)))
+            }
+            // Without z, what such a block's mixer adds cannot be had again.
+            (Wired::PostNorm { .. } | Wired::NormedResidual { .. }, None) => Ok(parts),
+        }
+    }
+
+    /// What attention does with `z`, one row.
+    fn attention_again(&self, z: &Tensor) -> Result<Branch, ModelError> {
+        let output = self.mixer.output();
+        let z_row = z.f_flatten(1, -1)?; // [1, n_heads * d_head]
+        let width = if z.dim() == 3 { z.size()[2] } else { z_row.size()[1] };
+        let inputs = BranchInputs::new(OutputMap::Attention, values(&z_row)?, width.max(1) as usize)
+            .with_bias(host_bias(output)?);
+        self.branch(output.forward(&z_row)?, self.attn_post_norm.as_ref(), vec![inputs])
+    }
+
+    /// What the MLP does with its input, `[1, d_model]`, in a block that has a point for what it adds.
+    fn mlp_again(&self, x: &Tensor) -> Result<BranchParts, ModelError> {
+        let inputs = self.mlp.inputs(x)?;
+        match &self.mlp_post_norm {
+            Some(norm) => Ok(self.branch(self.mlp.forward(x)?, Some(norm), inputs)?.parts),
+            None => {
+                let multiplier = self.multiplier.unwrap_or(1.0);
+                Ok(BranchParts::default().with_multiplier(multiplier).with_inputs(inputs))
+            }
+        }
+    }
+
+    /// The same where neither norm nor factor follows.
+    fn plain_mlp_again(&self, x: &Tensor) -> Result<Branch, ModelError> {
+        let mixed = self.mlp.forward(x)?;
+        let parts =
+            BranchParts::default().with_output(Some(values(&mixed)?)).with_inputs(self.mlp.inputs(x)?);
+        Ok(Branch { added: mixed.shallow_clone(), mixed, parts })
+    }
+
+    fn branch(
+        &self,
+        mixed: Tensor,
+        norm: Option<&Norm>,
+        inputs: Vec<BranchInputs>,
+    ) -> Result<Branch, ModelError> {
+        let added = self.scaled(normed(norm, &mixed)?)?;
+        let parts = BranchParts::default()
+            .with_output(Some(values(&added)?))
+            .with_norm(norm.map(|norm| fixed(norm, &mixed)).transpose()?)
+            .with_multiplier(self.multiplier.unwrap_or(1.0))
+            .with_inputs(inputs);
+        Ok(Branch { mixed, added, parts })
+    }
+
+    /// An output projection of the block, if it has it.
+    pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<&Linear> {
+        match map {
+            OutputMap::Attention => Some(self.mixer.output()),
+            map => self.mlp.output(map),
+        }
+    }
+}
+
+/// A norm with the statistics that it has at one row, `[1, d]`.
+fn fixed(norm: &Norm, x: &Tensor) -> Result<FixedNorm, ModelError> {
+    let x = values(x)?;
+    Ok(FixedNorm::at(norm.on_host(x.len())?, &x))
+}
+
+/// The bias of a linear map, in host memory.
+pub(in crate::decoder) fn host_bias(linear: &Linear) -> Result<Option<Vec<f32>>, ModelError> {
+    linear.bias().map(values).transpose()
+}

@@ -1,0 +1,59 @@
+//! The neurons of an MLP at one position.
+
+use lens_core::attribution::{BranchInputs, OutputMap};
+use tch::{Kind, Tensor};
+
+use super::{Gated, Mlp, activate};
+use crate::decoder::{
+    ModelError,
+    weights::{Linear, values},
+};
+
+impl Mlp {
+    /// The neurons' values after activation and gate for one row, `[1, d_model]`: those of each expert that it reaches.
+    pub(in crate::decoder) fn inputs(&self, x: &Tensor) -> Result<Vec<BranchInputs>, ModelError> {
+        match self {
+            Self::Gated(gated) => Ok(vec![neurons(OutputMap::Mlp, &gated.inner(x)?, &gated.down, 1.0)?]),
+            Self::Plain { activation, up, down } => {
+                Ok(vec![neurons(OutputMap::Mlp, &activate(*activation, &up.forward(x)?)?, down, 1.0)?])
+            }
+            Self::Experts(experts) => {
+                let (weights, chosen) = experts.route(x)?; // [1, per_token] both
+                let weights = values(&weights)?;
+                let chosen = chosen.f_to_kind(Kind::Int64)?;
+                let mut inputs = Vec::with_capacity(weights.len() + 1);
+                for (slot, weight) in (0..).zip(weights) {
+                    let index = chosen.f_int64_value(&[0, slot])? as usize;
+                    let expert = &experts.experts[index];
+                    let map = OutputMap::Expert(index);
+                    inputs.push(neurons(map, &expert.inner(x)?, &expert.down, f64::from(weight))?);
+                }
+                if let Some((shared, gate)) = &experts.shared {
+                    let weight = gate.forward(x)?.f_sigmoid()?.f_double_value(&[0, 0])?;
+                    inputs.push(neurons(OutputMap::SharedExpert, &shared.inner(x)?, &shared.down, weight)?);
+                }
+                Ok(inputs)
+            }
+        }
+    }
+
+    /// An output projection, if there is one of that name.
+    pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<&Linear> {
+        match (self, map) {
+            (Self::Gated(Gated { down, .. }) | Self::Plain { down, .. }, OutputMap::Mlp) => Some(down),
+            (Self::Experts(experts), OutputMap::Expert(index)) => {
+                experts.experts.get(index).map(|expert| &expert.down)
+            }
+            (Self::Experts(experts), OutputMap::SharedExpert) => {
+                experts.shared.as_ref().map(|(shared, _)| &shared.down)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Neurons that enter `down` with these values, `[1, d_mlp]`.
+fn neurons(map: OutputMap, inner: &Tensor, down: &Linear, weight: f64) -> Result<BranchInputs, ModelError> {
+    let bias = down.bias().map(values).transpose()?;
+    Ok(BranchInputs::new(map, values(inner)?, 1).with_weight(weight).with_bias(bias))
+}
