@@ -5,13 +5,16 @@
 mod attribute;
 mod check;
 mod decode;
+mod evaluate;
 mod families;
 mod fit;
+mod fitting;
 mod inspect;
 mod lens;
 mod model;
 mod render;
 mod run;
+mod text;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -19,12 +22,17 @@ pub use self::{
     attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
+    evaluate::{EvaluateArgs, EvaluateFormat},
     families::{FamiliesArgs, ListFormat},
+    fitting::{
+        Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
+    },
     inspect::{Format, InspectArgs},
     lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
+    text::TextArgs,
 };
 use crate::style::When;
 
@@ -70,6 +78,8 @@ impl Cli {
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
+            Command::Fit(args) => args.what.contradiction(),
+            Command::Evaluate(args) => args.machine.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -85,6 +95,8 @@ pub enum Command {
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
+    Fit(FitArgs),
+    Evaluate(Box<EvaluateArgs>),
     Families(FamiliesArgs),
     Lens(LensArgs),
     /// Print a completion script for a shell

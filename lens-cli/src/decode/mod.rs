@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lens_checkpoint::{
-    Checkpoint, StoredDtype, Tokenizer,
+    StoredDtype, Tokenizer,
     checkpoint::Io,
     directions::{DirectionFile, DirectionName, Directions},
     host::ReadoutWeights,
