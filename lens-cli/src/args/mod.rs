@@ -4,23 +4,33 @@
 
 mod attribute;
 mod check;
+mod evaluate;
 mod families;
 mod fit;
+mod fitting;
 mod inspect;
+mod lens;
 mod model;
 mod render;
 mod run;
+mod text;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
     attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
+    evaluate::{EvaluateArgs, EvaluateFormat},
     families::{FamiliesArgs, ListFormat},
+    fitting::{
+        Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
+    },
     inspect::{Format, InspectArgs},
+    lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
+    text::TextArgs,
 };
 use crate::style::When;
 
@@ -63,6 +73,8 @@ impl Cli {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
+            Command::Fit(args) => args.what.contradiction(),
+            Command::Evaluate(args) => args.machine.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -77,7 +89,10 @@ pub enum Command {
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
+    Fit(FitArgs),
+    Evaluate(Box<EvaluateArgs>),
     Families(FamiliesArgs),
+    Lens(LensArgs),
     /// Print a completion script for a shell
     #[command(after_help = MORE_HELP, after_long_help = "Example:
   lens completions bash > lens.bash")]

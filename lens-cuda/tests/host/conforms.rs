@@ -61,7 +61,9 @@ fn read(case: &Case, products: &[f32]) -> Result<Option<Readings>, CudaError> {
     let facts = facts(case);
     let next: Vec<Next> = case.next.clone();
     let machine = Memory::new(case.post, bias);
-    let Some(by_row) = readouts(&machine, &chunk, &case.ask, &next, Some(&facts))? else { return Ok(None) };
+    let Some(by_row) = readouts(&machine, &chunk, &case.ask, &next, || Ok(Some(facts)))? else {
+        return Ok(None);
+    };
     let mut readings = Readings::default();
     for (row, mut readouts) in by_row.into_iter().enumerate() {
         let last = readouts.pop().unwrap();

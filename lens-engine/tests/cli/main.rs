@@ -8,6 +8,7 @@ mod generation;
 mod help;
 mod hostile;
 mod interruption;
+mod lenses;
 mod many;
 mod options;
 mod packed;

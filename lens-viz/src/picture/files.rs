@@ -52,5 +52,23 @@ pub fn files(trace: &LensTrace) -> Vec<PictureFile> {
         kind: PictureKind::default_grid(),
         options: PictureOptions::default(),
     });
-    steps.into_iter().flat_map(of_step).chain(heads).chain(grid).collect()
+    let of_first: Vec<PictureFile> = steps.into_iter().flat_map(of_step).chain(heads).chain(grid).collect();
+    by_lens(trace, of_first)
+}
+
+/// The same pictures for each lens of a trace; those of the first keep their names.
+fn by_lens(trace: &LensTrace, pictures: Vec<PictureFile>) -> Vec<PictureFile> {
+    let names = trace.lens_names();
+    if names.len() < 2 {
+        return pictures;
+    }
+    let of_lens = |(index, name): (usize, &&str)| {
+        let named = |picture: &PictureFile| PictureFile {
+            stem: if index == 0 { picture.stem.clone() } else { format!("{}_{name}", picture.stem) },
+            options: picture.options.clone().with_lens(Some((*name).to_owned())),
+            kind: picture.kind,
+        };
+        pictures.iter().map(named).collect::<Vec<_>>()
+    };
+    names.iter().enumerate().flat_map(of_lens).collect()
 }

@@ -182,6 +182,13 @@ fn lens(trace: &LensTrace, sheet: &Sheet) -> Line {
     let dot = sheet.glyph(" · ", ", ");
     line.push(sheet.span(&trace.lens.kind, Ink::Plain));
     line.push(sheet.span(&format!("{dot}norm {}", trace.lens.norm.name()), Ink::Plain));
+    if let [lens] = trace.lenses.as_slice()
+        && let Some(source) = &lens.provenance.source
+    {
+        let room = sheet.width.saturating_sub(line.width());
+        let text = cut(&sheet.safe(&format!("{dot}from {source}")), room, sheet.ellipsis());
+        line.push(sheet.span(&text, Ink::Faint));
+    }
     line
 }
 

@@ -145,16 +145,14 @@ impl DeviceReadout {
     fn decode(&self, chunk: &Chunk<'_, '_>) -> Result<(Option<Vec<Vec<Readout>>>, Logits), ModelError> {
         let question = chunk.request.ask;
         let x = chunk.vectors(self.product.device())?;
-        let products = self.product.products(&x, question.norm)?;
-        let facts = vector_facts(&x, question)?;
-        let facts = facts.as_deref();
         if let Some(kernels) = &self.one_pass {
             let next = &chunk.request.next[chunk.rows.clone()];
-            let readouts = kernels.readouts(&products, self.product.bias(), question, next, facts)?;
+            let (readouts, products) = kernels.decode(&self.product, &x, question, next)?;
             return Ok((readouts, Logits::Products(products)));
         }
-        let logits = self.product.finished(products)?;
-        let readouts = Statistics { facts, logits: &logits, chunk, question }.readouts()?;
+        let logits = self.logits(&x, question.norm)?;
+        let facts = vector_facts(&x, question)?;
+        let readouts = Statistics { facts: facts.as_deref(), logits: &logits, chunk, question }.readouts()?;
         Ok((readouts, Logits::Finished(logits)))
     }
 
