@@ -16,6 +16,7 @@ pub mod folder;
 pub mod format;
 pub mod hint;
 mod inspect;
+pub mod lenses;
 pub mod model;
 pub mod output;
 pub mod packed;

@@ -162,9 +162,12 @@ fn chosen(trace: &LensTrace, args: &RenderArgs) -> Result<PictureOptions> {
     };
     let components = args.components.as_ref();
     let mut wanted: Vec<Component> = components.map_or(Vec::new(), |names| names.as_slice().to_vec());
+    // All means those that there are.
+    let read: BTreeSet<Component> = trace.readouts.iter().map(|readout| readout.component).collect();
+    if components.is_some_and(ComponentSelection::all_heads) {
+        wanted.extend(read.iter().filter(|component| component.head().is_some()));
+    }
     if components.is_some_and(ComponentSelection::is_all) {
-        // All means those that there are.
-        let read: BTreeSet<Component> = trace.readouts.iter().map(|readout| readout.component).collect();
         wanted.retain(|component| read.contains(component));
     }
     Ok(PictureOptions::default()

@@ -4,9 +4,11 @@
 //! Nothing here decides about numbers.
 
 mod advice;
+mod attribute;
 mod check;
 mod compare_prompts;
 mod gathered;
+mod lenses;
 mod machine;
 mod many;
 mod prompt;
@@ -37,6 +39,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
     signals::watch().context("cannot watch for signals")?;
     match &cli.command {
         Command::Run(args) => run::run(args, console),
+        Command::Attribute(args) => attribute::attribute(args, console),
         Command::Check(args) => check::check(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }

@@ -8,6 +8,7 @@ mod nvrtc;
 mod pictures;
 mod setup;
 mod test;
+mod throughput;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub(crate) enum Chore {
     Pictures(pictures::Pictures),
     Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
+    Throughput(throughput::Throughput),
 }
 
 impl Chore {
@@ -37,6 +39,7 @@ impl Chore {
             Self::Pictures(_) => pictures::run(root),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
+            Self::Throughput(asked) => throughput::run(root, asked),
         }
     }
 }

@@ -40,6 +40,20 @@ pub enum LensFileError {
         /// Why.
         source: MapShapeError,
     },
+    /// The lens cannot be one for the model that it is to read.
+    #[error("{source_name} does not fit this model: {problem}")]
+    OtherModel {
+        /// Where the lens comes from.
+        source_name: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// The identity cannot be made a map of the lens.
+    #[error("the identity cannot be a map of this lens")]
+    Identity {
+        /// Why.
+        source: MapShapeError,
+    },
     /// The lens has what the file format has no words for.
     #[error("this lens cannot be written as {kind}: {reason}")]
     Unwritable {

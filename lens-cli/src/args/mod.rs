@@ -2,10 +2,12 @@
 
 #![allow(missing_docs, reason = "clap shows doc comments as help, and what has none there needs none")]
 
+mod attribute;
 mod check;
 mod families;
 mod fit;
 mod inspect;
+mod lens;
 mod model;
 mod render;
 mod run;
@@ -13,9 +15,11 @@ mod run;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
+    attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
     families::{FamiliesArgs, ListFormat},
     inspect::{Format, InspectArgs},
+    lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
@@ -60,6 +64,7 @@ impl Cli {
         let says = match &self.command {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
+            Command::Attribute(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -70,10 +75,12 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Attribute(Box<AttributeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
     Families(FamiliesArgs),
+    Lens(LensArgs),
     /// Print a completion script for a shell
     #[command(after_help = MORE_HELP, after_long_help = "Example:
   lens completions bash > lens.bash")]

@@ -66,7 +66,7 @@ pub(super) fn ln<S: Simd>(simd: S, x: S::V) -> S::V {
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::plain::Plain;
+    use super::super::simd::plain::Lanes;
     use super::super::simd::{MAX_LANES, Task};
     #[cfg(target_arch = "x86_64")]
     use super::super::simd::{avx2::Avx2, avx512::Avx512};
@@ -103,7 +103,8 @@ mod tests {
             apply(&mut values);
             check(name, &values);
         };
-        with("plain", &|values| Plain.run(Apply(function, values)));
+        with("plain", &|values| Lanes::<4>.run(Apply(function, values)));
+        with("sixteen plain lanes", &|values| Lanes::<16>.run(Apply(function, values)));
         #[cfg(target_arch = "x86_64")]
         {
             if let Some(simd) = Avx2::detect() {

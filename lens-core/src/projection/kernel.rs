@@ -78,7 +78,7 @@ impl Kernel {
         use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
         match self {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::AmxBf16 => super::simd::amxbf16::AmxBf16::detect().is_some(),
+            Self::AmxBf16 => super::simd::grant::tiles_are_granted(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => Avx512Bf16::detect().is_some(),
             #[cfg(target_arch = "x86_64")]

@@ -14,7 +14,7 @@ use super::kernel::{Kernel, KernelError};
 use super::panel::{Group, Panel, Panels, offset_in_block};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::simd::amxbf16::AmxBf16;
-use super::simd::plain::Plain;
+use super::simd::plain::{Lanes, Plain};
 use super::simd::{Product, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
@@ -128,10 +128,13 @@ impl Unembedding<'_> {
         let n = job.check(self)?;
         match self.rows() {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            VocabRows::Bf16(rows) if kernel == Kernel::AmxBf16 => match AmxBf16::detect() {
-                Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
-                None => Err(unavailable(kernel)),
-            },
+            VocabRows::Bf16(rows) if kernel == Kernel::AmxBf16 => {
+                match (AmxBf16::detect(), AmxBf16::detect_without_avx512()) {
+                    (Some(simd), _) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
+                    (None, Some(simd)) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
+                    (None, None) => Err(unavailable(kernel)),
+                }
+            }
             #[cfg(target_arch = "x86_64")]
             VocabRows::Bf16(rows) if kernel == Kernel::Avx512Bf16 => match Avx512Bf16::detect() {
                 Some(simd) => Ok(self.group_by_group::<P, _, _>(simd, rows, job, n)),
@@ -158,14 +161,14 @@ impl Unembedding<'_> {
         Avx512: Product<W>,
     {
         let simd = kernel.is_available().then_some(kernel).ok_or_else(|| unavailable(kernel))?;
-        let wide = matches!(simd, Kernel::AmxBf16 | Kernel::Avx512Bf16 | Kernel::Avx512);
-        if let (true, Some(simd)) = (wide, Avx512::detect()) {
+        if let (Kernel::AmxBf16 | Kernel::Avx512Bf16 | Kernel::Avx512, Some(simd)) = (simd, Avx512::detect())
+        {
             return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
-        if let (Kernel::Avx2, Some(simd)) = (simd, Avx2::detect()) {
+        if let (Kernel::AmxBf16 | Kernel::Avx2, Some(simd)) = (simd, Avx2::detect()) {
             return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
-        Ok(self.group_by_group::<P, _, _>(Plain, rows, job, n))
+        Ok(self.group_by_group::<P, _, _>(Lanes::<4>, rows, job, n))
     }
 
     /// For weights of any dtype, widened.
@@ -185,7 +188,7 @@ impl Unembedding<'_> {
         if let (Kernel::Neon, Some(simd)) = (simd, super::simd::neon::Neon::detect()) {
             return Ok(self.group_by_group::<P, _, _>(simd, rows, job, n));
         }
-        Ok(self.group_by_group::<P, _, _>(Plain, rows, job, n))
+        Ok(self.group_by_group::<P, _, _>(Lanes::<4>, rows, job, n))
     }
 
     /// For weights of any dtype, widened.
@@ -201,7 +204,7 @@ impl Unembedding<'_> {
         Plain: Product<W>,
     {
         match kernel {
-            Kernel::Plain => Ok(self.group_by_group::<P, _, _>(Plain, rows, job, n)),
+            Kernel::Plain => Ok(self.group_by_group::<P, _, _>(Lanes::<4>, rows, job, n)),
             _ => Err(unavailable(kernel)),
         }
     }

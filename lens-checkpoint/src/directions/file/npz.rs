@@ -9,7 +9,8 @@ use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{
-    DirectionFileError, npy,
+    error::DirectionFileError,
+    npy,
     place::{FileTensor, Place},
 };
 

@@ -161,7 +161,7 @@ impl<S: Simd> Task<S> for Copy<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::simd::plain::Plain;
+    use super::super::super::simd::plain::Lanes;
     use super::*;
 
     fn rows(n_rows: usize, d_model: usize) -> Vec<bf16> {
@@ -173,9 +173,9 @@ mod tests {
     fn a_block_leaves_nothing_to_the_next() {
         let mut held = Held::default();
         for (n_rows, d_model, panels) in [(40, 64, 2), (33, 33, 1), (16, 97, 3), (5, 31, 1), (50, 5000, 1)] {
-            held.hold(Plain, &[bf16::NAN; 64 * 64], 64, 2);
+            held.hold(Lanes::<4>, &[bf16::NAN; 64 * 64], 64, 2);
             let rows = rows(n_rows, d_model);
-            held.hold(Plain, &rows, d_model, panels);
+            held.hold(Lanes::<4>, &rows, d_model, panels);
             let [in_place, copies] = held.parts(&rows, 0);
             assert_eq!((in_place.steps, copies.first), (held.copied_from, held.copied_from));
             assert_eq!(in_place.steps + copies.steps, d_model.div_ceil(STEP_WEIGHTS));
@@ -205,7 +205,7 @@ mod tests {
             let (n_rows, d_model) = (64, 4096);
             let rows = rows(n_rows, d_model);
             let mut held = Held::default();
-            held.hold(Plain, &rows, d_model, panels);
+            held.hold(Lanes::<4>, &rows, d_model, panels);
             let next = rows.as_ptr_range().end.cast::<u8>();
             let mut reached = 0;
             for panel in 0..panels {

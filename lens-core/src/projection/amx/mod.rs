@@ -68,10 +68,11 @@ use half::bf16;
 use self::held::{Held, Part, STEP_WEIGHTS};
 use self::tiles::{LANES, PAIRS, ROW_BYTES, Sums, TILE_ROWS, Term, Tiles};
 use super::block::BlockProduct;
+use super::simd::Simd;
 use super::simd::amxbf16::AmxBf16;
 use super::tile::Fill;
 
-impl BlockProduct<bf16> for AmxBf16 {
+impl<V: Simd> BlockProduct<bf16> for AmxBf16<V> {
     const BLOCK_BYTES: usize = 512 << 10;
     // Two pairs of tiles for each span of a panel, however wide the rows.
     const BLOCK_ROWS: usize = 4 * TILE_ROWS;
@@ -89,6 +90,7 @@ impl BlockProduct<bf16> for AmxBf16 {
         assert_eq!(held.shape(), (n_rows, fill.d_model), "the block is the one that is held");
         assert!(n_rows <= fill.capacity, "a block fits its scratch");
         assert!(fill.z.len() >= columns * fill.capacity * LANES, "so do its columns");
+        assert_eq!(V::LANES, LANES, "a column is as wide as a tile");
         assert!(columns == 1 || columns == 2, "a panel is one or two columns");
         assert_eq!(fill.panel.cells.len(), cells * columns * LANES, "a panel has all its cells");
         let work = Work {
@@ -120,7 +122,7 @@ struct Work {
 ///
 /// # Safety
 /// Weights of `n_rows` rows, the panel's cells for all steps, and room for `n_rows` sums in each column are there.
-unsafe fn fill_rows(granted: AmxBf16, work: Work, n_rows: usize) {
+unsafe fn fill_rows<V: Simd>(granted: AmxBf16<V>, work: Work, n_rows: usize) {
     let (whole, ragged) = (n_rows / TILE_ROWS, n_rows % TILE_ROWS);
     if whole > 0 {
         let tiles = Tiles::configure(granted, TILE_ROWS);

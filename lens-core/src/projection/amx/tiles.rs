@@ -43,7 +43,7 @@ impl Tiles {
     ///
     /// # Panics
     /// When that is none, or more than a tile has.
-    pub(super) fn configure(_granted: AmxBf16, rows: usize) -> Self {
+    pub(super) fn configure<V>(_granted: AmxBf16<V>, rows: usize) -> Self {
         assert!((1..=TILE_ROWS).contains(&rows), "a tile has 1 to 16 rows");
         let mut configuration =
             Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };

@@ -5,25 +5,28 @@ use half::{bf16, f16};
 
 use super::{Cells, MAX_LANES, Product, Simd, Task, rounded_to_bf16, widening_product};
 
-/// Four lanes of whatever the compiler makes of them.
+/// `N` lanes, at most sixteen, of whatever the compiler makes of them.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Plain;
+pub(in super::super) struct Lanes<const N: usize>;
+
+/// The kernel of this name: as many lanes as the narrowest vectors have.
+pub(in super::super) type Plain = Lanes<4>;
 
 #[inline(always)]
-fn map2<R: Copy + Default>(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> R) -> [R; 4] {
-    let mut out = [R::default(); 4];
-    for i in 0..4 {
+fn map2<R: Copy + Default, const N: usize>(a: [f32; N], b: [f32; N], f: impl Fn(f32, f32) -> R) -> [R; N] {
+    let mut out = [R::default(); N];
+    for i in 0..N {
         out[i] = f(a[i], b[i]);
     }
     out
 }
 
-impl Simd for Plain {
-    const LANES: usize = 4;
+impl<const N: usize> Simd for Lanes<N> {
+    const LANES: usize = N;
     const REGISTERS: usize = 16;
     const EXP_FLOOR: f32 = -88.0;
-    type V = [f32; 4];
-    type M = [bool; 4];
+    type V = [f32; N];
+    type M = [bool; N];
 
     #[inline]
     fn run<T: Task<Self>>(self, task: T) {
@@ -31,15 +34,15 @@ impl Simd for Plain {
     }
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
-        [value; 4]
+        [value; N]
     }
     #[inline(always)]
     fn load(self, from: &[f32]) -> Self::V {
-        [from[0], from[1], from[2], from[3]]
+        std::array::from_fn(|i| from[i])
     }
     #[inline(always)]
     fn store(self, value: Self::V, to: &mut [f32]) {
-        to[..4].copy_from_slice(&value);
+        to[..N].copy_from_slice(&value);
     }
     #[inline(always)]
     fn add(self, a: Self::V, b: Self::V) -> Self::V {
@@ -72,14 +75,14 @@ impl Simd for Plain {
     #[inline(always)]
     fn select(self, mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
         let mut out = no;
-        for i in 0..4 {
+        for i in 0..N {
             out[i] = if mask[i] { yes[i] } else { no[i] };
         }
         out
     }
     #[inline(always)]
     fn bits(self, mask: Self::M) -> u32 {
-        (0..4).map(|i| u32::from(mask[i]) << i).sum()
+        (0..N).map(|i| u32::from(mask[i]) << i).sum()
     }
     #[inline(always)]
     fn round(self, value: Self::V) -> Self::V {
@@ -104,8 +107,8 @@ impl Simd for Plain {
     #[inline(always)]
     fn transpose(self, square: &mut [Self::V; MAX_LANES]) {
         let from = *square;
-        for (i, row) in square.iter_mut().take(4).enumerate() {
-            *row = [from[0][i], from[1][i], from[2][i], from[3][i]];
+        for (i, row) in square.iter_mut().take(N).enumerate() {
+            *row = std::array::from_fn(|j| from[j][i]);
         }
     }
     #[inline(always)]
@@ -114,16 +117,16 @@ impl Simd for Plain {
 
 widening_product!(
     Plain, f32, cell: |x| x,
-    weights: |at| Plain.splat(*at),
+    weights: |at| Lanes::<4>.splat(*at),
     row: |start| *start.cast::<[f32; 4]>(),
 );
 widening_product!(
     Plain, bf16, cell: rounded_to_bf16,
-    weights: |at| Plain.splat((*at).to_f32()),
+    weights: |at| Lanes::<4>.splat((*at).to_f32()),
     row: |start| (*start.cast::<[bf16; 4]>()).map(bf16::to_f32),
 );
 widening_product!(
     Plain, f16, cell: |x| x,
-    weights: |at| Plain.splat((*at).to_f32()),
+    weights: |at| Lanes::<4>.splat((*at).to_f32()),
     row: |start| (*start.cast::<[f16; 4]>()).map(f16::to_f32),
 );

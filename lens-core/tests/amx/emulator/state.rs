@@ -161,11 +161,11 @@ fn plainly(sums: &Tile, weights: &Tile, readouts: &Tile, (rows, pairs, columns):
     let mut out = [[0; ROW_BYTES]; ROWS];
     for m in 0..rows {
         let (mut even, mut odd) = ([0.0f32; 16], [0.0f32; 16]);
-        for k in 0..pairs {
+        for (k, readouts) in readouts.iter().enumerate().take(pairs) {
             let weight = [bf16_at(&weights[m], 2 * k), bf16_at(&weights[m], 2 * k + 1)];
             for n in 0..columns {
-                even[n] = multiply_add(weight[0], bf16_at(&readouts[k], 2 * n), even[n]);
-                odd[n] = multiply_add(weight[1], bf16_at(&readouts[k], 2 * n + 1), odd[n]);
+                even[n] = multiply_add(weight[0], bf16_at(readouts, 2 * n), even[n]);
+                odd[n] = multiply_add(weight[1], bf16_at(readouts, 2 * n + 1), odd[n]);
             }
         }
         for n in 0..columns {

@@ -1,7 +1,7 @@
 //! `cargo xtask gpu-check`.
 
 mod agree;
-mod lens;
+pub(super) mod lens;
 mod measure;
 mod pytorch;
 mod table;
