@@ -7,6 +7,8 @@ mod advice;
 mod attribute;
 mod check;
 mod compare_prompts;
+mod evaluate;
+mod fit;
 mod gathered;
 mod lenses;
 mod machine;
@@ -16,6 +18,7 @@ mod records;
 mod request;
 mod run;
 mod show;
+mod text;
 mod watched;
 mod weights;
 
@@ -41,6 +44,8 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
         Command::Run(args) => run::run(args, console),
         Command::Attribute(args) => attribute::attribute(args, console),
         Command::Check(args) => check::check(args, console),
+        Command::Fit(args) => fit::fit(args, console),
+        Command::Evaluate(args) => evaluate::evaluate(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

@@ -16,7 +16,7 @@ use lens_cli::{
     tables,
     values::Target,
 };
-use lens_core::{BackendError, LONGEST_STEP, LensTrace, Prepared, TimingTrace, TokenId, sink::Sink};
+use lens_core::{BackendError, LONGEST_STEP, LensSet, LensTrace, Prepared, TimingTrace, TokenId, sink::Sink};
 use lens_data::{PromptError, PromptInput, PromptRecord, ReadoutSink};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
@@ -58,7 +58,7 @@ pub(crate) fn run(
     console: &Console,
 ) -> Result<()> {
     let given = &args.many;
-    check_what_all_share(args, &session)?;
+    check_what_all_share(args, &session, &lenses.set)?;
     let mut records = Records::open(file, given.prompts_format, given.prompts_column.as_deref())?;
     if given.compare_prompts {
         records = compare_prompts::few(records)?;
@@ -90,7 +90,7 @@ pub(crate) fn run(
 
 /// What is wrong whatever a prompt says ends the run before it begins: a layer that the model does not have, or a target
 /// that is no token of it.
-fn check_what_all_share(args: &RunArgs, session: &Session) -> Result<()> {
+fn check_what_all_share(args: &RunArgs, session: &Session, lenses: &LensSet) -> Result<()> {
     args.layers.resolve(session.outline().spec.layers.len(), "layer")?;
     let n_vocab = session.outline().spec.n_vocab();
     for target in args.targets.iter().chain(&args.versus) {
@@ -101,7 +101,7 @@ fn check_what_all_share(args: &RunArgs, session: &Session) -> Result<()> {
         }
     }
     let any = Input::Tokens(vec![TokenId(0)]);
-    session.prepare(&request::of(args, any)).map(drop)?;
+    session.prepare(&request::of(args, lenses, any)).map(drop)?;
     Ok(())
 }
 

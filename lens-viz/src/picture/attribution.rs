@@ -47,8 +47,12 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
     let shown = || values.iter().flatten().flatten().copied();
     let column = |name: &str| Column { name: fonts.words(name), below: None, above: None };
     let names = (0..most).map(|head| head.to_string()).chain(["attn_out", "mlp_out"].map(str::to_owned));
-    let row =
-        |layer: &u16| Row { group: fonts.words(&layer.to_string()), name: fonts.words(""), marked: false };
+    let row = |layer: &u16| Row {
+        group: fonts.words(&layer.to_string()),
+        name: fonts.words(""),
+        marked: false,
+        trusted: true,
+    };
     let cell = |value: f64| Cell {
         label: fonts.token(&signed(value)),
         value: Some(value),

@@ -51,8 +51,12 @@ pub(super) fn heads(
     });
     let title =
         options.title.clone().unwrap_or_else(|| format!("Top-1 token of every head, position {position}"));
-    let row =
-        |layer: &u16| Row { group: fonts.words(&layer.to_string()), name: fonts.words(""), marked: false };
+    let row = |layer: &u16| Row {
+        group: fonts.words(&layer.to_string()),
+        name: fonts.words(""),
+        marked: false,
+        trusted: true,
+    };
     let column = |head: &u16| Column { name: fonts.words(&head.to_string()), below: None, above: None };
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
     let heatmap = Heatmap {

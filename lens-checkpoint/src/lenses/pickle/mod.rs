@@ -6,6 +6,8 @@
 //! a tensor is a view of the file. Everything that a file claims (sizes, offsets, strides, counts) is compared with what
 //! is there, and everything that costs memory is capped: what is kept of a pickle grows with its bytes alone.
 
+mod build;
+mod container;
 mod error;
 mod machine;
 mod node;
@@ -17,11 +19,12 @@ use std::path::Path;
 use super::{digest::sha256, error::LensFileError};
 use crate::checkpoint::Bytes;
 
+pub(super) use container::{Floats, TorchWriter};
 pub use error::PickleError;
 use machine::Machine;
 pub(super) use node::Node;
 use node::{Id, Object};
-pub(super) use writer::{Floats, Pickler, TorchWriter};
+pub(super) use writer::Pickler;
 pub(super) use zip::Archive;
 
 /// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.

@@ -128,21 +128,17 @@ impl Lens {
     }
 }
 
-<<<<<<< HEAD
+/// The beginning of a command line: prompts have thousands of ids.
+fn shown(words: &[&str]) -> String {
+    words.join(" ").chars().take(160).collect()
+}
+
 /// The Python that is asked for its torch: what `PYTHON` names, or python3.
 pub(super) fn python() -> OsString {
     std::env::var_os("PYTHON").filter(|name| !name.is_empty()).unwrap_or_else(|| "python3".into())
 }
 
 /// Where that Python keeps its libtorch.
-=======
-/// The beginning of a command line: prompts have thousands of ids.
-fn shown(words: &[&str]) -> String {
-    words.join(" ").chars().take(160).collect()
-}
-
-/// Where the Python on the PATH keeps its libtorch.
->>>>>>> main
 fn folder_of_python() -> anyhow::Result<OsString> {
     const ASK: &str = "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))";
     let python = python();
