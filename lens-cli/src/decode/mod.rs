@@ -167,11 +167,12 @@ impl Run<'_> {
             return;
         }
         let seconds = began.elapsed().as_secs_f64();
+        let of_all = if done < all { format!(" of {}", grouped(all as u64)) } else { String::new() };
         let kernel = Kernel::chosen().map_or_else(|_| String::new(), |kernel| format!(", kernel {kernel}"));
         self.console.note(&format!(
-            "{} direction{} in {seconds:.1} s, {} a second{kernel}",
+            "{}{of_all} direction{} in {seconds:.1} s, {} a second{kernel}",
             grouped(done as u64),
-            if done == 1 { "" } else { "s" },
+            if all == 1 { "" } else { "s" },
             grouped((done as f64 / seconds.max(1e-3)) as u64)
         ));
     }
