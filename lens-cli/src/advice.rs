@@ -4,6 +4,7 @@ use lens_checkpoint::{
     ChatError, CheckpointError, config::ConfigError, device::DeviceError, source::SourceError,
 };
 use lens_core::{BackendError, LensError};
+use lens_data::PromptError;
 use lens_viz::difference::DifferenceError;
 
 /// What may help against an error, as a sentence without a stop.
@@ -29,6 +30,7 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_device))
         .or_else(|| is(error, of_lens))
         .or_else(|| is(error, of_backend))
+        .or_else(|| is(error, of_prompts))
         .or_else(|| is(error, of_difference))
 }
 
@@ -86,6 +88,10 @@ fn of_device(error: &DeviceError) -> Option<String> {
 fn of_lens(error: &LensError) -> Option<String> {
     match error {
         LensError::Backend(error) => of_backend(error),
+        LensError::NothingToTranslate { .. } => Some(
+            "name those with --components, or leave --components out: each lens then reads what it has maps for"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
@@ -96,6 +102,15 @@ fn of_backend(error: &BackendError) -> Option<String> {
             Some("`lens check` finds broken weights, and --dtype f32 holds larger numbers".to_owned())
         }
         BackendError::Other(error) => of_any(&**error),
+        _ => None,
+    }
+}
+
+fn of_prompts(error: &PromptError) -> Option<String> {
+    match error {
+        PromptError::NoColumn { .. } | PromptError::SameName { .. } => {
+            Some("--prompts-column NAME names the column with the prompts".to_owned())
+        }
         _ => None,
     }
 }

@@ -50,3 +50,72 @@ pub fn of_file(path: &Path) -> Option<RunFormat> {
         _ => None,
     }
 }
+
+/// What names of files end in that results are not written into.
+const FOREIGN: [&str; 31] = [
+    "avro",
+    "bin",
+    "bz2",
+    "db",
+    "feather",
+    "h5",
+    "hdf5",
+    "htm",
+    "html",
+    "log",
+    "md",
+    "ndjson",
+    "npy",
+    "npz",
+    "orc",
+    "pdf",
+    "pickle",
+    "pkl",
+    "png",
+    "pt",
+    "safetensors",
+    "sqlite",
+    "svg",
+    "tar",
+    "tsv",
+    "txt",
+    "xlsx",
+    "xml",
+    "xz",
+    "yaml",
+    "zip",
+];
+
+/// Whether a name is that of a file, by its ending, and of none that results are written into. A folder has any other
+/// name, or one that ends in a slash, or is there already.
+pub fn is_misnamed(path: &Path) -> bool {
+    let is_folder = path.to_string_lossy().ends_with(std::path::is_separator) || path.is_dir();
+    if is_folder || of_file(path).is_some() {
+        return false;
+    }
+    let (packing, name) = Packing::of(path);
+    let ending = name.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    packing.is_some() || FOREIGN.contains(&&*ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_result_can_have_is_told_from_a_folders() {
+        for misnamed in ["a.tsv", "a.txt", "a.html", "a.gz", "a.json.bz2", "b/a.PNG", "a.npz.zst", "a.v2.gz"]
+        {
+            assert!(is_misnamed(Path::new(misnamed)), "{misnamed}");
+        }
+        for sound in
+            ["a", "a/", "a.json", "a.csv.gz", "run.2", "qwen2.5-0.5b", "a.txt/", "v1.0", ".hidden", "."]
+        {
+            assert!(!is_misnamed(Path::new(sound)), "{sound}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there.txt");
+        std::fs::create_dir(&there).unwrap();
+        assert!(!is_misnamed(&there));
+    }
+}

@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod args;
+mod decode;
 mod describe;
 pub mod engine;
 mod families;
@@ -16,6 +17,7 @@ pub mod folder;
 pub mod format;
 pub mod hint;
 mod inspect;
+pub mod lenses;
 pub mod model;
 pub mod output;
 pub mod packed;

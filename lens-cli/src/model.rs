@@ -64,7 +64,8 @@ fn opening(args: &SourceArgs) -> OpenOptions {
     OpenOptions::default().with_assume_family(args.assume_family.clone()).with_ignore_extra(args.ignore_extra)
 }
 
-fn options(args: &SourceArgs) -> SourceOptions {
+/// Where things on the hub may come from, and the revision of the model.
+pub fn options(args: &SourceArgs) -> SourceOptions {
     let mut options = SourceOptions::from_env();
     options.revision.clone_from(&args.revision);
     options.offline |= args.offline;

@@ -89,6 +89,29 @@ impl Running {
         self.0.set_position(done as u64);
     }
 
+    /// The bar of directions, of which `done` are decoded.
+    pub fn decode(&self, done: usize, total: usize) {
+        if self.0.length().is_none() {
+            self.0.set_length(total as u64);
+            self.0.set_style(style("decoding  {wide_bar}  {pos}/{len} directions  {per_sec}  {eta}"));
+        }
+        self.0.set_position(done as u64);
+    }
+
+    /// The bar of a fit, of which `done` steps are taken.
+    pub fn fit(&self, done: u64, total: u64) {
+        if self.0.length() != Some(total) {
+            self.0.set_length(total);
+            self.0.set_style(style("fitting  {wide_bar}  {pos}/{len}  {eta}"));
+        }
+        self.0.set_position(done);
+    }
+
+    /// How much is done of what nobody knows the whole of, as in `7 sequences read`.
+    pub fn count(&self, done: u64, what: &str) {
+        self.0.set_message(format!("{done} {what}"));
+    }
+
     /// The bar of a continuation, of which `done` tokens are written.
     pub fn write(&self, done: usize, total: usize) {
         if self.0.length() != Some(total as u64) || done == 1 {

@@ -219,9 +219,9 @@ fn is_own_name(name: &str) -> bool {
     own && folder.split('/').filter(|part| !part.is_empty()).all(is_run_folder)
 }
 
-/// `all_layers_step_3.png`, `grid_page_2.png` and the like.
+/// `all_layers_step_3.svg`, `grid_page_2.png` and the like.
 fn is_picture(file: &str) -> bool {
-    let Some(stem) = file.strip_suffix(".png") else { return false };
+    let Some(stem) = file.strip_suffix(".svg").or_else(|| file.strip_suffix(".png")) else { return false };
     let stem = match stem.rsplit_once("_page_") {
         Some((stem, page)) if is_numbered(page, "") => stem,
         _ => stem,
@@ -275,7 +275,7 @@ mod tests {
         let own = [
             "trace.json",
             "lens.html",
-            "heatmaps/all_layers_step_12.png",
+            "heatmaps/all_layers_step_12.svg",
             "heatmaps/grid_page_2.png",
             "trial_3/heatmaps/important_layers_step_0.png",
             "trial_0/before/all_layers.json",
@@ -288,6 +288,7 @@ mod tests {
             "../trace.json",
             "trial_0/../trace.json",
             "heatmaps/mine.png",
+            "heatmaps/mine.svg",
             "heatmaps/grid_page_x.png",
             "heatmaps/all_layers_step_.png",
             "mine/trace.json",
@@ -297,6 +298,6 @@ mod tests {
             ".lens-files.jsonl",
         ];
         assert_eq!(own.map(is_own_name), [true; 6]);
-        assert_eq!(other.map(is_own_name), [false; 14]);
+        assert_eq!(other.map(is_own_name), [false; 15]);
     }
 }

@@ -12,7 +12,7 @@ use lens_core::{
 };
 use lens_viz::{
     page::{PageOptions, page},
-    picture::{Fonts, files, pngs, svg},
+    picture::{Fonts, Picture, PictureFile, files, pngs, svg},
 };
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     record::{Cleared, TABLES},
     signals,
     style::Console,
+    values::Pictures,
 };
 
 /// Pixels of a PNG for each pixel of the page that it shows.
@@ -32,7 +33,16 @@ const AT_ONCE: usize = 8;
 
 /// Writes what belongs to a trace into `folder`, below `place` (which ends in `/` or is empty). After a signal, the
 /// pictures are left out: `lens render` draws them of the trace.
-pub fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<()> {
+///
+/// # Errors
+/// When a file cannot be written, or a picture cannot be drawn.
+pub fn write(
+    folder: &mut Folder,
+    place: &str,
+    trace: &LensTrace,
+    wanted: Pictures,
+    console: &Console,
+) -> Result<()> {
     folder.write_whole(&format!("{place}trace.json"), trace, |out| Box::new(trace_json(out)))?;
     note_cleared(folder, console);
     let mut tables = Tables::begin(folder, place)?;
@@ -41,7 +51,7 @@ pub fn write(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Cons
     folder.write_whole(&format!("{place}all_layers.json"), trace, |out| Box::new(all_layers_json(out)))?;
     let important = format!("{place}important_layers.json");
     folder.write_whole(&important, trace, |out| Box::new(important_layers_json(out)))?;
-    let drawn = pictures(folder, place, trace, console)?;
+    let drawn = pictures(folder, place, trace, wanted, console)?;
     let mut written = vec!["trace.json"];
     // A page can be too large for a browser; that takes nothing from the trace.
     match page(trace, &PageOptions::default()) {
@@ -121,8 +131,18 @@ struct Drawn {
 }
 
 /// The heatmaps of every step, and a grid where several positions were read.
-fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Console) -> Result<Drawn> {
-    let (mut drawn, mut missing) = (Drawn { count: 0, missed: 0 }, BTreeSet::new());
+fn pictures(
+    folder: &mut Folder,
+    place: &str,
+    trace: &LensTrace,
+    wanted: Pictures,
+    console: &Console,
+) -> Result<Drawn> {
+    let mut drawn = Drawn { count: 0, missed: 0 };
+    if wanted.is_none() {
+        return Ok(drawn);
+    }
+    let mut missing = BTreeSet::new();
     let pictures = files(trace);
     let running = Running::new("drawing");
     // A piece is what a signal has to wait for.
@@ -133,25 +153,38 @@ fn pictures(folder: &mut Folder, place: &str, trace: &LensTrace, console: &Conso
             break;
         }
         running.draw(done * at_once, pictures.len());
-        let (mut names, mut pages) = (Vec::new(), Vec::new());
-        for picture in some {
-            let options = picture.options.clone().with_fonts(Fonts::Installed);
-            match svg(trace, picture.kind, &options) {
-                Ok(drawn) => {
-                    missing.extend(drawn.iter().flat_map(|page| &page.missing));
-                    names.extend(drawn.iter().map(|page| page.file_stem(&picture.stem)));
-                    pages.extend(drawn);
-                }
-                Err(error) => console.note(&format!("there is no picture {}: {error}", picture.stem)),
+        if wanted.svg {
+            for (name, page) in pages(trace, some, Fonts::Viewer, console) {
+                folder.write(&format!("{place}heatmaps/{name}.svg"), |out| {
+                    out.write_all(page.svg.as_bytes())
+                })?;
+                drawn.count += 1;
             }
         }
-        let bytes = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
-        for (name, bytes) in names.iter().zip(bytes) {
-            folder.write(&format!("{place}heatmaps/{name}.png"), |out| out.write_all(&bytes))?;
-            drawn.count += 1;
+        if wanted.png {
+            let (names, pages): (Vec<_>, Vec<_>) =
+                pages(trace, some, Fonts::Installed, console).into_iter().unzip();
+            missing.extend(pages.iter().flat_map(|page| &page.missing));
+            let bytes = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
+            for (name, bytes) in names.iter().zip(bytes) {
+                folder.write(&format!("{place}heatmaps/{name}.png"), |out| out.write_all(&bytes))?;
+                drawn.count += 1;
+            }
         }
     }
     drop(running);
     note_missing(&missing, console);
     Ok(drawn)
+}
+
+/// The pages of some pictures, with the names of their files. What cannot be drawn is noted.
+fn pages(trace: &LensTrace, some: &[PictureFile], fonts: Fonts, console: &Console) -> Vec<(String, Picture)> {
+    let mut pages = Vec::new();
+    for picture in some {
+        match svg(trace, picture.kind, &picture.options.clone().with_fonts(fonts)) {
+            Ok(drawn) => pages.extend(drawn.into_iter().map(|page| (page.file_stem(&picture.stem), page))),
+            Err(error) => console.note(&format!("there is no picture {}: {error}", picture.stem)),
+        }
+    }
+    pages
 }

@@ -112,6 +112,50 @@ impl FromStr for Show {
     }
 }
 
+/// `--pictures`: the forms in which the pictures of a folder of results are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pictures {
+    /// As SVG.
+    pub svg: bool,
+    /// As PNG.
+    pub png: bool,
+}
+
+impl Pictures {
+    /// Where nothing was asked for: drawn in no time, sharp at every size, and small.
+    pub const USUAL: Self = Self { svg: true, png: false };
+
+    /// Whether none are drawn.
+    pub fn is_none(self) -> bool {
+        !self.svg && !self.png
+    }
+}
+
+impl FromStr for Pictures {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let mut pictures = Self { svg: false, png: false };
+        if written == "none" {
+            return Ok(pictures);
+        }
+        for form in written.split(',') {
+            match form.trim() {
+                "svg" => pictures.svg = true,
+                "png" => pictures.png = true,
+                "none" => return bad("none stands alone: write none, svg, png or svg,png"),
+                other => {
+                    let hint = did_you_mean(other, ["none", "svg", "png"]);
+                    return bad(format_args!(
+                        "pictures are drawn as svg, png or svg,png, or not with none{hint}"
+                    ));
+                }
+            }
+        }
+        Ok(pictures)
+    }
+}
+
 /// `--target`: the token to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -310,6 +354,18 @@ impl FromStr for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_have_one_form_or_several_or_none() {
+        let read = |written: &str| written.parse::<Pictures>();
+        assert_eq!(read("svg"), Ok(Pictures::USUAL));
+        assert_eq!(read("png, svg"), Ok(Pictures { svg: true, png: true }));
+        assert!(read("none").is_ok_and(Pictures::is_none));
+        for wrong in ["", "none,svg", "svg,none", "gif", "svg,", "PNG"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read("pgn").unwrap_err().to_string().contains("did you mean"));
+    }
 
     #[test]
     fn token_ids_are_numbers_with_commas() {

@@ -11,6 +11,7 @@ use crate::{
     point::{Point, PointSet, Site},
     projection::ProjectionError,
     readout::{Question, Readout},
+    statistic::StatisticSet,
     steps::StepBudget,
     token::TokenId,
     translate::LensMap,
@@ -320,6 +321,28 @@ impl<'a, H> ReadRequest<'a, H> {
     ) -> Self {
         Self { hidden, last, positions, next, ask }
     }
+
+    /// Makes a choice from a readout of its own, and then reads this request with it: for a `read` that cannot look at
+    /// its final rows before the others.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn with_choice(
+        &self,
+        choice: &mut Choice<'_>,
+        read: impl Fn(&ReadRequest<'_, H>) -> Result<Readings, BackendError>,
+    ) -> Result<Readings, BackendError> {
+        let ask = Question {
+            top_k: choice.candidates(),
+            statistics: StatisticSet::EMPTY,
+            norm: self.ask.norm,
+            ..Question::default()
+        };
+        let nothing = vec![Next::Nothing; self.positions.len()];
+        let alone = read(&ReadRequest { hidden: &[], next: &nothing, ask: &ask, ..*self })?;
+        let next: Vec<Next> = alone.finals.iter().map(|readout| choice.make(&readout.top).into()).collect();
+        read(&ReadRequest { next: &next, ..*self })
+    }
 }
 
 /// What comes after a row.
@@ -503,7 +526,7 @@ pub trait Backend {
         request: &ReadRequest<'_, Self::Hidden>,
         mut choice: Choice<'_>,
     ) -> Result<Readings, BackendError> {
-        choice.made_first(request, |request| self.read(request))
+        request.with_choice(&mut choice, |request| self.read(request))
     }
 
     /// Logits of the tokens `ids` at one row of a final residual, by the final norm and a plain matrix product rather

@@ -2,12 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::{
-    backend::{BackendError, Next, ReadRequest, Readings},
-    readout::{Question, TokenScore},
-    statistic::StatisticSet,
-    token::TokenId,
-};
+use crate::{readout::TokenScore, token::TokenId};
 
 /// How the token after the one row of a request is chosen from its final readout; see
 /// [`Backend::read_choosing`](crate::Backend::read_choosing).
@@ -31,30 +26,8 @@ impl<'a> Choice<'a> {
         self.candidates
     }
 
-    /// What comes after the row whose most probable tokens these are, the candidates or more.
-    pub fn next(&mut self, top: &[TokenScore]) -> Next {
-        (self.choose)(&top[..top.len().min(self.candidates.get())]).into()
-    }
-
-    /// Makes the choice from a readout of its own, and then reads the request with it: for a readout that cannot look at
-    /// its final rows before the others.
-    ///
-    /// # Errors
-    /// As `read`.
-    pub fn made_first<H>(
-        &mut self,
-        request: &ReadRequest<'_, H>,
-        read: impl Fn(&ReadRequest<'_, H>) -> Result<Readings, BackendError>,
-    ) -> Result<Readings, BackendError> {
-        let ask = Question {
-            top_k: self.candidates,
-            statistics: StatisticSet::EMPTY,
-            norm: request.ask.norm,
-            ..Question::default()
-        };
-        let nothing = vec![Next::Nothing; request.positions.len()];
-        let alone = read(&ReadRequest { hidden: &[], next: &nothing, ask: &ask, ..*request })?;
-        let next: Vec<Next> = alone.finals.iter().map(|readout| self.next(&readout.top)).collect();
-        read(&ReadRequest { next: &next, ..*request })
+    /// What is chosen where these are the most probable tokens, the candidates or more.
+    pub fn make(&mut self, top: &[TokenScore]) -> Option<TokenId> {
+        (self.choose)(&top[..top.len().min(self.candidates.get())])
     }
 }

@@ -132,7 +132,7 @@ impl<'a> HostReadout<'a> {
         {
             // What comes next is the top-1 or another of the most probable tokens: it is known now.
             let next = match (&mut choice, request.next[row]) {
-                (Some(choice), _) => choice.next(&scores(&projected)),
+                (Some(choice), _) => choice.make(&scores(&projected)).into(),
                 (None, Next::Top1) => Next::Top1,
                 (None, Next::Token(_) | Next::Nothing) => Next::Nothing,
             };

@@ -114,9 +114,10 @@ pub use steps::{LONGEST_STEP, StepBudget};
 pub use text::{TokenText, TokenTexts, token_bytes};
 pub use token::TokenId;
 pub use trace::{
-    FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensEntryTrace, LensKindTrace, LensTrace,
-    ModelTrace, NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA, SampledTrace, SelfCheckTrace,
-    StepTrace, Stopped, TargetTrace, TimingTrace, TokenTrace, TopTrace, TraceError, UnknownLens,
+    FaithfulnessTrace, FinalTrace, GenerationTrace, GeneratorTrace, Grade, InterventionTrace, LensEntryTrace,
+    LensKindTrace, LensTrace, ModelTrace, NamedTrace, PositionTrace, ReadoutTrace, RoleTrace, SCHEMA,
+    SampledTrace, SelfCheckTrace, StepTrace, Stopped, TRUSTED_UP_TO, TargetTrace, TimingTrace, TokenTrace,
+    TopTrace, TraceError, UnknownLens,
 };
 pub use tracer::{TraceContext, Tracer};
 pub use tracked::tracked_tokens;

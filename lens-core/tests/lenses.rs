@@ -318,3 +318,86 @@ fn no_trajectory_has_a_hole() {
         }
     }
 }
+
+/// A trace of the plain lens at block outputs, a tuned one at block inputs and a Jacobian one at block outputs.
+fn three() -> LensTrace {
+    let plan = plan([LensChoice::Logit, tuned(0..LAYERS), jacobian()]);
+    let plan = plan.with_components("resid_pre,resid_post".parse().unwrap());
+    let tokens = tokens();
+    LensTrace::new(&read(&plan).unwrap(), &TraceContext::new(("test", "0"), toy().info(), &tokens, &()))
+}
+
+#[test]
+fn every_row_says_how_far_it_can_be_trusted() {
+    let trace = three();
+    // 3 resid_pre and 3 resid_post of the plain lens, 3 of the tuned one, 3 of the Jacobian one.
+    assert_eq!(trace.faithfulness.len(), 12);
+    for row in &trace.faithfulness {
+        let here: Vec<_> = trace
+            .readouts
+            .iter()
+            .filter(|r| (&r.lens, r.layer, r.component) == (&row.lens, row.layer, row.component))
+            .collect();
+        assert_eq!(row.positions, tokens().len());
+        let last = |position| trace.finals.iter().find(|last| last.position == position).unwrap();
+        let same = here.iter().filter(|r| r.top[0].id == last(r.position).top[0].id).count();
+        near(row.agreement, same as f64 / here.len() as f64, 0.0, "agreement");
+        let mut kl: Vec<f64> = here.iter().map(|r| r.get(Statistic::KlToFinal).unwrap()).collect();
+        kl.sort_by(f64::total_cmp);
+        near(row.kl_to_final.unwrap(), (kl[2] + kl[3]) / 2.0, 1.0, "the median of six");
+        let mut ratio: Vec<f64> = here
+            .iter()
+            .map(|r| r.get(Statistic::Norm).unwrap() / last(r.position).get(Statistic::Norm).unwrap())
+            .collect();
+        ratio.sort_by(f64::total_cmp);
+        near(row.norm_ratio.unwrap(), (ratio[2] + ratio[3]) / 2.0, 1.0, "the median ratio");
+        assert_eq!(row.trusted, row.kl_to_final.unwrap() <= 1.5 || row.agreement >= 0.5);
+    }
+    let row = |lens: &str, layer, site| {
+        let is = |row: &&lens_core::FaithfulnessTrace| {
+            row.lens.as_deref() == Some(lens)
+                && (row.layer, row.component) == (Some(layer), lens_core::Component::Site(site))
+        };
+        trace.faithfulness.iter().find(is).unwrap()
+    };
+    // The plain lens reads the last output as the model does.
+    let last = row("logit", LAYERS - 1, Site::ResidPost);
+    assert_eq!((last.agreement, last.trusted), (1.0, true));
+    assert!(last.kl_to_final.unwrap().abs() < 1e-5);
+    near(last.norm_ratio.unwrap(), 1.0, 1.0, "its own length");
+    // The tuned lens at the input of block 1, and the others at the output of block 0, read one state.
+    let (a, b) = (row("tuned", 1, Site::ResidPre), row("jacobian", 0, Site::ResidPost));
+    let together = |position: usize| {
+        let top = |lens: &str, layer, site| {
+            let is = |r: &&lens_core::ReadoutTrace| {
+                r.lens.as_deref() == Some(lens)
+                    && r.position == position
+                    && (r.layer, r.component) == (Some(layer), lens_core::Component::Site(site))
+            };
+            trace.readouts.iter().find(is).unwrap().top[0].id
+        };
+        let first = top("logit", 0, Site::ResidPost);
+        first == top("tuned", 1, Site::ResidPre) && first == top("jacobian", 0, Site::ResidPost)
+    };
+    let share = (0..6).filter(|position| together(*position)).count() as f64 / 6.0;
+    assert_eq!((a.between_lenses, b.between_lenses), (Some(share), Some(share)));
+}
+
+#[test]
+fn the_verdict_on_a_lens_stays_when_it_is_shown_alone() {
+    let trace = three();
+    let rows = |name: &str| {
+        trace.faithfulness.iter().filter(|row| row.lens.as_deref() == Some(name)).cloned().collect::<Vec<_>>()
+    };
+    for name in ["logit", "tuned", "jacobian"] {
+        assert_eq!(trace.of_lens(Some(name)).unwrap().faithfulness, rows(name));
+    }
+    let json = serde_json::to_string(&trace).unwrap();
+    assert_eq!(LensTrace::from_json(json.as_bytes()).unwrap(), trace);
+    assert!(LensTrace::from_json(json.replacen("\"agreement\":", "\"agreement\":7", 1).as_bytes()).is_err());
+    let plain = plan([LensChoice::Logit]);
+    let tokens = tokens();
+    let plain =
+        LensTrace::new(&read(&plain).unwrap(), &TraceContext::new(("t", "0"), toy().info(), &tokens, &()));
+    assert!(plain.faithfulness.is_empty() && !plain.rows_faithfulness().is_empty());
+}

@@ -68,6 +68,8 @@ fn a_trace_keeps_to_the_schema() {
         ("/lenses/1/kind", json!("tuned-2")),
         ("/readouts/3/lens", json!(1)),
         ("/self_check/passed", json!("yes")),
+        ("/faithfulness/0/agreement", json!(1.5)),
+        ("/faithfulness/0/grade", json!("good")),
     ] {
         let mut broken = trace.clone();
         *broken.pointer_mut(place).unwrap() = lie;
@@ -91,6 +93,9 @@ fn the_schema_knows_every_field_and_every_statistic() {
     }
     for field in trace["lenses"][1].as_object().unwrap().keys() {
         assert!(known("/properties/lenses/items", field), "{field}");
+    }
+    for field in trace["faithfulness"][5].as_object().unwrap().keys() {
+        assert!(known("/properties/faithfulness/items", field), "{field}");
     }
     for (at, place) in [("/$defs/readout", "/readouts/3"), ("/$defs/final", "/final/0")] {
         for field in trace.pointer(place).unwrap().as_object().unwrap().keys() {

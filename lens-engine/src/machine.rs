@@ -5,12 +5,18 @@ use lens_cli::{
     args::{Dtype, MachineArgs},
     values::Device,
 };
+use lens_core::TimingTrace;
 use lens_models::{
-    LoadOptions, StoredDtype,
-    device::{DeviceMap, OnTorch as _, use_threads},
+    DecoderSpec, LoadOptions, StoredDtype,
+    device::{DeviceMap, OnTorch as _, PartSizes, use_threads},
 };
 
-/// Sets the number of threads of everything that computes, and returns how to load a model.
+/// Bytes of a layer that are worth a thread. A layer has some eight matrices; reading a quarter of a megabyte takes as
+/// long as waking a thread for it.
+const WORTH_A_THREAD: u64 = 2 << 20;
+
+/// Says how to load a model, and makes sure that its device is there. Where the user has named a number of threads,
+/// everything that computes has as many from here on.
 pub(crate) fn apply(args: &MachineArgs) -> Result<LoadOptions> {
     let map = match (&args.device_map, args.device) {
         (Some(map), _) => map.clone(),
@@ -20,10 +26,7 @@ pub(crate) fn apply(args: &MachineArgs) -> Result<LoadOptions> {
             DeviceMap::One(place)
         }
     };
-    let threads = match args.threads {
-        Some(threads) => usize::from(threads),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = args.threads.map_or_else(cores, usize::from);
     use_threads(threads);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -36,4 +39,44 @@ pub(crate) fn apply(args: &MachineArgs) -> Result<LoadOptions> {
         Dtype::F16 => Some(StoredDtype::F16),
     };
     Ok(LoadOptions::default().with_dtype(dtype).with_map(map))
+}
+
+/// Has libtorch use no more threads than the layers of a model are worth, unless the user has named a number: its
+/// products split even a small matrix among all of them, and wait for the last one, which on a busy machine is late.
+/// Readouts have threads of their own, which take what is there to do.
+pub(crate) fn suit(args: &MachineArgs, spec: &DecoderSpec) {
+    if args.threads.is_none() {
+        let largest = PartSizes::of(spec, 2).layers.into_iter().max().unwrap_or(0);
+        use_threads(worth(largest).min(cores()));
+    }
+}
+
+/// The threads that a layer of so many bytes is worth.
+fn worth(layer: u64) -> usize {
+    usize::try_from(layer / WORTH_A_THREAD).unwrap_or(usize::MAX).max(1)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Where the time of a run went, in words.
+pub(crate) fn spent(timing: &TimingTrace) -> String {
+    format!("timing: forward {:.3} s, readout {:.3} s", timing.forward, timing.readout)
+}
+
+#[cfg(test)]
+mod tests {
+    use lens_models::demo;
+
+    use super::*;
+
+    #[test]
+    fn a_small_model_is_worth_one_thread_and_a_large_one_many() {
+        let largest = |spec: &DecoderSpec| PartSizes::of(spec, 2).layers.into_iter().max().unwrap();
+        assert_eq!(worth(largest(&demo::checkpoint().unwrap().outline().spec)), 1);
+        // A layer of Qwen2.5 0.5B and one of Llama 3.1 8B, in two bytes a value.
+        assert_eq!((worth(29_800_000), worth(436_000_000)), (14, 207));
+        assert_eq!(worth(0), 1);
+    }
 }

@@ -4,9 +4,13 @@
 //! Nothing here decides about numbers.
 
 mod advice;
+mod attribute;
 mod check;
 mod compare_prompts;
+mod evaluate;
+mod fit;
 mod gathered;
+mod lenses;
 mod machine;
 mod many;
 mod prompt;
@@ -14,6 +18,7 @@ mod records;
 mod request;
 mod run;
 mod show;
+mod text;
 mod watched;
 mod weights;
 
@@ -37,7 +42,10 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
     signals::watch().context("cannot watch for signals")?;
     match &cli.command {
         Command::Run(args) => run::run(args, console),
+        Command::Attribute(args) => attribute::attribute(args, console),
         Command::Check(args) => check::check(args, console),
+        Command::Fit(args) => fit::fit(args, console),
+        Command::Evaluate(args) => evaluate::evaluate(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

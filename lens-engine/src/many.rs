@@ -14,8 +14,9 @@ use lens_cli::{
     results, signals,
     style::Console,
     tables,
+    values::Target,
 };
-use lens_core::{LONGEST_STEP, LensTrace, Prepared, sink::Sink};
+use lens_core::{BackendError, LONGEST_STEP, LensSet, LensTrace, Prepared, TimingTrace, TokenId, sink::Sink};
 use lens_data::{PromptError, PromptInput, PromptRecord, ReadoutSink};
 use lens_models::{Message, Session, session::Input};
 use lens_viz::terminal::PromptsView;
@@ -24,6 +25,8 @@ use serde::Serialize;
 use crate::{
     advice,
     compare_prompts::{self, Compared},
+    lenses::Lenses,
+    machine,
     records::Records,
     request, show,
     watched::Watched,
@@ -50,10 +53,12 @@ pub(crate) fn run(
     args: &RunArgs,
     file: &Path,
     mut session: Session,
+    lenses: Lenses,
     Outputs { folder, out }: Outputs<'_>,
     console: &Console,
 ) -> Result<()> {
     let given = &args.many;
+    check_what_all_share(args, &session, &lenses.set)?;
     let mut records = Records::open(file, given.prompts_format, given.prompts_column.as_deref())?;
     if given.compare_prompts {
         records = compare_prompts::few(records)?;
@@ -67,6 +72,7 @@ pub(crate) fn run(
     let compared = given.compare_prompts.then(|| Compared::begin(folder.as_ref())).transpose()?;
     let many = Many {
         args,
+        lenses,
         console,
         session,
         folder,
@@ -76,9 +82,27 @@ pub(crate) fn run(
         view,
         out,
         failures: None,
+        spent: None,
         said: Vec::new(),
     };
     many.run(records)
+}
+
+/// What is wrong whatever a prompt says ends the run before it begins: a layer that the model does not have, or a target
+/// that is no token of it.
+fn check_what_all_share(args: &RunArgs, session: &Session, lenses: &LensSet) -> Result<()> {
+    args.layers.resolve(session.outline().spec.layers.len(), "layer")?;
+    let n_vocab = session.outline().spec.n_vocab();
+    for target in args.targets.iter().chain(&args.versus) {
+        if let Target::Id(token) = *target
+            && token.index() >= n_vocab
+        {
+            return Err(BackendError::UnknownToken { token, n_vocab }.into());
+        }
+    }
+    let any = Input::Tokens(vec![TokenId(0)]);
+    session.prepare(&request::of(args, lenses, any)).map(drop)?;
+    Ok(())
 }
 
 /// Where the results go.
@@ -99,6 +123,7 @@ fn said(error: &anyhow::Error) -> String {
 
 struct Many<'a> {
     args: &'a RunArgs,
+    lenses: Lenses,
     console: &'a Console,
     session: Session,
     folder: Option<Folder>,
@@ -110,6 +135,8 @@ struct Many<'a> {
     out: &'a Stdout,
     /// `failures.jsonl`, from the first failure on.
     failures: Option<Growing>,
+    /// Where the time went, if somebody wants to know.
+    spent: Option<TimingTrace>,
     /// Notes that were said: most are the same for every prompt.
     said: Vec<String>,
 }
@@ -210,8 +237,10 @@ impl Many<'_> {
     }
 
     fn prepared(&self, index: u64, id: Option<String>, input: PromptInput) -> Result<Prepared> {
-        let request = request::of(self.args, self.input(input));
-        Ok(self.session.prepare(&request)?.labelled(index, id))
+        let request = request::of(self.args, &self.lenses.set, self.input(input));
+        let mut prepared = self.session.prepare(&request)?;
+        prepared.notes.extend(self.lenses.notes.iter().cloned());
+        Ok(prepared.labelled(index, id))
     }
 
     /// Reads prompts together and shows each. Nothing is read once nobody wants more.
@@ -271,6 +300,11 @@ impl Many<'_> {
         trace.notes.extend(weights::changed_weights());
         for note in &trace.notes {
             self.note(note);
+        }
+        if let Some(timing) = trace.timing {
+            let TimingTrace { forward, readout, .. } = self.spent.get_or_insert(TimingTrace::new(0.0, 0.0));
+            *forward += timing.forward;
+            *readout += timing.readout;
         }
         if self.compared.is_none() || self.args.format != RunFormat::Table {
             show::document_of_many(self.args, &self.view, self.out).whole(&trace).map_err(folder::cause)?;
@@ -384,6 +418,9 @@ impl Many<'_> {
                 format!("{} prompts were", count.read)
             };
             self.console.note(&format!("{read} read, {} could not be", count.failed));
+        }
+        if let Some(timing) = &self.spent {
+            self.console.note(&machine::spent(timing));
         }
         if signals::seen().is_some() {
             let kept = count.read + count.failed;

@@ -91,7 +91,8 @@ fn read_ahead(
     }
 }
 
-fn prompts(path: &Path, format: PromptFormat, column: Option<&str>) -> Result<Prompts<'static>> {
+/// The prompts of a file; `-` is stdin.
+pub(crate) fn prompts(path: &Path, format: PromptFormat, column: Option<&str>) -> Result<Prompts<'static>> {
     let unreadable = || format!("cannot read prompts from {}", path.display());
     let reader = if path == Path::new("-") {
         packed::unpacked(BufReader::new(io::stdin()))

@@ -1,16 +1,17 @@
 //! From the command line to a request.
 
 use lens_cli::args::RunArgs;
-use lens_core::Sampling;
+use lens_core::{LensSet, Sampling};
 use lens_models::{Request, session::Input};
 
 /// What to read and write, from what was asked.
-pub(crate) fn of(args: &RunArgs, input: Input) -> Request {
+pub(crate) fn of(args: &RunArgs, lenses: &LensSet, input: Input) -> Request {
     let mut request = Request::new(input)
         .layers(args.layers.clone())
         .components(args.components.clone())
         .positions(args.positions.clone())
         .norm(args.norm)
+        .lenses(lenses.clone())
         .important_above(args.threshold.0)
         .timing(args.timing);
     if let Some(names) = args.statistics {

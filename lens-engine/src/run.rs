@@ -11,14 +11,16 @@ use lens_cli::{
     results, signals,
     style::Console,
     tables,
+    values::Pictures,
 };
-use lens_core::{LensTrace, SelfCheckTrace, TimingTrace, sink::Sink};
+use lens_core::{LensTrace, SelfCheckTrace, sink::Sink};
 use lens_models::{Session, demo, session::Prepared};
 use lens_viz::terminal::compare;
 use serde::Serialize;
 
 use crate::{
     gathered::Gathered,
+    lenses::Lenses,
     machine,
     many::{self, Outputs},
     prompt, request, show,
@@ -34,19 +36,22 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let folder = args.out_folder().map(Folder::for_results).transpose()?;
     let out = Stdout::new(args.out_file())?;
     note_what_does_nothing(args, console);
-    let request = match &args.input.prompts {
-        None => Some(request::of(args, prompt::input(&args.input, &args.chat)?)),
+    let input = match &args.input.prompts {
+        None => Some(prompt::input(&args.input, &args.chat)?),
         Some(_) => None,
     };
 
     let model = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
+    machine::suit(&args.machine, &checkpoint.outline().spec);
+    let lenses = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
-    let Some(request) = request else {
+    let Some(input) = input else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
-        return many::run(args, file, session, Outputs { folder, out: &out }, console);
+        return many::run(args, file, session, lenses, Outputs { folder, out: &out }, console);
     };
-    let prepared = session.prepare(&request)?;
+    let mut prepared = session.prepare(&request::of(args, &lenses.set, input))?;
+    prepared.notes.extend(lenses.notes);
     prepared.notes.iter().for_each(|note| console.note(note));
 
     let running = Running::new("loading the model");
@@ -183,11 +188,11 @@ impl Trials<'_> {
         // The rest was said before the run.
         trace.notes.iter().skip(prepared.notes.len()).for_each(|note| self.console.note(note));
         if let Some(timing) = trace.timing {
-            let TimingTrace { forward, readout, .. } = timing;
-            self.console.note(&format!("timing: forward {forward:.3} s, readout {readout:.3} s"));
+            self.console.note(&machine::spent(&timing));
         }
         if let Some(folder) = &mut self.folder {
-            results::write(folder, place, &trace, self.console)?;
+            let pictures = self.args.pictures.unwrap_or(Pictures::USUAL);
+            results::write(folder, place, &trace, pictures, self.console)?;
             if !place.is_empty() {
                 self.gathered.add(place.trim_end_matches('/').replace(['_', '/'], " "), &trace);
             }

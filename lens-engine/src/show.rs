@@ -50,7 +50,15 @@ pub(crate) fn document<'a>(args: &'a RunArgs, console: &'a Console, out: &'a Std
         RunFormat::Table if args.grid.is_some() => {
             let (statistic, options) = (args.grid.unwrap_or_default(), tables::options(console));
             let what = PictureOptions::default().with_components(tables::of_grid(args));
-            Box::new(rendered("the grid", out, move |trace| heatmap(trace, statistic, &what, &options)))
+            Box::new(rendered("the grid", out, move |trace: &LensTrace| {
+                // One lens after the other, as tables do.
+                let of = |lens: &&str| {
+                    let what = what.clone().with_lens(Some((*lens).to_owned()));
+                    heatmap(trace, statistic, &what, &options)
+                };
+                let grids: Result<Vec<String>, _> = trace.lens_names().iter().map(of).collect();
+                grids.map(|grids| grids.join("\n"))
+            }))
         }
         RunFormat::Table if !shows_steps(args) => Box::new(tables::of_positions(args, console, out)),
         RunFormat::Table | RunFormat::Jsonl => Box::new(()),

@@ -13,11 +13,18 @@ use crate::{
     terminal::{StepsView, TableError, TableOptions, table},
 };
 
-/// A sink that writes a table for every position of every run, with `rule` between two of them.
+/// A sink that writes a table for every position of every run, and of every lens there, with `rule` between two of them.
 pub fn tables<W: Write>(out: W, options: TableOptions, rule: String) -> impl Sink {
     rendered("the tables", out, move |trace| {
-        let of = |position| table(trace, &options.clone().with_position(Some(position)));
-        let tables = trace.finals.iter().map(|last| of(last.position));
+        let lenses: Vec<Option<String>> = match trace.lens_names().as_slice() {
+            [_] => vec![options.lens.clone()],
+            several => several.iter().map(|name| Some((*name).to_owned())).collect(),
+        };
+        let of = |(position, lens): (usize, &Option<String>)| {
+            table(trace, &options.clone().with_position(Some(position)).with_lens(lens.clone()))
+        };
+        let places = trace.finals.iter().flat_map(|last| lenses.iter().map(|lens| (last.position, lens)));
+        let tables = places.map(of);
         Ok::<_, TableError>(tables.collect::<Result<Vec<_>, _>>()?.join(&rule))
     })
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, TokenTrace};
+use lens_core::{
+    Component, FaithfulnessTrace, FinalTrace, LensTrace, ReadoutTrace, TRUSTED_UP_TO, TokenTrace,
+};
 
 /// A row of a heatmap: a component of a layer, `None` for `embed`.
 pub(crate) type Place = (Option<u16>, Component);
@@ -37,6 +39,18 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// A trace without readouts, of which every layer of the model can be shown.
+    pub(crate) fn of_head(trace: &'a LensTrace) -> Self {
+        Self {
+            trace,
+            readouts: HashMap::new(),
+            finals: HashMap::new(),
+            positions: BTreeSet::new(),
+            layers: (0..trace.model.n_layers).collect(),
+            components: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn at(&self, position: usize, place: Place) -> Option<&'a ReadoutTrace> {
         self.readouts.get(&(position, place)).copied()
     }
@@ -56,6 +70,26 @@ impl<'a> Source<'a> {
         let positions = numbers(&mut self.positions.iter().copied());
         let components: Vec<&str> = self.components.iter().map(|component| component.name()).collect();
         format!("layers {layers}, positions {positions}, {}", components.join(", "))
+    }
+
+    /// How far a row can be trusted, where the trace says so: those of several lenses do.
+    pub(crate) fn trust(&self, place: Place) -> Option<&'a FaithfulnessTrace> {
+        self.trace.faithfulness.iter().find(|row| (row.layer, row.component) == place)
+    }
+
+    /// Whether nothing says that a row cannot be trusted.
+    pub(crate) fn is_trusted(&self, place: Place) -> bool {
+        self.trust(place).is_none_or(|row| row.trusted)
+    }
+
+    /// What grey rows mean, where there are any among `places`.
+    pub(crate) fn note_on_trust(&self, places: &[Place]) -> Option<String> {
+        places.iter().any(|place| !self.is_trusted(*place)).then(|| {
+            format!(
+                "grey rows: not to be trusted (median KL to the final above {TRUSTED_UP_TO} nats, and the final token first \
+                 at fewer than half of the positions)"
+            )
+        })
     }
 
     /// The model's own answer.

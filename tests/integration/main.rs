@@ -8,6 +8,7 @@ mod half;
 mod heads;
 mod identities;
 mod jacobians;
+mod lenses;
 mod made;
 mod nonfinite;
 mod outside;

@@ -55,6 +55,31 @@ fn prompts_of_a_pack_are_read_as_each_alone_in_every_family() {
     }
 }
 
+/// The first `n` positions of a reading.
+fn first(reading: &Reading, n: usize) -> Reading {
+    let mut first = reading.clone();
+    first.positions.truncate(n);
+    first.finals.truncate(n);
+    first.readouts.truncate(n * reading.points.len());
+    first
+}
+
+/// A prompt is run as far as it is read. Rotary embeddings that depend on its length know all of it nevertheless.
+#[test]
+fn a_prompt_is_read_alike_however_far_it_is_run() {
+    for name in checkpoint_names() {
+        let tokens = Golden::of(&name).tokens;
+        let mut model = decoder(&name);
+        let at = |positions: &str| Plan::default().with_positions(positions.parse().unwrap());
+        let whole = first(&Lens::new(&mut model).read(&tokens, &at("1,4,-1")).unwrap(), 2);
+        let part = Lens::new(&mut model).read(&tokens, &at("1,4")).unwrap();
+        assert!(part.self_check.is_some_and(|check| check.passed && check.position == 4), "{name}");
+        assert_close(&name, &part, &whole);
+        let together = Lens::new(&mut model).read_many(&[&tokens, &tokens[..6]], &at("1,4"));
+        assert_close(&name, together[0].as_ref().unwrap(), &whole);
+    }
+}
+
 /// Refuses to go on with a token's embedding: as a NaN among the weights of one token would.
 fn breaks(token_row: f64) -> impl Tap {
     move |point: lens_core::Point, value: Tensor| -> Result<Tensor, lens_models::ModelError> {

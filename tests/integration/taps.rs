@@ -151,6 +151,41 @@ fn what_was_not_cached_is_not_continued() {
     }
 }
 
+/// A run that is left at a point computes nothing deeper, and cannot be continued there.
+#[test]
+fn a_run_that_is_left_early_goes_no_deeper() {
+    for name in ["llama2", "mixtral", "lfm2", "bloom_post_norm"] {
+        let mut model = decoder(name);
+        let tokens = Golden::of(name).tokens;
+        let point = Point::block(0, Site::ResidPost);
+        let whole = capture(&mut model, &tokens[..4], &[point]).remove(0);
+
+        let fired = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&fired);
+        let look = move |point: Point, value: Tensor| -> Result<Tensor, ModelError> {
+            seen.borrow_mut().push(point);
+            Ok(value)
+        };
+        model.set_edit(Some(Box::new(look)));
+        let points: PointSet = [point].into_iter().collect();
+        let mut step = |past: usize, through: Option<Point>| {
+            let step = Forward::new(&tokens[past..past + 2], &points, &[0, 1]).with_past(past);
+            let captured = model.forward(&step.with_total(4).with_room(4).with_through(through))?;
+            let mut values = Vec::new();
+            model.rows(&captured[0], 0..2, &mut values)?;
+            Ok::<_, lens_core::BackendError>(values)
+        };
+        let parts = [step(0, Some(point)).unwrap(), step(2, Some(point)).unwrap()].concat();
+        assert_eq!(parts.len(), whole.len(), "{name}");
+        assert!(parts.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-4 * b.abs().max(1.0)), "{name}");
+        assert!(fired.borrow().iter().all(|point| point.layer().unwrap_or(0) == 0), "{name}: {fired:?}");
+
+        step(0, Some(point)).unwrap();
+        let message = step(2, None).unwrap_err().to_string();
+        assert!(message.contains("after 2 tokens, but 0 are in the caches"), "{name}: {message}");
+    }
+}
+
 #[test]
 fn a_sequence_ends_where_another_prompt_is_run_for_its_activations() {
     let mut model = decoder("llama2");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lens_core::MapShapeError;
 
-use super::pickle::PickleError;
+use super::pickle_error::PickleError;
 use crate::checkpoint::CheckpointError;
 
 /// Why a file cannot be read as a lens, or a lens cannot be written as a file.
@@ -37,6 +37,20 @@ pub enum LensFileError {
     Maps {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: MapShapeError,
+    },
+    /// The lens cannot be one for the model that it is to read.
+    #[error("{source_name} does not fit this model: {problem}")]
+    OtherModel {
+        /// Where the lens comes from.
+        source_name: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// The identity cannot be made a map of the lens.
+    #[error("the identity cannot be a map of this lens")]
+    Identity {
         /// Why.
         source: MapShapeError,
     },

@@ -1,4 +1,4 @@
-//! One model's part of the hub cache, in the layout that all of the hub's tools share.
+//! One repository's part of the hub cache, in the layout that all of the hub's tools share.
 //!
 //! ```text
 //! models--owner--name/refs/main                  the commit that the branch was last seen at
@@ -12,12 +12,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hf_hub::{Cache, CacheRepo, Repo};
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::bounds::Bounds;
 use super::error::SourceError;
 use super::files;
-use super::name::{HubId, Revision, is_commit};
+use super::name::{HubId, RepoKind, Revision, is_commit};
 use super::progress::{Event, Progress};
 
 /// One model's part of the cache.
@@ -29,7 +29,11 @@ pub(super) struct ModelCache {
 
 impl ModelCache {
     pub(super) fn new(cache: PathBuf, id: &HubId) -> Self {
-        let repo = Repo::model(id.to_string());
+        let kind = match id.kind() {
+            RepoKind::Model => RepoType::Model,
+            RepoKind::Space => RepoType::Space,
+        };
+        let repo = Repo::new(id.to_string(), kind);
         Self { folder: repo.folder_name(), layout: Cache::new(cache.clone()).repo(repo), cache }
     }
 
@@ -132,7 +136,9 @@ impl ModelCache {
         if pointer.is_symlink() {
             fs::remove_file(&pointer).map_err(SourceError::io("replace the link", &pointer))?;
         }
-        let target = Path::new("..").join("..").join("blobs").join(etag);
+        // Out of the folders that the file is in, the snapshot's own, and `snapshots`.
+        let up = Path::new(file).components().count() + 1;
+        let target = Path::new(&"../".repeat(up)).join("blobs").join(etag);
         match symlink(&target, &pointer) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
             // A file system without links: the hub's own tools move the blob then, too.

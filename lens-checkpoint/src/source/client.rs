@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Body, Proxy};
 
 use super::address::{Origin, percent_encoded, redacted, redirect_target, shown};
-use super::name::{HubId, Revision};
+use super::name::{HubId, RepoKind, Revision};
 use super::pace::{self, Paced};
 use super::{SourceError, SourceOptions, files};
 
@@ -67,6 +67,14 @@ impl Answer {
         let read = self.reply.body_mut().as_reader().take(LARGEST_REPLY + 1).read_to_end(&mut bytes);
         read.map_err(|source| unreachable(&self.url, source))?;
         if bytes.len() as u64 > LARGEST_REPLY { Err(self.bad("the answer is endless")) } else { Ok(bytes) }
+    }
+}
+
+/// What stands before an id in the addresses of its files.
+fn prefix(id: &HubId) -> &'static str {
+    match id.kind() {
+        RepoKind::Model => "",
+        RepoKind::Space => "spaces/",
     }
 }
 
@@ -130,17 +138,21 @@ impl Client {
 
     /// The page of a model, for people.
     pub(super) fn page(&self, id: &HubId) -> String {
-        format!("{}/{id}", self.endpoint)
+        format!("{}/{}{id}", self.endpoint, prefix(id))
     }
 
     /// The address that describes a revision.
     pub(super) fn revision_url(&self, id: &HubId, revision: &Revision) -> String {
-        format!("{}/api/models/{id}/revision/{}", self.endpoint, percent_encoded(revision.as_str()))
+        let kind = match id.kind() {
+            RepoKind::Model => "models",
+            RepoKind::Space => "spaces",
+        };
+        format!("{}/api/{kind}/{id}/revision/{}", self.endpoint, percent_encoded(revision.as_str()))
     }
 
     /// The address of a file at a commit. File names are plain names, by the checks of whoever calls.
     pub(super) fn file_url(&self, id: &HubId, commit: &str, file: &str) -> String {
-        format!("{}/{id}/resolve/{commit}/{file}", self.endpoint)
+        format!("{}/{}{id}/resolve/{commit}/{file}", self.endpoint, prefix(id))
     }
 
     /// Sends a request and follows redirects. The token goes to the hub itself and to nobody else, whoever

@@ -18,6 +18,22 @@ pub enum SourceError {
         /// The path as it was understood.
         path: PathBuf,
     },
+    /// The name looks like a path, and there is nothing there.
+    #[error("there is no file and no folder {}", path.display())]
+    UnknownPath {
+        /// The path as it was understood.
+        path: PathBuf,
+    },
+    /// Neither the published collection nor a repository of that name has such a lens.
+    #[error("the hub has no {kind} lens {name:?}: {tried}")]
+    NoLens {
+        /// The kind of lens.
+        kind: &'static str,
+        /// The name as it was given.
+        name: String,
+        /// Where it was looked for.
+        tried: String,
+    },
     /// The path leads to a file.
     #[error("{} is a file: give the folder that holds config.json and the weights", path.display())]
     NotAFolder {

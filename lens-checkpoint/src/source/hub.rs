@@ -15,7 +15,7 @@ use super::meta::FileMeta;
 use super::name::{HubId, Revision, is_commit};
 use super::progress::{Event, Progress};
 use super::retry::Retry;
-use super::{CheckpointFiles, CheckpointHeaders, SourceError, SourceOptions, index};
+use super::{CheckpointFiles, CheckpointHeaders, SourceError, SourceOptions, index, local::SomeFiles};
 
 /// A model at a revision.
 pub(super) struct Hub<'a> {
@@ -34,22 +34,63 @@ impl<'a> Hub<'a> {
 
     /// All files, fetched where they are not cached.
     pub(super) fn files(&self, progress: &mut dyn Progress) -> Result<CheckpointFiles, SourceError> {
-        let (files, notes) = self.get(progress, Folder::files, |online, progress| online.files(progress))?;
+        let all = |commit: &str| self.nothing_to_ask(commit);
+        let (files, notes) =
+            self.get(progress, all, Folder::files, |online, progress| online.files(progress))?;
         Ok(CheckpointFiles { notes, ..files })
     }
 
     /// The config and the headers of the weights, without the weights.
     pub(super) fn headers(&self, progress: &mut dyn Progress) -> Result<CheckpointHeaders, SourceError> {
+        let all = |commit: &str| self.nothing_to_ask(commit);
         let (headers, notes) =
-            self.get(progress, Folder::headers, |online, progress| online.headers(progress))?;
+            self.get(progress, all, Folder::headers, |online, progress| online.headers(progress))?;
         Ok(CheckpointHeaders { notes, ..headers })
     }
 
-    /// The cache alone when offline, or when it is known to have all there is at that commit; else the hub;
+    /// The files that `choose` picks among the names of all, fetched where they are not cached: their paths, and the
+    /// commit. `None` where it picks none.
+    pub(super) fn some_files(
+        &self,
+        choose: &dyn Fn(&BTreeSet<String>) -> Vec<String>,
+        progress: &mut dyn Progress,
+    ) -> Result<(SomeFiles, Vec<String>), SourceError> {
+        let cached = |folder: &Folder| {
+            let files = choose(&folder.all_names()?);
+            if files.is_empty() {
+                return Err(self.not_cached(None));
+            }
+            folder.some(&files)
+        };
+        // What was picked from a part of the names need not be what would be picked from all.
+        self.get(
+            progress,
+            |_| true,
+            cached,
+            |online, progress| {
+                let files = choose(&online.names);
+                for file in &files {
+                    online.fetch(file, progress)?;
+                }
+                let found = self.folder(&online.commit).some(&files)?;
+                if !files.is_empty()
+                    && let Err(error) = self.cache.write_ref(&self.revision, &online.commit)
+                {
+                    progress.event(Event::Note(&format!(
+                        "{error}: offline, this copy will be found by its commit only"
+                    )));
+                }
+                Ok(found)
+            },
+        )
+    }
+
+    /// The cache alone when offline, or when it is known to have `all` there is at that commit; else the hub;
     /// and the cache again if the hub cannot be reached or does not show the model. With it, what was assumed.
     fn get<T>(
         &self,
         progress: &mut dyn Progress,
+        all: impl Fn(&str) -> bool,
         cached: impl Fn(&Folder) -> Result<T, SourceError>,
         fetched: impl Fn(&Online<'_>, &mut dyn Progress) -> Result<T, SourceError>,
     ) -> Result<(T, Vec<String>), SourceError> {
@@ -70,7 +111,7 @@ impl<'a> Hub<'a> {
         }
         let in_cache = match (in_cache, commit) {
             (Some(Ok(found)), Some(commit)) => {
-                if self.revision.is_commit() && self.nothing_to_ask(&commit) {
+                if self.revision.is_commit() && all(&commit) {
                     return Ok((found, Vec::new()));
                 }
                 Some((found, commit))

@@ -10,6 +10,17 @@ use super::headers::{ShardHeader, read_local_header};
 use super::layout::{self, Weights};
 use super::{CheckpointFiles, CheckpointHeaders, SourceError, files, index, name};
 
+/// How deep folders are looked into.
+const DEEPEST: usize = 8;
+
+/// Some files of a repository, all on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SomeFiles {
+    pub(super) root: PathBuf,
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) commit: Option<String>,
+}
+
 /// A folder with a checkpoint in it.
 pub(super) struct Folder {
     pub(super) root: PathBuf,
@@ -108,6 +119,32 @@ impl Folder {
         let path = self.root.join(file);
         let gone = || SourceError::io("open", &path)(std::io::ErrorKind::NotFound.into());
         self.optional(file)?.ok_or_else(gone)
+    }
+
+    /// Some files by their names, all of them there.
+    pub(super) fn some(&self, files: &[String]) -> Result<SomeFiles, SourceError> {
+        let paths = files.iter().map(|file| self.required(file)).collect::<Result<_, _>>()?;
+        Ok(SomeFiles { root: self.root.clone(), paths, commit: self.revision.clone() })
+    }
+
+    /// The names of the files, those of inner folders as `folder/file`.
+    pub(super) fn all_names(&self) -> Result<BTreeSet<String>, SourceError> {
+        let mut names = BTreeSet::new();
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            let path = self.root.join(&folder);
+            let list = std::fs::read_dir(&path).map_err(SourceError::io("list", &path))?;
+            for name in list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+                let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                match self.root.join(&name).is_dir() {
+                    // Deeper than any repository is: a link in a circle.
+                    true if folder.matches('/').count() < DEEPEST => folders.push(name),
+                    true => {}
+                    false => drop(names.insert(name)),
+                }
+            }
+        }
+        Ok(names)
     }
 
     fn names(&self) -> Result<BTreeSet<String>, SourceError> {

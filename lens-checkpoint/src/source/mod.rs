@@ -38,6 +38,7 @@ mod headers;
 mod hub;
 mod index;
 mod layout;
+mod lens;
 mod local;
 mod meta;
 mod name;
@@ -51,6 +52,7 @@ use std::path::PathBuf;
 
 pub use error::SourceError;
 pub use headers::{CheckpointHeaders, ShardHeader};
+pub use lens::{LensSource, locate_lens};
 pub use name::{HubId, Source};
 pub use options::SourceOptions;
 pub use progress::{Event, Progress, Silent};

@@ -41,20 +41,40 @@ impl Source {
     }
 }
 
+/// What a repository of the hub is for: each kind has addresses and a folder of the cache of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RepoKind {
+    Model,
+    /// An application; some publish files as well.
+    Space,
+}
+
 /// The id of a model on the hub: `owner/name`, or the bare name of an old one such as `gpt2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubId(String);
+pub struct HubId {
+    name: String,
+    kind: RepoKind,
+}
 
 impl HubId {
     /// The id as it is written in addresses.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    pub(super) fn kind(&self) -> RepoKind {
+        self.kind
+    }
+
+    /// The space of this id, instead of the model.
+    pub(super) fn space(self) -> Self {
+        Self { kind: RepoKind::Space, ..self }
     }
 }
 
 impl fmt::Display for HubId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -104,7 +124,7 @@ impl FromStr for HubId {
         if name.contains("--") || name.contains("..") || name.ends_with(".git") {
             return refuse("a hub id has no \"--\", no \"..\" and no \".git\" at its end".into());
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self { name: name.to_owned(), kind: RepoKind::Model })
     }
 }
 

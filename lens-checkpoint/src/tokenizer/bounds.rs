@@ -3,7 +3,10 @@
 use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper, Tokenizer};
 
-use super::{TokenizerError, parts::leaves};
+use super::{
+    TokenizerError,
+    parts::{Parts, leaves},
+};
 
 /// The longest text that is read: some millions of tokens.
 const LONGEST_TEXT: u64 = 16 << 20;
@@ -39,16 +42,10 @@ impl Bounds {
     ///
     /// # Errors
     /// When it puts an absurd number of tokens around a text; the reason.
-    pub(super) fn of(inner: &Tokenizer) -> Result<Self, String> {
-        let value = |part: Result<Value, serde_json::Error>| part.map_err(|error| error.to_string());
-        let processor = value(serde_json::to_value(inner.get_post_processor()))?;
-        check_processor(&processor)?;
-        let normalizers = value(serde_json::to_value(inner.get_normalizer()))?;
-        let pre_tokenizers = value(serde_json::to_value(inner.get_pre_tokenizer()))?;
-        Ok(Self {
-            normalizers: leaves(&normalizers).into_iter().map(Step::of).collect(),
-            pre_tokenizers: leaves(&pre_tokenizers).into_iter().map(Step::of).collect(),
-        })
+    pub(super) fn of(parts: &Parts) -> Result<Self, String> {
+        check_processor(&parts.post_processor)?;
+        let steps = |part| leaves(part).into_iter().map(Step::of).collect();
+        Ok(Self { normalizers: steps(&parts.normalizer), pre_tokenizers: steps(&parts.pre_tokenizer) })
     }
 
     /// Refuses a text of which the tokenizer would make too much. Where the steps may do so, they are tried one by one.

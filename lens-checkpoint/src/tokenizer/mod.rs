@@ -78,24 +78,23 @@ impl Tokenizer {
         if json.starts_with(b"version https://git-lfs") {
             return Err(broken("it is a git-lfs pointer, run `git lfs pull`".to_owned()));
         }
-        let parts: Parts = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
         let load = || {
             let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
             let mut notes: Vec<String> = adopt::drop_training(&mut inner)?.into_iter().collect();
             if let Some(settings) = settings {
                 notes.extend(adopt::adopt(&mut inner, settings)?);
             }
-            let bounds = Bounds::of(&inner)?;
-            Ok((inner, notes, bounds))
+            let parts = Parts::of(&inner)?;
+            Ok((Bounds::of(&parts)?, Spelling::of(&parts), inner, notes))
         };
-        let (inner, notes, bounds) = isolated(load).and_then(|loaded| loaded).map_err(broken)?;
+        let (bounds, spelling, inner, notes) = isolated(load).and_then(|loaded| loaded).map_err(broken)?;
         let added: BTreeMap<u32, String> =
             inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content)).collect();
         let id = |text: Option<&str>| text.and_then(|text| inner.token_to_id(text)).map(TokenId);
         Ok(Self {
             eos: id(settings.and_then(Settings::stated_eos)),
             bos: id(settings.and_then(|settings| settings.special("bos_token"))),
-            spelling: Spelling::of(&parts),
+            spelling,
             bounds,
             added,
             inner,

@@ -1,24 +1,43 @@
-//! The parts of a tokenizer.json that say how texts are treated, without its vocabulary.
+//! The parts of a tokenizer that say how texts are treated, without its vocabulary.
 
-use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
+use tokenizers::{ModelWrapper, Tokenizer};
 
-/// What is read of a tokenizer.json besides what the tokenizers crate makes of it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// The parts of a tokenizer as JSON, each as tokenizer.json has it. They are taken from the tokenizer and not from the
+/// file, which is tens of megabytes long and is parsed once.
+#[derive(Debug)]
 pub(super) struct Parts {
     pub(super) normalizer: Value,
     pub(super) pre_tokenizer: Value,
+    pub(super) post_processor: Value,
     pub(super) decoder: Value,
-    pub(super) added_tokens: Value,
-    pub(super) model: ModelPart,
+    /// Whether what has no token is spelled in bytes.
+    pub(super) byte_fallback: bool,
 }
 
-/// What is read of its model.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ModelPart {
-    pub(super) byte_fallback: Value,
+impl Parts {
+    /// Those of a tokenizer.
+    ///
+    /// # Errors
+    /// When a part cannot be written as JSON; the reason.
+    pub(super) fn of(inner: &Tokenizer) -> Result<Self, String> {
+        Ok(Self {
+            normalizer: value(inner.get_normalizer())?,
+            pre_tokenizer: value(inner.get_pre_tokenizer())?,
+            post_processor: value(inner.get_post_processor())?,
+            decoder: value(inner.get_decoder())?,
+            byte_fallback: match inner.get_model() {
+                ModelWrapper::BPE(model) => model.byte_fallback,
+                ModelWrapper::Unigram(model) => model.byte_fallback(),
+                ModelWrapper::WordPiece(_) | ModelWrapper::WordLevel(_) => false,
+            },
+        })
+    }
+}
+
+fn value(part: impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(part).map_err(|error| error.to_string())
 }
 
 /// A section, or what its sequences are made of, in order.

@@ -18,7 +18,7 @@ pub(super) enum Spelling {
 }
 
 impl Spelling {
-    /// The spelling of a tokenizer.json, from its decoder or, without one, its pre-tokenizer.
+    /// The spelling of a tokenizer, from its decoder or, without one, its pre-tokenizer.
     pub(super) fn of(json: &Parts) -> Self {
         let parts: Vec<&Value> =
             [&json.decoder, &json.pre_tokenizer, &json.normalizer].into_iter().flat_map(leaves).collect();
@@ -27,7 +27,7 @@ impl Spelling {
         if has("ByteLevel") {
             Self::ByteLevel(byte_alphabet().map(|(byte, c)| (c, byte)).collect())
         } else if has("Metaspace") || has("ByteFallback") || replaces_space {
-            Self::Metaspace { byte_fallback: has("ByteFallback") || json.model.byte_fallback == true }
+            Self::Metaspace { byte_fallback: has("ByteFallback") || json.byte_fallback }
         } else {
             Self::Plain
         }

@@ -28,6 +28,7 @@ impl RunArgs {
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
         let wrong = self.generate.contradiction().or_else(|| self.fits_many()).or_else(|| self.fits_name());
+        let wrong = wrong.or_else(|| self.fits_pictures());
         if wrong.is_some() {
             return wrong;
         }
@@ -41,8 +42,17 @@ impl RunArgs {
         Some(format!("{option} shows results to people: leave it out, or {instead}"))
     }
 
-    /// A file whose name says something else than the form that was asked for.
+    /// A file whose name says something else than the form that was asked for, or nothing that results can be.
     fn fits_name(&self) -> Option<String> {
+        let out = self.out.as_deref()?;
+        if format::is_misnamed(out) {
+            let out = out.display();
+            return Some(format!(
+                "{out} is not the name of a file that results are written into: those end in .json, .jsonl, .csv, \
+                 .parquet or .arrow, and a further .gz or .zst packs them (lens render makes .html, .svg, .png and .txt \
+                 of a trace); for a folder of that name, write {out}/"
+            ));
+        }
         let file = self.out_file()?;
         let fits = match (format::of_file(file)?, self.format) {
             (RunFormat::Json, RunFormat::LogitlenskitV2) | (RunFormat::Jsonl, RunFormat::Json) => true,
@@ -64,20 +74,47 @@ impl RunArgs {
             return Some("--compare-prompts compares the prompts of --prompts FILE: give one".to_owned());
         }
         let several = self.generate.trials.get() > 1;
+        if self.input.prompts.is_some() {
+            let instead = match () {
+                () if self.compare => {
+                    "--compare shows one run with its changes and without, and --prompts makes many: run the file twice, \
+                     with --steer and without"
+                }
+                () if self.grid.is_some() => {
+                    "--grid shows one run, and --prompts a line for each of many: leave out --grid, or write --format \
+                     json and have lens render draw the grid of one"
+                }
+                () if self.tables => {
+                    "--tables shows one run, and --prompts a line for each of many: leave out --tables"
+                }
+                () if several => "--prompts runs every prompt once: leave out --trials",
+                () if self.format == RunFormat::LogitlenskitV2 => {
+                    "logitlenskit's files hold one run, and --prompts makes many: write --format json, and have lens \
+                     render convert one with --format logitlenskit-v2"
+                }
+                () if self.pictures.is_some_and(|pictures| !pictures.is_none()) => {
+                    "--prompts draws no pictures: leave out --pictures, and have lens render draw those of one prompt"
+                }
+                () => return None,
+            };
+            return Some(instead.to_owned());
+        }
         let one_form = self.format.flat().is_some() || self.format == RunFormat::LogitlenskitV2;
-        let (option, other) = match (&self.input.prompts, one_form) {
-            (Some(_), _) if self.compare => ("--compare", "--prompts"),
-            (Some(_), _) if self.grid.is_some() => ("--grid", "--prompts"),
-            (Some(_), _) if self.tables => ("--tables", "--prompts"),
-            (Some(_), _) if several => ("--trials", "--prompts"),
-            (Some(_), _) if self.format == RunFormat::LogitlenskitV2 => {
-                ("--format logitlenskit-v2", "--prompts")
-            }
-            (None, true) if self.compare => ("--compare", "this --format"),
-            (None, true) if several => ("--trials", "this --format"),
+        let option = match one_form {
+            true if self.compare => "--compare makes two runs",
+            true if several => "--trials makes several runs",
             _ => return None,
         };
-        Some(format!("{option} shows one run in a form that {other} does not have: leave one of them out"))
+        Some(format!("{option}, and this --format holds one: leave one of them out"))
+    }
+
+    /// Pictures that have nowhere to go.
+    fn fits_pictures(&self) -> Option<String> {
+        let asked = self.pictures.is_some_and(|pictures| !pictures.is_none());
+        (asked && self.out_folder().is_none()).then(|| {
+            "--pictures says how the pictures of a results folder are drawn: name a folder with --out"
+                .to_owned()
+        })
     }
 }
 

@@ -2,23 +2,37 @@
 
 #![allow(missing_docs, reason = "clap shows doc comments as help, and what has none there needs none")]
 
+mod attribute;
 mod check;
+mod decode;
+mod evaluate;
 mod families;
 mod fit;
+mod fitting;
 mod inspect;
+mod lens;
 mod model;
 mod render;
 mod run;
+mod text;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
+    attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
+    decode::{DecodeArgs, DecodeFormat},
+    evaluate::{EvaluateArgs, EvaluateFormat},
     families::{FamiliesArgs, ListFormat},
+    fitting::{
+        Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
+    },
     inspect::{Format, InspectArgs},
+    lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
+    text::TextArgs,
 };
 use crate::style::When;
 
@@ -48,8 +62,10 @@ impl Cli {
     /// With what other arguments imply: the form of results that the name of their file tells.
     #[must_use]
     pub fn settled(mut self) -> Self {
-        if let Command::Run(args) = &mut self.command {
-            args.settle();
+        match &mut self.command {
+            Command::Run(args) => args.settle(),
+            Command::Decode(args) => args.settle(),
+            _ => {}
         }
         self
     }
@@ -60,6 +76,10 @@ impl Cli {
         let says = match &self.command {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
+            Command::Attribute(args) => args.contradiction(),
+            Command::Decode(args) => args.contradiction(),
+            Command::Fit(args) => args.what.contradiction(),
+            Command::Evaluate(args) => args.machine.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -70,10 +90,15 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Attribute(Box<AttributeArgs>),
+    Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
+    Fit(FitArgs),
+    Evaluate(Box<EvaluateArgs>),
     Families(FamiliesArgs),
+    Lens(LensArgs),
     /// Print a completion script for a shell
     #[command(after_help = MORE_HELP, after_long_help = "Example:
   lens completions bash > lens.bash")]

@@ -9,11 +9,14 @@ use lens_viz::Measure;
 
 use super::{
     MORE_HELP,
+    lens::LensName,
     model::{MachineArgs, SourceArgs},
 };
 use crate::{
     format::RunFormat,
-    values::{Percent, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one},
+    values::{
+        Percent, Pictures, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
+    },
 };
 
 /// Read every layer and component for a prompt, and for each token that the model writes after it
@@ -36,7 +39,8 @@ Examples:
   lens run \"The capital of France is\" --steer \"L4.resid_post[last] = @'The capital of Italy is'\" --compare
   lens run \"The capital of France is\" --positions all --grid
   lens run --token-ids 5,7,11 --layers 0,-1 --format json
-  lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\""
+  lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\"
+  lens run -m gpt2 \"The capital of France is\" --lens logit,tuned=gpt2,jacobian=gpt2"
 )]
 pub struct RunArgs {
     /// Hub id or local folder; without it, the demo model that is part of lens
@@ -60,10 +64,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "WHICH", default_value = "last", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub positions: Selection,
-    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post (or LogitLens4LLMs's names)
+    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post (or LogitLens4LLMs's names), heads, and
+    /// single heads as head.3
     #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]
     pub components: ComponentSelection,
+    /// The lenses to read with, all from one forward pass: logit, tuned=PATH, jacobian=PATH, or a list of these; in the
+    /// place of a path, a name on the hub [default: logit]
+    #[arg(long = "lens", value_name = "KIND=PATH", value_delimiter = ',', help_heading = "What to read")]
+    pub lenses: Vec<LensName>,
     /// The most probable tokens to keep of each readout [default: 10]
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to read")]
     #[arg(value_parser = from_one)]
@@ -142,6 +151,10 @@ pub struct RunArgs {
     /// important_layers.json, heatmaps/ and lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
+    /// How the pictures of a results folder are drawn: none, svg, png, or svg,png [default: svg]
+    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FORMS", help_heading = "Results")]
+    pub pictures: Option<Pictures>,
 }
 
 /// What the model writes.

@@ -4,7 +4,6 @@ use super::error::AttributionError;
 use crate::{
     backend::{Backend, BackendError, Forward},
     point::{Point, PointSet, Site},
-    steps::LONGEST_STEP,
     token::TokenId,
 };
 
@@ -26,10 +25,10 @@ impl<H> Captured<H> {
         let points: PointSet =
             std::iter::once(Point::Embed).chain(blocks).filter(|point| info.has(*point)).collect();
         let nothing = PointSet::default();
-        let mut start = 0;
+        let (mut start, longest) = (0, backend.step_budget().longest.max(1));
         // Nothing after the position reaches it; the whole length still decides about rotary tables.
         loop {
-            let end = (start + LONGEST_STEP).min(position + 1);
+            let end = (start + longest).min(position + 1);
             let is_last = end == position + 1;
             let rows = [position.wrapping_sub(start)];
             let step = Forward {

@@ -41,9 +41,10 @@ pub use parts::{
     TokenReadout,
 };
 pub use result::{
-    Attribution, Biases, EmbeddingContributions, LayerContributions, NeuronContribution, TokenLogit,
+    Attribution, Biases, EmbeddingContributions, LayerContributions, LogitCheck, NeuronContribution,
+    TokenLogit,
 };
-pub use trace::{AttributionContext, AttributionTrace, SCHEMA, Shares};
+pub use trace::{AttributionContext, AttributionTrace, SCHEMA, Shares, TargetLogit};
 use walk::Walk;
 
 use crate::{backend::BackendError, point::Point, token::TokenId};
@@ -129,6 +130,7 @@ pub fn attribute<B: Dissect>(
         bias: Biases { stream_norms: walk.stream_norms, ..start.bias },
         rounding: walk.rounding,
         logit_before_cap: start.target.before_cap - start.versus.map_or(0.0, |versus| versus.before_cap),
+        check: start.check,
         notes: notes::of(&walk.facts, start.cap, backend.info()),
     };
     if attribution.is_finite() { Ok(attribution) } else { Err(AttributionError::NotFinite) }
@@ -164,6 +166,12 @@ struct Start {
     target: TokenLogit,
     versus: Option<TokenLogit>,
     cap: Option<f32>,
+    check: LogitCheck,
+}
+
+/// A logit after the soft cap, if there is one.
+fn with_cap(logit: f64, cap: Option<f32>) -> f64 {
+    cap.map(f64::from).map_or(logit, |cap| cap * (logit / cap).tanh())
 }
 
 impl Start {
@@ -177,21 +185,27 @@ impl Start {
         let hidden =
             hidden.ok_or_else(|| BackendError::Other("the final residual was not captured".into()))?;
         let ids: Vec<TokenId> = std::iter::once(ask.target).chain(ask.versus).collect();
-        let own = backend.plain_logits(hidden, 0, &ids)?.logits;
+        let plain = backend.plain_logits(hidden, 0, &ids)?;
+        let unit = f64::from(backend.info().unit_roundoff);
         let mut start = Self {
             direction: vec![0.0; last.len()],
             bias: Biases::default(),
             target: TokenLogit { token: ask.target, before_cap: 0.0, logit: 0.0 },
             versus: None,
             cap: None,
+            check: LogitCheck { max_abs_logit_error: 0.0, passed: true },
         };
-        for (i, (token, own)) in ids.into_iter().zip(own).enumerate() {
+        for (i, (token, own)) in ids.into_iter().zip(plain.logits).enumerate() {
             let TokenReadout { row, bias, norm, post } = backend.token_readout(token)?;
             let scale = f64::from(post.scale);
             let row: Vec<f64> = row.iter().map(|w| scale * f64::from(*w)).collect();
             let (direction, norm_bias) = FixedNorm::at(norm, last).pull_back(&row);
             let bias = scale * f64::from(bias);
             let before_cap = dot(&direction, last) + norm_bias + bias;
+            // The plain product rounds what it multiplies to the model's dtype.
+            let rounded: f64 = direction.iter().zip(last).map(|(g, x)| (g * f64::from(*x)).abs()).sum();
+            let allowed = f64::from(plain.logit_tolerance) + 2.0 * unit * (rounded + norm_bias.abs());
+            start.check.see(with_cap(before_cap, post.softcap) - f64::from(own), allowed);
             let logit = TokenLogit { token, before_cap, logit: f64::from(own) };
             // The second token, if there is one, is subtracted.
             let sign = if i == 0 { 1.0 } else { -1.0 };

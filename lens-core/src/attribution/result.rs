@@ -1,5 +1,7 @@
 //! The parts of a logit.
 
+use serde::{Deserialize, Serialize};
+
 use super::parts::OutputMap;
 use crate::token::TokenId;
 
@@ -31,6 +33,8 @@ pub struct Attribution {
     /// The logit, or the difference: after the logit scale, before the soft cap, computed in float64 from the final
     /// residual.
     pub logit_before_cap: f64,
+    /// Whether the logits agree with those of the backend's plain matrix product.
+    pub check: LogitCheck,
     /// Sentences for a person: which contributions are read through norms, and what has no heads or neurons.
     pub notes: Vec<String>,
 }
@@ -70,6 +74,25 @@ impl Attribution {
 /// The value that is furthest from zero.
 fn worst(values: impl Iterator<Item = f64>) -> Option<f64> {
     values.max_by(|a, b| a.abs().total_cmp(&b.abs()))
+}
+
+/// The comparison of logits, after the soft cap, with those of the backend's plain matrix product.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LogitCheck {
+    /// The largest difference.
+    pub max_abs_logit_error: f64,
+    /// Whether rounding explains it. An attribution that failed must not be believed.
+    pub passed: bool,
+}
+
+impl LogitCheck {
+    /// Takes one more difference into account.
+    pub(super) fn see(&mut self, difference: f64, allowed: f64) {
+        // Written so that NaN fails.
+        self.passed &= difference.abs() <= allowed;
+        self.max_abs_logit_error = self.max_abs_logit_error.max(difference.abs());
+    }
 }
 
 /// A token and its logit.

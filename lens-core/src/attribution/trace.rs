@@ -9,14 +9,14 @@ use serde::{
 
 use super::{
     parts::OutputMap,
-    result::{Attribution, NeuronContribution, TokenLogit},
+    result::{Attribution, LogitCheck, NeuronContribution, TokenLogit},
 };
 use crate::{
     backend::ModelInfo,
     norm::NormMode,
     text::{TokenText, TokenTexts},
     token::TokenId,
-    trace::{GeneratorTrace, ModelTrace, TokenTrace},
+    trace::{GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, SelfCheckTrace, TokenTrace},
 };
 
 /// The schema that this crate writes.
@@ -127,6 +127,8 @@ pub struct AttributionTrace {
     /// Every bias by name: those of `bias` (`final_norm`, `unembedding`, `L{i}.stream`), and those that are parts of
     /// branches (`L{i}.attn_out`, `L{i}.mlp_out`).
     pub biases: Shares,
+    /// Whether the logits agree with those of the plain matrix product.
+    pub self_check: LogitCheck,
     /// What a reader has to know, as sentences for a person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -221,8 +223,37 @@ impl AttributionTrace {
                 .collect(),
             neurons_error: attribution.neurons_error(),
             biases: biases(attribution),
+            self_check: attribution.check,
             notes: attribution.notes.clone(),
         }
+    }
+
+    /// The trace of the same run without any readout: model, prompt and tokens, as tables and pictures show them.
+    pub fn head(&self) -> LensTrace {
+        let lens = LensKindTrace::new("logit", self.norm);
+        let mut head = LensTrace::empty(
+            self.generator.clone(),
+            self.model.clone(),
+            lens,
+            self.prompt.clone(),
+            self.tokens.clone(),
+        );
+        let LogitCheck { max_abs_logit_error, passed } = self.self_check;
+        head.self_check = Some(SelfCheckTrace::new(self.position, max_abs_logit_error as f32, 0.0, passed));
+        head.notes.clone_from(&self.notes);
+        head
+    }
+
+    /// The heads' contributions, layer by layer: `[n_layers]`, and in each layer its heads in order.
+    pub fn heads_by_layer(&self) -> Vec<Vec<f64>> {
+        let mut layers = vec![Vec::new(); usize::from(self.model.n_layers)];
+        for (name, value) in &self.heads.0 {
+            let layer = name.strip_prefix('L').and_then(|rest| rest.split_once('.')?.0.parse().ok());
+            if let Some(heads) = layer.and_then(|layer: usize| layers.get_mut(layer)) {
+                heads.push(*value);
+            }
+        }
+        layers
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod vectors;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use crate::point::Point;
 
@@ -67,17 +67,49 @@ impl Edits {
     /// # Panics
     /// When `width` is not that of the model that the edits were made for, or does not divide `values`.
     pub fn apply(&self, point: Point, past: usize, width: usize, values: &mut [f32]) {
+        self.apply_at(point, past.., width, values);
+    }
+
+    /// As [`Edits::apply`], for rows at these positions.
+    ///
+    /// # Panics
+    /// As [`Edits::apply`].
+    pub fn apply_at(
+        &self,
+        point: Point,
+        positions: impl IntoIterator<Item = usize>,
+        width: usize,
+        values: &mut [f32],
+    ) {
         let Some(edits) = self.by_point.get(&point).filter(|_| width > 0) else { return };
         assert!(values.len().is_multiple_of(width), "the rows of {point} are {width} wide");
-        for (row, values) in values.chunks_exact_mut(width).enumerate() {
-            edits.iter().for_each(|edit| edit.apply(past + row, values));
+        for (position, values) in positions.into_iter().zip(values.chunks_exact_mut(width)) {
+            edits.iter().for_each(|edit| edit.apply(position, values));
         }
+    }
+
+    /// The positions among these that anything is done at: [`Edits::apply`] leaves all others as they are.
+    pub fn changed(&self, point: Point, positions: Range<usize>) -> Vec<usize> {
+        let edits = self.by_point.get(&point).map_or(&[][..], Vec::as_slice);
+        positions.filter(|position| edits.iter().any(|edit| edit.changes(*position))).collect()
     }
 }
 
 impl Edit {
+    /// Whether anything is done at a position.
+    fn changes(&self, position: usize) -> bool {
+        let is_chosen = |positions: &Vec<usize>| positions.binary_search(&position).is_ok();
+        self.positions.as_ref().is_none_or(is_chosen)
+            && match &self.change {
+                Change::Zero | Change::Scale(_) => true,
+                Change::Add(vectors) | Change::Replace(vectors) | Change::Project(vectors) => {
+                    vectors.know(position)
+                }
+            }
+    }
+
     fn apply(&self, position: usize, row: &mut [f32]) {
-        if self.positions.as_ref().is_some_and(|positions| positions.binary_search(&position).is_err()) {
+        if !self.changes(position) {
             return;
         }
         let vector = match &self.change {

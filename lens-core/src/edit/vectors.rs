@@ -55,6 +55,14 @@ impl Vectors {
         places.find_map(|position| Some((Some(position), zero(&self.at(position)?)?)))
     }
 
+    /// Whether there is a sum at a position.
+    pub(crate) fn know(&self, position: usize) -> bool {
+        match (&self.same, &self.by_position) {
+            (same, None) => same.is_some(),
+            (_, Some(rows)) => position < rows.len(),
+        }
+    }
+
     /// The sum at a position; `None` past those that are known of, and without any part.
     pub(crate) fn at(&self, position: usize) -> Option<Cow<'_, [f32]>> {
         match (&self.same, &self.by_position) {

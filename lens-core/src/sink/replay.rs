@@ -60,6 +60,7 @@ fn head(trace: &LensTrace, n_tokens: usize) -> LensTrace {
         versus: trace.versus.clone(),
         readouts: Vec::new(),
         finals: Vec::new(),
+        faithfulness: Vec::new(),
         self_check: None,
         timing: None,
         notes: trace.notes.clone(),

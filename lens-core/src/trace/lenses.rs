@@ -77,6 +77,9 @@ impl LensTrace {
         let mut readouts = self.readouts.clone();
         readouts.retain(|readout| readout.lens.as_ref() == Some(&chosen.name));
         let mut trace = Self { lenses: vec![chosen.clone()], readouts, ..self.without_readouts() };
+        // With what the other lenses say, which this trace no longer shows.
+        let rows = self.rows_faithfulness().into_iter();
+        trace.faithfulness = rows.filter(|row| row.lens.as_ref() == Some(&chosen.name)).collect();
         trace.lens.kind = chosen.name.to_string();
         if let (1.., Some(threshold)) = (index, trace.important_above) {
             trace.find_important(threshold);
@@ -103,6 +106,7 @@ impl LensTrace {
             versus: self.versus.clone(),
             readouts: Vec::new(),
             finals: self.finals.clone(),
+            faithfulness: Vec::new(),
             self_check: self.self_check,
             timing: self.timing,
             notes: self.notes.clone(),

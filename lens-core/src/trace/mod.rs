@@ -1,5 +1,6 @@
 //! The JSON form of a run: `lens-trace/1`.
 
+mod faithfulness;
 mod lenses;
 mod new;
 mod read;
@@ -22,6 +23,7 @@ use crate::{
     token::TokenId,
 };
 
+pub use faithfulness::{FaithfulnessTrace, Grade, TRUSTED_UP_TO};
 pub use lenses::{LensEntryTrace, UnknownLens};
 pub use read::TraceError;
 
@@ -76,6 +78,10 @@ pub struct LensTrace {
     /// The model's own answer at each position read.
     #[serde(rename = "final")]
     pub finals: Vec<FinalTrace>,
+    /// How far each lens can be trusted at each point; empty where the plain lens is the only one, and until the run is
+    /// over. [`rows_faithfulness`](LensTrace::rows_faithfulness) finds it for any trace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faithfulness: Vec<FaithfulnessTrace>,
     /// Whether the readouts can be believed; null until something was compared, and in imported traces.
     pub self_check: Option<SelfCheckTrace>,
     /// Where the time went, if that was asked for.

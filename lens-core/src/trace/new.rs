@@ -36,6 +36,7 @@ impl LensTrace {
             versus: None,
             readouts: Vec::new(),
             finals: Vec::new(),
+            faithfulness: Vec::new(),
             self_check: None,
             timing: None,
             notes: Vec::new(),

@@ -145,22 +145,40 @@ impl Translator {
         maps: impl IntoIterator<Item = (Point, LensMap)>,
         provenance: Provenance,
     ) -> Result<Self, MapShapeError> {
-        let mut by_point = BTreeMap::new();
+        let mut lens = Self { kind, d_model, provenance, maps: BTreeMap::new() };
         for (point, map) in maps {
-            if map.d_model() != d_model {
-                return Err(MapShapeError::OtherWidth { point, width: map.d_model(), d_model });
-            }
-            if matches!(point.component(), Component::Site(Site::Z | Site::Head(_))) {
-                return Err(MapShapeError::NotInTheStream { point });
-            }
-            if by_point.insert(point, Arc::new(map)).is_some() {
-                return Err(MapShapeError::Twice { point });
-            }
+            lens.insert(point, map.into())?;
         }
-        if by_point.is_empty() {
-            return Err(MapShapeError::NoMap);
+        if lens.maps.is_empty() { Err(MapShapeError::NoMap) } else { Ok(lens) }
+    }
+
+    fn insert(&mut self, point: Point, map: Arc<LensMap>) -> Result<(), MapShapeError> {
+        if map.d_model() != self.d_model {
+            let (width, d_model) = (map.d_model(), self.d_model);
+            return Err(MapShapeError::OtherWidth { point, width, d_model });
         }
-        Ok(Self { kind, d_model, provenance, maps: by_point })
+        if matches!(point.component(), Component::Site(Site::Z | Site::Head(_))) {
+            return Err(MapShapeError::NotInTheStream { point });
+        }
+        match self.maps.insert(point, map) {
+            None => Ok(()),
+            Some(_) => Err(MapShapeError::Twice { point }),
+        }
+    }
+
+    /// This lens with one more map.
+    ///
+    /// # Errors
+    /// As for [`Translator::new`].
+    pub fn with_map(mut self, point: Point, map: LensMap) -> Result<Self, MapShapeError> {
+        self.insert(point, map.into())?;
+        Ok(self)
+    }
+
+    /// This lens from another source.
+    #[must_use]
+    pub fn with_provenance(self, provenance: Provenance) -> Self {
+        Self { provenance, ..self }
     }
 
     /// What kind of lens it is.

@@ -95,7 +95,7 @@ impl Backend for Counted {
         mut choice: Choice<'_>,
     ) -> Result<Readings, BackendError> {
         if self.chooses_first {
-            return choice.made_first(request, |request| self.read(request));
+            return request.with_choice(&mut choice, |request| self.read(request));
         }
         self.reads.borrow_mut().push(request.hidden.len());
         self.toy.read_choosing(request, choice)

@@ -30,13 +30,13 @@ fn a_run_leaves_everything_in_its_folder() {
     let expected = [
         ".lens-files.jsonl",
         "all_layers.json",
-        "all_layers_step_0.png",
-        "all_layers_step_1.png",
-        "grid.png",
+        "all_layers_step_0.svg",
+        "all_layers_step_1.svg",
+        "grid.svg",
         "heatmaps",
         "important_layers.json",
-        "important_layers_step_0.png",
-        "important_layers_step_1.png",
+        "important_layers_step_0.svg",
+        "important_layers_step_1.svg",
         "lens.html",
         "readouts.parquet",
         "tokens.parquet",
@@ -55,6 +55,61 @@ fn a_run_leaves_everything_in_its_folder() {
     assert!(important["step_0"]["important_layers"]["7"]["block_output"].is_array());
     let html = std::fs::read_to_string(folder.path().join("lens.html")).expect("a page");
     assert!(html.starts_with("<!DOCTYPE html>") && !html.contains("https://"));
+}
+
+#[test]
+fn pictures_of_a_folder_are_drawn_as_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run_with = |forms: &str| {
+        let out = folder.path().join(forms);
+        let args = ["run", "The cat", "-n", "2", "--layers", "0,-1", "-k", "3", "--pictures", forms, "-o"];
+        let outcome = run(&[&args[..], &[out.to_str().expect("text")]].concat());
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let pictures = std::fs::read_dir(out.join("heatmaps")).into_iter().flatten();
+        let mut names: Vec<String> =
+            pictures.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        (out, names, outcome.stderr)
+    };
+    let (_, none, notes) = run_with("none");
+    assert!(
+        none.is_empty() && !notes.contains("heatmaps") && notes.contains("lens.html"),
+        "{none:?}: {notes}"
+    );
+    let (_, svg, _) = run_with("svg");
+    let (out, png, _) = run_with("png");
+    assert_eq!(svg.len(), 5);
+    assert_eq!(png, svg.iter().map(|name| name.replace(".svg", ".png")).collect::<Vec<_>>());
+    for name in &png {
+        let picture = std::fs::read(out.join("heatmaps").join(name)).expect("a picture");
+        assert!(
+            picture.starts_with(b"\x89PNG") && picture.len() < 300_000,
+            "{name}: {} bytes",
+            picture.len()
+        );
+    }
+    let (_, both, notes) = run_with("svg,png");
+    assert_eq!(both.len(), 10);
+    says(&notes, &["10 pictures in heatmaps/"]);
+    says(&refused(&["run", "a", "--pictures", "png"], 2), &["--pictures", "name a folder with --out"]);
+    says(&refused(&["run", "a", "--pictures", "gif", "-o", "x"], 2), &["svg, png or svg,png"]);
+}
+
+#[test]
+fn a_file_of_another_form_is_not_made_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["a.tsv", "a.txt", "a.html", "a.gz", "a.json.bz2"] {
+        let out = folder.path().join(name);
+        let path = out.to_str().expect("text");
+        says(
+            &refused(&["run", "a", "-o", path], 2),
+            &[name, ".json, .jsonl, .csv", "for a folder of that name"],
+        );
+        assert!(!out.exists());
+    }
+    let out = format!("{}/a.txt/", folder.path().display());
+    ok(&["run", "a", "--pictures", "none", "-o", &out]);
+    assert!(folder.path().join("a.txt/trace.json").exists());
 }
 
 #[test]
@@ -196,7 +251,17 @@ fn what_pngs_cannot_show_is_noted_once() {
     let model = Model::with_words(&words);
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
-    let args = ["run", "-m", model.path(), "a \u{10fffd} \u{10fffc} a", "--positions", "all", "-o"];
+    let args = [
+        "run",
+        "-m",
+        model.path(),
+        "a \u{10fffd} \u{10fffc} a",
+        "--positions",
+        "all",
+        "--pictures",
+        "svg,png",
+        "-o",
+    ];
     let outcome = run(&[&args[..], &[out.to_str().expect("text")]].concat());
     let note = "no installed font has \u{10fffc}, \u{10fffd} (2 characters): PNGs show their code points";
     assert_eq!(outcome.stderr.matches("no installed font has").count(), 1, "{}", outcome.stderr);

@@ -1,5 +1,6 @@
 //! What the binary keeps: exit codes, streams, files and messages.
 
+mod attribute;
 mod cache;
 mod engine;
 mod files;
@@ -7,6 +8,7 @@ mod generation;
 mod help;
 mod hostile;
 mod interruption;
+mod lenses;
 mod many;
 mod options;
 mod packed;

@@ -164,19 +164,61 @@ fn statistics_are_chosen_by_name() {
 #[test]
 fn forms_of_one_run_do_not_go_with_many() {
     let (_folder, path) = file("two.txt", TWO);
-    for options in [
-        &["--grid"][..],
-        &["--trials", "2", "--temperature", "1", "-n", "1"],
-        &["--format", "logitlenskit-v2"],
+    for (options, instead) in [
+        (&["--grid"][..], "leave out --grid"),
+        (&["--trials", "2", "--temperature", "1", "-n", "1"], "leave out --trials"),
+        (&["-n", "2", "--tables"], "leave out --tables"),
+        (&["--format", "logitlenskit-v2"], "have lens render convert one"),
+        (&["--steer", "L0.mlp_out = 0", "--compare"], "run the file twice"),
+        (&["--pictures", "png", "-o", "x"], "leave out --pictures"),
     ] {
-        says(&refused(&[&["run", "--prompts", &path], options].concat(), 2), &["leave one of them out"]);
+        says(&refused(&[&["run", "--prompts", &path], options].concat(), 2), &["--prompts", instead]);
     }
+    says(
+        &refused(&["run", "a", "-n", "1", "--trials", "2", "--format", "csv"], 2),
+        &["leave one of them out"],
+    );
     says(&refused(&["run", "a", "--prompts", &path], 2), &["cannot be used with"]);
     says(&refused(&["run", "--prompts", "/nonexistent"], 1), &["/nonexistent"]);
     let v2: Value =
         serde_json::from_str(&ok(&["run", "The capital of France is", "--format", "logitlenskit-v2"]))
             .unwrap();
     assert_eq!(v2["meta"]["version"], 2);
+}
+
+#[test]
+fn what_is_wrong_with_every_prompt_ends_the_run_before_it_begins() {
+    let (_folder, path) = file("two.txt", TWO);
+    for (options, parts) in [
+        (&["--target", "Parisian nights"][..], &["Parisian nights"][..]),
+        (&["--target", " Paris", "--versus", "#99999"], &["99999"]),
+        (&["--layers", "12"], &["there is no layer 12"]),
+    ] {
+        says(&refused(&[&["run", "--prompts", &path, "--format", "jsonl"], options].concat(), 1), parts);
+    }
+}
+
+#[test]
+fn the_time_of_many_prompts_is_said_once() {
+    let (_folder, path) = file("two.txt", TWO);
+    let outcome = run(&["run", "--prompts", &path, "--timing"]);
+    assert_eq!(
+        (outcome.code, outcome.stderr.matches("timing: forward ").count()),
+        (0, 1),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!run(&["run", "--prompts", &path]).stderr.contains("timing"));
+}
+
+#[test]
+fn a_column_that_is_not_there_comes_with_the_option_that_names_one() {
+    let (_folder, path) = file("two.csv", "question,answer\nThe capital of France is,Paris\n");
+    let option = ["no column", "question", "--prompts-column NAME"];
+    says(&refused(&["run", "--prompts", &path], 1), &option);
+    ok(&["run", "--prompts", &path, "--prompts-column", "question"]);
+    let (_folder, path) = file("same.csv", "text,text\na,b\n");
+    says(&refused(&["run", "--prompts", &path], 1), &["2 columns", "--prompts-column NAME"]);
 }
 
 /// A Python that has what the examples need, or the reason why there is none. `LENS_PYTHON` names one.

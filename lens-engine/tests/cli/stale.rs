@@ -24,7 +24,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-const ONE_STEP: [&str; 2] = ["all_layers_step_0.png", "important_layers_step_0.png"];
+const ONE_STEP: [&str; 2] = ["all_layers_step_0.svg", "important_layers_step_0.svg"];
 
 #[test]
 fn an_earlier_runs_files_go_and_others_stay() {
@@ -33,17 +33,17 @@ fn an_earlier_runs_files_go_and_others_stay() {
     let trials = ["-n", "2", "--temperature", "1", "--trials", "2"];
     run_into(&out, &trials);
     assert_eq!(names(&out.join("trial_1/heatmaps")).len(), 5, "two steps and a grid");
-    for mine in ["mine.txt", "trial_0/notes", "trial_0/heatmaps/mine.png"] {
+    for mine in ["mine.txt", "trial_0/notes", "trial_0/heatmaps/mine.svg"] {
         fs::write(out.join(mine), "mine").expect("a writable folder");
     }
     // Changed by somebody: theirs now, though lens gave it its name.
-    fs::write(out.join("trial_1/heatmaps/grid.png"), "mine").expect("a writable folder");
+    fs::write(out.join("trial_1/heatmaps/grid.svg"), "mine").expect("a writable folder");
 
     let notes = run_into(&out, &[]);
-    says(&notes, &["removed 22 files of an earlier run", "trial_1/heatmaps/grid.png", "it stays"]);
+    says(&notes, &["removed 22 files of an earlier run", "trial_1/heatmaps/grid.svg", "it stays"]);
     assert_eq!(names(&out.join("heatmaps")), ONE_STEP);
     assert_eq!(names(&out.join("trial_0")), ["heatmaps", "notes"]);
-    assert_eq!(names(&out.join("trial_0/heatmaps")), ["mine.png"]);
+    assert_eq!(names(&out.join("trial_0/heatmaps")), ["mine.svg"]);
     assert_eq!(names(&out.join("trial_1")), ["heatmaps"]);
     assert!(out.join("mine.txt").exists());
     // The third run finds the files of the second alone.
@@ -92,22 +92,22 @@ fn results_of_versions_without_a_list_are_known_by_their_exact_names() {
     let out = root.path();
     run_into(out, &["-n", "3"]);
     fs::remove_file(out.join(".lens-files.jsonl")).expect("a list");
-    for mine in ["trace.json.bak", "heatmaps/all_layers_step_x.png", "heatmaps/my_grid.png", "lens.htm"] {
+    for mine in ["trace.json.bak", "heatmaps/all_layers_step_x.svg", "heatmaps/my_grid.svg", "lens.htm"] {
         fs::write(out.join(mine), "mine").expect("a writable folder");
     }
     says(&run_into(out, &[]), &["of an earlier run"]);
     assert_eq!(
         names(&out.join("heatmaps")),
-        ["all_layers_step_0.png", "all_layers_step_x.png", "important_layers_step_0.png", "my_grid.png"]
+        ["all_layers_step_0.svg", "all_layers_step_x.svg", "important_layers_step_0.svg", "my_grid.svg"]
     );
     assert!(out.join("trace.json.bak").exists() && out.join("lens.htm").exists());
 
     // Without a trace beside them, pictures of those names are anybody's.
     let other = root.path().join("other");
     fs::create_dir_all(other.join("heatmaps")).expect("a folder");
-    fs::write(other.join("heatmaps/all_layers_step_7.png"), "mine").expect("a writable folder");
+    fs::write(other.join("heatmaps/all_layers_step_7.svg"), "mine").expect("a writable folder");
     run_into(&other, &[]);
-    assert!(other.join("heatmaps/all_layers_step_7.png").exists());
+    assert!(other.join("heatmaps/all_layers_step_7.svg").exists());
 }
 
 #[cfg(unix)]
@@ -170,7 +170,7 @@ fn a_full_stdout_loses_no_files() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
         says(&stderr, &["cannot write to stdout"]);
         for place in places {
-            for file in ["trace.json", "lens.html", "heatmaps/all_layers_step_0.png"] {
+            for file in ["trace.json", "lens.html", "heatmaps/all_layers_step_0.svg"] {
                 assert!(
                     root.path().join(place).join(file).exists(),
                     "{args:?} lost {place}/{file}: {stderr}"

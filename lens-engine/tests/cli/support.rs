@@ -23,8 +23,9 @@ pub(crate) fn program() -> &'static Path {
             cargo.arg("--release");
         }
         for (variable, _) in std::env::vars_os() {
-            // What cargo tells a test of the package that it tests.
-            if variable.to_string_lossy().starts_with("CARGO_PKG_") || variable == "CARGO_MANIFEST_DIR" {
+            // What cargo tells a test of the package that it tests; build scripts would run again.
+            let name = variable.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|start| name.starts_with(start)) {
                 cargo.env_remove(variable);
             }
         }

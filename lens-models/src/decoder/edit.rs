@@ -5,9 +5,9 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use lens_core::{
     EditError, Intervention, InterventionTrace, ModelInfo, Point, Steering, TokenId, VectorFiles, steer,
 };
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
-use super::{Decoder, ModelError, Tap};
+use super::{Decoder, ModelError, Tap, weights::values};
 use crate::vectors::VectorFile;
 
 /// Interventions with their vectors at hand, as a tap for [`Decoder::set_edit`].
@@ -82,18 +82,30 @@ impl Tap for Applied {
 
 /// Changes the rows of a step that begins after `past` tokens. Values that are not changed keep their bits.
 fn apply(edits: &lens_core::Edits, past: usize, point: Point, value: Tensor) -> Result<Tensor, ModelError> {
-    if !edits.change(point) {
+    let n = value.size()[0] as usize;
+    let positions = edits.changed(point, past..past + n);
+    if positions.is_empty() {
         return Ok(value);
     }
-    // Vectors are in host memory; the few points that are changed come there and go back.
-    let (device, kind, shape) = (value.device(), value.kind(), value.size());
-    let wide = value.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let mut values = vec![0f32; wide.numel()];
-    wide.f_copy_data(&mut values, wide.numel())?;
+    // Vectors are in host memory; the few rows that are changed come there and go back.
+    let (device, kind) = (value.device(), value.kind());
+    let rows = match positions.len() == n {
+        true => None,
+        false => {
+            let rows: Vec<i64> = positions.iter().map(|position| (position - past) as i64).collect();
+            Some(Tensor::f_from_slice(&rows)?.f_to_device(device)?)
+        }
+    };
+    let some = rows.as_ref().map_or(Ok(value.shallow_clone()), |rows| value.f_index_select(0, rows))?;
+    let (mut values, shape) = (values(&some)?, some.size());
     let width = shape[1..].iter().product::<i64>() as usize;
-    edits.apply(point, past, width, &mut values);
-    let changed = Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?;
-    Ok(changed.f_to_kind(kind)?.f_to_device(device)?)
+    edits.apply_at(point, positions, width, &mut values);
+    let changed =
+        Tensor::f_from_slice(&values)?.f_view(shape.as_slice())?.f_to_kind(kind)?.f_to_device(device)?;
+    Ok(match rows {
+        None => changed,
+        Some(rows) => value.f_index_copy(0, &rows, &changed)?,
+    })
 }
 
 /// Vectors from safetensors and GGUF files, each of which is read once.
@@ -121,5 +133,45 @@ impl VectorFiles for VectorFilesOnDisk {
     fn notes(&self, model: &ModelInfo) -> Vec<String> {
         let of = |path| self.files[path].notes(&model.family, &model.id, model.n_layers.into());
         self.paths.iter().flat_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lens_core::toy::ToyBackend;
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    fn edits(written: &[&str]) -> Arc<lens_core::Edits> {
+        let interventions: Vec<Intervention> = written.iter().map(|text| text.parse().unwrap()).collect();
+        let prompt = [1, 2, 3, 4].map(TokenId);
+        let encode = |_: &str| Ok([5, 6].map(TokenId).to_vec());
+        steer(&mut ToyBackend::new(2, 4, 9, 1), &interventions, &prompt, &encode, &mut ()).unwrap().edits
+    }
+
+    #[test]
+    fn what_is_not_changed_is_not_touched() {
+        let edits = edits(&["L1.mlp_out[1,3] = 0", "L1.z[..1] = @'other'[same]", "L1.attn_out *= 2"]);
+        let point = |text: &str| text.parse::<Point>().unwrap();
+        let value = Tensor::ones([2, 4], (Kind::BFloat16, Device::Cpu));
+        for (point, past) in
+            [(point("L0.mlp_out"), 0), (point("L1.mlp_out"), 4), (point("L1.z"), 2), (point("L1.z"), 1)]
+        {
+            let same = apply(&edits, past, point, value.shallow_clone()).unwrap();
+            assert_eq!(same.data_ptr(), value.data_ptr(), "{point} after {past}");
+        }
+        let sums = |point, past| {
+            let changed = apply(&edits, past, point, value.shallow_clone()).unwrap();
+            assert_eq!((changed.kind(), changed.size()), (value.kind(), value.size()));
+            Vec::<f64>::try_from(changed.sum_dim_intlist([-1].as_slice(), false, Kind::Double)).unwrap()
+        };
+        assert_eq!(sums(point("L1.mlp_out"), 0), [4.0, 0.0], "one row of two");
+        assert_eq!(sums(point("L1.mlp_out"), 3), [0.0, 4.0]);
+        assert_eq!(sums(point("L1.attn_out"), 7), [8.0, 8.0], "every row");
+        assert_eq!(
+            Vec::<f64>::try_from(value.sum_dim_intlist([-1].as_slice(), false, Kind::Double)).unwrap(),
+            [4.0; 2]
+        );
     }
 }

@@ -48,26 +48,28 @@ impl<'a> Watch<'a> {
 struct Finite {
     /// The position of each row in its sequence.
     positions: Vec<usize>,
-    /// What lies on a device: whether each position is finite, `[pos]`. To ask at once would wait for the device.
+    /// What lies on a device: the largest magnitude at each position, `[pos]`, which is not finite if one is not. To ask
+    /// at once would wait for the device.
     pending: Vec<(NonFinite, Point, Tensor)>,
 }
 
 impl Finite {
     fn see(&mut self, what: NonFinite, point: Point, value: &Tensor) -> Result<(), ModelError> {
         if value.device() != Device::Cpu {
-            self.pending.push((what, point, finite_rows(value)?));
+            self.pending.push((what, point, largest_of_rows(value)?));
             return Ok(());
         }
         // A sum is one pass without a copy, and never finite if a term is not. It may overflow by itself.
         if value.f_sum(value.kind())?.f_double_value(&[])?.is_finite() {
             return Ok(());
         }
-        self.refuse(what, point, &finite_rows(value)?)
+        self.refuse(what, point, &largest_of_rows(value)?)
     }
 
     /// An error, if one of the rows is not finite.
-    fn refuse(&self, what: NonFinite, point: Point, finite_rows: &Tensor) -> Result<(), ModelError> {
-        let rows = finite_rows.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_contiguous()?;
+    fn refuse(&self, what: NonFinite, point: Point, largest_of_rows: &Tensor) -> Result<(), ModelError> {
+        let rows =
+            largest_of_rows.f_isfinite()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_contiguous()?;
         let mut fine = vec![1i64; rows.numel()];
         rows.f_copy_data(&mut fine, rows.numel())?;
         match fine.iter().position(|fine| *fine == 0) {
@@ -77,10 +79,11 @@ impl Finite {
     }
 
     fn end(self) -> Result<(), ModelError> {
-        // One answer for each device, in the order of execution: streams never return to a device they left.
+        // One answer for each device, in the order of execution: streams never return to a device they left. A card
+        // computes asynchronously. Waiting for the answer charges its time, and its faults, to this step.
         for part in self.pending.chunk_by(|a, b| a.2.device() == b.2.device()) {
             let rows: Vec<&Tensor> = part.iter().map(|(_, _, rows)| rows).collect();
-            let all_fine = Tensor::f_stack(&rows, 0)?.f_all()?.f_int64_value(&[])? != 0;
+            let all_fine = Tensor::f_stack(&rows, 0)?.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0;
             if !all_fine {
                 part.iter().try_for_each(|(what, point, rows)| self.refuse(*what, *point, rows))?;
             }
@@ -89,9 +92,10 @@ impl Finite {
     }
 }
 
-/// Whether every value of a row is finite, `[pos]`, of `[pos, ..]`.
-fn finite_rows(value: &Tensor) -> Result<Tensor, ModelError> {
-    Ok(value.f_isfinite()?.f_flatten(1, -1)?.f_all_dim(-1, false)?)
+/// The largest magnitude of each row, `[pos]`, of `[pos, ..]`, in one pass; NaN if there is one.
+fn largest_of_rows(value: &Tensor) -> Result<Tensor, ModelError> {
+    let inner: Vec<i64> = (1..value.dim() as i64).collect();
+    Ok(value.f_norm_scalaropt_dim(f64::INFINITY, inner, false)?)
 }
 
 /// The largest magnitude in a tensor on the processor, in one pass without a copy; NaN if there is one.
@@ -138,14 +142,14 @@ mod tests {
     /// As on a device, but on the processor.
     #[test]
     fn what_is_asked_late_names_the_first_point() {
-        let fine = finite_rows(&with(&[1.0; 6])).unwrap();
-        let broken = finite_rows(&with(&[1.0, 1.0, 1.0, 1.0, 1.0, f32::NAN])).unwrap();
+        let fine = largest_of_rows(&with(&[1.0; 6])).unwrap();
+        let broken = largest_of_rows(&with(&[1.0, 1.0, 1.0, 1.0, 1.0, f32::NAN])).unwrap();
         let point = Point::block(1, Site::Z);
         let pending = || {
             vec![
                 (NonFinite::Activation, Point::Embed, fine.shallow_clone()),
                 (NonFinite::Attention(AttentionInput::Keys), point, broken.shallow_clone()),
-                (NonFinite::Activation, point, finite_rows(&with(&[f32::NAN; 6])).unwrap()),
+                (NonFinite::Activation, point, largest_of_rows(&with(&[f32::NAN; 6])).unwrap()),
             ]
         };
         let message = said(Finite { positions: (10..13).collect(), pending: pending() }.end());

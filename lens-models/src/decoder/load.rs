@@ -5,6 +5,7 @@ use lens_core::{ByteSize, HeadsInfo, ModelInfo, Site};
 use super::{
     Decoder, ModelError,
     block::Block,
+    budget,
     embed::Embedding,
     readout::{Readout, ReadoutPath},
     translate::Translations,
@@ -125,6 +126,7 @@ impl Decoder {
         info.absent = spec.absent_points();
         info.notes = notes;
         info.max_positions = spec.embed.positions.as_ref().map(|positions| positions.n);
+        let budget = budget::of(&spec, &placement, budget::free);
         Ok(Self {
             info,
             spec,
@@ -135,7 +137,9 @@ impl Decoder {
             edit: None,
             applied: None,
             translations: Translations::default(),
+            budget,
             seen: 0,
+            depth: 0,
             _checkpoint: checkpoint,
         })
     }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod block;
+mod budget;
 mod device_readout;
 mod dissect;
 mod edit;
@@ -9,6 +10,7 @@ mod embed;
 mod error;
 mod finite;
 mod head;
+mod joint;
 mod load;
 mod memory;
 mod mixer;
@@ -27,8 +29,8 @@ mod weights;
 use std::{ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Forward, LensMap, ModelInfo, Pack, PlainLogits, Point, PointSet, ReadRequest,
-    Readings, TokenId,
+    Backend, BackendError, Choice, Forward, LensMap, ModelInfo, Pack, PlainLogits, Point, PointSet,
+    ReadRequest, Readings, Sequence, StepBudget, TokenId,
 };
 use tch::Tensor;
 
@@ -73,8 +75,12 @@ pub struct Decoder {
     edit: Option<Box<dyn Tap>>,
     /// Edits that the seam has set: they take the tap's place.
     applied: Option<Applied>,
+    /// The steps that suit it.
+    budget: StepBudget,
     /// Tokens of the sequence that the key-value caches hold.
     seen: usize,
+    /// Blocks whose caches hold them: a run may have been left before the last one.
+    depth: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
     _checkpoint: Checkpoint,
 }
@@ -113,23 +119,26 @@ impl Decoder {
         total: usize,
         tap: &mut dyn Tap,
     ) -> Result<Tensor, ModelError> {
-        self.run_with_room(tokens, past, total, total, tap)
+        let nothing = PointSet::default();
+        let forward = Forward::new(tokens, &nothing, &[]).with_past(past).with_total(total).with_room(total);
+        self.run_forward(&forward, tap)
     }
 
-    fn run_with_room(
-        &mut self,
-        tokens: &[TokenId],
-        past: usize,
-        total: usize,
-        room: usize,
-        tap: &mut dyn Tap,
-    ) -> Result<Tensor, ModelError> {
-        if past != 0 && past != self.seen {
-            return Err(ModelError::Discontinuous { past, seen: self.seen });
+    /// Runs a step, whatever it captures.
+    fn run_forward(&mut self, forward: &Forward<'_>, tap: &mut dyn Tap) -> Result<Tensor, ModelError> {
+        let Forward { tokens, past, total, room, through, .. } = *forward;
+        let depth = match through {
+            None => self.blocks.len(),
+            Some(point) => point.layer().map_or(0, |layer| usize::from(layer) + 1),
+        };
+        if past != 0 && (past != self.seen || depth > self.depth) {
+            let seen = if depth > self.depth { 0 } else { self.seen };
+            return Err(ModelError::Discontinuous { past, seen });
         }
         let _guard = tch::no_grad_guard();
-        let span = Span { past, n: tokens.len(), total: total.max(past + tokens.len()) };
-        let step = Step::of_sequence(span, room.max(total), self.tables(&[span])?);
+        let length = past + tokens.len();
+        let span = Span { past, n: tokens.len(), total: total.max(length) };
+        let step = Step::of_sequence(span, room.max(length), self.tables(&[span])?).through(depth);
         if past == 0 && step.is_kept() {
             memory::check(&self.spec, &self.placement, self.embed.kind(), step.room)?;
         }
@@ -147,7 +156,7 @@ impl Decoder {
         let named = |error: ModelError| error.of_memory(|| format!("a step of {} tokens", tokens.len()));
         let embedded = self.embed.forward(tokens, &step.positions).map_err(named)?; // [pos, d_model]
         // Until every block has its new keys, the caches disagree with each other.
-        self.seen = 0;
+        (self.seen, self.depth) = (0, step.depth);
         if step.past == 0 {
             self.blocks.iter_mut().for_each(Block::reset);
         }
@@ -167,13 +176,9 @@ impl Decoder {
         let mut watch = Watch::new(tap, step.past, step.positions.clone());
         let mut x = watch.at(Point::Embed, embedded)?;
         let mut here = self.placement.embed;
-        for (block, place) in self.blocks.iter_mut().zip(&self.placement.layers) {
+        for (block, place) in self.blocks.iter_mut().zip(&self.placement.layers).take(step.depth) {
             x = block.forward(place.take(x, here)?, step, &mut watch)?;
             here = *place;
-        }
-        if !here.is_host() && step.n > 0 {
-            // A card computes asynchronously. Waiting here charges its time, and its faults, to this step.
-            drop(x.f_select(0, 0)?.f_narrow(0, 0, 1)?.f_to_device(tch::Device::Cpu)?);
         }
         watch.end()?;
         Ok(x)
@@ -182,10 +187,7 @@ impl Decoder {
     /// Runs a step and returns what is captured; `nudged` moves the embedding by one rounding.
     fn record(&mut self, step: &Forward<'_>, nudged: bool) -> Result<Vec<Tensor>, BackendError> {
         let rows = kept_rows(step.rows, step.tokens.len())?;
-        let Forward { tokens, past, total, room, .. } = *step;
-        self.captured(step.points, rows, nudged, |model, recorder| {
-            model.run_with_room(tokens, past, total, room, recorder)
-        })
+        self.captured(step.points, rows, nudged, |model, recorder| model.run_forward(step, recorder))
     }
 
     /// Runs whole sequences at once and returns what is captured. Shorter sequences run first.
@@ -193,9 +195,13 @@ impl Decoder {
         let _guard = tch::no_grad_guard();
         let mut order: Vec<usize> = (0..pack.sequences.len()).collect();
         order.sort_by_key(|i| pack.sequences[*i].tokens.len());
-        let sorted = || order.iter().map(|i| pack.sequences[*i].tokens);
-        let tokens: Vec<TokenId> = sorted().flatten().copied().collect();
-        let spans: Vec<Span> = sorted().map(|tokens| Span::whole(tokens.len())).collect();
+        let sorted = || order.iter().map(|i| &pack.sequences[*i]);
+        let tokens: Vec<TokenId> = sorted().flat_map(|sequence| sequence.tokens).copied().collect();
+        let span = |Sequence { tokens, total, .. }: &Sequence<'_>| {
+            let n = tokens.len();
+            Span { past: 0, n, total: n.max(*total) }
+        };
+        let spans: Vec<Span> = sorted().map(span).collect();
         let step = Step::of_pack(&spans, self.tables(&spans)?, &self.placement.layers)?;
 
         let mut starts = vec![0; order.len()];
@@ -278,6 +284,10 @@ impl Backend for Decoder {
         ropes.all(|rope| rope.is_same_at(seen, total))
     }
 
+    fn step_budget(&self) -> StepBudget {
+        self.budget
+    }
+
     fn heads(&self, layer: u16) -> Option<(usize, usize)> {
         let [n_heads, d_head] = self.spec.layers.get(usize::from(layer))?.mixer.z_shape()?;
         Some((n_heads, d_head))
@@ -311,6 +321,14 @@ impl Backend for Decoder {
 
     fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
         self.readout.read(request)
+    }
+
+    fn read_choosing(
+        &self,
+        request: &ReadRequest<'_, Tensor>,
+        choice: Choice<'_>,
+    ) -> Result<Readings, BackendError> {
+        self.readout.read_choosing(request, choice)
     }
 
     fn plain_logits(&self, last: &Tensor, row: usize, ids: &[TokenId]) -> Result<PlainLogits, BackendError> {

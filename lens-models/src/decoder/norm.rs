@@ -1,7 +1,7 @@
 //! Norms inside the decoder.
 
 use lens_core::{FinalNorm, NormKind};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{
     ModelError,
@@ -88,22 +88,67 @@ impl Norm {
 
     /// `[.., d]` to `[.., d]`, in the dtype of `x`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        // One kernel for seven, which rounds where these do.
+        if x.device() != Device::Cpu && self.kind == NormKind::Rms && self.rounding == Rounding::BeforeWeight
+        {
+            return self.weighted(fused_rms(x, self.eps)?, x.kind());
+        }
         let centred = self.centred(&x.f_to_kind(Kind::Float)?)?; // statistics in float32
         let mut normed = centred.f_mul(&self.inverse_scale(&centred)?)?;
         if self.rounding == Rounding::BeforeWeight {
             normed = normed.f_to_kind(x.kind())?;
         }
+        self.weighted(normed, x.kind())
+    }
+
+    /// Weight and bias on what is normed, in this dtype in the end.
+    fn weighted(&self, mut normed: Tensor, kind: Kind) -> Result<Tensor, ModelError> {
         if let Some(weight) = &self.weight {
             normed = normed.f_mul(weight)?;
         }
         if let Some(bias) = &self.bias {
             normed = normed.f_add(bias)?;
         }
-        Ok(normed.f_to_kind(x.kind())?)
+        Ok(normed.f_to_kind(kind)?)
     }
+}
+
+/// libtorch's norm by the root mean square, without a weight, which computes in float32 and rounds once.
+fn fused_rms(x: &Tensor, eps: f64) -> Result<Tensor, ModelError> {
+    let d = x.size().last().copied().unwrap_or(1);
+    Ok(x.f_rms_norm([d], None::<&Tensor>, eps)?)
 }
 
 /// Norms `x`, or hands it on where there is no norm.
 pub(super) fn normed(norm: Option<&Norm>, x: &Tensor) -> Result<Tensor, ModelError> {
     norm.map_or_else(|| Ok(x.shallow_clone()), |norm| norm.forward(x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtorchs_norm_rounds_where_the_written_out_one_does() {
+        tch::manual_seed(5);
+        let norm = Norm {
+            kind: NormKind::Rms,
+            eps: 1e-5,
+            rounding: Rounding::BeforeWeight,
+            weight: None,
+            bias: None,
+        };
+        for (kind, tolerance) in
+            [(Kind::Float, 1e-6), (Kind::BFloat16, 2f64.powi(-7)), (Kind::Half, 2f64.powi(-10))]
+        {
+            let x = Tensor::randn([5, 3, 64], (Kind::Float, Device::Cpu)).to_kind(kind);
+            let (one, other) = (norm.forward(&x).unwrap(), fused_rms(&x, norm.eps).unwrap());
+            assert_eq!((other.kind(), other.size()), (kind, x.size()));
+            // At most the last digit, and that seldom.
+            let difference = (one.to_kind(Kind::Double) / other.to_kind(Kind::Double) - 1.0).abs();
+            assert!(difference.max().double_value(&[]) <= tolerance, "{kind:?}");
+            let digits = difference.gt(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+            assert!(kind == Kind::Float || digits < 0.01, "{kind:?}: {digits}");
+        }
+    }
 }

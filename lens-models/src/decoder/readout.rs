@@ -1,8 +1,10 @@
 //! The way from the stream to logits: the host projection for readouts, libtorch's product for the self-check.
 
+use std::ops::Range;
+
 use lens_core::{
-    BackendError, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId, Unembedding,
-    attribution::TokenReadout,
+    BackendError, Choice, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId,
+    Unembedding, attribution::TokenReadout,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -108,22 +110,38 @@ impl Readout {
 
     /// Decodes captured vectors, where the unembedding is.
     pub(super) fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
-        if let Some(device) = &self.device {
-            return device.read(request);
+        match &self.device {
+            Some(device) => device.read(request),
+            None => self.host()?.read(request, |hidden, rows, out| self.rows(hidden, rows, out)),
         }
-        let unembedding = Unembedding::new(
-            host_rows(&self.unembed)?,
-            self.host_norm.d_model(),
-            self.bias.as_deref(),
-            self.post,
-        )?;
-        HostReadout::new(&self.host_norm, unembedding, self.n_layers).read(request, |hidden, rows, out| {
-            append_values(
-                &hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?,
-                out,
-            )?;
-            Ok(self.host_norm.d_model())
-        })
+    }
+
+    /// Decodes captured vectors of one position, and chooses from its final readout what comes next.
+    pub(super) fn read_choosing(
+        &self,
+        request: &ReadRequest<'_, Tensor>,
+        mut choice: Choice<'_>,
+    ) -> Result<Readings, BackendError> {
+        match &self.device {
+            Some(device) => request.with_choice(&mut choice, |request| device.read(request)),
+            None => {
+                self.host()?.read_choosing(request, choice, |hidden, rows, out| self.rows(hidden, rows, out))
+            }
+        }
+    }
+
+    /// The projection on the processor.
+    fn host(&self) -> Result<HostReadout<'_>, BackendError> {
+        let (rows, d_model) = (host_rows(&self.unembed)?, self.host_norm.d_model());
+        let unembedding = Unembedding::new(rows, d_model, self.bias.as_deref(), self.post)?;
+        Ok(HostReadout::new(&self.host_norm, unembedding, self.n_layers))
+    }
+
+    /// Some rows of what was captured, as [`lens_core::Backend::rows`] gives them.
+    fn rows(&self, hidden: &Tensor, rows: Range<usize>, out: &mut Vec<f32>) -> Result<usize, BackendError> {
+        let some = hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?;
+        append_values(&some, out)?;
+        Ok(self.host_norm.d_model())
     }
 
     /// How the logit of one token is read.

@@ -10,7 +10,8 @@ use crate::{
     spec::{Pairing, Rope},
 };
 
-/// Cosines and sines of one rotary embedding, `[pos, 1, dims]`, in the model's dtype.
+/// Cosines and sines of one rotary embedding, `[pos, 1, dims]`, in the model's dtype. Sines have the sign of what they are
+/// multiplied with: minus for the first of a pair.
 #[derive(Debug)]
 pub(in crate::decoder) struct RotaryTable {
     dims: i64,
@@ -54,11 +55,11 @@ impl RotaryTable {
         let crossed = match self.pairing {
             Pairing::HalfSplit => {
                 let half = self.dims / 2;
-                Tensor::f_cat(&[turned.f_narrow(2, half, half)?.f_neg()?, turned.f_narrow(2, 0, half)?], 2)?
+                Tensor::f_cat(&[turned.f_narrow(2, half, half)?, turned.f_narrow(2, 0, half)?], 2)?
             }
             Pairing::Interleaved => {
                 let (even, odd) = (turned.f_slice(2, 0, None, 2)?, turned.f_slice(2, 1, None, 2)?);
-                Tensor::f_stack(&[odd.f_neg()?, even], -1)?.f_flatten(2, 3)?
+                Tensor::f_stack(&[odd, even], -1)?.f_flatten(2, 3)?
             }
         };
         let rotated = turned.f_mul(&self.cos)?.f_add(&crossed.f_mul(&self.sin)?)?;
@@ -89,8 +90,13 @@ impl Turns {
                     Pairing::Interleaved => frequencies[i / 2],
                 };
                 let angle = position as f64 * frequency;
+                let is_first = match rope.pairing {
+                    Pairing::HalfSplit => i < rope.width() / 2,
+                    Pairing::Interleaved => i % 2 == 0,
+                };
+                let sine = if is_first { -angle.sin() } else { angle.sin() };
                 turns.cos.push((angle.cos() * factor) as f32);
-                turns.sin.push((angle.sin() * factor) as f32);
+                turns.sin.push((sine * factor) as f32);
             }
         }
         turns

@@ -9,8 +9,10 @@ pub(super) struct Step {
     pub(super) past: usize,
     /// Tokens in this step.
     pub(super) n: usize,
-    /// Tokens that the sequence may come to have.
+    /// Tokens of the sequence that may come to be run.
     pub(super) room: usize,
+    /// How many blocks it runs through, if they are not all.
+    pub(super) depth: usize,
     /// The position of each token in its sequence, `[n]`.
     pub(super) positions: Vec<usize>,
     /// The rotary tables of its positions.
@@ -20,11 +22,19 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// More tokens of one sequence, which may come to have `room`.
+    /// More tokens of one sequence, of which `room` may come to be run.
     pub(super) fn of_sequence(span: Span, room: usize, tables: RotaryTables) -> Self {
         let Span { past, n, .. } = span;
         let part = Part::one(n, Masks::new(past, n));
-        Self { past, n, room, positions: (past..past + n).collect(), tables, parts: vec![part] }
+        Self {
+            past,
+            n,
+            room,
+            depth: usize::MAX,
+            positions: (past..past + n).collect(),
+            tables,
+            parts: vec![part],
+        }
     }
 
     /// Whole sequences, which ascend in length. The parts lie in these places.
@@ -46,7 +56,12 @@ impl Step {
             parts.push(part);
             rest = &rest[alike..];
         }
-        Ok(Self { past: 0, n, room: 0, positions, tables, parts })
+        Ok(Self { past: 0, n, room: 0, depth: usize::MAX, positions, tables, parts })
+    }
+
+    /// The same through the first `depth` blocks alone.
+    pub(super) fn through(self, depth: usize) -> Self {
+        Self { depth, ..self }
     }
 
     /// Whether what it computes is kept: the sequence may go on, or does so already.

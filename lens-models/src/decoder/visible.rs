@@ -26,8 +26,18 @@ pub(super) enum Seen {
     Causal,
     /// Every query sees every key.
     All,
-    /// True where a query sees a key, `[pos, keys]`.
+    /// A mask in the form that was asked for, `[pos, keys]`.
     Some(Tensor),
+}
+
+/// How a mask is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MaskForm {
+    /// By libtorch's fused attention, which adds it to the scores: 0 where a query sees a key, else minus infinity, in
+    /// the dtype of the queries. [`Seen::Causal`] stands for it where it can.
+    Added(Kind),
+    /// On scores that are written out: true where a query does not see a key.
+    Hidden,
 }
 
 /// What a mask of a step depends on, beside the step.
@@ -35,7 +45,7 @@ pub(super) enum Seen {
 struct MaskKey {
     mask: Mask,
     place: Place,
-    explicit: bool,
+    form: MaskForm,
 }
 
 /// What biases of a step depend on, beside the step.
@@ -62,15 +72,14 @@ impl Masks {
         Self { past, n, masks: RefCell::default(), biases: RefCell::default() }
     }
 
-    /// The keys that a layer with this mask needs, and which of them each query sees. `explicit` forces a boolean mask
-    /// where [`Seen::Causal`] would suffice.
+    /// The keys that a layer with this mask needs, and which of them each query sees.
     pub(super) fn visible(
         &self,
         mask: Mask,
         place: Place,
-        explicit: bool,
+        form: MaskForm,
     ) -> Result<Rc<Visible>, ModelError> {
-        let key = MaskKey { mask, place, explicit };
+        let key = MaskKey { mask, place, form };
         if let Some((_, visible)) = self.masks.borrow().iter().find(|(known, _)| *known == key) {
             return Ok(Rc::clone(visible));
         }
@@ -79,7 +88,7 @@ impl Masks {
         Ok(visible)
     }
 
-    fn make(&self, MaskKey { mask, place, explicit }: MaskKey) -> Result<Visible, ModelError> {
+    fn make(&self, MaskKey { mask, place, form }: MaskKey) -> Result<Visible, ModelError> {
         let length = self.past + self.n;
         let window = match mask {
             Mask::Sliding { window } => window.min(length),
@@ -90,12 +99,22 @@ impl Masks {
         if self.n == 1 {
             return Ok(Visible { keys, seen: Seen::All });
         }
-        if window == length && self.past == 0 && !explicit {
+        if window == length && self.past == 0 && form != MaskForm::Hidden {
             return Ok(Visible { keys, seen: Seen::Causal });
         }
-        let (query, key) = self.positions(&keys, place)?;
-        let recent = key.f_gt_tensor(&query.f_sub_scalar(window as i64)?)?;
-        let seen = Seen::Some(key.f_le_tensor(&query)?.f_logical_and(&recent)?);
+        // A card's kernels want the rows of a mask to begin at multiples of this.
+        let padded = keys.start..keys.start + keys.len().next_multiple_of(16);
+        let (query, key) = self.positions(&padded, place)?;
+        let old = key.f_le_tensor(&query.f_sub_scalar(window as i64)?)?;
+        let hidden = key.f_gt_tensor(&query)?.f_logical_or(&old)?;
+        let seen = match form {
+            MaskForm::Hidden => hidden,
+            MaskForm::Added(kind) => {
+                let mask = Tensor::f_zeros(hidden.size(), (kind, hidden.device()))?;
+                mask.f_masked_fill(&hidden, f64::NEG_INFINITY)?
+            }
+        };
+        let seen = Seen::Some(seen.f_narrow(1, 0, keys.len() as i64)?);
         Ok(Visible { keys, seen })
     }
 

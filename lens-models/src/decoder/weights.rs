@@ -140,6 +140,23 @@ impl Linear {
         &self.weight
     }
 
+    #[cfg(test)]
+    pub(super) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// Several maps of one input in one, whose outputs follow each other; `None` where only some have a bias. This copies
+    /// the weights.
+    pub(super) fn joined(parts: &[Self]) -> Result<Option<Self>, ModelError> {
+        let biases: Vec<&Tensor> = parts.iter().filter_map(|part| part.bias.as_ref()).collect();
+        if !biases.is_empty() && biases.len() != parts.len() {
+            return Ok(None);
+        }
+        let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
+        let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?) };
+        Ok(Some(Self { weight: Tensor::f_cat(&weights, 0)?, bias }))
+    }
+
     /// The bias, `[out]`.
     pub(super) fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()

@@ -12,7 +12,7 @@ use crate::named::Named;
 
 use super::{
     PageError, PageOptions,
-    faithfulness::{GRADES, Grade},
+    faithfulness::{self, grades},
     number::{Number, Rounded},
     pairs::{PairRow, Pairs},
     places::{Places, PointRow},
@@ -26,7 +26,7 @@ const FORMAT: &str = "lens-page/1";
 struct Data<'a> {
     format: &'static str,
     vocabulary: &'a Vocabulary,
-    grades: &'static [Grade],
+    grades: [faithfulness::Described; lens_core::Grade::ALL.len()],
     statistics: Vec<Described>,
     traces: Vec<Trace<'a>>,
     pairs: Vec<PairRow>,
@@ -152,7 +152,7 @@ pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<Str
     let data = Data {
         format: FORMAT,
         vocabulary: &vocabulary,
-        grades: &GRADES,
+        grades: grades(),
         statistics: described(),
         traces: parts,
         pairs,

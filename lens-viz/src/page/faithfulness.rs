@@ -1,11 +1,11 @@
 //! How far a point's readouts are from the final ones, so that nobody reads early layers with full confidence.
 
-use lens_core::{Component, LensTrace, Statistic};
+use lens_core::{Component, Grade, LensTrace, Statistic};
 use serde::Serialize;
 
-/// A grade of closeness to the final readout.
+/// A grade of closeness to the final readout, as the page's program has it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Grade {
+pub(super) struct Described {
     /// The largest median of KL(final ‖ readout) that still has this grade, nats; `None` for the last grade.
     up_to: Option<f32>,
     /// The grade in words, for a reader of the page.
@@ -13,22 +13,16 @@ pub(super) struct Grade {
 }
 
 /// The grades, closest first; each is drawn as a disc that is filled less than the one before.
-///
-/// The bounds are a convention, for a look down the margin; what was measured stands beside the mark.
-pub(super) const GRADES: [Grade; 5] = [
-    Grade { up_to: Some(0.1), meaning: "as the final layer" },
-    Grade { up_to: Some(0.5), meaning: "close" },
-    Grade { up_to: Some(1.5), meaning: "partly" },
-    Grade { up_to: Some(4.0), meaning: "far" },
-    Grade { up_to: None, meaning: "very far" },
-];
+pub(super) fn grades() -> [Described; Grade::ALL.len()] {
+    Grade::ALL
+        .map(|grade| Described { up_to: grade.up_to().map(|nats| nats as f32), meaning: grade.meaning() })
+}
 
-/// Which of [`GRADES`] a median has.
+/// Which of [`grades`] a median has.
 pub(super) fn grade(median: f32) -> usize {
-    GRADES
-        .iter()
-        .position(|grade| grade.up_to.is_none_or(|bound| median <= bound))
-        .unwrap_or(GRADES.len() - 1)
+    // As the bounds are written, not as their nearest float32 is.
+    let grade = Grade::of((f64::from(median) * 1e6).round() / 1e6);
+    Grade::ALL.iter().position(|other| *other == grade).unwrap_or(Grade::ALL.len() - 1)
 }
 
 /// The median over the positions of KL(final ‖ readout) at a point, nats; `None` where the trace has no KL there.

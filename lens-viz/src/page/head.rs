@@ -60,6 +60,7 @@ fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
     if let Some(revision) = &model.revision {
         facts.push(("Revision", foreign(revision)));
     }
+    facts.extend(lens_source(trace).map(|source| ("Lens from", source)));
     facts.extend([
         ("Model", [family, layers, html(&model.dtype), html(&model.device)].join(" · ")),
         ("Norm", html(trace.lens.norm.name())),
@@ -72,6 +73,14 @@ fn facts(trace: &LensTrace) -> Vec<(&'static str, String)> {
     facts.push(("Self-check", self_check(trace)));
     facts.push(("Written by", html(&format!("{} {}", trace.generator.name, trace.generator.version))));
     facts
+}
+
+/// Where the lens that is shown comes from, if it is not the plain one.
+fn lens_source(trace: &LensTrace) -> Option<String> {
+    let [lens] = trace.lenses.as_slice() else { return None };
+    let source = foreign(lens.provenance.source.as_deref()?);
+    let base = lens.provenance.base_model.as_deref().map(|base| format!(", made for {}", foreign(base)));
+    Some(source + &base.unwrap_or_default())
 }
 
 /// The number of positions read, of all of the sequence.

@@ -9,7 +9,7 @@ use crate::named::Named;
 use super::{
     colours,
     escape::{html, markup},
-    faithfulness::{GRADES, grade, median},
+    faithfulness::{grade, grades, median},
     visible::visible,
 };
 
@@ -94,7 +94,7 @@ fn line(
             let grade = grade(median);
             format!(
                 "<span class=\"mark g{grade}\"></span> {median:.2} <small>{}</small>",
-                GRADES[grade].meaning
+                grades()[grade].meaning
             )
         },
     );

@@ -5,7 +5,7 @@ use super::{
     cells::{Cells, Pair},
     grid::column,
     head::Heading,
-    heatmap::{Cell, Heatmap},
+    heatmap::{Cell, Heatmap, Row},
     legend::Legend,
     step::rows,
     text::{Names, TokenLabel},
@@ -56,7 +56,11 @@ pub fn difference(
             against: Some(difference),
             fonts,
         },
-        rows: rows(source, &cells.places, None, fonts),
+        // What differs says nothing of how far either lens can be trusted.
+        rows: rows(source, &cells.places, None, fonts)
+            .into_iter()
+            .map(|row| Row { trusted: true, ..row })
+            .collect(),
         columns: cells.columns.iter().map(|(position, _)| column(source, *position, fonts)).collect(),
         columns_are: "position",
         cells: cells

@@ -15,8 +15,8 @@ pub struct PictureFile {
     pub options: PictureOptions,
 }
 
-/// The pictures that a run writes by default: for each step that was read, all layers and the important ones, and a
-/// grid where more than one position was read. A run without a continuation has one step, at the last position read.
+/// The pictures that a run writes by default: for each step that was read, all layers and the important ones,
+/// the heads where they were read, and a grid where more than one position was read. A run without a continuation has one step, at the last position read.
 ///
 /// Draw each with [`svg`](super::svg), giving it width and fonts, and name its pages with
 /// [`Picture::file_stem`](super::Picture::file_stem).
@@ -40,10 +40,35 @@ pub fn files(trace: &LensTrace) -> Vec<PictureFile> {
             options: PictureOptions { position: Some(position), ..PictureOptions::default() },
         })
     };
+    let heads = trace.readouts.iter().any(|readout| readout.component.head().is_some());
+    let of_heads = |(step, position): &(usize, usize)| PictureFile {
+        stem: format!("heads_step_{step}"),
+        kind: PictureKind::default_heads(),
+        options: PictureOptions { position: Some(*position), ..PictureOptions::default() },
+    };
+    let heads: Vec<PictureFile> = if heads { steps.iter().map(of_heads).collect() } else { Vec::new() };
     let grid = (positions.len() > 1).then(|| PictureFile {
         stem: "grid".to_owned(),
         kind: PictureKind::default_grid(),
         options: PictureOptions::default(),
     });
-    steps.into_iter().flat_map(of_step).chain(grid).collect()
+    let of_first: Vec<PictureFile> = steps.into_iter().flat_map(of_step).chain(heads).chain(grid).collect();
+    by_lens(trace, of_first)
+}
+
+/// The same pictures for each lens of a trace; those of the first keep their names.
+fn by_lens(trace: &LensTrace, pictures: Vec<PictureFile>) -> Vec<PictureFile> {
+    let names = trace.lens_names();
+    if names.len() < 2 {
+        return pictures;
+    }
+    let of_lens = |(index, name): (usize, &&str)| {
+        let named = |picture: &PictureFile| PictureFile {
+            stem: if index == 0 { picture.stem.clone() } else { format!("{}_{name}", picture.stem) },
+            options: picture.options.clone().with_lens(Some((*name).to_owned())),
+            kind: picture.kind,
+        };
+        pictures.iter().map(named).collect::<Vec<_>>()
+    };
+    names.iter().enumerate().flat_map(of_lens).collect()
 }

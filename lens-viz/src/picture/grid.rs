@@ -48,7 +48,10 @@ pub(super) fn grid(
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
         cells: cells.collect(),
-        legend: Legend { scale, notes: notes(source, all().copied()) },
+        legend: Legend {
+            scale,
+            notes: notes(source, all().copied()).into_iter().chain(source.note_on_trust(&places)).collect(),
+        },
         fonts,
         width,
         advice: "fewer positions, fewer layers, a larger stride, fewer components or a wider page",
@@ -65,7 +68,7 @@ fn default_title(places: &[Place], measure: Measure) -> String {
     }
 }
 
-fn cell(
+pub(super) fn cell(
     source: &Source<'_>,
     readout: &ReadoutTrace,
     position: usize,

@@ -16,6 +16,9 @@ pub enum PictureKind {
     ImportantLayers,
     /// Layers up, positions across, the top-1 token in the cell, a statistic as the colour.
     Grid(Measure),
+    /// One position: layers up, heads across, the top-1 token of what the head adds in the cell, a statistic as the
+    /// colour.
+    Heads(Measure),
     /// One position: probability and rank of tokens from layer to layer.
     Trajectories,
     /// One position: entropy and divergence from the final readout, nats, from layer to layer.
@@ -23,16 +26,24 @@ pub enum PictureKind {
 }
 
 impl PictureKind {
-    /// Every kind.
+    /// Every kind; of the grids of heads, that of probabilities.
     pub fn all() -> Vec<Self> {
         let grids = Measure::all().into_iter().map(Self::Grid);
         let heatmaps = [Self::AllLayers, Self::ImportantLayers].into_iter();
-        heatmaps.chain(grids).chain([Self::Trajectories, Self::Curves]).collect()
+        heatmaps
+            .chain(grids)
+            .chain([Self::Heads(Measure::default()), Self::Trajectories, Self::Curves])
+            .collect()
     }
 
     /// The grid that is drawn where none was asked for by name.
-    pub(super) fn default_grid() -> Self {
+    pub fn default_grid() -> Self {
         Self::Grid(Measure::default())
+    }
+
+    /// The grid of heads that is drawn where none was asked for by name.
+    pub(super) fn default_heads() -> Self {
+        Self::Heads(Measure::default())
     }
 
     /// The kind's name, e.g. `all-layers` or `grid-rank`; `grid` is the grid of probabilities.
@@ -41,6 +52,8 @@ impl PictureKind {
             Self::AllLayers => "all-layers".into(),
             Self::ImportantLayers => "important-layers".into(),
             Self::Grid(Measure::Probability) => "grid".into(),
+            Self::Heads(Measure::Probability) => "heads".into(),
+            Self::Heads(measure) => format!("heads-{measure}").replace('_', "-").into(),
             Self::Grid(measure) => format!("grid-{measure}").replace('_', "-").into(),
             Self::Trajectories => "trajectories".into(),
             Self::Curves => "curves".into(),
@@ -61,7 +74,8 @@ impl FromStr for PictureKind {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let dashed = name.replace('_', "-");
         let found = Self::all().into_iter().find(|kind| kind.name() == dashed);
-        let of_measure = || dashed.strip_prefix("grid-")?.parse().ok().map(Self::Grid);
+        let of = |prefix, kind: fn(Measure) -> Self| dashed.strip_prefix(prefix)?.parse().ok().map(kind);
+        let of_measure = || of("grid-", Self::Grid).or_else(|| of("heads-", Self::Heads));
         found.or_else(of_measure).ok_or_else(|| {
             let known: Vec<_> = Self::all().into_iter().map(Self::name).collect();
             let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
@@ -84,6 +98,8 @@ mod tests {
         for measure in Measure::all() {
             assert_eq!(measure.to_string().parse(), Ok(measure));
         }
+        let heads = PictureKind::Heads(Measure::Of(Statistic::RankOfFinal));
+        assert_eq!(heads.to_string().parse(), Ok(heads));
         assert_eq!("important_layers".parse(), Ok(PictureKind::ImportantLayers));
         let kl = PictureKind::Grid(Measure::Of(Statistic::KlToFinal));
         assert_eq!((kl.name().as_ref(), "grid-kl-to-final".parse()), ("grid-kl", Ok(kl)));

@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribution;
 mod axis;
 mod canvas;
 pub(crate) mod cells;
@@ -34,6 +35,7 @@ mod files;
 mod fonts;
 pub(crate) mod grid;
 mod head;
+mod heads;
 mod heatmap;
 mod installed;
 mod kind;
@@ -50,6 +52,7 @@ mod trajectories;
 
 use lens_core::LensTrace;
 
+pub use attribution::attribution;
 pub use difference::difference;
 pub use error::PictureError;
 pub use files::{PictureFile, files};
@@ -107,6 +110,7 @@ pub fn svg(
         PictureKind::AllLayers => step::all_layers(&source, options),
         PictureKind::ImportantLayers => step::important_layers(&source, options),
         PictureKind::Grid(measure) => grid::grid(&source, measure, options),
+        PictureKind::Heads(measure) => heads::heads(&source, measure, options),
         PictureKind::Trajectories => trajectories::trajectories(&source, options),
         PictureKind::Curves => curves::curves(&source, options),
     }

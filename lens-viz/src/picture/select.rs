@@ -43,7 +43,7 @@ impl<'a> Source<'a> {
         components: &[Component],
         options: &PictureOptions,
     ) -> Result<Vec<Place>, PictureError> {
-        let layers = self.layers(options)?;
+        let layers = self.chosen_layers(options)?;
         let asked = options.layers.is_empty() || options.components.contains(&Component::Embed);
         let embed = (asked && components.contains(&Component::Embed)).then_some((None, Component::Embed));
         let blocks = layers.iter().flat_map(|layer| {
@@ -72,10 +72,13 @@ impl<'a> Source<'a> {
         let states = [Site::ResidPost, Site::ResidMid, Site::ResidPre, Site::MlpOut, Site::AttnOut];
         let state = states.into_iter().map(Component::Site).find(|state| self.components.contains(state));
         let embed = self.components.contains(&Component::Embed).then_some(Component::Embed);
-        Ok(embed.into_iter().chain(state).collect())
+        let stream: Vec<Component> = embed.into_iter().chain(state).collect();
+        // Where only heads were read, they are what there is.
+        if stream.is_empty() { self.components(&[]) } else { Ok(stream) }
     }
 
-    fn layers(&self, options: &PictureOptions) -> Result<Vec<u16>, PictureError> {
+    /// The layers asked for, ascending; one in a stride of them.
+    pub(crate) fn chosen_layers(&self, options: &PictureOptions) -> Result<Vec<u16>, PictureError> {
         if let Some(layer) = options.layers.iter().find(|layer| !self.layers.contains(layer)) {
             let available = self.layers.iter().copied().collect();
             return Err(PictureError::LayerNotRead { layer: *layer, available });

@@ -116,7 +116,10 @@ fn draw(
                 "probability{}, %",
                 only.map_or(String::new(), |only| format!(" in {only}"))
             )),
-            notes: notes(&readouts, is_decided_here),
+            notes: notes(&readouts, is_decided_here)
+                .into_iter()
+                .chain(source.note_on_trust(places))
+                .collect(),
         },
         fonts,
         width,
@@ -156,6 +159,7 @@ pub(super) fn rows(
             group: fonts.words(&layer.map_or_else(|| "embed".to_owned(), |layer| layer.to_string())),
             name: fonts.words(&name),
             marked: decided.is_some() && layer.map(usize::from) == decided,
+            trusted: source.is_trusted((*layer, *component)),
         }
     };
     places.iter().map(row).collect()

@@ -1,6 +1,8 @@
 //! The table itself: header, rules, and a line for every layer.
 
-use lens_core::{Component, FinalTrace, ReadoutTrace, Site, Statistic, TopTrace, Unit};
+use lens_core::{
+    Component, FaithfulnessTrace, FinalTrace, Grade, ReadoutTrace, Site, Statistic, TopTrace, Unit,
+};
 
 use super::{
     grid::{Grid, Row},
@@ -30,6 +32,19 @@ fn heading(statistic: Statistic) -> &'static str {
         Statistic::LogitDiff => "diff",
         other => other.name(),
     }
+}
+
+/// The mark of a grade, less filled the farther it is, and at how many of the positions the top-1 is the final one.
+fn mark(trust: &FaithfulnessTrace, sheet: &Sheet) -> String {
+    let grade = match trust.grade {
+        Some(Grade::AsFinal) => sheet.glyph("●", "5"),
+        Some(Grade::Close) => sheet.glyph("◕", "4"),
+        Some(Grade::Partly) => sheet.glyph("◑", "3"),
+        Some(Grade::Far) => sheet.glyph("◔", "2"),
+        Some(Grade::VeryFar) => sheet.glyph("○", "1"),
+        None => "?",
+    };
+    format!("{grade}{:>4}", percent(trust.agreement as f32, false))
 }
 
 impl Body<'_> {
@@ -78,6 +93,7 @@ impl Body<'_> {
                 Column::Statistic(statistic) => {
                     right(&mut line, heading(*statistic), self.layout.width(*column));
                 }
+                Column::Trust => right(&mut line, "trust", self.layout.width(*column)),
                 Column::Target(target) => {
                     let width = self.layout.width(*column) - 2;
                     let tokens = self.last.targets.iter().map(|target| &target.token);
@@ -115,6 +131,10 @@ impl Body<'_> {
                     // An imported trace may not know the rank: that is not the same as none.
                     let unknown = || (statistic.unit() == Unit::Rank).then(|| "?".to_owned());
                     let text = numbered.and_then(|readout| digits(readout, *statistic).or_else(unknown));
+                    self.number(&mut line, text, self.layout.width(*column));
+                }
+                Column::Trust => {
+                    let text = self.grid.trust_of(row).map(|trust| mark(trust, sheet));
                     self.number(&mut line, text, self.layout.width(*column));
                 }
                 Column::Target(target) => {

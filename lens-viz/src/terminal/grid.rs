@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lens_core::{Component, FinalTrace, LensTrace, ReadoutTrace, Site, StatisticSet};
+use lens_core::{Component, FaithfulnessTrace, FinalTrace, LensTrace, ReadoutTrace, Site, StatisticSet};
 
 /// The readouts of one position, sorted into layers and components.
 pub(super) struct Grid<'a> {
@@ -17,6 +17,8 @@ pub(super) struct Grid<'a> {
     pub(super) has_virtual: bool,
     /// The statistics that that component has, anywhere.
     pub(super) has: StatisticSet,
+    /// How far rows can be trusted; empty where the trace does not say.
+    pub(super) trust: &'a [FaithfulnessTrace],
 }
 
 /// One layer.
@@ -72,9 +74,16 @@ impl<'a> Grid<'a> {
             numbered,
             has_virtual: rows.iter().flat_map(|row| row.cells.values()).any(|readout| readout.is_virtual),
             has,
+            trust: &trace.faithfulness,
             components,
             rows,
         }
+    }
+
+    /// How far the readout can be trusted that the numbers of a row are of.
+    pub(super) fn trust_of(&self, row: &Row<'_>) -> Option<&'a FaithfulnessTrace> {
+        let readout = row.numbered(self.numbered)?;
+        self.trust.iter().find(|row| (row.layer, row.component) == (readout.layer, readout.component))
     }
 
     pub(super) fn readouts(&self) -> impl Iterator<Item = &'a ReadoutTrace> {

@@ -47,7 +47,7 @@ pub(super) fn run(head: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     lines
 }
 
-fn model_lines(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
+pub(super) fn model_lines(trace: &LensTrace, sheet: &Sheet) -> Vec<Line> {
     let mut lines = vec![model(trace, sheet)];
     lines.extend(mixers(trace, sheet));
     lines.push(lens(trace, sheet));
@@ -182,6 +182,13 @@ fn lens(trace: &LensTrace, sheet: &Sheet) -> Line {
     let dot = sheet.glyph(" · ", ", ");
     line.push(sheet.span(&trace.lens.kind, Ink::Plain));
     line.push(sheet.span(&format!("{dot}norm {}", trace.lens.norm.name()), Ink::Plain));
+    if let [lens] = trace.lenses.as_slice()
+        && let Some(source) = &lens.provenance.source
+    {
+        let room = sheet.width.saturating_sub(line.width());
+        let text = cut(&sheet.safe(&format!("{dot}from {source}")), room, sheet.ellipsis());
+        line.push(sheet.span(&text, Ink::Faint));
+    }
     line
 }
 
@@ -194,7 +201,7 @@ fn intervention(text: &str, sheet: &Sheet) -> Line {
 }
 
 /// The tokens around the position, itself in brackets. What came before it matters more than what follows.
-fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
+pub(super) fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     let width = sheet.width.saturating_sub(NAMES + 2);
     let focus = Label::new(&trace.tokens[position].text, sheet).fit(width / 2, sheet.ellipsis());
     let room = width.saturating_sub(focus.width());
@@ -212,7 +219,7 @@ fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     line
 }
 
-fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
+pub(super) fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     let mut line = named("position", sheet);
     let label = |index: usize, room: usize| -> Vec<Span> {
         let Some(token) = trace.tokens.get(index) else { return Vec::new() };

@@ -9,6 +9,8 @@ use crate::sheet::{label::Label, line::Sheet};
 pub(super) const LAYER_WIDTH: usize = 8;
 /// Width of a number of nats, and of the blank before it.
 pub(super) const NATS_WIDTH: usize = 6;
+/// Width of a mark and a percentage, and of the blanks between.
+const TRUST_WIDTH: usize = 7;
 
 /// A token's columns that are worth having, and those that can be read at all.
 const GOOD_LABEL: usize = 8;
@@ -20,6 +22,8 @@ const LONGEST_LABEL: usize = 18;
 pub(super) enum Column {
     Component(Component),
     Statistic(Statistic),
+    /// How far the component that is numbered can be trusted: its grade, and its agreement with the final readouts.
+    Trust,
     /// Rank and probability of a target in the component that is numbered.
     Target(usize),
 }
@@ -68,6 +72,7 @@ impl Layout {
             Column::Component(_) => 1 + self.tokens * self.chip(),
             Column::Statistic(statistic) if statistic.unit() == Unit::Rank => 1 + self.rank,
             Column::Statistic(_) => NATS_WIDTH,
+            Column::Trust => TRUST_WIDTH,
             Column::Target(_) => 2 + (self.rank + 5).max(10),
         }
     }
@@ -82,7 +87,8 @@ impl Layout {
         // Columns that were asked for by name are dropped last.
         let wish = |shown: &[Statistic]| -> Block {
             let shown = shown.iter().filter(|statistic| grid.has.contains(**statistic));
-            shown.map(|statistic| Column::Statistic(*statistic)).collect()
+            let trust = (!grid.trust.is_empty()).then_some(Column::Trust);
+            trust.into_iter().chain(shown.map(|statistic| Column::Statistic(*statistic))).collect()
         };
         let [diff, kl, entropy, rank] =
             [Statistic::LogitDiff, Statistic::KlToFinal, Statistic::Entropy, Statistic::RankOfFinal];

@@ -1,6 +1,7 @@
 //! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers up and
-//! positions across; [`difference()`] of two traces; runs beside one another, [`compare()`] and [`side_by_side()`]; and
-//! a line at a time, [`StepsView`] for every token of a continuation and [`PromptsView`] for every prompt.
+//! positions across; [`difference()`] of two traces; [`attribution()`], what contributes to a logit; runs beside one
+//! another, [`compare()`] and [`side_by_side()`]; and a line at a time, [`StepsView`] for every token of a continuation,
+//! [`PromptsView`] for every prompt and [`DirectionsView`] for every decoded direction.
 //!
 //! ```
 //! use lens_core::{Backend, Lens, LensTrace, Plan, TokenId, TraceContext, toy::ToyBackend};
@@ -19,10 +20,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribution;
 mod blocks;
 mod body;
 mod compare;
 mod difference;
+mod directions;
 mod grid;
 mod header;
 mod layout;
@@ -45,8 +48,10 @@ use grid::Grid;
 use layout::Layout;
 
 pub use crate::sheet::paint::ColorLevel;
+pub use attribution::attribution;
 pub use compare::compare;
 pub use difference::difference;
+pub use directions::{DirectionLine, DirectionsView};
 pub use positions::heatmap;
 pub use prompts::PromptsView;
 pub use side_by_side::side_by_side;

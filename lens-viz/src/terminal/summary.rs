@@ -124,6 +124,12 @@ pub(super) fn legend(trace: &LensTrace, grid: &Grid<'_>, layout: &Layout, sheet:
     if grid.rows.iter().any(|row| row.decided) {
         items.push(faint(sheet.glyph("▸ decided", "> decided")));
     }
+    if shown(Column::Trust) {
+        items.push(faint(sheet.glyph(
+            "trust: ● as the final layer to ○ very far, and % of positions with the final top-1",
+            "trust: 5 as the final layer to 1 very far, and % of positions with the final top-1",
+        )));
+    }
     if shown(Column::Statistic(Statistic::KlToFinal)) {
         items.push(faint("KL to the final, nats"));
     }

@@ -2,7 +2,7 @@
 
 use lens_core::suggest::did_you_mean;
 
-use super::{Choice, DirectionFile, DirectionFileError, direction_layer, place::FileTensor};
+use super::{Choice, DirectionFile, direction_layer, error::DirectionFileError, place::FileTensor};
 
 /// What the decoder of a sparse autoencoder is called: by SAELens, sparsify and Gemma Scope, and as a linear layer.
 const DECODERS: [&str; 2] = ["W_dec", "decoder.weight"];

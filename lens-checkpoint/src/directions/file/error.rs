@@ -45,10 +45,12 @@ pub enum DirectionFileError {
     #[error(transparent)]
     Gguf(#[from] VectorError),
     /// A folder without a file of vectors.
-    #[error("the folder {path} has none of {}: name the file itself", super::folder::WEIGHTS.join(", "))]
+    #[error("the folder {path} has none of {wanted}: name the file itself")]
     Folder {
         /// The folder.
         path: String,
+        /// The names that such a file has.
+        wanted: String,
     },
     /// There is no such tensor.
     #[error("{path} has no tensor {name:?}{hint}; it has {names}")]

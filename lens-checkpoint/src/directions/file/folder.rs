@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::DirectionFileError;
+use super::error::DirectionFileError;
 use crate::source::files::read_at_most;
 
 /// The file of weights in a folder: of SAELens, of sparsify, of Gemma Scope.
@@ -27,8 +27,10 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn read(path: &Path) -> Result<Self, DirectionFileError> {
         let weights = WEIGHTS.into_iter().map(|name| path.join(name)).find(|path| path.is_file());
-        let weights =
-            weights.ok_or_else(|| DirectionFileError::Folder { path: path.display().to_string() })?;
+        let weights = weights.ok_or_else(|| DirectionFileError::Folder {
+            path: path.display().to_string(),
+            wanted: WEIGHTS.join(", "),
+        })?;
         let config = path.join(CONFIG);
         if !config.is_file() {
             return Ok(Self { weights, layer: None, notes: Vec::new() });

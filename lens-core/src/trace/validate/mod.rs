@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::{FinalTrace, GenerationTrace, LensTrace, SCHEMA, SelfCheckTrace, StepTrace, TraceError};
 use readout::{check_bytes, check_final, check_readout};
-use wrong::{Checked, Under as _, at_least_zero, finite, probability, wrong};
+use wrong::{Checked, Under as _, at_least_zero, finite, probability, within, wrong};
 
 /// More layers than any model has. What has more is not a count of layers.
 const MOST_LAYERS: u16 = 10_000;
@@ -37,6 +37,7 @@ impl LensTrace {
         check_lenses(self)?;
         check_tokens(self)?;
         check_readouts(self)?;
+        check_faithfulness(self)?;
         check_steps(self)?;
         check_facts(self)?;
         Ok(())
@@ -94,6 +95,21 @@ fn check_tokens(trace: &LensTrace) -> Checked {
             return Err(wrong("generated", "a token of the prompt cannot follow a generated one")).under(at);
         }
         generated = token.generated;
+    }
+    Ok(())
+}
+
+/// Shares from 0 to 1, and medians of what is never negative.
+fn check_faithfulness(trace: &LensTrace) -> Checked {
+    for (i, row) in trace.faithfulness.iter().enumerate() {
+        let at = || format!("faithfulness[{i}]");
+        let shares = [("agreement", Some(row.agreement)), ("between_lenses", row.between_lenses)];
+        for (name, share) in shares {
+            share.map_or(Ok(()), |share| probability(name, share as f32)).under(at)?;
+        }
+        for (name, value) in [("kl_to_final", row.kl_to_final), ("norm_ratio", row.norm_ratio)] {
+            value.map_or(Ok(()), |value| within(name, value as f32, 0.0, f32::MAX)).under(at)?;
+        }
     }
     Ok(())
 }

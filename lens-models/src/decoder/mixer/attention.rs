@@ -3,14 +3,16 @@
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
+use super::fused::{attend, card_groups};
 use crate::{
     decoder::{
         ModelError,
         finite::{Watch, largest},
+        joint::Joint,
         norm::{Norm, normed},
         part::{Part, joined},
         step::Step,
-        visible::{Masks, Seen, Visible},
+        visible::{MaskForm, Masks, Seen, Visible},
         weights::{Linear, Weights},
     },
     device::Place,
@@ -22,9 +24,7 @@ use crate::{
 pub(in crate::decoder) struct Attention {
     layer: u16,
     spec: AttentionSpec,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    qkv: Joint<3>,
     o: Linear,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
@@ -37,9 +37,7 @@ impl Attention {
     pub(super) fn load(layer: u16, spec: &AttentionSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
         Ok(Self {
             layer,
-            q: weights.linear(&spec.q)?,
-            k: weights.linear(&spec.k)?,
-            v: weights.linear(&spec.v)?,
+            qkv: Joint::load([&spec.q, &spec.k, &spec.v], weights)?,
             o: weights.linear(&spec.o)?,
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
@@ -69,16 +67,16 @@ impl Attention {
         tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
-        let q = self.placed(&self.clipped(self.q.forward(x)?)?, n_heads, self.q_norm.as_ref(), step)?;
-        let k = self.placed(&self.clipped(self.k.forward(x)?)?, n_kv_heads, self.k_norm.as_ref(), step)?;
-        let v =
-            self.clipped(self.v.forward(x)?)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
+        let [q, k, v] = self.qkv.forward(x)?;
+        let q = self.placed(&self.clipped(q)?, n_heads, self.q_norm.as_ref(), step)?;
+        let k = self.placed(&self.clipped(k)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
         {
             tap.attention(self.layer, input, value)?;
         }
-        let written_out = self.needs_scores() || self.may_overflow(&q, &k)?;
+        let written_out = writes_scores(&self.spec) || self.may_overflow(&q, &k)?;
         let seen = step.is_kept().then(|| self.cache.extend(&k, &v, step)).transpose()?;
         let mut z = Vec::with_capacity(step.parts.len());
         for part in &step.parts {
@@ -104,12 +102,14 @@ impl Attention {
         part: &Part,
         written_out: bool,
     ) -> Result<Tensor, ModelError> {
-        let visible = part.masks.visible(self.spec.mask, self.place, written_out)?;
+        let form = if written_out { MaskForm::Hidden } else { MaskForm::Added(q.kind()) };
+        let visible = part.masks.visible(self.spec.mask, self.place, form)?;
         let from = |x: &Tensor| x.f_narrow(2, visible.keys.start as i64, visible.keys.len() as i64);
         if written_out {
             return self.weigh_scores(q, &from(k)?, &from(v)?, &visible, &part.masks);
         }
-        self.weigh(q, &from(k)?, &from(v)?, &visible.seen)
+        let grouped = self.place.is_host() || card_groups(q, &visible.seen);
+        attend(q, &from(k)?, &from(v)?, &visible.seen, self.spec.scale, grouped)
     }
 
     fn clipped(&self, x: Tensor) -> Result<Tensor, ModelError> {
@@ -132,13 +132,6 @@ impl Attention {
         }
     }
 
-    /// Whether something is done to the scores that libtorch's fused attention does not do.
-    fn needs_scores(&self) -> bool {
-        self.spec.softcap.is_some()
-            || self.sinks.is_some()
-            || matches!(self.spec.position, Position::Alibi(_))
-    }
-
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops
     /// the NaN that the softmax makes of it; attention written out hands it on to z.
     fn may_overflow(&mut self, q: &Tensor, k: &Tensor) -> Result<bool, ModelError> {
@@ -148,25 +141,6 @@ impl Attention {
         self.cache.largest_key = largest(k)?.max(self.cache.largest_key);
         let bound = largest(q)? * self.cache.largest_key * self.spec.d_head as f64;
         Ok(bound * self.spec.scale.max(1.0) > f64::from(f32::MAX))
-    }
-
-    /// libtorch's fused attention. `q` is `[batch, n_heads, pos, d_head]`, `k` and `v` are
-    /// `[batch, n_kv_heads, keys, d_head]`.
-    fn weigh(&self, q: &Tensor, k: &Tensor, v: &Tensor, seen: &Seen) -> Result<Tensor, ModelError> {
-        let mask = match seen {
-            Seen::Some(mask) => Some(mask),
-            Seen::Causal | Seen::All => None,
-        };
-        Ok(Tensor::f_scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            mask,
-            0.0,
-            matches!(seen, Seen::Causal),
-            self.spec.scale,
-            self.spec.n_heads != self.spec.n_kv_heads,
-        )?)
     }
 
     /// Attention written out, for caps, sinks and linear biases. Softmax in float32.
@@ -190,8 +164,8 @@ impl Attention {
             let biases = masks.biases(alibi, self.spec.scale, &visible.keys, self.place)?;
             scores = scores.f_add(&biases)?;
         }
-        if let Seen::Some(seen) = &visible.seen {
-            scores = scores.f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?;
+        if let Seen::Some(hidden) = &visible.seen {
+            scores = scores.f_masked_fill(hidden, f64::NEG_INFINITY)?;
         }
         if let Some(sinks) = &self.sinks {
             let mut shape = scores.size();
@@ -202,6 +176,11 @@ impl Attention {
         let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(3, 0, visible.keys.len() as i64)?;
         Ok(weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?) // [batch, n_heads, pos, d_head]
     }
+}
+
+/// Whether something is done to the scores that libtorch's fused attention does not do.
+pub(in crate::decoder) fn writes_scores(spec: &AttentionSpec) -> bool {
+    spec.softcap.is_some() || spec.sinks.is_some() || matches!(spec.position, Position::Alibi(_))
 }
 
 /// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.

@@ -2,9 +2,11 @@
 
 mod attention;
 mod convolution;
+mod fused;
 
 use tch::Tensor;
 
+pub(super) use self::attention::writes_scores;
 use self::{attention::Attention, convolution::ShortConvolution};
 use super::{
     ModelError,

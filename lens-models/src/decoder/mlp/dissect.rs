@@ -3,7 +3,10 @@
 use lens_core::attribution::{BranchInputs, OutputMap};
 use tch::{Kind, Tensor};
 
-use super::{Gated, Mlp, activate};
+use super::{
+    Mlp,
+    gated::{Gated, activate},
+};
 use crate::decoder::{
     ModelError,
     weights::{Linear, values},

@@ -145,6 +145,22 @@ impl<'a> JacobianFit<'a> {
         settings
     }
 
+    /// Whether prompts that were dealt with before the fit was resumed have still to be given again.
+    pub fn is_catching_up(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Makes sure that they all were.
+    ///
+    /// # Errors
+    /// When the prompts ended before.
+    pub fn caught_up(&self) -> Result<(), FitError> {
+        match &self.again {
+            None => Ok(()),
+            Some(_) => Err(FitError::OtherState { what: format!("the first {} prompts", self.seen.n) }),
+        }
+    }
+
     /// What was summed so far.
     pub fn sum(&self) -> &JacobianSum {
         &self.sum

@@ -71,7 +71,11 @@ class Trace {
     }));
     this.finals = new Map(raw.final.map((last) => [this.columnOf.get(last.position), last]));
     const components = new Set(this.points.map((point) => point.component));
-    this.components = COMPONENTS.filter((component) => components.has(component));
+    /* The points are in order of execution, heads between what the block reads and what attention adds. */
+    const heads = [...components].filter((component) => component.startsWith("head.")).sort(byNumber);
+    const before = COMPONENTS.indexOf("attn_out");
+    this.components = [...COMPONENTS.slice(0, before), ...heads, ...COMPONENTS.slice(before)]
+      .filter((component) => components.has(component));
     this.vocabulary = Math.max(raw.model.n_vocab || this.leastVocabulary(), 2);
     /* A rank is that of a token: it stands among those already. */
     const known = described.filter(({ key, range }) => range[0] !== "ranks" && this.has(key));
@@ -163,6 +167,8 @@ class Trace {
     return this.observed.get(key);
   }
 }
+
+const byNumber = (one, other) => Number(one.slice(5)) - Number(other.slice(5));
 
 /* In order of execution. */
 const COMPONENTS = ["embed", "resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"];

@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) name: Shown,
     /// Whether the layer is one to look at.
     pub(super) marked: bool,
+    /// Whether what it shows can be trusted; otherwise its cells have no colour.
+    pub(super) trusted: bool,
 }
 
 /// What a column shows.
@@ -217,7 +219,7 @@ impl Heatmap<'_> {
                     let frame = Frame { x, y, width: width - SEAM, height: height - SEAM };
                     let cell =
                         self.cells.get(row).and_then(|cells| cells.get(column)).and_then(Option::as_ref);
-                    self.draw_cell(canvas, layout, frame, cell);
+                    self.draw_cell(canvas, layout, frame, cell, self.rows[row].trusted);
                 }
             }
             self.legend.draw(canvas, self.fonts, end, layout.page);

@@ -97,14 +97,15 @@ impl Heatmap<'_> {
         layout: &Layout,
         frame: Frame,
         cell: Option<&Cell>,
+        trusted: bool,
     ) {
         let Some(cell) = cell else {
             empty_cell(canvas, frame, self.legend.scale.is_diverging());
             return;
         };
-        let ground = cell.value.map_or(FAINT, |value| self.legend.scale.colour(value));
+        let ground = cell.value.filter(|_| trusted).map_or(FAINT, |value| self.legend.scale.colour(value));
         canvas.rect(frame, ground);
-        let colour = ground.text();
+        let colour = if trusted { ground.text() } else { GREY };
         let (middle_x, y) = frame.middle();
         let (mut left, mut right) = (frame.x + PADDING, frame.right() - PADDING);
         if let Some(sign) = cell.sign {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -11,7 +11,8 @@ use crate::cargo::{BUILD, cargo};
 use crate::libtorch;
 
 /// A `lens`, and where its libtorch is.
-pub(super) struct Lens {
+#[derive(Clone)]
+pub(in crate::chores) struct Lens {
     program: PathBuf,
     environment: Vec<(&'static str, OsString)>,
 }
@@ -50,7 +51,11 @@ pub(super) struct Timing {
 
 impl Lens {
     /// `built`, or a release build of the checkout; with the libtorch in `torch`, or its own.
-    pub(super) fn new(root: &Path, built: Option<PathBuf>, torch: Option<&str>) -> anyhow::Result<Self> {
+    pub(in crate::chores) fn new(
+        root: &Path,
+        built: Option<PathBuf>,
+        torch: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let program = match built {
             Some(built) => {
                 built.canonicalize().with_context(|| format!("there is no {}", built.display()))?
@@ -75,6 +80,13 @@ impl Lens {
         Ok(Self { program, environment })
     }
 
+    /// The same with one more variable in its environment.
+    pub(super) fn with(&self, variable: &'static str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.environment.push((variable, value.into()));
+        other
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(words).envs(self.environment.iter().cloned()).stdin(Stdio::null());
@@ -91,18 +103,21 @@ impl Lens {
         Ok(())
     }
 
+    /// Runs it, and keeps what it says. What goes wrong is said with its stderr.
+    pub(in crate::chores) fn output(&self, words: &[&str]) -> anyhow::Result<Output> {
+        let output = self.command(words).output();
+        let output = output.with_context(|| format!("cannot run {}", self.program.display()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`lens {}…` failed ({}): {}", shown(words), output.status, said.trim());
+        }
+        Ok(output)
+    }
+
     /// The traces that it prints, one after the other.
     pub(super) fn traces(&self, words: &[&str]) -> anyhow::Result<Vec<Run>> {
-        let output = self
-            .command(words)
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("cannot run {}", self.program.display()))?;
-        // Prompts have thousands of ids.
-        let shown: String = words.join(" ").chars().take(160).collect();
-        if !output.status.success() {
-            bail!("`lens {shown}…` failed ({})", output.status);
-        }
+        let output = self.output(words)?;
+        let shown = shown(words);
         let traces =
             serde_json::Deserializer::from_slice(&output.stdout).into_iter().collect::<Result<Vec<_>, _>>();
         let traces = traces.with_context(|| format!("`lens {shown}…` printed something else than traces"))?;
@@ -113,12 +128,25 @@ impl Lens {
     }
 }
 
-/// Where the Python on the PATH keeps its libtorch.
+/// The beginning of a command line: prompts have thousands of ids.
+fn shown(words: &[&str]) -> String {
+    words.join(" ").chars().take(160).collect()
+}
+
+/// The Python that is asked for its torch: what `PYTHON` names, or python3.
+pub(super) fn python() -> OsString {
+    std::env::var_os("PYTHON").filter(|name| !name.is_empty()).unwrap_or_else(|| "python3".into())
+}
+
+/// Where that Python keeps its libtorch.
 fn folder_of_python() -> anyhow::Result<OsString> {
     const ASK: &str = "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))";
-    let output = Command::new("python3").args(["-c", ASK]).output().context("cannot run python3")?;
+    let python = python();
+    let shown = python.display();
+    let output =
+        Command::new(&python).args(["-c", ASK]).output().with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
-        bail!("python3 has no torch: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{shown} has no torch: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }

@@ -1,0 +1,91 @@
+//! `lens evaluate`.
+
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+};
+
+use clap::{Args, ValueEnum};
+use lens_core::{ComponentSelection, Selection};
+
+use super::{
+    MORE_HELP,
+    lens::LensName,
+    model::{MachineArgs, SourceArgs},
+    text::TextArgs,
+};
+use crate::values::from_one;
+
+/// Measure how well lenses predict a text, layer by layer
+#[derive(Debug, Args)]
+#[command(
+    after_help = MORE_HELP,
+    after_long_help = "For every point and lens: KL(final || readout) in nats, the surprise at the token that comes next in \
+nats and in bits for each byte of the text, and how often the most probable token is the model's own. Intervals are \
+bootstrapped over sequences. Memory does not grow with the text.
+
+Examples:
+  lens evaluate --text documents.jsonl
+  lens evaluate --text documents.jsonl --lens logit,tuned=tuned.safetensors --format csv"
+)]
+pub struct EvaluateArgs {
+    /// Hub id or local folder; without it, the demo model that is part of lens
+    #[arg(short, long, value_name = "ID|DIR")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub text: TextArgs,
+    /// Tokens of a sequence [default: 512, or what the model takes]
+    #[arg(long, value_name = "N", value_parser = from_one, help_heading = "Text")]
+    pub context: Option<NonZeroUsize>,
+    /// The most sequences to read [default: all]
+    #[arg(long, value_name = "N", help_heading = "Text")]
+    pub sequences: Option<NonZeroU64>,
+
+    /// The lenses to evaluate, all from one forward pass: logit, tuned=PATH, jacobian=PATH, or a list of these; in the
+    /// place of a path, a name on the hub [default: logit]
+    #[arg(long = "lens", value_name = "KIND=PATH", value_delimiter = ',', help_heading = "What to read")]
+    pub lenses: Vec<LensName>,
+    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these
+    #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
+    #[arg(help_heading = "What to read")]
+    pub layers: Selection,
+    /// all, or a list of components [default: those that the lenses are made for; resid_post for the plain lens alone]
+    #[arg(long, value_name = "NAMES", allow_hyphen_values = true, help_heading = "What to read")]
+    pub components: Option<ComponentSelection>,
+
+    /// How often the sequences are resampled for an interval
+    #[arg(long, value_name = "N", default_value = "1000", help_heading = "Intervals")]
+    pub resamplings: NonZeroUsize,
+    /// The share of the resamplings that an interval holds, above 0 and below 1
+    #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share, help_heading = "Intervals")]
+    pub confidence: f64,
+    /// What the draws depend on
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Intervals")]
+    pub seed: u64,
+
+    #[command(flatten)]
+    pub machine: MachineArgs,
+
+    /// The form of the results
+    #[arg(long, value_enum, default_value_t = EvaluateFormat::Table, value_name = "table|json|csv")]
+    #[arg(hide_possible_values = true, help_heading = "Results")]
+    pub format: EvaluateFormat,
+    /// Write the results into a file in place of stdout
+    #[arg(short, long, value_name = "FILE", help_heading = "Results")]
+    pub out: Option<PathBuf>,
+}
+
+/// The form of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvaluateFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+fn share(written: &str) -> Result<f64, String> {
+    let share: f64 = written.parse().map_err(|_| "it is not a number".to_owned())?;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("it is not above 0 and below 1".to_owned()) }
+}

@@ -1,0 +1,21 @@
+//! A text of many documents, to fit lenses to or to evaluate them on.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lens_data::PromptFormat;
+
+/// A text of many documents.
+#[derive(Debug, Args)]
+pub struct TextArgs {
+    /// The text: lines, each a document; JSON lines (.jsonl) or a table (.csv, .parquet) with a field text; packed with
+    /// gzip or zstd or not
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    pub text: PathBuf,
+    /// Form of the text, where its name does not tell: lines, jsonl or csv (Parquet is recognised by itself)
+    #[arg(long, value_name = "FORMAT", help_heading = "Text")]
+    pub text_format: Option<PromptFormat>,
+    /// The field or column that holds the documents [default: text, or prompt]
+    #[arg(long, value_name = "NAME", help_heading = "Text")]
+    pub text_column: Option<String>,
+}

@@ -1,0 +1,151 @@
+//! `lens evaluate`: which lens predicts the model's answer and the token that comes, layer by layer.
+
+mod components;
+mod show;
+
+use anyhow::{Context, Result, bail};
+use lens_cli::{args::EvaluateArgs, model, progress::Running, signals, style::Console};
+use lens_core::{
+    LONGEST_STEP, Lens, Plan, TokenId,
+    evaluate::{Evaluation, EvaluationOptions},
+};
+use lens_models::{Decoder, demo, fit::Documents, session::Speech};
+
+use crate::{
+    lenses::Lenses,
+    machine,
+    text::{self, Text},
+};
+
+/// The longest sequence, unless the user or the model says otherwise.
+const CONTEXT: usize = 512;
+
+pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
+    let loading = machine::apply(&args.machine)?;
+    let name = args.model.as_deref().unwrap_or(demo::ID);
+    let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
+    let outline = checkpoint.outline();
+    outline.notes.iter().for_each(|note| console.note(note));
+    let Lenses { set, notes } = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
+    notes.iter().for_each(|note| console.note(note));
+    let components = args.components.clone().map_or_else(|| components::of(&set), Ok)?;
+    let plan = Plan::default().with_lenses(set).with_components(components).with_layers(args.layers.clone());
+    let plan = Evaluation::ask(plan);
+
+    let speech = Speech::of(&checkpoint)?;
+    speech.notes().iter().for_each(|note| console.note(note));
+    let documents = Documents::new(&speech)?;
+    let text = Text::open(&args.text, &documents, console)?;
+    let learned = outline.spec.embed.positions.as_ref().map(|positions| positions.n);
+    let longest = [outline.spec.context, learned].into_iter().flatten().min().unwrap_or(CONTEXT);
+    let context = args.context.map_or(longest.min(CONTEXT), usize::from);
+    let running = Running::new("loading the model");
+    let mut model = Decoder::load_with(checkpoint, &loading, &mut |progress| {
+        running.load(progress.done, progress.total)
+    })?;
+    drop(running);
+
+    let options = EvaluationOptions::default()
+        .with_resamplings(args.resamplings.get())
+        .with_confidence(args.confidence)
+        .with_seed(args.seed);
+    let mut reader = Reader {
+        lens: Lens::new(&mut model),
+        plan,
+        documents: &documents,
+        evaluation: Evaluation::new(options),
+        notes,
+        console,
+    };
+    let sequences = Sequences { text, context, waiting: Vec::new(), left: args.sequences.map(u64::from) };
+    reader.read(sequences)?;
+    let Some(report) = reader.evaluation.report() else {
+        bail!("the text {} has no sequence of two tokens or more", args.text.text.display())
+    };
+    let about = show::About {
+        model: name.to_owned(),
+        lenses: show::lenses(&reader.plan.lenses),
+        context,
+        text_sha256: text::sha256(&args.text.text)?,
+        notes: reader.notes,
+    };
+    show::show(&report, &about, args, console)
+}
+
+/// A text in sequences of one length; the last one is shorter.
+struct Sequences<'a> {
+    text: Text<'a>,
+    context: usize,
+    waiting: Vec<TokenId>,
+    /// How many are still wanted.
+    left: Option<u64>,
+}
+
+impl Sequences<'_> {
+    /// The next sequence of at least two tokens; `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<TokenId>>> {
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        while self.waiting.len() < self.context {
+            let Some(document) = self.text.next()? else { break };
+            self.waiting.extend(document);
+        }
+        let n = self.waiting.len().min(self.context);
+        let rest = self.waiting.split_off(n);
+        let sequence = std::mem::replace(&mut self.waiting, rest);
+        if sequence.len() < 2 {
+            self.text.end();
+            return Ok(None);
+        }
+        self.left = self.left.map(|left| left - 1);
+        Ok(Some(sequence))
+    }
+}
+
+/// Reads sequences and adds up what lenses say of them.
+struct Reader<'a> {
+    lens: Lens<'a, Decoder>,
+    plan: Plan,
+    documents: &'a Documents<'a>,
+    evaluation: Evaluation,
+    notes: Vec<String>,
+    console: &'a Console,
+}
+
+impl Reader<'_> {
+    /// Reads all sequences, as many together as a pass over the weights takes.
+    fn read(&mut self, mut sequences: Sequences<'_>) -> Result<()> {
+        let running = Running::new("reading the text");
+        let mut group: Vec<Vec<TokenId>> = Vec::new();
+        let mut read = 0;
+        while let Some(sequence) = sequences.next()? {
+            let tokens: usize = group.iter().map(Vec::len).sum();
+            if tokens + sequence.len() > LONGEST_STEP && !group.is_empty() {
+                read += group.len();
+                self.add(&std::mem::take(&mut group))?;
+                running.count(read as u64, "sequences read");
+            }
+            group.push(sequence);
+        }
+        self.add(&group)
+    }
+
+    fn add(&mut self, group: &[Vec<TokenId>]) -> Result<()> {
+        if signals::seen().is_some() {
+            return Err(signals::Interrupted.into());
+        }
+        let prompts: Vec<&[TokenId]> = group.iter().map(Vec::as_slice).collect();
+        for (reading, tokens) in self.lens.read_many(&prompts, &self.plan).into_iter().zip(&prompts) {
+            let reading = reading.context("a sequence of the text cannot be read")?;
+            for note in &reading.notes {
+                if !self.notes.contains(note) {
+                    self.console.note(note);
+                    self.notes.push(note.clone());
+                }
+            }
+            self.evaluation.add(&reading, tokens, &|token| self.documents.bytes(token))?;
+        }
+        Ok(())
+    }
+}

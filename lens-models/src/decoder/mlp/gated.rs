@@ -1,0 +1,59 @@
+//! A gated MLP, and the functions that activate neurons.
+
+use tch::Tensor;
+
+use crate::{
+    decoder::{
+        ModelError,
+        joint::Joint,
+        weights::{Linear, Weights},
+    },
+    spec::{Activation, GatedSpec, Gating},
+};
+
+/// A gated MLP.
+#[derive(Debug)]
+pub(in crate::decoder) struct Gated {
+    pub(super) gating: Gating,
+    pub(super) gate_up: Joint<2>,
+    pub(super) down: Linear,
+}
+
+impl Gated {
+    pub(super) fn load(spec: &GatedSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            gating: spec.gating,
+            gate_up: Joint::load([&spec.gate, &spec.up], weights)?,
+            down: weights.linear(&spec.down)?,
+        })
+    }
+
+    /// `[pos, d_model]` to `[pos, d_model]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        self.down.forward(&self.inner(x)?)
+    }
+
+    /// The neurons after activation and gate, `[pos, d_mlp]`.
+    pub(super) fn inner(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let [gate, up] = self.gate_up.forward(x)?;
+        Ok(match self.gating {
+            Gating::Plain(activation) => activate(activation, &gate)?.f_mul(&up)?,
+            Gating::ClampedSwiglu { alpha, limit } => {
+                let gate = gate.f_clamp_max(limit)?;
+                let glu = gate.f_mul(&gate.f_mul_scalar(alpha)?.f_sigmoid()?)?;
+                up.f_clamp(-limit, limit)?.f_add_scalar(1.0)?.f_mul(&glu)?
+            }
+        })
+    }
+}
+
+/// The values of neurons after their activation.
+pub(super) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor, ModelError> {
+    Ok(match activation {
+        Activation::Silu => x.f_silu()?,
+        Activation::Gelu => x.f_gelu("none")?,
+        Activation::GeluTanh => x.f_gelu("tanh")?,
+        Activation::Relu => x.f_relu()?,
+        Activation::ReluSquared => x.f_relu()?.f_square()?,
+    })
+}
