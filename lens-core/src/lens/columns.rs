@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::LensError, heads};
+use super::{
+    error::LensError,
+    heads::{self, runs},
+};
 use crate::{
     backend::ModelInfo,
     point::{Component, Point, Site},
@@ -114,16 +117,6 @@ fn named(points: &[Point]) -> String {
     };
     let heads = (!heads.is_empty()).then(|| format!("heads of layers {}", runs(&heads)));
     layers.into_iter().map(of).chain(heads).collect::<Vec<_>>().join("; ")
-}
-
-/// Ascending numbers, neighbours together: `0 to 3, 7`.
-pub(super) fn runs(numbers: &[u16]) -> String {
-    let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
-        [first, .., last] => format!("{first} to {last}"),
-        [only] => only.to_string(),
-        [] => String::new(),
-    });
-    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// Every `resid_post` that the plain lens does not show: `decided_at` follows from them.

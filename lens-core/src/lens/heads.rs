@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{columns::runs, error::LensError, plan::Scope};
+use super::error::LensError;
 use crate::{
     backend::{Backend, BackendError, ModelInfo},
-    point::{Point, Site},
+    point::{Point, PointSet, Site},
 };
 
 /// The layer and the head of a point that is one.
@@ -53,14 +53,15 @@ pub(super) fn notes(info: &ModelInfo, layers: &[usize]) -> Vec<String> {
     none.into_iter().chain(normed).collect()
 }
 
-/// The vectors of every head that a scope decodes.
+/// The vectors of those `decoded` points, in order, that are heads; `captured` are the activations of `points`.
 pub(super) fn split<B: Backend>(
     backend: &B,
+    decoded: impl Iterator<Item = Point>,
+    points: &PointSet,
     captured: &[B::Hidden],
-    scope: &Scope,
 ) -> Result<BTreeMap<Point, B::Hidden>, BackendError> {
     let mut asked: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
-    for (layer, head) in scope.decoded.iter().filter_map(|place| of(place.point)) {
+    for (layer, head) in decoded.filter_map(of) {
         let heads = asked.entry(layer).or_default();
         // Several lenses may read one head; places are in order.
         if heads.last() != Some(&head) {
@@ -69,10 +70,20 @@ pub(super) fn split<B: Backend>(
     }
     let mut vectors = BTreeMap::new();
     for (layer, heads) in asked {
-        let Some(z) = scope.captured.index_of(Point::block(layer, Site::Z)) else { continue };
+        let Some(z) = points.index_of(Point::block(layer, Site::Z)) else { continue };
         let parts = backend.split_heads(layer, &captured[z], &heads)?;
         let points = heads.into_iter().map(|head| Point::block(layer, Site::Head(head)));
         vectors.extend(points.zip(parts));
     }
     Ok(vectors)
+}
+
+/// Ascending numbers, neighbours together: `0 to 3, 7`.
+pub(super) fn runs(numbers: &[u16]) -> String {
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [first, .., last] => format!("{first} to {last}"),
+        [only] => only.to_string(),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
 }

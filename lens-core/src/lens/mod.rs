@@ -190,7 +190,12 @@ impl<'a, B: Backend> Lens<'a, B> {
     ) -> Result<Readouts, LensError> {
         let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
-        let heads = heads::split(self.backend, captured, scope)?;
+        let heads = heads::split(
+            self.backend,
+            scope.decoded.iter().map(|place| place.point),
+            &scope.captured,
+            captured,
+        )?;
         let translated = self.translate(captured, scope, plan)?;
         let columns: Vec<Column<'_, B::Hidden>> = scope
             .decoded
