@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{
     digest::sha256,
     error::LensFileError,
-    pickle::{Archive, PickleError},
+    pickle::Archive,
+    pickle_error::PickleError,
     view::{Number, View, row_major},
 };
 use crate::{

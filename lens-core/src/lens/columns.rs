@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::LensError,
-    heads::{self, runs},
-};
+use super::{error::LensError, runs::runs};
 use crate::{
     backend::ModelInfo,
     point::{Component, Point, Site},
@@ -105,9 +102,9 @@ fn other_model(name: &str, translator: &Translator, info: &ModelInfo) -> Option<
 fn named(points: &[Point]) -> String {
     let mut layers: BTreeMap<Component, Vec<u16>> = BTreeMap::new();
     let mut heads: Vec<u16> =
-        points.iter().filter(|point| heads::of(**point).is_some()).filter_map(|p| p.layer()).collect();
+        points.iter().filter(|point| point.head().is_some()).filter_map(|p| p.layer()).collect();
     heads.dedup();
-    for point in points.iter().filter(|point| heads::of(**point).is_none()) {
+    for point in points.iter().filter(|point| point.head().is_none()) {
         layers.entry(point.component()).or_default().extend(point.layer());
     }
     let of = |(component, layers): (Component, Vec<u16>)| match component {

@@ -2,10 +2,10 @@
 
 use super::{
     super::view::fits,
-    error::PickleError,
     machine::{Done, Machine, broken},
     node::{Global, Id, Object, Storage, Tensor},
 };
+use crate::lenses::pickle_error::PickleError;
 
 /// The most dimensions of a tensor.
 const MOST_DIMENSIONS: usize = 8;

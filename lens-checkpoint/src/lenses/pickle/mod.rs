@@ -8,7 +8,6 @@
 
 mod build;
 mod container;
-mod error;
 mod machine;
 mod node;
 mod writer;
@@ -16,11 +15,10 @@ mod zip;
 
 use std::path::Path;
 
-use super::{digest::sha256, error::LensFileError};
+use super::{digest::sha256, error::LensFileError, pickle_error::PickleError};
 use crate::checkpoint::Bytes;
 
 pub(super) use container::{Floats, TorchWriter};
-pub use error::PickleError;
 use machine::Machine;
 pub(super) use node::Node;
 use node::{Id, Object};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use super::error::PickleError;
+use crate::lenses::pickle_error::PickleError;
 use crate::zip::{self, ZipError};
 
 /// How the older form of `torch.save` begins: a pickle of a number that says so.

@@ -52,6 +52,9 @@ pub(super) struct DeviceReadout {
     budget: usize,
 }
 
+/// The readouts of some rows: for each, those of its points, and the final one last.
+type Rows = Vec<Vec<Readout>>;
+
 /// The logits of a chunk, `[rows, points + 1, n_vocab]`.
 enum Logits {
     /// Without bias, scale and cap: the kernels apply them as they read.
@@ -127,8 +130,8 @@ impl DeviceReadout {
         Ok(readings)
     }
 
-    /// The readouts of one chunk: per row, those of its points, and the final one last; and their logits.
-    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<(Vec<Vec<Readout>>, Logits), BackendError> {
+    /// The readouts of one chunk, and their logits.
+    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<(Rows, Logits), BackendError> {
         let answers = self
             .decode(chunk)
             .map_err(|error| error.of_memory(|| format!("{} readouts at once", chunk.len())))?;
@@ -142,7 +145,7 @@ impl DeviceReadout {
     }
 
     /// The readouts of a chunk, `None` when some logit is NaN or infinite.
-    fn decode(&self, chunk: &Chunk<'_, '_>) -> Result<(Option<Vec<Vec<Readout>>>, Logits), ModelError> {
+    fn decode(&self, chunk: &Chunk<'_, '_>) -> Result<(Option<Rows>, Logits), ModelError> {
         let question = chunk.request.ask;
         let x = chunk.vectors(self.product.device())?;
         if let Some(kernels) = &self.one_pass {

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use lens_core::{Next, Post, Question, Readout, TokenId};
+use lens_core::{Next, Post, Question, TokenId};
 use lens_cuda::{
     Ask, Cache, Call, Card, Compiler, CudaError, Launch, Logits, Machine, Narrow, Norms, Source, Vectors,
     Wanted, normed, read, readouts,
@@ -10,7 +10,7 @@ use lens_cuda::{
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    ModelError, numbers,
+    ModelError, Rows, numbers,
     product::{DeviceNorm, Product},
 };
 use crate::device::{DeviceError, Place, library_folders};
@@ -120,7 +120,7 @@ impl OnePass {
         x: &Tensor,
         question: &Question,
         next: &[Next],
-    ) -> Result<(Option<Vec<Vec<Readout>>>, Tensor), ModelError> {
+    ) -> Result<(Option<Rows>, Tensor), ModelError> {
         let kind = product.operand_kind();
         let (vectors, norms) = self.vectors(x, product.norm())?;
         let has_facts = question.statistics.needs().vector;
@@ -141,11 +141,13 @@ impl OnePass {
         } else {
             x.f_to_kind(Kind::Float)?.f_contiguous()?
         };
-        let &[rows, width, d] = &x.size()[..] else { return Err(ModelError::WrongKernels) };
+        let &[rows, width, d] = &x.size()[..] else { return Err(ModelError::Unfit("vectors")) };
         let mut of_norm = [&norm.weight, &norm.bias].into_iter().flatten();
-        let fits = of_norm.all(|values| values.kind() == Kind::Double && values.size() == [d]);
-        if !fits || x.device() != self.device {
-            return Err(ModelError::WrongKernels);
+        let is_there = |values: &Tensor| {
+            values.kind() == Kind::Double && values.size() == [d] && values.device() == self.device
+        };
+        if !of_norm.all(is_there) || x.device() != self.device {
+            return Err(ModelError::Unfit("vectors"));
         }
         let shape = [rows, width, d].map(|n| n as usize);
         let at = |values: &Option<Tensor>| values.as_ref().map(address);
@@ -162,14 +164,12 @@ impl OnePass {
 
     #[expect(unsafe_code, reason = "tensors go to kernels by their addresses")]
     fn logits(&self, products: &Tensor, bias: Option<&Tensor>) -> Result<Logits, ModelError> {
-        let shape = products.size();
-        let fits = products.kind() == Kind::Float
-            && products.is_contiguous()
-            && bias.is_none_or(|bias| bias.kind() == Kind::Float && bias.size() == shape[2..])
-            && [Some(products), bias].into_iter().flatten().all(|tensor| tensor.device() == self.device);
-        let &[rows, width, n_vocab] = &shape[..] else { return Err(ModelError::WrongKernels) };
-        if !fits {
-            return Err(ModelError::WrongKernels);
+        let &[rows, width, n_vocab] = &products.size()[..] else { return Err(ModelError::Unfit("logits")) };
+        let is_there = |tensor: &Tensor| {
+            tensor.kind() == Kind::Float && tensor.is_contiguous() && tensor.device() == self.device
+        };
+        if !is_there(products) || !bias.is_none_or(|bias| is_there(bias) && bias.size() == [n_vocab]) {
+            return Err(ModelError::Unfit("logits"));
         }
         let shape = [rows, width, n_vocab].map(|n| n as usize);
         // SAFETY: both are on this card, and as long, in float32, as was checked above; the caller holds them until the
