@@ -26,10 +26,10 @@ pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
     let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
     let outline = checkpoint.outline();
     outline.notes.iter().for_each(|note| console.note(note));
-    let lenses = lenses::open(&args.lens, &checkpoint, console)?;
-    let components = args.components.clone().map_or_else(|| lenses::components(&lenses), Ok)?;
-    let plan =
-        Plan::default().with_lenses(lenses).with_components(components).with_layers(args.layers.clone());
+    let Lenses { set, notes } = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
+    notes.iter().for_each(|note| console.note(note));
+    let components = args.components.clone().map_or_else(|| components::of(&set), Ok)?;
+    let plan = Plan::default().with_lenses(set).with_components(components).with_layers(args.layers.clone());
     let plan = Evaluation::ask(plan);
 
     let speech = Speech::of(&checkpoint)?;
@@ -54,7 +54,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
         plan,
         documents: &documents,
         evaluation: Evaluation::new(options),
-        notes: lenses.notes,
+        notes,
         console,
     };
     let sequences = Sequences { text, context, waiting: Vec::new(), left: args.sequences.map(u64::from) };
