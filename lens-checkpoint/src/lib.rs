@@ -27,11 +27,13 @@ pub mod directions;
 pub mod families;
 pub mod host;
 pub mod lenses;
+mod npy;
 mod sidecar;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;
 pub mod vectors;
+mod zip;
 
 pub use chat::{ChatError, ChatTemplate, Message};
 pub use checkpoint::{Checkpoint, CheckpointError, Outline, StoredDtype};

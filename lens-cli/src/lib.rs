@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod args;
+mod decode;
 mod describe;
 pub mod engine;
 mod families;

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{
     args::{Cli, Command},
-    families, hint, inspect, lenses, output, render, signals,
+    decode, families, hint, inspect, lenses, output, render, signals,
     style::{Adviser, Console, When},
 };
 
@@ -62,6 +62,7 @@ impl Program {
             Command::Render(args) => watch().and_then(|()| render::render(args, console)),
             Command::Inspect(args) => watch().and_then(|()| inspect::inspect(args, console)),
             Command::Families(args) => families::families(args, console),
+            Command::Decode(args) => watch().and_then(|()| decode::decode(args, console)),
             Command::Lens(args) => watch().and_then(|()| lenses::lens(args, console)),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

@@ -90,7 +90,7 @@ pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
         }
         (Show::Picture(kind), path, ending) => picture(&trace, kind, args, path, ending, console),
         (_, path, _) => {
-            write_text(path, console, |console| text(trace, args, &tables::options(console), console))
+            write_text(path, console, |console| text(&trace, args, &tables::options(console), console))
         }
     }
 }
@@ -171,23 +171,34 @@ fn chosen(trace: &LensTrace, args: &RenderArgs) -> Result<PictureOptions> {
         wanted.retain(|component| read.contains(component));
     }
     Ok(PictureOptions::default()
+        .with_lens(args.lens.clone())
         .with_components(wanted)
         .with_layers(layers)
         .with_stride(args.stride)
         .with_threshold(args.threshold.map(|threshold| threshold.0)))
 }
 
-fn text(trace: LensTrace, args: &RenderArgs, options: &TableOptions, console: &Console) -> Result<String> {
-    let positions = positions(&trace, args)?;
-    let trace = part(trace, args, Vec::new())?;
+/// What was asked for of the trace, lens by lens.
+fn parts(trace: &LensTrace, args: &RenderArgs) -> Result<Vec<LensTrace>> {
+    let all = || trace.lens_names().into_iter().map(str::to_owned).collect();
+    let lenses: Vec<String> = args.lens.clone().map_or_else(all, |lens| vec![lens]);
+    let of = |lens: &String| part(trace.of_lens(Some(lens))?.into_owned(), args, Vec::new());
+    lenses.iter().map(of).collect()
+}
+
+fn text(trace: &LensTrace, args: &RenderArgs, options: &TableOptions, console: &Console) -> Result<String> {
+    let positions = positions(trace, args)?;
+    let parts = parts(trace, args)?;
     let predictions = tables::predictions(args.top_k, options);
     let mut text = String::new();
-    for (i, position) in positions.into_iter().enumerate() {
+    for (i, (position, part)) in
+        positions.iter().flat_map(|position| parts.iter().map(move |part| (*position, part))).enumerate()
+    {
         if i > 0 {
             text.push_str(&tables::rule(console));
         }
         text.push_str(&table(
-            &trace,
+            part,
             &options.clone().with_position(Some(position)).with_predictions(predictions),
         )?);
     }

@@ -220,6 +220,14 @@ impl Point {
         }
     }
 
+    /// The layer and the head of a point that is one.
+    pub fn head(self) -> Option<(u16, u16)> {
+        match self {
+            Self::Block { layer, site: Site::Head(head) } => Some((layer, head)),
+            _ => None,
+        }
+    }
+
     /// Its component.
     pub fn component(self) -> Component {
         match self {

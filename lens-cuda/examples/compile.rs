@@ -31,7 +31,9 @@ fn arch(word: &str) -> Option<Arch> {
 
 /// Compiles every source for every architecture, through the cache and again out of it.
 fn compile(folder: PathBuf, archs: &[Arch]) -> Result<(), CudaError> {
-    let cache = Cache::new(folder.join("lens-kernels"));
+    let kept = tempfile::tempdir()
+        .map_err(|error| CudaError::Call { call: "tempdir", reason: error.to_string() })?;
+    let cache = Cache::new(kept.path());
     let compiler = Compiler::find(&[folder])?;
     let (major, minor) = compiler.version();
     println!(

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     cache::Cache,
     error::CudaError,
-    kernel::{Arch, Args, Kernel, Source},
+    kernel::{Arch, Call, Kernel, Source},
     launch::Launch,
     library::Library,
     nvrtc::Compiler,
@@ -199,9 +199,9 @@ impl Card {
 /// On the card's default stream. That is the stream that libtorch computes on unless it is told otherwise, so kernels find
 /// what libtorch has computed before, and libtorch finds what they have written.
 impl Launch for Card {
-    unsafe fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), CudaError> {
-        let Function(function) = self.functions[kernel as usize];
-        let mut argument = ptr::from_ref(args).cast_mut().cast::<c_void>();
+    unsafe fn launch(&self, call: Call<'_>, blocks: u32) -> Result<(), CudaError> {
+        let Function(function) = self.functions[call.kernel() as usize];
+        let mut argument = call.argument().cast_mut();
         self.inside(|| {
             // SAFETY: the kernel takes one argument by value, which is read before the call returns; stream null is the
             // default one.

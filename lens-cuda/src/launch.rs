@@ -1,10 +1,7 @@
 //! The way to a kernel.
 #![allow(unsafe_code, reason = "kernels work on addresses")]
 
-use crate::{
-    error::CudaError,
-    kernel::{Args, Kernel},
-};
+use crate::{error::CudaError, kernel::Call};
 
 /// What starts kernels.
 pub trait Launch {
@@ -14,6 +11,6 @@ pub trait Launch {
     /// When it cannot be started. What goes wrong while it runs may be seen later, by whoever waits for it.
     ///
     /// # Safety
-    /// The addresses in `args` are where the kernels run, as large as they take them to be, and stay until it is done.
-    unsafe fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), CudaError>;
+    /// The addresses in its argument are where the kernels run, as large as they take them to be, and stay until it is done.
+    unsafe fn launch(&self, call: Call<'_>, blocks: u32) -> Result<(), CudaError>;
 }

@@ -3,9 +3,10 @@
 //! A backend multiplies a chunk of readouts with the unembedding, in the card's memory. [`read`] does the rest: one kernel
 //! goes over each row of logits once and keeps its log-sum-exp, its moments, what the divergence to the row's final readout
 //! needs, ranks of tokens and the maximum of every block of logits; a second one finds the k largest among the k blocks
-//! that can hold them, ties by the smaller id. A few hundred bytes a readout cross to the host.
+//! that can hold them, ties by the smaller id. A few hundred bytes a readout cross to the host. [`normed`] is what comes
+//! before the product, in one kernel as well.
 //!
-//! The kernels are one file of CUDA C++ ([`Source`]), compiled on the user's machine for the user's card by NVRTC, which
+//! The kernels are CUDA C++ ([`Source`]), compiled on the user's machine for the user's card by NVRTC, which
 //! every torch with CUDA brings, and kept in a [`Cache`]. [`Card`] is a card with the kernels on it. No CUDA is needed to
 //! build: libraries are opened when a card is asked for, with the dozen calls that are used here, so that whatever is
 //! missing is an error that says so and no more.
@@ -22,14 +23,18 @@ mod host;
 mod kernel;
 mod launch;
 mod library;
+mod machine;
+mod norm;
 mod nvrtc;
 
 pub use cache::Cache;
 pub use card::Card;
-pub use chunk::{Answers, Ask, Logits, Machine, Wanted, read, readouts};
+pub use chunk::{Answers, Ask, Logits, Wanted, read, readouts};
 pub use error::CudaError;
 #[cfg(feature = "host")]
 pub use host::HostKernels;
-pub use kernel::{Arch, Args, Kernel, Source};
+pub use kernel::{Arch, Args, Call, Kernel, NormArgs, Source};
 pub use launch::Launch;
+pub use machine::Machine;
+pub use norm::{Narrow, Normed, Norms, Vectors, normed};
 pub use nvrtc::Compiler;

@@ -13,7 +13,7 @@ use parquet::{
 };
 
 use crate::{
-    prompts::PromptError,
+    prompt_error::PromptError,
     record::{Parsed, PromptInput},
 };
 

@@ -12,10 +12,8 @@ use lens_core::suggest::did_you_mean;
 
 use crate::record::{PromptInput, PromptRecord};
 use crate::{
-    bounded::BoundedTable,
-    json_line::of_json,
-    parquet_texts::ParquetTexts,
-    record::{Parsed, listed},
+    bounded::BoundedTable, json_line::of_json, parquet_texts::ParquetTexts, prompt_error::PromptError,
+    record::Parsed,
 };
 
 /// A record beyond this is a mistake.
@@ -81,50 +79,6 @@ impl FromStr for PromptFormat {
             name: name.to_owned(),
             hint: did_you_mean(name, Self::ALL.map(Self::name)),
         })
-    }
-}
-
-/// Why a prompt, or the rest of the file, cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PromptError {
-    /// The record is not a prompt; those after it can be read.
-    #[error("line {line}: {reason}")]
-    Record {
-        /// The line that it begins at, from 1.
-        line: u64,
-        /// Its number in the file, from 0.
-        index: u64,
-        /// The name that its file gives it, if that could be read.
-        id: Option<String>,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The file has no prompts: a CSV table without the column.
-    #[error("the table has no column {wanted:?}; it has {}", listed(names))]
-    NoColumn {
-        /// The column.
-        wanted: String,
-        /// The columns of the file.
-        names: Vec<String>,
-    },
-    /// The file does not say which of its columns has the prompts.
-    #[error("the table has {n} columns {name:?}: give the one with the prompts a name of its own")]
-    SameName {
-        /// The name.
-        name: String,
-        /// How many columns have it.
-        n: usize,
-    },
-    /// The rest of the file cannot be read.
-    #[error("cannot read the prompts")]
-    Read(#[from] io::Error),
-}
-
-impl PromptError {
-    /// Whether prompts that can be read may follow.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Record { .. })
     }
 }
 

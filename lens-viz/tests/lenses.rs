@@ -39,13 +39,20 @@ fn trace(lenses: impl IntoIterator<Item = LensChoice>) -> LensTrace {
     LensTrace::new(&reading, &TraceContext::new(("test", "0"), model.info(), &tokens, &()))
 }
 
+/// The plain lens alone, with the verdict on its rows that a trace of several lenses has.
+fn judged() -> LensTrace {
+    let mut plain = trace([LensChoice::Logit]);
+    plain.faithfulness = plain.rows_faithfulness();
+    plain
+}
+
 fn both() -> LensTrace {
     trace([LensChoice::Logit, jacobian()])
 }
 
 #[test]
 fn a_picture_shows_one_lens_and_says_which() {
-    let (both, plain) = (both(), trace([LensChoice::Logit]));
+    let (both, plain) = (both(), judged());
     let drawn = |trace: &LensTrace, kind, lens: Option<&str>| {
         let options = PictureOptions::default().with_lens(lens.map(str::to_owned));
         svg(trace, kind, &options).map(|pages| pages[0].svg.clone())
@@ -63,7 +70,7 @@ fn a_picture_shows_one_lens_and_says_which() {
 
 #[test]
 fn a_table_shows_one_lens_and_says_which() {
-    let (both, plain) = (both(), trace([LensChoice::Logit]));
+    let (both, plain) = (both(), judged());
     let mut options = TableOptions::default();
     assert_eq!(table(&both, &options).unwrap(), table(&plain, &options).unwrap());
     let what = PictureOptions::default().with_lens(Some("jacobian".to_owned()));
@@ -76,6 +83,56 @@ fn a_table_shows_one_lens_and_says_which() {
     let measure = lens_viz::Measure::Probability;
     let one = heatmap(&both, measure, &what, &TableOptions::default()).unwrap();
     assert_eq!(one, heatmap(&alone, measure, &PictureOptions::default(), &TableOptions::default()).unwrap());
+}
+
+#[test]
+fn a_row_that_cannot_be_trusted_is_grey_and_the_table_says_how_far_each_can() {
+    let mut judged = judged();
+    let grid = |trace: &LensTrace| {
+        let pages = svg(trace, PictureKind::default_grid(), &PictureOptions::default()).unwrap();
+        pages[0].svg.clone()
+    };
+    judged.faithfulness.iter_mut().for_each(|row| row.trusted = true);
+    let coloured = grid(&judged);
+    assert!(!coloured.contains("grey rows"));
+    let mut unjudged = judged.clone();
+    unjudged.faithfulness.clear();
+    assert_eq!(grid(&unjudged), coloured);
+    judged.faithfulness[0].trusted = false;
+    let grey = grid(&judged);
+    assert!(grey.contains("grey rows") && grey != coloured);
+
+    let wide = TableOptions::default().with_width(120);
+    let text = table(&judged, &wide).unwrap();
+    assert!(text.contains("trust") && text.contains("●"), "{text}");
+    assert!(!table(&unjudged, &wide).unwrap().contains("trust"));
+    let ascii = table(&judged, &wide.with_ascii(true)).unwrap();
+    assert!(ascii.is_ascii() && ascii.contains("5 as the final layer"), "{ascii}");
+}
+
+#[test]
+fn every_lens_has_pictures_of_its_own() {
+    let stems = |trace: &LensTrace| {
+        lens_viz::picture::files(trace).into_iter().map(|file| file.stem).collect::<Vec<_>>()
+    };
+    let plain = stems(&judged());
+    let all = stems(&both());
+    assert_eq!(all.len(), 2 * plain.len());
+    assert_eq!(all[..plain.len()], plain);
+    assert!(all[plain.len()..].iter().all(|stem| stem.ends_with("_jacobian")), "{all:?}");
+}
+
+#[test]
+fn tables_of_a_run_have_one_for_every_lens() {
+    use lens_core::sink::Sink;
+    let mut out = Vec::new();
+    let mut sink = lens_viz::sink::tables(&mut out, TableOptions::default(), "=====\n".to_owned());
+    sink.whole(&both()).unwrap();
+    drop(sink);
+    let text = String::from_utf8(out).unwrap();
+    // Four positions, two lenses.
+    assert_eq!(text.matches("=====").count(), 7);
+    assert_eq!(text.matches("jacobian").count(), 4);
 }
 
 #[test]

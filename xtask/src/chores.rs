@@ -4,6 +4,7 @@ mod browser;
 mod demo;
 mod gpu_check;
 mod make_checkpoint;
+mod nvrtc;
 mod pictures;
 mod setup;
 mod test;
@@ -21,6 +22,7 @@ pub(crate) enum Chore {
     Demo(demo::Demo),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
+    Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
     Throughput(throughput::Throughput),
 }
@@ -35,6 +37,7 @@ impl Chore {
             Self::Demo(asked) => demo::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
+            Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
             Self::Throughput(asked) => throughput::run(root, asked),
         }

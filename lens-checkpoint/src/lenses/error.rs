@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lens_core::MapShapeError;
 
-use super::pickle::PickleError;
+use super::pickle_error::PickleError;
 use crate::checkpoint::CheckpointError;
 
 /// Why a file cannot be read as a lens, or a lens cannot be written as a file.

@@ -5,10 +5,15 @@ use std::path::Path;
 use super::{
     digest::sha256,
     error::LensFileError,
-    pickle::{Archive, PickleError},
+    pickle::Archive,
+    pickle_error::PickleError,
     view::{Number, View, row_major},
 };
-use crate::checkpoint::Bytes;
+use crate::{
+    checkpoint::{Bytes, StoredDtype},
+    host::ValueType,
+    npy,
+};
 
 /// An open `.npz`.
 pub(super) struct Npz {
@@ -43,46 +48,24 @@ impl Npz {
     }
 }
 
-/// An array in the format of `.npy`, version 1 to 3: magic, version, length of the header, header, numbers.
+/// An array in the format of `.npy`.
 fn array(file: &[u8]) -> Option<View<'_>> {
-    let rest = file.strip_prefix(b"\x93NUMPY")?;
-    let (length, rest) = match rest {
-        [1, 0, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
-        [2 | 3, 0, a, b, c, d, rest @ ..] => {
-            (usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).ok()?, rest)
-        }
-        _ => return None,
+    let npy::Head { ty, column_major, shape, length } = npy::head(file).ok()?;
+    let number = match ty.ok()? {
+        ValueType::Model(StoredDtype::F16) => Number::F16,
+        ValueType::Model(StoredDtype::F32) => Number::F32,
+        ValueType::F64 => Number::F64,
+        ValueType::Model(StoredDtype::Bf16) => Number::Bf16,
     };
-    let (header, numbers) = rest.split_at_checked(length)?;
-    let header = str::from_utf8(header).ok()?;
-    let number = match value(header, "descr")?.trim_matches(['\'', '"']) {
-        "<f2" => Number::F16,
-        "<f4" => Number::F32,
-        "<f8" => Number::F64,
-        _ => return None,
-    };
-    let shape = value(header, "shape")?;
-    let sizes = shape.strip_prefix('(')?.split(',').map(str::trim).filter(|size| !size.is_empty());
-    let shape: Vec<usize> = sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?;
-    let strides = match value(header, "fortran_order")? {
-        "False" => row_major(&shape)?,
-        "True" => {
+    let strides = match column_major {
+        false => row_major(&shape)?,
+        true => {
             let mut strides = row_major(&shape.iter().rev().copied().collect::<Vec<_>>())?;
             strides.reverse();
             strides
         }
-        _ => return None,
     };
-    View::new(number, shape, strides, numbers)
-}
-
-/// The value of a key in a header, which is a Python dictionary on one line: up to the comma, or to the bracket that
-/// ends a tuple.
-fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = header.split_once(&format!("'{key}':"))?;
-    let rest = rest.trim_start();
-    let end = if rest.starts_with('(') { rest.find(')') } else { rest.find([',', '}']) };
-    Some(rest[..end?].trim())
+    View::new(number, shape, strides, file.get(length..)?)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod attribute;
 mod check;
+mod decode;
 mod evaluate;
 mod families;
 mod fit;
@@ -20,6 +21,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 pub use self::{
     attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
+    decode::{DecodeArgs, DecodeFormat},
     evaluate::{EvaluateArgs, EvaluateFormat},
     families::{FamiliesArgs, ListFormat},
     fitting::{
@@ -60,8 +62,10 @@ impl Cli {
     /// With what other arguments imply: the form of results that the name of their file tells.
     #[must_use]
     pub fn settled(mut self) -> Self {
-        if let Command::Run(args) = &mut self.command {
-            args.settle();
+        match &mut self.command {
+            Command::Run(args) => args.settle(),
+            Command::Decode(args) => args.settle(),
+            _ => {}
         }
         self
     }
@@ -73,6 +77,7 @@ impl Cli {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
+            Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.machine.contradiction(),
             _ => None,
@@ -86,6 +91,7 @@ impl Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Attribute(Box<AttributeArgs>),
+    Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),

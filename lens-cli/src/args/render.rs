@@ -64,6 +64,9 @@ pub struct RenderArgs {
     /// Components, written as for lens run
     #[arg(long, value_name = "NAMES", help_heading = "What to show")]
     pub components: Option<ComponentSelection>,
+    /// Of several lenses: which, by its name in the trace (tuned, tuned-2) [default: the first; tables and pages show all]
+    #[arg(long, value_name = "NAME", help_heading = "What to show")]
+    pub lens: Option<String>,
     /// The most ranks of a heatmap, predictions below a table, and tokens of a readout on a page
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to show")]
     #[arg(value_parser = from_one)]

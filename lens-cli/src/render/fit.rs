@@ -36,7 +36,7 @@ pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Re
     }
 }
 
-fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 7] {
+fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 8] {
     let is_drawn = matches!(medium(show, ending), ".svg" | ".png");
     let kind = match show {
         Show::Picture(kind) => Some(kind),
@@ -47,6 +47,12 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 7]
     let has_cells = of_one_position || matches!(kind, Some(PictureKind::Grid(_)));
     let choice = |name, given, fits, advice| Choice { name, given, fits, advice };
     [
+        choice(
+            "--lens",
+            args.lens.is_some(),
+            !is_difference,
+            "a difference is that of the first lenses, or of the two lenses of one trace",
+        ),
         choice(
             "--top-k",
             args.top_k.is_some(),

@@ -30,7 +30,8 @@ pub(super) fn page(input: Input, args: &RenderArgs) -> Result<()> {
         let trace = part(trace, args, positions).with_context(|| format!("cannot show {name}"))?;
         Ok(Run { name, trace })
     };
-    let runs = input.runs.into_iter().map(shown).collect::<Result<Vec<_>>>()?;
+    let runs =
+        input.runs.into_iter().flat_map(|run| by_lens(run, args)).map(shown).collect::<Result<Vec<_>>>()?;
     let mut named: Vec<Named<'_>> = runs.iter().map(Run::named).collect();
     if let [alone] = named.as_mut_slice() {
         alone.name.clear();
@@ -43,6 +44,19 @@ pub(super) fn page(input: Input, args: &RenderArgs) -> Result<()> {
     }
 }
 
+/// A run once for each of its lenses, of which a page shows all unless one was asked for.
+fn by_lens(run: Run, args: &RenderArgs) -> Vec<Run> {
+    let lenses = run.trace.lens_names();
+    if lenses.len() < 2 || args.lens.is_some() {
+        return vec![run];
+    }
+    let of_lens = |lens: &str| {
+        let trace = run.trace.of_lens(Some(lens)).ok()?.into_owned();
+        Some(Run { name: format!("{}, {lens} lens", run.name), trace })
+    };
+    lenses.into_iter().filter_map(of_lens).collect()
+}
+
 /// Whether the table shows a model before and after its change side by side: unless a part was asked for.
 pub(super) fn is_comparison(input: &Input, args: &RenderArgs) -> bool {
     let asks = args.positions.is_some()
@@ -50,6 +64,7 @@ pub(super) fn is_comparison(input: &Input, args: &RenderArgs) -> bool {
         || args.layers.is_some()
         || args.components.is_some()
         || args.threshold.is_some()
+        || args.lens.is_some()
         || args.stride != NonZeroU16::MIN;
     !asks && input.comparison().is_some()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::LensError, heads};
+use super::{error::LensError, runs::runs};
 use crate::{
     backend::ModelInfo,
     point::{Component, Point, Site},
@@ -102,9 +102,9 @@ fn other_model(name: &str, translator: &Translator, info: &ModelInfo) -> Option<
 fn named(points: &[Point]) -> String {
     let mut layers: BTreeMap<Component, Vec<u16>> = BTreeMap::new();
     let mut heads: Vec<u16> =
-        points.iter().filter(|point| heads::of(**point).is_some()).filter_map(|p| p.layer()).collect();
+        points.iter().filter(|point| point.head().is_some()).filter_map(|p| p.layer()).collect();
     heads.dedup();
-    for point in points.iter().filter(|point| heads::of(**point).is_none()) {
+    for point in points.iter().filter(|point| point.head().is_none()) {
         layers.entry(point.component()).or_default().extend(point.layer());
     }
     let of = |(component, layers): (Component, Vec<u16>)| match component {
@@ -114,16 +114,6 @@ fn named(points: &[Point]) -> String {
     };
     let heads = (!heads.is_empty()).then(|| format!("heads of layers {}", runs(&heads)));
     layers.into_iter().map(of).chain(heads).collect::<Vec<_>>().join("; ")
-}
-
-/// Ascending numbers, neighbours together: `0 to 3, 7`.
-pub(super) fn runs(numbers: &[u16]) -> String {
-    let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
-        [first, .., last] => format!("{first} to {last}"),
-        [only] => only.to_string(),
-        [] => String::new(),
-    });
-    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// Every `resid_post` that the plain lens does not show: `decided_at` follows from them.

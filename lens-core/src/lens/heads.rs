@@ -2,23 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{columns::runs, error::LensError, plan::Scope};
+use super::{columns::Place, error::LensError, runs::runs};
 use crate::{
     backend::{Backend, BackendError, ModelInfo},
-    point::{Point, Site},
+    point::{Point, PointSet, Site},
 };
-
-/// The layer and the head of a point that is one.
-pub(super) fn of(point: Point) -> Option<(u16, u16)> {
-    match point {
-        Point::Block { layer, site: Site::Head(head) } => Some((layer, head)),
-        _ => None,
-    }
-}
 
 /// Where the vectors of a point are captured: a head is made of `z`.
 pub(super) fn captured_at(point: Point) -> Point {
-    of(point).map_or(point, |(layer, _)| Point::block(layer, Site::Z))
+    point.head().map_or(point, |(layer, _)| Point::block(layer, Site::Z))
 }
 
 /// Every head of these layers.
@@ -53,14 +45,15 @@ pub(super) fn notes(info: &ModelInfo, layers: &[usize]) -> Vec<String> {
     none.into_iter().chain(normed).collect()
 }
 
-/// The vectors of every head that a scope decodes.
+/// The vectors of every head among the places that are decoded, from what was captured at `points`.
 pub(super) fn split<B: Backend>(
     backend: &B,
     captured: &[B::Hidden],
-    scope: &Scope,
+    points: &PointSet,
+    decoded: &[Place],
 ) -> Result<BTreeMap<Point, B::Hidden>, BackendError> {
     let mut asked: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
-    for (layer, head) in scope.decoded.iter().filter_map(|place| of(place.point)) {
+    for (layer, head) in decoded.iter().filter_map(|place| place.point.head()) {
         let heads = asked.entry(layer).or_default();
         // Several lenses may read one head; places are in order.
         if heads.last() != Some(&head) {
@@ -69,10 +62,10 @@ pub(super) fn split<B: Backend>(
     }
     let mut vectors = BTreeMap::new();
     for (layer, heads) in asked {
-        let Some(z) = scope.captured.index_of(Point::block(layer, Site::Z)) else { continue };
+        let Some(z) = points.index_of(Point::block(layer, Site::Z)) else { continue };
         let parts = backend.split_heads(layer, &captured[z], &heads)?;
-        let points = heads.into_iter().map(|head| Point::block(layer, Site::Head(head)));
-        vectors.extend(points.zip(parts));
+        let made = heads.into_iter().map(|head| Point::block(layer, Site::Head(head)));
+        vectors.extend(made.zip(parts));
     }
     Ok(vectors)
 }

@@ -7,6 +7,7 @@ mod heads;
 mod pack;
 mod plan;
 mod reading;
+mod runs;
 mod sampling;
 
 use std::{
@@ -190,7 +191,7 @@ impl<'a, B: Backend> Lens<'a, B> {
     ) -> Result<Readouts, LensError> {
         let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
-        let heads = heads::split(self.backend, captured, scope)?;
+        let heads = heads::split(self.backend, captured, &scope.captured, &scope.decoded)?;
         let translated = self.translate(captured, scope, plan)?;
         let columns: Vec<Column<'_, B::Hidden>> = scope
             .decoded

@@ -58,7 +58,7 @@ impl Plan {
         let layers = self.layers_of(info)?;
         let plain = self.points_of(info, &layers)?;
         let mut places = Places::new(info, &self.lenses, &self.components, &layers, plain.as_slice())?;
-        if self.components.all_heads() || plain.as_slice().iter().any(|point| heads::of(*point).is_some()) {
+        if self.components.all_heads() || plain.as_slice().iter().any(|point| point.head().is_some()) {
             places.notes.extend(heads::notes(info, &layers));
         }
         Ok(places)
@@ -174,7 +174,7 @@ impl Scope {
             .chain((info.n_layers == 0).then_some(Point::Embed))
             .collect();
         let made = |place: &&Place| {
-            plan.lenses.map(place.lens, place.point).is_some() || heads::of(place.point).is_some()
+            plan.lenses.map(place.lens, place.point).is_some() || place.point.head().is_some()
         };
         let translated = wanted.iter().filter(made).count();
         // Translated vectors and those of heads are kept beside captured ones, in float32.

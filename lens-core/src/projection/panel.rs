@@ -165,13 +165,14 @@ mod tests {
             (17, &[1, 1]),
             (64, &[4]),
             (65, &[4, 1]),
-            (69, &[3, 2]),
+            (69, &[4, 1]),
+            (73, &[3, 2]),
             (96, &[3, 3]),
             (98, &[3, 3, 1]),
             (112, &[4, 3]),
             (128, &[4, 4]),
         ] {
-            assert_eq!(widths(readouts, 16, 4, 4), wide, "{readouts} readouts");
+            assert_eq!(widths(readouts, 16, 4, 8), wide, "{readouts} readouts");
         }
         assert_eq!(widths(20, 8, 2, 4), [2, 1]);
         assert_eq!(widths(21, 8, 2, 4), [2, 1]);

@@ -53,6 +53,9 @@ impl<W: Copy, S: Product<W>> Task<S> for Fill<'_, W> {
             match (S::REGISTERS, self.panel.columns) {
                 (_, 1) if self.panel.used == 1 => rows_by_few::<W, S, 1>(simd, self, n_rows),
                 (_, 1) if self.panel.used <= FEW => rows_by_few::<W, S, FEW>(simd, self, n_rows),
+                (32, 1) if self.panel.used <= 2 * FEW => {
+                    rows_by_few::<W, S, { 2 * FEW }>(simd, self, n_rows);
+                }
                 (32, 4) => rows_by_panel::<W, S, 6, 4>(simd, self, 0, n_rows),
                 (32, 3) => rows_by_panel::<W, S, 8, 3>(simd, self, 0, n_rows),
                 (32, 2) => rows_by_panel::<W, S, 12, 2>(simd, self, 0, n_rows),

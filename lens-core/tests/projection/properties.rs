@@ -605,7 +605,7 @@ proptest! {
 
 #[test]
 fn both_ends_are_those_of_the_whole_vocabulary_to_the_bit() {
-    for kernel in Kernel::available() {
+    for kernel in kernels() {
         for (dtype, d, v, n, k) in [
             (Dtype::F32, 5, 3, 1, 10),
             (Dtype::F32, 64, 700, 4, 7),
@@ -639,7 +639,7 @@ fn both_ends_are_those_of_the_whole_vocabulary_to_the_bit() {
 #[test]
 fn both_ends_do_not_depend_on_threads_and_company() {
     let case = Case::random(Dtype::Bf16, 24, 3000, 100, 3);
-    for kernel in Kernel::available() {
+    for kernel in kernels() {
         let ends = |readouts: &[f32]| case.unembedding().both_ends_with(kernel, readouts, 5).unwrap();
         let together = ends(&case.readouts);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
@@ -652,7 +652,7 @@ fn both_ends_do_not_depend_on_threads_and_company() {
 
 #[test]
 fn an_end_of_a_readout_that_is_not_finite_is_an_error_of_its_own() {
-    for kernel in Kernel::available() {
+    for kernel in kernels() {
         for (bad, cap) in
             [(f32::NAN, None), (f32::INFINITY, None), (f32::INFINITY, Some(5.0)), (f32::MAX, None)]
         {

@@ -6,7 +6,7 @@ use lens_core::{
 };
 
 use super::{Wanted, layout::Layout};
-use crate::kernel::{Apart, Key, Sums, Tracked, Written};
+use crate::kernel::{Apart, Key, Sums, Tracked, records};
 
 /// The answers of a chunk, `[rows, width]`; the last of a row is its final readout's.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Answers {
     k: usize,
     n_tracked: usize,
     sums: Vec<Sums>,
-    /// `[rows, width, k]`, larger first.
+    /// `[rows, width, k]`, in no order.
     top: Vec<Key>,
     /// `[rows, width, n_tracked]`.
     tracked: Vec<Tracked>,
@@ -26,16 +26,12 @@ pub struct Answers {
 
 impl Answers {
     pub(super) fn new(layout: &Layout, written: &[u8], width: usize, wanted: &[Vec<Wanted>]) -> Self {
-        let mut top = records::<Key>(&written[layout.top()]);
-        for top in top.chunks_exact_mut(layout.k.max(1)) {
-            top.sort_unstable_by(|a, b| b.cmp(a));
-        }
         Self {
             width,
             k: layout.k,
             n_tracked: layout.n_tracked,
             sums: records(&written[layout.sums()]),
-            top,
+            top: records(&written[layout.top()]),
             tracked: records(&written[layout.tracked()]),
             apart: records(&written[layout.apart()]),
             wanted: wanted.to_vec(),
@@ -49,7 +45,7 @@ impl Answers {
 
     /// The best token of a row's final readout.
     pub fn final_top1(&self, row: usize) -> Option<TokenId> {
-        self.top(row * self.width + self.width - 1).next().map(|(token, _)| token)
+        self.best(row * self.width + self.width - 1).map(|(token, _)| token)
     }
 
     /// What is known of readout `i`. The tokens wanted are all there, in the final readout as well.
@@ -64,7 +60,7 @@ impl Answers {
             sums.towards / last.weights + (sums.max - last.max) + (sums.weights.ln() - last.weights.ln())
         };
         Projected {
-            top: self.top(i).collect(),
+            top: self.top(i),
             log_sum_exp: log_sum_exp(sums),
             entropy: Some(entropy(sums)),
             variance: Some((sums.second / sums.weights - mean * mean).max(0.0)),
@@ -79,20 +75,35 @@ impl Answers {
         }
     }
 
-    /// The largest logits of a readout. Negative zero equals zero.
-    fn top(&self, i: usize) -> impl Iterator<Item = (TokenId, f32)> {
-        self.top[i * self.k..][..self.k].iter().map(|key| (TokenId(key.id()), key.logit() + 0.0))
+    fn keys(&self, i: usize) -> &[Key] {
+        &self.top[i * self.k..][..self.k]
+    }
+
+    /// The largest logits of a readout, larger first.
+    fn top(&self, i: usize) -> Vec<(TokenId, f32)> {
+        let mut keys = self.keys(i).to_vec();
+        keys.sort_unstable_by(|a, b| b.cmp(a));
+        keys.into_iter().map(score).collect()
+    }
+
+    fn best(&self, i: usize) -> Option<(TokenId, f32)> {
+        self.keys(i).iter().max().copied().map(score)
     }
 
     fn tracked(&self, i: usize, n: usize, wanted: Wanted) -> projection::Tracked {
         // Nothing is larger than a readout's own best; the kernels do not know it yet when they count.
         if wanted == Wanted::FinalTop && i % self.width == self.width - 1 {
-            let logit = self.top(i).next().map_or(0.0, |(_, logit)| logit);
+            let logit = self.best(i).map_or(0.0, |(_, logit)| logit);
             return projection::Tracked { logit, rank: 1 };
         }
         let Tracked { logit, larger } = self.tracked[i * self.n_tracked + n];
         projection::Tracked { logit, rank: 1 + larger }
     }
+}
+
+/// A token and its logit. Negative zero equals zero.
+fn score(key: Key) -> (TokenId, f32) {
+    (TokenId(key.id()), key.logit() + 0.0)
 }
 
 fn log_sum_exp(sums: &Sums) -> f64 {
@@ -101,8 +112,4 @@ fn log_sum_exp(sums: &Sums) -> f64 {
 
 fn entropy(sums: &Sums) -> f64 {
     sums.weights.ln() - sums.first / sums.weights
-}
-
-fn records<T: Written>(bytes: &[u8]) -> Vec<T> {
-    bytes.chunks_exact(T::BYTES).map(T::from_bytes).collect()
 }

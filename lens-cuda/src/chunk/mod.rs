@@ -11,47 +11,10 @@ use lens_core::{Post, TokenId};
 
 use self::layout::Layout;
 pub use self::{answers::Answers, rows::readouts};
-use crate::kernel::{Args, BLOCK, FINAL_TOP, Kernel};
-
-/// What has memory and runs kernels on it, in the order in which it is asked to.
-///
-/// # Safety
-/// A buffer is as large as was asked for, aligned to eight bytes, at its address until it is dropped, and what is queued
-/// before a buffer is dropped may still use it.
-#[expect(unsafe_code, reason = "addresses go to kernels")]
-pub unsafe trait Machine {
-    /// Memory.
-    type Buffer;
-    /// What can go wrong.
-    type Error;
-
-    /// Memory for as many bytes, which hold anything.
-    ///
-    /// # Errors
-    /// When there is not that much.
-    fn buffer(&self, bytes: usize) -> Result<Self::Buffer, Self::Error>;
-
-    /// Memory that holds these numbers.
-    ///
-    /// # Errors
-    /// When there is not that much.
-    fn upload(&self, numbers: &[i32]) -> Result<Self::Buffer, Self::Error>;
-
-    /// Where a buffer begins, as the kernels see it.
-    fn address(&self, buffer: &Self::Buffer) -> u64;
-
-    /// Waits for what was queued, and copies a buffer.
-    ///
-    /// # Errors
-    /// When something that was queued failed.
-    fn download(&self, buffer: &Self::Buffer) -> Result<Vec<u8>, Self::Error>;
-
-    /// Queues a kernel with as many blocks of threads.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), Self::Error>;
-}
+use crate::{
+    kernel::{Args, BLOCK, Call, FINAL_TOP},
+    machine::Machine,
+};
 
 /// Products of vectors with the unembedding in a machine's memory: `[rows, width, n_vocab]` in float32. The last of a row's
 /// readouts is its final one.
@@ -144,11 +107,11 @@ pub fn read<M: Machine>(machine: &M, logits: &Logits, ask: &Ask<'_>) -> Result<A
         if blocks == 0 {
             continue;
         }
-        machine.launch(Kernel::Sweep, blocks, &args)?;
-        machine.launch(Kernel::Best, blocks, &args)?;
+        machine.launch(Call::Sweep(&args), blocks)?;
+        machine.launch(Call::Best(&args), blocks)?;
         // A final readout is at no distance from itself.
         if ask.distances && args.finals == 0 {
-            machine.launch(Kernel::Apart, blocks, &args)?;
+            machine.launch(Call::Apart(&args), blocks)?;
         }
     }
     let written = machine.download(&written)?;

@@ -2,10 +2,11 @@
 
 use lens_core::{Next, Question, Readout, Tracking, VectorFacts};
 
-use super::{Ask, Logits, Machine, Wanted, read};
+use super::{Ask, Logits, Wanted, read};
+use crate::machine::Machine;
 
-/// The readouts of a chunk's rows, the final one of each row last. `next` is what comes after each row, `vectors` the facts
-/// of `[rows, width]` captured vectors, if a statistic needs them. `None` when some logit is NaN or infinite.
+/// The readouts of a chunk's rows, the final one of each row last. `next` is what comes after each row, `vectors` gives
+/// the facts of `[rows, width]` captured vectors, if a statistic needs them, once the kernels are done. `None` when some logit is NaN or infinite.
 ///
 /// # Errors
 /// Those of the machine.
@@ -14,7 +15,7 @@ pub fn readouts<M: Machine>(
     logits: &Logits,
     question: &Question,
     next: &[Next],
-    vectors: Option<&[VectorFacts]>,
+    vectors: impl FnOnce() -> Result<Option<Vec<VectorFacts>>, M::Error>,
 ) -> Result<Option<Vec<Vec<Readout>>>, M::Error> {
     let tracked: Vec<Vec<Wanted>> = next.iter().map(|next| wanted(question, *next)).collect();
     let distances = question.statistics.needs().distances;
@@ -32,8 +33,8 @@ pub fn readouts<M: Machine>(
         Tracking { final_top1: top1, next }
     });
     let tracking: Vec<Tracking> = tracking.collect();
-    let of = |i| answers.projected(i);
-    Ok(Some(Readout::of_rows(logits.width, &tracking, of, vectors, question)))
+    let (of, vectors) = (|i| answers.projected(i), vectors()?);
+    Ok(Some(Readout::of_rows(logits.width, &tracking, of, vectors.as_deref(), question)))
 }
 
 /// What [`Tracking::tokens`] will be once the final readout is known.

@@ -6,7 +6,7 @@
 
 use std::{
     env,
-    ffi::{c_int, c_uint},
+    ffi::{c_int, c_uint, c_void},
     fs,
     path::Path,
     process::{Command, id},
@@ -18,13 +18,13 @@ use std::{
 
 use crate::{
     error::CudaError,
-    kernel::{Args, Kernel, Source},
+    kernel::{Args, Call, Kernel, NormArgs, Source},
     launch::Launch,
     library::Library,
 };
 
-type Run = unsafe extern "C" fn(c_uint, c_uint, *const Args) -> c_int;
-type Size = unsafe extern "C" fn() -> c_uint;
+type Run = unsafe extern "C" fn(c_uint, c_uint, *const c_void) -> c_int;
+type Size = unsafe extern "C" fn(c_uint) -> c_uint;
 
 /// The kernels of one source, in this process.
 #[derive(Debug, Clone, Copy)]
@@ -71,20 +71,24 @@ impl HostKernels {
         // SAFETY: these are the functions of host.cpp.
         let (run, size) =
             unsafe { (opened.function::<Run>("run")?, opened.function::<Size>("size_of_arguments")?) };
-        // SAFETY: it returns a number.
-        let size = unsafe { size() } as usize;
-        if size != size_of::<Args>() {
-            return Err(failed(format!("arguments of {size} bytes, and of {} in Rust", size_of::<Args>())));
+        for (kernel, ours) in [(Kernel::Sweep, size_of::<Args>()), (Kernel::Norms, size_of::<NormArgs>())] {
+            // SAFETY: it returns a number.
+            let size = unsafe { size(kernel as c_uint) } as usize;
+            if size != ours {
+                let name = kernel.name();
+                return Err(failed(format!("{name} takes arguments of {size} bytes, and of {ours} in Rust")));
+            }
         }
         Ok(Self { run })
     }
 }
 
 impl Launch for HostKernels {
-    unsafe fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), CudaError> {
+    unsafe fn launch(&self, call: Call<'_>, blocks: u32) -> Result<(), CudaError> {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let kernel = call.kernel();
         // SAFETY: the caller says that the addresses are right; the arguments are as long as C++ takes them to be.
-        match unsafe { (self.run)(kernel as c_uint, blocks, args) } {
+        match unsafe { (self.run)(kernel as c_uint, blocks, call.argument()) } {
             0 => Ok(()),
             _ => Err(CudaError::Call {
                 call: kernel.name(),

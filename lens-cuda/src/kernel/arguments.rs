@@ -1,5 +1,7 @@
 //! What the kernels are called with and what they write, as they see it.
 
+use std::{ffi::c_void, ptr};
+
 /// A kernel of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
@@ -9,11 +11,13 @@ pub enum Kernel {
     Best,
     /// The distances of a readout to its row's final one; after [`Sweep`](Self::Sweep) of both.
     Apart,
+    /// The norm before the unembedding.
+    Norms,
 }
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Sweep, Self::Best, Self::Apart];
+    pub const ALL: [Self; 4] = [Self::Sweep, Self::Best, Self::Apart, Self::Norms];
 
     /// Threads of each of its blocks.
     pub const THREADS: u32 = 256;
@@ -24,6 +28,7 @@ impl Kernel {
             Self::Sweep => "sweep",
             Self::Best => "best",
             Self::Apart => "apart",
+            Self::Norms => "norms",
         }
     }
 }
@@ -34,7 +39,41 @@ pub(crate) const BLOCK: usize = 512;
 /// A token that stands for the top-1 of the row's final readout.
 pub(crate) const FINAL_TOP: i32 = -1;
 
-/// The argument of every kernel: addresses in the machine's memory, and sizes. Only [`read`](crate::read) makes one.
+/// A kernel with its argument. Only this crate makes one.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Call<'a> {
+    /// [`Kernel::Sweep`].
+    Sweep(&'a Args),
+    /// [`Kernel::Best`].
+    Best(&'a Args),
+    /// [`Kernel::Apart`].
+    Apart(&'a Args),
+    /// [`Kernel::Norms`].
+    Norms(&'a NormArgs),
+}
+
+impl Call<'_> {
+    /// The kernel.
+    pub fn kernel(&self) -> Kernel {
+        match self {
+            Self::Sweep(_) => Kernel::Sweep,
+            Self::Best(_) => Kernel::Best,
+            Self::Apart(_) => Kernel::Apart,
+            Self::Norms(_) => Kernel::Norms,
+        }
+    }
+
+    /// Where its argument is, which the kernel takes by value.
+    pub(crate) fn argument(&self) -> *const c_void {
+        match self {
+            Self::Sweep(args) | Self::Best(args) | Self::Apart(args) => ptr::from_ref(*args).cast(),
+            Self::Norms(args) => ptr::from_ref(*args).cast(),
+        }
+    }
+}
+
+/// The argument of the kernels over logits: addresses in the machine's memory, and sizes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Args {
@@ -54,6 +93,24 @@ pub struct Args {
     pub(crate) finals: u32,
     pub(crate) scale: f32,
     pub(crate) cap: f32,
+}
+
+/// The argument of the kernel that norms vectors.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct NormArgs {
+    pub(crate) x: u64,
+    pub(crate) weight: u64,
+    pub(crate) bias: u64,
+    pub(crate) out: u64,
+    pub(crate) facts: u64,
+    pub(crate) eps: f64,
+    pub(crate) width: u32,
+    pub(crate) d: u32,
+    pub(crate) kind: u32,
+    pub(crate) mode: u32,
+    pub(crate) narrow_x: u32,
+    pub(crate) narrow_out: u32,
 }
 
 /// Something that a kernel writes: whole numbers and floating-point numbers that have no padding.
@@ -119,6 +176,26 @@ impl Written for Apart {
         let [variation, middle] = std::array::from_fn(|i| f64::from_ne_bytes(word(bytes, i)));
         Self { variation, middle }
     }
+}
+
+/// The products of a vector with itself and with its row's final residual.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub(crate) struct Facts {
+    pub(crate) square: f64,
+    pub(crate) dot: f64,
+}
+
+impl Written for Facts {
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let [square, dot] = std::array::from_fn(|i| f64::from_ne_bytes(word(bytes, i)));
+        Self { square, dot }
+    }
+}
+
+/// Records one after the other.
+pub(crate) fn records<T: Written>(bytes: &[u8]) -> Vec<T> {
+    bytes.chunks_exact(T::BYTES).map(T::from_bytes).collect()
 }
 
 /// A logit and its token as one number: larger is better, and no two are the same.

@@ -3,6 +3,6 @@
 mod arguments;
 mod source;
 
-pub(crate) use arguments::{Apart, BLOCK, FINAL_TOP, Key, Sums, Tracked, Written};
-pub use arguments::{Args, Kernel};
+pub(crate) use arguments::{Apart, BLOCK, FINAL_TOP, Facts, Key, Sums, Tracked, Written, records};
+pub use arguments::{Args, Call, Kernel, NormArgs};
 pub use source::{Arch, Source};

@@ -29,8 +29,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// CUDA C++, which is plain C++ but for the names that CUDA gives.
-    pub const TEXT: &str = include_str!("readout.cu");
+    /// CUDA C++, which is plain C++ but for the names that CUDA gives. Its parts are one text, in this order.
+    pub const TEXT: &str = concat!(
+        include_str!("common.cu"),
+        include_str!("sweep.cu"),
+        include_str!("best.cu"),
+        include_str!("apart.cu"),
+        include_str!("norms.cu"),
+    );
 
     /// Its name in messages.
     pub const NAME: &str = "readout.cu";

@@ -1,7 +1,7 @@
 //! The cases that every readout has to answer.
 
 use lens_core::{
-    Next, NormMode, Readings,
+    NormMode, Readings,
     conformance::{self, Case, Weights},
     tracked_tokens,
 };
@@ -59,9 +59,10 @@ fn read(case: &Case, products: &[f32]) -> Result<Option<Readings>, CudaError> {
     let bias = case.bias.as_deref();
     let chunk = logits(products, [rows, width, case.n_vocab], bias, case.post);
     let facts = facts(case);
-    let next: Vec<Next> = case.next.clone();
     let machine = Memory::new(case.post, bias);
-    let Some(by_row) = readouts(&machine, &chunk, &case.ask, &next, Some(&facts))? else { return Ok(None) };
+    let Some(by_row) = readouts(&machine, &chunk, &case.ask, &case.next, || Ok(Some(facts)))? else {
+        return Ok(None);
+    };
     let mut readings = Readings::default();
     for (row, mut readouts) in by_row.into_iter().enumerate() {
         let last = readouts.pop().unwrap();

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "kernels are run on buffers")]
 
 use lens_core::Post;
-use lens_cuda::{Args, CudaError, HostKernels, Kernel, Launch as _, Logits, Machine, Source};
+use lens_cuda::{Call, CudaError, HostKernels, Launch as _, Logits, Machine, Source};
 
 /// Host memory.
 pub(crate) struct Memory {
@@ -44,9 +44,9 @@ unsafe impl Machine for Memory {
         Ok(buffer.iter().flat_map(|word| word.to_ne_bytes()).collect())
     }
 
-    fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), CudaError> {
-        // SAFETY: the arguments are those of `lens_cuda::read`, over buffers of this machine.
-        unsafe { self.kernels.launch(kernel, blocks, args) }
+    fn launch(&self, call: Call<'_>, blocks: u32) -> Result<(), CudaError> {
+        // SAFETY: only lens_cuda makes arguments, over buffers of this machine.
+        unsafe { self.kernels.launch(call, blocks) }
     }
 }
 

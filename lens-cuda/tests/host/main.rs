@@ -5,3 +5,4 @@
 mod arithmetic;
 mod conforms;
 mod machine;
+mod norms;

@@ -118,6 +118,9 @@ pub enum ModelError {
     /// Kernels whose answers to a chunk that is known are not right.
     #[error("the kernels give wrong answers on this card")]
     WrongKernels,
+    /// Tensors that are not in the form that the kernels take.
+    #[error("{0} are not in the form that the kernels of the readout take: this is a bug in the decoder")]
+    Unfit(&'static str),
     /// A failure of a tap.
     #[error(transparent)]
     Tap(Box<dyn std::error::Error + Send + Sync>),

@@ -37,7 +37,7 @@ impl PictureKind {
     }
 
     /// The grid that is drawn where none was asked for by name.
-    pub(super) fn default_grid() -> Self {
+    pub fn default_grid() -> Self {
         Self::Grid(Measure::default())
     }
 

@@ -7,7 +7,6 @@
 mod choose;
 mod error;
 mod folder;
-mod npy;
 mod npz;
 mod place;
 
@@ -22,6 +21,7 @@ use super::{Directions, Origin, Rows};
 use crate::{
     checkpoint::{Bytes, Outline, StoredDtype, TensorIndex},
     host::{HostError, ValueType, View},
+    npy,
     vectors::VectorFile,
 };
 
@@ -107,7 +107,7 @@ impl DirectionFile {
         }
         file.tensors = match start {
             _ if start.starts_with(npy::MAGIC) => {
-                vec![npy::array(String::new(), start, 0..start.len()).map_err(broken)?]
+                vec![npz::array_at(String::new(), start, 0..start.len()).map_err(broken)?]
             }
             _ if start.starts_with(b"PK") => npz::arrays(start).map_err(|error| error.of(&name))?,
             _ => safetensors(&name, start)?,

@@ -1,21 +1,17 @@
 //! NumPy's npz: a zip of npy arrays, stored as they are (`numpy.savez`) or packed (`numpy.savez_compressed`).
 
-use std::{
-    io::{Cursor, Read},
-    ops::Range,
-};
+use std::{io::Read, ops::Range};
 
 use flate2::read::DeflateDecoder;
-use zip::{CompressionMethod, ZipArchive};
 
 use super::{
     error::DirectionFileError,
-    npy,
     place::{FileTensor, Place},
 };
-
-/// More arrays than any such file has.
-const MOST: usize = 1 << 14;
+use crate::{
+    npy,
+    zip::{self, Entry},
+};
 
 /// Why a zip is not a file of vectors.
 pub(super) enum NotNpz {
@@ -41,44 +37,28 @@ impl From<String> for NotNpz {
 
 /// The arrays of a zip. Of packed ones only the head is unpacked.
 pub(super) fn arrays(bytes: &[u8]) -> Result<Vec<FileTensor>, NotNpz> {
-    let broken = |error: zip::result::ZipError| format!("its zip is broken: {error}");
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
-    if archive.len() > MOST {
-        return Err(format!("it claims {} arrays", archive.len()).into());
+    let entries = zip::entries(bytes).map_err(|error| format!("its zip cannot be read: {error}"))?;
+    if entries.keys().any(|name| name.ends_with("data.pkl")) {
+        return Err(NotNpz::Pickle);
     }
-    let mut tensors = Vec::new();
-    for index in 0..archive.len() {
-        let entry = archive.by_index_raw(index).map_err(broken)?;
-        let name = entry.name().map_err(broken)?.into_owned();
-        if name.ends_with("data.pkl") {
-            return Err(NotNpz::Pickle);
-        }
-        let Some(name) = name.strip_suffix(".npy") else { continue };
-        let wrong = |reason: &str| format!("its array {name} {reason}");
-        if entry.encrypted() {
-            return Err(wrong("is encrypted").into());
-        }
-        let data = place(entry.data_start(), entry.compressed_size(), bytes.len())
-            .ok_or_else(|| wrong("reaches beyond the file"))?;
-        let of_array = |reason: String| wrong(&format!("is broken: {reason}"));
-        tensors.push(match entry.compression() {
-            CompressionMethod::Stored => npy::array(name.to_owned(), bytes, data).map_err(of_array)?,
-            CompressionMethod::DEFLATE => {
-                let size =
-                    usize::try_from(entry.size()).map_err(|_| wrong("claims to be larger than memory"))?;
-                packed(name.to_owned(), bytes, data, size).map_err(of_array)?
-            }
-            other => return Err(wrong(&format!("is packed with {other}, which is not read")).into()),
-        });
-    }
-    Ok(tensors)
+    let named =
+        entries.into_iter().filter_map(|(name, entry)| Some((name.strip_suffix(".npy")?.to_owned(), entry)));
+    let array = |(name, Entry { range, unpacked }): (String, Entry)| {
+        let broken = |reason: String, name: &str| format!("its array {name} is broken: {reason}");
+        let read = match unpacked {
+            None => array_at(name.clone(), bytes, range),
+            Some(size) => packed(name.clone(), bytes, range, size),
+        };
+        read.map_err(|reason| broken(reason, &name))
+    };
+    Ok(named.map(array).collect::<Result<_, String>>()?)
 }
 
-/// The bytes of an entry.
-fn place(start: Option<u64>, length: u64, file: usize) -> Option<Range<usize>> {
-    let start = usize::try_from(start?).ok()?;
-    let end = start.checked_add(usize::try_from(length).ok()?)?;
-    (end <= file).then_some(start..end)
+/// The array whose npy form is `bytes[range]`.
+pub(super) fn array_at(name: String, bytes: &[u8], range: Range<usize>) -> Result<FileTensor, String> {
+    let npy::Head { ty, column_major, shape, length } =
+        npy::head(bytes.get(range.clone()).unwrap_or_default())?;
+    Ok(FileTensor { name, shape, ty, column_major, place: Place::File(range.start + length..range.end) })
 }
 
 /// An array that stays packed, from its head.

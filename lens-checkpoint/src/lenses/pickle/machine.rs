@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::view::fits,
-    error::PickleError,
-    node::{Global, Id, Object, Storage, Tensor},
+    node::{Global, Id, Object},
     zip::Archive,
 };
+use crate::lenses::pickle_error::PickleError;
 
 /// The most objects of a pickle; a lens of 100 blocks has some thousand.
 const MOST_OBJECTS: usize = 1 << 18;
@@ -17,13 +16,11 @@ const DEEPEST_STACK: usize = 1 << 14;
 const LARGEST_MEMO: usize = 1 << 18;
 /// The most marks that are open at once: how deep data is nested.
 const DEEPEST_NESTING: usize = 64;
-/// The most dimensions of a tensor.
-const MOST_DIMENSIONS: usize = 8;
 
 /// A pickle that is being run.
 pub(super) struct Machine<'a> {
     rest: &'a [u8],
-    archive: &'a Archive,
+    pub(super) archive: &'a Archive,
     objects: Vec<Object>,
     stack: Vec<Id>,
     /// Heights of the stack.
@@ -31,9 +28,9 @@ pub(super) struct Machine<'a> {
     memo: BTreeMap<u32, Id>,
 }
 
-type Done = Result<(), PickleError>;
+pub(super) type Done = Result<(), PickleError>;
 
-const fn broken(reason: &'static str) -> PickleError {
+pub(super) const fn broken(reason: &'static str) -> PickleError {
     PickleError::Broken { reason }
 }
 
@@ -130,7 +127,7 @@ impl<'a> Machine<'a> {
         Ok(line)
     }
 
-    fn push(&mut self, object: Object) -> Done {
+    pub(super) fn push(&mut self, object: Object) -> Done {
         if self.objects.len() == MOST_OBJECTS {
             return Err(PickleError::TooLarge { what: "pickle", has: MOST_OBJECTS + 1, most: MOST_OBJECTS });
         }
@@ -155,17 +152,17 @@ impl<'a> Machine<'a> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn pop(&mut self) -> Result<Id, PickleError> {
+    pub(super) fn pop(&mut self) -> Result<Id, PickleError> {
         self.top()?;
         self.stack.pop().ok_or_else(|| broken("its stack is empty"))
     }
 
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, PickleError> {
+    pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, PickleError> {
         let start = self.stack.len().checked_sub(count).filter(|start| *start >= self.floor());
         Ok(self.stack.split_off(start.ok_or_else(|| broken("its stack is empty"))?))
     }
 
-    fn top(&self) -> Result<Id, PickleError> {
+    pub(super) fn top(&self) -> Result<Id, PickleError> {
         self.stack[self.floor()..].last().copied().ok_or_else(|| broken("its stack is empty"))
     }
 
@@ -200,7 +197,7 @@ impl<'a> Machine<'a> {
         self.push_id(id)
     }
 
-    fn object(&self, id: Id) -> &Object {
+    pub(super) fn object(&self, id: Id) -> &Object {
         &self.objects[id.0 as usize]
     }
 
@@ -270,104 +267,6 @@ impl<'a> Machine<'a> {
             None => Err(PickleError::Forbidden { name: format!("{module}.{name}") }),
         }
     }
-
-    /// A call: of the two functions that are allowed, what they return.
-    fn reduce(&mut self) -> Done {
-        let call = self.pop_many(2)?;
-        let Object::Tuple(arguments) = self.object(call[1]) else {
-            return Err(broken("it calls with what is not a tuple"));
-        };
-        let made = match (self.object(call[0]), arguments.as_slice()) {
-            (Object::Global(Global::OrderedDict), []) => Object::Dict(Vec::new()),
-            (Object::Global(Global::RebuildTensor), arguments) => Object::Tensor(self.tensor(arguments)?),
-            _ => return Err(broken("it calls what is not a function, or with arguments that are not plain")),
-        };
-        self.push(made)
-    }
-
-    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`.
-    fn tensor(&self, arguments: &[Id]) -> Result<Tensor, PickleError> {
-        let &[storage, offset, size, stride, _, hooks] = arguments else {
-            return Err(broken("it builds a tensor from other parts than are known"));
-        };
-        let Object::Storage(storage) = self.object(storage) else {
-            return Err(broken("it builds a tensor without a storage"));
-        };
-        if !matches!(self.object(hooks), Object::Dict(hooks) if hooks.is_empty()) {
-            return Err(broken("it builds a tensor with hooks"));
-        }
-        let offset = self.size(offset)?;
-        let (shape, strides) = (self.sizes(size)?, self.sizes(stride)?);
-        let outside =
-            || PickleError::OutsideStorage { shape: shape.clone(), strides: strides.clone(), offset };
-        let start = offset.checked_mul(storage.number.bytes()).filter(|start| *start <= storage.range.len());
-        let start = storage.range.start + start.ok_or_else(outside)?;
-        let range = start..storage.range.end;
-        match fits(storage.number, &shape, &strides, range.len()) {
-            true => Ok(Tensor { number: storage.number, shape, strides, range }),
-            false => Err(outside()),
-        }
-    }
-
-    /// A size, an offset or a stride.
-    fn size(&self, id: Id) -> Result<usize, PickleError> {
-        match self.object(id) {
-            Object::Int(value) => usize::try_from(*value).map_err(|_| broken("it has a negative size")),
-            _ => Err(broken("it has a size that is not a whole number")),
-        }
-    }
-
-    fn sizes(&self, id: Id) -> Result<Vec<usize>, PickleError> {
-        match self.object(id) {
-            Object::Tuple(items) if items.len() <= MOST_DIMENSIONS => {
-                items.iter().map(|id| self.size(*id)).collect()
-            }
-            _ => Err(broken("it has a shape that is not a tuple of sizes")),
-        }
-    }
-
-    /// `('storage', class, key, place, numbers)`: an entry of the zip file.
-    fn storage(&mut self) -> Done {
-        const OTHER: PickleError = broken("it refers to something else than a storage");
-        let id = self.pop()?;
-        let Object::Tuple(parts) = self.object(id) else { return Err(OTHER) };
-        let &[tag, class, key, place, count] = parts.as_slice() else { return Err(OTHER) };
-        let (
-            Object::Text(tag),
-            Object::Global(Global::Storage(number)),
-            Object::Text(key),
-            Object::Text(place),
-        ) = (self.object(tag), self.object(class), self.object(key), self.object(place))
-        else {
-            return Err(OTHER);
-        };
-        if tag != "storage" || !is_device(place) {
-            return Err(OTHER);
-        }
-        let range =
-            self.archive.storage(key).ok_or_else(|| broken("it refers to a storage that is not there"))?;
-        let expected = self.size(count)?.checked_mul(number.bytes()).unwrap_or(usize::MAX);
-        if expected != range.len() {
-            return Err(PickleError::StorageSize { key: key.clone(), expected, actual: range.len() });
-        }
-        let storage = Storage { number: *number, range };
-        self.push(Object::Storage(storage))
-    }
-
-    /// State of a table beside its items (`_metadata` of a `state_dict`), which no lens needs.
-    fn build(&mut self) -> Done {
-        let state = self.pop()?;
-        match (self.object(self.top()?), self.object(state)) {
-            (Object::Dict(_), Object::Dict(_)) => Ok(()),
-            _ => Err(broken("it sets the state of what is not a table")),
-        }
-    }
-}
-
-/// Whether a text is a place that PyTorch saves storages from: `cpu`, `cuda:0`, `mps`.
-fn is_device(place: &str) -> bool {
-    let (kind, index) = place.split_once(':').unwrap_or((place, "0"));
-    ["cpu", "cuda", "mps", "xpu"].contains(&kind) && index.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An instruction as Python calls it.

@@ -6,7 +6,8 @@
 //! a tensor is a view of the file. Everything that a file claims (sizes, offsets, strides, counts) is compared with what
 //! is there, and everything that costs memory is capped: what is kept of a pickle grows with its bytes alone.
 
-mod error;
+mod build;
+mod container;
 mod machine;
 mod node;
 mod writer;
@@ -14,14 +15,14 @@ mod zip;
 
 use std::path::Path;
 
-use super::{digest::sha256, error::LensFileError};
+use super::{digest::sha256, error::LensFileError, pickle_error::PickleError};
 use crate::checkpoint::Bytes;
 
-pub use error::PickleError;
+pub(super) use container::{Floats, TorchWriter};
 use machine::Machine;
 pub(super) use node::Node;
 use node::{Id, Object};
-pub(super) use writer::{Floats, Pickler, TorchWriter};
+pub(super) use writer::Pickler;
 pub(super) use zip::Archive;
 
 /// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.

@@ -106,6 +106,9 @@ impl Events {
             if !ended {
                 trace.notes.push("the stream breaks off before the end of this run".to_owned());
             }
+            if !trace.lenses.is_empty() {
+                trace.faithfulness = trace.rows_faithfulness();
+            }
             if let Err(error) = trace.validate() {
                 bail!("the events{of} make a trace that cannot be true: {error}");
             }

@@ -22,7 +22,8 @@ pub(super) mod plain;
 /// Lanes of the widest vector.
 pub(super) const MAX_LANES: usize = 16;
 
-/// Readouts up to which rows are turned into lanes instead of readouts.
+/// Readouts up to which rows are turned into lanes instead of readouts; twice as many where 32 registers hold a square of
+/// rows and eight sums.
 pub(super) const FEW: usize = 4;
 
 /// A piece of work that is compiled once per instruction set.
@@ -94,7 +95,7 @@ pub(super) trait Cells<W>: Simd {
     /// Columns of the widest panel.
     const WIDEST: usize = if Self::REGISTERS >= 32 { 4 } else { 2 };
     /// Readouts that are better off in a panel of their own than in the last column of another.
-    const FEW: usize = FEW;
+    const FEW: usize = if Self::REGISTERS >= 32 { 2 * FEW } else { FEW };
     /// The cell of `values`, which are `STEP` or, at the end of an odd row, fewer.
     fn cell(values: &[f32]) -> u32;
 }

@@ -52,6 +52,9 @@ pub(super) struct DeviceReadout {
     budget: usize,
 }
 
+/// The readouts of some rows: for each, those of its points, and the final one last.
+type Rows = Vec<Vec<Readout>>;
+
 /// The logits of a chunk, `[rows, points + 1, n_vocab]`.
 enum Logits {
     /// Without bias, scale and cap: the kernels apply them as they read.
@@ -127,8 +130,8 @@ impl DeviceReadout {
         Ok(readings)
     }
 
-    /// The readouts of one chunk: per row, those of its points, and the final one last; and their logits.
-    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<(Vec<Vec<Readout>>, Logits), BackendError> {
+    /// The readouts of one chunk, and their logits.
+    fn chunk(&self, chunk: &Chunk<'_, '_>) -> Result<(Rows, Logits), BackendError> {
         let answers = self
             .decode(chunk)
             .map_err(|error| error.of_memory(|| format!("{} readouts at once", chunk.len())))?;
@@ -142,19 +145,17 @@ impl DeviceReadout {
     }
 
     /// The readouts of a chunk, `None` when some logit is NaN or infinite.
-    fn decode(&self, chunk: &Chunk<'_, '_>) -> Result<(Option<Vec<Vec<Readout>>>, Logits), ModelError> {
+    fn decode(&self, chunk: &Chunk<'_, '_>) -> Result<(Option<Rows>, Logits), ModelError> {
         let question = chunk.request.ask;
         let x = chunk.vectors(self.product.device())?;
-        let products = self.product.products(&x, question.norm)?;
-        let facts = vector_facts(&x, question)?;
-        let facts = facts.as_deref();
         if let Some(kernels) = &self.one_pass {
             let next = &chunk.request.next[chunk.rows.clone()];
-            let readouts = kernels.readouts(&products, self.product.bias(), question, next, facts)?;
+            let (readouts, products) = kernels.decode(&self.product, &x, question, next)?;
             return Ok((readouts, Logits::Products(products)));
         }
-        let logits = self.product.finished(products)?;
-        let readouts = Statistics { facts, logits: &logits, chunk, question }.readouts()?;
+        let logits = self.logits(&x, question.norm)?;
+        let facts = vector_facts(&x, question)?;
+        let readouts = Statistics { facts: facts.as_deref(), logits: &logits, chunk, question }.readouts()?;
         Ok((readouts, Logits::Finished(logits)))
     }
 

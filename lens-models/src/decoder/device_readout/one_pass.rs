@@ -2,14 +2,17 @@
 
 use std::env;
 
-use lens_core::{Next, Post, Question, Readout, TokenId, VectorFacts};
+use lens_core::{Next, Post, Question, TokenId};
 use lens_cuda::{
-    Args, Ask, Cache, Card, Compiler, CudaError, Kernel, Launch, Logits, Machine, Source, Wanted, read,
-    readouts,
+    Ask, Cache, Call, Card, Compiler, CudaError, Launch, Logits, Machine, Narrow, Norms, Source, Vectors,
+    Wanted, normed, read, readouts,
 };
 use tch::{Device, Kind, Tensor};
 
-use super::{ModelError, numbers};
+use super::{
+    ModelError, Rows, numbers,
+    product::{DeviceNorm, Product},
+};
 use crate::device::{DeviceError, Place, library_folders};
 
 /// Names what decodes readouts on a card: `kernels` or `libtorch`. Without it: the kernels where they can be had.
@@ -20,6 +23,16 @@ pub(super) struct OnePass {
     kernels: Box<dyn Launch + Send + Sync>,
     device: Device,
     post: Post,
+}
+
+/// Vectors with the tensor that they are in.
+struct Held {
+    of: Vectors,
+    _x: Tensor,
+}
+
+fn address(tensor: &Tensor) -> u64 {
+    tensor.data_ptr() as u64
 }
 
 impl std::fmt::Debug for OnePass {
@@ -98,32 +111,67 @@ impl OnePass {
         if kernels.is_right(bias)? { Ok(kernels) } else { Err(ModelError::WrongKernels) }
     }
 
-    /// The readouts of some rows, the final one of each row last; `None` when some logit is NaN or infinite. `products` is
-    /// `[rows, points + 1, n_vocab]` in float32.
-    pub(super) fn readouts(
+    /// The readouts of `[rows, points + 1, d_model]` captured vectors, whose last column is the final residual, with that
+    /// one last in each row, and their products with the unembedding, `[rows, points + 1, n_vocab]` in float32. The former
+    /// are `None` when some logit is NaN or infinite.
+    pub(super) fn decode(
         &self,
-        products: &Tensor,
-        bias: Option<&Tensor>,
+        product: &Product,
+        x: &Tensor,
         question: &Question,
         next: &[Next],
-        facts: Option<&[VectorFacts]>,
-    ) -> Result<Option<Vec<Vec<Readout>>>, ModelError> {
-        readouts(self, &self.logits(products, bias)?, question, next, facts)
+    ) -> Result<(Option<Rows>, Tensor), ModelError> {
+        let kind = product.operand_kind();
+        let (vectors, norms) = self.vectors(x, product.norm())?;
+        let has_facts = question.statistics.needs().vector;
+        let narrow = if kind == Kind::BFloat16 { Narrow::Yes } else { Narrow::No };
+        let normed = normed(self, &vectors.of, &norms, question.norm, narrow, has_facts)?;
+        let products = product.of_normed(&normed.vectors.f_view_dtype(kind)?.f_view(&x.size()[..])?)?;
+        let logits = self.logits(&products, product.bias())?;
+        let readouts = readouts(self, &logits, question, next, || normed.facts(self))?;
+        Ok((readouts, products))
+    }
+
+    /// Captured vectors and the norm as the kernels take them.
+    #[expect(unsafe_code, reason = "tensors go to kernels by their addresses")]
+    fn vectors(&self, x: &Tensor, norm: &DeviceNorm) -> Result<(Held, Norms), ModelError> {
+        let narrow = if x.kind() == Kind::BFloat16 { Narrow::Yes } else { Narrow::No };
+        let x = if narrow == Narrow::Yes {
+            x.f_contiguous()?
+        } else {
+            x.f_to_kind(Kind::Float)?.f_contiguous()?
+        };
+        let &[rows, width, d] = &x.size()[..] else { return Err(ModelError::Unfit("vectors")) };
+        let mut of_norm = [&norm.weight, &norm.bias].into_iter().flatten();
+        let is_there = |values: &Tensor| {
+            values.kind() == Kind::Double && values.size() == [d] && values.device() == self.device
+        };
+        if !of_norm.all(is_there) || x.device() != self.device {
+            return Err(ModelError::Unfit("vectors"));
+        }
+        let shape = [rows, width, d].map(|n| n as usize);
+        let at = |values: &Option<Tensor>| values.as_ref().map(address);
+        // SAFETY: all are on this card, of these types and as long as was checked above; the vectors are held beside their
+        // address, weight and bias by the model.
+        let (of, norms) = unsafe {
+            (
+                Vectors::new(address(&x), shape, narrow),
+                Norms::new(norm.kind, norm.eps, at(&norm.weight), at(&norm.bias)),
+            )
+        };
+        Ok((Held { of, _x: x }, norms))
     }
 
     #[expect(unsafe_code, reason = "tensors go to kernels by their addresses")]
     fn logits(&self, products: &Tensor, bias: Option<&Tensor>) -> Result<Logits, ModelError> {
-        let shape = products.size();
-        let fits = products.kind() == Kind::Float
-            && products.is_contiguous()
-            && bias.is_none_or(|bias| bias.kind() == Kind::Float && bias.size() == shape[2..])
-            && [Some(products), bias].into_iter().flatten().all(|tensor| tensor.device() == self.device);
-        let &[rows, width, n_vocab] = &shape[..] else { return Err(ModelError::WrongKernels) };
-        if !fits {
-            return Err(ModelError::WrongKernels);
+        let &[rows, width, n_vocab] = &products.size()[..] else { return Err(ModelError::Unfit("logits")) };
+        let is_there = |tensor: &Tensor| {
+            tensor.kind() == Kind::Float && tensor.is_contiguous() && tensor.device() == self.device
+        };
+        if !is_there(products) || !bias.is_none_or(|bias| is_there(bias) && bias.size() == [n_vocab]) {
+            return Err(ModelError::Unfit("logits"));
         }
         let shape = [rows, width, n_vocab].map(|n| n as usize);
-        let address = |tensor: &Tensor| tensor.data_ptr() as u64;
         // SAFETY: both are on this card, and as long, in float32, as was checked above; the caller holds them until the
         // answers are there.
         Ok(unsafe { Logits::new(address(products), shape, bias.map(address), self.post) })
@@ -174,16 +222,15 @@ unsafe impl Machine for OnePass {
     }
 
     fn address(&self, buffer: &Tensor) -> u64 {
-        buffer.data_ptr() as u64
+        address(buffer)
     }
 
     fn download(&self, buffer: &Tensor) -> Result<Vec<u8>, ModelError> {
         numbers(buffer, Kind::Uint8)
     }
 
-    fn launch(&self, kernel: Kernel, blocks: u32, args: &Args) -> Result<(), ModelError> {
-        // SAFETY: only `lens_cuda::read` makes arguments, of this machine's buffers and of logits that `logits` has
-        // checked.
-        Ok(unsafe { self.kernels.launch(kernel, blocks, args) }?)
+    fn launch(&self, call: Call<'_>, blocks: u32) -> Result<(), ModelError> {
+        // SAFETY: only lens_cuda makes arguments, of this machine's buffers and of tensors that were checked above.
+        Ok(unsafe { self.kernels.launch(call, blocks) }?)
     }
 }

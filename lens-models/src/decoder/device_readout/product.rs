@@ -8,15 +8,21 @@ use super::{ModelError, track::pick};
 /// Rows of the unembedding that are widened at once where a product needs them in float32.
 const WIDENED: i64 = 1 << 14;
 
+/// A final norm whose weight and bias are on a device, as wide as it can hold them.
+#[derive(Debug)]
+pub(super) struct DeviceNorm {
+    pub(super) kind: Option<NormKind>,
+    pub(super) eps: f64,
+    pub(super) weight: Option<Tensor>, // [d_model]
+    pub(super) bias: Option<Tensor>,   // [d_model]
+}
+
 /// Final norm and unembedding on a device.
 #[derive(Debug)]
 pub(super) struct Product {
-    kind: Option<NormKind>,
-    eps: f64,
-    weight: Option<Tensor>, // [d_model]
-    bias: Option<Tensor>,   // [d_model]
-    unembed: Tensor,        // [n_vocab, d_model]
-    b_u: Option<Tensor>,    // [n_vocab]
+    norm: DeviceNorm,
+    unembed: Tensor,     // [n_vocab, d_model]
+    b_u: Option<Tensor>, // [n_vocab]
     post: Post,
 }
 
@@ -34,10 +40,12 @@ impl Product {
             Ok(tensor.transpose()?)
         };
         Ok(Self {
-            kind: norm.kind(),
-            eps: norm.eps(),
-            weight: there(norm.weight(), wide(device))?,
-            bias: there(norm.bias(), wide(device))?,
+            norm: DeviceNorm {
+                kind: norm.kind(),
+                eps: norm.eps(),
+                weight: there(norm.weight(), wide(device))?,
+                bias: there(norm.bias(), wide(device))?,
+            },
             unembed: unembed.shallow_clone(),
             b_u: there(b_u, Kind::Float)?,
             post,
@@ -55,10 +63,24 @@ impl Product {
     /// Products of `[rows, points + 1, d_model]`, whose last column is the final residual, with the unembedding:
     /// `[rows, points + 1, n_vocab]` in float32. They are logits once they are [`finished`](Self::finished).
     pub(super) fn products(&self, x: &Tensor, mode: NormMode) -> Result<Tensor, ModelError> {
-        let shape = x.size();
-        let operand = self.normed(x, mode)?.f_to_kind(Kind::Float)?;
+        self.of_normed(&self.normed(x, mode)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// Products of vectors that are normed, `[rows, points + 1, d_model]`, in float32 or rounded to
+    /// [`operand_kind`](Self::operand_kind).
+    pub(super) fn of_normed(&self, operand: &Tensor) -> Result<Tensor, ModelError> {
+        let shape = operand.size();
         let z = self.multiply(&operand.f_view([-1, shape[2]])?)?;
         Ok(z.f_view([shape[0], shape[1], self.unembed.size()[0]])?)
+    }
+
+    /// bfloat16 weights meet readouts rounded to bfloat16, all others wide ones: as on the host.
+    pub(super) fn operand_kind(&self) -> Kind {
+        if self.unembed.kind() == Kind::BFloat16 { Kind::BFloat16 } else { Kind::Float }
+    }
+
+    pub(super) fn norm(&self) -> &DeviceNorm {
+        &self.norm
     }
 
     /// Logits: products with bias, scale and cap, in their place.
@@ -100,23 +122,23 @@ impl Product {
     /// The norm before the unembedding, computed as the host does: in float64, where the device has it.
     fn normed(&self, x: &Tensor, mode: NormMode) -> Result<Tensor, ModelError> {
         let x = x.f_to_kind(wide(x.device()))?;
-        let Some(kind) = self.kind else { return Ok(x) };
+        let Some(kind) = self.norm.kind else { return Ok(x) };
         let centred = match kind {
             NormKind::Layer => x.f_sub(&x.f_mean_dim(-1, true, x.kind())?)?,
             NormKind::Rms => x.shallow_clone(),
         };
         let square = centred.f_square()?.f_mean_dim(-1, true, x.kind())?;
-        let scale = square.f_add_scalar(self.eps)?.f_sqrt()?; // [rows, points + 1, 1]
+        let scale = square.f_add_scalar(self.norm.eps)?.f_sqrt()?; // [rows, points + 1, 1]
         let n_points = x.size()[1] - 1;
         let last = scale.f_narrow(1, n_points, 1)?;
         let mut normed = match mode {
             NormMode::FinalScale => centred.f_div(&last)?,
             NormMode::Recomputed | NormMode::None => centred.f_div(&scale)?,
         };
-        if let Some(weight) = &self.weight {
+        if let Some(weight) = &self.norm.weight {
             normed = normed.f_mul(weight)?;
         }
-        if let Some(bias) = &self.bias {
+        if let Some(bias) = &self.norm.bias {
             normed = normed.f_add(bias)?;
         }
         if mode == NormMode::None {
@@ -126,11 +148,10 @@ impl Product {
         Ok(normed)
     }
 
-    /// `[n, d_model]` in float32 times the unembedding, `[n, n_vocab]` in float32.
+    /// `[n, d_model]` times the unembedding, `[n, n_vocab]` in float32.
     fn multiply(&self, operand: &Tensor) -> Result<Tensor, ModelError> {
         let kind = self.unembed.kind();
-        // bfloat16 weights meet readouts rounded to bfloat16, float16 ones meet them wide: as on the host.
-        let operand = if kind == Kind::BFloat16 { operand.f_to_kind(kind)? } else { operand.shallow_clone() };
+        let operand = operand.f_to_kind(self.operand_kind())?;
         if operand.kind() == kind && (kind == Kind::Float || operand.device().is_cuda()) {
             let transposed = self.unembed.f_transpose(0, 1)?;
             return Ok(match kind {

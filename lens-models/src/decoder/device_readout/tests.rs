@@ -104,12 +104,7 @@ fn kernels_that_are_wrong_are_not_used() {
 
     impl lens_cuda::Launch for Idle {
         #[expect(unsafe_code, reason = "the trait says so")]
-        unsafe fn launch(
-            &self,
-            _: lens_cuda::Kernel,
-            _: u32,
-            _: &lens_cuda::Args,
-        ) -> Result<(), lens_cuda::CudaError> {
+        unsafe fn launch(&self, _: lens_cuda::Call<'_>, _: u32) -> Result<(), lens_cuda::CudaError> {
             Ok(())
         }
     }

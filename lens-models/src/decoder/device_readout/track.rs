@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use lens_core::{ReadRequest, Readout, TokenId, tracked_tokens};
+use lens_core::{Column, ReadRequest, Readout, TokenId, tracked_tokens};
+use rayon::{
+    iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _},
+    slice::ParallelSlice as _,
+};
 use tch::{Kind, Tensor};
 
 use super::{Chunk, DeviceReadout, Logits, ModelError, numbers};
@@ -10,9 +14,9 @@ use super::{Chunk, DeviceReadout, Logits, ModelError, numbers};
 impl DeviceReadout {
     /// Completes the readouts of some rows with the tokens that their positions track; `finals` are the rows' own, `logits`
     /// those of all their points, if they are still there.
-    pub(super) fn track(
+    pub(super) fn track<'a>(
         &self,
-        request: &ReadRequest<'_, Tensor>,
+        request: &ReadRequest<'a, Tensor>,
         rows: Range<usize>,
         points_at_once: usize,
         finals: &[Readout],
@@ -20,10 +24,18 @@ impl DeviceReadout {
         logits: Option<&Logits>,
     ) -> Result<(), ModelError> {
         let n_points = request.hidden.len();
-        let of_row = |(last, readouts): (&Readout, &Vec<Readout>)| {
-            tracked_tokens(last, request.hidden.iter().zip(readouts), request.ask.tracked)
+        // Tensors cannot be seen from several threads.
+        let without = |column: &Column<'a, Tensor>| {
+            let mut without = Column::plain(column.point, &());
+            (without.lens, without.shown) = (column.lens, column.shown);
+            without
         };
-        let tokens: Vec<Vec<TokenId>> = finals.iter().zip(&*by_row).map(of_row).collect();
+        let columns: Vec<Column<'a, ()>> = request.hidden.iter().map(without).collect();
+        let most_tracked = request.ask.tracked;
+        let of_row = |(last, readouts): (&Readout, &Vec<Readout>)| {
+            tracked_tokens(last, columns.iter().zip(readouts), most_tracked)
+        };
+        let tokens: Vec<Vec<TokenId>> = finals.par_iter().zip(&*by_row).map(of_row).collect();
         let most = tokens.iter().map(Vec::len).max().unwrap_or(0);
         let ids = padded(&tokens, most)?.f_to_device(self.product.device())?;
         for start in (0..n_points).step_by(points_at_once) {
@@ -38,17 +50,16 @@ impl DeviceReadout {
                 }
             };
             let picked: Vec<f32> = numbers(&picked, Kind::Float)?;
-            let mut picked = picked.chunks_exact(most.max(1));
-            for (tokens, readouts) in tokens.iter().zip(&mut *by_row) {
-                let columns = request.hidden[points.clone()].iter().zip(&mut readouts[points.clone()]);
-                for ((column, readout), logits) in columns.zip(picked.by_ref()) {
+            // Of each row [points + 1, tokens]; the final residual is the last.
+            let of_rows = picked.par_chunks_exact((points.len() + 1) * most.max(1));
+            tokens.par_iter().zip(&mut *by_row).zip(of_rows).for_each(|((tokens, readouts), logits)| {
+                let columns = columns[points.clone()].iter().zip(&mut readouts[points.clone()]);
+                for ((column, readout), logits) in columns.zip(logits.chunks_exact(most.max(1))) {
                     if column.shown {
                         readout.track(tokens, logits);
                     }
                 }
-                // The final residual is the last of every row.
-                picked.next();
-            }
+            });
         }
         Ok(())
     }

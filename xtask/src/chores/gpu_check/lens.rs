@@ -11,6 +11,7 @@ use crate::cargo::{BUILD, cargo};
 use crate::libtorch;
 
 /// A `lens`, and where its libtorch is.
+#[derive(Clone)]
 pub(in crate::chores) struct Lens {
     program: PathBuf,
     environment: Vec<(&'static str, OsString)>,
@@ -79,6 +80,13 @@ impl Lens {
         Ok(Self { program, environment })
     }
 
+    /// The same with one more variable in its environment.
+    pub(super) fn with(&self, variable: &'static str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.environment.push((variable, value.into()));
+        other
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(words).envs(self.environment.iter().cloned()).stdin(Stdio::null());
@@ -125,12 +133,20 @@ fn shown(words: &[&str]) -> String {
     words.join(" ").chars().take(160).collect()
 }
 
-/// Where the Python on the PATH keeps its libtorch.
+/// The Python that is asked for its torch: what `PYTHON` names, or python3.
+pub(super) fn python() -> OsString {
+    std::env::var_os("PYTHON").filter(|name| !name.is_empty()).unwrap_or_else(|| "python3".into())
+}
+
+/// Where that Python keeps its libtorch.
 fn folder_of_python() -> anyhow::Result<OsString> {
     const ASK: &str = "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))";
-    let output = Command::new("python3").args(["-c", ASK]).output().context("cannot run python3")?;
+    let python = python();
+    let shown = python.display();
+    let output =
+        Command::new(&python).args(["-c", ASK]).output().with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
-        bail!("python3 has no torch: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{shown} has no torch: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }

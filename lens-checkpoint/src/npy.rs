@@ -2,37 +2,28 @@
 //!
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
-use std::ops::Range;
-
 use lens_core::Dtype;
 
-use super::place::{FileTensor, Place};
 use crate::host::ValueType;
 
 /// What an npy file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The longest head that is read; NumPy itself reads ten thousand bytes.
-pub(super) const LONGEST_HEAD: usize = 1 << 16;
+pub(crate) const LONGEST_HEAD: usize = 1 << 16;
 
 /// What the head says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) ty: Result<ValueType, String>,
-    pub(super) column_major: bool,
-    pub(super) shape: Vec<usize>,
+pub(crate) struct Head {
+    pub(crate) ty: Result<ValueType, String>,
+    pub(crate) column_major: bool,
+    pub(crate) shape: Vec<usize>,
     /// Bytes of the head, where the values begin.
-    pub(super) length: usize,
-}
-
-/// The array whose npy form is `bytes[range]`.
-pub(super) fn array(name: String, bytes: &[u8], range: Range<usize>) -> Result<FileTensor, String> {
-    let Head { ty, column_major, shape, length } = head(bytes.get(range.clone()).unwrap_or_default())?;
-    Ok(FileTensor { name, shape, ty, column_major, place: Place::File(range.start + length..range.end) })
+    pub(crate) length: usize,
 }
 
 /// Reads the head at the start of `bytes`.
-pub(super) fn head(bytes: &[u8]) -> Result<Head, String> {
+pub(crate) fn head(bytes: &[u8]) -> Result<Head, String> {
     let short = || "it ends inside the head of an npy array".to_owned();
     let rest = bytes.strip_prefix(MAGIC).ok_or("it is not an npy array")?;
     let (&major, rest) = rest.split_first().ok_or_else(short)?;
@@ -92,11 +83,11 @@ fn value_type(text: &str) -> Result<ValueType, String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// An array as NumPy writes it.
-    pub(in super::super) fn written(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    fn written(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let head = format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n");
         let mut bytes = MAGIC.to_vec();
         bytes.extend([1, 0]);
