@@ -31,7 +31,7 @@ fn successful(args: &[&str]) -> Outcome {
 
 /// The arguments of a small fit on one thread.
 fn small<'a>(text: &'a str, out: &'a str) -> Vec<&'a str> {
-    let fixed = "--context 32 --steps 12 --tokens-per-step 64 --held-out 0.05 --keep-every 1 --evaluate-every 5 --threads 1";
+    let fixed = "--context 32 --steps 12 --tokens-per-step 64 --held-out 0.05 --keep-every 1 --evaluate-every 5 --threads 1 --format json";
     ["fit", "tuned", "--text", text, "-o", out].into_iter().chain(fixed.split(' ')).collect()
 }
 
@@ -41,7 +41,13 @@ fn a_fit_that_was_killed_goes_on_and_ends_with_the_same_bytes() {
     let text = text(folder.path(), 60);
     let (whole, broken) = (folder.path().join("whole.safetensors"), folder.path().join("broken.safetensors"));
     let first = successful(&small(path(&text), path(&whole)));
-    assert!(first.stdout.contains("L7.resid_pre"), "{}", first.stdout);
+    let said: serde_json::Value = serde_json::from_str(&first.stdout).unwrap();
+    let curve = said["held_out"].as_array().unwrap();
+    assert_eq!(
+        curve.iter().map(|point| point["steps"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [0, 5, 10, 12]
+    );
+    assert!(curve.iter().all(|point| point["kl"].as_array().unwrap().len() == 8), "{curve:?}");
 
     let mut child = Command::new(program())
         .args(small(path(&text), path(&broken)))
