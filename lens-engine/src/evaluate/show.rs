@@ -80,34 +80,37 @@ fn table(out: &mut dyn Write, report: &EvaluationReport) -> io::Result<()> {
         confidence * 100.0,
         report.resamplings
     )?;
-    let width = report.rows.iter().map(|row| row.lens.len()).max().unwrap_or(0).max("lens".len()) + 2;
-    writeln!(
-        out,
-        "\n{:<16}{:<width$}{:<26}{:<26}{:<26}top-1 agrees",
-        "point", "lens", "KL to final, nats", "next token, nats", "bits per byte"
-    )?;
-    for row in &report.rows {
-        let EvaluationRow { lens, point, kl_to_final, cross_entropy, bits_per_byte, agreement, .. } = row;
-        let cells =
-            [Some(*kl_to_final), *cross_entropy, *bits_per_byte].map(|cell| cell.map_or("-".into(), shown));
-        let [kl, nats, bits] = cells;
-        writeln!(
-            out,
-            "{:<16}{lens:<width$}{kl:<26}{nats:<26}{bits:<26}{:.1} % [{:.1}, {:.1}]",
-            point.to_string(),
-            agreement.value * 100.0,
-            agreement.low * 100.0,
-            agreement.high * 100.0
-        )?;
+    writeln!(out)?;
+    let mut rows = vec![
+        ["point", "lens", "KL to final, nats", "next token, nats", "bits per byte", "top-1 agrees"]
+            .map(str::to_owned),
+    ];
+    rows.extend(report.rows.iter().map(cells));
+    let none = String::new;
+    let [nats, bits] = [report.cross_entropy, report.bits_per_byte].map(shown);
+    rows.push(["the model".to_owned(), none(), none(), nats, bits, none()]);
+    let widths: [usize; 6] =
+        std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0) + 2);
+    for row in &rows {
+        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(out, "{}", line.trim_end())?;
     }
-    let [nats, bits] =
-        [report.cross_entropy, report.bits_per_byte].map(|cell| cell.map_or("-".into(), shown));
-    writeln!(out, "{:<16}{:<width$}{:<26}{nats:<26}{bits}", "the model", "", "")
+    Ok(())
 }
 
-fn shown(estimate: Estimate) -> String {
-    let Estimate { value, low, high, .. } = estimate;
-    format!("{value:.4} [{low:.4}, {high:.4}]")
+/// What a row of the table says.
+fn cells(row: &EvaluationRow) -> [String; 6] {
+    let Estimate { value, low, high, .. } = row.agreement;
+    let [kl, nats, bits] = [Some(row.kl_to_final), row.cross_entropy, row.bits_per_byte].map(shown);
+    let agrees = format!("{:.1} % [{:.1}, {:.1}]", value * 100.0, low * 100.0, high * 100.0);
+    [row.point.to_string(), row.lens.clone(), kl, nats, bits, agrees]
+}
+
+fn shown(estimate: Option<Estimate>) -> String {
+    match estimate {
+        Some(Estimate { value, low, high, .. }) => format!("{value:.4} [{low:.4}, {high:.4}]"),
+        None => "-".to_owned(),
+    }
 }
 
 fn csv(out: &mut dyn Write, report: &EvaluationReport) -> io::Result<()> {

@@ -108,7 +108,9 @@ fn say_what_is_read(fit: &TunedFit<'_>, args: &FitTunedArgs, console: &Console) 
 /// Takes the steps that are left.
 fn train(fit: &mut TunedFit<'_>, args: &FitTunedArgs, kept: &Kept, console: &Console) -> Result<()> {
     let running = Running::new("fitting");
-    evaluate(fit, console)?;
+    if fit.curve().is_empty() {
+        evaluate(fit, console)?;
+    }
     while !fit.is_done() {
         end_if_interrupted(kept, console, |path| Ok(fit.keep(path)?))?;
         fit.step()?;
@@ -123,11 +125,8 @@ fn train(fit: &mut TunedFit<'_>, args: &FitTunedArgs, kept: &Kept, console: &Con
     Ok(())
 }
 
-/// Reads what is held out, unless that was done at this step before, and says how it is.
+/// Reads what is held out, and says how it is.
 fn evaluate(fit: &mut TunedFit<'_>, console: &Console) -> Result<()> {
-    if fit.curve().last().is_some_and(|last| last.steps == fit.steps()) {
-        return Ok(());
-    }
     if let Some(held) = fit.held_out()? {
         let mean = held.kl.iter().sum::<f64>() / held.kl.len() as f64;
         console.note(&format!(

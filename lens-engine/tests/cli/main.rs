@@ -4,6 +4,7 @@ mod attribute;
 mod cache;
 mod engine;
 mod files;
+mod fitting;
 mod generation;
 mod help;
 mod hostile;
