@@ -40,7 +40,7 @@ Examples:
   lens run \"The capital of France is\" --positions all --grid
   lens run --token-ids 5,7,11 --layers 0,-1 --format json
   lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\"
-  lens run -m gpt2 \"The capital of France is\" --lens logit,tuned=gpt2,jacobian=gpt2"
+  lens run -m openai-community/gpt2 \"The capital of France is\" --lens logit,tuned=gpt2"
 )]
 pub struct RunArgs {
     /// Hub id or local folder; without it, the demo model that is part of lens
