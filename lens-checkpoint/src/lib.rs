@@ -3,7 +3,8 @@
 //! [`source::locate`] finds a checkpoint's files (a folder, the hub's cache, or the hub). [`Checkpoint::open`]
 //! understands config.json ([`DecoderSpec`]), checks the headers of the weight files, and makes sure that the tensors
 //! that the config implies are all there and none is left over. Its tokenizer and chat template turn texts into tokens
-//! and back. `lens-models` runs what is described here.
+//! and back. `lens-models` runs what is described here. What needs no prompt is computed in [`host`] memory: the
+//! [`directions`] that parts of the model write, or that a file holds, and the way from them to tokens.
 //!
 //! # Example
 //!

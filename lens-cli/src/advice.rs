@@ -1,7 +1,8 @@
 //! What to type: the libraries say what is wrong, and this is where an error becomes an option or a command.
 
 use lens_checkpoint::{
-    ChatError, CheckpointError, config::ConfigError, device::DeviceError, source::SourceError,
+    ChatError, CheckpointError, config::ConfigError, device::DeviceError, directions::DirectionFileError,
+    source::SourceError,
 };
 use lens_core::{BackendError, LensError};
 use lens_data::PromptError;
@@ -32,6 +33,7 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_backend))
         .or_else(|| is(error, of_prompts))
         .or_else(|| is(error, of_difference))
+        .or_else(|| is(error, of_directions))
 }
 
 fn of_source(error: &SourceError) -> Option<String> {
@@ -118,6 +120,10 @@ fn of_prompts(error: &PromptError) -> Option<String> {
 fn of_difference(error: &DifferenceError) -> Option<String> {
     matches!(error, DifferenceError::Apart { .. })
         .then(|| "run both with the same --layers, --components and --positions".to_owned())
+}
+
+fn of_directions(error: &DirectionFileError) -> Option<String> {
+    matches!(error, DirectionFileError::Choose { .. }).then(|| "write --tensor NAME".to_owned())
 }
 
 #[cfg(test)]

@@ -364,7 +364,7 @@ mod tests {
         for wrong in ["", "none,svg", "svg,none", "gif", "svg,", "PNG"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
-        assert!(read("pgn").unwrap_err().to_string().contains("did you mean"));
+        assert!(read("pngg").unwrap_err().to_string().contains("did you mean"));
     }
 
     #[test]

@@ -189,6 +189,7 @@ fn what_does_not_fit_is_refused() {
         &["--neurons", "--norm", "fold"],
         &["--neurons", "-k", "0"],
         &["--neurons", "-o", "results"],
+        &["--neurons", "--device", "cuda"],
         &["--neurons", "-o", "a.csv", "--format", "jsonl"],
     ] {
         refused(args, 2);

@@ -92,6 +92,11 @@ impl ToyBackend {
         }
     }
 
+    /// Sets what the model says that it has to do without.
+    pub fn set_notes(&mut self, notes: Vec<String>) {
+        self.info.notes = notes;
+    }
+
     /// Overwrites one value of the embedding, `[n_vocab, d_model]`: to see what a broken weight does.
     pub fn set_embedding(&mut self, token: TokenId, dimension: usize, value: f32) {
         self.embedding[token.index() * self.info.d_model + dimension] = value;

@@ -197,6 +197,14 @@ fn what_is_wrong_with_a_request_is_said_before_anything_is_run() {
 }
 
 #[test]
+fn what_a_model_has_to_do_without_is_a_note() {
+    let mut toy = toy();
+    toy.set_notes(vec!["it has no fingers".to_owned()]);
+    let trace = Session::new(&mut toy, &()).run(&Request::tokens(ids(&[1, 2]))).unwrap();
+    assert_eq!(trace.notes, ["it has no fingers"]);
+}
+
+#[test]
 fn a_prompt_beyond_what_the_model_was_made_for_is_a_note() {
     let mut toy = toy();
     let mut known = Known::default();

@@ -17,6 +17,7 @@ use lens_core::{
 };
 use lens_models::{Request, Session, demo, session::Speech};
 use lens_viz::{
+    page,
     picture::{self, Fonts, PictureOptions, png},
     terminal,
 };
@@ -33,6 +34,7 @@ const SCALE: f32 = 2.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Json,
+    Html,
     Svg,
     Png,
 }
@@ -42,10 +44,11 @@ impl Ending {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match ending.to_lowercase().as_str() {
             "json" => Ok(Self::Json),
+            "html" => Ok(Self::Html),
             "svg" => Ok(Self::Svg),
             "png" => Ok(Self::Png),
             _ => bail!(
-                "{} does not say what to write: give a name that ends in .json, .svg or .png",
+                "{} does not say what to write: give a name that ends in .json, .html, .svg or .png",
                 path.display()
             ),
         }
@@ -128,6 +131,10 @@ fn show(trace: &AttributionTrace, args: &AttributeArgs, console: &Console) -> Re
 fn write(trace: &AttributionTrace, ending: Ending, path: &Path, console: &Console) -> Result<()> {
     if ending == Ending::Json {
         return output::write_file(path, |out| output::json(out, trace));
+    }
+    if ending == Ending::Html {
+        let text = page::attribution(trace, &PictureOptions::default())?;
+        return output::write_file(path, |out| out.write_all(text.as_bytes()));
     }
     let fonts = if ending == Ending::Png { Fonts::Installed } else { Fonts::Viewer };
     let pages = picture::attribution(trace, &PictureOptions::default().with_fonts(fonts))?;

@@ -30,8 +30,8 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     let kernel = Kernel::chosen()?;
     let checkpoint = model::open(&args.model, &args.source, args.machine.io.into(), console)?;
     checkpoint.outline().notes.iter().for_each(|note| console.note(note));
-    machine::suit(&args.machine, &checkpoint.outline().spec);
     let tokens = tokens(args, &checkpoint)?;
+    machine::suit(&args.machine, &checkpoint.outline().spec, tokens.len());
 
     let running = Running::new("looking at every weight");
     let mut findings = vec![finite_weights(&weights::scan(&checkpoint))];

@@ -260,6 +260,7 @@ impl Many<'_> {
 
     /// Reads the prompts of one forward pass and shows each.
     fn pack(&mut self, prepared: &[Prepared], count: &mut Count) -> Result<()> {
+        self.suit(prepared.iter().map(|one| one.tokens.len()).sum());
         for (one, trace) in prepared.iter().zip(self.session.run_many_prepared(prepared)?) {
             match trace {
                 Ok(trace) => {
@@ -276,11 +277,17 @@ impl Many<'_> {
         Ok(())
     }
 
+    /// Gives libtorch the threads for a pass of so many tokens: a prompt by itself has as many as in a run by itself.
+    fn suit(&self, tokens: usize) {
+        machine::suit(&self.args.machine, &self.session.outline().spec, tokens);
+    }
+
     /// Reads one prompt while its results are shown.
     fn alone(&mut self, prepared: &Prepared, count: &mut Count) -> Result<()> {
         if self.is_over() {
             return Ok(());
         }
+        self.suit(machine::passing(&self.args.generate, prepared.tokens.len()));
         let (mut live, bar) = show::live_of_many(self.args, self.out);
         let mut watched = Watched::new(&mut *live, self.out, bar, self.folder.is_some());
         let result = self.session.run_prepared(prepared, &mut watched);

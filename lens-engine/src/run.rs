@@ -43,7 +43,6 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
 
     let model = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
-    machine::suit(&args.machine, &checkpoint.outline().spec);
     let lenses = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     let Some(input) = input else {
@@ -54,6 +53,8 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     prepared.notes.extend(lenses.notes);
     prepared.notes.iter().for_each(|note| console.note(note));
 
+    let tokens = machine::passing(&args.generate, prepared.tokens.len());
+    machine::suit(&args.machine, &session.outline().spec, tokens);
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress.done, progress.total))?;
     drop(running);

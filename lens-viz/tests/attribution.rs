@@ -8,6 +8,7 @@ use lens_core::{
     toy::ToyBackend,
 };
 use lens_viz::{
+    page,
     picture::{self, PictureKind, PictureOptions, svg},
     terminal::{self, ColorLevel, TableOptions, table},
 };
@@ -51,6 +52,18 @@ fn a_picture_has_every_contribution_and_the_sum() {
     assert!(svg.contains("attn_out") && svg.contains("mlp_out") && svg.contains("off by"));
     let other = PictureOptions::default().with_layers(vec![9]);
     assert!(picture::attribution(&trace, &other).unwrap_err().to_string().contains("layer 9 was not read"));
+}
+
+#[test]
+fn a_page_has_the_picture_and_every_share_and_nothing_that_acts() {
+    let mut trace = attributed();
+    trace.prompt = "<script>alert('x')</script>".to_owned();
+    let page = page::attribution(&trace, &PictureOptions::default()).unwrap();
+    assert!(page.contains("<svg ") && !page.contains("<script") && page.contains("default-src 'none'"));
+    for (name, share) in trace.heads.0.iter().chain(&trace.neurons.0).chain(&trace.biases.0) {
+        let row = format!("<th scope=\"row\">{name}</th><td class=\"share\">{share:+.4}</td>");
+        assert!(page.contains(&row), "{row} is not on the page");
+    }
 }
 
 #[test]

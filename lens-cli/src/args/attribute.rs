@@ -63,7 +63,7 @@ pub struct AttributeArgs {
     /// The most parts, heads and neurons below the table [default: 10]
     #[arg(short = 'k', long, value_name = "K", value_parser = from_one, help_heading = "Results")]
     pub top_k: Option<NonZeroUsize>,
-    /// Write a file in place of stdout: .json, or a heatmap of layers and heads as .svg or .png
+    /// Write a file in place of stdout: .json, a page (.html), or a heatmap of layers and heads (.svg, .png)
     #[arg(short, long, value_name = "FILE", help_heading = "Results")]
     pub out: Option<PathBuf>,
 }

@@ -7,11 +7,11 @@ use lens_core::{DirectionNorm, Selection};
 
 use super::{
     MORE_HELP,
-    model::{Dtype, SourceArgs},
+    model::{MachineArgs, SourceArgs},
 };
 use crate::{
     format::{self, RunFormat},
-    values::{Target, from_one},
+    values::{Device, Target, from_one},
 };
 
 /// Say what vectors mean: features of autoencoders, probes, steering vectors, or the model's own neurons, heads and embeddings
@@ -25,7 +25,7 @@ The final norm's scale belongs to a position and not to a direction. --norm fold
 the weight w of the final norm and, where that is a layer norm, v less its mean; biases and the soft cap are left out. \
 final-scale=S divides that by S, the norm's scale at a position, so that logits are those of one unit of v there. none \
 multiplies the raw vector with the unembedding, and recomputed reads it as if it were the whole stream; both end as the \
-model's own logits do, with bias and cap.
+model's own logits do, with bias and cap. Unembeddings in bf16 meet vectors rounded to bf16; --dtype f32 avoids that.
 
 FILE is safetensors, npy, npz, a GGUF control vector, or the folder of an autoencoder (SAELens, sparsify, Gemma Scope), \
 whose W_dec is read. Rows are vectors where they have the model's width, else columns are.
@@ -88,12 +88,8 @@ pub struct DecodeArgs {
     #[arg(long, help_heading = "How to read")]
     pub skip_nonfinite: bool,
 
-    /// Type of the unembedding's rows; auto keeps the one they are stored in. bf16 rows meet vectors rounded to bf16
-    #[arg(long, value_enum, default_value_t = Dtype::Auto, help_heading = "How to run")]
-    pub dtype: Dtype,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "How to run")]
-    pub threads: Option<u16>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
 
     /// What goes to stdout: a table of the first directions, or all of them in another form
     #[arg(long, value_enum, default_value_t = DecodeFormat::Table, help_heading = "Results")]
@@ -154,6 +150,12 @@ impl DecodeArgs {
 
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
+        let elsewhere = matches!(self.machine.device, Device::Place(place) if !place.is_host());
+        if elsewhere || self.machine.device_map.is_some() {
+            return Some(
+                "directions are decoded on the processor: leave out --device and --device-map".to_owned(),
+            );
+        }
         let out = self.out.as_ref()?;
         match (self.named(), self.format) {
             (None, DecodeFormat::Table) => Some(format!(

@@ -128,7 +128,7 @@ pub struct RunArgs {
     #[arg(hide_short_help = true)]
     #[arg(long, help_heading = "How to run")]
     pub timing: bool,
-    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 16MiB, or 64 positions]
+    /// Memory for captured activations, such as 64MB or 1GiB; long prompts run in steps that fit [default: 16MiB, or 64 positions; on a card a quarter of what is free]
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "SIZE", help_heading = "How to run")]
     pub memory_budget: Option<Size>,

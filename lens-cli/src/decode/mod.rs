@@ -8,7 +8,6 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use lens_checkpoint::{
     StoredDtype, Tokenizer,
-    checkpoint::Io,
     directions::{DirectionFile, DirectionName, Directions},
     host::ReadoutWeights,
 };
@@ -40,14 +39,14 @@ const NAMED: usize = 8;
 pub(crate) fn decode(args: &DecodeArgs, console: &Console) -> Result<()> {
     start_threads(args)?;
     let model = args.model.as_deref().unwrap_or(lens_checkpoint::demo::ID);
-    let checkpoint = model::open(model, &args.source, Io::Auto, console)?;
+    let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
     let tokenizer = checkpoint.tokenizer()?;
     let mut notes = checkpoint.outline().notes.clone();
     notes.extend(tokenizer.iter().flat_map(Tokenizer::notes).cloned());
     let mut file = args.file.as_deref().map(DirectionFile::open).transpose()?;
     let tokens = tokens(args, &checkpoint, tokenizer.as_ref(), &mut notes)?;
     let directions = origin::directions(args, &checkpoint, file.as_mut(), &tokens)?;
-    let weights = ReadoutWeights::of(&checkpoint, dtype(args.dtype))?;
+    let weights = ReadoutWeights::of(&checkpoint, dtype(args.machine.dtype))?;
     notes.extend_from_slice(directions.notes());
     notes.extend(note_on_mode(args.norm, &weights));
     notes.iter().for_each(|note| console.note(note));
@@ -60,7 +59,7 @@ pub(crate) fn decode(args: &DecodeArgs, console: &Console) -> Result<()> {
 
 /// Starts the threads that everything here computes with.
 fn start_threads(args: &DecodeArgs) -> Result<()> {
-    let threads = match args.threads {
+    let threads = match args.machine.threads {
         Some(threads) => usize::from(threads),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
@@ -168,10 +167,12 @@ impl Run<'_> {
             return;
         }
         let seconds = began.elapsed().as_secs_f64();
+        let of_all = if done < all { format!(" of {}", grouped(all as u64)) } else { String::new() };
         let kernel = Kernel::chosen().map_or_else(|_| String::new(), |kernel| format!(", kernel {kernel}"));
         self.console.note(&format!(
-            "{} directions in {seconds:.1} s, {} a second{kernel}",
+            "{}{of_all} direction{} in {seconds:.1} s, {} a second{kernel}",
             grouped(done as u64),
+            if all == 1 { "" } else { "s" },
             grouped((done as f64 / seconds.max(1e-3)) as u64)
         ));
     }

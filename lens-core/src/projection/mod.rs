@@ -50,7 +50,7 @@
 //! | | | 1 | 12 | 12 + 1 + 1 |
 //!
 //! Panels of one batch are as equal as can be, so that 96 readouts are two of 48 and nothing is wasted. Batches of up
-//! to four readouts, of eight where there are 32 registers, take another path through `tile.rs`, which is bound by
+//! to four readouts, of twelve where there are 32 registers, take another path through `tile.rs`, which is bound by
 //! memory and not by arithmetic.
 //!
 //! AMX has tile registers of its own: there a panel is two columns, a tile sixteen rows of the scratch, and `amx/`

@@ -56,6 +56,10 @@ impl<W: Copy, S: Product<W>> Task<S> for Fill<'_, W> {
                 (32, 1) if self.panel.used <= 2 * FEW => {
                     rows_by_few::<W, S, { 2 * FEW }>(simd, self, n_rows);
                 }
+                // Not a full vector: sixteen sums beside a square of sixteen rows do not fit.
+                (32, 1) if self.panel.used <= 3 * FEW => {
+                    rows_by_few::<W, S, { 3 * FEW }>(simd, self, n_rows);
+                }
                 (32, 4) => rows_by_panel::<W, S, 6, 4>(simd, self, 0, n_rows),
                 (32, 3) => rows_by_panel::<W, S, 8, 3>(simd, self, 0, n_rows),
                 (32, 2) => rows_by_panel::<W, S, 12, 2>(simd, self, 0, n_rows),

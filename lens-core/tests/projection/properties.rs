@@ -323,7 +323,7 @@ fn equal_readouts_get_equal_bits_in_any_company() {
             let base = Case::random(dtype, d, v, 1, 11);
             let tracked = vec![vec![TokenId(17), TokenId(1110)]; 130];
             let alone = base.project(kernel, Job { finals: Some(&[0]), tracked: &tracked[..1], ..JOB });
-            for n in [2, 4, 5, 16, 17, 48, 64, 65, 96, 130] {
+            for n in [2, 4, 5, 8, 9, 12, 13, 16, 17, 25, 48, 64, 65, 96, 130] {
                 let mut case = Case::random(dtype, d, v, n, 11); // the same rows
                 let places = [0, n / 2, n - 1];
                 for place in places {

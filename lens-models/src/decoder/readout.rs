@@ -9,7 +9,7 @@ use lens_core::{
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    ModelError,
+    ModelError, budget,
     device_readout::DeviceReadout,
     head::Head,
     norm::Norm,
@@ -82,7 +82,10 @@ impl Readout {
         let (n_layers, bias) = (spec.layers.len() as u16, host(readout.bias.as_ref())?);
         let on_device = path == ReadoutPath::Device || !weights.place.is_host();
         let device = on_device
-            .then(|| DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post, notes))
+            .then(|| {
+                let free = budget::free(weights.place);
+                DeviceReadout::new(n_layers, &host_norm, &unembed, bias.as_deref(), readout.post, free, notes)
+            })
             .transpose()?;
         Ok(Self {
             n_layers,

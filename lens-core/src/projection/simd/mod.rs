@@ -22,8 +22,8 @@ pub(super) mod plain;
 /// Lanes of the widest vector.
 pub(super) const MAX_LANES: usize = 16;
 
-/// Readouts up to which rows are turned into lanes instead of readouts; twice as many where 32 registers hold a square of
-/// rows and eight sums.
+/// Readouts up to which rows are turned into lanes instead of readouts; up to three times as many where 32 registers hold
+/// a square of rows and their sums.
 pub(super) const FEW: usize = 4;
 
 /// A piece of work that is compiled once per instruction set.

@@ -33,9 +33,13 @@ use tch::{Device, Kind, Tensor};
 use self::{chunk::Chunk, facts::vector_facts, one_pass::OnePass, product::Product, statistics::Statistics};
 use super::ModelError;
 
-/// Memory for the logits of a chunk and what is computed from them, in bytes: enough for the product to be bound by
-/// arithmetic, little beside a model that needs a card.
+/// Memory for the logits of a chunk and what is computed from them, in bytes, where nobody says how much is free: enough for
+/// the product to be bound by arithmetic, little beside a model that needs a card.
 const BUDGET: usize = 1 << 30;
+
+/// The least and the most memory for a chunk of a device whose free memory is known. After every chunk the device waits for
+/// the host once, so that few large ones are faster.
+const SHARES: [u64; 2] = [1 << 28, 1 << 32];
 
 /// Bytes that a chunk takes for each logit by libtorch's operations, without and with distances.
 const BYTES_PER_LOGIT: [usize; 2] = [13, 25];
@@ -64,28 +68,31 @@ enum Logits {
 }
 
 impl DeviceReadout {
-    /// The readout of a model with `n_layers` blocks, on the device of `unembed`, `[n_vocab, d_model]`; what it has to do
-    /// without is added to `notes`.
+    /// The readout of a model with `n_layers` blocks, on the device of `unembed`, `[n_vocab, d_model]`, of whose
+    /// memory so many bytes are `free`, if that is known; what it has to do without is added to `notes`.
     pub(super) fn new(
         n_layers: u16,
         norm: &FinalNorm,
         unembed: &Tensor,
         bias: Option<&[f32]>,
         post: Post,
+        free: Option<u64>,
         notes: &mut Vec<String>,
     ) -> Result<Self, ModelError> {
         let product = Product::new(norm, unembed, bias, post)?;
         let one_pass = OnePass::open(unembed.device(), post, bias.is_some(), notes)?;
-        Ok(Self { product, one_pass, last: Point::last(n_layers), budget: BUDGET })
+        Ok(Self { product, one_pass, last: Point::last(n_layers), budget: budget(free) })
     }
 
     /// Readouts that fit a chunk, final ones included.
     fn most(&self, request: &ReadRequest<'_, Tensor>) -> usize {
+        let n_vocab = self.product.n_vocab();
         let bytes = match &self.one_pass {
-            Some(_) => BYTES_IN_ONE_PASS,
-            None => BYTES_PER_LOGIT[usize::from(request.ask.statistics.needs().distances)],
+            // The best tokens are eight bytes each.
+            Some(_) => BYTES_IN_ONE_PASS * n_vocab + 8 * request.ask.candidates().min(n_vocab),
+            None => BYTES_PER_LOGIT[usize::from(request.ask.statistics.needs().distances)] * n_vocab,
         };
-        (self.budget / (bytes * self.product.n_vocab())).max(2)
+        (self.budget / bytes).max(2)
     }
 
     /// Decodes captured vectors.
@@ -211,6 +218,12 @@ impl DeviceReadout {
             None => Ok(()),
         }
     }
+}
+
+/// The memory for a chunk on a device with so much free.
+fn budget(free: Option<u64>) -> usize {
+    let share = free.map(|free| (free / 16).clamp(SHARES[0], SHARES[1]));
+    share.and_then(|share| usize::try_from(share).ok()).unwrap_or(BUDGET)
 }
 
 /// The first row of a matrix with a value that is NaN or infinite.

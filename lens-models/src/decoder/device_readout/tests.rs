@@ -112,3 +112,26 @@ fn kernels_that_are_wrong_are_not_used() {
     let refused = OnePass::new(Box::new(Idle), Device::Cpu, Post::default(), false).unwrap_err();
     assert!(matches!(refused, ModelError::WrongKernels), "{refused}");
 }
+
+#[test]
+fn what_a_card_lacks_for_the_kernels_is_said() {
+    if Place::Cuda(0).prepare().is_ok() {
+        return; // every path is tested there
+    }
+    let mut notes = Vec::new();
+    assert!(OnePass::open(Device::Cuda(0), Post::default(), false, &mut notes).unwrap().is_none());
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.starts_with("readouts on cuda:0 are decoded by libtorch"), "{note}");
+    assert!(note.contains("libcuda.so.1 cannot be opened") || note.contains("cuInit"), "{note}");
+    // Where there are none to be had, there is nothing to say.
+    assert!(OnePass::open(Device::Cpu, Post::default(), false, &mut notes).unwrap().is_none());
+    assert_eq!(notes.len(), 1);
+}
+
+#[test]
+fn a_chunk_takes_a_share_of_what_is_free() {
+    assert_eq!(budget(None), BUDGET);
+    assert_eq!(budget(Some(8 << 30)), 1 << 29);
+    assert_eq!(budget(Some(1 << 30)), 1 << 28, "a product of a few rows reads all weights for little");
+    assert_eq!(budget(Some(1 << 40)), 1 << 32);
+}

@@ -68,11 +68,15 @@ pub(crate) struct Throughput {
     torch: Option<String>,
 }
 
+/// The least share of a whole run that the work on its prompts has to be: below it, the load's own changes from run to run
+/// are as large.
+const LEAST_SHARE: f64 = 0.1;
+
 /// One length of prompts.
 struct Row {
     length: u32,
-    /// Tokens a second.
-    lens: f64,
+    /// Tokens a second, where the work was long enough beside the load to be told from it.
+    lens: Option<f64>,
     /// Seconds of a whole run, the load included.
     whole: f64,
     plain: Option<f64>,
@@ -126,17 +130,18 @@ fn row(
         eprintln!("{} prompts of {length} tokens, run {} of {}", asked.prompts, repeat + 1, asked.repeats);
         let [all, one] = [&all, &one].map(|file| timed(asked, lens, model, file));
         let (all, one) = (all?, one?);
-        work.push((all - one).max(1e-6));
+        work.push(all - one);
         whole.push(all);
         if let Some(plain) = plain.as_deref_mut() {
             theirs.push(plain.seconds(&prompts)?);
         }
     }
     let tokens = |prompts: u32| f64::from(length) * f64::from(prompts);
+    let (work, whole) = (median(&mut work), median(&mut whole));
     Ok(Row {
         length,
-        lens: tokens(asked.prompts - 1) / median(&mut work),
-        whole: median(&mut whole),
+        lens: (work > LEAST_SHARE * whole).then(|| tokens(asked.prompts - 1) / work),
+        whole,
         plain: (!theirs.is_empty()).then(|| tokens(asked.prompts) / median(&mut theirs)),
     })
 }
@@ -200,12 +205,14 @@ fn print(asked: &Throughput, model: &str, kernel: &str, plain: Option<&Plain<'_>
         "{:>15}  {:>15}  {:>16}  {:>6}  {:>12}",
         "tokens a prompt", "lens tokens/s", "plain tokens/s", "ratio", "whole run s"
     );
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
     for Row { length, lens, whole, plain } in rows {
-        let (theirs, ratio) = match plain {
-            Some(plain) => (format!("{plain:.1}"), format!("{:.2}", lens / plain)),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        println!("{length:>15}  {lens:>15.1}  {theirs:>16}  {ratio:>6}  {whole:>12.2}");
+        let ratio =
+            lens.zip(*plain).map_or_else(|| "-".to_owned(), |(lens, plain)| format!("{:.2}", lens / plain));
+        println!("{length:>15}  {:>15}  {:>16}  {ratio:>6}  {whole:>12.2}", number(*lens), number(*plain));
+    }
+    if rows.iter().any(|row| row.lens.is_none()) {
+        println!("\n-: the work was short beside the load of the model; give more --prompts");
     }
 }
 
