@@ -131,7 +131,7 @@ pub struct TunedStep {
 }
 
 /// How a lens does on text that it was not fitted to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HeldOut {
     /// Steps that were taken before.
@@ -184,7 +184,8 @@ impl<'a> TunedFit<'a> {
                 *tensor = state.take(&slot_name(slot, i), tensor)?;
             }
         }
-        (self.step, self.curve) = (progress.step, progress.curve);
+        self.step = progress.step;
+        self.curve = progress.curve.into_iter().map(KeptPoint::back).collect();
         Ok(true)
     }
 
@@ -200,7 +201,7 @@ impl<'a> TunedFit<'a> {
             let named = moments.iter().enumerate();
             tensors.extend(named.map(|(i, tensor)| (slot_name(slot, i), tensor.shallow_clone())));
         }
-        let progress = Progress { step: self.step, curve: self.curve.clone() };
+        let progress = Progress { step: self.step, curve: self.curve.iter().map(KeptPoint::of).collect() };
         let progress = serde_json::to_value(progress).unwrap_or(Value::Null);
         State { settings: self.settings(), progress, tensors }.write(path)
     }
@@ -214,11 +215,11 @@ impl<'a> TunedFit<'a> {
             ("tokens_per_step", options.tokens_per_step.into()),
             ("sequences_at_once", options.sequences_at_once.into()),
             ("optimiser", options.optimiser.name().into()),
-            ("rate", options.rate.into()),
-            ("momentum", options.momentum.into()),
-            ("weight_decay", options.weight_decay.into()),
+            ("rate", options.rate.to_string().into()),
+            ("momentum", options.momentum.to_string().into()),
+            ("weight_decay", options.weight_decay.to_string().into()),
             ("warmup", options.warmup.into()),
-            ("clip", options.clip.into()),
+            ("clip", options.clip.to_string().into()),
             ("context", self.corpus.length().into()),
             ("text", digest(self.corpus.tokens()).into()),
             ("order", json!([self.corpus.seed(), self.corpus.held_out_sequences()])),
@@ -352,7 +353,24 @@ impl<'a> TunedFit<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Progress {
     step: u64,
-    curve: Vec<HeldOut>,
+    curve: Vec<KeptPoint>,
+}
+
+/// A [`HeldOut`] as it is kept: the bits of its numbers, since decimals do not come back from JSON to the last bit.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptPoint {
+    steps: u64,
+    kl: Vec<u64>,
+}
+
+impl KeptPoint {
+    fn of(held: &HeldOut) -> Self {
+        Self { steps: held.steps, kl: held.kl.iter().map(|kl| kl.to_bits()).collect() }
+    }
+
+    fn back(self) -> HeldOut {
+        HeldOut { steps: self.steps, kl: self.kl.into_iter().map(f64::from_bits).collect() }
+    }
 }
 
 fn slot_name(slot: usize, i: usize) -> String {
