@@ -198,7 +198,8 @@ fn files_that_are_no_tokenizers_are_errors() {
         ("{}", "missing"),
         ("[]", "cannot be used"),
         ("\u{feff}{}", "cannot be used"),
-        (&"[".repeat(100_000), "recursion limit"),
+        (&"[".repeat(100_000), "invalid type: sequence"),
+        (&format!("{{\"model\":{}", "[".repeat(100_000)), "recursion limit"),
         (lfs, "git lfs pull"),
     ] {
         std::fs::write(&path, content).unwrap();

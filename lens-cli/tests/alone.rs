@@ -25,7 +25,7 @@ impl Alone {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lens = folder.path().join("lens");
-        fs::copy(LENS, &lens).unwrap();
+        install(LENS.as_ref(), &lens);
         Self { folder, lens }
     }
 
@@ -45,6 +45,12 @@ impl Alone {
     fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Copies a program. Another process does: a program that this one has open to write, be it for a child that another
+/// thread is about to start, cannot be run.
+fn install(program: &Path, place: &Path) {
+    assert!(Command::new("install").args(["-m", "755"]).args([program, place]).status().unwrap().success());
 }
 
 fn stderr(output: &Output) -> String {
@@ -128,11 +134,10 @@ fn lens_is_not_linked_with_libtorch() {
 /// An engine that says what it was given.
 #[cfg(unix)]
 fn engine(place: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let script = "#!/bin/sh\nprintf '%s|' \"$$\" \"$@\" \"$OMP_WAIT_POLICY\" \"$GOMP_SPINCOUNT\" \"$KMP_BLOCKTIME\"\ncat\nexit 41\n";
-    fs::write(place, script).unwrap();
-    fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
+    let written = place.with_extension("written");
+    fs::write(&written, script).unwrap();
+    install(&written, place);
 }
 
 #[cfg(unix)]

@@ -38,7 +38,7 @@ pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     drop(running);
     let running = Running::new("loading and running the model");
     let mut model = Decoder::load_with(checkpoint, &options, &mut |progress| {
-        running.load(progress.done, progress.total)
+        running.load(progress.done, progress.total);
     })?;
     // A failure here may well be what broken weights lead to: the report goes first.
     let checked = check_backend(&mut model, &tokens).context("the model cannot be run");

@@ -202,7 +202,7 @@ fn what_is_read_through_norms_is_said_by_name() {
             attribute(&mut decoder(name), &golden.tokens, &AttributionRequest::new(TokenId(5), 0)).unwrap();
         match expected {
             Some(note) => {
-                assert!(parts.notes.iter().any(|said| said.contains(note)), "{name}: {:?}", parts.notes)
+                assert!(parts.notes.iter().any(|said| said.contains(note)), "{name}: {:?}", parts.notes);
             }
             None => assert!(parts.notes.is_empty(), "{name}: {:?}", parts.notes),
         }

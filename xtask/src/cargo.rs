@@ -37,9 +37,18 @@ pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
 
 /// Runs cargo in the checkout, with its output where ours goes.
 pub(crate) fn cargo<S: AsRef<OsStr>>(root: &Path, words: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
+    cargo_in(root, &[], words)
+}
+
+/// Runs cargo with more variables in its environment.
+pub(crate) fn cargo_in<S: AsRef<OsStr>>(
+    root: &Path,
+    variables: &[(&str, &str)],
+    words: impl IntoIterator<Item = S>,
+) -> anyhow::Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    command.args(words).current_dir(root);
+    command.args(words).envs(variables.iter().copied()).current_dir(root);
     let shown =
         std::iter::once("cargo".into()).chain(command.get_args().map(shown)).collect::<Vec<_>>().join(" ");
     eprintln!("running {shown}");

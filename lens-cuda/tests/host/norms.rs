@@ -79,7 +79,7 @@ impl Case {
     fn got(&self, mode: NormMode, narrow_x: Narrow, narrow: Narrow) -> (Vec<f32>, Vec<VectorFacts>) {
         let wide = |values: &[f32]| values.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
         let (weight, bias) = (wide(&self.weight), wide(&self.bias));
-        let at = |values: &[f64]| (!values.is_empty()).then(|| values.as_ptr() as u64);
+        let at = |values: &[f64]| (!values.is_empty()).then_some(values.as_ptr() as u64);
         let x = if narrow_x == Narrow::Yes { self.bits.as_ptr() as u64 } else { self.x.as_ptr() as u64 };
         // SAFETY: all are in host memory, and as long as they should be.
         let (vectors, norms) = unsafe {

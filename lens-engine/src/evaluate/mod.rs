@@ -41,7 +41,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
     let context = args.context.map_or(longest.min(CONTEXT), usize::from);
     let running = Running::new("loading the model");
     let mut model = Decoder::load_with(checkpoint, &loading, &mut |progress| {
-        running.load(progress.done, progress.total)
+        running.load(progress.done, progress.total);
     })?;
     drop(running);
 

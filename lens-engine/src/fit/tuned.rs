@@ -36,7 +36,7 @@ pub(super) fn fit(args: &FitTunedArgs, console: &Console) -> Result<()> {
     let about = Model::of(&checkpoint);
     let running = Running::new("loading the model");
     let mut model = Decoder::load_with(checkpoint, &loading, &mut |progress| {
-        running.load(progress.done, progress.total)
+        running.load(progress.done, progress.total);
     })?;
     drop(running);
 

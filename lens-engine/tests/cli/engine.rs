@@ -22,7 +22,7 @@ impl Moved {
     /// The engine does not know any more where its libtorch was: that path is another one in the copy.
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::copy(program(), folder.path().join("lens")).expect("lens can be copied");
+        install(program(), &folder.path().join("lens"));
         let mut engine = fs::read(env!("CARGO_BIN_EXE_lens-engine")).expect("the engine");
         let gone = LIBTORCH.replace(|c: char| c.is_ascii_alphanumeric(), "x");
         let places: Vec<usize> = engine
@@ -34,9 +34,9 @@ impl Moved {
         for at in places {
             engine[at..at + gone.len()].copy_from_slice(gone.as_bytes());
         }
-        let place = folder.path().join("lens-engine");
-        fs::copy(env!("CARGO_BIN_EXE_lens-engine"), &place).expect("with its permissions");
-        fs::write(place, engine).expect("the engine can be written");
+        let written = folder.path().join("written");
+        fs::write(&written, engine).expect("the engine can be written");
+        install(&written, &folder.path().join("lens-engine"));
         Self { folder }
     }
 
@@ -54,6 +54,14 @@ impl Moved {
         command.envs(environment.iter().copied());
         command.args(["run", "The capital of France is", "-k", "1"]).output().expect("lens runs")
     }
+}
+
+/// Copies a program. Another process does: a program that this one has open to write, be it for a child that another
+/// thread is about to start, cannot be run.
+fn install(program: &Path, place: &Path) {
+    let copied =
+        Command::new("install").args(["-m", "755"]).args([program, place]).status().expect("install runs");
+    assert!(copied.success());
 }
 
 fn stderr(output: &Output) -> String {

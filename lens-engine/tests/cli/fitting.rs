@@ -1,4 +1,5 @@
 //! Lenses of one's own: fitted, killed, resumed, merged, read and evaluated.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! Several lenses from one run, and lenses that are looked at and converted.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::{Path, PathBuf};
 

@@ -123,7 +123,7 @@ impl DirectionsView {
 /// A length in at most [`NUMBER`] columns.
 fn shown(value: f64) -> String {
     match value {
-        v if v == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         v if (0.001..10_000.0).contains(&v) => format!("{v:.3}"),
         v => format!("{v:.1e}"),
     }

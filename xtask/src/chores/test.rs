@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cargo::cargo;
+use crate::cargo::{cargo, cargo_in};
 use crate::libtorch;
 
 /// Every test of the workspace, after set-up if needed
@@ -31,5 +31,10 @@ pub(crate) fn run(root: &Path, asked: &Test) -> anyhow::Result<()> {
         return test(&["test"].into_iter().chain(packages).collect::<Vec<_>>());
     }
     eprintln!("{}", libtorch::ensure(root)?);
-    test(&["test", "--workspace"])
+    // All binaries are built before the first test runs.
+    cargo_in(
+        root,
+        &[("LENS_IS_BUILT", "1")],
+        ["test", "--workspace"].map(OsString::from).into_iter().chain(through()),
+    )
 }

@@ -86,7 +86,7 @@ impl Machine<'_> {
         }
         let range =
             self.archive.storage(key).ok_or_else(|| broken("it refers to a storage that is not there"))?;
-        let expected = self.size(count)?.checked_mul(number.bytes()).unwrap_or(usize::MAX);
+        let expected = self.size(count)?.saturating_mul(number.bytes());
         if expected != range.len() {
             return Err(PickleError::StorageSize { key: key.clone(), expected, actual: range.len() });
         }

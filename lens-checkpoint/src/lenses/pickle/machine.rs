@@ -239,7 +239,7 @@ impl<'a> Machine<'a> {
         let dict = self.top()?;
         match &mut self.objects[dict.0 as usize] {
             Object::Dict(dict) if rest.is_empty() => {
-                dict.extend(pairs.iter().map(|[key, value]| (*key, *value)))
+                dict.extend(pairs.iter().map(|[key, value]| (*key, *value)));
             }
             _ => return Err(broken("it sets items of what is not a table")),
         }

@@ -42,9 +42,9 @@ impl<'a> State<'a> {
             };
             let view = value.tensor().ok_or_else(|| format!("{key:?} is {}, not a tensor", value.what()))?;
             if whole {
-                generations.1 = true
+                generations.1 = true;
             } else {
-                generations.0 = true
+                generations.0 = true;
             }
             let twice = match part {
                 Part::Weight => weights.insert(layer, view),
