@@ -163,9 +163,7 @@ impl LensTrace {
             trace.readouts.extend(readouts);
         }
         trace.self_check = reading.self_check.map(Into::into);
-        if !trace.lenses.is_empty() {
-            trace.faithfulness = trace.rows_faithfulness();
-        }
+        trace.judge_rows();
         trace
     }
 }

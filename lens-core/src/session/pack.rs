@@ -58,6 +58,7 @@ impl<B: Backend, T: Texts> Session<'_, B, T> {
             trace.readouts.extend(position.readouts);
         }
         trace.self_check = reading.self_check.map(Into::into);
+        trace.judge_rows();
         Ok(trace)
     }
 }

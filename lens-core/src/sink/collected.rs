@@ -53,9 +53,7 @@ impl Sink for Collected {
             let End { generation, self_check, timing, notes } = end;
             (trace.generation, trace.self_check, trace.timing) = (generation, self_check, timing);
             trace.notes.extend(notes);
-            if !trace.lenses.is_empty() {
-                trace.faithfulness = trace.rows_faithfulness();
-            }
+            trace.judge_rows();
         }
         Ok(())
     }

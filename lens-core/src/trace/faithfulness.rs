@@ -113,6 +113,14 @@ pub struct FaithfulnessTrace {
 }
 
 impl LensTrace {
+    /// Writes [`rows_faithfulness`](Self::rows_faithfulness) into a trace that is complete, where it has other lenses than
+    /// the plain one.
+    pub(crate) fn judge_rows(&mut self) {
+        if !self.lenses.is_empty() {
+            self.faithfulness = self.rows_faithfulness();
+        }
+    }
+
     /// How far each row can be trusted: one entry for each lens and point, in order of execution.
     pub fn rows_faithfulness(&self) -> Vec<FaithfulnessTrace> {
         let finals: BTreeMap<usize, Final> =

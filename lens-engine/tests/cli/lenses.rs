@@ -82,7 +82,7 @@ fn readouts_are_those_of_each_lens_alone() {
 fn people_see_the_lenses_one_after_the_other() {
     let args = llama(&["--lens", &three()]);
     let text = ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    says(&text, &["lens       logit", "lens       tuned", "lens       jacobian", "trust", "resid_pre"]);
+    says(&text, &["lens        logit", "lens        tuned", "lens        jacobian", "trust", "resid_pre"]);
     let grid = llama(&["--lens", &three(), "--positions", "all", "--grid"]);
     let grid = ok(&grid.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(grid.matches("token").count() % 3, 0, "{grid}");
@@ -96,7 +96,7 @@ fn a_folder_of_results_has_pictures_and_a_page_of_every_lens() {
     let args = llama(&["--lens", &three(), "--positions", "all", "-o", out.to_str().unwrap()]);
     ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
     for name in ["all_layers_step_0", "all_layers_step_0_tuned", "grid_jacobian", "grid"] {
-        assert!(out.join(format!("heatmaps/{name}.png")).exists(), "{name}");
+        assert!(out.join(format!("heatmaps/{name}.svg")).exists(), "{name}");
     }
     let page = std::fs::read_to_string(out.join("lens.html")).unwrap();
     says(&page, &["logit lens", "tuned lens", "jacobian lens", "Lens from"]);

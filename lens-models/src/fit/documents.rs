@@ -74,7 +74,7 @@ mod tests {
         let speech = Speech::of(&checkpoint).unwrap();
         let documents = Documents::new(&speech).unwrap();
         let tokens = documents.encode("The capital of France is").unwrap();
-        assert_eq!(tokens[0], speech.tokenizer().unwrap().bos().unwrap());
+        assert_eq!(tokens[0], speech.tokenizer().unwrap().target("<|bos|>").unwrap().id);
         assert_eq!(tokens.iter().filter(|token| **token == tokens[0]).count(), 1);
         let bytes: usize = tokens.iter().map(|token| documents.bytes(*token).unwrap()).sum();
         assert_eq!(bytes, "The capital of France is".len());
