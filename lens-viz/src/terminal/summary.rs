@@ -90,9 +90,13 @@ fn decided(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Line {
     line
 }
 
-/// The layers in which a part adds or holds a token above the threshold.
+/// The layers in which a part adds or holds a token above the threshold; nothing where no such part was read.
 fn important(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Option<Line> {
     let threshold = trace.important_above?;
+    let counts = [Site::AttnOut, Site::MlpOut, Site::ResidPost].map(Component::Site);
+    if !trace.readouts.iter().any(|readout| counts.contains(&readout.component)) {
+        return None;
+    }
     let mut line = named("important", sheet);
     let above = format!(" (a token above {} %)", percent_of(threshold));
     let room = sheet.width.saturating_sub(NAMES + 7 + above.len());
@@ -125,10 +129,10 @@ pub(super) fn legend(trace: &LensTrace, grid: &Grid<'_>, layout: &Layout, sheet:
         items.push(faint(sheet.glyph("▸ decided", "> decided")));
     }
     if shown(Column::Trust) {
-        items.push(faint(sheet.glyph(
-            "trust: ● as the final layer to ○ very far, and % of positions with the final top-1",
-            "trust: 5 as the final layer to 1 very far, and % of positions with the final top-1",
-        )));
+        items.push(faint(
+            sheet.glyph("trust ● as the final layer, ○ very far", "trust 5 as the final layer, 1 very far"),
+        ));
+        items.push(faint("beside it % of positions with the final top-1"));
     }
     if shown(Column::Statistic(Statistic::KlToFinal)) {
         items.push(faint("KL to the final, nats"));
