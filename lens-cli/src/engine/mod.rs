@@ -1,7 +1,7 @@
 //! Handing over to `lens-engine`, the binary that runs models.
 //!
 //! `lens` has no libtorch in it, so that what needs no model begins at once. Where a command runs a model, `lens` finds
-//! the engine ([`place`]) and a libtorch for it ([`libtorch`]), and becomes it: the same process, arguments, streams and
+//! the engine (`place`) and a libtorch for it (`libtorch`), and becomes it: the same process, arguments, streams and
 //! signals. Elsewhere than on Unix the engine is a child, and its exit code is passed on.
 
 mod libtorch;

@@ -5,10 +5,10 @@
 //!
 //! | file | tensors | says |
 //! |---|---|---|
-//! | `.pt` of jlens, of the R-lens and S-lens, of Neuronpedia ([`torch`]) | `J`: block → J | `n_prompts`, `d_model`, `source_layers`, `provenance` |
-//! | `.pt` of jspace ([`torch`]) | `avg_jacobians`: block → J | `model_id`, `n_layers`, `n_prompts`, … |
-//! | safetensors of jlens-mlx ([`mlx`]) | `3`: J of block 3 | `lens.sidecar.json` beside it |
-//! | safetensors of jlens-gguf ([`gguf`]) | `J/3/all`, and `U/3/all` where J is stored as a product | a table in its header |
+//! | `.pt` of jlens, of the R-lens and S-lens, of Neuronpedia (`torch`) | `J`: block → J | `n_prompts`, `d_model`, `source_layers`, `provenance` |
+//! | `.pt` of jspace (`torch`) | `avg_jacobians`: block → J | `model_id`, `n_layers`, `n_prompts`, … |
+//! | safetensors of jlens-mlx (`mlx`) | `3`: J of block 3 | `lens.sidecar.json` beside it |
+//! | safetensors of jlens-gguf (`gguf`) | `J/3/all`, and `U/3/all` where J is stored as a product | a table in its header |
 
 pub(super) mod gguf;
 pub(super) mod mlx;
