@@ -155,7 +155,7 @@ fn the_engine_gets_everything_and_is_the_same_process() {
     let id = child.id();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, format!("{id}|--color|never|run|a  b\n|--target| c|passive|0|0|from stdin"));
+    assert_eq!(said, format!("{id}|--color|never|run|a  b\n|--target| c|passive|10000|0|from stdin"));
     assert_eq!(output.status.code(), Some(41));
 }
 
