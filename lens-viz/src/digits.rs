@@ -1,12 +1,23 @@
 //! Numbers as tables and pictures write them: short, and never saying more than is so.
 
-use lens_core::{ReadoutTrace, Statistic, TargetTrace};
+use lens_core::{ReadoutTrace, Statistic, TargetTrace, attribution::AttributionTrace};
 use unicode_width::UnicodeWidthStr;
 
 /// A statistic of a readout as tables and cells show it.
 pub(crate) fn digits(readout: &ReadoutTrace, statistic: Statistic) -> Option<String> {
     let whole = readout.statistics.whole(statistic).map(|number| number.to_string());
     whole.or_else(|| readout.get(statistic).map(|number| nats(number as f32)))
+}
+
+/// The sum of all shares in a logit, and how far it is off.
+pub(crate) fn sum_of_shares(trace: &AttributionTrace) -> String {
+    format!(
+        "{:.4} = contributions {:+.4}, biases {:+.4}; off by {:.1e}",
+        trace.logit_before_cap,
+        trace.contributions.sum(),
+        trace.bias,
+        trace.error.abs()
+    )
 }
 
 /// A probability as a percentage, three columns wide or, with a decimal, four (five for 100).

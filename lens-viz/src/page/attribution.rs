@@ -3,7 +3,10 @@
 use lens_core::attribution::{AttributionTrace, Shares, TargetLogit};
 
 use super::{document::digest, escape::html};
-use crate::picture::{self, PictureError, PictureOptions};
+use crate::{
+    digits::sum_of_shares,
+    picture::{self, PictureError, PictureOptions},
+};
 
 /// The page's style, by which its policy knows it.
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:1.5rem auto;max-width:70rem;padding:0 1rem}\
@@ -53,13 +56,7 @@ fn facts(trace: &AttributionTrace) -> String {
             target.text, target.id, target.logit_before_cap, target.logit
         )
     };
-    let sum = format!(
-        "{:.4} = contributions {:+.4}, biases {:+.4}; off by {:.1e}",
-        trace.logit_before_cap,
-        trace.contributions.sum(),
-        trace.bias,
-        trace.error.abs()
-    );
+    let sum = sum_of_shares(trace);
     let mut facts = vec![
         ("model", format!("{} · {} · {} layers · {}", model.id, model.family, model.n_layers, model.dtype)),
         ("prompt", trace.prompt.clone()),

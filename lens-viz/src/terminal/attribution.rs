@@ -7,7 +7,7 @@ use super::{
     header::{NAMES, model_lines, named, position, prompt, self_check, told},
 };
 use crate::{
-    digits::signed,
+    digits::{signed, sum_of_shares},
     sheet::{
         label::Label,
         line::{Line, Sheet, Span},
@@ -58,13 +58,7 @@ fn targets(trace: &AttributionTrace, sheet: &Sheet) -> Vec<Line> {
         line.push(sheet.span(&capped(target), Ink::Plain));
         lines.push(line);
     }
-    let sum = format!(
-        "{:.4} = contributions {:+.4}, biases {:+.4}; off by {:.1e}",
-        trace.logit_before_cap,
-        trace.contributions.sum(),
-        trace.bias,
-        trace.error.abs()
-    );
+    let sum = sum_of_shares(trace);
     lines.extend(told("sum", &sum, sheet));
     for (name, error) in [("heads", trace.heads_error), ("neurons", trace.neurons_error)] {
         if let Some(error) = error {
