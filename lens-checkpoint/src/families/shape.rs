@@ -244,7 +244,7 @@ impl Shape {
             },
             tied_and_stored: unembed.tied_and_stored,
             context: self.context,
-            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], prefixes: &[] },
+            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], ..Ignored::default() },
         })
     }
 
@@ -264,6 +264,7 @@ impl Shape {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
             k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
             v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
