@@ -160,7 +160,8 @@ impl Config<'_> {
             // Early Phi-3 files say "su"; their "yarn" never meant YaRN.
             "longrope" | "su" => self.longrope(inner, dims),
             "yarn" if inner.get("short_factor").is_some() => self.longrope(inner, dims),
-            "yarn" => yarn(inner, factor()?, self.original_context(inner)?),
+            // Sarvam's first files name it after where they have it from.
+            "yarn" | "deepseek_yarn" => yarn(inner, factor()?, self.original_context(inner)?),
             _ => Err(ConfigError::Unsupported {
                 key: inner.name("rope_type"),
                 value: kind.to_owned(),

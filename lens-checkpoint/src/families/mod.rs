@@ -5,11 +5,15 @@
 mod alibi;
 mod bloom;
 mod cohere;
+mod deepseek;
 mod delta;
+mod dots1;
+mod exaone_moe;
 mod experts;
 mod falcon;
 mod gemma;
 mod glm4;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
 mod gpt_oss;
@@ -31,6 +35,7 @@ mod phi;
 mod phi3;
 mod qwen;
 mod qwen3_next;
+mod routed;
 mod shape;
 mod smollm3;
 mod stablelm;
@@ -79,6 +84,10 @@ pub const FAMILIES: &[Family] = &[
     experts::QWEN2_MOE,
     experts::QWEN3_MOE,
     gpt_oss::FAMILY,
+    glm4_moe::GLM4_MOE,
+    glm4_moe::SOLAR_OPEN,
+    dots1::FAMILY,
+    exaone_moe::FAMILY,
     phi3::FAMILY,
     phi::FAMILY,
     olmo::OLMO,
@@ -104,7 +113,14 @@ pub const FAMILIES: &[Family] = &[
     lfm2::FAMILY,
     minicpm3::FAMILY,
     youtu::FAMILY,
+    deepseek::V2,
+    deepseek::V3,
+    deepseek::GLM4_LITE,
+    deepseek::SARVAM,
+    deepseek::AXK1,
+    qwen3_next::QWEN3_NEXT,
     qwen3_next::QWEN3_5,
+    qwen3_next::QWEN3_5_MOE,
     olmo_hybrid::FAMILY,
 ];
 

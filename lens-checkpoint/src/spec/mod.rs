@@ -8,6 +8,7 @@ mod mlp;
 mod norm;
 mod param;
 mod rope;
+mod routing;
 
 use lens_core::{Point, PointSet, Post, Site};
 
@@ -15,10 +16,11 @@ pub use mixer::{
     Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GatedDeltaSpec, LatentAttentionSpec, LatentQuery, Mask,
     MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
 };
-pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, Weighting};
+pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
 pub use rope::{Pairing, Rope, RopeScaling};
+pub use routing::{Divisor, GroupScore, Groups, RoutingSpec, Scores, Weighted};
 
 /// How a block's branches meet the residual stream.
 #[derive(Debug, Clone, PartialEq)]

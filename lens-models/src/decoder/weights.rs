@@ -62,6 +62,16 @@ impl Weights<'_> {
 
     /// A parameter: its tensors, stacked and cut.
     pub(super) fn param(&self, param: &Param) -> Result<Tensor, ModelError> {
+        self.settle(&self.assembled(param)?)
+    }
+
+    /// A parameter in float32, whatever the decoder's dtype.
+    pub(super) fn wide_param(&self, param: &Param) -> Result<Tensor, ModelError> {
+        Ok(self.assembled(param)?.f_to_device(self.place.device())?.f_to_kind(Kind::Float)?)
+    }
+
+    /// A parameter as it is stored: its tensors, stacked and cut.
+    fn assembled(&self, param: &Param) -> Result<Tensor, ModelError> {
         let mut tensors =
             param.tensors.iter().map(|spec| self.stored(spec)).collect::<Result<Vec<_>, _>>()?;
         let mut tensor = match tensors.len() {
@@ -71,7 +81,7 @@ impl Weights<'_> {
         for step in &param.cuts {
             tensor = cut(&tensor, step)?;
         }
-        self.settle(&tensor)
+        Ok(tensor)
     }
 
     /// A parameter that may be absent.
@@ -82,6 +92,12 @@ impl Weights<'_> {
     /// A linear map.
     pub(super) fn linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
         Ok(Linear { weight: self.param(&spec.weight)?, bias: self.optional(spec.bias.as_ref())? })
+    }
+
+    /// A linear map in float32, whatever the decoder's dtype.
+    pub(super) fn wide_linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
+        let bias = spec.bias.as_ref().map(|bias| self.wide_param(bias)).transpose()?;
+        Ok(Linear { weight: self.wide_param(&spec.weight)?, bias })
     }
 
     fn map(&self, stored: &StoredTensor, dtype: StoredDtype) -> Result<Tensor, ModelError> {
