@@ -37,8 +37,7 @@ impl Rows for OnToken<'_> {
         let mut x = self.embedding.row(self.token)?;
         let scale = self.heads.norm.scale(&x);
         self.heads.norm.apply(&mut x, scale);
-        rows.iter().for_each(|head| self.heads.write(*head, &x, out));
-        Ok(())
+        rows.iter().try_for_each(|head| self.heads.write(*head, &x, out))
     }
 }
 
@@ -62,18 +61,19 @@ impl<'a> Heads<'a> {
     }
 
     /// Appends what a head writes of `x`, `[d_model]`.
-    fn write(&self, head: usize, x: &[f32], out: &mut Vec<f32>) {
+    fn write(&self, head: usize, x: &[f32], out: &mut Vec<f32>) -> Result<(), HostError> {
         let of = |head: usize| (head * self.d_head..(head + 1) * self.d_head).collect::<Vec<_>>();
         let (mut weight, mut value) = (Vec::new(), Vec::new());
-        self.v.rows(&of(head / self.shared_by), &mut weight);
+        self.v.rows(&of(head / self.shared_by), &mut weight)?;
         HostLinear::new(weight, None, x.len()).apply(x, &mut value); // [d_head]
         let mut rows = Vec::new(); // [d_head, d_model]
-        self.o.rows(&of(head), &mut rows);
+        self.o.rows(&of(head), &mut rows)?;
         let mut written = vec![0.0f64; x.len()];
         for (row, value) in rows.chunks_exact(x.len()).zip(value) {
             written.iter_mut().zip(row).for_each(|(sum, w)| *sum += f64::from(*w) * f64::from(value));
         }
         out.extend(written.into_iter().map(|sum| (sum * self.factor) as f32));
+        Ok(())
     }
 }
 
