@@ -13,12 +13,15 @@ use lens_checkpoint::{
     config::ConfigError,
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, DecoderSpec, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec, MlpSpec,
-        Pairing, Position, QkScope, RopeScaling, Weighting,
+        Activation, DecoderSpec, Divisor, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec,
+        MlpSpec, Pairing, Position, QkScope, RopeScaling, Scores,
     },
 };
 use lens_core::{Point, Site};
 use serde_json::Value;
+
+#[path = "published/experts.rs"]
+mod with_experts;
 
 /// A published model.
 struct Model {
@@ -644,9 +647,14 @@ const GPT_OSS: Model = Model {
     parameters: 20_914_757_184,
 };
 
+/// All that are not quantised.
+fn models() -> impl Iterator<Item = &'static Model> {
+    MODELS.iter().chain(with_experts::MODELS)
+}
+
 #[test]
 fn published_configs_mean_what_is_published_about_them() {
-    let faults: Vec<String> = MODELS.iter().flat_map(|model| faults(model, &config(model.config))).collect();
+    let faults: Vec<String> = models().flat_map(|model| faults(model, &config(model.config))).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -660,15 +668,15 @@ fn gpt_oss_is_refused_as_published_and_understood_in_bf16() {
     assert_eq!(faults(&GPT_OSS, &config), [""; 0]);
     let spec = resolve(&config, &names(GPT_OSS.disk)).unwrap();
     let experts = experts(&spec, 0);
-    assert_eq!((experts.experts.len(), experts.per_token), (32, 4));
-    assert_eq!(experts.weighting, Weighting::TopThenSoftmax);
+    assert_eq!((experts.experts.len(), experts.routing.per_token), (32, 4));
+    assert_eq!((experts.routing.scores, experts.routing.divisor), (Scores::SoftmaxOfChosen, None));
     assert_eq!(experts.experts[0].gating, Gating::ClampedSwiglu { alpha: 1.702, limit: 7.0 });
     assert!(spec.layers.iter().all(|layer| layer.attention().unwrap().sinks.is_some()));
 }
 
 #[test]
 fn every_family_has_a_published_config_and_every_config_a_row() {
-    let rows: BTreeSet<&str> = MODELS.iter().chain([&GPT_OSS]).map(|model| model.config).collect();
+    let rows: BTreeSet<&str> = models().chain([&GPT_OSS]).map(|model| model.config).collect();
     let files: BTreeSet<String> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
@@ -687,7 +695,7 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
 
 #[test]
 fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
-    for model in MODELS {
+    for model in models() {
         let expected = |layer: &LayerSpec| -> &[Site] {
             match (model.config, layer.attention()) {
                 ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
@@ -734,7 +742,7 @@ fn experts_weigh_the_same_in_both_layouts() {
         };
         (0..n_layers).flat_map(of_layer).chain(["lm_head.weight".to_owned()]).collect()
     };
-    for name in ["mixtral-8x7b-v0.1", "qwen3-30b-a3b", "qwen1.5-moe-a2.7b"] {
+    for name in ["mixtral-8x7b-v0.1", "qwen3-30b-a3b", "qwen1.5-moe-a2.7b", "glm-4.5-air", "dots.llm1.inst"] {
         let (one_by_one, config) = (spec(name), config(name));
         let stacked = resolve(&config, &stacked(one_by_one.layers.len())).unwrap();
         assert_eq!(parameters(&stacked), parameters(&one_by_one), "{name}");
@@ -768,8 +776,9 @@ fn experts_are_chosen_and_weighed_as_published() {
     ] {
         let spec = spec(name);
         let experts = experts(&spec, 0);
-        assert_eq!((experts.experts.len(), experts.per_token), (n, per_token), "{name}");
-        assert_eq!(experts.weighting, Weighting::SoftmaxThenTop { renormalise }, "{name}");
+        assert_eq!((experts.experts.len(), experts.routing.per_token), (n, per_token), "{name}");
+        assert_eq!(experts.routing.scores, Scores::Softmax, "{name}");
+        assert_eq!(experts.routing.divisor, renormalise.then_some(Divisor::Sum { plus: 0.0 }), "{name}");
         assert_eq!(experts.shared.is_some(), shared, "{name}");
     }
 }
@@ -875,7 +884,7 @@ fn silence_is_the_default_of_the_class() {
         let all = config.as_object_mut().expect("a config is an object");
         keys.iter().for_each(|key| drop(all.remove(*key)));
         all.remove("quantization_config");
-        let model = MODELS.iter().chain([&GPT_OSS]).find(|model| model.config == name);
+        let model = models().chain([&GPT_OSS]).find(|model| model.config == name);
         let model = model.expect("a model of the table");
         resolve(&config, &names(model.disk))
     };
@@ -1006,7 +1015,7 @@ fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
 
 /// The spec of a model of the table.
 fn spec(name: &str) -> DecoderSpec {
-    let model = MODELS.iter().find(|model| model.config == name).expect("a row of the table");
+    let model = models().find(|model| model.config == name).expect("a row of the table");
     resolve(&config(name), &names(model.disk)).expect("a config that resolves")
 }
 

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use lens_checkpoint::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
-        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, Groups, LayerSpec, LinearSpec, Mask,
+        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, RoutingSpec,
+        Scores, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -169,13 +170,27 @@ fn mlp(mlp: &MlpSpec) -> String {
         }
         MlpSpec::Experts(experts) => {
             let each = experts.experts.first().map(gated).unwrap_or_default();
-            let mut text = format!("{} of {} experts, each {each}", experts.per_token, experts.experts.len());
-            if let Some((shared, _)) = &experts.shared {
-                let _ = write!(text, ", and a shared one, {}", gated(shared));
+            let (chosen, n) = (experts.routing.per_token, experts.experts.len());
+            let mut text = format!("{chosen} of {n} experts{}, each {each}", routing(&experts.routing));
+            if let Some(shared) = &experts.shared {
+                let _ = write!(text, ", and a shared one, {}", gated(&shared.mlp));
             }
             text
         }
     }
+}
+
+/// How experts are chosen, where it is not by a softmax.
+fn routing(routing: &RoutingSpec) -> String {
+    let mut text = match routing.scores {
+        Scores::Softmax | Scores::SoftmaxOfChosen => String::new(),
+        Scores::Sigmoid => " by sigmoids".to_owned(),
+        Scores::SparseMixer { .. } => " by sparsemixer".to_owned(),
+    };
+    if let Some(Groups { n, chosen, .. }) = routing.groups {
+        let _ = write!(text, " in {chosen} of {n} groups");
+    }
+    text
 }
 
 fn gated(mlp: &GatedSpec) -> String {
@@ -261,7 +276,7 @@ fn biases(layer: &LayerSpec) -> String {
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
-            std::iter::once(("router", &experts.router)).chain(first).collect()
+            std::iter::once(("router", &experts.routing.router)).chain(first).collect()
         }
     });
     let biased = linears.into_iter().filter(|(_, linear)| linear.bias.is_some());

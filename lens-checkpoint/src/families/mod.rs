@@ -5,10 +5,13 @@
 mod alibi;
 mod bloom;
 mod cohere;
+mod dots1;
+mod exaone_moe;
 mod experts;
 mod falcon;
 mod gemma;
 mod glm4;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
 mod gpt_oss;
@@ -26,6 +29,7 @@ mod parts;
 mod phi;
 mod phi3;
 mod qwen;
+mod routed;
 mod shape;
 mod smollm3;
 mod stablelm;
@@ -73,6 +77,10 @@ pub const FAMILIES: &[Family] = &[
     experts::QWEN2_MOE,
     experts::QWEN3_MOE,
     gpt_oss::FAMILY,
+    glm4_moe::GLM4_MOE,
+    glm4_moe::SOLAR_OPEN,
+    dots1::FAMILY,
+    exaone_moe::FAMILY,
     phi3::FAMILY,
     phi::FAMILY,
     olmo::OLMO,
@@ -233,7 +241,7 @@ fn read_text_part(
     let section = text.is_section.then_some(wrapper::SECTION);
     let keys = config.standing_for(section, &text.keys);
     let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
-    spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
+    spec.ignored = Ignored { prefixes: wrapper::TOWERS, ..spec.ignored };
     let mut unread = Unread::of(config, text.model_type, section);
     if spec.readout.post != Post::default() {
         // The model around the text model has the unembedding, and knows no more of it.
