@@ -100,6 +100,9 @@ impl Outline {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
         let (tensors, renamed) = names::usual(&config, tensors);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
+        let rows =
+            tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
+        let names = names.with_rows(rows);
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
         let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;

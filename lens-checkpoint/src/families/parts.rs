@@ -74,6 +74,7 @@ impl Sizes {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q,
             k,
             v,

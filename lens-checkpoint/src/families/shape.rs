@@ -266,6 +266,7 @@ impl Shape {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
             k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
             v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
