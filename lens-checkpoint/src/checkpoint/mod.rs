@@ -10,6 +10,7 @@ mod names;
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use lens_core::TokenId;
@@ -192,6 +193,8 @@ pub struct Checkpoint {
     outline: Outline,
     pub(crate) shards: Vec<Bytes>,
     pub(crate) sidecars: Sidecars,
+    /// The hash of the unembedding, once somebody asked for it: it takes a pass over a large part of the weights.
+    pub(crate) unembed_sha256: OnceLock<Option<String>>,
 }
 
 impl Checkpoint {
@@ -222,7 +225,8 @@ impl Checkpoint {
         let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
         outline.notes.splice(..0, files.notes.iter().cloned());
         outline.notes.extend(note);
-        let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
+        let sidecars = Sidecars::of_files(files);
+        let mut checkpoint = Self { outline, shards, sidecars, unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie();
         checkpoint.outline.notes.extend(tie);
         checkpoint.outline.notes.extend(note_on_adapter(&files.root));
@@ -245,6 +249,7 @@ impl Checkpoint {
             outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
             shards: vec![Bytes::Static(weights)],
             sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
+            unembed_sha256: OnceLock::new(),
         })
     }
 
