@@ -11,7 +11,7 @@ use crate::libtorch;
 /// Draw the README's pictures anew, from the embedded model
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes docs/pictures/*.svg. A tuned lens is fitted for one of them, which takes some minutes.")]
+Writes docs/pictures/*.svg. A tuned lens is fitted for one of them, which takes a minute or two.")]
 pub(crate) struct Pictures {}
 
 const PROMPT: &str = "The capital of France is";
@@ -27,7 +27,18 @@ const TEXT: &str = "tests/fixtures/demo/text.jsonl";
 const FITTED_TO: usize = 280;
 
 /// The fit: small sequences and steps, which the demo model's text has enough of.
-const FIT: [&str; 8] = ["--context", "64", "--steps", "150", "--tokens-per-step", "4096", "--held-out", "0"];
+const FIT: [&str; 10] = [
+    "--context",
+    "64",
+    "--steps",
+    "60",
+    "--tokens-per-step",
+    "1024",
+    "--held-out",
+    "0",
+    "--optimiser",
+    "adam",
+];
 
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     eprintln!("{}", libtorch::ensure(root)?);
