@@ -11,6 +11,7 @@ mod values;
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use lens_core::TokenId;
@@ -201,6 +202,8 @@ pub struct Checkpoint {
     pub(crate) sidecars: Sidecars,
     /// Tensors that were made last and may be asked for again.
     recent: Recent,
+    /// The hash of the unembedding, once somebody asked for it: it takes a pass over a large part of the weights.
+    pub(crate) unembed_sha256: OnceLock<Option<String>>,
 }
 
 impl Checkpoint {
@@ -232,7 +235,7 @@ impl Checkpoint {
         outline.notes.splice(..0, files.notes.iter().cloned());
         outline.notes.extend(note);
         let sidecars = Sidecars::of_files(files);
-        let mut checkpoint = Self { outline, shards, sidecars, recent: Recent::default() };
+        let mut checkpoint = Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
         checkpoint.outline.notes.extend(tie);
         checkpoint.outline.notes.extend(note_on_adapter(&files.root));
@@ -256,6 +259,7 @@ impl Checkpoint {
             shards: vec![Bytes::Static(weights)],
             sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
             recent: Recent::default(),
+            unembed_sha256: OnceLock::new(),
         })
     }
 

@@ -62,7 +62,7 @@ impl<'a> Values<'a> {
         let down = spec.down.part(&Cut::Rows(0..rank));
         let weight = weights.matrix(&down.weight, [Some(rank), Some(d_model)])?;
         Ok(Self::Latent {
-            down: HostLinear::new(weight.to_vec(), weights.vector(down.bias.as_ref())?, d_model),
+            down: HostLinear::new(weight.to_vec()?, weights.vector(down.bias.as_ref())?, d_model),
             norm: weights.norm(Some(&spec.norm), rank)?,
             up: weights.matrix(&spec.up, [Some(n_heads * (d_content + d_value)), Some(rank)])?,
             d_content,
