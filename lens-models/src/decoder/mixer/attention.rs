@@ -82,7 +82,10 @@ impl Attention {
         for part in &step.parts {
             let (k, v) = match &seen {
                 Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
-                None => (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?),
+                None => {
+                    let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
+                    self.cache.before(k, v, step.past)?
+                }
             }; // [batch, n_kv_heads, past + pos, d_head]
             let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
@@ -192,6 +195,17 @@ struct Cache {
 }
 
 impl Cache {
+    /// Keys and values of branches, `[batch, n_kv_heads, pos, d_head]`, with those of the `past` positions before them,
+    /// which stay as they are.
+    fn before(&self, k: Tensor, v: Tensor, past: usize) -> Result<(Tensor, Tensor), ModelError> {
+        match &self.stored {
+            Some((keys, values)) if past > 0 => {
+                Ok((after(keys, past as i64, &k)?, after(values, past as i64, &v)?))
+            }
+            _ => Ok((k, v)),
+        }
+    }
+
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
     /// `[n_kv_heads, past + pos, d_head]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
@@ -215,6 +229,14 @@ impl Cache {
         self.stored = Some((keys, values));
         Ok(seen)
     }
+}
+
+/// `new`, `[batch, n_kv_heads, pos, d_head]`, after the first `past` positions of `all`, which are the same for each.
+fn after(all: &Tensor, past: i64, new: &Tensor) -> Result<Tensor, ModelError> {
+    let shape = new.size();
+    let before = all.f_narrow(1, 0, past)?.f_unsqueeze(0)?;
+    let before = before.f_expand([shape[0], shape[1], past, shape[3]], false)?;
+    Ok(Tensor::f_cat(&[&before, new], 2)?)
 }
 
 /// A larger buffer with what the old one held. A sequence that outgrows what was announced doubles its buffer.
