@@ -87,7 +87,10 @@ impl Attention {
         for part in &step.parts {
             let (k, v) = match &seen {
                 Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
-                None => (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?),
+                None => {
+                    let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
+                    self.cache.before(k, v, step.past)?
+                }
             }; // [batch, n_kv_heads, past + pos, d_head]
             let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
@@ -203,6 +206,12 @@ struct Cache {
 }
 
 impl Cache {
+    /// Keys and values of branches, `[batch, n_kv_heads, pos, d_head]`, with those of the `past` positions before them,
+    /// which stay as they are.
+    fn before(&self, k: Tensor, v: Tensor, past: usize) -> Result<(Tensor, Tensor), ModelError> {
+        Ok((self.keys.before(k, past)?, self.values.before(v, past)?))
+    }
+
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
     /// `[n_kv_heads, past + pos, d_head]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {

@@ -63,6 +63,11 @@ impl Mixer {
         }
     }
 
+    /// Whether it can go on after any position of what it keeps of a sequence, and not after the last one alone.
+    pub(super) fn resumes(&self) -> bool {
+        matches!(self, Self::Attention(_))
+    }
+
     /// What the mixer computes at the tokens of a step, from them and from everything before them. `x` is the normed
     /// stream, `[pos, d_model]`; so is the result.
     pub(super) fn forward(
