@@ -1,6 +1,7 @@
 //! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
 
 mod bytes;
+mod dequantised;
 mod end_of_text;
 mod header;
 mod ledger;
@@ -22,13 +23,15 @@ pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
 
+use dequantised::Dequantised;
 use values::Recent;
 
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
-    made::MadeError,
+    made::{Files, MadeError},
+    quantised::{Quantisation, QuantisedError},
     sidecar::{Sidecar, Sidecars},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
@@ -80,6 +83,8 @@ pub struct Outline {
     /// The family that was assumed, where config.json says another `model_type`: what is computed then is what
     /// that family computes, and nothing here can know whether the model does.
     pub assumed_family: Option<String>,
+    /// How weights are quantised, if some are. Their tensors are those that are made.
+    pub quantisation: Option<Quantisation>,
     /// Every tensor.
     pub tensors: TensorIndex,
     /// What was assumed, dropped or left out, as sentences for a person.
@@ -98,21 +103,36 @@ impl Outline {
         tensors: TensorIndex,
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
+        Self::with_files(id, revision, config, tensors, options, None)
+    }
+
+    /// [`Outline::new`], where the contents of the weight files are at hand.
+    fn with_files(
+        id: String,
+        revision: Option<String>,
+        config: &[u8],
+        tensors: TensorIndex,
+        options: &OpenOptions,
+        files: Option<Files<'_>>,
+    ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (tensors, renamed) = names::usual(&config, tensors);
+        let (mut tensors, renamed) = names::usual(&config, tensors);
+        let dequantised = Dequantised::new(&config, &mut tensors, files)?;
+        let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
         let rows =
             tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
         let names = names.with_rows(rows);
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
-        let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
+        let Understood { spec, notes: more } = families::understand(read, &names, &reading)?;
+        let (quantisation, dequantised) = Dequantised::settle(dequantised, &spec, &mut tensors);
         let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
         let assumed = assumed_family.iter().map(|family| assumption(&config, family));
-        let notes = assumed.chain(more).chain(renamed).chain(left_out).collect();
-        Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
+        let notes = assumed.chain(dequantised).chain(more).chain(renamed).chain(left_out).collect();
+        Ok(Self { id, revision, config, spec, assumed_family, quantisation, tensors, notes })
     }
 
     /// The outline of a checkpoint from its headers alone: its weights need not be on this machine.
@@ -231,7 +251,10 @@ impl Checkpoint {
             shards.push(shard);
         }
         let config = read(&files.config)?;
-        let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
+        let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
+        let (id, revision) = (files.id.clone(), files.revision.clone());
+        let mut outline =
+            Outline::with_files(id, revision, &config, tensors, options, Some(Files(&contents)))?;
         outline.notes.splice(..0, files.notes.iter().cloned());
         outline.notes.extend(note);
         let sidecars = Sidecars::of_files(files);
@@ -355,6 +378,9 @@ pub enum CheckpointError {
         /// Why.
         source: std::io::Error,
     },
+    /// Quantised weights that cannot be read.
+    #[error(transparent)]
+    Quantised(#[from] QuantisedError),
     /// A tensor that cannot be made from what is stored.
     #[error(transparent)]
     Made(#[from] MadeError),
