@@ -26,6 +26,7 @@ pub mod demo;
 pub mod device;
 pub mod directions;
 pub mod families;
+mod gguf;
 pub mod host;
 pub mod lenses;
 pub mod made;

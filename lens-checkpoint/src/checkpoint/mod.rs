@@ -3,10 +3,12 @@
 mod bytes;
 mod dequantised;
 mod end_of_text;
+mod gguf;
 mod header;
 mod ledger;
 mod mapped;
 mod names;
+mod tokenizers;
 mod values;
 
 use std::{
@@ -32,10 +34,9 @@ use crate::{
     families::{self, Reading, TensorNames, Understood},
     made::{Files, MadeError},
     quantised::{Quantisation, QuantisedError},
-    sidecar::{Sidecar, Sidecars},
+    sidecar::{Sidecar, Sidecars, TokenizerFile},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
-    tokenizer::{Tokenizer, TokenizerError},
 };
 
 /// A config.json has a few kilobytes, and with lists for every layer a few hundred.
@@ -152,12 +153,14 @@ impl Outline {
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
-        for shard in &headers.shards {
-            tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
-        }
-        let config = read(&headers.config)?;
+        let weights: Vec<gguf::File<'_>> = headers
+            .shards
+            .iter()
+            .map(|shard| (shard.file.clone(), shard.bytes.as_slice(), shard.file_size))
+            .collect();
+        let (config, said) = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
         let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, headers.notes.iter().cloned());
+        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said));
         Ok(outline)
     }
 
@@ -244,21 +247,24 @@ impl Checkpoint {
         let mut tensors = TensorIndex::default();
         let mut shards = Vec::new();
         let (io, note) = bytes::choose(&files.weights, options.io);
+        let mut names = Vec::new();
         for path in &files.weights {
-            let shard = Bytes::open(path, io)?;
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            tensors.add_shard(&name, shard.as_slice(), shard.as_slice().len() as u64)?;
-            shards.push(shard);
+            shards.push(Bytes::open(path, io)?);
+            names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
-        let config = read(&files.config)?;
         let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
+        let starts = contents.iter().map(|start| (*start, start.len() as u64));
+        let weights: Vec<gguf::File<'_>> =
+            names.into_iter().zip(starts).map(|(name, (start, size))| (name, start, size)).collect();
+        let mut sidecars = Sidecars::of_files(files);
+        let (config, said) = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
         let (id, revision) = (files.id.clone(), files.revision.clone());
         let mut outline =
             Outline::with_files(id, revision, &config, tensors, options, Some(Files(&contents)))?;
-        outline.notes.splice(..0, files.notes.iter().cloned());
+        outline.notes.splice(..0, files.notes.iter().cloned().chain(said));
         outline.notes.extend(note);
-        let sidecars = Sidecars::of_files(files);
-        let mut checkpoint = Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
+        let mut checkpoint =
+            Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
         checkpoint.outline.notes.extend(tie);
         checkpoint.outline.notes.extend(note_on_adapter(&files.root));
@@ -280,7 +286,10 @@ impl Checkpoint {
         Ok(Self {
             outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
             shards: vec![Bytes::Static(weights)],
-            sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
+            sidecars: Sidecars {
+                tokenizer: Some(TokenizerFile::Json(Sidecar::Embedded(tokenizer))),
+                ..Sidecars::default()
+            },
             recent: Recent::default(),
             unembed_sha256: OnceLock::new(),
         })
@@ -289,23 +298,6 @@ impl Checkpoint {
     /// What the config and the headers of the weights say.
     pub fn outline(&self) -> &Outline {
         &self.outline
-    }
-
-    /// Loads the tokenizer, if the checkpoint has one, with the changes that the files beside it ask for.
-    ///
-    /// # Errors
-    /// When tokenizer.json or a file beside it is broken.
-    pub fn tokenizer(&self) -> Result<Option<Tokenizer>, TokenizerError> {
-        let Some(file) = &self.sidecars.tokenizer else { return Ok(None) };
-        let json = file.read(Tokenizer::LARGEST_FILE).map_err(|source| TokenizerError::Read {
-            path: match file {
-                Sidecar::File(path) => path.clone(),
-                Sidecar::Embedded(_) => PathBuf::from("tokenizer.json"),
-            },
-            source,
-        })?;
-        let settings = self.sidecars.tokenizer_settings(&self.outline.config)?;
-        Tokenizer::load(&json, Some(&settings)).map(Some)
     }
 
     /// The checkpoint's chat template.
@@ -329,6 +321,26 @@ impl Checkpoint {
         ids.dedup();
         Ok(ids)
     }
+}
+
+/// Adds the tensors of all weight files to an index; the text of the config, and what was assumed. A GGUF file is its
+/// own config, and has its tokenizer with it.
+fn add_weights(
+    tensors: &mut TensorIndex,
+    files: &[gguf::File<'_>],
+    config: &Path,
+    sidecars: &mut Sidecars,
+) -> Result<(Vec<u8>, Vec<String>), CheckpointError> {
+    if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
+        let gguf::Described { config, notes, tokenizer_config } = gguf::add(tensors, files)?;
+        sidecars.tokenizer = Some(TokenizerFile::Gguf);
+        sidecars.tokenizer_config = Some(Sidecar::Made(tokenizer_config.into()));
+        return Ok((config, notes));
+    }
+    for (name, start, size) in files {
+        tensors.add_shard(name, start, *size)?;
+    }
+    Ok((read(config)?, Vec::new()))
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.
@@ -407,6 +419,14 @@ pub enum CheckpointError {
         /// Which file.
         file: String,
         /// What is broken.
+        reason: String,
+    },
+    /// A GGUF file that cannot be read as a model.
+    #[error("{file} cannot be read as a GGUF model: {reason}")]
+    Gguf {
+        /// Which file.
+        file: String,
+        /// Why.
         reason: String,
     },
     /// A weight file of another length than its header says.
