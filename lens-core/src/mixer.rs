@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 pub enum MixerKind {
     /// Attention over keys and values.
     Attention,
+    /// A selective state space in which every channel decays at its own rates (Mamba).
+    Mamba,
+    /// A selective state space of heads, each of which decays as one (Mamba-2).
+    Mamba2,
+    /// Attention and a Mamba-2 state space side by side; what they add is one sum.
+    AttentionAndMamba2,
+    /// None: the block is an MLP alone.
+    None,
     /// A short convolution of each channel with its last few values, between two gates.
     ShortConvolution,
 }
@@ -20,6 +28,10 @@ impl MixerKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Attention => "attention",
+            Self::Mamba => "mamba",
+            Self::Mamba2 => "mamba2",
+            Self::AttentionAndMamba2 => "attention_and_mamba2",
+            Self::None => "none",
             Self::ShortConvolution => "short_convolution",
         }
     }

@@ -57,7 +57,7 @@ impl<'a> Heads<'a> {
             o: weights.matrix(&o, [Some(n_heads * d_head), Some(d_model)])?,
             d_head,
             shared_by: (n_heads / n_kv_heads.max(1)).max(1),
-            factor: layer.multiplier.unwrap_or(1.0),
+            factor: layer.attention_factor(),
         })
     }
 

@@ -3,10 +3,12 @@
 //! A family is one file and one row of [`FAMILIES`].
 
 mod alibi;
+mod bamba;
 mod bloom;
 mod cohere;
 mod experts;
 mod falcon;
+mod falcon_h1;
 mod gemma;
 mod glm4;
 mod gpt2;
@@ -14,12 +16,15 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granite_hybrid;
 mod lfm2;
 mod likeness;
 mod llama;
+mod mamba;
 mod mistral;
 mod mpt;
 mod nemotron;
+mod nemotron_h;
 mod olmo;
 mod opt;
 mod parts;
@@ -30,6 +35,7 @@ mod shape;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod state_space;
 mod wrapper;
 
 use std::collections::BTreeSet;
@@ -96,7 +102,21 @@ pub const FAMILIES: &[Family] = &[
     bloom::FAMILY,
     mpt::FAMILY,
     lfm2::FAMILY,
+    mamba::MAMBA,
+    mamba::FALCON_MAMBA,
+    mamba::MAMBA2,
+    bamba::FAMILY,
+    granite_hybrid::FAMILY,
+    nemotron_h::FAMILY,
+    falcon_h1::FAMILY,
 ];
+
+/// Decoders whose stream is no residual stream as a lens means it, and what it is instead.
+const STREAMLESS: &[(&[&str], &str)] = &[(
+    &["gemma3n", "gemma3n_text"],
+    "it runs several streams beside each other that every block mixes anew (AltUp), and no one of them is what its \
+     unembedding reads",
+)];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
@@ -176,6 +196,9 @@ pub fn understand(
     let model_type =
         config.text("model_type")?.ok_or_else(|| ConfigError::Missing { key: config.name("model_type") })?;
     refuse_quantised(&config)?;
+    if let Some((_, why)) = STREAMLESS.iter().find(|(types, _)| types.contains(&model_type)) {
+        return Err(ConfigError::NoStream { model_type: model_type.to_owned(), why });
+    }
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
     }
@@ -263,6 +286,9 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
         },
+        MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => LINEAR,
+        MixerSpec::SideBySide(_) => HYBRID,
+        MixerSpec::Absent => MLP_ALONE,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
@@ -273,6 +299,15 @@ const FULL: &[&str] = &["full_attention", "attention"];
 
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one with a state space.
+const LINEAR: &[&str] = &["linear_attention", "mamba"];
+
+/// What they call one with a state space beside attention.
+const HYBRID: &[&str] = &["hybrid"];
+
+/// What they call one that is an MLP alone.
+const MLP_ALONE: &[&str] = &["mlp", "moe"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -55,6 +55,8 @@ fn longest(spec: &DecoderSpec, bytes: u64) -> usize {
 fn writes_scores(mixer: &MixerSpec) -> bool {
     match mixer {
         MixerSpec::Attention(attention) => mixer::writes_scores(attention),
+        MixerSpec::SideBySide(both) => mixer::writes_scores(&both.attention),
+        MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => false,
         MixerSpec::ShortConvolution(_) => false,
     }
 }
