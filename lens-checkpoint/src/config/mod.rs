@@ -477,6 +477,14 @@ pub enum ConfigError {
         /// What is different.
         why: &'static str,
     },
+    /// A decoder that has no residual stream as a lens means it.
+    #[error("{model_type} cannot be read through a lens: {why}")]
+    NoStream {
+        /// The `model_type`.
+        model_type: String,
+        /// What it has instead.
+        why: &'static str,
+    },
     /// A family was asked for that this library does not know.
     #[error("no family is called \"{}\" (supported: {supported}){hint}", cut(family))]
     NoSuchFamily {
