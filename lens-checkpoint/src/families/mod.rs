@@ -2,10 +2,13 @@
 //!
 //! A family is one file and one row of [`FAMILIES`].
 
+mod afmoe;
 mod alibi;
 mod bloom;
 mod cohere;
+mod dbrx;
 mod dots1;
+mod ernie4_5_moe;
 mod exaone_moe;
 mod experts;
 mod falcon;
@@ -17,19 +20,28 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granitemoe;
+mod hy_v3;
 mod lfm2;
+mod lfm2_moe;
 mod likeness;
 mod llama;
+mod llama4;
+mod mellum;
+mod minimax_m2;
 mod mistral;
 mod mpt;
 mod nemotron;
 mod olmo;
+mod olmoe;
 mod opt;
 mod parts;
 mod phi;
 mod phi3;
+mod phimoe;
 mod qwen;
 mod routed;
+mod sarvam_moe;
 mod shape;
 mod smollm3;
 mod stablelm;
@@ -81,6 +93,19 @@ pub const FAMILIES: &[Family] = &[
     glm4_moe::SOLAR_OPEN,
     dots1::FAMILY,
     exaone_moe::FAMILY,
+    minimax_m2::FAMILY,
+    ernie4_5_moe::FAMILY,
+    hy_v3::FAMILY,
+    sarvam_moe::FAMILY,
+    afmoe::FAMILY,
+    olmoe::OLMOE,
+    olmoe::FLEX_OLMO,
+    mellum::FAMILY,
+    granitemoe::FAMILY,
+    phimoe::FAMILY,
+    dbrx::FAMILY,
+    llama4::FAMILY,
+    lfm2_moe::FAMILY,
     phi3::FAMILY,
     phi::FAMILY,
     olmo::OLMO,
@@ -270,6 +295,7 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Causal => FULL,
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
+            Mask::Chunked { .. } => CHUNKED,
         },
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
@@ -281,6 +307,9 @@ const FULL: &[&str] = &["full_attention", "attention"];
 
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one that sees its own chunk alone.
+const CHUNKED: &[&str] = &["chunked_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -71,12 +71,14 @@ impl Sizes {
             mask: Mask::Causal,
             position: Position::None,
             qk_norm: None,
+            growth: None,
             clip: None,
             softcap: None,
             sinks: None,
             q,
             k,
             v,
+            gate: None,
             o,
         }
     }

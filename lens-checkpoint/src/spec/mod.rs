@@ -13,7 +13,8 @@ mod routing;
 use lens_core::{Point, PointSet, Post, Site};
 
 pub use mixer::{
-    Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
+    Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope, QueryGrowth,
+    ShortConvolutionSpec,
 };
 pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
 pub use norm::{NormSpec, Rounding};

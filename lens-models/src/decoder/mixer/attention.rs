@@ -29,6 +29,7 @@ pub(in crate::decoder) struct Attention {
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
     sinks: Option<Tensor>, // [n_heads]
+    gate: Option<Linear>,
     place: Place,
     cache: Cache,
 }
@@ -42,6 +43,7 @@ impl Attention {
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
             sinks: weights.optional(spec.sinks.as_ref())?,
+            gate: spec.gate.as_ref().map(|gate| weights.linear(gate)).transpose()?,
             place: weights.place,
             spec: spec.clone(),
             cache: Cache::default(),
@@ -68,8 +70,9 @@ impl Attention {
     ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
         let [q, k, v] = self.qkv.forward(x)?;
-        let q = self.placed(&self.clipped(q)?, n_heads, self.q_norm.as_ref(), step)?;
-        let k = self.placed(&self.clipped(k)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
+        let q = self.grown(q, step)?;
+        let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
@@ -88,7 +91,12 @@ impl Attention {
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
         }
-        let z = tap.at(Point::block(self.layer, Site::Z), joined(z)?)?; // [pos, n_heads, d_head]
+        let z = joined(z)?;
+        let z = match &self.gate {
+            Some(gate) => z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?,
+            None => z,
+        };
+        let z = tap.at(Point::block(self.layer, Site::Z), z)?; // [pos, n_heads, d_head]
         self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
     }
 
@@ -124,12 +132,29 @@ impl Attention {
         let shape = [step.n as i64, heads, self.spec.d_head as i64];
         let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
             Some(QkScope::AllHeads) => normed(norm, x)?.f_view(shape)?,
-            Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::Head) => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::RotatedHead) | None => x.f_view(shape)?,
         };
-        match &self.spec.position {
-            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x),
-            Position::None | Position::Alibi(_) => Ok(x),
+        let x = self.clipped(x)?;
+        let x = match &self.spec.position {
+            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x)?,
+            Position::None | Position::Alibi(_) => x,
+        };
+        match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
+            Some(QkScope::RotatedHead) => normed(norm, &x),
+            _ => Ok(x),
         }
+    }
+
+    /// Queries, `[pos, heads, d_head]`, times the factor that grows with their positions, if there is one.
+    fn grown(&self, q: Tensor, step: &Step) -> Result<Tensor, ModelError> {
+        let Some(growth) = &self.spec.growth else { return Ok(q) };
+        let factors: Vec<f32> = step.positions.iter().map(|position| growth.at(*position) as f32).collect();
+        if factors.iter().all(|factor| *factor == 1.0) {
+            return Ok(q);
+        }
+        let factors = Tensor::f_from_slice(&factors)?.f_view([-1, 1, 1])?;
+        Ok(q.f_mul(&factors.f_to_kind(q.kind())?.f_to_device(q.device())?)?)
     }
 
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops
