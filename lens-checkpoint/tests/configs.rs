@@ -1073,6 +1073,7 @@ fn described(mixer: &MixerSpec) -> String {
     let mask = match attn.mask {
         Mask::Causal => "full".to_owned(),
         Mask::Sliding { window } => format!("window {window}"),
+        Mask::Chunked { chunk } => format!("chunks {chunk}"),
     };
     let position = match &attn.position {
         Position::None => "none".to_owned(),
@@ -1103,7 +1104,7 @@ fn scaling(scaling: &RopeScaling) -> String {
             let end = if *truncate { "" } else { ", not truncated" };
             format!(", yarn {factor} {beta_fast} {beta_slow} of {original} times {attention_factor:.4}{end}")
         }
-        RopeScaling::LongRope { original, attention_factor, short, long } => {
+        RopeScaling::LongRope { original, attention_factors: [attention_factor, _], short, long } => {
             assert_eq!(short.len(), long.len());
             format!(", longrope of {original} times {attention_factor:.4}")
         }

@@ -148,8 +148,15 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(norm) = &attn.qk_norm {
         text.push_str(match norm.scope {
             QkScope::Head => ", queries and keys normed per head",
+            QkScope::RotatedHead => ", queries and keys normed per head after they rotate",
             QkScope::AllHeads => ", queries and keys normed over all heads",
         });
+    }
+    if let Some(growth) = attn.growth {
+        let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
+    }
+    if attn.gate.is_some() {
+        text.push_str(", gated");
     }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
@@ -205,6 +212,7 @@ fn mask(mask: Mask) -> String {
     match mask {
         Mask::Causal => "causal".to_owned(),
         Mask::Sliding { window } => format!("window of {window}"),
+        Mask::Chunked { chunk } => format!("chunks of {chunk}"),
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! A family is one file and one row of [`FAMILIES`].
 
+mod afmoe;
 mod alibi;
 mod bamba;
 mod bloom;
 mod cohere;
+mod dbrx;
 mod deepseek;
 mod delta;
 mod dots1;
+mod ernie4_5_moe;
 mod exaone_moe;
 mod experts;
 mod falcon;
@@ -22,25 +25,34 @@ mod gpt_oss;
 mod gptj;
 mod granite;
 mod granite_hybrid;
+mod granitemoe;
+mod hy_v3;
 mod latent;
 mod lfm2;
+mod lfm2_moe;
 mod likeness;
 mod llama;
+mod llama4;
 mod mamba;
+mod mellum;
 mod minicpm3;
+mod minimax_m2;
 mod mistral;
 mod mpt;
 mod nemotron;
 mod nemotron_h;
 mod olmo;
 mod olmo_hybrid;
+mod olmoe;
 mod opt;
 mod parts;
 mod phi;
 mod phi3;
+mod phimoe;
 mod qwen;
 mod qwen3_next;
 mod routed;
+mod sarvam_moe;
 mod shape;
 mod smollm3;
 mod stablelm;
@@ -94,6 +106,19 @@ pub const FAMILIES: &[Family] = &[
     glm4_moe::SOLAR_OPEN,
     dots1::FAMILY,
     exaone_moe::FAMILY,
+    minimax_m2::FAMILY,
+    ernie4_5_moe::FAMILY,
+    hy_v3::FAMILY,
+    sarvam_moe::FAMILY,
+    afmoe::FAMILY,
+    olmoe::OLMOE,
+    olmoe::FLEX_OLMO,
+    mellum::FAMILY,
+    granitemoe::FAMILY,
+    phimoe::FAMILY,
+    dbrx::FAMILY,
+    llama4::FAMILY,
+    lfm2_moe::FAMILY,
     phi3::FAMILY,
     phi::FAMILY,
     olmo::OLMO,
@@ -327,6 +352,7 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Causal => FULL,
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
+            Mask::Chunked { .. } => CHUNKED,
         },
         MixerSpec::LatentAttention(_) => FULL,
         MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => LINEAR,
@@ -351,6 +377,9 @@ const HYBRID: &[&str] = &["hybrid"];
 
 /// What they call one that is an MLP alone.
 const MLP_ALONE: &[&str] = &["mlp", "moe"];
+
+/// What they call one that sees its own chunk alone.
+const CHUNKED: &[&str] = &["chunked_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -14,8 +14,8 @@ use lens_core::{Point, PointSet, Post, Site};
 
 pub use mixer::{
     Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GateNorm, GatedDeltaSpec, LatentAttentionSpec,
-    LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope, ScanNorms,
-    ShortConvolutionSpec, SideBySideSpec,
+    LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope,
+    QueryGrowth, ScanNorms, ShortConvolutionSpec, SideBySideSpec,
 };
 pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
 pub use norm::{NormSpec, Rounding};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use lens_core::{MixerKind, Site};
 
-pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
+pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope, QueryGrowth};
 pub use convolution::ShortConvolutionSpec;
 pub use delta::GatedDeltaSpec;
 pub use filter::FilterSpec;
