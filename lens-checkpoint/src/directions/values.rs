@@ -31,7 +31,7 @@ pub(super) enum Values<'a> {
 
 /// Whether the heads of a mixer make a value of one position alone.
 pub(super) fn has_values(mixer: &MixerSpec) -> bool {
-    matches!(mixer, MixerSpec::Attention(_) | MixerSpec::LatentAttention(_))
+    matches!(mixer, MixerSpec::Attention(_) | MixerSpec::LatentAttention(_) | MixerSpec::SideBySide(_))
 }
 
 impl<'a> Values<'a> {
@@ -44,7 +44,9 @@ impl<'a> Values<'a> {
         Ok(match mixer {
             MixerSpec::Attention(attention) => Some(Self::plain(weights, attention, d_model)?),
             MixerSpec::LatentAttention(attention) => Some(Self::latent(weights, attention, d_model)?),
-            MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::SideBySide(both) => Some(Self::plain(weights, &both.attention, d_model)?),
+            MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => None,
+            MixerSpec::ShortConvolution(_) | MixerSpec::Absent => None,
         })
     }
 
@@ -62,7 +64,7 @@ impl<'a> Values<'a> {
         let down = spec.down.part(&Cut::Rows(0..rank));
         let weight = weights.matrix(&down.weight, [Some(rank), Some(d_model)])?;
         Ok(Self::Latent {
-            down: HostLinear::new(weight.to_vec(), weights.vector(down.bias.as_ref())?, d_model),
+            down: HostLinear::new(weight.to_vec()?, weights.vector(down.bias.as_ref())?, d_model),
             norm: weights.norm(Some(&spec.norm), rank)?,
             up: weights.matrix(&spec.up, [Some(n_heads * (d_content + d_value)), Some(rank)])?,
             d_content,
@@ -71,12 +73,12 @@ impl<'a> Values<'a> {
     }
 
     /// The value that a query head reads of `x`, `[d_model]`: `[d_value]`.
-    pub(super) fn of_head(&self, head: usize, x: &[f32]) -> Vec<f32> {
+    pub(super) fn of_head(&self, head: usize, x: &[f32]) -> Result<Vec<f32>, HostError> {
         let (mut weight, mut value) = (Vec::new(), Vec::new());
         match self {
             Self::Plain { v, d_head, shared_by } => {
                 let start = head / shared_by * d_head;
-                v.rows(&(start..start + d_head).collect::<Vec<_>>(), &mut weight);
+                v.rows(&(start..start + d_head).collect::<Vec<_>>(), &mut weight)?;
                 HostLinear::new(weight, None, x.len()).apply(x, &mut value);
             }
             Self::Latent { down, norm, up, d_content, d_value } => {
@@ -85,10 +87,10 @@ impl<'a> Values<'a> {
                 let scale = norm.scale(&narrow);
                 norm.apply(&mut narrow, scale);
                 let start = head * (d_content + d_value) + d_content;
-                up.rows(&(start..start + d_value).collect::<Vec<_>>(), &mut weight);
+                up.rows(&(start..start + d_value).collect::<Vec<_>>(), &mut weight)?;
                 HostLinear::new(weight, None, narrow.len()).apply(&narrow, &mut value);
             }
         }
-        value
+        Ok(value)
     }
 }

@@ -71,6 +71,7 @@ impl Sizes {
             mask: Mask::Causal,
             position: Position::None,
             qk_norm: None,
+            growth: None,
             clip: None,
             softcap: None,
             sinks: None,
@@ -78,6 +79,7 @@ impl Sizes {
             q,
             k,
             v,
+            gate: None,
             o,
         }
     }

@@ -7,10 +7,8 @@ mod routing;
 
 use tch::Tensor;
 
-use self::{
-    experts::Experts,
-    gated::{Gated, activate},
-};
+pub(super) use self::gated::activate;
+use self::{experts::Experts, gated::Gated};
 use super::{
     ModelError,
     weights::{Linear, Weights},
@@ -26,14 +24,16 @@ pub(super) enum Mlp {
 }
 
 impl Mlp {
-    pub(super) fn load(spec: &MlpSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        Ok(match spec {
+    /// The MLP of a block, if it has one.
+    pub(super) fn load(spec: &MlpSpec, weights: &Weights<'_>) -> Result<Option<Self>, ModelError> {
+        Ok(Some(match spec {
+            MlpSpec::Absent => return Ok(None),
             MlpSpec::Gated(gated) => Self::Gated(Gated::load(gated, weights)?),
             MlpSpec::Plain { activation, up, down } => {
                 Self::Plain { activation: *activation, up: weights.linear(up)?, down: weights.linear(down)? }
             }
             MlpSpec::Experts(experts) => Self::Experts(Experts::load(experts, weights)?),
-        })
+        }))
     }
 
     /// `[pos, d_model]` to `[pos, d_model]`.

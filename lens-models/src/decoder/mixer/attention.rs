@@ -71,10 +71,28 @@ impl Attention {
         step: &Step,
         tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
+        let z = self.attend(x, step, tap)?;
+        let z = tap.at(Point::block(self.layer, Site::Z), z)?;
+        self.project(&z)
+    }
+
+    /// What the heads add, `[pos, d_model]`, of what they attended to, `[pos, n_heads, d_head]`.
+    pub(super) fn project(&self, z: &Tensor) -> Result<Tensor, ModelError> {
+        self.o.forward(&z.f_reshape([z.size()[0], (self.spec.n_heads * self.spec.d_head) as i64])?)
+    }
+
+    /// The values that each head attends to, weighed, `[pos, n_heads, d_head]`.
+    pub(super) fn attend(
+        &mut self,
+        x: &Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
         let [q, k, v] = self.qkv.forward(x)?;
-        let q = self.placed(&self.clipped(q)?, n_heads, self.q_norm.as_ref(), step)?;
-        let k = self.placed(&self.clipped(k)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
+        let q = self.grown(q, step)?;
+        let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
@@ -87,19 +105,20 @@ impl Attention {
         for part in &step.parts {
             let (k, v) = match &seen {
                 Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
-                None => (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?),
+                None => {
+                    let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
+                    self.cache.before(k, v, step.past)?
+                }
             }; // [batch, n_kv_heads, past + pos, d_head]
             let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
         }
         let z = joined(z)?;
-        let z = match &self.gate {
-            Some(gate) => z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?,
-            None => z,
-        };
-        let z = tap.at(Point::block(self.layer, Site::Z), z)?; // [pos, n_heads, d_head]
-        self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
+        match &self.gate {
+            Some(gate) => Ok(z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?),
+            None => Ok(z),
+        }
     }
 
     /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_head]`; `written_out` asks for
@@ -134,12 +153,29 @@ impl Attention {
         let shape = [step.n as i64, heads, self.spec.d_head as i64];
         let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
             Some(QkScope::AllHeads) => normed(norm, x)?.f_view(shape)?,
-            Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::Head) => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::RotatedHead) | None => x.f_view(shape)?,
         };
-        match &self.spec.position {
-            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x),
-            Position::None | Position::Alibi(_) => Ok(x),
+        let x = self.clipped(x)?;
+        let x = match &self.spec.position {
+            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x)?,
+            Position::None | Position::Alibi(_) => x,
+        };
+        match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
+            Some(QkScope::RotatedHead) => normed(norm, &x),
+            _ => Ok(x),
         }
+    }
+
+    /// Queries, `[pos, heads, d_head]`, times the factor that grows with their positions, if there is one.
+    fn grown(&self, q: Tensor, step: &Step) -> Result<Tensor, ModelError> {
+        let Some(growth) = &self.spec.growth else { return Ok(q) };
+        let factors: Vec<f32> = step.positions.iter().map(|position| growth.at(*position) as f32).collect();
+        if factors.iter().all(|factor| *factor == 1.0) {
+            return Ok(q);
+        }
+        let factors = Tensor::f_from_slice(&factors)?.f_view([-1, 1, 1])?;
+        Ok(q.f_mul(&factors.f_to_kind(q.kind())?.f_to_device(q.device())?)?)
     }
 
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops
@@ -203,6 +239,12 @@ struct Cache {
 }
 
 impl Cache {
+    /// Keys and values of branches, `[batch, n_kv_heads, pos, d_head]`, with those of the `past` positions before them,
+    /// which stay as they are.
+    fn before(&self, k: Tensor, v: Tensor, past: usize) -> Result<(Tensor, Tensor), ModelError> {
+        Ok((self.keys.before(k, past)?, self.values.before(v, past)?))
+    }
+
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
     /// `[n_kv_heads, past + pos, d_head]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {

@@ -23,6 +23,16 @@ impl Kept {
         self.0 = Some(all);
         Ok(seen)
     }
+
+    /// Vectors of branches, `[batch, heads, pos, width]`, after those of the `past` positions before them, which are the
+    /// same for each and stay as they are.
+    pub(super) fn before(&self, new: Tensor, past: usize) -> Result<Tensor, ModelError> {
+        let Some(all) = self.0.as_ref().filter(|_| past > 0) else { return Ok(new) };
+        let (shape, past) = (new.size(), past as i64);
+        let before = all.f_narrow(1, 0, past)?.f_unsqueeze(0)?;
+        let before = before.f_expand([shape[0], shape[1], past, shape[3]], false)?;
+        Ok(Tensor::f_cat(&[&before, &new], 2)?)
+    }
 }
 
 /// A larger buffer with what the old one held. A sequence that outgrows what was announced doubles its buffer.
