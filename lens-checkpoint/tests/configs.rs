@@ -527,6 +527,22 @@ const MODELS: &[Model] = &[
         parameters: 3_402_836_480,
     },
     Model {
+        config: "granite-4.0-h-tiny",
+        disk: &[],
+        sizes: [40, 1536, 12, 4, 128, 100_352],
+        wiring: TIED,
+        layers: &[(4, "mamba2 of 48 heads of 64 in 1 groups"), (5, "full, none")],
+        parameters: 6_939_037_248,
+    },
+    Model {
+        config: "jamba-v0.1",
+        disk: LM_HEAD,
+        sizes: [32, 4096, 32, 8, 128, 65_536],
+        wiring: UNTIED,
+        layers: &[(0, "mamba of 8192 channels and 16 values"), (4, "full, none"), (12, "full, none")],
+        parameters: 51_570_323_328,
+    },
+    Model {
         config: "nemotron-h-8b-base",
         disk: BACKBONE_AND_HEAD,
         sizes: [52, 4096, 32, 8, 128, 131_072],

@@ -27,6 +27,7 @@ mod granite;
 mod granite_hybrid;
 mod granitemoe;
 mod hy_v3;
+mod jamba;
 mod latent;
 mod lfm2;
 mod lfm2_moe;
@@ -160,6 +161,7 @@ pub const FAMILIES: &[Family] = &[
     granite_hybrid::FAMILY,
     nemotron_h::FAMILY,
     falcon_h1::FAMILY,
+    jamba::FAMILY,
 ];
 
 /// Decoders whose stream is no residual stream as a lens means it, and what it is instead.
