@@ -20,6 +20,9 @@ use lens_checkpoint::{
 use lens_core::{Point, Site};
 use serde_json::Value;
 
+#[path = "published/dense.rs"]
+mod dense;
+
 /// A published model.
 struct Model {
     /// The file in `configs/`.
@@ -644,9 +647,14 @@ const GPT_OSS: Model = Model {
     parameters: 20_914_757_184,
 };
 
+/// All that are not quantised.
+fn models() -> impl Iterator<Item = &'static Model> {
+    MODELS.iter().chain(dense::MODELS)
+}
+
 #[test]
 fn published_configs_mean_what_is_published_about_them() {
-    let faults: Vec<String> = MODELS.iter().flat_map(|model| faults(model, &config(model.config))).collect();
+    let faults: Vec<String> = models().flat_map(|model| faults(model, &config(model.config))).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -668,7 +676,7 @@ fn gpt_oss_is_refused_as_published_and_understood_in_bf16() {
 
 #[test]
 fn every_family_has_a_published_config_and_every_config_a_row() {
-    let rows: BTreeSet<&str> = MODELS.iter().chain([&GPT_OSS]).map(|model| model.config).collect();
+    let rows: BTreeSet<&str> = models().chain([&GPT_OSS]).map(|model| model.config).collect();
     let files: BTreeSet<String> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
@@ -687,10 +695,10 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
 
 #[test]
 fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
-    for model in MODELS {
+    for model in models() {
         let expected = |layer: &LayerSpec| -> &[Site] {
             match (model.config, layer.attention()) {
-                ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                ("opt-350m" | "openai-gpt", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
                 (_, None) => &[Site::Z],
                 _ => &[],
             }
@@ -813,6 +821,7 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
     let activation = |name| match spec(name).layers[0].mlp {
         MlpSpec::Gated(ref gated) => gated.gating,
         MlpSpec::Plain { activation, .. } => Gating::Plain(activation),
+        MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
         MlpSpec::Experts(ref experts) => experts.experts[0].gating,
     };
     for (name, expected) in [
@@ -875,7 +884,7 @@ fn silence_is_the_default_of_the_class() {
         let all = config.as_object_mut().expect("a config is an object");
         keys.iter().for_each(|key| drop(all.remove(*key)));
         all.remove("quantization_config");
-        let model = MODELS.iter().chain([&GPT_OSS]).find(|model| model.config == name);
+        let model = models().chain([&GPT_OSS]).find(|model| model.config == name);
         let model = model.expect("a model of the table");
         resolve(&config, &names(model.disk))
     };
@@ -955,6 +964,7 @@ fn described(mixer: &MixerSpec) -> String {
         Position::Rotary(rope) => {
             let kind = match rope.pairing {
                 Pairing::HalfSplit => "rope",
+                Pairing::HalfSplitBackwards => "backward rope",
                 Pairing::Interleaved => "interleaved rope",
             };
             let theta = (rope.theta * 1000.0).round() / 1000.0;
@@ -1000,13 +1010,15 @@ fn parameters(spec: &DecoderSpec) -> u64 {
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } => panic!("layer {layer} has no experts"),
+        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) => {
+            panic!("layer {layer} has no experts")
+        }
     }
 }
 
 /// The spec of a model of the table.
 fn spec(name: &str) -> DecoderSpec {
-    let model = MODELS.iter().find(|model| model.config == name).expect("a row of the table");
+    let model = models().find(|model| model.config == name).expect("a row of the table");
     resolve(&config(name), &names(model.disk)).expect("a config that resolves")
 }
 

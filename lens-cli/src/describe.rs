@@ -6,7 +6,8 @@ use lens_checkpoint::{
     DecoderSpec,
     spec::{
         Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
-        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
+        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, PositionRows, PositionTable, QkScope, Rope,
+        RopeScaling, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -107,8 +108,12 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(norm) = &attn.qk_norm {
         text.push_str(match norm.scope {
             QkScope::Head => ", queries and keys normed per head",
+            QkScope::RotatedHead => ", queries and keys normed per head after they rotate",
             QkScope::AllHeads => ", queries and keys normed over all heads",
         });
+    }
+    if let Some(growth) = attn.growth {
+        let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
     }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
@@ -129,16 +134,19 @@ fn positions(spec: &DecoderSpec) -> String {
         Position::Rotary(rope) => rotary(rope),
     };
     match &spec.embed.positions {
-        Some(learned) => format!("{} learned", learned.n),
+        Some(PositionTable { rows: PositionRows::Learned(_), n, .. }) => format!("{n} learned"),
+        Some(PositionTable { rows: PositionRows::Sines(_), n, .. }) => format!("{n} as sines and cosines"),
         None => of_attention(spec, position),
     }
 }
 
 fn rotary(rope: &Rope) -> String {
     let mut text = format!("RoPE on {} dimensions, theta {}", rope.width(), number(rope.theta));
-    if rope.pairing == Pairing::Interleaved {
-        text.push_str(", interleaved");
-    }
+    text.push_str(match rope.pairing {
+        Pairing::HalfSplit => "",
+        Pairing::HalfSplitBackwards => ", backwards",
+        Pairing::Interleaved => ", interleaved",
+    });
     let scaling = match &rope.scaling {
         RopeScaling::Default => return text,
         RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
@@ -167,6 +175,7 @@ fn mlp(mlp: &MlpSpec) -> String {
         MlpSpec::Plain { activation, down, .. } => {
             format!("{}, d_mlp {}", name(*activation), width(down))
         }
+        MlpSpec::Xielu(xielu) => format!("xIELU, d_mlp {}", width(&xielu.down)),
         MlpSpec::Experts(experts) => {
             let each = experts.experts.first().map(gated).unwrap_or_default();
             let mut text = format!("{} of {} experts, each {each}", experts.per_token, experts.experts.len());
@@ -259,6 +268,7 @@ fn biases(layer: &LayerSpec) -> String {
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
+        MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
             std::iter::once(("router", &experts.router)).chain(first).collect()

@@ -94,7 +94,7 @@ impl Outline {
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (tensors, renamed) = names::usual(&config, tensors);
+        let (tensors, renamed) = names::usual(&config, tensors, options.assume_family.as_deref());
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
@@ -172,7 +172,7 @@ impl Outline {
         const KEY: &str = "eos_token_id";
         let config = Config::new(&self.config)?;
         let mut ids = config.token_ids(KEY)?;
-        if let Some(text) = config.object("text_config")? {
+        if let Some((_, text)) = families::text_section(&config)? {
             ids.extend(text.token_ids(KEY)?);
         }
         Ok(ids.into_iter().map(TokenId).collect())

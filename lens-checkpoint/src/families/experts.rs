@@ -114,7 +114,7 @@ fn qwen_experts(
     let renormalise = config.flag("norm_topk_prob")?.unwrap_or(false);
     match experts(config, names, shape, &shape.name(i, "mlp"), &layout, renormalise)? {
         MlpSpec::Experts(experts) => Ok(Some(experts)),
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } => Ok(None),
+        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) => Ok(None),
     }
 }
 

@@ -3,34 +3,49 @@
 //! A family is one file and one row of [`FAMILIES`].
 
 mod alibi;
+mod apertus;
+mod biogpt;
 mod bloom;
 mod cohere;
+mod ctrl;
+mod exaone;
 mod experts;
 mod falcon;
 mod gemma;
-mod glm4;
+mod glm;
 mod gpt2;
 mod gpt_neox;
+mod gpt_neox_japanese;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granite_swa;
+mod helium;
+mod hunyuan;
+mod hyperclovax;
+mod keys;
 mod lfm2;
 mod likeness;
 mod llama;
 mod mistral;
 mod mpt;
+mod nanochat;
 mod nemotron;
 mod olmo;
+mod openai_gpt;
 mod opt;
 mod parts;
+mod persimmon;
 mod phi;
 mod phi3;
 mod qwen;
 mod shape;
 mod smollm3;
+mod squared;
 mod stablelm;
 mod starcoder2;
 mod wrapper;
+mod xglm;
 
 use std::collections::BTreeSet;
 
@@ -38,7 +53,7 @@ use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
 
 pub(crate) use likeness::{Difference, listed};
-pub(crate) use wrapper::{is_wrapper, text_name};
+pub(crate) use wrapper::{is_tower, is_wrapper, text_name, text_section};
 
 use wrapper::TextPart;
 
@@ -63,35 +78,63 @@ pub struct Family {
 /// Every supported family.
 pub const FAMILIES: &[Family] = &[
     llama::FAMILY,
+    llama::SEED_OSS,
+    llama::CWM,
+    llama::INTERNLM3,
+    llama::IQUEST_CODER,
     qwen::QWEN2,
     qwen::QWEN3,
     mistral::FAMILY,
+    mistral::MINISTRAL,
+    mistral::MINISTRAL3,
     gemma::GEMMA,
     gemma::GEMMA2,
+    gemma::VAULT_GEMMA,
     gemma::GEMMA3,
     experts::MIXTRAL,
     experts::QWEN2_MOE,
     experts::QWEN3_MOE,
     gpt_oss::FAMILY,
     phi3::FAMILY,
+    phi3::PHI4_MULTIMODAL,
     phi::FAMILY,
     olmo::OLMO,
     olmo::OLMO2,
     olmo::OLMO3,
     granite::FAMILY,
+    granite_swa::FAMILY,
+    hyperclovax::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
     smollm3::FAMILY,
     cohere::COHERE,
     cohere::COHERE2,
-    glm4::FAMILY,
+    cohere::COMPASS,
+    glm::GLM,
+    glm::GLM4,
+    exaone::EXAONE,
+    exaone::EXAONE4,
+    helium::HELIUM,
+    helium::ERNIE4_5,
     nemotron::FAMILY,
+    squared::ARCEE,
+    squared::JAIS2,
+    apertus::FAMILY,
+    hunyuan::FAMILY,
+    nanochat::FAMILY,
+    persimmon::FAMILY,
+    openai_gpt::FAMILY,
     gpt2::GPT2,
     gpt2::GPT_BIGCODE,
     gpt2::GPT_NEO,
     gpt_neox::FAMILY,
+    gpt_neox_japanese::FAMILY,
     gptj::FAMILY,
+    gptj::CODEGEN,
     opt::FAMILY,
+    biogpt::FAMILY,
+    xglm::FAMILY,
+    ctrl::FAMILY,
     falcon::FAMILY,
     bloom::FAMILY,
     mpt::FAMILY,
@@ -171,6 +214,10 @@ pub fn understand(
             hint: did_you_mean(model_type, model_types()),
         })?;
         refuse_quantised(&config)?;
+        if let Some(text) = wrapper::assumed(&config, family, model_type)? {
+            let around = config.text("model_type")?.unwrap_or("this model");
+            return read_text_part(&config, names, around, &text)?.settle(reading.ignore_extra);
+        }
         return read_as(family, &config, names, model_type)?.settle(reading.ignore_extra);
     }
     let model_type =
@@ -217,9 +264,10 @@ fn read_as(
     spec.context =
         spec.context.map(|context| ropes.map(|rope| rope.reach(context)).fold(context, usize::max));
     pass_over_layer_types(config, &spec);
-    // Gemma 3 reads its multimodal files itself.
-    let text = (model_type == "gemma3" && config.get(wrapper::SECTION).is_some()).then_some(wrapper::SECTION);
-    let unread = Unread::of(config, model_type, text);
+    // This family reads its multimodal files itself.
+    let finds_itself = model_type == wrapper::FINDS_ITSELF;
+    let path = wrapper::text_section(config)?.filter(|_| finds_itself).map(|(path, _)| path.join("."));
+    let unread = Unread::of(config, model_type, path.as_deref());
     Ok(Read { spec, unread })
 }
 
@@ -230,12 +278,12 @@ fn read_text_part(
     model_type: &str,
     text: &TextPart,
 ) -> Result<Read, ConfigError> {
-    let section = text.is_section.then_some(wrapper::SECTION);
-    let keys = config.standing_for(section, &text.keys);
+    let keys = config.standing_at(text.path, &text.keys);
     let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
     spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
-    let mut unread = Unread::of(config, text.model_type, section);
-    if spec.readout.post != Post::default() {
+    let section = (!text.path.is_empty()).then(|| text.path.join("."));
+    let mut unread = Unread::of(config, text.model_type, section.as_deref());
+    if spec.readout.post != Post::default() && !wrapper::keeps_scale(model_type) {
         // The model around the text model has the unembedding, and knows no more of it.
         spec.readout.post = Post::default();
         unread.notes.push(format!(

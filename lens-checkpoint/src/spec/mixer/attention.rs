@@ -50,7 +50,7 @@ pub enum AlibiPrecision {
     Bfloat16,
 }
 
-/// A norm on queries and keys, before they are rotated.
+/// A norm on queries and keys.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct QkNorm {
@@ -65,10 +65,31 @@ pub struct QkNorm {
 /// The values that a query-key norm is taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QkScope {
-    /// Every head by itself.
+    /// Every head by itself, before it is rotated.
     Head,
-    /// All heads together.
+    /// Every head by itself, after it was rotated.
+    RotatedHead,
+    /// All heads together, before they are rotated.
     AllHeads,
+}
+
+/// A factor on queries that grows with their position: `1 + slope ln(1 + floor((p + shift) / every))` (Llama 4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct QueryGrowth {
+    /// How fast it grows.
+    pub slope: f64,
+    /// It grows every so many positions.
+    pub every: usize,
+    /// What positions are counted from.
+    pub shift: usize,
+}
+
+impl QueryGrowth {
+    /// The factor at a position.
+    pub fn at(&self, position: usize) -> f64 {
+        1.0 + self.slope * (((position + self.shift) / self.every) as f64).ln_1p()
+    }
 }
 
 /// Attention of one block.
@@ -89,6 +110,8 @@ pub struct AttentionSpec {
     pub position: Position,
     /// Norm on queries and keys.
     pub qk_norm: Option<QkNorm>,
+    /// Factor on queries, after their norm and rotation.
+    pub growth: Option<QueryGrowth>,
     /// Queries, keys and values are clamped to `[-clip, clip]`.
     pub clip: Option<f64>,
     /// Scores become `cap * tanh(score / cap)` before the mask.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lens_core::{MixerKind, Site};
 
-pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
+pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope, QueryGrowth};
 pub use convolution::ShortConvolutionSpec;
 
 use super::{param::Param, rope::Rope};

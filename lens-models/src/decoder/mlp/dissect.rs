@@ -3,10 +3,7 @@
 use lens_core::attribution::{BranchInputs, OutputMap};
 use tch::{Kind, Tensor};
 
-use super::{
-    Mlp,
-    gated::{Gated, activate},
-};
+use super::{Mlp, gated::Gated};
 use crate::decoder::{
     ModelError,
     weights::{Linear, values},
@@ -18,7 +15,7 @@ impl Mlp {
         match self {
             Self::Gated(gated) => Ok(vec![neurons(OutputMap::Mlp, &gated.inner(x)?, &gated.down, 1.0)?]),
             Self::Plain { activation, up, down } => {
-                Ok(vec![neurons(OutputMap::Mlp, &activate(*activation, &up.forward(x)?)?, down, 1.0)?])
+                Ok(vec![neurons(OutputMap::Mlp, &activation.of(&up.forward(x)?)?, down, 1.0)?])
             }
             Self::Experts(experts) => {
                 let (weights, chosen) = experts.route(x)?; // [1, per_token] both
