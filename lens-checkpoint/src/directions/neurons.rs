@@ -20,7 +20,7 @@ struct Neurons<'a> {
 impl Rows for Neurons<'_> {
     fn read(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), HostError> {
         let start = out.len();
-        self.columns.rows(rows, out);
+        self.columns.rows(rows, out)?;
         if let Some(factor) = self.factor {
             out[start..].iter_mut().for_each(|value| *value *= factor);
         }
@@ -67,7 +67,7 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
         MlpSpec::Experts(experts) => {
             let routed =
                 (0..).zip(&experts.experts).map(|(e, expert)| (Some(Expert::Routed(e)), &expert.down));
-            let shared = experts.shared.iter().map(|(expert, _)| (Some(Expert::Shared), &expert.down));
+            let shared = experts.shared.iter().map(|shared| (Some(Expert::Shared), &shared.mlp.down));
             routed.chain(shared).collect()
         }
     }

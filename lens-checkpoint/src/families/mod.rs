@@ -8,11 +8,16 @@ mod biogpt;
 mod bloom;
 mod cohere;
 mod ctrl;
+mod deepseek;
+mod delta;
+mod dots1;
 mod exaone;
+mod exaone_moe;
 mod experts;
 mod falcon;
 mod gemma;
 mod glm;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
 mod gpt_neox_japanese;
@@ -24,14 +29,17 @@ mod helium;
 mod hunyuan;
 mod hyperclovax;
 mod keys;
+mod latent;
 mod lfm2;
 mod likeness;
 mod llama;
+mod minicpm3;
 mod mistral;
 mod mpt;
 mod nanochat;
 mod nemotron;
 mod olmo;
+mod olmo_hybrid;
 mod openai_gpt;
 mod opt;
 mod parts;
@@ -39,6 +47,8 @@ mod persimmon;
 mod phi;
 mod phi3;
 mod qwen;
+mod qwen3_next;
+mod routed;
 mod shape;
 mod smollm3;
 mod squared;
@@ -46,8 +56,9 @@ mod stablelm;
 mod starcoder2;
 mod wrapper;
 mod xglm;
+mod youtu;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
@@ -95,6 +106,10 @@ pub const FAMILIES: &[Family] = &[
     experts::QWEN2_MOE,
     experts::QWEN3_MOE,
     gpt_oss::FAMILY,
+    glm4_moe::GLM4_MOE,
+    glm4_moe::SOLAR_OPEN,
+    dots1::FAMILY,
+    exaone_moe::FAMILY,
     phi3::FAMILY,
     phi3::PHI4_MULTIMODAL,
     phi::FAMILY,
@@ -139,33 +154,60 @@ pub const FAMILIES: &[Family] = &[
     bloom::FAMILY,
     mpt::FAMILY,
     lfm2::FAMILY,
+    minicpm3::FAMILY,
+    youtu::FAMILY,
+    deepseek::V2,
+    deepseek::V3,
+    deepseek::GLM4_LITE,
+    deepseek::SARVAM,
+    deepseek::AXK1,
+    qwen3_next::QWEN3_NEXT,
+    qwen3_next::QWEN3_5,
+    qwen3_next::QWEN3_5_MOE,
+    olmo_hybrid::FAMILY,
 ];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
-pub struct TensorNames(BTreeSet<String>);
+pub struct TensorNames {
+    names: BTreeSet<String>,
+    /// The first dimensions of those that have one, where the checkpoint is at hand.
+    rows: BTreeMap<String, usize>,
+}
 
 impl TensorNames {
     /// Whether the checkpoint holds `name`.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.names.contains(name)
     }
 
     /// All of them, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.names.iter().map(String::as_str)
+    }
+
+    /// These names, with the first dimensions of some of them: of tensors that are cut differently by those who write
+    /// them.
+    #[must_use]
+    pub fn with_rows(self, rows: impl IntoIterator<Item = (String, usize)>) -> Self {
+        Self { rows: rows.into_iter().collect(), ..self }
+    }
+
+    /// The first dimension of a tensor, where it is known.
+    pub(crate) fn rows(&self, name: &str) -> Option<usize> {
+        self.rows.get(name).copied()
     }
 
     /// The first of `prefixes` under which the checkpoint holds `name`; the first of all if none does, so that
     /// what is missing is missed under its usual name.
     pub fn prefix<'p>(&self, prefixes: &[&'p str], name: &str) -> &'p str {
-        prefixes.iter().find(|prefix| self.0.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
+        prefixes.iter().find(|prefix| self.names.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
     }
 }
 
 impl<S: Into<String>> FromIterator<S> for TensorNames {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+        Self { names: names.into_iter().map(Into::into).collect(), rows: BTreeMap::new() }
     }
 }
 
@@ -280,7 +322,7 @@ fn read_text_part(
 ) -> Result<Read, ConfigError> {
     let keys = config.standing_at(text.path, &text.keys);
     let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
-    spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
+    spec.ignored = Ignored { prefixes: wrapper::TOWERS, ..spec.ignored };
     let section = (!text.path.is_empty()).then(|| text.path.join("."));
     let mut unread = Unread::of(config, text.model_type, section.as_deref());
     if spec.readout.post != Post::default() && !wrapper::keeps_scale(model_type) {
@@ -311,6 +353,8 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
         },
+        MixerSpec::LatentAttention(_) => FULL,
+        MixerSpec::GatedDelta(_) => LINEAR,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
@@ -321,6 +365,9 @@ const FULL: &[&str] = &["full_attention", "attention"];
 
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one with a gated delta net.
+const LINEAR: &[&str] = &["linear_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -4,6 +4,7 @@ mod dissect;
 mod experts;
 mod gated;
 mod nonlinearity;
+mod routing;
 
 use tch::Tensor;
 
