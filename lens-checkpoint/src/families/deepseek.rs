@@ -35,9 +35,7 @@ pub(super) const V3: Family = Family {
         let base = Base::read(config, names, family, Widths::DEEPSEEK, Epsilon::rms(1e-6))?.like_v3(config);
         let silence = Silence { groups: Some([8, 4]), renormalise: true, factor: 2.5, shared: Some(1) };
         let sparse = after_dense(config, base.shape.n_layers, 3)?;
-        base.decoder(config, names, pairing(config)?, &sparse, || {
-            DeepSeek::v3(config, &base.shape, &silence)
-        })
+        base.decoder(config, names, pairing(config)?, &sparse, || DeepSeek::v3(config, &base.shape, &silence))
     },
 };
 
@@ -64,9 +62,7 @@ pub(super) const GLM4_LITE: Family = Family {
             config.pass_over_number("first_k_dense_replace", 1.0);
             (0..n_layers).map(|i| i > 0).collect()
         };
-        base.decoder(config, names, pairing(config)?, &sparse, || {
-            DeepSeek::v3(config, &base.shape, &silence)
-        })
+        base.decoder(config, names, pairing(config)?, &sparse, || DeepSeek::v3(config, &base.shape, &silence))
     },
 };
 
@@ -79,9 +75,7 @@ pub(super) const SARVAM: Family = Family {
         let base = Base::read(config, names, family, widths, Epsilon::rms(1e-6))?.like_v3(config);
         let silence = Silence { groups: Some([1, 1]), renormalise: true, factor: 2.5, shared: Some(1) };
         let sparse = after_dense(config, base.shape.n_layers, 1)?;
-        base.decoder(config, names, pairing(config)?, &sparse, || {
-            DeepSeek::v3(config, &base.shape, &silence)
-        })
+        base.decoder(config, names, pairing(config)?, &sparse, || DeepSeek::v3(config, &base.shape, &silence))
     },
 };
 

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Cut, DecoderSpec, ExpertsSpec, GatedDeltaSpec, Ignored, LinearSpec, MlpSpec, NormSpec, RoutingSpec, Scores,
-        SharedExpert,
+        Cut, DecoderSpec, ExpertsSpec, GatedDeltaSpec, Ignored, LinearSpec, MlpSpec, NormSpec, RoutingSpec,
+        Scores, SharedExpert,
     },
 };
 
@@ -34,8 +34,7 @@ pub(super) const QWEN3_NEXT: Family = Family {
         let dense = config.numbers("mlp_only_layers")?.unwrap_or_default();
         let step = config.size_or("decoder_sparse_step", 1)?;
         let is_sparse = |i: usize| !dense.contains(&(i as f64)) && (i + 1).is_multiple_of(step);
-        let renormalise =
-            config.flag("norm_topk_prob")?.unwrap_or_else(|| !config.has("norm_topk_prob"));
+        let renormalise = config.flag("norm_topk_prob")?.unwrap_or_else(|| !config.has("norm_topk_prob"));
         if config.count("num_experts")? == Some(0) || !(0..model.shape.n_layers).any(is_sparse) {
             config.pass_over(EXPERT_KEYS);
             return Ok(spec);
@@ -144,9 +143,8 @@ impl Hybrid {
         let d_shared = config.required_size("shared_expert_intermediate_size")?;
         for (i, layer) in spec.layers.iter_mut().enumerate().filter(|(i, _)| is_sparse(*i)) {
             let block = shape.name(i, "mlp");
-            let linear = |part: &str, rows| {
-                LinearSpec::new(&format!("{block}.{part}"), rows, shape.d_model, false)
-            };
+            let linear =
+                |part: &str, rows| LinearSpec::new(&format!("{block}.{part}"), rows, shape.d_model, false);
             let routing = RoutingSpec::new(linear("gate", n), per_token, Scores::Softmax);
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
                 routing: if renormalise { routing.renormalised(0.0) } else { routing },

@@ -51,7 +51,10 @@ pub(super) const MODELS: &[Model] = &[
         disk: &[],
         sizes: [62, 2560, 40, 40, 64, 73_448],
         wiring: TIED,
-        layers: &[(61, "latent 256 of 96, rope 10000 over 32, longrope of 32768 times 1.0000, scale 0.10206")],
+        layers: &[(
+            61,
+            "latent 256 of 96, rope 10000 over 32, longrope of 32768 times 1.0000, scale 0.10206",
+        )],
         parameters: 4_073_875_968,
     },
     Model {
