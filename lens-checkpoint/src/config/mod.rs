@@ -361,6 +361,42 @@ impl<'a> Config<'a> {
             .collect()
     }
 
+    /// The same with chunks of the sequence in the place of windows.
+    ///
+    /// # Errors
+    /// When `layer_types` is no list of `n_layers` known kinds, or names a chunked layer and there is no chunk.
+    pub fn chunked_masks(
+        &self,
+        n_layers: usize,
+        chunk: Option<usize>,
+        is_chunked: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Mask>, ConfigError> {
+        let mask = |chunked: bool| match chunk.filter(|_| chunked) {
+            Some(chunk) => Mask::Chunked { chunk },
+            None => Mask::Causal,
+        };
+        let Some(kinds) = self.texts("layer_types")? else {
+            return Ok((0..n_layers).map(|i| mask(is_chunked(i))).collect());
+        };
+        if kinds.len() != n_layers {
+            let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
+            return Err(ConfigError::Inconsistent { what });
+        }
+        kinds
+            .into_iter()
+            .map(|kind| match kind {
+                "full_attention" => Ok(Mask::Causal),
+                "chunked_attention" if chunk.is_some() => Ok(mask(true)),
+                "chunked_attention" => Err(self.missing("attention_chunk_size")),
+                other => Err(ConfigError::Unsupported {
+                    key: self.name("layer_types"),
+                    value: other.to_owned(),
+                    supported: "full_attention, chunked_attention",
+                }),
+            })
+            .collect()
+    }
+
     /// The nonlinearity at `key`, or `default` if the key is absent.
     ///
     /// # Errors
@@ -500,6 +536,14 @@ pub enum ConfigError {
         /// The `model_type`.
         model_type: String,
         /// What is different.
+        why: &'static str,
+    },
+    /// A decoder that has no residual stream as a lens means it.
+    #[error("{model_type} cannot be read through a lens: {why}")]
+    NoStream {
+        /// The `model_type`.
+        model_type: String,
+        /// What it has instead.
         why: &'static str,
     },
     /// A family was asked for that this library does not know.

@@ -152,7 +152,7 @@ fn rotations(config: &Config<'_>, shape: &Shape) -> Result<Vec<Position>, Config
     let (full, sliding) = (Arc::new(full), Arc::new(sliding));
     let rope = |mask: &Mask| match mask {
         Mask::Causal => Position::Rotary(Arc::clone(&full)),
-        Mask::Sliding { .. } => Position::Rotary(Arc::clone(&sliding)),
+        Mask::Sliding { .. } | Mask::Chunked { .. } => Position::Rotary(Arc::clone(&sliding)),
     };
     Ok(shape.masks.iter().map(rope).collect())
 }

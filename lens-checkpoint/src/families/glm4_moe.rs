@@ -6,6 +6,7 @@ use super::{
     routed::{DeepSeek, Silence, after_dense, without_further_predictions},
     shape::{Defaults, Epsilon, Rotation, Shape},
 };
+use crate::spec::Pairing;
 
 /// What both classes have for keys that a config leaves out.
 const SILENCE: Silence = Silence { groups: Some([1, 1]), renormalise: true, factor: 1.0, shared: Some(1) };
@@ -15,8 +16,11 @@ pub(super) const GLM4_MOE: Family = Family {
     models: "GLM-4.5, GLM-4.5-Air, GLM-4.6",
     particulars: "DeepSeek-V3's experts after dense layers; half of each head rotates; optional norms on query and key heads",
     resolve: |config, names, family| {
-        let defaults =
-            Defaults { eps: Epsilon::rms(1e-5), rotation: Rotation::EvenShare(0.5), ..Defaults::default() };
+        let defaults = Defaults {
+            eps: Epsilon::rms(1e-5),
+            rotation: Rotation::Share(0.5, Pairing::HalfSplit),
+            ..Defaults::default()
+        };
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         (shape.o_bias, shape.mlp_bias) = (false, false);
         let experts = DeepSeek::v3(config, &shape, &SILENCE)?;

@@ -86,6 +86,7 @@ fn resolve(
                 },
                 mlp_post_norm: None,
                 multiplier: None,
+                mlp_multiplier: None,
             })
         })
         .collect::<Result<_, ConfigError>>()?;

@@ -2,19 +2,24 @@
 //!
 //! A family is one file and one row of [`FAMILIES`].
 
+mod afmoe;
 mod alibi;
 mod apertus;
+mod bamba;
 mod biogpt;
 mod bloom;
 mod cohere;
 mod ctrl;
+mod dbrx;
 mod deepseek;
 mod delta;
 mod dots1;
+mod ernie4_5_moe;
 mod exaone;
 mod exaone_moe;
 mod experts;
 mod falcon;
+mod falcon_h1;
 mod gemma;
 mod glm;
 mod glm4_moe;
@@ -24,36 +29,49 @@ mod gpt_neox_japanese;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granite_hybrid;
 mod granite_swa;
+mod granitemoe;
 mod helium;
 mod hunyuan;
+mod hy_v3;
 mod hyperclovax;
 mod keys;
 mod latent;
 mod lfm2;
+mod lfm2_moe;
 mod likeness;
 mod llama;
+mod llama4;
+mod mamba;
+mod mellum;
 mod minicpm3;
+mod minimax_m2;
 mod mistral;
 mod mpt;
 mod nanochat;
 mod nemotron;
+mod nemotron_h;
 mod olmo;
 mod olmo_hybrid;
+mod olmoe;
 mod openai_gpt;
 mod opt;
 mod parts;
 mod persimmon;
 mod phi;
 mod phi3;
+mod phimoe;
 mod qwen;
 mod qwen3_next;
 mod routed;
+mod sarvam_moe;
 mod shape;
 mod smollm3;
 mod squared;
 mod stablelm;
 mod starcoder2;
+mod state_space;
 mod wrapper;
 mod xglm;
 mod youtu;
@@ -110,6 +128,19 @@ pub const FAMILIES: &[Family] = &[
     glm4_moe::SOLAR_OPEN,
     dots1::FAMILY,
     exaone_moe::FAMILY,
+    minimax_m2::FAMILY,
+    ernie4_5_moe::FAMILY,
+    hy_v3::FAMILY,
+    sarvam_moe::FAMILY,
+    afmoe::FAMILY,
+    olmoe::OLMOE,
+    olmoe::FLEX_OLMO,
+    mellum::FAMILY,
+    granitemoe::FAMILY,
+    phimoe::FAMILY,
+    dbrx::FAMILY,
+    llama4::FAMILY,
+    lfm2_moe::FAMILY,
     phi3::FAMILY,
     phi3::PHI4_MULTIMODAL,
     phi::FAMILY,
@@ -165,7 +196,21 @@ pub const FAMILIES: &[Family] = &[
     qwen3_next::QWEN3_5,
     qwen3_next::QWEN3_5_MOE,
     olmo_hybrid::FAMILY,
+    mamba::MAMBA,
+    mamba::FALCON_MAMBA,
+    mamba::MAMBA2,
+    bamba::FAMILY,
+    granite_hybrid::FAMILY,
+    nemotron_h::FAMILY,
+    falcon_h1::FAMILY,
 ];
+
+/// Decoders whose stream is no residual stream as a lens means it, and what it is instead.
+const STREAMLESS: &[(&[&str], &str)] = &[(
+    &["gemma3n", "gemma3n_text"],
+    "it runs several streams beside each other that every block mixes anew (AltUp), and no one of them is what its \
+     unembedding reads",
+)];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
@@ -265,6 +310,9 @@ pub fn understand(
     let model_type =
         config.text("model_type")?.ok_or_else(|| ConfigError::Missing { key: config.name("model_type") })?;
     refuse_quantised(&config)?;
+    if let Some((_, why)) = STREAMLESS.iter().find(|(types, _)| types.contains(&model_type)) {
+        return Err(ConfigError::NoStream { model_type: model_type.to_owned(), why });
+    }
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
     }
@@ -352,9 +400,12 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Causal => FULL,
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
+            Mask::Chunked { .. } => CHUNKED,
         },
         MixerSpec::LatentAttention(_) => FULL,
-        MixerSpec::GatedDelta(_) => LINEAR,
+        MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => LINEAR,
+        MixerSpec::SideBySide(_) => HYBRID,
+        MixerSpec::Absent => MLP_ALONE,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
@@ -366,8 +417,17 @@ const FULL: &[&str] = &["full_attention", "attention"];
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
 
-/// What they call one with a gated delta net.
-const LINEAR: &[&str] = &["linear_attention"];
+/// What they call one with a gated delta net or a state space.
+const LINEAR: &[&str] = &["linear_attention", "mamba"];
+
+/// What they call one with a state space beside attention.
+const HYBRID: &[&str] = &["hybrid"];
+
+/// What they call one that is an MLP alone.
+const MLP_ALONE: &[&str] = &["mlp", "moe"];
+
+/// What they call one that sees its own chunk alone.
+const CHUNKED: &[&str] = &["chunked_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -58,7 +58,7 @@ pub(super) const OLMO3: Family = Family {
         shape.positions = masks
             .map(|mask| match mask {
                 Mask::Causal => Position::Rotary(Arc::clone(&full)),
-                Mask::Sliding { .. } => Position::Rotary(Arc::clone(&sliding)),
+                Mask::Sliding { .. } | Mask::Chunked { .. } => Position::Rotary(Arc::clone(&sliding)),
             })
             .collect();
         post_normed(config, names, &shape)
@@ -82,6 +82,12 @@ fn read(
 fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<DecoderSpec, ConfigError> {
     let mut spec = shape.decoder(config, names)?;
     norms_after_branches(shape, &mut spec);
+    norms_over_heads(shape, &mut spec);
+    Ok(spec)
+}
+
+/// A norm on all query heads together, and one on all key heads.
+pub(super) fn norms_over_heads(shape: &Shape, spec: &mut DecoderSpec) {
     for (i, attn) in spec.attentions_mut() {
         let heads = |part: &str, n: usize| (shape.norm)(&shape.name(i, part), n * shape.d_head, shape.eps);
         attn.qk_norm = Some(QkNorm {
@@ -90,7 +96,6 @@ fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Resul
             scope: QkScope::AllHeads,
         });
     }
-    Ok(spec)
 }
 
 /// A norm after each branch, before its sum with the stream, and none before it.

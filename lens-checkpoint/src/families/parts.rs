@@ -81,6 +81,7 @@ impl Sizes {
             q,
             k,
             v,
+            gate: None,
             o,
         }
     }

@@ -1,5 +1,7 @@
 //! The MLP as data: gated, plain, or a mixture of experts.
 
+use lens_core::Site;
+
 use super::{LinearSpec, Param, RoutingSpec};
 
 /// An elementwise nonlinearity.
@@ -22,6 +24,13 @@ pub enum Activation {
 pub enum Gating {
     /// `activation(gate) * up` (Shazeer 2020).
     Plain(Activation),
+    /// `activation(factor * gate) * up` (Falcon-H1).
+    Scaled {
+        /// The nonlinearity.
+        activation: Activation,
+        /// The factor on the gate.
+        factor: f64,
+    },
     /// `g * sigmoid(alpha g) * (u + 1)` with `g = min(gate, limit)` and `u` clamped to `[-limit, limit]` (gpt-oss).
     ClampedSwiglu {
         /// Steepness of the sigmoid.
@@ -115,6 +124,8 @@ pub enum MlpSpec {
     },
     /// Plain, with a nonlinearity that is learned.
     Xielu(Box<XieluSpec>),
+    /// None: the block is a mixer alone.
+    Absent,
     /// A mixture of experts.
     Experts(Box<ExpertsSpec>),
 }
@@ -126,12 +137,21 @@ impl GatedSpec {
 }
 
 impl MlpSpec {
+    /// The sites that a block with this MLP does not have.
+    pub fn absent_sites(&self) -> &'static [Site] {
+        match self {
+            Self::Absent => &[Site::ResidMid, Site::MlpOut],
+            Self::Gated(_) | Self::Plain { .. } | Self::Xielu(_) | Self::Experts(_) => &[],
+        }
+    }
+
     /// Its parameters.
     pub fn params(&self) -> Vec<&Param> {
         match self {
             Self::Gated(gated) => gated.params().collect(),
             Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
             Self::Xielu(xielu) => xielu.params().collect(),
+            Self::Absent => Vec::new(),
             Self::Experts(experts) => {
                 let each = experts.experts.iter().flat_map(GatedSpec::params);
                 let shared = experts.shared.iter().flat_map(SharedExpert::params);

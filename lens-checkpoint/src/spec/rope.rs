@@ -78,8 +78,8 @@ pub enum RopeScaling {
         long: Vec<f64>,
         /// The context length before stretching.
         original: usize,
-        /// Factor on cosines and sines.
-        attention_factor: f64,
+        /// Factor on cosines and sines of a sequence that fits the original context, and of a longer one.
+        attention_factors: [f64; 2],
     },
 }
 
@@ -141,11 +141,16 @@ impl Rope {
         }
     }
 
-    /// Factor on cosines and sines.
-    pub fn attention_factor(&self) -> f64 {
+    /// Factor on cosines and sines of a sequence of `length` tokens.
+    pub fn attention_factor(&self, length: usize) -> f64 {
         match self.scaling {
-            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
-                attention_factor
+            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            RopeScaling::LongRope { attention_factors: [short, long], original, .. } => {
+                if length > original {
+                    long
+                } else {
+                    short
+                }
             }
             _ => 1.0,
         }

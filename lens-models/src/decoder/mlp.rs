@@ -8,6 +8,7 @@ mod routing;
 
 use tch::Tensor;
 
+pub(super) use self::gated::activate;
 use self::{experts::Experts, gated::Gated, nonlinearity::Nonlinearity};
 use super::{
     ModelError,
@@ -24,8 +25,10 @@ pub(super) enum Mlp {
 }
 
 impl Mlp {
-    pub(super) fn load(spec: &MlpSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        Ok(match spec {
+    /// The MLP of a block, if it has one.
+    pub(super) fn load(spec: &MlpSpec, weights: &Weights<'_>) -> Result<Option<Self>, ModelError> {
+        Ok(Some(match spec {
+            MlpSpec::Absent => return Ok(None),
             MlpSpec::Gated(gated) => Self::Gated(Gated::load(gated, weights)?),
             MlpSpec::Plain { activation, up, down } => Self::Plain {
                 activation: Nonlinearity::Fixed(*activation),
@@ -38,7 +41,7 @@ impl Mlp {
                 down: weights.linear(&xielu.down)?,
             },
             MlpSpec::Experts(experts) => Self::Experts(Experts::load(experts, weights)?),
-        })
+        }))
     }
 
     /// `[pos, d_model]` to `[pos, d_model]`.

@@ -80,7 +80,7 @@ struct Turns {
 impl Turns {
     fn of(rope: &Rope, span: Span) -> Self {
         let frequencies = rope.frequencies(span.total);
-        let factor = rope.attention_factor();
+        let factor = rope.attention_factor(span.total);
         let mut turns = Self::default();
         for position in span.past..span.past + span.n {
             // Both dimensions of a pair turn by the same angle.

@@ -18,6 +18,11 @@ pub enum Mask {
         /// Number of positions.
         window: usize,
     },
+    /// Those of its own chunk of the sequence (Llama 4).
+    Chunked {
+        /// Positions of a chunk; the first chunk begins with the sequence.
+        chunk: usize,
+    },
 }
 
 /// How attention takes positions into account.
@@ -112,7 +117,7 @@ pub struct AttentionSpec {
     pub qk_norm: Option<QkNorm>,
     /// Factor on queries, after their norm and rotation.
     pub growth: Option<QueryGrowth>,
-    /// Queries, keys and values are clamped to `[-clip, clip]`.
+    /// Queries, keys and values are clamped to `[-clip, clip]`, after the norm before they are rotated.
     pub clip: Option<f64>,
     /// Scores become `cap * tanh(score / cap)` before the mask.
     pub softcap: Option<f64>,
@@ -140,6 +145,11 @@ impl AttentionSpec {
             .chain(norms)
             .chain(&self.sinks)
             .chain(self.gate.iter().flat_map(LinearSpec::params))
+    }
+
+    /// How many values it keeps of a sequence of `room` tokens: keys and values.
+    pub fn kept_values(&self, room: usize) -> usize {
+        (2 * self.n_kv_heads * self.d_head).saturating_mul(room)
     }
 
     /// The rotary embedding, if there is one.
