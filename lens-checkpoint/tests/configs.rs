@@ -913,7 +913,8 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
     let activation = |name| match spec(name).layers[0].mlp {
         MlpSpec::Gated(ref gated) => gated.gating,
         MlpSpec::Plain { activation, .. } => Gating::Plain(activation),
-        MlpSpec::Xielu(_) | MlpSpec::Absent => panic!("layer 0 of {name} has no fixed nonlinearity"),
+        MlpSpec::Absent => panic!("layer 0 has no MLP"),
+        MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
         MlpSpec::Experts(ref experts) => experts.experts[0].gating,
     };
     for (name, expected) in [

@@ -155,9 +155,6 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(growth) = attn.growth {
         let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
     }
-    if attn.gate.is_some() {
-        text.push_str(", gated");
-    }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
     }
@@ -349,8 +346,8 @@ fn biases(layer: &LayerSpec) -> String {
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
-        MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
             std::iter::once(("router", &experts.routing.router)).chain(first).collect()

@@ -63,8 +63,8 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
     match mlp {
         MlpSpec::Gated(gated) => vec![(None, &gated.down)],
         MlpSpec::Plain { down, .. } => vec![(None, down)],
-        MlpSpec::Xielu(xielu) => vec![(None, &xielu.down)],
         MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![(None, &xielu.down)],
         MlpSpec::Experts(experts) => {
             let routed =
                 (0..).zip(&experts.experts).map(|(e, expert)| (Some(Expert::Routed(e)), &expert.down));

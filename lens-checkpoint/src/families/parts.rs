@@ -81,7 +81,6 @@ impl Sizes {
             q,
             k,
             v,
-            gate: None,
             o,
         }
     }
