@@ -28,6 +28,7 @@ pub mod directions;
 pub mod families;
 pub mod host;
 pub mod lenses;
+pub mod made;
 mod npy;
 mod sidecar;
 pub mod source;

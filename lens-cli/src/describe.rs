@@ -1,6 +1,8 @@
 //! A resolved spec in words.
 
-use std::fmt::Write;
+mod mixers;
+
+use std::{fmt::Write, sync::Arc};
 
 use lens_checkpoint::{
     DecoderSpec,
@@ -29,7 +31,7 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
         ("blocks", per_layer(wiring)),
         ("attention", per_layer(|layer| mixer(&layer.mixer))),
         ("positions", positions(spec)),
-        ("mask", of_attention(spec, |attn| mask(attn.mask))),
+        ("mask", of_mixers(spec, |mixer| seen(mixer).map(mask))),
         ("mlp", per_layer(|layer| mlp(&layer.mlp))),
         ("norms", per_layer(norms)),
         ("biases", per_layer(biases)),
@@ -42,9 +44,18 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What is particular about attention, of the layers that have it.
-fn of_attention(spec: &DecoderSpec, what: fn(&AttentionSpec) -> String) -> String {
-    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(layer.attention()?)))))
+/// What is particular about mixers, of the layers that have it.
+fn of_mixers(spec: &DecoderSpec, what: impl Fn(&MixerSpec) -> Option<String>) -> String {
+    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(&layer.mixer)?))))
+}
+
+/// Which earlier positions a mixer that attends sees.
+fn seen(mixer: &MixerSpec) -> Option<Mask> {
+    match mixer {
+        MixerSpec::Attention(attn) => Some(attn.mask),
+        MixerSpec::LatentAttention(_) => Some(Mask::Causal),
+        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+    }
 }
 
 /// One value if all layers agree; else each value with the layers that have it.
@@ -93,6 +104,8 @@ fn wiring(layer: &LayerSpec) -> String {
 fn mixer(mixer: &MixerSpec) -> String {
     match mixer {
         MixerSpec::Attention(attn) => attention(attn),
+        MixerSpec::LatentAttention(attn) => mixers::latent(attn),
+        MixerSpec::GatedDelta(delta) => mixers::gated_delta(delta),
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
@@ -115,9 +128,6 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(growth) = attn.growth {
         let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
     }
-    if attn.gate.is_some() {
-        text.push_str(", gated");
-    }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
     }
@@ -127,19 +137,25 @@ fn attention(attn: &AttentionSpec) -> String {
     if attn.sinks.is_some() {
         text.push_str(", sinks");
     }
+    if attn.gate.is_some() {
+        text.push_str(", gated");
+    }
     text
 }
 
 fn positions(spec: &DecoderSpec) -> String {
-    let position = |attn: &AttentionSpec| match &attn.position {
-        Position::None => "none".to_owned(),
-        Position::Alibi(_) => "ALiBi".to_owned(),
-        Position::Rotary(rope) => rotary(rope),
-    };
-    match &spec.embed.positions {
-        Some(learned) => format!("{} learned", learned.n),
-        None => of_attention(spec, position),
+    if let Some(learned) = &spec.embed.positions {
+        return format!("{} learned", learned.n);
     }
+    let of_rope = |rope: Option<&Arc<Rope>>| rope.map_or_else(|| "none".to_owned(), |rope| rotary(rope));
+    of_mixers(spec, |mixer| match mixer {
+        MixerSpec::Attention(attn) => Some(match &attn.position {
+            Position::Alibi(_) => "ALiBi".to_owned(),
+            Position::None | Position::Rotary(_) => of_rope(attn.rope()),
+        }),
+        MixerSpec::LatentAttention(attn) => Some(of_rope(attn.rope.as_ref())),
+        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+    })
 }
 
 fn rotary(rope: &Rope) -> String {
@@ -276,6 +292,10 @@ fn biases(layer: &LayerSpec) -> String {
     let mut linears = match &layer.mixer {
         MixerSpec::Attention(AttentionSpec { q, k, v, o, .. }) => {
             vec![("q", q), ("k", k), ("v", v), ("o", o)]
+        }
+        MixerSpec::LatentAttention(attn) => mixers::linears_of_latent(attn),
+        MixerSpec::GatedDelta(delta) => {
+            vec![("q", &delta.q), ("k", &delta.k), ("v", &delta.v), ("o", &delta.o)]
         }
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
     };

@@ -10,6 +10,7 @@ use serde::{
 };
 
 use super::CheckpointError;
+use crate::made::Made;
 
 /// A tensor with more dimensions than any model has is a broken header.
 const MOST_DIMENSIONS: usize = 8;
@@ -29,8 +30,22 @@ pub struct StoredTensor {
     pub dtype: Result<StoredDtype, String>,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its bytes in the file.
+    /// Its bytes in the file; none where it is made of others.
     pub range: Range<usize>,
+    /// How its values come about, where they are not stored as they are.
+    pub made: Option<Made>,
+}
+
+impl StoredTensor {
+    /// A tensor that is made, in the dtype that its values are rounded to.
+    pub(crate) fn of_made(made: Made, dtype: StoredDtype) -> Self {
+        Self { shard: 0, dtype: Ok(dtype), shape: made.shape().to_vec(), range: 0..0, made: Some(made) }
+    }
+
+    /// Bytes that it takes in the files.
+    pub fn stored_bytes(&self) -> usize {
+        self.made.as_ref().map_or(self.range.len(), Made::stored_bytes)
+    }
 }
 
 /// Every tensor of a checkpoint, by name.
@@ -94,13 +109,41 @@ impl TensorIndex {
                 dtype: supported(info.dtype).ok_or_else(|| format!("{:?}", info.dtype)),
                 shape: info.shape.clone(),
                 range: data + info.data_offsets.0..data + info.data_offsets.1,
+                made: None,
             };
-            if self.tensors.insert(name.clone(), tensor).is_some() {
-                return Err(CheckpointError::TwiceStored { file: file.to_owned(), name: name.clone() });
-            }
+            self.insert(file, &name, tensor)?;
         }
         self.shards += 1;
         Ok(())
+    }
+
+    /// Adds the tensors of a file of another format, whose reader gives them the number of the file.
+    ///
+    /// # Errors
+    /// When another file has a tensor of that name.
+    pub(crate) fn add_file(
+        &mut self,
+        file: &str,
+        tensors: impl FnOnce(usize) -> Vec<(String, StoredTensor)>,
+    ) -> Result<(), CheckpointError> {
+        for (name, tensor) in tensors(self.shards) {
+            self.insert(file, &name, tensor)?;
+        }
+        self.shards += 1;
+        Ok(())
+    }
+
+    /// Puts a tensor in the place of one or more others.
+    pub(crate) fn replace(&mut self, parts: &[&str], name: &str, tensor: StoredTensor) {
+        parts.iter().for_each(|part| drop(self.tensors.remove(*part)));
+        self.tensors.insert(name.to_owned(), tensor);
+    }
+
+    fn insert(&mut self, file: &str, name: &str, tensor: StoredTensor) -> Result<(), CheckpointError> {
+        match self.tensors.insert(name.to_owned(), tensor) {
+            None => Ok(()),
+            Some(_) => Err(CheckpointError::TwiceStored { file: file.to_owned(), name: name.to_owned() }),
+        }
     }
 }
 

@@ -6,10 +6,12 @@ mod header;
 mod ledger;
 mod mapped;
 mod names;
+mod values;
 
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use lens_core::TokenId;
@@ -20,10 +22,13 @@ pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
 
+use values::Recent;
+
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
+    made::MadeError,
     sidecar::{Sidecar, Sidecars},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
@@ -96,6 +101,9 @@ impl Outline {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
         let (tensors, renamed) = names::usual(&config, tensors);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
+        let rows =
+            tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
+        let names = names.with_rows(rows);
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
         let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
@@ -140,7 +148,7 @@ impl Outline {
 
     /// Bytes of the weights as they are stored.
     pub fn stored_bytes(&self) -> usize {
-        self.used().map(|tensor| tensor.range.len()).sum()
+        self.used().map(StoredTensor::stored_bytes).sum()
     }
 
     /// The types that the weights are stored in, each once.
@@ -192,6 +200,10 @@ pub struct Checkpoint {
     outline: Outline,
     pub(crate) shards: Vec<Bytes>,
     pub(crate) sidecars: Sidecars,
+    /// Tensors that were made last and may be asked for again.
+    recent: Recent,
+    /// The hash of the unembedding, once somebody asked for it: it takes a pass over a large part of the weights.
+    pub(crate) unembed_sha256: OnceLock<Option<String>>,
 }
 
 impl Checkpoint {
@@ -222,8 +234,10 @@ impl Checkpoint {
         let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
         outline.notes.splice(..0, files.notes.iter().cloned());
         outline.notes.extend(note);
-        let mut checkpoint = Self { outline, shards, sidecars: Sidecars::of_files(files) };
-        let tie = checkpoint.note_on_tie();
+        let sidecars = Sidecars::of_files(files);
+        let mut checkpoint =
+            Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
+        let tie = checkpoint.note_on_tie()?;
         checkpoint.outline.notes.extend(tie);
         checkpoint.outline.notes.extend(note_on_adapter(&files.root));
         Ok(checkpoint)
@@ -245,33 +259,14 @@ impl Checkpoint {
             outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
             shards: vec![Bytes::Static(weights)],
             sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
+            recent: Recent::default(),
+            unembed_sha256: OnceLock::new(),
         })
     }
 
     /// What the config and the headers of the weights say.
     pub fn outline(&self) -> &Outline {
         &self.outline
-    }
-
-    /// The bytes of a tensor as it is stored, little-endian and row-major.
-    pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
-        &self.shards[tensor.shard].as_slice()[tensor.range.clone()]
-    }
-
-    /// What the reader should know of an unembedding that is stored, differs from the embedding, and is tied to it by
-    /// the config.
-    fn note_on_tie(&self) -> Option<String> {
-        let spec = &self.outline.spec;
-        let (name, embed) = (spec.tied_and_stored?, spec.embed.tokens.name.as_str());
-        let bytes = |name: &str| self.outline.tensors.get(name).map(|tensor| self.tensor_bytes(tensor));
-        if bytes(name) == bytes(embed) {
-            return None;
-        }
-        let (read, version) = if spec.is_tied() { (embed, "4") } else { (name, "5") };
-        Some(format!(
-            "config.json says tie_word_embeddings = true, but {name} is stored and differs from {embed}: logits are \
-             read with {read}, as transformers {version} does with such a file"
-        ))
     }
 
     /// Loads the tokenizer, if the checkpoint has one, with the changes that the files beside it ask for.
@@ -361,6 +356,9 @@ pub enum CheckpointError {
         /// Why.
         source: std::io::Error,
     },
+    /// A tensor that cannot be made from what is stored.
+    #[error(transparent)]
+    Made(#[from] MadeError),
     /// A file beside config.json cannot be used.
     #[error("{file} cannot be used: {reason}")]
     BrokenFile {

@@ -20,7 +20,7 @@ struct Neurons<'a> {
 impl Rows for Neurons<'_> {
     fn read(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), HostError> {
         let start = out.len();
-        self.columns.rows(rows, out);
+        self.columns.rows(rows, out)?;
         if let Some(factor) = self.factor {
             out[start..].iter_mut().for_each(|value| *value *= factor);
         }

@@ -7,6 +7,8 @@ mod alibi;
 mod bloom;
 mod cohere;
 mod dbrx;
+mod deepseek;
+mod delta;
 mod dots1;
 mod ernie4_5_moe;
 mod exaone_moe;
@@ -22,17 +24,20 @@ mod gptj;
 mod granite;
 mod granitemoe;
 mod hy_v3;
+mod latent;
 mod lfm2;
 mod lfm2_moe;
 mod likeness;
 mod llama;
 mod llama4;
 mod mellum;
+mod minicpm3;
 mod minimax_m2;
 mod mistral;
 mod mpt;
 mod nemotron;
 mod olmo;
+mod olmo_hybrid;
 mod olmoe;
 mod opt;
 mod parts;
@@ -40,6 +45,7 @@ mod phi;
 mod phi3;
 mod phimoe;
 mod qwen;
+mod qwen3_next;
 mod routed;
 mod sarvam_moe;
 mod shape;
@@ -47,8 +53,9 @@ mod smollm3;
 mod stablelm;
 mod starcoder2;
 mod wrapper;
+mod youtu;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
@@ -129,33 +136,60 @@ pub const FAMILIES: &[Family] = &[
     bloom::FAMILY,
     mpt::FAMILY,
     lfm2::FAMILY,
+    minicpm3::FAMILY,
+    youtu::FAMILY,
+    deepseek::V2,
+    deepseek::V3,
+    deepseek::GLM4_LITE,
+    deepseek::SARVAM,
+    deepseek::AXK1,
+    qwen3_next::QWEN3_NEXT,
+    qwen3_next::QWEN3_5,
+    qwen3_next::QWEN3_5_MOE,
+    olmo_hybrid::FAMILY,
 ];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
-pub struct TensorNames(BTreeSet<String>);
+pub struct TensorNames {
+    names: BTreeSet<String>,
+    /// The first dimensions of those that have one, where the checkpoint is at hand.
+    rows: BTreeMap<String, usize>,
+}
 
 impl TensorNames {
     /// Whether the checkpoint holds `name`.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.names.contains(name)
     }
 
     /// All of them, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.names.iter().map(String::as_str)
+    }
+
+    /// These names, with the first dimensions of some of them: of tensors that are cut differently by those who write
+    /// them.
+    #[must_use]
+    pub fn with_rows(self, rows: impl IntoIterator<Item = (String, usize)>) -> Self {
+        Self { rows: rows.into_iter().collect(), ..self }
+    }
+
+    /// The first dimension of a tensor, where it is known.
+    pub(crate) fn rows(&self, name: &str) -> Option<usize> {
+        self.rows.get(name).copied()
     }
 
     /// The first of `prefixes` under which the checkpoint holds `name`; the first of all if none does, so that
     /// what is missing is missed under its usual name.
     pub fn prefix<'p>(&self, prefixes: &[&'p str], name: &str) -> &'p str {
-        prefixes.iter().find(|prefix| self.0.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
+        prefixes.iter().find(|prefix| self.names.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
     }
 }
 
 impl<S: Into<String>> FromIterator<S> for TensorNames {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+        Self { names: names.into_iter().map(Into::into).collect(), rows: BTreeMap::new() }
     }
 }
 
@@ -297,6 +331,8 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Sliding { .. } => SLIDING,
             Mask::Chunked { .. } => CHUNKED,
         },
+        MixerSpec::LatentAttention(_) => FULL,
+        MixerSpec::GatedDelta(_) => LINEAR,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
@@ -310,6 +346,9 @@ const SLIDING: &[&str] = &["sliding_attention"];
 
 /// What they call one that sees its own chunk alone.
 const CHUNKED: &[&str] = &["chunked_attention"];
+
+/// What they call one with a gated delta net.
+const LINEAR: &[&str] = &["linear_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -75,10 +75,10 @@ impl Sizes {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q,
             k,
             v,
-            gate: None,
             o,
         }
     }

@@ -267,10 +267,10 @@ impl Shape {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
             k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
             v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
-            gate: None,
             o: linear("o_proj", d_model, n_heads * d_head, self.o_bias),
         };
         LayerSpec::pre_norm(

@@ -13,8 +13,8 @@ mod routing;
 use lens_core::{Point, PointSet, Post, Site};
 
 pub use mixer::{
-    Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope, QueryGrowth,
-    ShortConvolutionSpec,
+    Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GatedDeltaSpec, LatentAttentionSpec, LatentQuery, Mask,
+    MixerSpec, Position, QkNorm, QkScope, QueryGrowth, ShortConvolutionSpec,
 };
 pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
 pub use norm::{NormSpec, Rounding};
@@ -117,11 +117,11 @@ impl LayerSpec {
         norms.chain(self.mixer.params()).chain(self.wiring.params()).chain(self.mlp.params())
     }
 
-    /// The attention of the block, if that is its mixer.
+    /// The attention of the block, if that is its mixer and keeps keys and values.
     pub fn attention(&self) -> Option<&AttentionSpec> {
         match &self.mixer {
             MixerSpec::Attention(attention) => Some(attention),
-            MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
         }
     }
 
@@ -295,7 +295,7 @@ impl DecoderSpec {
     pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = (usize, &mut AttentionSpec)> {
         self.layers.iter_mut().enumerate().filter_map(|(i, layer)| match &mut layer.mixer {
             MixerSpec::Attention(attention) => Some((i, attention)),
-            MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
         })
     }
 }
