@@ -20,6 +20,8 @@ use lens_checkpoint::{
 use lens_core::{Point, Site};
 use serde_json::Value;
 
+#[path = "published/dense.rs"]
+mod dense;
 #[path = "published/experts.rs"]
 mod with_experts;
 #[path = "published/latent.rs"]
@@ -735,7 +737,7 @@ const GPT_OSS: Model = Model {
 
 /// All that are not quantised.
 fn models() -> impl Iterator<Item = &'static Model> {
-    MODELS.iter().chain(with_experts::MODELS).chain(with_latents::MODELS)
+    MODELS.iter().chain(dense::MODELS).chain(with_experts::MODELS).chain(with_latents::MODELS)
 }
 
 #[test]
@@ -784,7 +786,7 @@ fn only_norms_after_the_sums_leave_no_summands_and_only_heads_have_z() {
     for model in models() {
         let expected = |layer: &LayerSpec| -> &[Site] {
             match (model.config, &layer.mixer, &layer.mlp) {
-                ("opt-350m", ..) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                ("opt-350m" | "openai-gpt", ..) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
                 (_, MixerSpec::Absent, _) => &[Site::Z, Site::AttnOut, Site::ResidMid],
                 (_, MixerSpec::Mamba(_), MlpSpec::Absent) => &[Site::Z, Site::ResidMid, Site::MlpOut],
                 (_, _, MlpSpec::Absent) => &[Site::ResidMid, Site::MlpOut],
@@ -912,6 +914,7 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
         MlpSpec::Gated(ref gated) => gated.gating,
         MlpSpec::Plain { activation, .. } => Gating::Plain(activation),
         MlpSpec::Absent => panic!("layer 0 has no MLP"),
+        MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
         MlpSpec::Experts(ref experts) => experts.experts[0].gating,
     };
     for (name, expected) in [
@@ -1086,6 +1089,7 @@ fn described(mixer: &MixerSpec) -> String {
 fn rotation(rope: &Rope) -> String {
     let kind = match rope.pairing {
         Pairing::HalfSplit => "rope",
+        Pairing::HalfSplitBackwards => "backward rope",
         Pairing::Interleaved => "interleaved rope",
     };
     let theta = (rope.theta * 1000.0).round() / 1000.0;
@@ -1128,7 +1132,9 @@ fn parameters(spec: &DecoderSpec) -> u64 {
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Absent => panic!("layer {layer} has no experts"),
+        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) | MlpSpec::Absent => {
+            panic!("layer {layer} has no experts")
+        }
     }
 }
 

@@ -134,7 +134,7 @@ impl Stack {
             },
             tied_and_stored: unembed.tied_and_stored,
             context: None,
-            ignored: Ignored { suffixes: &[], prefixes: &[] },
+            ignored: Ignored::default(),
         })
     }
 }
