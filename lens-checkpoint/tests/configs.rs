@@ -13,12 +13,17 @@ use lens_checkpoint::{
     config::ConfigError,
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, DecoderSpec, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec, MlpSpec,
-        Pairing, Position, QkScope, RopeScaling, Weighting,
+        Activation, DecoderSpec, Divisor, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec,
+        MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
     },
 };
 use lens_core::{Point, Site};
 use serde_json::Value;
+
+#[path = "published/experts.rs"]
+mod with_experts;
+#[path = "published/latent.rs"]
+mod with_latents;
 
 /// A published model.
 struct Model {
@@ -644,9 +649,14 @@ const GPT_OSS: Model = Model {
     parameters: 20_914_757_184,
 };
 
+/// All that are not quantised.
+fn models() -> impl Iterator<Item = &'static Model> {
+    MODELS.iter().chain(with_experts::MODELS).chain(with_latents::MODELS)
+}
+
 #[test]
 fn published_configs_mean_what_is_published_about_them() {
-    let faults: Vec<String> = MODELS.iter().flat_map(|model| faults(model, &config(model.config))).collect();
+    let faults: Vec<String> = models().flat_map(|model| faults(model, &config(model.config))).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -660,15 +670,15 @@ fn gpt_oss_is_refused_as_published_and_understood_in_bf16() {
     assert_eq!(faults(&GPT_OSS, &config), [""; 0]);
     let spec = resolve(&config, &names(GPT_OSS.disk)).unwrap();
     let experts = experts(&spec, 0);
-    assert_eq!((experts.experts.len(), experts.per_token), (32, 4));
-    assert_eq!(experts.weighting, Weighting::TopThenSoftmax);
+    assert_eq!((experts.experts.len(), experts.routing.per_token), (32, 4));
+    assert_eq!((experts.routing.scores, experts.routing.divisor), (Scores::SoftmaxOfChosen, None));
     assert_eq!(experts.experts[0].gating, Gating::ClampedSwiglu { alpha: 1.702, limit: 7.0 });
     assert!(spec.layers.iter().all(|layer| layer.attention().unwrap().sinks.is_some()));
 }
 
 #[test]
 fn every_family_has_a_published_config_and_every_config_a_row() {
-    let rows: BTreeSet<&str> = MODELS.iter().chain([&GPT_OSS]).map(|model| model.config).collect();
+    let rows: BTreeSet<&str> = models().chain([&GPT_OSS]).map(|model| model.config).collect();
     let files: BTreeSet<String> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
@@ -687,9 +697,9 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
 
 #[test]
 fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
-    for model in MODELS {
+    for model in models() {
         let expected = |layer: &LayerSpec| -> &[Site] {
-            match (model.config, layer.attention()) {
+            match (model.config, layer.mixer.z_shape()) {
                 ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
                 (_, None) => &[Site::Z],
                 _ => &[],
@@ -734,7 +744,7 @@ fn experts_weigh_the_same_in_both_layouts() {
         };
         (0..n_layers).flat_map(of_layer).chain(["lm_head.weight".to_owned()]).collect()
     };
-    for name in ["mixtral-8x7b-v0.1", "qwen3-30b-a3b", "qwen1.5-moe-a2.7b"] {
+    for name in ["mixtral-8x7b-v0.1", "qwen3-30b-a3b", "qwen1.5-moe-a2.7b", "glm-4.5-air", "dots.llm1.inst"] {
         let (one_by_one, config) = (spec(name), config(name));
         let stacked = resolve(&config, &stacked(one_by_one.layers.len())).unwrap();
         assert_eq!(parameters(&stacked), parameters(&one_by_one), "{name}");
@@ -768,8 +778,9 @@ fn experts_are_chosen_and_weighed_as_published() {
     ] {
         let spec = spec(name);
         let experts = experts(&spec, 0);
-        assert_eq!((experts.experts.len(), experts.per_token), (n, per_token), "{name}");
-        assert_eq!(experts.weighting, Weighting::SoftmaxThenTop { renormalise }, "{name}");
+        assert_eq!((experts.experts.len(), experts.routing.per_token), (n, per_token), "{name}");
+        assert_eq!(experts.routing.scores, Scores::Softmax, "{name}");
+        assert_eq!(experts.routing.divisor, renormalise.then_some(Divisor::Sum { plus: 0.0 }), "{name}");
         assert_eq!(experts.shared.is_some(), shared, "{name}");
     }
 }
@@ -875,7 +886,7 @@ fn silence_is_the_default_of_the_class() {
         let all = config.as_object_mut().expect("a config is an object");
         keys.iter().for_each(|key| drop(all.remove(*key)));
         all.remove("quantization_config");
-        let model = MODELS.iter().chain([&GPT_OSS]).find(|model| model.config == name);
+        let model = models().chain([&GPT_OSS]).find(|model| model.config == name);
         let model = model.expect("a model of the table");
         resolve(&config, &names(model.disk))
     };
@@ -920,14 +931,14 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
         Ok(spec) => spec,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let attn = spec.layers.iter().find_map(LayerSpec::attention).expect("some layer attends");
+    let [n_heads, n_kv_heads, d_head] = heads(&spec);
     let mut faults = Vec::new();
     let mut compare = |what: &str, got: String, expected: String| {
         if got != expected {
             faults.push(format!("{name}: {what} {got} instead of {expected}"));
         }
     };
-    let sizes = [spec.layers.len(), spec.d_model, attn.n_heads, attn.n_kv_heads, attn.d_head, spec.n_vocab()];
+    let sizes = [spec.layers.len(), spec.d_model, n_heads, n_kv_heads, d_head, spec.n_vocab()];
     compare("sizes", format!("{sizes:?}"), format!("{:?}", model.sizes));
     let wiring = Wiring { tied: spec.is_tied(), parallel: spec.is_parallel() };
     compare("wiring", format!("{wiring:?}"), format!("{:?}", model.wiring));
@@ -939,10 +950,27 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
     faults
 }
 
+/// Heads, those of keys and values, and their width; of values, where keys have another.
+fn heads(spec: &DecoderSpec) -> [usize; 3] {
+    let of = |layer: &LayerSpec| match &layer.mixer {
+        MixerSpec::Attention(attn) => Some([attn.n_heads, attn.n_kv_heads, attn.d_head]),
+        MixerSpec::LatentAttention(attn) => Some([attn.n_heads, attn.n_heads, attn.d_value]),
+        _ => None,
+    };
+    spec.layers.iter().find_map(of).expect("some layer attends")
+}
+
 /// What a layer sees and how it knows positions, in words.
 fn described(mixer: &MixerSpec) -> String {
     let attn = match mixer {
         MixerSpec::Attention(attn) => attn,
+        MixerSpec::LatentAttention(attn) => {
+            let position = attn.rope.as_deref().map_or_else(|| "none".to_owned(), rotation);
+            return format!("latent {} of {}, {position}, scale {:.5}", attn.rank, attn.d_key(), attn.scale);
+        }
+        MixerSpec::GatedDelta(delta) => {
+            return format!("delta {} on {} of {}", delta.n_heads, delta.n_key_heads, delta.d_key);
+        }
         MixerSpec::ShortConvolution(convolution) => return format!("convolution of {}", convolution.kernel),
     };
     let mask = match attn.mask {
@@ -952,16 +980,18 @@ fn described(mixer: &MixerSpec) -> String {
     let position = match &attn.position {
         Position::None => "none".to_owned(),
         Position::Alibi(alibi) => format!("alibi of {} from {:.4}", alibi.slopes.len(), alibi.slopes[0]),
-        Position::Rotary(rope) => {
-            let kind = match rope.pairing {
-                Pairing::HalfSplit => "rope",
-                Pairing::Interleaved => "interleaved rope",
-            };
-            let theta = (rope.theta * 1000.0).round() / 1000.0;
-            format!("{kind} {theta} over {}{}", rope.dims, scaling(&rope.scaling))
-        }
+        Position::Rotary(rope) => rotation(rope),
     };
     format!("{mask}, {position}")
+}
+
+fn rotation(rope: &Rope) -> String {
+    let kind = match rope.pairing {
+        Pairing::HalfSplit => "rope",
+        Pairing::Interleaved => "interleaved rope",
+    };
+    let theta = (rope.theta * 1000.0).round() / 1000.0;
+    format!("{kind} {theta} over {}{}", rope.dims, scaling(&rope.scaling))
 }
 
 fn scaling(scaling: &RopeScaling) -> String {
@@ -1006,7 +1036,7 @@ fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
 
 /// The spec of a model of the table.
 fn spec(name: &str) -> DecoderSpec {
-    let model = MODELS.iter().find(|model| model.config == name).expect("a row of the table");
+    let model = models().find(|model| model.config == name).expect("a row of the table");
     resolve(&config(name), &names(model.disk)).expect("a config that resolves")
 }
 

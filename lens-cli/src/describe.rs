@@ -1,12 +1,15 @@
 //! A resolved spec in words.
 
-use std::fmt::Write;
+mod mixers;
+
+use std::{fmt::Write, sync::Arc};
 
 use lens_checkpoint::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
-        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, Groups, LayerSpec, LinearSpec, Mask,
+        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, RoutingSpec,
+        Scores, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -28,7 +31,7 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
         ("blocks", per_layer(wiring)),
         ("attention", per_layer(|layer| mixer(&layer.mixer))),
         ("positions", positions(spec)),
-        ("mask", of_attention(spec, |attn| mask(attn.mask))),
+        ("mask", of_mixers(spec, |mixer| seen(mixer).map(mask))),
         ("mlp", per_layer(|layer| mlp(&layer.mlp))),
         ("norms", per_layer(norms)),
         ("biases", per_layer(biases)),
@@ -41,9 +44,18 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What is particular about attention, of the layers that have it.
-fn of_attention(spec: &DecoderSpec, what: fn(&AttentionSpec) -> String) -> String {
-    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(layer.attention()?)))))
+/// What is particular about mixers, of the layers that have it.
+fn of_mixers(spec: &DecoderSpec, what: impl Fn(&MixerSpec) -> Option<String>) -> String {
+    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(&layer.mixer)?))))
+}
+
+/// Which earlier positions a mixer that attends sees.
+fn seen(mixer: &MixerSpec) -> Option<Mask> {
+    match mixer {
+        MixerSpec::Attention(attn) => Some(attn.mask),
+        MixerSpec::LatentAttention(_) => Some(Mask::Causal),
+        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+    }
 }
 
 /// One value if all layers agree; else each value with the layers that have it.
@@ -92,6 +104,8 @@ fn wiring(layer: &LayerSpec) -> String {
 fn mixer(mixer: &MixerSpec) -> String {
     match mixer {
         MixerSpec::Attention(attn) => attention(attn),
+        MixerSpec::LatentAttention(attn) => mixers::latent(attn),
+        MixerSpec::GatedDelta(delta) => mixers::gated_delta(delta),
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
@@ -119,19 +133,25 @@ fn attention(attn: &AttentionSpec) -> String {
     if attn.sinks.is_some() {
         text.push_str(", sinks");
     }
+    if attn.gate.is_some() {
+        text.push_str(", gated");
+    }
     text
 }
 
 fn positions(spec: &DecoderSpec) -> String {
-    let position = |attn: &AttentionSpec| match &attn.position {
-        Position::None => "none".to_owned(),
-        Position::Alibi(_) => "ALiBi".to_owned(),
-        Position::Rotary(rope) => rotary(rope),
-    };
-    match &spec.embed.positions {
-        Some(learned) => format!("{} learned", learned.n),
-        None => of_attention(spec, position),
+    if let Some(learned) = &spec.embed.positions {
+        return format!("{} learned", learned.n);
     }
+    let of_rope = |rope: Option<&Arc<Rope>>| rope.map_or_else(|| "none".to_owned(), |rope| rotary(rope));
+    of_mixers(spec, |mixer| match mixer {
+        MixerSpec::Attention(attn) => Some(match &attn.position {
+            Position::Alibi(_) => "ALiBi".to_owned(),
+            Position::None | Position::Rotary(_) => of_rope(attn.rope()),
+        }),
+        MixerSpec::LatentAttention(attn) => Some(of_rope(attn.rope.as_ref())),
+        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+    })
 }
 
 fn rotary(rope: &Rope) -> String {
@@ -169,13 +189,27 @@ fn mlp(mlp: &MlpSpec) -> String {
         }
         MlpSpec::Experts(experts) => {
             let each = experts.experts.first().map(gated).unwrap_or_default();
-            let mut text = format!("{} of {} experts, each {each}", experts.per_token, experts.experts.len());
-            if let Some((shared, _)) = &experts.shared {
-                let _ = write!(text, ", and a shared one, {}", gated(shared));
+            let (chosen, n) = (experts.routing.per_token, experts.experts.len());
+            let mut text = format!("{chosen} of {n} experts{}, each {each}", routing(&experts.routing));
+            if let Some(shared) = &experts.shared {
+                let _ = write!(text, ", and a shared one, {}", gated(&shared.mlp));
             }
             text
         }
     }
+}
+
+/// How experts are chosen, where it is not by a softmax.
+fn routing(routing: &RoutingSpec) -> String {
+    let mut text = match routing.scores {
+        Scores::Softmax | Scores::SoftmaxOfChosen => String::new(),
+        Scores::Sigmoid => " by sigmoids".to_owned(),
+        Scores::SparseMixer { .. } => " by sparsemixer".to_owned(),
+    };
+    if let Some(Groups { n, chosen, .. }) = routing.groups {
+        let _ = write!(text, " in {chosen} of {n} groups");
+    }
+    text
 }
 
 fn gated(mlp: &GatedSpec) -> String {
@@ -254,6 +288,10 @@ fn biases(layer: &LayerSpec) -> String {
         MixerSpec::Attention(AttentionSpec { q, k, v, o, .. }) => {
             vec![("q", q), ("k", k), ("v", v), ("o", o)]
         }
+        MixerSpec::LatentAttention(attn) => mixers::linears_of_latent(attn),
+        MixerSpec::GatedDelta(delta) => {
+            vec![("q", &delta.q), ("k", &delta.k), ("v", &delta.v), ("o", &delta.o)]
+        }
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
     };
     linears.extend(match &layer.mlp {
@@ -261,7 +299,7 @@ fn biases(layer: &LayerSpec) -> String {
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
-            std::iter::once(("router", &experts.router)).chain(first).collect()
+            std::iter::once(("router", &experts.routing.router)).chain(first).collect()
         }
     });
     let biased = linears.into_iter().filter(|(_, linear)| linear.bias.is_some());

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub enum MixerKind {
     /// Attention over keys and values.
     Attention,
+    /// Attention over keys and values that are made of one narrow vector a position.
+    LatentAttention,
+    /// Heads that keep a matrix from keys to values, which decays and is corrected at every position.
+    GatedDeltaNet,
     /// A short convolution of each channel with its last few values, between two gates.
     ShortConvolution,
 }
@@ -20,6 +24,8 @@ impl MixerKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Attention => "attention",
+            Self::LatentAttention => "latent_attention",
+            Self::GatedDeltaNet => "gated_delta_net",
             Self::ShortConvolution => "short_convolution",
         }
     }

@@ -14,6 +14,7 @@ mod lenses;
 mod machine;
 mod many;
 mod prompt;
+mod reader;
 mod records;
 mod request;
 mod run;

@@ -1,6 +1,7 @@
 //! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
 
 mod bytes;
+mod dequantised;
 mod end_of_text;
 mod gguf;
 mod header;
@@ -13,6 +14,7 @@ mod values;
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use lens_core::TokenId;
@@ -23,13 +25,15 @@ pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
 
+use dequantised::Dequantised;
 use values::Recent;
 
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
-    made::MadeError,
+    made::{Files, MadeError},
+    quantised::{Quantisation, QuantisedError},
     sidecar::{Sidecar, Sidecars, TokenizerFile},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
@@ -80,6 +84,8 @@ pub struct Outline {
     /// The family that was assumed, where config.json says another `model_type`: what is computed then is what
     /// that family computes, and nothing here can know whether the model does.
     pub assumed_family: Option<String>,
+    /// How weights are quantised, if some are. Their tensors are those that are made.
+    pub quantisation: Option<Quantisation>,
     /// Every tensor.
     pub tensors: TensorIndex,
     /// What was assumed, dropped or left out, as sentences for a person.
@@ -98,18 +104,36 @@ impl Outline {
         tensors: TensorIndex,
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
+        Self::with_files(id, revision, config, tensors, options, None)
+    }
+
+    /// [`Outline::new`], where the contents of the weight files are at hand.
+    fn with_files(
+        id: String,
+        revision: Option<String>,
+        config: &[u8],
+        tensors: TensorIndex,
+        options: &OpenOptions,
+        files: Option<Files<'_>>,
+    ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (tensors, renamed) = names::usual(&config, tensors);
+        let (mut tensors, renamed) = names::usual(&config, tensors);
+        let dequantised = Dequantised::new(&config, &mut tensors, files)?;
+        let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
+        let rows =
+            tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
+        let names = names.with_rows(rows);
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
-        let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
+        let Understood { spec, notes: more } = families::understand(read, &names, &reading)?;
+        let (quantisation, dequantised) = Dequantised::settle(dequantised, &spec, &mut tensors);
         let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
         let assumed = assumed_family.iter().map(|family| assumption(&config, family));
-        let notes = assumed.chain(more).chain(renamed).chain(left_out).collect();
-        Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
+        let notes = assumed.chain(dequantised).chain(more).chain(renamed).chain(left_out).collect();
+        Ok(Self { id, revision, config, spec, assumed_family, quantisation, tensors, notes })
     }
 
     /// The outline of a checkpoint from its headers alone: its weights need not be on this machine.
@@ -134,9 +158,11 @@ impl Outline {
             .iter()
             .map(|shard| (shard.file.clone(), shard.bytes.as_slice(), shard.file_size))
             .collect();
-        let (config, said) = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
-        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said));
+        let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
+        let (id, revision) = (headers.id.clone(), headers.revision.clone());
+        let mut outline = Self::new(id, revision, &said.config, tensors, options)?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said.notes));
         Ok(outline)
     }
 
@@ -201,6 +227,8 @@ pub struct Checkpoint {
     pub(crate) sidecars: Sidecars,
     /// Tensors that were made last and may be asked for again.
     recent: Recent,
+    /// The hash of the unembedding, once somebody asked for it: it takes a pass over a large part of the weights.
+    pub(crate) unembed_sha256: OnceLock<Option<String>>,
 }
 
 impl Checkpoint {
@@ -226,15 +254,19 @@ impl Checkpoint {
             shards.push(Bytes::open(path, io)?);
             names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
-        let starts = shards.iter().map(|shard| (shard.as_slice(), shard.as_slice().len() as u64));
+        let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
         let weights: Vec<gguf::File<'_>> =
-            names.into_iter().zip(starts).map(|(name, (start, size))| (name, start, size)).collect();
+            names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
         let mut sidecars = Sidecars::of_files(files);
-        let (config, said) = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
-        let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, files.notes.iter().cloned().chain(said));
+        let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
+        let (id, revision) = (files.id.clone(), files.revision.clone());
+        let mut outline =
+            Outline::with_files(id, revision, &said.config, tensors, options, Some(Files(&contents)))?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
-        let mut checkpoint = Self { outline, shards, sidecars, recent: Recent::default() };
+        let mut checkpoint =
+            Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
         checkpoint.outline.notes.extend(tie);
         checkpoint.outline.notes.extend(note_on_adapter(&files.root));
@@ -261,6 +293,7 @@ impl Checkpoint {
                 ..Sidecars::default()
             },
             recent: Recent::default(),
+            unembed_sha256: OnceLock::new(),
         })
     }
 
@@ -292,24 +325,31 @@ impl Checkpoint {
     }
 }
 
-/// Adds the tensors of all weight files to an index; the text of the config, and what was assumed. A GGUF file is its
-/// own config, and has its tokenizer with it.
+/// What weight files say apart from their tensors, and the config beside them.
+struct Said {
+    /// The text of the config.
+    config: Vec<u8>,
+    notes: Vec<String>,
+    quantisation: Option<Quantisation>,
+}
+
+/// Adds the tensors of all weight files to an index. A GGUF file is its own config, and has its tokenizer with it.
 fn add_weights(
     tensors: &mut TensorIndex,
     files: &[gguf::File<'_>],
     config: &Path,
     sidecars: &mut Sidecars,
-) -> Result<(Vec<u8>, Vec<String>), CheckpointError> {
+) -> Result<Said, CheckpointError> {
     if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
-        let gguf::Described { config, notes, tokenizer_config } = gguf::add(tensors, files)?;
+        let gguf::Described { config, notes, tokenizer_config, quantisation } = gguf::add(tensors, files)?;
         sidecars.tokenizer = Some(TokenizerFile::Gguf);
         sidecars.tokenizer_config = Some(Sidecar::Made(tokenizer_config.into()));
-        return Ok((config, notes));
+        return Ok(Said { config, notes, quantisation });
     }
     for (name, start, size) in files {
         tensors.add_shard(name, start, *size)?;
     }
-    Ok((read(config)?, Vec::new()))
+    Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.
@@ -359,6 +399,9 @@ pub enum CheckpointError {
         /// Why.
         source: std::io::Error,
     },
+    /// Quantised weights that cannot be read.
+    #[error(transparent)]
+    Quantised(#[from] QuantisedError),
     /// A tensor that cannot be made from what is stored.
     #[error(transparent)]
     Made(#[from] MadeError),

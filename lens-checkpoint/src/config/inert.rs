@@ -117,6 +117,7 @@ const ALWAYS: &[&[&str]] = &[
     &[
         "initializer_range",
         "initializer_cutoff_factor",
+        "embedding_initializer_range",
         "init_std",
         "init_config",
         "init_method",

@@ -443,8 +443,9 @@ pub enum ConfigError {
     },
     /// Quantised weights.
     #[error(
-        "the checkpoint is quantised ({}): a lens needs the weights themselves. Use the original checkpoint, \
-         or dequantise this one with transformers and save it as bf16 safetensors",
+        "the checkpoint is quantised ({}), and config.json does not say how its weights are to be made again: restore its \
+         quantization_config, use the original checkpoint, or dequantise this one with transformers and save it as \
+         bf16 safetensors",
         cut(method)
     )]
     Quantised {

@@ -66,7 +66,7 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
         MlpSpec::Experts(experts) => {
             let routed =
                 (0..).zip(&experts.experts).map(|(e, expert)| (Some(Expert::Routed(e)), &expert.down));
-            let shared = experts.shared.iter().map(|(expert, _)| (Some(Expert::Shared), &expert.down));
+            let shared = experts.shared.iter().map(|shared| (Some(Expert::Shared), &shared.mlp.down));
             routed.chain(shared).collect()
         }
     }

@@ -104,6 +104,7 @@ fn resolve_gemma3(
             "model.vision_tower.",
             "model.multi_modal_projector.",
         ],
+        blocks_from: None,
     };
     scale_embedding(&mut spec);
     sandwich(&shape, &mut spec);

@@ -5,34 +5,45 @@
 mod alibi;
 mod bloom;
 mod cohere;
+mod deepseek;
+mod delta;
+mod dots1;
+mod exaone_moe;
 mod experts;
 mod falcon;
 mod gemma;
 mod glm4;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod latent;
 mod lfm2;
 mod likeness;
 mod llama;
+mod minicpm3;
 mod mistral;
 mod mpt;
 mod nemotron;
 mod olmo;
+mod olmo_hybrid;
 mod opt;
 mod parts;
 mod phi;
 mod phi3;
 mod qwen;
+mod qwen3_next;
+mod routed;
 mod shape;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
 mod wrapper;
+mod youtu;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
@@ -73,6 +84,10 @@ pub const FAMILIES: &[Family] = &[
     experts::QWEN2_MOE,
     experts::QWEN3_MOE,
     gpt_oss::FAMILY,
+    glm4_moe::GLM4_MOE,
+    glm4_moe::SOLAR_OPEN,
+    dots1::FAMILY,
+    exaone_moe::FAMILY,
     phi3::FAMILY,
     phi::FAMILY,
     olmo::OLMO,
@@ -96,33 +111,60 @@ pub const FAMILIES: &[Family] = &[
     bloom::FAMILY,
     mpt::FAMILY,
     lfm2::FAMILY,
+    minicpm3::FAMILY,
+    youtu::FAMILY,
+    deepseek::V2,
+    deepseek::V3,
+    deepseek::GLM4_LITE,
+    deepseek::SARVAM,
+    deepseek::AXK1,
+    qwen3_next::QWEN3_NEXT,
+    qwen3_next::QWEN3_5,
+    qwen3_next::QWEN3_5_MOE,
+    olmo_hybrid::FAMILY,
 ];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
-pub struct TensorNames(BTreeSet<String>);
+pub struct TensorNames {
+    names: BTreeSet<String>,
+    /// The first dimensions of those that have one, where the checkpoint is at hand.
+    rows: BTreeMap<String, usize>,
+}
 
 impl TensorNames {
     /// Whether the checkpoint holds `name`.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.names.contains(name)
     }
 
     /// All of them, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.names.iter().map(String::as_str)
+    }
+
+    /// These names, with the first dimensions of some of them: of tensors that are cut differently by those who write
+    /// them.
+    #[must_use]
+    pub fn with_rows(self, rows: impl IntoIterator<Item = (String, usize)>) -> Self {
+        Self { rows: rows.into_iter().collect(), ..self }
+    }
+
+    /// The first dimension of a tensor, where it is known.
+    pub(crate) fn rows(&self, name: &str) -> Option<usize> {
+        self.rows.get(name).copied()
     }
 
     /// The first of `prefixes` under which the checkpoint holds `name`; the first of all if none does, so that
     /// what is missing is missed under its usual name.
     pub fn prefix<'p>(&self, prefixes: &[&'p str], name: &str) -> &'p str {
-        prefixes.iter().find(|prefix| self.0.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
+        prefixes.iter().find(|prefix| self.names.contains(&format!("{prefix}{name}"))).unwrap_or(&prefixes[0])
     }
 }
 
 impl<S: Into<String>> FromIterator<S> for TensorNames {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+        Self { names: names.into_iter().map(Into::into).collect(), rows: BTreeMap::new() }
     }
 }
 
@@ -233,7 +275,7 @@ fn read_text_part(
     let section = text.is_section.then_some(wrapper::SECTION);
     let keys = config.standing_for(section, &text.keys);
     let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
-    spec.ignored = Ignored { suffixes: spec.ignored.suffixes, prefixes: wrapper::TOWERS };
+    spec.ignored = Ignored { prefixes: wrapper::TOWERS, ..spec.ignored };
     let mut unread = Unread::of(config, text.model_type, section);
     if spec.readout.post != Post::default() {
         // The model around the text model has the unembedding, and knows no more of it.
@@ -263,6 +305,8 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
         },
+        MixerSpec::LatentAttention(_) => FULL,
+        MixerSpec::GatedDelta(_) => LINEAR,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
@@ -273,6 +317,9 @@ const FULL: &[&str] = &["full_attention", "attention"];
 
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
+
+/// What they call one with a gated delta net.
+const LINEAR: &[&str] = &["linear_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -24,6 +24,7 @@ pub(super) const BUFFERS: Ignored = Ignored {
         "rotary_emb.inv_freq",
     ],
     prefixes: &[],
+    blocks_from: None,
 };
 
 /// The epsilon of layer norms as GPT-2's descendants name it.
@@ -73,6 +74,7 @@ impl Sizes {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q,
             k,
             v,

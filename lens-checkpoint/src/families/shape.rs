@@ -62,6 +62,8 @@ pub(super) struct Defaults {
     pub(super) eps: Epsilon,
     /// The nonlinearity, where silence is not SiLU.
     pub(super) activation: Option<Activation>,
+    /// The key of the width of the MLP, where it is not `intermediate_size`.
+    pub(super) mlp_key: Option<&'static str>,
     /// The key of the nonlinearity, where it is not `hidden_act`.
     pub(super) activation_key: Option<&'static str>,
     /// The rotary embedding, where it is not Llama's.
@@ -151,7 +153,7 @@ impl Shape {
             n_heads,
             n_kv_heads,
             d_head,
-            d_mlp: config.required_size("intermediate_size")?,
+            d_mlp: config.required_size(defaults.mlp_key.unwrap_or("intermediate_size"))?,
             n_vocab: or_default("vocab_size", defaults.n_vocab)?,
             eps: defaults.eps.read(config)?,
             norm: NormSpec::rms,
@@ -244,7 +246,7 @@ impl Shape {
             },
             tied_and_stored: unembed.tied_and_stored,
             context: self.context,
-            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], prefixes: &[] },
+            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], ..Ignored::default() },
         })
     }
 
@@ -264,6 +266,7 @@ impl Shape {
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
             k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
             v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),

@@ -1,6 +1,6 @@
 //! The MLP as data: gated, plain, or a mixture of experts.
 
-use super::{LinearSpec, Param};
+use super::{LinearSpec, Param, RoutingSpec};
 
 /// An elementwise nonlinearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,32 +45,32 @@ pub struct GatedSpec {
     pub down: LinearSpec,
 }
 
-/// How a router's logits become the weights of the experts it chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weighting {
-    /// Softmax over all experts, then the largest; they are made to sum to one again if `renormalise`.
-    SoftmaxThenTop {
-        /// Whether the chosen weights sum to one.
-        renormalise: bool,
-    },
-    /// The largest, then softmax over those.
-    TopThenSoftmax,
-}
-
 /// A mixture of experts.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ExpertsSpec {
-    /// The router, `[experts, d_model]`.
-    pub router: LinearSpec,
-    /// How many experts see a token.
-    pub per_token: usize,
-    /// How their outputs are weighted.
-    pub weighting: Weighting,
+    /// Which experts see a token, and with which weights.
+    pub routing: RoutingSpec,
     /// The experts.
     pub experts: Vec<GatedSpec>,
-    /// An expert that sees every token, and the gate, `[1, d_model]`, whose sigmoid scales it.
-    pub shared: Option<(GatedSpec, LinearSpec)>,
+    /// An expert that sees every token; several of one input are one that is as wide as all of them.
+    pub shared: Option<SharedExpert>,
+}
+
+/// An expert that sees every token.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SharedExpert {
+    /// The expert.
+    pub mlp: GatedSpec,
+    /// The gate, `[1, d_model]`, whose sigmoid scales what it computes.
+    pub gate: Option<LinearSpec>,
+}
+
+impl SharedExpert {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        self.mlp.params().chain(self.gate.iter().flat_map(LinearSpec::params))
+    }
 }
 
 /// The MLP of one block.
@@ -104,13 +104,9 @@ impl MlpSpec {
             Self::Gated(gated) => gated.params().collect(),
             Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
             Self::Experts(experts) => {
-                let shared = experts.shared.iter().flat_map(|(mlp, gate)| mlp.params().chain(gate.params()));
-                experts
-                    .router
-                    .params()
-                    .chain(experts.experts.iter().flat_map(GatedSpec::params))
-                    .chain(shared)
-                    .collect()
+                let each = experts.experts.iter().flat_map(GatedSpec::params);
+                let shared = experts.shared.iter().flat_map(SharedExpert::params);
+                experts.routing.params().chain(each).chain(shared).collect()
             }
         }
     }

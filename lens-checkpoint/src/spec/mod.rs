@@ -8,16 +8,19 @@ mod mlp;
 mod norm;
 mod param;
 mod rope;
+mod routing;
 
 use lens_core::{Point, PointSet, Post, Site};
 
 pub use mixer::{
-    Alibi, AlibiPrecision, AttentionSpec, Mask, MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
+    Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GatedDeltaSpec, LatentAttentionSpec, LatentQuery, Mask,
+    MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
 };
-pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, Weighting};
+pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
 pub use rope::{Pairing, Rope, RopeScaling};
+pub use routing::{Divisor, GroupScore, Groups, RoutingSpec, Scores, Weighted};
 
 /// How a block's branches meet the residual stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,11 +117,11 @@ impl LayerSpec {
         norms.chain(self.mixer.params()).chain(self.wiring.params()).chain(self.mlp.params())
     }
 
-    /// The attention of the block, if that is its mixer.
+    /// The attention of the block, if that is its mixer and keeps keys and values.
     pub fn attention(&self) -> Option<&AttentionSpec> {
         match &self.mixer {
             MixerSpec::Attention(attention) => Some(attention),
-            MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
         }
     }
 
@@ -226,6 +229,8 @@ pub struct Ignored {
     pub suffixes: &'static [&'static str],
     /// How their names begin.
     pub prefixes: &'static [&'static str],
+    /// The first block that is not part of the decoder: those after the last predict further tokens in one pass.
+    pub blocks_from: Option<usize>,
 }
 
 impl Ignored {
@@ -233,7 +238,14 @@ impl Ignored {
     pub fn covers(&self, name: &str) -> bool {
         self.suffixes.iter().any(|end| name.ends_with(end))
             || self.prefixes.iter().any(|start| name.starts_with(start))
+            || self.blocks_from.is_some_and(|first| block_of(name).is_some_and(|block| block >= first))
     }
+}
+
+/// The index of the block that a tensor is named after, as in `model.layers.7.mlp.gate.weight`.
+fn block_of(name: &str) -> Option<usize> {
+    let (_, rest) = name.split_once("layers.")?;
+    rest.split('.').next()?.parse().ok()
 }
 
 impl DecoderSpec {
@@ -283,7 +295,7 @@ impl DecoderSpec {
     pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = (usize, &mut AttentionSpec)> {
         self.layers.iter_mut().enumerate().filter_map(|(i, layer)| match &mut layer.mixer {
             MixerSpec::Attention(attention) => Some((i, attention)),
-            MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
         })
     }
 }

@@ -22,7 +22,7 @@ pub use self::{
     attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
-    evaluate::{EvaluateArgs, EvaluateFormat},
+    evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
     fitting::{
         Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
@@ -32,7 +32,7 @@ pub use self::{
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
-    text::TextArgs,
+    text::{ReaderArgs, TextArgs},
 };
 use crate::style::When;
 
@@ -79,7 +79,7 @@ impl Cli {
             Command::Attribute(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
-            Command::Evaluate(args) => args.machine.contradiction(),
+            Command::Evaluate(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))

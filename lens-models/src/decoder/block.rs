@@ -75,6 +75,11 @@ impl Block {
         self.mixer.reset();
     }
 
+    /// Whether it can go on after any position of what it keeps of a sequence, and not after the last one alone.
+    pub(super) fn resumes(&self) -> bool {
+        self.mixer.resumes()
+    }
+
     /// Runs the block on the residual stream, `[pos, d_model]`, and returns the stream after it.
     pub(super) fn forward(
         &mut self,

@@ -3,6 +3,7 @@
 mod dissect;
 mod experts;
 mod gated;
+mod routing;
 
 use tch::Tensor;
 

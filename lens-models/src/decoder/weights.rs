@@ -104,6 +104,11 @@ impl Weights<'_> {
         self.settle(&tensor)
     }
 
+    /// A parameter in float32, whatever the decoder's dtype.
+    pub(super) fn wide_param(&self, param: &Param) -> Result<Tensor, ModelError> {
+        Self { dtype: StoredDtype::F32, ..*self }.param(param)
+    }
+
     /// Of a parameter that begins with some slices of a made tensor's first dimension, such as one expert of a stack:
     /// which they are, and what is left to cut once they are made alone. Otherwise all that is to be cut.
     fn first_rows(&self, param: &Param) -> (Option<Range<usize>>, Vec<Cut>) {
@@ -133,6 +138,11 @@ impl Weights<'_> {
     /// A linear map.
     pub(super) fn linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
         Ok(Linear { weight: self.param(&spec.weight)?, bias: self.optional(spec.bias.as_ref())? })
+    }
+
+    /// A linear map in float32, whatever the decoder's dtype.
+    pub(super) fn wide_linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
+        Self { dtype: StoredDtype::F32, ..*self }.linear(spec)
     }
 
     fn map(&self, stored: &StoredTensor, dtype: StoredDtype) -> Result<Tensor, ModelError> {

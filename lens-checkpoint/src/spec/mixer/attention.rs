@@ -101,6 +101,8 @@ pub struct AttentionSpec {
     pub k: LinearSpec,
     /// Value projection, `[n_kv_heads * d_head, d_model]`.
     pub v: LinearSpec,
+    /// What is multiplied with what the heads weighed, after a sigmoid, `[n_heads * d_head, d_model]`.
+    pub gate: Option<LinearSpec>,
     /// Output projection, `[d_model, n_heads * d_head]`.
     pub o: LinearSpec,
 }
@@ -114,6 +116,7 @@ impl AttentionSpec {
             .flat_map(LinearSpec::params)
             .chain(norms)
             .chain(&self.sinks)
+            .chain(self.gate.iter().flat_map(LinearSpec::params))
     }
 
     /// The rotary embedding, if there is one.

@@ -2,6 +2,9 @@
 
 mod attention;
 mod convolution;
+mod delta;
+mod filter;
+mod latent;
 
 use std::sync::Arc;
 
@@ -9,8 +12,14 @@ use lens_core::{MixerKind, Site};
 
 pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
 pub use convolution::ShortConvolutionSpec;
+pub use delta::GatedDeltaSpec;
+pub use filter::FilterSpec;
+pub use latent::{LatentAttentionSpec, LatentQuery};
 
-use super::{param::Param, rope::Rope};
+use super::{
+    param::{LinearSpec, Param},
+    rope::Rope,
+};
 
 /// The part of a block through which a position sees earlier ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +27,10 @@ use super::{param::Param, rope::Rope};
 pub enum MixerSpec {
     /// Attention over keys and values.
     Attention(AttentionSpec),
+    /// Attention over keys and values that are made of one narrow vector a position.
+    LatentAttention(LatentAttentionSpec),
+    /// A gated delta net.
+    GatedDelta(GatedDeltaSpec),
     /// A gated short convolution.
     ShortConvolution(ShortConvolutionSpec),
 }
@@ -25,6 +38,18 @@ pub enum MixerSpec {
 impl From<AttentionSpec> for MixerSpec {
     fn from(attention: AttentionSpec) -> Self {
         Self::Attention(attention)
+    }
+}
+
+impl From<LatentAttentionSpec> for MixerSpec {
+    fn from(attention: LatentAttentionSpec) -> Self {
+        Self::LatentAttention(attention)
+    }
+}
+
+impl From<GatedDeltaSpec> for MixerSpec {
+    fn from(delta: GatedDeltaSpec) -> Self {
+        Self::GatedDelta(delta)
     }
 }
 
@@ -39,6 +64,8 @@ impl MixerSpec {
     pub fn kind(&self) -> MixerKind {
         match self {
             Self::Attention(_) => MixerKind::Attention,
+            Self::LatentAttention(_) => MixerKind::LatentAttention,
+            Self::GatedDelta(_) => MixerKind::GatedDeltaNet,
             Self::ShortConvolution(_) => MixerKind::ShortConvolution,
         }
     }
@@ -47,7 +74,19 @@ impl MixerSpec {
     pub fn params(&self) -> Vec<&Param> {
         match self {
             Self::Attention(attention) => attention.params().collect(),
+            Self::LatentAttention(attention) => attention.params().collect(),
+            Self::GatedDelta(delta) => delta.params().collect(),
             Self::ShortConvolution(convolution) => convolution.params().collect(),
+        }
+    }
+
+    /// Its output projection, `[d_model, ..]`.
+    pub fn output(&self) -> &LinearSpec {
+        match self {
+            Self::Attention(attention) => &attention.o,
+            Self::LatentAttention(attention) => &attention.o,
+            Self::GatedDelta(delta) => &delta.o,
+            Self::ShortConvolution(convolution) => &convolution.output,
         }
     }
 
@@ -55,14 +94,17 @@ impl MixerSpec {
     pub fn rope(&self) -> Option<&Arc<Rope>> {
         match self {
             Self::Attention(attention) => attention.rope(),
-            Self::ShortConvolution(_) => None,
+            Self::LatentAttention(attention) => attention.rope.as_ref(),
+            Self::GatedDelta(_) | Self::ShortConvolution(_) => None,
         }
     }
 
-    /// The shape of `z` at one position, `[n_heads, d_head]`; `None` if the mixer has no `z`.
+    /// The shape of `z` at one position, `[n_heads, width of a value]`; `None` if the mixer has no `z`.
     pub fn z_shape(&self) -> Option<[usize; 2]> {
         match self {
             Self::Attention(attention) => Some([attention.n_heads, attention.d_head]),
+            Self::LatentAttention(attention) => Some([attention.n_heads, attention.d_value]),
+            Self::GatedDelta(delta) => Some([delta.n_heads, delta.d_value]),
             Self::ShortConvolution(_) => None,
         }
     }
@@ -79,6 +121,8 @@ impl MixerSpec {
     pub fn kept_values(&self, room: usize) -> usize {
         match self {
             Self::Attention(attention) => (2 * attention.n_kv_heads * attention.d_head).saturating_mul(room),
+            Self::LatentAttention(attention) => attention.d_kept().saturating_mul(room),
+            Self::GatedDelta(delta) => delta.kept_values(),
             Self::ShortConvolution(convolution) => convolution.channels * convolution.kept_positions(),
         }
     }

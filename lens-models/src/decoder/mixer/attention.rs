@@ -3,7 +3,10 @@
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
-use super::fused::{attend, card_groups};
+use super::{
+    fused::{attend, card_groups},
+    kept::Kept,
+};
 use crate::{
     decoder::{
         ModelError,
@@ -29,6 +32,7 @@ pub(in crate::decoder) struct Attention {
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
     sinks: Option<Tensor>, // [n_heads]
+    gate: Option<Linear>,
     place: Place,
     cache: Cache,
 }
@@ -42,6 +46,7 @@ impl Attention {
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
             sinks: weights.optional(spec.sinks.as_ref())?,
+            gate: spec.gate.as_ref().map(|gate| weights.linear(gate)).transpose()?,
             place: weights.place,
             spec: spec.clone(),
             cache: Cache::default(),
@@ -82,13 +87,21 @@ impl Attention {
         for part in &step.parts {
             let (k, v) = match &seen {
                 Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
-                None => (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?),
+                None => {
+                    let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
+                    self.cache.before(k, v, step.past)?
+                }
             }; // [batch, n_kv_heads, past + pos, d_head]
             let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
         }
-        let z = tap.at(Point::block(self.layer, Site::Z), joined(z)?)?; // [pos, n_heads, d_head]
+        let z = joined(z)?;
+        let z = match &self.gate {
+            Some(gate) => z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?,
+            None => z,
+        };
+        let z = tap.at(Point::block(self.layer, Site::Z), z)?; // [pos, n_heads, d_head]
         self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
     }
 
@@ -183,48 +196,26 @@ pub(in crate::decoder) fn writes_scores(spec: &AttentionSpec) -> bool {
     spec.softcap.is_some() || spec.sinks.is_some() || matches!(spec.position, Position::Alibi(_))
 }
 
-/// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.
+/// Keys and values of the tokens seen so far.
 #[derive(Debug, Default)]
 struct Cache {
-    stored: Option<(Tensor, Tensor)>,
+    keys: Kept,
+    values: Kept,
     /// The largest magnitude of a key of the sequence so far.
     largest_key: f64,
 }
 
 impl Cache {
+    /// Keys and values of branches, `[batch, n_kv_heads, pos, d_head]`, with those of the `past` positions before them,
+    /// which stay as they are.
+    fn before(&self, k: Tensor, v: Tensor, past: usize) -> Result<(Tensor, Tensor), ModelError> {
+        Ok((self.keys.before(k, past)?, self.values.before(v, past)?))
+    }
+
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
     /// `[n_kv_heads, past + pos, d_head]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
-        let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
-        let length = (step.past + step.n) as i64;
-        let (mut keys, mut values) = match self.stored.take() {
-            Some((keys, values)) if step.past > 0 && keys.size()[1] >= length => (keys, values),
-            old => {
-                let capacity = (step.room as i64).max(length);
-                (
-                    grow(&k, capacity, old.as_ref().map(|(k, _)| k), step)?,
-                    grow(&v, capacity, old.as_ref().map(|(_, v)| v), step)?,
-                )
-            }
-        };
-        let (past, n) = (step.past as i64, step.n as i64);
-        for (all, new) in [(&mut keys, &k), (&mut values, &v)] {
-            all.f_narrow(1, past, n)?.f_copy_(new)?;
-        }
-        let seen = (keys.f_narrow(1, 0, length)?, values.f_narrow(1, 0, length)?);
-        self.stored = Some((keys, values));
-        Ok(seen)
+        let keys = self.keys.extend(&k.f_transpose(0, 1)?, step)?;
+        Ok((keys, self.values.extend(&v.f_transpose(0, 1)?, step)?))
     }
-}
-
-/// A larger buffer with what the old one held. A sequence that outgrows what was announced doubles its buffer.
-fn grow(like: &Tensor, capacity: i64, old: Option<&Tensor>, step: &Step) -> Result<Tensor, ModelError> {
-    let shape = like.size();
-    let past = step.past as i64;
-    let capacity = if past > 0 { capacity.max(2 * past) } else { capacity };
-    let buffer = Tensor::f_zeros([shape[0], capacity, shape[2]], (like.kind(), like.device()))?;
-    if let Some(old) = old.filter(|_| past > 0) {
-        buffer.f_narrow(1, 0, past)?.f_copy_(&old.f_narrow(1, 0, past)?)?;
-    }
-    Ok(buffer)
 }
