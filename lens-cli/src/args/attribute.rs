@@ -29,7 +29,7 @@ Examples:
   lens attribute -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\" -o heads.svg"
 )]
 pub struct AttributeArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
+    /// Hub id, local folder or GGUF file; without it, the demo model that is part of lens
     #[arg(short, long, value_name = "ID|DIR")]
     pub model: Option<String>,
     #[command(flatten)]

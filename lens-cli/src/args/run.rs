@@ -43,7 +43,7 @@ Examples:
   lens run -m openai-community/gpt2 \"The capital of France is\" --lens logit,tuned=gpt2"
 )]
 pub struct RunArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
+    /// Hub id, local folder or GGUF file; without it, the demo model that is part of lens
     #[arg(short, long, value_name = "ID|DIR")]
     pub model: Option<String>,
     #[command(flatten)]
