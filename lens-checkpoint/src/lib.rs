@@ -29,6 +29,7 @@ pub mod families;
 pub mod host;
 pub mod lenses;
 mod npy;
+mod pickle;
 mod sidecar;
 pub mod source;
 pub mod spec;
