@@ -8,6 +8,7 @@ mod attribute;
 mod check;
 mod compare_prompts;
 mod evaluate;
+mod failure;
 mod fit;
 mod gathered;
 mod lenses;
