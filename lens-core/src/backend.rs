@@ -3,6 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    branches::Branches,
     choice::Choice,
     dtype::Dtype,
     edit::Edits,
@@ -117,6 +118,21 @@ impl ModelInfo {
     /// The blocks that do not have this site, ascending.
     pub fn layers_without(&self, site: Site) -> impl Iterator<Item = u16> {
         (0..self.n_layers).filter(move |layer| !self.has(Point::block(*layer, site)))
+    }
+
+    /// The sums that the stream of a block is made of, as `[before, added, after]`: two where it has a mixer and an MLP,
+    /// one where it has only one of them, none where branches are not summands of the stream.
+    pub fn sums(&self, layer: u16) -> &'static [[Site; 3]] {
+        let has = |site| self.has(Point::block(layer, site));
+        match (has(Site::AttnOut), has(Site::ResidMid), has(Site::MlpOut)) {
+            (true, true, true) => &[
+                [Site::ResidPre, Site::AttnOut, Site::ResidMid],
+                [Site::ResidMid, Site::MlpOut, Site::ResidPost],
+            ],
+            (true, false, false) => &[[Site::ResidPre, Site::AttnOut, Site::ResidPost]],
+            (false, false, true) => &[[Site::ResidPre, Site::MlpOut, Site::ResidPost]],
+            _ => &[],
+        }
     }
 
     crate::setters! {
@@ -439,6 +455,20 @@ pub trait Backend {
         Ok(None)
     }
 
+    /// Runs what parts from a sequence inside the model, and returns the last block's output of each run at the row asked
+    /// for, `[runs, d_model]`. `None` where the backend cannot do this: each run is then one of the whole sequence, with
+    /// [`Backend::set_edits`]. The sequence itself, as far as caches hold it, stays.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`]; an error does not say which run it is about.
+    fn forward_branches(
+        &mut self,
+        branches: &Branches<'_, Self::Hidden>,
+    ) -> Result<Option<Self::Hidden>, BackendError> {
+        let _ = branches;
+        Ok(None)
+    }
+
     /// Whether what was computed for a sequence of `seen` tokens still holds once the sequence has `total` tokens.
     /// Where position embeddings depend on the length it may not, and the sequence has to be run anew.
     fn continues(&self, seen: usize, total: usize) -> bool {
@@ -498,6 +528,16 @@ pub trait Backend {
         rows: Range<usize>,
         out: &mut Vec<f32>,
     ) -> Result<usize, BackendError>;
+
+    /// Some rows of captured vectors, as they are.
+    ///
+    /// # Errors
+    /// When the computation fails. A backend that does not override this method returns
+    /// [`BackendError::NoSelection`].
+    fn select(&self, hidden: &Self::Hidden, rows: Range<usize>) -> Result<Self::Hidden, BackendError> {
+        let _ = (hidden, rows);
+        Err(BackendError::NoSelection { family: self.info().family.clone() })
+    }
 
     /// Applies a lens's map to captured vectors, `[rows, d_model]`, in float32; the result stays in float32.
     ///
@@ -574,6 +614,12 @@ pub enum BackendError {
     /// A lens other than the plain one was asked of a backend that does not implement [`Backend::translate`].
     #[error("this backend ({family}) can only read with the plain logit lens")]
     NoTranslation {
+        /// The model's family.
+        family: String,
+    },
+    /// Rows were asked of a backend that does not implement [`Backend::select`].
+    #[error("this backend ({family}) cannot tell captured rows apart")]
+    NoSelection {
         /// The model's family.
         family: String,
     },

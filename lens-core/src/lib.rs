@@ -10,6 +10,7 @@
 //!   and ranks, without ever storing a row of logits;
 //! - [`FinalNorm`] and [`NormMode`]: the norm before the unembedding;
 //! - [`attribution`]: which part of the model brought how much of a logit;
+//! - [`patch`]: what changes when an activation is another one, place by place;
 //! - [`translate`]: what lenses other than the plain one do to a vector before the norm;
 //! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
@@ -38,6 +39,7 @@
 
 pub mod attribution;
 mod backend;
+mod branches;
 mod check;
 mod choice;
 pub mod conformance;
@@ -53,6 +55,7 @@ mod message;
 mod mixer;
 mod nonfinite;
 mod norm;
+pub mod patch;
 mod point;
 pub mod predecessor;
 pub mod projection;
@@ -79,6 +82,7 @@ pub use backend::{
     Backend, BackendError, Column, Forward, HeadsInfo, ModelInfo, Next, Pack, PlainLogits, ReadRequest,
     Readings, Sequence,
 };
+pub use branches::Branches;
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use choice::Choice;
 pub use decision::{decided_at, important_layers};

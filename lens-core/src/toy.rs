@@ -11,6 +11,7 @@ use crate::{
         Backend, BackendError, Forward, HeadsInfo, ModelInfo, Pack, PlainLogits, ReadRequest, Readings,
         Sequence,
     },
+    branches::Branches,
     choice::Choice,
     dtype::Dtype,
     edit::Edits,
@@ -33,8 +34,8 @@ pub struct ToyBackend {
     layers: Vec<ToyLayer>,
     norm: FinalNorm,
     unembedding: Vec<f32>,
-    /// Per layer, the sum of the inputs of all positions seen so far: what a KV cache is to attention.
-    sums: Vec<Vec<f32>>,
+    /// Per layer and position, the sum of the inputs up to there: what a KV cache is to attention.
+    sums: Vec<Vec<Vec<f32>>>,
     seen: usize,
     /// Whether embeddings are moved by a rounding.
     nudged: bool,
@@ -85,7 +86,7 @@ impl ToyBackend {
             norm: FinalNorm::new(NormKind::Rms, 1e-6, d_model, Some(weight), None)
                 .expect("one weight per dimension"),
             unembedding: random.values(n_vocab * d_model, scale),
-            sums: vec![vec![0.0; d_model]; n_layers.into()],
+            sums: vec![Vec::new(); n_layers.into()],
             seen: 0,
             nudged: false,
             edits: None,
@@ -111,10 +112,7 @@ impl ToyBackend {
         };
         let (d, position, edits) = (self.info.d_model, self.seen, self.edits.clone());
         let mut x = self.embedding[token.index() * d..][..d].to_vec();
-        let edit = |point, value: &mut [f32]| {
-            edits.iter().for_each(|edits| edits.apply(point, position, d, value));
-        };
-        edit(Point::Embed, &mut x);
+        edits.iter().for_each(|edits| edits.apply(Point::Embed, position, d, &mut x));
         if self.nudged {
             // To the next value up or down, in no pattern that a sum would cancel.
             let up = |i: usize| (i * 7 + position * 3) % 5 < 2;
@@ -122,25 +120,41 @@ impl ToyBackend {
         }
         self.seen += 1;
         record(Point::Embed, &x);
-        for (i, (layer, sum)) in self.layers.iter().zip(&mut self.sums).take(blocks).enumerate() {
+        self.run_blocks(0..blocks, position, &mut x, edits.as_deref(), record);
+    }
+
+    /// Runs the stream of one position through some blocks, and appends to what they keep.
+    fn run_blocks(
+        &mut self,
+        blocks: Range<usize>,
+        position: usize,
+        x: &mut [f32],
+        edits: Option<&Edits>,
+        mut record: impl FnMut(Point, &[f32]),
+    ) {
+        let d = self.info.d_model;
+        for i in blocks {
+            let (layer, sums) = (&self.layers[i], &mut self.sums[i]);
             let mut at = |site, value: &mut [f32]| {
                 let point = Point::block(i as u16, site);
-                edit(point, value);
+                edits.iter().for_each(|edits| edits.apply(point, position, d, value));
                 record(point, value);
             };
-            at(Site::ResidPre, &mut x);
-            sum.iter_mut().zip(&x).for_each(|(sum, x)| *sum += x);
-            let mut z: Vec<f32> = sum.iter().map(|sum| sum / self.seen as f32).collect();
+            at(Site::ResidPre, x);
+            let mut sum = x.to_vec();
+            sums.last().iter().for_each(|before| add(&mut sum, before));
+            let mut z: Vec<f32> = sum.iter().map(|sum| sum / (position + 1) as f32).collect();
+            sums.push(sum);
             at(Site::Z, &mut z);
             let mut attn_out = multiply(&layer.attention, &z);
             at(Site::AttnOut, &mut attn_out);
-            add(&mut x, &attn_out);
-            at(Site::ResidMid, &mut x);
-            let inner: Vec<f32> = multiply(&layer.mlp_in, &x).into_iter().map(f32::tanh).collect();
+            add(x, &attn_out);
+            at(Site::ResidMid, x);
+            let inner: Vec<f32> = multiply(&layer.mlp_in, x).into_iter().map(f32::tanh).collect();
             let mut mlp_out = multiply(&layer.mlp_out, &inner);
             at(Site::MlpOut, &mut mlp_out);
-            add(&mut x, &mlp_out);
-            at(Site::ResidPost, &mut x);
+            add(x, &mlp_out);
+            at(Site::ResidPost, x);
         }
     }
 }
@@ -198,7 +212,7 @@ impl Backend for ToyBackend {
         }
         if step.past == 0 {
             self.seen = 0;
-            self.sums.iter_mut().for_each(|sum| sum.fill(0.0));
+            self.sums.iter_mut().for_each(Vec::clear);
         }
         let d = self.info.d_model;
         let mut captured = vec![ToyHidden { width: d, values: Vec::new() }; step.points.len()];
@@ -233,6 +247,31 @@ impl Backend for ToyBackend {
         Ok(Some(all))
     }
 
+    fn forward_branches(
+        &mut self,
+        branches: &Branches<'_, ToyHidden>,
+    ) -> Result<Option<ToyHidden>, BackendError> {
+        if self.edits.as_ref().is_some_and(|edits| !edits.is_empty()) {
+            return Ok(None); // what was run before is not what the branches leave
+        }
+        let (d, first) = (self.info.d_model, usize::from(branches.layer));
+        let from = if branches.from <= self.seen { branches.from } else { 0 };
+        let kept = self.sums.clone();
+        let mut values = Vec::with_capacity(branches.edits.len() * d);
+        for edits in branches.edits {
+            self.sums[first..].iter_mut().for_each(|sums| sums.truncate(from));
+            for position in from..=branches.row {
+                let mut x = branches.input.values[position * d..][..d].to_vec();
+                self.run_blocks(first..self.layers.len(), position, &mut x, Some(edits), |_, _| {});
+                if position == branches.row {
+                    values.extend(x);
+                }
+            }
+            self.sums.clone_from(&kept);
+        }
+        Ok(Some(ToyHidden { width: d, values }))
+    }
+
     fn heads(&self, _: u16) -> Option<(usize, usize)> {
         Some((N_HEADS, self.info.d_model / N_HEADS))
     }
@@ -257,7 +296,7 @@ impl Backend for ToyBackend {
 
     fn set_edits(&mut self, edits: Option<Arc<Edits>>) -> Result<Option<Arc<Edits>>, BackendError> {
         self.seen = 0;
-        self.sums.iter_mut().for_each(|sum| sum.fill(0.0));
+        self.sums.iter_mut().for_each(Vec::clear);
         Ok(std::mem::replace(&mut self.edits, edits))
     }
 
@@ -269,6 +308,11 @@ impl Backend for ToyBackend {
     ) -> Result<usize, BackendError> {
         out.extend_from_slice(&hidden.values[rows.start * hidden.width..rows.end * hidden.width]);
         Ok(hidden.width)
+    }
+
+    fn select(&self, hidden: &ToyHidden, rows: Range<usize>) -> Result<ToyHidden, BackendError> {
+        let values = hidden.values[rows.start * hidden.width..rows.end * hidden.width].to_vec();
+        Ok(ToyHidden { width: hidden.width, values })
     }
 
     fn translate(&self, hidden: &ToyHidden, map: &Arc<LensMap>) -> Result<ToyHidden, BackendError> {

@@ -14,6 +14,7 @@ mod nonfinite;
 mod outside;
 mod packs;
 mod parity;
+mod quantised;
 mod roundings;
 mod steering;
 mod taps;

@@ -68,7 +68,7 @@ mod tests {
     fn arrays_are_read_in_both_orders() {
         let of = |order: &str, shape: &str| {
             let header = format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': {shape}, }}   \n");
-            array(&file(&header, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])).map(|view| view.to_vec())
+            array(&file(&header, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])).map(|view| view.to_vec().unwrap())
         };
         assert_eq!(of("False", "(2, 3)").unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(of("True", "(2, 3)").unwrap(), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::row_major;
+use crate::host::packed_strides;
 
 /// A pickle that is being written.
 pub(crate) struct Pickler {
@@ -166,7 +166,7 @@ impl Pickler {
         self.bytes.push(b'Q');
         self.int(0);
         self.tuple(shape);
-        let strides = row_major(shape).unwrap_or_default();
+        let strides = packed_strides(shape).unwrap_or_default();
         self.tuple(&strides);
         self.bytes.push(0x89);
         self.ordered_dict();

@@ -28,9 +28,7 @@ pub(super) fn in_block<B: Backend>(
     (changed, rounds): (&Changed, bool),
 ) -> Result<Beyond, AttributionError> {
     let mut beyond = Beyond::default();
-    for (before, added, sum) in
-        [(Site::ResidMid, Site::MlpOut, Site::ResidPost), (Site::ResidPre, Site::AttnOut, Site::ResidMid)]
-    {
+    for [before, added, sum] in backend.info().sums(layer).iter().rev().copied() {
         let point = Point::block(layer, sum);
         let is_changed = changed.has(point);
         if !is_changed && !rounds {

@@ -3,8 +3,8 @@
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Choice, Edits, Forward, ModelInfo, Pack, PlainLogits, Point, ReadRequest,
-    Readings, StepBudget, TokenId,
+    Backend, BackendError, Branches, Choice, Edits, Forward, ModelInfo, Pack, PlainLogits, Point,
+    ReadRequest, Readings, StepBudget, TokenId,
     toy::{ToyBackend, ToyHidden},
 };
 
@@ -28,6 +28,12 @@ pub(crate) struct Counted {
     pub(crate) forwards: Vec<Ran>,
     /// For each pack, its tokens and rows.
     pub(crate) packs: Vec<(usize, usize)>,
+    /// Whether it can run branches.
+    pub(crate) has_branches: bool,
+    /// For each pass of branches: the block, the first position, and how many they were.
+    pub(crate) branches: Vec<(u16, usize, usize)>,
+    /// A point whose change makes a branch fail.
+    pub(crate) breaks_at: Option<Point>,
     /// For each time that the vocabulary was passed by for readouts: the columns beside the final one.
     pub(crate) reads: RefCell<Vec<usize>>,
 }
@@ -35,7 +41,17 @@ pub(crate) struct Counted {
 impl Counted {
     pub(crate) fn new(toy: ToyBackend) -> Self {
         let (forwards, packs, reads) = (Vec::new(), Vec::new(), RefCell::default());
-        Self { toy, budget: StepBudget::default(), chooses_first: false, forwards, packs, reads }
+        Self {
+            toy,
+            budget: StepBudget::default(),
+            chooses_first: false,
+            forwards,
+            packs,
+            has_branches: true,
+            branches: Vec::new(),
+            breaks_at: None,
+            reads,
+        }
     }
 }
 
@@ -65,6 +81,23 @@ impl Backend for Counted {
         let tokens = pack.sequences.iter().map(|sequence| sequence.tokens.len()).sum();
         self.packs.push((tokens, pack.sequences.iter().map(|sequence| sequence.rows.len()).sum()));
         self.toy.forward_pack(pack)
+    }
+
+    fn forward_branches(
+        &mut self,
+        branches: &Branches<'_, ToyHidden>,
+    ) -> Result<Option<ToyHidden>, BackendError> {
+        self.branches.push((branches.layer, branches.from, branches.edits.len()));
+        let breaks = |point: &Point| branches.edits.iter().any(|edits| edits.change(*point));
+        match self.breaks_at.filter(breaks) {
+            Some(_) => Err(BackendError::Other("broken on purpose".into())),
+            None if self.has_branches => self.toy.forward_branches(branches),
+            None => Ok(None),
+        }
+    }
+
+    fn select(&self, hidden: &ToyHidden, rows: Range<usize>) -> Result<ToyHidden, BackendError> {
+        self.toy.select(hidden, rows)
     }
 
     fn heads(&self, layer: u16) -> Option<(usize, usize)> {

@@ -81,7 +81,12 @@ impl Tap for Applied {
 }
 
 /// Changes the rows of a step that begins after `past` tokens. Values that are not changed keep their bits.
-fn apply(edits: &lens_core::Edits, past: usize, point: Point, value: Tensor) -> Result<Tensor, ModelError> {
+pub(super) fn apply(
+    edits: &lens_core::Edits,
+    past: usize,
+    point: Point,
+    value: Tensor,
+) -> Result<Tensor, ModelError> {
     let n = value.size()[0] as usize;
     let positions = edits.changed(point, past..past + n);
     if positions.is_empty() {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod block;
+mod branches;
 mod budget;
 mod device_readout;
 mod dissect;
@@ -29,7 +30,7 @@ mod weights;
 use std::{ops::Range, sync::Arc};
 
 use lens_core::{
-    Backend, BackendError, Choice, Forward, LensMap, ModelInfo, Pack, PlainLogits, Point, PointSet,
+    Backend, BackendError, Branches, Choice, Forward, LensMap, ModelInfo, Pack, PlainLogits, Point, PointSet,
     ReadRequest, Readings, Sequence, StepBudget, TokenId,
 };
 use tch::Tensor;
@@ -279,6 +280,10 @@ impl Backend for Decoder {
         self.record_pack(pack).map(Some)
     }
 
+    fn forward_branches(&mut self, branches: &Branches<'_, Tensor>) -> Result<Option<Tensor>, BackendError> {
+        Ok(self.run_branches(branches)?)
+    }
+
     fn continues(&self, seen: usize, total: usize) -> bool {
         let mut ropes = self.spec.layers.iter().filter_map(|layer| layer.mixer.rope());
         ropes.all(|rope| rope.is_same_at(seen, total))
@@ -312,6 +317,10 @@ impl Backend for Decoder {
         let some = hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?;
         append_values(&some, out)?;
         Ok(some.size()[1..].iter().product::<i64>() as usize)
+    }
+
+    fn select(&self, hidden: &Tensor, rows: Range<usize>) -> Result<Tensor, BackendError> {
+        Ok(hidden.f_narrow(0, rows.start as i64, rows.len() as i64).map_err(ModelError::from)?)
     }
 
     fn translate(&self, hidden: &Tensor, map: &Arc<LensMap>) -> Result<Tensor, BackendError> {

@@ -34,6 +34,12 @@ impl Part {
         Self { rows: 0..n, batch: 1, length: n as i64, layouts: Vec::new(), masks }
     }
 
+    /// `batch` sequences of `length` tokens each, one after the other.
+    pub(super) fn equal(batch: usize, length: usize, masks: Masks) -> Self {
+        let layouts = Vec::new();
+        Self { rows: 0..batch * length, batch: batch as i64, length: length as i64, layouts, masks }
+    }
+
     /// Whole sequences of these lengths, the first of which begins at row `start` of the step.
     pub(super) fn several(start: usize, lengths: &[usize], places: &[Place]) -> Result<Self, ModelError> {
         let n = lengths.iter().sum::<usize>();

@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub(super) tables: RotaryTables,
     /// Sequences that mixers run together: one part of one sequence, or several parts of a pack.
     pub(super) parts: Vec<Part>,
+    /// Whether it is several runs that part from one sequence, which is kept as it is.
+    branches: bool,
 }
 
 impl Step {
@@ -34,7 +36,17 @@ impl Step {
             positions: (past..past + n).collect(),
             tables,
             parts: vec![part],
+            branches: false,
         }
+    }
+
+    /// Several runs of the same tokens of one sequence, one after the other: none of them is kept, and all of them see
+    /// what is kept of the tokens before. The tables are those of all runs.
+    pub(super) fn of_branches(span: Span, runs: usize, tables: RotaryTables) -> Self {
+        let Span { past, n, .. } = span;
+        let positions = (0..runs).flat_map(|_| past..past + n).collect();
+        let parts = vec![Part::equal(runs, n, Masks::new(past, n))];
+        Self { past, n: runs * n, room: 0, depth: usize::MAX, positions, tables, parts, branches: true }
     }
 
     /// Whole sequences, which ascend in length. The parts lie in these places.
@@ -56,7 +68,7 @@ impl Step {
             parts.push(part);
             rest = &rest[alike..];
         }
-        Ok(Self { past: 0, n, room: 0, depth: usize::MAX, positions, tables, parts })
+        Ok(Self { past: 0, n, room: 0, depth: usize::MAX, positions, tables, parts, branches: false })
     }
 
     /// The same through the first `depth` blocks alone.
@@ -66,6 +78,6 @@ impl Step {
 
     /// Whether what it computes is kept: the sequence may go on, or does so already.
     pub(super) fn is_kept(&self) -> bool {
-        self.past > 0 || self.room > self.n
+        !self.branches && (self.past > 0 || self.room > self.n)
     }
 }

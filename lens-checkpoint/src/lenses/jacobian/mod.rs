@@ -43,7 +43,8 @@ fn lens(
             );
             return Err(LensFileError::broken(path, KIND, reason));
         }
-        let map = LensMap::new(d_model, matrix.to_vec(), None, false).map_err(LensFileError::maps(path))?;
+        let values = matrix.to_vec().map_err(|error| LensFileError::broken(path, KIND, error.to_string()))?;
+        let map = LensMap::new(d_model, values, None, false).map_err(LensFileError::maps(path))?;
         maps.push((layer, map));
     }
     Translator::jacobian(d_model, site, maps, provenance).map_err(LensFileError::maps(path))

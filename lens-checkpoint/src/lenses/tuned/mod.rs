@@ -46,7 +46,7 @@ pub fn read(folder: &Path) -> Result<LensFile, LensFileError> {
     let mut maps = Vec::new();
     for (layer, parts) in state.translators {
         let values = |view: &View<'_>, shape: &[usize], what: &str| match view.shape() == shape {
-            true => Ok(view.to_vec()),
+            true => view.to_vec().map_err(|error| broken(error.to_string())),
             false => Err(broken(format!(
                 "the {what} of translator {layer} is {:?}, and config.json says {shape:?}",
                 view.shape()
