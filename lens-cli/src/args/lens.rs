@@ -60,7 +60,9 @@ impl FromStr for LensNames {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.split_once('=').is_some_and(|(_, path)| Path::new(path).exists()) {
+        let is_there =
+            |(kind, path): (&str, &str)| matches!(kind, "tuned" | "jacobian") && Path::new(path).exists();
+        if text.split_once('=').is_some_and(is_there) {
             return Ok(Self(vec![text.parse()?]));
         }
         let (mut names, mut start) = (Vec::new(), 0);
@@ -206,7 +208,15 @@ mod tests {
         let there = folder.path().join("a,logit");
         std::fs::write(&there, "").unwrap();
         let whole = format!("tuned={}", there.display());
+        assert_eq!(
+            names(&format!("logit,{whole}")),
+            ["logit".to_owned(), format!("tuned={}", folder.path().join("a").display()), "logit".to_owned()]
+        );
         assert_eq!(names(&whole), [whole]);
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let tuned = format!("tuned={}", plain.display());
+        assert_eq!(names(&format!("logit,{tuned}")), ["logit".to_owned(), tuned]);
         assert_eq!("a/b.pt".parse(), Ok(LensInput::Path("a/b.pt".into())));
         assert_eq!("tuned=a/b".parse(), Ok(LensInput::Named(LensKind::Tuned, "a/b".to_owned())));
     }
