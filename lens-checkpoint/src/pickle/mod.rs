@@ -8,52 +8,61 @@
 
 mod build;
 mod container;
+mod error;
 mod machine;
 mod node;
+mod tensors;
 mod writer;
 mod zip;
 
 use std::path::Path;
 
-use super::{digest::sha256, error::LensFileError, pickle_error::PickleError};
-use crate::checkpoint::Bytes;
+use crate::checkpoint::{Bytes, CheckpointError};
 
-pub(super) use container::{Floats, TorchWriter};
+pub(crate) use container::{Floats, TorchWriter};
+pub use error::PickleError;
 use machine::Machine;
-pub(super) use node::Node;
 use node::{Id, Object};
-pub(super) use writer::Pickler;
-pub(super) use zip::Archive;
+pub(crate) use node::{Node, Number};
+pub(crate) use tensors::{NamedTensor, tensors};
+pub(crate) use writer::Pickler;
+pub(crate) use zip::Archive;
 
 /// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.
 const LONGEST_PICKLE: usize = 4 << 20;
 
 /// An open file of `torch.save`.
-pub(super) struct TorchFile {
+pub(crate) struct TorchFile {
     bytes: Bytes,
     objects: Vec<Object>,
     root: Id,
     /// What opening it assumed.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Why a file of `torch.save` cannot be opened.
+#[derive(Debug)]
+pub(crate) enum TorchFileError {
+    File(CheckpointError),
+    Pickle(PickleError),
 }
 
 impl TorchFile {
     /// Opens a file and runs its pickle.
-    pub(super) fn open(path: &Path) -> Result<Self, LensFileError> {
-        let (bytes, note) = Bytes::of_file(path)?;
-        let failed = |source| LensFileError::Pickle { path: path.to_owned(), source };
-        let (objects, root) = run(bytes.as_slice()).map_err(failed)?;
+    pub(crate) fn open(path: &Path) -> Result<Self, TorchFileError> {
+        let (bytes, note) = Bytes::of_file(path).map_err(TorchFileError::File)?;
+        let (objects, root) = run(bytes.as_slice()).map_err(TorchFileError::Pickle)?;
         Ok(Self { bytes, objects, root, notes: Vec::from_iter(note) })
     }
 
     /// What was saved.
-    pub(super) fn root(&self) -> Node<'_> {
+    pub(crate) fn root(&self) -> Node<'_> {
         Node::new(self.bytes.as_slice(), &self.objects, self.root)
     }
 
-    /// The SHA-256 of the whole file, in hexadecimal.
-    pub(super) fn sha256(&self) -> String {
-        sha256(self.bytes.as_slice())
+    /// The whole file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
                         let node = Node::new(&changed, &objects, root);
                         let tables = [Some(node), node.get("J")].into_iter().flatten();
                         tables.filter_map(Node::entries).flatten().for_each(|(_, value)| {
-                            value.tensor().map(|view| view.values());
+                            value.tensor().map(|view| view.to_vec().is_ok());
                         });
                     }
                 }

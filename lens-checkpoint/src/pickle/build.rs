@@ -1,11 +1,10 @@
 //! What a pickle may build: tables, and tensors over the storages of the zip file.
 
 use super::{
-    super::view::fits,
+    error::PickleError,
     machine::{Done, Machine, broken},
     node::{Global, Id, Object, Storage, Tensor},
 };
-use crate::lenses::pickle_error::PickleError;
 
 /// The most dimensions of a tensor.
 const MOST_DIMENSIONS: usize = 8;
@@ -43,7 +42,7 @@ impl Machine<'_> {
         let start = offset.checked_mul(storage.number.bytes()).filter(|start| *start <= storage.range.len());
         let start = storage.range.start + start.ok_or_else(outside)?;
         let range = start..storage.range.end;
-        match fits(storage.number, &shape, &strides, range.len()) {
+        match storage.number.fit(&shape, &strides, range.len()) {
             true => Ok(Tensor { number: storage.number, shape, strides, range }),
             false => Err(outside()),
         }
@@ -94,7 +93,7 @@ impl Machine<'_> {
         self.push(Object::Storage(storage))
     }
 
-    /// State of a table beside its items (`_metadata` of a `state_dict`), which no lens needs.
+    /// State of a table beside its items (`_metadata` of a `state_dict`), which nobody needs.
     pub(super) fn build(&mut self) -> Done {
         let state = self.pop()?;
         match (self.object(self.top()?), self.object(state)) {

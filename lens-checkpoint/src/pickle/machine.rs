@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
+    error::PickleError,
     node::{Global, Id, Object},
     zip::Archive,
 };
-use crate::lenses::pickle_error::PickleError;
 
 /// The most objects of a pickle; a lens of 100 blocks has some thousand.
 const MOST_OBJECTS: usize = 1 << 18;

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::super::view::{Number, View};
+use lens_core::Dtype;
+
+use crate::host::{ValueType, View, fits};
 
 /// The number of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +42,53 @@ impl Global {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch", "HalfStorage") => Self::Storage(Number::F16),
-            ("torch", "BFloat16Storage") => Self::Storage(Number::Bf16),
-            ("torch", "FloatStorage") => Self::Storage(Number::F32),
-            ("torch", "DoubleStorage") => Self::Storage(Number::F64),
+            ("torch", storage) => Self::Storage(Number::of(storage)?),
             _ => return None,
         })
+    }
+}
+
+/// The numbers of a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// Numbers that can be read.
+    Value(ValueType),
+    /// Whole numbers and truth values, which files hold beside weights and nobody reads: their name, and the bytes of one.
+    Other(&'static str, usize),
+}
+
+impl Number {
+    /// Those of a class of storages.
+    fn of(class: &str) -> Option<Self> {
+        Some(match class {
+            "HalfStorage" => Self::Value(ValueType::Model(Dtype::F16)),
+            "BFloat16Storage" => Self::Value(ValueType::Model(Dtype::Bf16)),
+            "FloatStorage" => Self::Value(ValueType::Model(Dtype::F32)),
+            "DoubleStorage" => Self::Value(ValueType::F64),
+            "LongStorage" => Self::Other("int64", 8),
+            "IntStorage" => Self::Other("int32", 4),
+            "ShortStorage" => Self::Other("int16", 2),
+            "CharStorage" => Self::Other("int8", 1),
+            "ByteStorage" => Self::Other("uint8", 1),
+            "BoolStorage" => Self::Other("bool", 1),
+            _ => return None,
+        })
+    }
+
+    /// Bytes of one number.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Value(ty) => ty.bytes(),
+            Self::Other(_, bytes) => bytes,
+        }
+    }
+
+    /// Whether every number of a tensor lies in `length` bytes. Of those that nobody reads only the count matters.
+    pub(super) fn fit(self, shape: &[usize], strides: &[usize], length: usize) -> bool {
+        match self {
+            Self::Value(ty) => fits(ty, shape, strides, length),
+            Self::Other(..) => shape.len() == strides.len(),
+        }
     }
 }
 
@@ -58,24 +101,25 @@ pub(super) struct Storage {
 
 /// A tensor: a view of a storage.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tensor {
-    pub(super) number: Number,
-    pub(super) shape: Vec<usize>,
-    pub(super) strides: Vec<usize>,
+pub(crate) struct Tensor {
+    pub(crate) number: Number,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
     /// From its first element to the end of its storage.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
 }
 
 impl Tensor {
     /// The view, which fits: that was checked when the tensor was built.
     pub(super) fn view<'a>(&self, file: &'a [u8]) -> Option<View<'a>> {
-        View::new(self.number, self.shape.clone(), self.strides.clone(), file.get(self.range.clone())?)
+        let Number::Value(ty) = self.number else { return None };
+        View::strided(file.get(self.range.clone())?, ty, &self.shape, &self.strides)
     }
 }
 
 /// An object of a file, to look at.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     file: &'a [u8],
     objects: &'a [Object],
     object: &'a Object,
@@ -91,40 +135,45 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a table, in order.
-    pub(in super::super) fn entries(self) -> Option<impl Iterator<Item = (Self, Self)>> {
+    pub(crate) fn entries(self) -> Option<impl Iterator<Item = (Self, Self)>> {
         let Object::Dict(entries) = self.object else { return None };
         Some(entries.iter().map(move |(key, value)| (self.at(*key), self.at(*value))))
     }
 
     /// The entry of a table under a text. Of two under one text, the last, as in Python.
-    pub(in super::super) fn get(self, key: &str) -> Option<Self> {
+    pub(crate) fn get(self, key: &str) -> Option<Self> {
         self.entries()?.filter(|(name, _)| name.text() == Some(key)).last().map(|(_, value)| value)
     }
 
     /// The elements of a list or a tuple.
-    pub(in super::super) fn items(self) -> Option<impl Iterator<Item = Self>> {
+    pub(crate) fn items(self) -> Option<impl Iterator<Item = Self>> {
         let (Object::List(ids) | Object::Tuple(ids)) = self.object else { return None };
         Some(ids.iter().map(move |id| self.at(*id)))
     }
 
-    pub(in super::super) fn text(self) -> Option<&'a str> {
+    pub(crate) fn text(self) -> Option<&'a str> {
         if let Object::Text(text) = self.object { Some(text) } else { None }
     }
 
-    pub(in super::super) fn int(self) -> Option<i64> {
+    pub(crate) fn int(self) -> Option<i64> {
         if let Object::Int(value) = self.object { Some(*value) } else { None }
     }
 
-    pub(in super::super) fn is_none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         *self.object == Object::None
     }
 
-    pub(in super::super) fn tensor(self) -> Option<View<'a>> {
+    /// A tensor as it was saved.
+    pub(super) fn stored(self) -> Option<&'a Tensor> {
+        if let Object::Tensor(tensor) = self.object { Some(tensor) } else { None }
+    }
+
+    pub(crate) fn tensor(self) -> Option<View<'a>> {
         if let Object::Tensor(tensor) = self.object { tensor.view(self.file) } else { None }
     }
 
     /// A text, a number or a truth value as text; `None` for everything else.
-    pub(in super::super) fn plain(self) -> Option<String> {
+    pub(crate) fn plain(self) -> Option<String> {
         Some(match self.object {
             Object::Text(text) => text.clone(),
             Object::Int(value) => value.to_string(),
@@ -135,7 +184,7 @@ impl<'a> Node<'a> {
     }
 
     /// What it is, for a message.
-    pub(in super::super) fn what(self) -> &'static str {
+    pub(crate) fn what(self) -> &'static str {
         match self.object {
             Object::None => "None",
             Object::Bool(_) => "a truth value",
@@ -143,6 +192,7 @@ impl<'a> Node<'a> {
             Object::Text(_) => "a text",
             Object::Tuple(_) | Object::List(_) => "a list",
             Object::Dict(_) => "a table",
+            Object::Tensor(Tensor { number: Number::Other(..), .. }) => "a tensor of whole numbers",
             Object::Tensor(_) => "a tensor",
             Object::Global(_) | Object::Storage(_) => "something that is not data",
         }
