@@ -1,13 +1,12 @@
 //! `lens attribute`: which parts of a model a logit comes from.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use lens_cli::{
     args::{AttributeArgs, AttributeFormat, InputArgs},
     model, output,
     progress::Running,
-    results,
     style::Console,
     tables,
 };
@@ -18,17 +17,14 @@ use lens_core::{
 use lens_models::{Request, Session, demo, session::Speech};
 use lens_viz::{
     page,
-    picture::{self, Fonts, PictureOptions, png},
+    picture::{self, Fonts, PictureOptions},
     terminal,
 };
 
-use crate::{machine, prompt, run::GENERATOR, weights};
+use crate::{machine, pages, prompt, run::GENERATOR, weights};
 
 /// Parts, heads and neurons below the table, where no number was asked for.
 const LARGEST: usize = 10;
-
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
 
 /// What a file's name says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,25 +134,7 @@ fn write(trace: &AttributionTrace, ending: Ending, path: &Path, console: &Consol
     }
     let fonts = if ending == Ending::Png { Fonts::Installed } else { Fonts::Viewer };
     let pages = picture::attribution(trace, &PictureOptions::default().with_fonts(fonts))?;
-    if pages.len() > 1 {
-        console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
-    }
-    let mut missing = BTreeSet::new();
-    for page in &pages {
-        missing.extend(&page.missing);
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let ending_name = path.extension().unwrap_or_default().to_string_lossy();
-        let path = path.with_file_name(format!("{}.{ending_name}", page.file_stem(&stem)));
-        match ending {
-            Ending::Png => {
-                let bytes = png(&page.svg, SCALE)?;
-                output::write_file(&path, |out| out.write_all(&bytes))?;
-            }
-            _ => output::write_file(&path, |out| out.write_all(page.svg.as_bytes()))?,
-        }
-    }
-    results::note_missing(&missing, console);
-    Ok(())
+    pages::write(&pages, path, console)
 }
 
 /// Shares of a logit that is not the model's own are shown, but never as a success.

@@ -13,6 +13,8 @@ mod gathered;
 mod lenses;
 mod machine;
 mod many;
+mod pages;
+mod patch;
 mod prompt;
 mod records;
 mod request;
@@ -43,6 +45,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console),
         Command::Attribute(args) => attribute::attribute(args, console),
+        Command::Patch(args) => patch::patch(args, console),
         Command::Check(args) => check::check(args, console),
         Command::Fit(args) => fit::fit(args, console),
         Command::Evaluate(args) => evaluate::evaluate(args, console),

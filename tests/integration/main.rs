@@ -14,6 +14,7 @@ mod nonfinite;
 mod outside;
 mod packs;
 mod parity;
+mod patching;
 mod roundings;
 mod steering;
 mod taps;

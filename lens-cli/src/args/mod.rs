@@ -12,6 +12,7 @@ mod fitting;
 mod inspect;
 mod lens;
 mod model;
+mod patch;
 mod render;
 mod run;
 mod text;
@@ -30,6 +31,7 @@ pub use self::{
     inspect::{Format, InspectArgs},
     lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
+    patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     text::TextArgs,
@@ -77,6 +79,7 @@ impl Cli {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
+            Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.machine.contradiction(),
@@ -91,6 +94,7 @@ impl Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Attribute(Box<AttributeArgs>),
+    Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),

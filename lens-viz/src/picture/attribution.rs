@@ -71,6 +71,7 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         rows: layers.iter().map(row).collect(),
         columns: names.map(|name| column(&name)).collect(),
         columns_are: "head",
+        above_is: "next token",
         cells: values.iter().map(|row| row.iter().map(|value| value.map(cell)).collect()).collect(),
         legend: Legend {
             scale: Scale::diverging("contribution to the logit", shown(), options)?,

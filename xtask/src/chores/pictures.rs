@@ -22,6 +22,21 @@ const PICTURES: [(&str, &[&str]); 2] = [
     ("trajectories.svg", &["--kind", "trajectories", "--positions", "last"]),
 ];
 
+/// The picture that docs/patching.md shows.
+const PATCHING: [&str; 11] = [
+    "patch",
+    "--clean",
+    PROMPT,
+    "--corrupted",
+    "The capital of Italy is",
+    "--sites",
+    "resid_pre",
+    "--dtype",
+    "f32",
+    "-o",
+    "docs/pictures/patching.svg",
+];
+
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     eprintln!("{}", libtorch::ensure(root)?);
     cargo(root, BUILD)?;
@@ -33,5 +48,6 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         let (trace, out) = (format!("{folder}/trace.json"), format!("docs/pictures/{file}"));
         lens(&[&["render", &trace, "-o", &out], options].concat())?;
     }
+    lens(&PATCHING)?;
     Ok(())
 }
