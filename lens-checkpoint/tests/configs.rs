@@ -10,15 +10,22 @@ use std::{
 };
 
 use lens_checkpoint::{
-    config::ConfigError,
+    config::{ConfigError, parse},
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, DecoderSpec, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec, MlpSpec,
-        Pairing, Position, QkScope, RopeScaling, Weighting,
+        Activation, DecoderSpec, Divisor, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mamba2Spec, Mask,
+        MixerSpec, MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
     },
 };
 use lens_core::{Point, Site};
 use serde_json::Value;
+
+#[path = "published/dense.rs"]
+mod dense;
+#[path = "published/experts.rs"]
+mod with_experts;
+#[path = "published/latent.rs"]
+mod with_latents;
 
 /// A published model.
 struct Model {
@@ -47,6 +54,8 @@ const TIED_PARALLEL: Wiring = Wiring { tied: true, parallel: true };
 const UNTIED_PARALLEL: Wiring = Wiring { tied: false, parallel: true };
 
 const LM_HEAD: &[&str] = &["lm_head.weight"];
+const BACKBONE: &[&str] = &["backbone.embeddings.weight"];
+const BACKBONE_AND_HEAD: &[&str] = &["backbone.embeddings.weight", "lm_head.weight"];
 const EMBED_OUT: &[&str] = &["embed_out.weight"];
 
 const MODELS: &[Model] = &[
@@ -462,6 +471,88 @@ const MODELS: &[Model] = &[
         parameters: 8_170_848_256,
     },
     Model {
+        config: "mamba-2.8b",
+        disk: BACKBONE,
+        sizes: [64, 2560, 0, 0, 0, 50_280],
+        wiring: TIED,
+        layers: &[(0, "mamba of 5120 channels and 16 values"), (63, "mamba of 5120 channels and 16 values")],
+        parameters: 2_768_345_600,
+    },
+    Model {
+        config: "falcon-mamba-7b",
+        disk: BACKBONE_AND_HEAD,
+        sizes: [64, 4096, 0, 0, 0, 65_024],
+        wiring: UNTIED,
+        layers: &[(0, "mamba of 8192 channels and 16 values")],
+        parameters: 7_272_665_088,
+    },
+    Model {
+        config: "mamba-codestral-7b-v0.1",
+        disk: BACKBONE_AND_HEAD,
+        sizes: [64, 4096, 0, 0, 0, 32_768],
+        wiring: UNTIED,
+        layers: &[(0, "mamba2 of 128 heads of 64 in 8 groups")],
+        parameters: 7_285_403_648,
+    },
+    Model {
+        config: "bamba-9b",
+        disk: LM_HEAD,
+        sizes: [32, 4096, 32, 8, 128, 128_256],
+        wiring: UNTIED,
+        layers: &[
+            (0, "mamba2 of 128 heads of 64 in 1 groups"),
+            (9, "full, rope 10000 over 64"),
+            (27, "full, rope 10000 over 64"),
+            (28, "mamba2 of 128 heads of 64 in 1 groups"),
+        ],
+        parameters: 9_780_118_400,
+    },
+    Model {
+        config: "granite-4.0-h-micro",
+        disk: &[],
+        sizes: [40, 2048, 32, 8, 64, 100_352],
+        wiring: TIED,
+        layers: &[
+            (4, "mamba2 of 64 heads of 64 in 1 groups"),
+            (5, "full, none"),
+            (35, "full, none"),
+            (39, "mamba2 of 64 heads of 64 in 1 groups"),
+        ],
+        parameters: 3_191_396_096,
+    },
+    Model {
+        config: "granite-4.0-micro",
+        disk: &[],
+        sizes: [40, 2560, 40, 8, 64, 100_352],
+        wiring: TIED,
+        layers: &[(0, "full, rope 10000000 over 64"), (39, "full, rope 10000000 over 64")],
+        parameters: 3_402_836_480,
+    },
+    Model {
+        config: "nemotron-h-8b-base",
+        disk: BACKBONE_AND_HEAD,
+        sizes: [52, 4096, 32, 8, 128, 131_072],
+        wiring: UNTIED,
+        layers: &[(0, "mamba2 of 128 heads of 64 in 8 groups"), (1, "mlp"), (7, "full, none"), (51, "mlp")],
+        parameters: 8_100_852_736,
+    },
+    Model {
+        config: "falcon-h1-0.5b-base",
+        disk: LM_HEAD,
+        sizes: [36, 1024, 8, 2, 64, 32_784],
+        wiring: UNTIED,
+        layers: &[(0, "attention and mamba2 of 24 heads of 64 in 1 groups")],
+        parameters: 521_411_104,
+    },
+    Model {
+        config: "falcon-h1-7b-base",
+        disk: LM_HEAD,
+        sizes: [44, 3072, 12, 2, 128, 130_048],
+        wiring: UNTIED,
+        layers: &[(43, "attention and mamba2 of 24 heads of 128 in 1 groups")],
+        parameters: 7_585_513_568,
+    },
+    Model {
         config: "lfm2-1.2b",
         disk: &[],
         sizes: [16, 2048, 32, 8, 64, 65_536],
@@ -644,9 +735,14 @@ const GPT_OSS: Model = Model {
     parameters: 20_914_757_184,
 };
 
+/// All that are not quantised.
+fn models() -> impl Iterator<Item = &'static Model> {
+    MODELS.iter().chain(dense::MODELS).chain(with_experts::MODELS).chain(with_latents::MODELS)
+}
+
 #[test]
 fn published_configs_mean_what_is_published_about_them() {
-    let faults: Vec<String> = MODELS.iter().flat_map(|model| faults(model, &config(model.config))).collect();
+    let faults: Vec<String> = models().flat_map(|model| faults(model, &config(model.config))).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -660,15 +756,15 @@ fn gpt_oss_is_refused_as_published_and_understood_in_bf16() {
     assert_eq!(faults(&GPT_OSS, &config), [""; 0]);
     let spec = resolve(&config, &names(GPT_OSS.disk)).unwrap();
     let experts = experts(&spec, 0);
-    assert_eq!((experts.experts.len(), experts.per_token), (32, 4));
-    assert_eq!(experts.weighting, Weighting::TopThenSoftmax);
+    assert_eq!((experts.experts.len(), experts.routing.per_token), (32, 4));
+    assert_eq!((experts.routing.scores, experts.routing.divisor), (Scores::SoftmaxOfChosen, None));
     assert_eq!(experts.experts[0].gating, Gating::ClampedSwiglu { alpha: 1.702, limit: 7.0 });
     assert!(spec.layers.iter().all(|layer| layer.attention().unwrap().sinks.is_some()));
 }
 
 #[test]
 fn every_family_has_a_published_config_and_every_config_a_row() {
-    let rows: BTreeSet<&str> = MODELS.iter().chain([&GPT_OSS]).map(|model| model.config).collect();
+    let rows: BTreeSet<&str> = models().chain([&GPT_OSS]).map(|model| model.config).collect();
     let files: BTreeSet<String> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
@@ -686,13 +782,16 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
 }
 
 #[test]
-fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
-    for model in MODELS {
+fn only_norms_after_the_sums_leave_no_summands_and_only_heads_have_z() {
+    for model in models() {
         let expected = |layer: &LayerSpec| -> &[Site] {
-            match (model.config, layer.attention()) {
-                ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
-                (_, None) => &[Site::Z],
-                _ => &[],
+            match (model.config, &layer.mixer, &layer.mlp) {
+                ("opt-350m" | "openai-gpt", ..) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                (_, MixerSpec::Absent, _) => &[Site::Z, Site::AttnOut, Site::ResidMid],
+                (_, MixerSpec::Mamba(_), MlpSpec::Absent) => &[Site::Z, Site::ResidMid, Site::MlpOut],
+                (_, _, MlpSpec::Absent) => &[Site::ResidMid, Site::MlpOut],
+                _ if layer.mixer.z_shape().is_some() => &[],
+                _ => &[Site::Z],
             }
         };
         let spec = spec(model.config);
@@ -734,7 +833,7 @@ fn experts_weigh_the_same_in_both_layouts() {
         };
         (0..n_layers).flat_map(of_layer).chain(["lm_head.weight".to_owned()]).collect()
     };
-    for name in ["mixtral-8x7b-v0.1", "qwen3-30b-a3b", "qwen1.5-moe-a2.7b"] {
+    for name in ["mixtral-8x7b-v0.1", "qwen3-30b-a3b", "qwen1.5-moe-a2.7b", "glm-4.5-air", "dots.llm1.inst"] {
         let (one_by_one, config) = (spec(name), config(name));
         let stacked = resolve(&config, &stacked(one_by_one.layers.len())).unwrap();
         assert_eq!(parameters(&stacked), parameters(&one_by_one), "{name}");
@@ -768,8 +867,9 @@ fn experts_are_chosen_and_weighed_as_published() {
     ] {
         let spec = spec(name);
         let experts = experts(&spec, 0);
-        assert_eq!((experts.experts.len(), experts.per_token), (n, per_token), "{name}");
-        assert_eq!(experts.weighting, Weighting::SoftmaxThenTop { renormalise }, "{name}");
+        assert_eq!((experts.experts.len(), experts.routing.per_token), (n, per_token), "{name}");
+        assert_eq!(experts.routing.scores, Scores::Softmax, "{name}");
+        assert_eq!(experts.routing.divisor, renormalise.then_some(Divisor::Sum { plus: 0.0 }), "{name}");
         assert_eq!(experts.shared.is_some(), shared, "{name}");
     }
 }
@@ -813,6 +913,8 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
     let activation = |name| match spec(name).layers[0].mlp {
         MlpSpec::Gated(ref gated) => gated.gating,
         MlpSpec::Plain { activation, .. } => Gating::Plain(activation),
+        MlpSpec::Absent => panic!("layer 0 has no MLP"),
+        MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
         MlpSpec::Experts(ref experts) => experts.experts[0].gating,
     };
     for (name, expected) in [
@@ -875,7 +977,7 @@ fn silence_is_the_default_of_the_class() {
         let all = config.as_object_mut().expect("a config is an object");
         keys.iter().for_each(|key| drop(all.remove(*key)));
         all.remove("quantization_config");
-        let model = MODELS.iter().chain([&GPT_OSS]).find(|model| model.config == name);
+        let model = models().chain([&GPT_OSS]).find(|model| model.config == name);
         let model = model.expect("a model of the table");
         resolve(&config, &names(model.disk))
     };
@@ -920,14 +1022,14 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
         Ok(spec) => spec,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let attn = spec.layers.iter().find_map(LayerSpec::attention).expect("some layer attends");
+    let [n_heads, n_kv_heads, d_head] = heads(&spec);
     let mut faults = Vec::new();
     let mut compare = |what: &str, got: String, expected: String| {
         if got != expected {
             faults.push(format!("{name}: {what} {got} instead of {expected}"));
         }
     };
-    let sizes = [spec.layers.len(), spec.d_model, attn.n_heads, attn.n_kv_heads, attn.d_head, spec.n_vocab()];
+    let sizes = [spec.layers.len(), spec.d_model, n_heads, n_kv_heads, d_head, spec.n_vocab()];
     compare("sizes", format!("{sizes:?}"), format!("{:?}", model.sizes));
     let wiring = Wiring { tied: spec.is_tied(), parallel: spec.is_parallel() };
     compare("wiring", format!("{wiring:?}"), format!("{:?}", model.wiring));
@@ -939,29 +1041,59 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
     faults
 }
 
+/// Heads, those of keys and values, and their width; of values, where keys have another.
+fn heads(spec: &DecoderSpec) -> [usize; 3] {
+    let of = |layer: &LayerSpec| match &layer.mixer {
+        MixerSpec::Attention(attn) => Some([attn.n_heads, attn.n_kv_heads, attn.d_head]),
+        MixerSpec::LatentAttention(attn) => Some([attn.n_heads, attn.n_heads, attn.d_value]),
+        _ => None,
+    };
+    spec.layers.iter().find_map(of).expect("some layer attends")
+}
+
 /// What a layer sees and how it knows positions, in words.
 fn described(mixer: &MixerSpec) -> String {
+    let mamba2 = |mamba: &Mamba2Spec| {
+        format!("mamba2 of {} heads of {} in {} groups", mamba.n_heads, mamba.d_head, mamba.n_groups)
+    };
     let attn = match mixer {
         MixerSpec::Attention(attn) => attn,
+        MixerSpec::LatentAttention(attn) => {
+            let position = attn.rope.as_deref().map_or_else(|| "none".to_owned(), rotation);
+            return format!("latent {} of {}, {position}, scale {:.5}", attn.rank, attn.d_key(), attn.scale);
+        }
+        MixerSpec::GatedDelta(delta) => {
+            return format!("delta {} on {} of {}", delta.n_heads, delta.n_key_heads, delta.d_key);
+        }
+        MixerSpec::Mamba(mamba) => {
+            return format!("mamba of {} channels and {} values", mamba.channels, mamba.d_state);
+        }
+        MixerSpec::Mamba2(mamba) => return mamba2(mamba),
+        MixerSpec::SideBySide(both) => return format!("attention and {}", mamba2(&both.mamba2)),
+        MixerSpec::Absent => return "mlp".to_owned(),
         MixerSpec::ShortConvolution(convolution) => return format!("convolution of {}", convolution.kernel),
     };
     let mask = match attn.mask {
         Mask::Causal => "full".to_owned(),
         Mask::Sliding { window } => format!("window {window}"),
+        Mask::Chunked { chunk } => format!("chunks {chunk}"),
     };
     let position = match &attn.position {
         Position::None => "none".to_owned(),
         Position::Alibi(alibi) => format!("alibi of {} from {:.4}", alibi.slopes.len(), alibi.slopes[0]),
-        Position::Rotary(rope) => {
-            let kind = match rope.pairing {
-                Pairing::HalfSplit => "rope",
-                Pairing::Interleaved => "interleaved rope",
-            };
-            let theta = (rope.theta * 1000.0).round() / 1000.0;
-            format!("{kind} {theta} over {}{}", rope.dims, scaling(&rope.scaling))
-        }
+        Position::Rotary(rope) => rotation(rope),
     };
     format!("{mask}, {position}")
+}
+
+fn rotation(rope: &Rope) -> String {
+    let kind = match rope.pairing {
+        Pairing::HalfSplit => "rope",
+        Pairing::HalfSplitBackwards => "backward rope",
+        Pairing::Interleaved => "interleaved rope",
+    };
+    let theta = (rope.theta * 1000.0).round() / 1000.0;
+    format!("{kind} {theta} over {}{}", rope.dims, scaling(&rope.scaling))
 }
 
 fn scaling(scaling: &RopeScaling) -> String {
@@ -976,7 +1108,7 @@ fn scaling(scaling: &RopeScaling) -> String {
             let end = if *truncate { "" } else { ", not truncated" };
             format!(", yarn {factor} {beta_fast} {beta_slow} of {original} times {attention_factor:.4}{end}")
         }
-        RopeScaling::LongRope { original, attention_factor, short, long } => {
+        RopeScaling::LongRope { original, attention_factors: [attention_factor, _], short, long } => {
             assert_eq!(short.len(), long.len());
             format!(", longrope of {original} times {attention_factor:.4}")
         }
@@ -1000,13 +1132,15 @@ fn parameters(spec: &DecoderSpec) -> u64 {
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } => panic!("layer {layer} has no experts"),
+        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) | MlpSpec::Absent => {
+            panic!("layer {layer} has no experts")
+        }
     }
 }
 
 /// The spec of a model of the table.
 fn spec(name: &str) -> DecoderSpec {
-    let model = MODELS.iter().find(|model| model.config == name).expect("a row of the table");
+    let model = models().find(|model| model.config == name).expect("a row of the table");
     resolve(&config(name), &names(model.disk)).expect("a config that resolves")
 }
 
@@ -1017,7 +1151,7 @@ fn names(names: &[&str]) -> TensorNames {
 fn config(name: &str) -> Value {
     let path = folder().join(format!("{name}.json"));
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn folder() -> PathBuf {

@@ -1,12 +1,15 @@
 //! A resolved spec in words.
 
-use std::fmt::Write;
+mod mixers;
+
+use std::{fmt::Write, sync::Arc};
 
 use lens_checkpoint::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, LayerSpec, LinearSpec, Mask,
-        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, GateNorm, GatedSpec, Gating, Groups, LayerSpec,
+        LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, PositionRows,
+        QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -28,7 +31,7 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
         ("blocks", per_layer(wiring)),
         ("attention", per_layer(|layer| mixer(&layer.mixer))),
         ("positions", positions(spec)),
-        ("mask", of_attention(spec, |attn| mask(attn.mask))),
+        ("mask", of_mixers(spec, |mixer| seen(mixer).map(mask))),
         ("mlp", per_layer(|layer| mlp(&layer.mlp))),
         ("norms", per_layer(norms)),
         ("biases", per_layer(biases)),
@@ -41,9 +44,18 @@ pub(crate) fn describe(spec: &DecoderSpec) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What is particular about attention, of the layers that have it.
-fn of_attention(spec: &DecoderSpec, what: fn(&AttentionSpec) -> String) -> String {
-    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(layer.attention()?)))))
+/// What is particular about mixers, of the layers that have it.
+fn of_mixers(spec: &DecoderSpec, what: impl Fn(&MixerSpec) -> Option<String>) -> String {
+    by_layer((0..).zip(&spec.layers).filter_map(|(i, layer)| Some((i, what(&layer.mixer)?))))
+}
+
+/// Which earlier positions a mixer that attends sees.
+fn seen(mixer: &MixerSpec) -> Option<Mask> {
+    match mixer {
+        MixerSpec::Attention(attn) => Some(attn.mask),
+        MixerSpec::LatentAttention(_) => Some(Mask::Causal),
+        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+    }
 }
 
 /// One value if all layers agree; else each value with the layers that have it.
@@ -77,6 +89,12 @@ pub(crate) fn ranges(indices: &[usize]) -> String {
 }
 
 fn wiring(layer: &LayerSpec) -> String {
+    if matches!(layer.mixer, MixerSpec::Absent) {
+        return "an MLP alone".to_owned();
+    }
+    if matches!(layer.mlp, MlpSpec::Absent) {
+        return "a mixer alone".to_owned();
+    }
     let wiring = match &layer.wiring {
         Wiring::Sequential { .. } => "attention, then MLP",
         Wiring::Parallel { .. } => "attention and MLP side by side",
@@ -92,10 +110,33 @@ fn wiring(layer: &LayerSpec) -> String {
 fn mixer(mixer: &MixerSpec) -> String {
     match mixer {
         MixerSpec::Attention(attn) => attention(attn),
+        MixerSpec::LatentAttention(attn) => mixers::latent(attn),
+        MixerSpec::GatedDelta(delta) => mixers::gated_delta(delta),
+        MixerSpec::Mamba(mamba) => format!(
+            "mamba, {} channels, state of {}, filter over {} positions",
+            mamba.channels, mamba.d_state, mamba.filter.kernel
+        ),
+        MixerSpec::Mamba2(mamba) => mamba2(mamba),
+        MixerSpec::SideBySide(both) => {
+            format!("{}; beside it {}", attention(&both.attention), mamba2(&both.mamba2))
+        }
+        MixerSpec::Absent => "none".to_owned(),
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
     }
+}
+
+fn mamba2(mamba: &Mamba2Spec) -> String {
+    let norm = match &mamba.gate_norm {
+        GateNorm::Without => "no norm",
+        GateNorm::AfterGate(_) => "a norm after the gate",
+        GateNorm::BeforeGate(_) => "a norm before the gate",
+    };
+    format!(
+        "mamba2, {} heads in {} groups, d_head {}, state of {}, filter over {} positions, {norm}",
+        mamba.n_heads, mamba.n_groups, mamba.d_head, mamba.d_state, mamba.filter.kernel
+    )
 }
 
 fn attention(attn: &AttentionSpec) -> String {
@@ -107,8 +148,12 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(norm) = &attn.qk_norm {
         text.push_str(match norm.scope {
             QkScope::Head => ", queries and keys normed per head",
+            QkScope::RotatedHead => ", queries and keys normed per head after they rotate",
             QkScope::AllHeads => ", queries and keys normed over all heads",
         });
+    }
+    if let Some(growth) = attn.growth {
+        let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
     }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
@@ -119,26 +164,37 @@ fn attention(attn: &AttentionSpec) -> String {
     if attn.sinks.is_some() {
         text.push_str(", sinks");
     }
+    if attn.gate.is_some() {
+        text.push_str(", gated");
+    }
     text
 }
 
 fn positions(spec: &DecoderSpec) -> String {
-    let position = |attn: &AttentionSpec| match &attn.position {
-        Position::None => "none".to_owned(),
-        Position::Alibi(_) => "ALiBi".to_owned(),
-        Position::Rotary(rope) => rotary(rope),
-    };
-    match &spec.embed.positions {
-        Some(learned) => format!("{} learned", learned.n),
-        None => of_attention(spec, position),
+    if let Some(table) = &spec.embed.positions {
+        return match table.rows {
+            PositionRows::Learned(_) => format!("{} learned", table.n),
+            PositionRows::Sines(_) => format!("{} as sines and cosines", table.n),
+        };
     }
+    let of_rope = |rope: Option<&Arc<Rope>>| rope.map_or_else(|| "none".to_owned(), |rope| rotary(rope));
+    of_mixers(spec, |mixer| match mixer {
+        MixerSpec::Attention(attn) => Some(match &attn.position {
+            Position::Alibi(_) => "ALiBi".to_owned(),
+            Position::None | Position::Rotary(_) => of_rope(attn.rope()),
+        }),
+        MixerSpec::LatentAttention(attn) => Some(of_rope(attn.rope.as_ref())),
+        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+    })
 }
 
 fn rotary(rope: &Rope) -> String {
     let mut text = format!("RoPE on {} dimensions, theta {}", rope.width(), number(rope.theta));
-    if rope.pairing == Pairing::Interleaved {
-        text.push_str(", interleaved");
-    }
+    text.push_str(match rope.pairing {
+        Pairing::HalfSplit => "",
+        Pairing::HalfSplitBackwards => ", backwards",
+        Pairing::Interleaved => ", interleaved",
+    });
     let scaling = match &rope.scaling {
         RopeScaling::Default => return text,
         RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
@@ -158,29 +214,46 @@ fn mask(mask: Mask) -> String {
     match mask {
         Mask::Causal => "causal".to_owned(),
         Mask::Sliding { window } => format!("window of {window}"),
+        Mask::Chunked { chunk } => format!("chunks of {chunk}"),
     }
 }
 
 fn mlp(mlp: &MlpSpec) -> String {
     match mlp {
         MlpSpec::Gated(gated) => self::gated(gated),
+        MlpSpec::Absent => "none".to_owned(),
         MlpSpec::Plain { activation, down, .. } => {
             format!("{}, d_mlp {}", name(*activation), width(down))
         }
+        MlpSpec::Xielu(xielu) => format!("xIELU, d_mlp {}", width(&xielu.down)),
         MlpSpec::Experts(experts) => {
             let each = experts.experts.first().map(gated).unwrap_or_default();
-            let mut text = format!("{} of {} experts, each {each}", experts.per_token, experts.experts.len());
-            if let Some((shared, _)) = &experts.shared {
-                let _ = write!(text, ", and a shared one, {}", gated(shared));
+            let (chosen, n) = (experts.routing.per_token, experts.experts.len());
+            let mut text = format!("{chosen} of {n} experts{}, each {each}", routing(&experts.routing));
+            if let Some(shared) = &experts.shared {
+                let _ = write!(text, ", and a shared one, {}", gated(&shared.mlp));
             }
             text
         }
     }
 }
 
+/// How experts are chosen, where it is not by a softmax.
+fn routing(routing: &RoutingSpec) -> String {
+    let mut text = match routing.scores {
+        Scores::Softmax | Scores::SoftmaxOfChosen => String::new(),
+        Scores::Sigmoid => " by sigmoids".to_owned(),
+        Scores::SparseMixer { .. } => " by sparsemixer".to_owned(),
+    };
+    if let Some(Groups { n, chosen, .. }) = routing.groups {
+        let _ = write!(text, " in {chosen} of {n} groups");
+    }
+    text
+}
+
 fn gated(mlp: &GatedSpec) -> String {
     let gating = match mlp.gating {
-        Gating::Plain(activation) => name(activation),
+        Gating::Plain(activation) | Gating::Scaled { activation, .. } => name(activation),
         Gating::ClampedSwiglu { .. } => "clamped swiglu",
     };
     format!("gated, {gating}, d_mlp {}", width(&mlp.down))
@@ -254,14 +327,30 @@ fn biases(layer: &LayerSpec) -> String {
         MixerSpec::Attention(AttentionSpec { q, k, v, o, .. }) => {
             vec![("q", q), ("k", k), ("v", v), ("o", o)]
         }
+        MixerSpec::LatentAttention(attn) => mixers::linears_of_latent(attn),
+        MixerSpec::GatedDelta(delta) => {
+            vec![("q", &delta.q), ("k", &delta.k), ("v", &delta.v), ("o", &delta.o)]
+        }
+        MixerSpec::SideBySide(both) => {
+            let AttentionSpec { q, k, v, o, .. } = &both.attention;
+            let mamba = [("state space in", &both.mamba2.filtered), ("state space out", &both.mamba2.output)];
+            [("q", q), ("k", k), ("v", v), ("o", o)].into_iter().chain(mamba).collect()
+        }
+        MixerSpec::Mamba(mamba) => vec![("state space in", &mamba.value), ("state space out", &mamba.output)],
+        MixerSpec::Mamba2(mamba) => {
+            vec![("state space in", &mamba.filtered), ("state space out", &mamba.output)]
+        }
+        MixerSpec::Absent => Vec::new(),
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
     };
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
+        MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
-            std::iter::once(("router", &experts.router)).chain(first).collect()
+            std::iter::once(("router", &experts.routing.router)).chain(first).collect()
         }
     });
     let biased = linears.into_iter().filter(|(_, linear)| linear.bias.is_some());

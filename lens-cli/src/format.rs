@@ -89,13 +89,17 @@ const FOREIGN: [&str; 31] = [
 /// Whether a name is that of a file, by its ending, and of none that results are written into. A folder has any other
 /// name, or one that ends in a slash, or is there already.
 pub fn is_misnamed(path: &Path) -> bool {
-    let is_folder = path.to_string_lossy().ends_with(std::path::is_separator) || path.is_dir();
-    if is_folder || of_file(path).is_some() {
+    if is_folder(path) || of_file(path).is_some() {
         return false;
     }
     let (packing, name) = Packing::of(path);
     let ending = name.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     packing.is_some() || FOREIGN.contains(&&*ending)
+}
+
+/// Whether this can be nothing but a folder: its name ends in a slash, or it is there.
+pub fn is_folder(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(std::path::is_separator) || path.is_dir()
 }
 
 #[cfg(test)]

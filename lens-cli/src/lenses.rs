@@ -5,7 +5,7 @@ use std::{fs, io::Write, path::Path};
 use anyhow::{Context, Result, bail};
 use lens_checkpoint::{
     lenses::{self, LensFile, LensFileError, jacobian, own, tuned},
-    source::{self, SourceOptions},
+    source::{self, LensSource, SourceOptions},
 };
 use lens_core::{Component, LensKind, Point, Translator};
 use serde::Serialize;
@@ -22,14 +22,21 @@ use crate::{
 
 /// Finds and reads a lens of a kind, downloads what is missing of it, and says where it comes from. `model` is the id of
 /// the model that it is to read.
-pub fn open(
+fn open(
     kind: LensKind,
     name: &str,
     model: &str,
     options: &SourceOptions,
     console: &Console,
 ) -> Result<LensFile> {
-    let found = source::locate_lens(kind, name, model, options, &mut Downloads::new(console))?;
+    read(kind, source::locate_lens(kind, name, model, options, &mut Downloads::new(console))?)
+}
+
+/// Reads a lens of a kind that was found.
+///
+/// # Errors
+/// When it cannot be read, or is of another kind.
+pub fn read(kind: LensKind, found: LensSource) -> Result<LensFile> {
     let LensFile { translator, made_for, notes, .. } = lenses::open(&found.path)?;
     if translator.kind() != kind {
         bail!(

@@ -9,6 +9,7 @@ pub mod advice;
 pub mod args;
 mod decode;
 mod describe;
+pub mod drawn;
 pub mod engine;
 mod families;
 pub mod fields;

@@ -210,6 +210,10 @@ fn is_own_name(name: &str) -> bool {
                 "all_layers.json",
                 "important_layers.json",
                 "lens.html",
+                "evaluation.json",
+                "evaluation.csv",
+                "evaluation.svg",
+                "evaluation.png",
                 "failures.jsonl",
                 "traces.jsonl",
             ];
@@ -226,7 +230,19 @@ fn is_picture(file: &str) -> bool {
         Some((stem, page)) if is_numbered(page, "") => stem,
         _ => stem,
     };
-    stem == "grid" || is_numbered(stem, "all_layers_step_") || is_numbered(stem, "important_layers_step_")
+    let stem = without_lens(stem);
+    let of_steps = ["all_layers_step_", "important_layers_step_", "heads_step_"];
+    stem == "grid" || of_steps.into_iter().any(|start| is_numbered(stem, start))
+}
+
+/// A name without that of the lens at its end: `_tuned`, `_jacobian-2`.
+fn without_lens(stem: &str) -> &str {
+    let Some((before, lens)) = stem.rsplit_once('_') else { return stem };
+    let kind = match lens.split_once('-') {
+        Some((kind, number)) if is_numbered(number, "") => kind,
+        _ => lens,
+    };
+    if matches!(kind, "logit" | "tuned" | "jacobian") { before } else { stem }
 }
 
 fn is_numbered(text: &str, start: &str) -> bool {
@@ -277,6 +293,9 @@ mod tests {
             "lens.html",
             "heatmaps/all_layers_step_12.svg",
             "heatmaps/grid_page_2.png",
+            "heatmaps/heads_step_1_jacobian-2_page_3.svg",
+            "heatmaps/grid_tuned.svg",
+            "evaluation.csv",
             "trial_3/heatmaps/important_layers_step_0.png",
             "trial_0/before/all_layers.json",
         ];
@@ -289,6 +308,7 @@ mod tests {
             "trial_0/../trace.json",
             "heatmaps/mine.png",
             "heatmaps/mine.svg",
+            "heatmaps/grid_mine.svg",
             "heatmaps/grid_page_x.png",
             "heatmaps/all_layers_step_.png",
             "mine/trace.json",
@@ -297,7 +317,7 @@ mod tests {
             "grid.png",
             ".lens-files.jsonl",
         ];
-        assert_eq!(own.map(is_own_name), [true; 6]);
-        assert_eq!(other.map(is_own_name), [false; 15]);
+        assert_eq!(own.map(is_own_name), [true; 9]);
+        assert_eq!(other.map(is_own_name), [false; 16]);
     }
 }

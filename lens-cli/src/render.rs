@@ -13,13 +13,14 @@ use anyhow::{Result, bail};
 use lens_core::{Component, ComponentSelection, LensTrace, TokenId};
 use lens_viz::{
     Ramp, excerpt,
-    picture::{Fonts, Picture, PictureKind, PictureOptions, png, svg},
+    picture::{Fonts, Picture, PictureKind, PictureOptions, svg},
     terminal::{TableOptions, heatmap, table},
 };
 
 use crate::{
     args::{RenderArgs, RenderFormat},
-    output, results,
+    drawn::{self, DrawnAs},
+    output,
     style::Console,
     tables,
     values::{Show, Target},
@@ -252,29 +253,11 @@ fn write_pages(
         };
         return output::print(|out| out.write_all(only.svg.as_bytes()));
     };
-    if pages.len() > 1 {
-        console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
-    }
-    let mut missing = BTreeSet::new();
-    for page in pages {
-        missing.extend(&page.missing);
-        let path = path.with_file_name(named(path, page));
-        match ending {
-            Some(Ending::Png) => {
-                let bytes = png(&page.svg, args.scale.unwrap_or(SCALE))?;
-                output::write_file(&path, |out| out.write_all(&bytes))?;
-            }
-            _ => output::write_file(&path, |out| out.write_all(page.svg.as_bytes()))?,
-        }
-    }
-    results::note_missing(&missing, console);
-    Ok(())
-}
-
-/// The name of a page's file.
-fn named(path: &Path, page: &Picture) -> String {
-    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    format!("{}.{}", page.file_stem(&part(path.file_stem())), part(path.extension()))
+    let drawn = match ending {
+        Some(Ending::Png) => DrawnAs::Png { scale: args.scale.unwrap_or(SCALE) },
+        _ => DrawnAs::Svg,
+    };
+    drawn::write_pages(pages, path, drawn, console)
 }
 
 fn options(

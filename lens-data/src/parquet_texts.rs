@@ -138,7 +138,7 @@ mod tests {
         let refused = |column| Prompts::parquet(file(1), Some(column)).map(drop).unwrap_err().to_string();
         let message = refused("body");
         assert!(message.contains("no column \"body\"; it has n, text"), "{message}");
-        assert!(refused("n").contains("cannot read the prompts"));
+        assert!(refused("n").contains("cannot be read"));
         let not_parquet = tempfile::tempfile().unwrap();
         assert!(Prompts::parquet(not_parquet, None).is_err());
     }

@@ -29,15 +29,33 @@ pub enum PromptError {
         names: Vec<String>,
     },
     /// The file does not say which of its columns has the prompts.
-    #[error("the table has {n} columns {name:?}: give the one with the prompts a name of its own")]
+    #[error("the table has {n} columns {name:?}: give the one that is meant a name of its own")]
     SameName {
         /// The name.
         name: String,
         /// How many columns have it.
         n: usize,
     },
+    /// The columns of the table are not separated by commas.
+    #[error(
+        "the columns of the table are separated by {separator}, and {wanted:?} is one of {}: separate them by commas",
+        listed(names)
+    )]
+    Separator {
+        /// What separates them: `semicolons` or `tabs`.
+        separator: &'static str,
+        /// The column.
+        wanted: String,
+        /// The columns of the file.
+        names: Vec<String>,
+    },
+    /// Parquet that comes from a pipe or out of a packing.
+    #[error(
+        "it is Parquet, which is read from its end: give the file itself, not packed, and not through a pipe"
+    )]
+    ParquetInAStream,
     /// The rest of the file cannot be read.
-    #[error("cannot read the prompts")]
+    #[error("the rest of the file cannot be read")]
     Read(#[from] io::Error),
 }
 

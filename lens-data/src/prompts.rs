@@ -107,7 +107,7 @@ impl<'a> Prompts<'a> {
         format: PromptFormat,
         column: Option<&str>,
     ) -> Result<Self, PromptError> {
-        let reader = without_mark(reader)?;
+        let reader = begun(reader)?;
         let source = match format {
             PromptFormat::Lines | PromptFormat::JsonLines => Source::Lines {
                 reader,
@@ -118,6 +118,31 @@ impl<'a> Prompts<'a> {
             PromptFormat::Csv => Self::table(reader, column)?,
         };
         Ok(Self { source, index: 0, ended: false })
+    }
+
+    /// The prompts of a file on this machine, whatever it is: Parquet is recognised by its first bytes, and read by
+    /// [`Prompts::parquet`]; `other` reads everything else. What is no plain file cannot be read from its end: it is
+    /// left to `other` as well.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or as for [`Prompts::parquet`].
+    pub fn of_file<E: From<PromptError>>(
+        path: &Path,
+        column: Option<&str>,
+        other: impl FnOnce() -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        let parquet = || -> io::Result<Option<File>> {
+            if !path.is_file() {
+                return Ok(None);
+            }
+            let mut start = Vec::new();
+            File::open(path)?.take(PARQUET.len() as u64).read_to_end(&mut start)?;
+            if start == PARQUET { File::open(path).map(Some) } else { Ok(None) }
+        };
+        match parquet().map_err(PromptError::from)? {
+            Some(file) => Ok(Self::parquet(file, column)?),
+            None => other(),
+        }
     }
 
     /// The texts of a column of a Parquet file, `text` or `prompt` if none is named. The rest of the file is not read.
@@ -146,7 +171,7 @@ impl<'a> Prompts<'a> {
         }
         match text {
             Some(text) => Ok(Source::Csv { records: Box::new(table.into_records()), text, id }),
-            None => Err(PromptError::NoColumn { wanted: column.unwrap_or("text").to_owned(), names }),
+            None => Err(no_column(column, names)),
         }
     }
 
@@ -215,12 +240,34 @@ impl Iterator for Prompts<'_> {
     }
 }
 
+/// A table without the column that was asked for, or one whose columns another sign separates.
+fn no_column(column: Option<&str>, names: Vec<String>) -> PromptError {
+    let wanted: &[&str] = column.as_ref().map_or(&["text", "prompt"], std::slice::from_ref);
+    if let [line] = names.as_slice() {
+        for (sign, separator) in [(';', "semicolons"), ('\t', "tabs")] {
+            let names: Vec<String> =
+                line.split(sign).map(|name| name.trim().trim_matches('"').to_owned()).collect();
+            if let Some(found) = wanted.iter().find(|wanted| names.iter().any(|name| name == *wanted)) {
+                return PromptError::Separator { separator, wanted: (*found).to_owned(), names };
+            }
+        }
+    }
+    PromptError::NoColumn { wanted: column.unwrap_or("text").to_owned(), names }
+}
+
+/// The bytes that a Parquet file begins with.
+const PARQUET: &[u8] = b"PAR1";
+
 /// A reader of what comes after the mark that some programs put at the beginning of UTF-8 files.
-fn without_mark<'a>(mut reader: Box<dyn BufRead + 'a>) -> io::Result<Box<dyn BufRead + 'a>> {
+fn begun<'a>(mut reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>, PromptError> {
+    const MARK: &[u8] = &[0xef, 0xbb, 0xbf];
     let mut start = Vec::new();
-    reader.by_ref().take(3).read_to_end(&mut start)?;
-    if start == [0xef, 0xbb, 0xbf] {
-        start.clear();
+    reader.by_ref().take(PARQUET.len() as u64).read_to_end(&mut start)?;
+    if start == PARQUET {
+        return Err(PromptError::ParquetInAStream);
+    }
+    if start.starts_with(MARK) {
+        start.drain(..MARK.len());
     }
     Ok(Box::new(io::Cursor::new(start).chain(reader)))
 }
@@ -379,6 +426,30 @@ mod tests {
         assert_eq!(prompts[2].as_ref().unwrap().id.as_deref(), Some("3"));
         let error = Prompts::new(Box::new(table.as_bytes()), PromptFormat::Csv, None).err().unwrap();
         assert!(error.to_string().contains("no column \"text\"; it has id, question"), "{error}");
+    }
+
+    #[test]
+    fn a_table_of_other_separators_is_refused_by_name() {
+        let refused = |table: &'static str, column| {
+            let error = Prompts::new(Box::new(table.as_bytes()), PromptFormat::Csv, column).err().unwrap();
+            error.to_string()
+        };
+        let message = refused("id;text\n1;a\n", None);
+        assert!(message.contains("semicolons") && message.contains("id, text"), "{message}");
+        assert!(refused("\"q\"\tn\na\t1\n", Some("q")).contains("by tabs"));
+        // A name may have such a sign in it.
+        assert!(refused("id;text,n\n1,2\n", None).contains("no column \"text\""));
+        assert!(refused("a;b\n1;2\n", None).contains("no column \"text\""));
+        assert_eq!(texts("text\na;b\n", PromptFormat::Csv), ["a;b"]);
+    }
+
+    #[test]
+    fn parquet_in_a_stream_is_refused() {
+        let parquet = || Box::new(&b"PAR1\x15\x04"[..]);
+        for format in PromptFormat::ALL {
+            let error = Prompts::new(parquet(), format, None).err().unwrap();
+            assert!(matches!(error, PromptError::ParquetInAStream), "{error}");
+        }
     }
 
     #[test]

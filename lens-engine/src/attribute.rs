@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use lens_cli::{
     args::{AttributeArgs, AttributeFormat, InputArgs},
+    drawn::{self, DrawnAs},
     model, output,
     progress::Running,
     style::Console,
@@ -17,14 +18,17 @@ use lens_core::{
 use lens_models::{Request, Session, demo, session::Speech};
 use lens_viz::{
     page,
-    picture::{self, Fonts, PictureOptions},
+    picture::{self, PictureOptions},
     terminal,
 };
 
-use crate::{machine, pages, prompt, run::GENERATOR, weights};
+use crate::{machine, prompt, run::GENERATOR, weights};
 
 /// Parts, heads and neurons below the table, where no number was asked for.
 const LARGEST: usize = 10;
+
+/// Pixels of a PNG for each pixel of the page.
+const SCALE: f32 = 2.0;
 
 /// What a file's name says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +136,9 @@ fn write(trace: &AttributionTrace, ending: Ending, path: &Path, console: &Consol
         let text = page::attribution(trace, &PictureOptions::default())?;
         return output::write_file(path, |out| out.write_all(text.as_bytes()));
     }
-    let fonts = if ending == Ending::Png { Fonts::Installed } else { Fonts::Viewer };
-    let pages = picture::attribution(trace, &PictureOptions::default().with_fonts(fonts))?;
-    pages::write(&pages, path, console)
+    let drawn = if ending == Ending::Png { DrawnAs::Png { scale: SCALE } } else { DrawnAs::Svg };
+    let pages = picture::attribution(trace, &PictureOptions::default().with_fonts(drawn.fonts()))?;
+    drawn::write_pages(&pages, path, drawn, console)
 }
 
 /// Shares of a logit that is not the model's own are shown, but never as a success.

@@ -1,13 +1,20 @@
 //! From the lenses on the command line to those of a plan.
 
+use std::{panic, thread};
+
 use anyhow::Result;
 use lens_cli::{
     args::{LensName, SourceArgs},
     lenses, model,
+    progress::Downloads,
     style::Console,
 };
-use lens_core::{LensChoice, LensSet};
-use lens_models::{Checkpoint, lenses::for_model};
+use lens_core::{LensChoice, LensKind, LensSet};
+use lens_models::{
+    Checkpoint,
+    lenses::{Matched, for_model},
+    source::{LensSource, locate_lens},
+};
 
 /// The lenses of a run, and what was assumed or is doubtful about them.
 #[derive(Debug, Default)]
@@ -27,14 +34,22 @@ impl Lenses {
         if names.is_empty() {
             return Ok(Self::default());
         }
-        let options = model::options(source);
-        let (mut choices, mut notes) = (Vec::new(), Vec::new());
+        let (options, model) = (model::options(source), &checkpoint.outline().id);
+        let mut found = Vec::new();
         for name in names {
-            choices.push(match name {
-                LensName::Logit => LensChoice::Logit,
+            found.push(match name {
+                LensName::Logit => None,
                 LensName::From(kind, name) => {
-                    let file = lenses::open(*kind, name, &checkpoint.outline().id, &options, console)?;
-                    let matched = for_model(file, checkpoint)?;
+                    let mut downloads = Downloads::new(console);
+                    Some((*kind, locate_lens(*kind, name, model, &options, &mut downloads)?))
+                }
+            });
+        }
+        let (mut choices, mut notes) = (Vec::new(), Vec::new());
+        for lens in read_all(found, checkpoint) {
+            choices.push(match lens.transpose()? {
+                None => LensChoice::Logit,
+                Some(matched) => {
                     notes.extend(matched.notes);
                     LensChoice::Translated(matched.translator)
                 }
@@ -42,4 +57,20 @@ impl Lenses {
         }
         Ok(Self { set: LensSet::new(choices)?, notes })
     }
+}
+
+/// Reads lenses that were found, each on a thread of its own: a lens is as large as a part of the model, and is hashed.
+fn read_all(
+    found: Vec<Option<(LensKind, LensSource)>>,
+    checkpoint: &Checkpoint,
+) -> Vec<Option<Result<Matched>>> {
+    let read = |(kind, found)| Ok(for_model(lenses::read(kind, found)?, checkpoint)?);
+    thread::scope(|scope| {
+        let begun: Vec<_> =
+            found.into_iter().map(|lens| lens.map(|lens| scope.spawn(move || read(lens)))).collect();
+        let end = |lens: thread::ScopedJoinHandle<'_, Result<Matched>>| {
+            lens.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+        };
+        begun.into_iter().map(|lens| lens.map(end)).collect()
+    })
 }

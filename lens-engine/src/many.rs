@@ -72,6 +72,7 @@ pub(crate) fn run(
     let compared = given.compare_prompts.then(|| Compared::begin(folder.as_ref())).transpose()?;
     let many = Many {
         args,
+        file,
         lenses,
         console,
         session,
@@ -123,6 +124,8 @@ fn said(error: &anyhow::Error) -> String {
 
 struct Many<'a> {
     args: &'a RunArgs,
+    /// Where the prompts are.
+    file: &'a Path,
     lenses: Lenses,
     console: &'a Console,
     session: Session,
@@ -183,7 +186,7 @@ impl Many<'_> {
             return Err(signals::Interrupted.into());
         }
         match count {
-            Count { read: 0, failed: 0, .. } => bail!("there is no prompt in the file"),
+            Count { read: 0, failed: 0, .. } => bail!("there is no prompt in {}", self.file.display()),
             Count { failed: 0, unsound: 0, .. } => Ok(()),
             Count { unsound, .. } if unsound > 0 => {
                 bail!("THE SELF-CHECK FAILED for {unsound} prompts: do not believe these results")

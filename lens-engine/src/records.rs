@@ -38,9 +38,8 @@ pub(crate) enum Records {
 impl Records {
     /// Opens `path`; `-` is stdin. What is not a plain file may be written while it is read, as stdin is.
     pub(crate) fn open(path: &Path, format: Option<PromptFormat>, column: Option<&str>) -> Result<Self> {
-        let format = format.unwrap_or_else(|| PromptFormat::of(Packing::of(path).1));
         if path.is_file() {
-            return Ok(Self::File(prompts(path, format, column)?));
+            return Ok(Self::File(self::open(path, format, column, What::Prompts)?));
         }
         let (opened, outcome) = sync_channel(1);
         let (sender, records) = sync_channel(GROUP);
@@ -76,12 +75,12 @@ fn wait(records: &Receiver<Record>) -> Option<Record> {
 
 fn read_ahead(
     path: &Path,
-    format: PromptFormat,
+    format: Option<PromptFormat>,
     column: Option<&str>,
     opened: &SyncSender<Result<()>>,
     records: &SyncSender<Record>,
 ) {
-    let (prompts, outcome) = match prompts(path, format, column) {
+    let (prompts, outcome) = match open(path, format, column, What::Prompts) {
         Ok(prompts) => (Some(prompts), Ok(())),
         Err(error) => (None, Err(error)),
     };
@@ -91,13 +90,31 @@ fn read_ahead(
     }
 }
 
-/// The prompts of a file; `-` is stdin.
-pub(crate) fn prompts(path: &Path, format: PromptFormat, column: Option<&str>) -> Result<Prompts<'static>> {
-    let unreadable = || format!("cannot read prompts from {}", path.display());
-    let reader = if path == Path::new("-") {
-        packed::unpacked(BufReader::new(io::stdin()))
-    } else {
-        File::open(path).and_then(|file| packed::unpacked(BufReader::with_capacity(1 << 16, file)))
+/// What a file is to those who read it, in messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What {
+    Prompts,
+    Text,
+}
+
+/// The records of a file: Parquet, or a text of some form, packed or not; `-` is stdin.
+pub(crate) fn open(
+    path: &Path,
+    format: Option<PromptFormat>,
+    column: Option<&str>,
+    what: What,
+) -> Result<Prompts<'static>> {
+    let format = format.unwrap_or_else(|| PromptFormat::of(Packing::of(path).1));
+    let read = || {
+        let reader = if path == Path::new("-") {
+            packed::unpacked(BufReader::new(io::stdin()))
+        } else {
+            File::open(path).and_then(|file| packed::unpacked(BufReader::with_capacity(1 << 16, file)))
+        };
+        Ok::<_, anyhow::Error>(Prompts::new(reader?, format, column)?)
     };
-    Prompts::new(reader.with_context(unreadable)?, format, column).with_context(unreadable)
+    Prompts::of_file(path, column, read).with_context(|| match what {
+        What::Prompts => format!("cannot read prompts from {}", path.display()),
+        What::Text => format!("cannot read the text {}", path.display()),
+    })
 }

@@ -1,22 +1,15 @@
 //! A text of many documents: read one after the other, and hashed.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
 
 use anyhow::{Context, Result, bail};
-use lens_cli::{args::TextArgs, packed::Packing, style::Console};
+use lens_cli::{args::TextArgs, style::Console};
 use lens_core::TokenId;
-use lens_data::{PromptFormat, PromptInput, Prompts};
+use lens_data::{PromptInput, Prompts};
 use lens_models::fit::Documents;
 use sha2::{Digest as _, Sha256};
 
-use crate::records;
-
-/// The bytes that a Parquet file begins with.
-const PARQUET: &[u8] = b"PAR1";
+use crate::records::{self, What};
 
 /// Records that could not be read and are told one by one.
 const TOLD: u64 = 5;
@@ -32,14 +25,7 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     pub(crate) fn open(args: &TextArgs, documents: &'a Documents<'a>, console: &'a Console) -> Result<Self> {
         let (path, column) = (args.text.as_path(), args.text_column.as_deref());
-        let unreadable = || format!("cannot read the text {}", path.display());
-        let prompts = if begins_with(path, PARQUET).with_context(unreadable)? {
-            let file = File::open(path).with_context(unreadable)?;
-            Prompts::parquet(file, column).with_context(unreadable)?
-        } else {
-            let format = args.text_format.unwrap_or_else(|| PromptFormat::of(Packing::of(path).1));
-            records::prompts(path, format, column)?
-        };
+        let prompts = records::open(path, args.text_format, column, What::Text)?;
         documents.note().iter().for_each(|note| console.note(note));
         Ok(Self { prompts, documents, console, broken: 0 })
     }
@@ -88,16 +74,6 @@ impl<'a> Text<'a> {
             self.console.note(&format!("{} records of the text were passed over", self.broken));
         }
     }
-}
-
-fn begins_with(path: &Path, magic: &[u8]) -> io::Result<bool> {
-    let mut start = Vec::new();
-    // What is no plain file cannot be read twice, and Parquet is read from its end.
-    if !path.is_file() {
-        return Ok(false);
-    }
-    File::open(path)?.take(magic.len() as u64).read_to_end(&mut start)?;
-    Ok(start == magic)
 }
 
 /// The SHA-256 of a plain file, in hexadecimal; `None` for anything else, which can be read only once.

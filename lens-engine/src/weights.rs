@@ -20,7 +20,10 @@ pub(crate) fn scan(checkpoint: &Checkpoint) -> Scan {
     let mut scan = Scan::default();
     for (name, tensor) in checkpoint.outline().tensors.iter() {
         let Ok(dtype) = tensor.dtype else { continue };
-        let bytes = checkpoint.tensor_bytes(tensor);
+        let Ok(bytes) = checkpoint.values(tensor) else {
+            scan.broken.push((name.to_owned(), 1));
+            continue;
+        };
         let broken = bytes.par_chunks(PIECE).map(|piece| non_finite(piece, dtype)).sum();
         scan.tensors += 1;
         scan.bytes += bytes.len() as u64;

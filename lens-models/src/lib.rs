@@ -45,8 +45,8 @@ pub mod session;
 pub use decoder::{Decoder, EditError, Edits, LoadOptions, LoadProgress, ModelError, ReadoutPath, Tap};
 pub use lens_checkpoint::{
     ChatError, ChatTemplate, Checkpoint, CheckpointError, DecoderSpec, Message, Outline, StoredDtype,
-    Tokenizer, TokenizerError, chat, checkpoint, config, demo, families, lenses, source, spec, tokenizer,
-    vectors,
+    Tokenizer, TokenizerError, chat, checkpoint, config, demo, families, lenses, made, source, spec,
+    tokenizer, vectors,
 };
 #[cfg(feature = "torch")]
 pub use session::{Request, Session, SessionError};

@@ -195,6 +195,8 @@ fn what_is_read_through_norms_is_said_by_name() {
         ("olmo2", Some("between the neurons and the stream")),
         ("opt_post_norm", Some("norms stand on the stream itself")),
         ("lfm2", Some("the mixer has no heads")),
+        ("nemotron_h", Some("in layers 1, 3, the block is an MLP alone")),
+        ("nemotron_h", Some("in layers 0, 2, 4, the block is a mixer alone")),
         ("llama31", None),
     ] {
         let golden = Golden::of(name);

@@ -41,11 +41,11 @@ fn heads_and_biases_add_up_to_what_attention_adds() {
             // What is left is the bias of the projection, the same at every position; a norm after attention would
             // divide it by its own statistics, but no family has both.
             let spec = &model.spec().layers[usize::from(layer)];
-            let attention = spec.attention().unwrap();
-            assert!(attention.o.bias.is_none() || spec.attn_post_norm.is_none(), "{name}");
+            let bias = &spec.mixer.output().unwrap().bias;
+            assert!(bias.is_none() || spec.attn_post_norm.is_none(), "{name}");
             let rest: Vec<f32> = expected.iter().zip(&sum).map(|(all, sum)| all - sum).collect();
             let scale = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));
-            let first = match &attention.o.bias {
+            let first = match bias {
                 Some(_) => rest[..info.d_model].to_vec(),
                 None => vec![0.0; info.d_model],
             };
@@ -53,7 +53,7 @@ fn heads_and_biases_add_up_to_what_attention_adds() {
                 let off = (rest - first[i % info.d_model]).abs();
                 assert!(off < 2e-6 * scale, "{name}: layer {layer}, value {i} is off by {off} of {scale}");
             }
-            if attention.o.bias.is_some() {
+            if bias.is_some() {
                 assert!(first.iter().any(|value| value.abs() > 1e-3), "{name}: the bias is all zero");
             }
             layers += 1;

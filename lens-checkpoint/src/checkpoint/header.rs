@@ -10,6 +10,7 @@ use serde::{
 };
 
 use super::CheckpointError;
+use crate::made::Made;
 
 /// A tensor with more dimensions than any model has is a broken header.
 const MOST_DIMENSIONS: usize = 8;
@@ -29,8 +30,22 @@ pub struct StoredTensor {
     pub dtype: Result<StoredDtype, String>,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its bytes in the file.
+    /// Its bytes in the file; none where it is made of others.
     pub range: Range<usize>,
+    /// How its values come about, where they are not stored as they are.
+    pub made: Option<Made>,
+}
+
+impl StoredTensor {
+    /// A tensor that is made, in the dtype that its values are rounded to.
+    pub(crate) fn of_made(made: Made, dtype: StoredDtype) -> Self {
+        Self { shard: 0, dtype: Ok(dtype), shape: made.shape().to_vec(), range: 0..0, made: Some(made) }
+    }
+
+    /// Bytes that it takes in the files.
+    pub fn stored_bytes(&self) -> usize {
+        self.made.as_ref().map_or(self.range.len(), Made::stored_bytes)
+    }
 }
 
 /// Every tensor of a checkpoint, by name.
@@ -56,6 +71,12 @@ impl TensorIndex {
         let tensors: BTreeMap<_, _> =
             self.tensors.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
         (tensors.len() == self.tensors.len()).then_some(Self { tensors, shards: self.shards })
+    }
+
+    /// The tensors whose names `holds` is true of, and the others.
+    pub(super) fn split(self, holds: impl Fn(&str) -> bool) -> (Self, Self) {
+        let (these, others) = self.tensors.into_iter().partition(|(name, _)| holds(name));
+        (Self { tensors: these, shards: self.shards }, Self { tensors: others, shards: self.shards })
     }
 
     /// Adds the tensors of one more file: `start` is its beginning, at least up to the end of the header, and
@@ -94,13 +115,50 @@ impl TensorIndex {
                 dtype: supported(info.dtype).ok_or_else(|| format!("{:?}", info.dtype)),
                 shape: info.shape.clone(),
                 range: data + info.data_offsets.0..data + info.data_offsets.1,
+                made: None,
             };
-            if self.tensors.insert(name.clone(), tensor).is_some() {
-                return Err(CheckpointError::TwiceStored { file: file.to_owned(), name: name.clone() });
-            }
+            self.insert(file, &name, tensor)?;
         }
         self.shards += 1;
         Ok(())
+    }
+
+    /// Adds the tensors of a file of another format, whose reader gives them the number of the file.
+    ///
+    /// # Errors
+    /// When another file has a tensor of that name.
+    pub(crate) fn add_file(
+        &mut self,
+        file: &str,
+        tensors: impl FnOnce(usize) -> Vec<(String, StoredTensor)>,
+    ) -> Result<(), CheckpointError> {
+        for (name, tensor) in tensors(self.shards) {
+            self.insert(file, &name, tensor)?;
+        }
+        self.shards += 1;
+        Ok(())
+    }
+
+    /// Takes tensors out.
+    pub(super) fn remove<'a>(&mut self, names: impl Iterator<Item = &'a String>) {
+        names.for_each(|name| drop(self.tensors.remove(name)));
+    }
+
+    /// Puts a tensor in, in the place of another if there is one.
+    pub(super) fn put(&mut self, name: &str, tensor: StoredTensor) {
+        self.tensors.insert(name.to_owned(), tensor);
+    }
+
+    /// The tensor of that name, to be changed.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut StoredTensor> {
+        self.tensors.get_mut(name)
+    }
+
+    fn insert(&mut self, file: &str, name: &str, tensor: StoredTensor) -> Result<(), CheckpointError> {
+        match self.tensors.insert(name.to_owned(), tensor) {
+            None => Ok(()),
+            Some(_) => Err(CheckpointError::TwiceStored { file: file.to_owned(), name: name.to_owned() }),
+        }
     }
 }
 

@@ -84,6 +84,21 @@ impl Config<'_> {
         Ok(Rope { theta, dims, pairing: query.pairing, scaling })
     }
 
+    /// The factor that YaRN's `mscale_all_dim` puts on attention scores, in families that read it there: the square of
+    /// the temperature (DeepSeek-AI 2024; Peng et al. 2023, eq. 22). One where there is none.
+    ///
+    /// # Errors
+    /// When a key is wrong, or `factor` is missing beside it.
+    pub fn score_factor(&self) -> Result<f64, ConfigError> {
+        let Some(inner) = self.rope_section(None)? else { return Ok(1.0) };
+        if inner.rope_type()? == "default" {
+            return Ok(1.0);
+        }
+        let Some(mscale) = nonzero(&inner, "mscale_all_dim")? else { return Ok(1.0) };
+        let factor = inner.positive("factor")?.ok_or_else(|| inner.missing("factor"))?;
+        Ok(temperature(factor, mscale).powi(2))
+    }
+
     /// Whether `dims` dimensions of a head can rotate.
     fn rotates(&self, query: &RopeQuery, dims: usize) -> Result<(), ConfigError> {
         let fits = dims.checked_add(dims % 2).is_some_and(|even| even <= query.d_head);
@@ -145,7 +160,8 @@ impl Config<'_> {
             // Early Phi-3 files say "su"; their "yarn" never meant YaRN.
             "longrope" | "su" => self.longrope(inner, dims),
             "yarn" if inner.get("short_factor").is_some() => self.longrope(inner, dims),
-            "yarn" => yarn(inner, factor()?, self.original_context(inner)?),
+            // Sarvam's first files name it after where they have it from.
+            "yarn" | "deepseek_yarn" => yarn(inner, factor()?, self.original_context(inner)?),
             _ => Err(ConfigError::Unsupported {
                 key: inner.name("rope_type"),
                 value: kind.to_owned(),
@@ -188,27 +204,33 @@ impl Config<'_> {
             short: divisors("short_factor")?,
             long: divisors("long_factor")?,
             original,
-            attention_factor,
+            attention_factors: [attention_factor; 2],
         })
     }
 }
 
+/// `0.1 m ln(s) + 1`: the temperature that YaRN's paper fits to a stretch of s (Peng et al. 2023, eq. 22).
+fn temperature(factor: f64, mscale: f64) -> f64 {
+    if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 }
+}
+
+/// A number above zero; zero counts as absent there.
+fn nonzero(inner: &Config<'_>, key: &'static str) -> Result<Option<f64>, ConfigError> {
+    if inner.number(key)? == Some(0.0) { Ok(None) } else { inner.positive(key) }
+}
+
 fn yarn(inner: &Config<'_>, factor: f64, original: usize) -> Result<RopeScaling, ConfigError> {
-    // 0.1 m ln(s) + 1: the temperature that the paper fits to a stretch of s (Peng et al. 2023, eq. 22).
-    let temperature = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
-    // Zero counts as absent there.
-    let nonzero = |key| if inner.number(key)? == Some(0.0) { Ok(None) } else { inner.positive(key) };
     let attention_factor = match inner.positive("attention_factor")? {
         Some(given) => given,
-        None => match (nonzero("mscale")?, nonzero("mscale_all_dim")?) {
-            (Some(mscale), Some(all)) => temperature(mscale) / temperature(all),
-            _ => temperature(1.0),
+        None => match (nonzero(inner, "mscale")?, nonzero(inner, "mscale_all_dim")?) {
+            (Some(mscale), Some(all)) => temperature(factor, mscale) / temperature(factor, all),
+            _ => temperature(factor, 1.0),
         },
     };
     Ok(RopeScaling::Yarn {
         factor,
-        beta_fast: nonzero("beta_fast")?.unwrap_or(32.0),
-        beta_slow: nonzero("beta_slow")?.unwrap_or(1.0),
+        beta_fast: nonzero(inner, "beta_fast")?.unwrap_or(32.0),
+        beta_slow: nonzero(inner, "beta_slow")?.unwrap_or(1.0),
         attention_factor,
         original,
         truncate: inner.flag("truncate")?.unwrap_or(true),

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use lens_core::{FinalNorm, Selection, TokenId};
 
-use super::{Directions, DirectionsError, Origin, Rows, layers};
+use super::{
+    Directions, DirectionsError, Origin, Rows, layers,
+    values::{Values, has_values},
+};
 use crate::{
     checkpoint::Checkpoint,
-    host::{EmbeddingWeights, HostError, HostLinear, View, Weights},
-    spec::{AttentionSpec, Cut, LayerSpec},
+    host::{EmbeddingWeights, HostError, View, Weights},
+    spec::{AttentionSpec, Cut, LayerSpec, LinearSpec, MixerSpec},
 };
 
 /// The heads of one layer.
 struct Heads<'a> {
     norm: FinalNorm,
-    /// `[n_kv_heads * d_head, d_model]`
-    v: View<'a>,
-    /// `[n_heads * d_head, d_model]`
+    values: Values<'a>,
+    /// `[n_heads * d_value, d_model]`
     o: View<'a>,
-    d_head: usize,
-    /// Query heads that share one head of values.
-    shared_by: usize,
+    d_value: usize,
     /// The model's own factor on what a branch adds.
     factor: f64,
 }
@@ -37,43 +37,47 @@ impl Rows for OnToken<'_> {
         let mut x = self.embedding.row(self.token)?;
         let scale = self.heads.norm.scale(&x);
         self.heads.norm.apply(&mut x, scale);
-        rows.iter().for_each(|head| self.heads.write(*head, &x, out));
-        Ok(())
+        rows.iter().try_for_each(|head| self.heads.write(*head, &x, out))
     }
 }
 
 impl<'a> Heads<'a> {
-    fn of(
-        checkpoint: &'a Checkpoint,
-        layer: &LayerSpec,
-        attention: &AttentionSpec,
-    ) -> Result<Self, HostError> {
+    /// The heads of a layer, if its mixer has any; and how many there are.
+    fn of(checkpoint: &'a Checkpoint, layer: &LayerSpec) -> Result<Option<(Self, usize)>, HostError> {
         let (weights, d_model) = (Weights::of(checkpoint), checkpoint.outline().spec.d_model);
-        let &AttentionSpec { n_heads, n_kv_heads, d_head, .. } = attention;
-        let o = attention.o.weight.clone().cut(Cut::Transpose);
-        Ok(Self {
+        let Some(values) = Values::of(weights, &layer.mixer, d_model)? else { return Ok(None) };
+        let Some((output, [n_heads, d_value])) = output_of(layer) else { return Ok(None) };
+        let o = output.weight.clone().cut(Cut::Transpose);
+        let heads = Self {
             norm: weights.norm(layer.attn_norm.as_ref(), d_model)?,
-            v: weights.matrix(&attention.v.weight, [Some(n_kv_heads * d_head), Some(d_model)])?,
-            o: weights.matrix(&o, [Some(n_heads * d_head), Some(d_model)])?,
-            d_head,
-            shared_by: (n_heads / n_kv_heads.max(1)).max(1),
-            factor: layer.multiplier.unwrap_or(1.0),
-        })
+            values,
+            o: weights.matrix(&o, [Some(n_heads * d_value), Some(d_model)])?,
+            d_value,
+            factor: layer.attention_factor(),
+        };
+        Ok(Some((heads, n_heads)))
     }
 
     /// Appends what a head writes of `x`, `[d_model]`.
-    fn write(&self, head: usize, x: &[f32], out: &mut Vec<f32>) {
-        let of = |head: usize| (head * self.d_head..(head + 1) * self.d_head).collect::<Vec<_>>();
-        let (mut weight, mut value) = (Vec::new(), Vec::new());
-        self.v.rows(&of(head / self.shared_by), &mut weight);
-        HostLinear::new(weight, None, x.len()).apply(x, &mut value); // [d_head]
-        let mut rows = Vec::new(); // [d_head, d_model]
-        self.o.rows(&of(head), &mut rows);
+    fn write(&self, head: usize, x: &[f32], out: &mut Vec<f32>) -> Result<(), HostError> {
+        let value = self.values.of_head(head, x)?; // [d_value]
+        let mut rows = Vec::new(); // [d_value, d_model]
+        let own: Vec<usize> = (head * self.d_value..(head + 1) * self.d_value).collect();
+        self.o.rows(&own, &mut rows)?;
         let mut written = vec![0.0f64; x.len()];
         for (row, value) in rows.chunks_exact(x.len()).zip(value) {
             written.iter_mut().zip(row).for_each(|(sum, w)| *sum += f64::from(*w) * f64::from(value));
         }
         out.extend(written.into_iter().map(|sum| (sum * self.factor) as f32));
+        Ok(())
+    }
+}
+
+/// The projection that the heads of a layer write through, how many there are, and the width of their values.
+fn output_of(layer: &LayerSpec) -> Option<(&LinearSpec, [usize; 2])> {
+    match layer.attention() {
+        Some(attention) => Some((&attention.o, [attention.n_heads, attention.d_head])),
+        None => layer.mixer.output().zip(layer.mixer.z_shape()),
     }
 }
 
@@ -95,7 +99,7 @@ impl<'a> Directions<'a> {
         }
         let spec = &checkpoint.outline().spec;
         let layers = layers.resolve(spec.layers.len(), "layer")?;
-        let attending = layers::where_it_holds(&layers, &spec.layers, |layer| layer.attention().is_some());
+        let attending = layers::where_it_holds(&layers, &spec.layers, |layer| has_values(&layer.mixer));
         if attending.is_empty() {
             return Err(DirectionsError::Nothing { what: "heads" });
         }
@@ -109,13 +113,13 @@ impl<'a> Directions<'a> {
         tokens.iter().try_for_each(|token| embedding.knows(token.index()))?;
         for layer in attending {
             let layer_spec = &spec.layers[layer];
-            let Some(attention) = layer_spec.attention() else { continue };
-            let heads = Arc::new(Heads::of(checkpoint, layer_spec, attention)?);
+            let Some((heads, n_heads)) = Heads::of(checkpoint, layer_spec)? else { continue };
+            let heads = Arc::new(heads);
             for token in tokens {
                 let origin = Origin::Heads { layer: layer as u16, token: *token };
                 let on_token =
                     OnToken { heads: Arc::clone(&heads), embedding: Arc::clone(&embedding), token: *token };
-                directions.push(origin, (attention.n_heads, which, "head"), on_token)?;
+                directions.push(origin, (n_heads, which, "head"), on_token)?;
             }
         }
         Ok(directions)
@@ -129,7 +133,14 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
     let has = |holds: &dyn Fn(&AttentionSpec) -> bool| {
         layers::where_it_holds(layers, specs, |spec| spec.attention().is_some_and(holds))
     };
-    let biased = has(&|attention| attention.v.bias.is_some() || attention.o.bias.is_some());
+    let biased = layers::where_it_holds(layers, specs, |spec| {
+        let values = spec.attention().is_some_and(|attention| attention.v.bias.is_some());
+        values || output_of(spec).is_some_and(|(output, _)| output.bias.is_some())
+    });
+    let narrowed = layers::where_it_holds(layers, specs, |spec| match &spec.mixer {
+        MixerSpec::LatentAttention(attention) => attention.down.bias.is_some(),
+        _ => false,
+    });
     let clipped = has(&|attention| attention.clip.is_some());
     let said = |layers: &[usize], says: &str| {
         (!layers.is_empty()).then(|| format!("{} {says}", layers::named(layers)))
@@ -143,6 +154,7 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
                 layers::named(&biased)
             )
         }),
+        said(&narrowed, "norm the narrow vector that values are made of after a bias: that bias is in it"),
         said(&clipped, "clamp the values that attention reads: that is left out"),
         layers::note_on_norm(layers, specs, "attention", |spec| spec.attn_post_norm.as_ref()),
         layers::note_on_wiring(layers, specs),

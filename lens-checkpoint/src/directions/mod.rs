@@ -11,6 +11,7 @@ mod layers;
 mod name;
 mod neurons;
 mod tokens;
+mod values;
 
 use std::{ops::Range, sync::Arc};
 

@@ -20,7 +20,7 @@ struct Neurons<'a> {
 impl Rows for Neurons<'_> {
     fn read(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), HostError> {
         let start = out.len();
-        self.columns.rows(rows, out);
+        self.columns.rows(rows, out)?;
         if let Some(factor) = self.factor {
             out[start..].iter_mut().for_each(|value| *value *= factor);
         }
@@ -50,7 +50,7 @@ impl<'a> Directions<'a> {
                 let columns = Weights::of(checkpoint).matrix(&transposed, shape)?;
                 let n = columns.shape()[0];
                 let origin = Origin::Neurons { layer: layer as u16, expert };
-                let neurons = Neurons { columns, factor: spec.multiplier.map(|factor| factor as f32) };
+                let neurons = Neurons { columns, factor: spec.mlp_factor().map(|factor| factor as f32) };
                 directions.push(origin, (n, which, "neuron"), neurons)?;
             }
         }
@@ -63,10 +63,12 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
     match mlp {
         MlpSpec::Gated(gated) => vec![(None, &gated.down)],
         MlpSpec::Plain { down, .. } => vec![(None, down)],
+        MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![(None, &xielu.down)],
         MlpSpec::Experts(experts) => {
             let routed =
                 (0..).zip(&experts.experts).map(|(e, expert)| (Some(Expert::Routed(e)), &expert.down));
-            let shared = experts.shared.iter().map(|(expert, _)| (Some(Expert::Shared), &expert.down));
+            let shared = experts.shared.iter().map(|shared| (Some(Expert::Shared), &shared.mlp.down));
             routed.chain(shared).collect()
         }
     }

@@ -3,11 +3,12 @@
 use super::{
     Family, TensorNames,
     qwen::{head_norms, switched_window},
-    shape::{Defaults, Epsilon, Shape, plausible},
+    routed::{self, EXPERTS, Stored, counts},
+    shape::{Defaults, Epsilon, Shape},
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{Cut, DecoderSpec, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting},
+    spec::{DecoderSpec, ExpertsSpec, LinearSpec, MlpSpec, RoutingSpec, Scores, SharedExpert},
 };
 
 pub(super) const MIXTRAL: Family = Family {
@@ -21,17 +22,9 @@ pub(super) const MIXTRAL: Family = Family {
         shape.masks = config.one_window(shape.n_layers, config.size("sliding_window")?);
         let mut spec = shape.decoder(config, names)?;
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            let block = ["block_sparse_moe", "mlp"].map(|block| shape.name(i, block));
-            let block =
-                block.iter().find(|block| names.has(&format!("{block}.gate.weight"))).unwrap_or(&block[0]);
-            layer.mlp = experts(
-                config,
-                names,
-                &shape,
-                block,
-                &Layout { d_mlp: shape.d_mlp, names: ["w1", "w3", "w2"] },
-                true,
-            )?;
+            let block = routed::sparse_block(names, &shape, i);
+            let stored = |n| Stored { parts: routed::MIXTRAL, ..Stored::new(&shape, &block, n, shape.d_mlp) };
+            layer.mlp = MlpSpec::Experts(Box::new(of_softmax(config, names, &shape, stored, true)?));
         }
         Ok(spec)
     },
@@ -51,10 +44,10 @@ pub(super) const QWEN2_MOE: Family = Family {
         for (i, layer) in spec.layers.iter_mut().enumerate() {
             let Some(mut mlp) = qwen_experts(config, names, &shape, i)? else { continue };
             let block = shape.name(i, "mlp");
-            mlp.shared = Some((
-                shape.gated(&format!("{block}.shared_expert"), shared),
-                LinearSpec::new(&format!("{block}.shared_expert_gate"), 1, shape.d_model, false),
-            ));
+            mlp.shared = Some(SharedExpert {
+                mlp: shape.gated(&format!("{block}.shared_expert"), shared),
+                gate: Some(LinearSpec::new(&format!("{block}.shared_expert_gate"), 1, shape.d_model, false)),
+            });
             layer.mlp = MlpSpec::Experts(mlp);
         }
         pass_over_experts_of_none(config, &spec);
@@ -110,75 +103,27 @@ fn qwen_experts(
         return Ok(None);
     }
     let d_mlp = config.required_size("moe_intermediate_size")?;
-    let layout = Layout { d_mlp, names: ["gate_proj", "up_proj", "down_proj"] };
     let renormalise = config.flag("norm_topk_prob")?.unwrap_or(false);
-    match experts(config, names, shape, &shape.name(i, "mlp"), &layout, renormalise)? {
-        MlpSpec::Experts(experts) => Ok(Some(experts)),
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } => Ok(None),
-    }
+    let block = shape.name(i, "mlp");
+    let stored = |n| Stored::new(shape, &block, n, d_mlp);
+    Ok(Some(Box::new(of_softmax(config, names, shape, stored, renormalise)?)))
 }
 
-/// More experts, over all layers, than any model has.
-const MOST_EXPERTS: usize = 1 << 16;
-
-/// How many experts a layer has, within reason, and how many of them see a token.
-pub(super) fn counts(config: &Config<'_>, n_layers: usize) -> Result<(usize, usize), ConfigError> {
-    let n = config.size_of(&["num_local_experts", "num_experts"])?;
-    let n = plausible(n, MOST_EXPERTS / n_layers, "experts in a layer")?;
-    let per_token = config.size_of(&["num_experts_per_tok", "experts_per_token"])?;
-    if per_token > n {
-        let what = format!("num_experts_per_tok is {per_token}, but there are {n} experts");
-        return Err(ConfigError::Inconsistent { what });
-    }
-    Ok((n, per_token))
-}
-
-/// Width of an expert, and the names of its gate, up and down projections where experts are stored singly.
-struct Layout {
-    d_mlp: usize,
-    names: [&'static str; 3],
-}
-
-/// Experts under `block`, stored singly (`experts.0.w1.weight`) or stacked (`experts.gate_up_proj`).
-fn experts(
+/// Experts that are weighted by a softmax over all of them.
+pub(super) fn of_softmax<'b>(
     config: &Config<'_>,
     names: &TensorNames,
     shape: &Shape,
-    block: &str,
-    layout: &Layout,
+    stored: impl Fn(usize) -> Stored<'b>,
     renormalise: bool,
-) -> Result<MlpSpec, ConfigError> {
-    let (d_model, d_mlp) = (shape.d_model, layout.d_mlp);
-    let (n, per_token) = counts(config, shape.n_layers)?;
-    let stacked = names.has(&format!("{block}.experts.gate_up_proj"));
-    let gating = Gating::Plain(shape.activation);
-    let expert = |e: usize| {
-        if stacked {
-            let stack = |part: &str, shape: [usize; 3]| LinearSpec {
-                weight: Param::whole(format!("{block}.experts.{part}"), shape).cut(Cut::Index(e)),
-                bias: None,
-            };
-            let gate_up = stack("gate_up_proj", [n, 2 * d_mlp, d_model]);
-            return GatedSpec {
-                gating,
-                gate: gate_up.part(&Cut::Rows(0..d_mlp)),
-                up: gate_up.part(&Cut::Rows(d_mlp..2 * d_mlp)),
-                down: stack("down_proj", [n, d_model, d_mlp]),
-            };
-        }
-        let [gate, up, down] = layout.names.map(|name| format!("{block}.experts.{e}.{name}"));
-        GatedSpec {
-            gating,
-            gate: LinearSpec::new(&gate, d_mlp, d_model, false),
-            up: LinearSpec::new(&up, d_mlp, d_model, false),
-            down: LinearSpec::new(&down, d_model, d_mlp, false),
-        }
-    };
-    Ok(MlpSpec::Experts(Box::new(ExpertsSpec {
-        router: LinearSpec::new(&format!("{block}.gate"), n, d_model, false),
-        per_token,
-        weighting: Weighting::SoftmaxThenTop { renormalise },
-        experts: (0..n).map(expert).collect(),
+) -> Result<ExpertsSpec, ConfigError> {
+    let (n, per_token) = counts(config, shape.n_layers, EXPERTS)?;
+    let stored = stored(n);
+    let router = LinearSpec::new(&format!("{}.gate", stored.block), n, shape.d_model, false);
+    let routing = RoutingSpec::new(router, per_token, Scores::Softmax);
+    Ok(ExpertsSpec {
+        routing: if renormalise { routing.renormalised(0.0) } else { routing },
+        experts: stored.experts(names),
         shared: None,
-    })))
+    })
 }

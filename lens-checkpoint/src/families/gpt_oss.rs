@@ -4,15 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Family,
-    experts::counts,
+    routed::{EXPERTS, counts},
     shape::{Defaults, Epsilon, Shape},
 };
 use crate::config::{Config, ConfigError};
-use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, Weighting};
+use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Param, RoutingSpec, Scores};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["gpt_oss"],
-    models: "gpt-oss in bf16 (the published MXFP4 files are quantised and refused)",
+    models: "gpt-oss, in MXFP4 as published or in bf16",
     particulars: "attention sinks, every other layer slides, experts with biases and a clamped SwiGLU, YaRN",
     resolve: |config, names, family| {
         let defaults =
@@ -25,7 +25,7 @@ pub(super) const FAMILY: Family = Family {
         let window = config.size_or("sliding_window", 128)?;
         shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
         let (d_model, d_mlp) = (shape.d_model, shape.d_mlp);
-        let (n, per_token) = counts(config, shape.n_layers)?;
+        let (n, per_token) = counts(config, shape.n_layers, EXPERTS)?;
         let gating = gating(config)?;
         let mut spec = shape.decoder(config, names)?;
         for (i, attn) in spec.attentions_mut() {
@@ -54,9 +54,11 @@ pub(super) const FAMILY: Family = Family {
                 })
                 .collect();
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
-                router: LinearSpec::new(&format!("{block}.router"), n, d_model, true),
-                per_token,
-                weighting: Weighting::TopThenSoftmax,
+                routing: RoutingSpec::new(
+                    LinearSpec::new(&format!("{block}.router"), n, d_model, true),
+                    per_token,
+                    Scores::SoftmaxOfChosen,
+                ),
                 experts,
                 shared: None,
             }));

@@ -62,6 +62,8 @@ pub(super) struct Defaults {
     pub(super) eps: Epsilon,
     /// The nonlinearity, where silence is not SiLU.
     pub(super) activation: Option<Activation>,
+    /// The key of the width of the MLP, where it is not `intermediate_size`.
+    pub(super) mlp_key: Option<&'static str>,
     /// The key of the nonlinearity, where it is not `hidden_act`.
     pub(super) activation_key: Option<&'static str>,
     /// The rotary embedding, where it is not Llama's.
@@ -110,6 +112,8 @@ pub(super) enum Rotation {
     EvenShare(f64),
     /// All of each head, in interleaved pairs.
     Interleaved,
+    /// All of each head, in half-split pairs, the other way round.
+    Backwards,
     /// Each kind of layer its own way, which the family reads itself.
     Own,
 }
@@ -151,7 +155,7 @@ impl Shape {
             n_heads,
             n_kv_heads,
             d_head,
-            d_mlp: config.required_size("intermediate_size")?,
+            d_mlp: config.required_size(defaults.mlp_key.unwrap_or("intermediate_size"))?,
             n_vocab: or_default("vocab_size", defaults.n_vocab)?,
             eps: defaults.eps.read(config)?,
             norm: NormSpec::rms,
@@ -174,6 +178,7 @@ impl Shape {
             Rotation::Share(share, pairing) => RopeQuery { pairing, rounds_up: true, ..plain.partial(share) },
             Rotation::EvenShare(share) => plain.partial(share),
             Rotation::Interleaved => RopeQuery { pairing: Pairing::Interleaved, ..plain },
+            Rotation::Backwards => RopeQuery { pairing: Pairing::HalfSplitBackwards, ..plain },
             Rotation::Own => return Ok(shape),
         };
         shape.rotary(config, &query)
@@ -221,6 +226,18 @@ impl Shape {
         }
     }
 
+    /// A plain MLP under `prefix`, with this shape's activation and biases; `parts` name its projections up and down.
+    pub(super) fn plain(&self, prefix: &str, [up, down]: [&str; 2]) -> MlpSpec {
+        let linear = |part: &str, d_out, d_in| {
+            LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
+        };
+        MlpSpec::Plain {
+            activation: self.activation,
+            up: linear(up, self.d_mlp, self.d_model),
+            down: linear(down, self.d_model, self.d_mlp),
+        }
+    }
+
     /// The spec: Llama's blocks, final norm and unembedding.
     pub(super) fn decoder(
         &self,
@@ -244,7 +261,7 @@ impl Shape {
             },
             tied_and_stored: unembed.tied_and_stored,
             context: self.context,
-            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], prefixes: &[] },
+            ignored: Ignored { suffixes: &["rotary_emb.inv_freq"], ..Ignored::default() },
         })
     }
 
@@ -261,9 +278,11 @@ impl Shape {
             mask: self.masks[i],
             position: self.positions[i].clone(),
             qk_norm: None,
+            growth: None,
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
             k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
             v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use lens_core::{FinalNorm, TokenId};
 
-use super::{HostError, HostLinear, ValueType, View, Weights};
+use super::{HostError, HostLinear, View, Weights};
 use crate::{
     checkpoint::{Checkpoint, StoredDtype},
     spec::{EmbedScale, EmbedSpec},
@@ -28,18 +28,16 @@ impl<'a> EmbeddingWeights<'a> {
     pub fn of(checkpoint: &'a Checkpoint) -> Result<Self, HostError> {
         let (weights, spec) = (Weights::of(checkpoint), &checkpoint.outline().spec);
         let EmbedSpec { tokens, scale, project, norm, .. } = &spec.embed;
-        let (bytes, dtype) = weights.stored(tokens)?;
-        let unfit = || HostError::Param {
-            name: tokens.name.clone(),
-            reason: "its tensor has another shape".to_owned(),
+        let (rows, dtype) = weights.whole(tokens)?;
+        let &[_, d_embed] = tokens.shape.as_slice() else {
+            let reason = "its tensor has another shape".to_owned();
+            return Err(HostError::Param { name: tokens.name.clone(), reason });
         };
-        let rows = View::new(bytes, ValueType::Model(dtype), &tokens.shape).ok_or_else(unfit)?;
-        let &[_, d_embed] = tokens.shape.as_slice() else { return Err(unfit()) };
         let project = match project {
             None => None,
             Some(project) => {
                 let weight = weights.matrix(&project.weight, [Some(spec.d_model), Some(d_embed)])?;
-                Some(HostLinear::new(weight.to_vec(), weights.vector(project.bias.as_ref())?, d_embed))
+                Some(HostLinear::new(weight.to_vec()?, weights.vector(project.bias.as_ref())?, d_embed))
             }
         };
         let scale = scale.map(|scale| match scale {
@@ -74,7 +72,7 @@ impl<'a> EmbeddingWeights<'a> {
         tokens.iter().try_for_each(|token| self.knows(*token))?;
         let start = out.len();
         let mut stored = Vec::new();
-        self.rows.rows(tokens, &mut stored);
+        self.rows.rows(tokens, &mut stored)?;
         if let Some(scale) = self.scale {
             stored.iter_mut().for_each(|value| *value *= scale);
         }

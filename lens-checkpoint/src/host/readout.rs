@@ -5,7 +5,10 @@ use lens_core::{DirectionNorm, DirectionReadout, FinalNorm, Post, Unembedding, V
 use rayon::prelude::*;
 
 use super::{HostError, Weights};
-use crate::checkpoint::{Checkpoint, StoredDtype};
+use crate::{
+    checkpoint::{Checkpoint, StoredDtype},
+    made::{Made, MadeError},
+};
 
 /// Final norm and unembedding of a checkpoint. The unembedding stays in the map, unless another type is asked for.
 #[derive(Debug)]
@@ -36,19 +39,23 @@ impl<'a> ReadoutWeights<'a> {
     pub fn of(checkpoint: &'a Checkpoint, dtype: Option<StoredDtype>) -> Result<Self, HostError> {
         let (weights, spec) = (Weights::of(checkpoint), &checkpoint.outline().spec);
         let readout = &spec.readout;
-        let (bytes, stored) = weights.stored(&readout.unembed)?;
+        let (unembed, stored) = weights.tensor(&readout.unembed)?;
+        let wanted = dtype.unwrap_or(stored);
         let width = readout.unembed.shape.last().copied().unwrap_or(0);
         let project = match &readout.project {
             None => None,
             Some(project) => {
                 let shape = [Some(width), Some(spec.d_model)];
-                Some(weights.matrix(&project.weight, shape)?.to_vec())
+                Some(weights.matrix(&project.weight, shape)?.to_vec()?)
             }
         };
         Ok(Self {
             norm: weights.norm(readout.norm.as_ref(), spec.d_model)?,
             project,
-            unembed: Rows::new(bytes, stored, dtype.unwrap_or(stored)),
+            unembed: match &unembed.made {
+                Some(made) => Rows::made(checkpoint, made, wanted)?,
+                None => Rows::new(checkpoint.tensor_bytes(unembed), stored, wanted),
+            },
             width,
             bias: weights.vector(readout.bias.as_ref())?,
             post: readout.post,
@@ -109,6 +116,17 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Rows that are made, straight in the type that is wanted.
+    fn made(checkpoint: &Checkpoint, made: &Made, wanted: StoredDtype) -> Result<Self, MadeError> {
+        let count = made.shape().iter().product();
+        let write = |out: &mut [u8]| checkpoint.write(made, None, wanted, out);
+        Ok(match wanted {
+            StoredDtype::F32 => Self::F32(filled(vec![0.0; count], write)?),
+            StoredDtype::Bf16 => Self::Bf16(filled(vec![bf16::ZERO; count], write)?),
+            StoredDtype::F16 => Self::F16(filled(vec![f16::ZERO; count], write)?),
+        })
+    }
+
     fn borrow(&self) -> VocabRows<'_> {
         match self {
             Self::Mapped(rows) => *rows,
@@ -117,6 +135,14 @@ impl<'a> Rows<'a> {
             Self::F16(rows) => VocabRows::F16(rows),
         }
     }
+}
+
+fn filled<T: bytemuck::NoUninit + bytemuck::AnyBitPattern>(
+    mut values: Vec<T>,
+    write: impl FnOnce(&mut [u8]) -> Result<(), MadeError>,
+) -> Result<Vec<T>, MadeError> {
+    write(bytemuck::cast_slice_mut(&mut values))?;
+    Ok(values)
 }
 
 /// Values where they lie; `None` where they are not aligned, as after a header of odd length.

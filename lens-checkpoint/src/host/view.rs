@@ -4,7 +4,11 @@ use half::{bf16, f16};
 use lens_core::Dtype;
 
 use super::axis::Axis;
-use crate::spec::Cut;
+use crate::{
+    checkpoint::Checkpoint,
+    made::{Made, MadeError},
+    spec::Cut,
+};
 
 /// The type of stored values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +29,20 @@ impl ValueType {
     }
 }
 
+/// Where values are.
+#[derive(Debug, Clone, Copy)]
+enum Values<'a> {
+    /// In memory, or mapped.
+    Here(&'a [u8]),
+    /// Nowhere, before they are asked for.
+    Made { checkpoint: &'a Checkpoint, made: &'a Made, dtype: Dtype },
+}
+
 /// Stored values, little-endian, under a shape: value `[i, j, …]` lies `base + axes[0][i] + axes[1][j] + …` values from
 /// the start. Every [`Cut`] of a parameter is a change of the axes, so that no weight is copied to be cut.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
-    bytes: &'a [u8],
+    values: Values<'a>,
     ty: ValueType,
     base: usize,
     axes: Vec<Axis>,
@@ -38,14 +51,16 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Values in row-major order; `None` if `bytes` are not exactly those of the shape.
     pub fn new(bytes: &'a [u8], ty: ValueType, shape: &[usize]) -> Option<Self> {
-        let mut axes = Vec::with_capacity(shape.len());
-        let mut stride = 1usize;
-        for &n in shape.iter().rev() {
-            axes.push(Axis::even(n, stride));
-            stride = stride.checked_mul(n)?;
-        }
-        axes.reverse();
-        (stride.checked_mul(ty.bytes())? == bytes.len()).then_some(Self { bytes, ty, base: 0, axes })
+        let (axes, count) = row_major(shape)?;
+        let values = Values::Here(bytes);
+        (count.checked_mul(ty.bytes())? == bytes.len()).then_some(Self { values, ty, base: 0, axes })
+    }
+
+    /// Values of a tensor that is made when they are asked for; `None` if no memory holds its shape.
+    pub(super) fn of_made(checkpoint: &'a Checkpoint, made: &'a Made, dtype: Dtype) -> Option<Self> {
+        let (axes, _) = row_major(made.shape())?;
+        let values = Values::Made { checkpoint, made, dtype };
+        Some(Self { values, ty: ValueType::Model(dtype), base: 0, axes })
     }
 
     /// Values in column-major order, the order of Fortran.
@@ -100,32 +115,48 @@ impl<'a> View<'a> {
 
     /// Appends rows of a matrix, in the order asked, as float32.
     ///
+    /// # Errors
+    /// When the values are made, and what they are made of is broken.
+    ///
     /// # Panics
     /// When this is not a matrix, or has fewer rows.
-    pub fn rows(&self, rows: &[usize], out: &mut Vec<f32>) {
+    pub fn rows(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), MadeError> {
+        match self.values {
+            Values::Here(bytes) => self.gather_rows(bytes, rows, out),
+            Values::Made { checkpoint, made, dtype } => {
+                self.gather_rows(&checkpoint.kept(made, dtype)?, rows, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn gather_rows(&self, bytes: &[u8], rows: &[usize], out: &mut Vec<f32>) {
         let [of_row, of_column] = self.axes.as_slice() else { panic!("rows are those of a matrix") };
         let start = |row: &usize| self.base + of_row.at(*row).expect("the row exists, says the caller");
         let starts: Vec<usize> = rows.iter().map(start).collect();
         let of_column = &of_column.offsets();
         match self.ty {
-            ValueType::Model(Dtype::F32) => gather(self.bytes, f32::from_le_bytes, &starts, of_column, out),
+            ValueType::Model(Dtype::F32) => gather(bytes, f32::from_le_bytes, &starts, of_column, out),
             ValueType::Model(Dtype::Bf16) => {
-                gather(self.bytes, |bytes| bf16::from_le_bytes(bytes).to_f32(), &starts, of_column, out);
+                gather(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32(), &starts, of_column, out);
             }
             ValueType::Model(Dtype::F16) => {
-                gather(self.bytes, |bytes| f16::from_le_bytes(bytes).to_f32(), &starts, of_column, out);
+                gather(bytes, |bytes| f16::from_le_bytes(bytes).to_f32(), &starts, of_column, out);
             }
             ValueType::F64 => {
-                gather(self.bytes, |bytes| f64::from_le_bytes(bytes) as f32, &starts, of_column, out);
+                gather(bytes, |bytes| f64::from_le_bytes(bytes) as f32, &starts, of_column, out);
             }
         }
     }
 
     /// All values of a vector or a matrix, row by row, as float32.
     ///
+    /// # Errors
+    /// As for [`View::rows`].
+    ///
     /// # Panics
     /// As for [`View::rows`].
-    pub fn to_vec(&self) -> Vec<f32> {
+    pub fn to_vec(&self) -> Result<Vec<f32>, MadeError> {
         let matrix = match self.axes.len() {
             1 => self.clone().into_matrix(),
             _ => None,
@@ -133,9 +164,21 @@ impl<'a> View<'a> {
         let matrix = matrix.as_ref().unwrap_or(self);
         let all: Vec<usize> = (0..matrix.axes[0].len()).collect();
         let mut values = Vec::new();
-        matrix.rows(&all, &mut values);
-        values
+        matrix.rows(&all, &mut values)?;
+        Ok(values)
     }
+}
+
+/// The axes of values in row-major order, and how many values there are.
+fn row_major(shape: &[usize]) -> Option<(Vec<Axis>, usize)> {
+    let mut axes = Vec::with_capacity(shape.len());
+    let mut stride = 1usize;
+    for &n in shape.iter().rev() {
+        axes.push(Axis::even(n, stride));
+        stride = stride.checked_mul(n)?;
+    }
+    axes.reverse();
+    Some((axes, stride))
 }
 
 /// Appends `values[start + offset]` for all starts, and of each for all offsets. Memory is read along the axis whose
@@ -184,7 +227,7 @@ mod tests {
         for step in cuts {
             view = view.cut(step)?;
         }
-        Some((view.shape(), view.to_vec()))
+        Some((view.shape(), view.to_vec().unwrap()))
     }
 
     #[test]
@@ -213,9 +256,9 @@ mod tests {
     fn column_major_values_are_those_of_the_transposed() {
         let bytes = bytes(6);
         let view = View::column_major(&bytes, F32, &[3, 2]).unwrap();
-        assert_eq!(view.to_vec(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(view.to_vec().unwrap(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         let mut some = Vec::new();
-        view.rows(&[2, 0], &mut some);
+        view.rows(&[2, 0], &mut some).unwrap();
         assert_eq!(some, [2.0, 5.0, 0.0, 3.0]);
     }
 
@@ -224,7 +267,7 @@ mod tests {
         let bytes = bytes(12);
         let view = View::new(&bytes, F32, &[2, 3, 2]).unwrap().into_matrix().unwrap();
         assert_eq!(view.shape(), [6, 2]);
-        assert_eq!(view.to_vec(), (0..12).map(|i| i as f32).collect::<Vec<_>>());
+        assert_eq!(view.to_vec().unwrap(), (0..12).map(|i| i as f32).collect::<Vec<_>>());
         assert_eq!(View::new(&bytes, F32, &[12]).unwrap().into_matrix().unwrap().shape(), [1, 12]);
     }
 
@@ -238,7 +281,7 @@ mod tests {
             (&brains, ValueType::Model(Dtype::Bf16)),
             (&doubles, ValueType::F64),
         ] {
-            assert_eq!(View::new(bytes, ty, &[2]).unwrap().to_vec(), [1.5, -2.0]);
+            assert_eq!(View::new(bytes, ty, &[2]).unwrap().to_vec().unwrap(), [1.5, -2.0]);
         }
     }
 }

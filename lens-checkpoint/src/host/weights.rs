@@ -4,7 +4,8 @@ use lens_core::{FinalNorm, NormShapeError};
 
 use super::{ValueType, View};
 use crate::{
-    checkpoint::{Checkpoint, StoredDtype},
+    checkpoint::{Checkpoint, StoredDtype, StoredTensor},
+    made::MadeError,
     spec::{NormSpec, Param, TensorSpec},
 };
 
@@ -32,6 +33,9 @@ pub enum HostError {
         /// Why.
         reason: String,
     },
+    /// A weight that cannot be made from what is stored.
+    #[error(transparent)]
+    Made(#[from] MadeError),
     /// A norm whose weights do not fit the model's width.
     #[error(transparent)]
     Norm(#[from] NormShapeError),
@@ -54,12 +58,25 @@ impl<'a> Weights<'a> {
         Self { checkpoint }
     }
 
-    /// The bytes and the type of a stored tensor.
-    pub(crate) fn stored(self, spec: &TensorSpec) -> Result<(&'a [u8], StoredDtype), HostError> {
+    /// A tensor of the checkpoint and its type.
+    pub(super) fn tensor(self, spec: &TensorSpec) -> Result<(&'a StoredTensor, StoredDtype), HostError> {
         let stored = self.checkpoint.outline().tensors.get(&spec.name);
         let known = stored.and_then(|stored| Some((stored, stored.dtype.clone().ok()?)));
-        let (stored, dtype) = known.ok_or_else(|| HostError::NoTensor { name: spec.name.clone() })?;
-        Ok((self.checkpoint.tensor_bytes(stored), dtype))
+        known.ok_or_else(|| HostError::NoTensor { name: spec.name.clone() })
+    }
+
+    /// A whole tensor, and its type.
+    pub(super) fn whole(self, spec: &TensorSpec) -> Result<(View<'a>, StoredDtype), HostError> {
+        let (stored, dtype) = self.tensor(spec)?;
+        let view = match &stored.made {
+            Some(made) => View::of_made(self.checkpoint, made, dtype).filter(|_| made.shape() == spec.shape),
+            None => View::new(self.checkpoint.tensor_bytes(stored), ValueType::Model(dtype), &spec.shape),
+        };
+        let unfit = || HostError::Param {
+            name: spec.name.clone(),
+            reason: "its tensor has another shape".to_owned(),
+        };
+        Ok((view.ok_or_else(unfit)?, dtype))
     }
 
     /// A parameter in its final shape.
@@ -72,10 +89,9 @@ impl<'a> Weights<'a> {
         let [tensor] = param.tensors.as_slice() else {
             return Err(unfit("it is stacked from several tensors"));
         };
-        let (bytes, dtype) = self.stored(tensor)?;
-        let view = View::new(bytes, ValueType::Model(dtype), &tensor.shape);
-        let cut = param.cuts.iter().try_fold(view, |view, cut| Some(Some(view?.cut(cut)?)));
-        cut.flatten().ok_or_else(|| unfit("its tensor has another shape"))
+        let (view, _) = self.whole(tensor)?;
+        let cut = param.cuts.iter().try_fold(view, |view, cut| view.cut(cut));
+        cut.ok_or_else(|| unfit("its tensor has another shape"))
     }
 
     /// A parameter that has to be a matrix `[rows, columns]`; either may be left open.
@@ -93,7 +109,7 @@ impl<'a> Weights<'a> {
 
     /// The values of a vector that may be absent.
     pub(crate) fn vector(self, param: Option<&Param>) -> Result<Option<Vec<f32>>, HostError> {
-        param.map(|param| Ok(self.view(param)?.to_vec())).transpose()
+        param.map(|param| Ok(self.view(param)?.to_vec()?)).transpose()
     }
 
     /// A norm over vectors of `width`; without a spec, one that leaves them as they are.

@@ -10,11 +10,16 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The SHA-256, in hexadecimal, of a model's unembedding: the bytes of the tensor that readouts are decoded with, as the
-/// checkpoint stores them (little-endian, row-major, in the stored dtype). `None` where the checkpoint lacks the tensor.
+/// checkpoint stores them (little-endian, row-major, in the stored dtype). `None` where the checkpoint lacks the tensor,
+/// or cannot make it of what is stored.
 ///
-/// A copy of the model in another dtype has another hash.
-pub fn unembed_sha256(checkpoint: &Checkpoint) -> Option<String> {
-    let outline = checkpoint.outline();
-    let tensor = outline.tensors.get(&outline.spec.readout.unembed.name)?;
-    Some(sha256(checkpoint.tensor_bytes(tensor)))
+/// A copy of the model in another dtype has another hash. It is made once for a checkpoint: other threads that ask
+/// meanwhile wait for it.
+pub fn unembed_sha256(checkpoint: &Checkpoint) -> Option<&str> {
+    let hash = || {
+        let outline = checkpoint.outline();
+        let tensor = outline.tensors.get(&outline.spec.readout.unembed.name)?;
+        Some(sha256(&checkpoint.values(tensor).ok()?))
+    };
+    checkpoint.unembed_sha256.get_or_init(hash).as_deref()
 }

@@ -49,7 +49,7 @@ pub fn for_model(lens: LensFile, checkpoint: &Checkpoint) -> Result<Matched, Len
         ));
     }
     if let Some(made) = &made_for.unembed_sha256
-        && unembed_sha256(checkpoint).is_some_and(|own| own != *made)
+        && unembed_sha256(checkpoint).is_some_and(|own| own != made)
     {
         notes.push(format!(
             "{source} was made with another unembedding than this model's (their bytes differ): it may be a lens for \
@@ -136,7 +136,7 @@ mod tests {
         let notes = |made_for| {
             for_model(lens(LensKind::Tuned, [0], d).with_made_for(made_for), &checkpoint).unwrap().notes
         };
-        let own = unembed_sha256(&checkpoint);
+        let own = unembed_sha256(&checkpoint).map(str::to_owned);
         let right = MadeFor::default()
             .with_n_layers(Some(n))
             .with_n_vocab(Some(spec.n_vocab()))

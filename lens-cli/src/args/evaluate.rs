@@ -2,19 +2,17 @@
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
 use lens_core::{ComponentSelection, Selection};
 
-use super::{
-    MORE_HELP,
-    lens::LensName,
-    model::{MachineArgs, SourceArgs},
-    text::TextArgs,
+use super::{MORE_HELP, lens::LensName, model::MachineArgs, text::ReaderArgs};
+use crate::{
+    format::{is_folder, is_misnamed, of_file},
+    values::{Pictures, from_one},
 };
-use crate::values::from_one;
 
 /// Measure how well lenses predict a text, layer by layer
 #[derive(Debug, Args)]
@@ -26,16 +24,12 @@ bootstrapped over sequences. Memory does not grow with the text.
 
 Examples:
   lens evaluate --text documents.jsonl
-  lens evaluate --text documents.jsonl --lens logit,tuned=tuned.safetensors --format csv"
+  lens evaluate --text documents.jsonl --lens logit,tuned=tuned.safetensors --format csv
+  lens evaluate --text documents.jsonl --lens logit,tuned=tuned.safetensors -o curves.svg"
 )]
 pub struct EvaluateArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
-    #[arg(short, long, value_name = "ID|DIR")]
-    pub model: Option<String>,
     #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub text: TextArgs,
+    pub reader: ReaderArgs,
     /// Tokens of a sequence [default: 512, or what the model takes]
     #[arg(long, value_name = "N", value_parser = from_one, help_heading = "Text")]
     pub context: Option<NonZeroUsize>,
@@ -68,13 +62,77 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub machine: MachineArgs,
 
-    /// The form of the results
+    /// What goes to stdout
     #[arg(long, value_enum, default_value_t = EvaluateFormat::Table, value_name = "table|json|csv")]
     #[arg(hide_possible_values = true, help_heading = "Results")]
     pub format: EvaluateFormat,
-    /// Write the results into a file in place of stdout
-    #[arg(short, long, value_name = "FILE", help_heading = "Results")]
+    /// Write the results into a file in place of stdout, in the form that its name ends in (.txt, .json, .csv; .svg or .png:
+    /// a picture), or all of them into a folder too: evaluation.json, evaluation.csv, and a picture
+    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
+    /// How the picture of a folder is drawn: none, svg, png, or svg,png [default: svg]
+    #[arg(long, value_name = "FORMS", help_heading = "Results")]
+    pub pictures: Option<Pictures>,
+}
+
+/// Where an evaluation goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvaluateOut<'a> {
+    /// To stdout.
+    Stdout,
+    /// Into a file, as a table, JSON or CSV.
+    Results(&'a Path, EvaluateFormat),
+    /// Into a file, as a picture.
+    Picture(&'a Path),
+    /// To stdout, and all of it into a folder.
+    Folder(&'a Path),
+}
+
+impl EvaluateArgs {
+    /// Where the results go: what a file holds, its name says.
+    pub fn destination(&self) -> EvaluateOut<'_> {
+        let Some(path) = self.out.as_deref() else { return EvaluateOut::Stdout };
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        match ending.to_ascii_lowercase().as_str() {
+            _ if is_folder(path) => EvaluateOut::Folder(path),
+            "txt" => EvaluateOut::Results(path, EvaluateFormat::Table),
+            "json" => EvaluateOut::Results(path, EvaluateFormat::Json),
+            "csv" => EvaluateOut::Results(path, EvaluateFormat::Csv),
+            "svg" | "png" => EvaluateOut::Picture(path),
+            _ => EvaluateOut::Folder(path),
+        }
+    }
+
+    /// Options that cannot both be followed, in words.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let own = match self.destination() {
+            EvaluateOut::Results(path, form)
+                if self.format != EvaluateFormat::Table && self.format != form =>
+            {
+                Some(format!(
+                    "{} is not the name of what --format asks for: leave --format out",
+                    path.display()
+                ))
+            }
+            EvaluateOut::Picture(path) if self.format != EvaluateFormat::Table => {
+                Some(format!("{} is the name of a picture: leave --format out", path.display()))
+            }
+            EvaluateOut::Folder(path)
+                if !is_folder(path) && (is_misnamed(path) || of_file(path).is_some()) =>
+            {
+                Some(format!(
+                    "{} is not the name of a file of results (.txt, .json, .csv, .svg or .png), nor of a folder",
+                    path.display()
+                ))
+            }
+            EvaluateOut::Folder(_) => None,
+            _ if self.pictures.is_some() => {
+                Some("--pictures is for a folder of results: name one with -o".to_owned())
+            }
+            _ => None,
+        };
+        own.or_else(|| self.machine.contradiction())
+    }
 }
 
 /// The form of an evaluation.

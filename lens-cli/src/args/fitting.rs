@@ -8,11 +8,7 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use lens_core::{Component, Site};
 
-use super::{
-    MORE_HELP,
-    model::{MachineArgs, SourceArgs},
-    text::TextArgs,
-};
+use super::{MORE_HELP, model::MachineArgs, text::ReaderArgs};
 use crate::values::from_one;
 
 /// Fit a lens of your own to a model
@@ -81,13 +77,8 @@ Examples:
   lens fit tuned -m Qwen/Qwen2.5-0.5B --text wiki.parquet -o tuned.safetensors --tokens-per-step 32768"
 )]
 pub struct FitTunedArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
-    #[arg(short, long, value_name = "ID|DIR")]
-    pub model: Option<String>,
     #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub text: TextArgs,
+    pub reader: ReaderArgs,
     #[command(flatten)]
     pub kept: KeptArgs,
 
@@ -166,13 +157,8 @@ Examples:
   lens fit jacobian -m Qwen/Qwen2.5-0.5B --text wiki.parquet -o part1.safetensors"
 )]
 pub struct FitJacobianArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
-    #[arg(short, long, value_name = "ID|DIR")]
-    pub model: Option<String>,
     #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub text: TextArgs,
+    pub reader: ReaderArgs,
     #[command(flatten)]
     pub kept: KeptArgs,
 

@@ -23,7 +23,7 @@ pub use self::{
     attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
-    evaluate::{EvaluateArgs, EvaluateFormat},
+    evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
     fitting::{
         Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
@@ -34,7 +34,7 @@ pub use self::{
     patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
-    text::TextArgs,
+    text::{ReaderArgs, TextArgs},
 };
 use crate::style::When;
 
@@ -82,7 +82,7 @@ impl Cli {
             Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
-            Command::Evaluate(args) => args.machine.contradiction(),
+            Command::Evaluate(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))

@@ -1,9 +1,23 @@
-//! A text of many documents, to fit lenses to or to evaluate them on.
+//! A text of many documents, to fit lenses to or to evaluate them on, and the model that reads it.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use lens_data::PromptFormat;
+
+use super::model::SourceArgs;
+
+/// A model, and a text that it reads.
+#[derive(Debug, Args)]
+pub struct ReaderArgs {
+    /// Hub id or local folder; without it, the demo model that is part of lens
+    #[arg(short, long, value_name = "ID|DIR")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub text: TextArgs,
+}
 
 /// A text of many documents.
 #[derive(Debug, Args)]

@@ -18,9 +18,7 @@ pub(super) fn in_block<B: Backend>(
     direction: &[f64],
 ) -> Result<f64, AttributionError> {
     let mut product = 0.0;
-    for (before, added, sum) in
-        [(Site::ResidPre, Site::AttnOut, Site::ResidMid), (Site::ResidMid, Site::MlpOut, Site::ResidPost)]
-    {
+    for [before, added, sum] in backend.info().sums(layer).iter().copied() {
         let values = |site| captured.values(backend, Point::block(layer, site));
         if let (Some(before), Some(added), Some(rounded)) = (values(before)?, values(added)?, values(sum)?) {
             let unit = f64::from(backend.info().unit_roundoff);

@@ -37,8 +37,12 @@ pub(super) struct LayerFacts {
     pub(super) normed_neurons: bool,
     /// Branches reach the stream only through norms of the stream.
     pub(super) normed_stream: bool,
-    /// There are no heads.
+    /// There is a mixer, and it has no heads.
     pub(super) headless: bool,
+    /// There is no mixer.
+    pub(super) no_mixer: bool,
+    /// There is no MLP.
+    pub(super) no_mlp: bool,
 }
 
 /// What a branch contributes.
@@ -79,7 +83,9 @@ impl<B: Dissect> Walk<'_, B> {
             normed_heads: parts.attention.norm.is_some() && attention.units.is_some(),
             normed_neurons: parts.mlp.norm.is_some() && mlp.units.is_some(),
             normed_stream: parts.norms_the_stream(),
-            headless: attention.units.is_none(),
+            headless: attention.units.is_none() && !parts.attention.is_absent,
+            no_mixer: parts.attention.is_absent,
+            no_mlp: parts.mlp.is_absent,
         });
         let mut contributions = LayerContributions {
             attn_out: attention.whole,
@@ -121,6 +127,9 @@ impl<B: Dissect> Walk<'_, B> {
 
     /// What a branch contributes as a whole, and by its units.
     fn branch(&self, layer: u16, site: Site, parts: &BranchParts) -> Result<Branch, AttributionError> {
+        if parts.is_absent {
+            return Ok(Branch { whole: 0.0, units: None });
+        }
         let captured = self.captured.values(self.backend, Point::block(layer, site))?;
         let branch = if site == Site::AttnOut { "attention" } else { "MLP" };
         let output = captured.as_ref().or(parts.output.as_ref());

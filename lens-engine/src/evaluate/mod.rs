@@ -1,55 +1,48 @@
 //! `lens evaluate`: which lens predicts the model's answer and the token that comes, layer by layer.
 
 mod components;
+mod out;
 mod show;
 
 use anyhow::{Context, Result, bail};
-use lens_cli::{args::EvaluateArgs, model, progress::Running, signals, style::Console};
+use lens_cli::{args::EvaluateArgs, progress::Running, signals, style::Console};
 use lens_core::{
     LONGEST_STEP, Lens, Plan, TokenId,
     evaluate::{Evaluation, EvaluationOptions},
 };
-use lens_models::{Decoder, demo, fit::Documents, session::Speech};
+use lens_models::{Decoder, fit::Documents};
 
 use crate::{
     lenses::Lenses,
-    machine,
+    reader::{self, Reader},
     text::{self, Text},
 };
+
+use out::Out;
 
 /// The longest sequence, unless the user or the model says otherwise.
 const CONTEXT: usize = 512;
 
 pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
-    let loading = machine::apply(&args.machine)?;
-    let name = args.model.as_deref().unwrap_or(demo::ID);
-    let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
-    let outline = checkpoint.outline();
-    outline.notes.iter().for_each(|note| console.note(note));
-    let Lenses { set, notes } = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
+    let out = Out::begin(args)?;
+    let reader = Reader::open(&args.reader, &args.machine, console)?;
+    let context = reader.context(args.context, CONTEXT);
+    let Reader { name, checkpoint, speech, loading } = reader;
+    let Lenses { set, notes } = Lenses::open(&args.lenses, &checkpoint, &args.reader.source, console)?;
     notes.iter().for_each(|note| console.note(note));
     let components = args.components.clone().map_or_else(|| components::of(&set), Ok)?;
     let plan = Plan::default().with_lenses(set).with_components(components).with_layers(args.layers.clone());
     let plan = Evaluation::ask(plan);
 
-    let speech = Speech::of(&checkpoint)?;
-    speech.notes().iter().for_each(|note| console.note(note));
     let documents = Documents::new(&speech)?;
-    let text = Text::open(&args.text, &documents, console)?;
-    let learned = outline.spec.embed.positions.as_ref().map(|positions| positions.n);
-    let longest = [outline.spec.context, learned].into_iter().flatten().min().unwrap_or(CONTEXT);
-    let context = args.context.map_or(longest.min(CONTEXT), usize::from);
-    let running = Running::new("loading the model");
-    let mut model = Decoder::load_with(checkpoint, &loading, &mut |progress| {
-        running.load(progress.done, progress.total);
-    })?;
-    drop(running);
+    let text = Text::open(&args.reader.text, &documents, console)?;
+    let mut model = reader::load(checkpoint, &loading)?;
 
     let options = EvaluationOptions::default()
         .with_resamplings(args.resamplings.get())
         .with_confidence(args.confidence)
         .with_seed(args.seed);
-    let mut reader = Reader {
+    let mut reading = Reading {
         lens: Lens::new(&mut model),
         plan,
         documents: &documents,
@@ -58,18 +51,18 @@ pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
         console,
     };
     let sequences = Sequences { text, context, waiting: Vec::new(), left: args.sequences.map(u64::from) };
-    reader.read(sequences)?;
-    let Some(report) = reader.evaluation.report() else {
-        bail!("the text {} has no sequence of two tokens or more", args.text.text.display())
+    reading.read(sequences)?;
+    let Some(report) = reading.evaluation.report() else {
+        bail!("the text {} has no sequence of two tokens or more", args.reader.text.text.display())
     };
     let about = show::About {
-        model: name.to_owned(),
-        lenses: show::lenses(&reader.plan.lenses),
+        model: name,
+        lenses: show::lenses(&reading.plan.lenses),
         context,
-        text_sha256: text::sha256(&args.text.text)?,
-        notes: reader.notes,
+        text_sha256: text::sha256(&args.reader.text.text)?,
+        notes: reading.notes,
     };
-    show::show(&report, &about, args, console)
+    out.show(&report, &about, args, console)
 }
 
 /// A text in sequences of one length; the last one is shorter.
@@ -104,7 +97,7 @@ impl Sequences<'_> {
 }
 
 /// Reads sequences and adds up what lenses say of them.
-struct Reader<'a> {
+struct Reading<'a> {
     lens: Lens<'a, Decoder>,
     plan: Plan,
     documents: &'a Documents<'a>,
@@ -113,7 +106,7 @@ struct Reader<'a> {
     console: &'a Console,
 }
 
-impl Reader<'_> {
+impl Reading<'_> {
     /// Reads all sequences, as many together as a pass over the weights takes.
     fn read(&mut self, mut sequences: Sequences<'_>) -> Result<()> {
         let running = Running::new("reading the text");

@@ -2,12 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::Result;
-use lens_cli::{
-    args::{EvaluateArgs, EvaluateFormat},
-    output,
-    style::Console,
-};
+use lens_cli::{args::EvaluateFormat, output};
 use lens_core::{
     LensSet, Provenance,
     evaluate::{Estimate, EvaluationReport, EvaluationRow},
@@ -51,24 +46,27 @@ struct Whole<'a> {
     report: &'a EvaluationReport,
 }
 
-pub(super) fn show(
+impl About {
+    /// The same for the head of a picture, the model first.
+    pub(super) fn facts(&self) -> Vec<String> {
+        let text = self.text_sha256.as_deref().and_then(|hash| hash.get(..12));
+        let text = text.map(|start| format!("text sha256 {start}"));
+        let sequences = format!("sequences of up to {} tokens", self.context);
+        [self.model.clone(), sequences].into_iter().chain(text).collect()
+    }
+}
+
+/// Writes an evaluation in one of its forms.
+pub(super) fn write(
+    out: &mut dyn Write,
     report: &EvaluationReport,
     about: &About,
-    args: &EvaluateArgs,
-    console: &Console,
-) -> Result<()> {
-    let write = |out: &mut dyn Write| match args.format {
+    format: EvaluateFormat,
+) -> io::Result<()> {
+    match format {
         EvaluateFormat::Table => table(out, report),
         EvaluateFormat::Json => output::json(out, &Whole { about, report }),
         EvaluateFormat::Csv => csv(out, report),
-    };
-    match &args.out {
-        None => output::print(write),
-        Some(path) => {
-            output::write_file(path, write)?;
-            console.note(&format!("results in {}", path.display()));
-            Ok(())
-        }
     }
 }
 

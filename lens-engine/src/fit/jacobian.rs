@@ -3,21 +3,17 @@
 use anyhow::Result;
 use lens_cli::{
     args::{FitFormat, FitJacobianArgs},
-    model, output,
+    output,
     progress::Running,
     signals,
     style::Console,
 };
-use lens_models::{
-    Decoder, demo,
-    fit::{Added, Documents, JacobianFit, JacobianOptions},
-    session::Speech,
-};
+use lens_models::fit::{Added, Documents, JacobianFit, JacobianOptions};
 use serde::Serialize;
 
 use super::{Kept, Model, end_if_interrupted};
 use crate::{
-    machine,
+    reader::{self, Reader},
     text::{self, Text},
 };
 
@@ -29,21 +25,12 @@ struct Report {
 }
 
 pub(super) fn fit(args: &FitJacobianArgs, console: &Console) -> Result<()> {
-    let loading = machine::apply(&args.machine)?;
     let kept = Kept::of(&args.kept)?;
-    let name = args.model.as_deref().unwrap_or(demo::ID);
-    let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
-    checkpoint.outline().notes.iter().for_each(|note| console.note(note));
-    let speech = Speech::of(&checkpoint)?;
-    speech.notes().iter().for_each(|note| console.note(note));
+    let Reader { checkpoint, speech, loading, .. } = Reader::open(&args.reader, &args.machine, console)?;
     let documents = Documents::new(&speech)?;
-    let mut text = Text::open(&args.text, &documents, console)?;
+    let mut text = Text::open(&args.reader.text, &documents, console)?;
     let about = Model::of(&checkpoint);
-    let running = Running::new("loading the model");
-    let mut model = Decoder::load_with(checkpoint, &loading, &mut |progress| {
-        running.load(progress.done, progress.total);
-    })?;
-    drop(running);
+    let mut model = reader::load(checkpoint, &loading)?;
 
     let mut fit = JacobianFit::new(&mut model, options(args))?;
     if fit.resume(&kept.state)? {
@@ -56,7 +43,7 @@ pub(super) fn fit(args: &FitJacobianArgs, console: &Console) -> Result<()> {
         console.note(&format!("{} prompts of less than {shortest} tokens were left out", fit.too_short()));
     }
     let mut details = fit.details();
-    details.extend(text::sha256(&args.text.text)?.map(|hash| ("text_sha256".to_owned(), hash)));
+    details.extend(text::sha256(&args.reader.text.text)?.map(|hash| ("text_sha256".to_owned(), hash)));
     let lens = fit.sum().lens(about.provenance(details))?;
     about.write(lens, &kept, console)?;
     signals::release();

@@ -43,7 +43,7 @@ impl Model {
         let made_for = MadeFor::default()
             .with_n_layers(u16::try_from(outline.spec.layers.len()).ok())
             .with_n_vocab(Some(outline.spec.n_vocab()))
-            .with_unembed_sha256(unembed_sha256(checkpoint));
+            .with_unembed_sha256(unembed_sha256(checkpoint).map(str::to_owned));
         Self { made_for, id: outline.id.clone(), revision: outline.revision.clone() }
     }
 

@@ -5,21 +5,17 @@ use std::io::{self, Write};
 use anyhow::Result;
 use lens_cli::{
     args::{FitFormat, FitTunedArgs, OptimiserName},
-    model, output,
+    output,
     progress::Running,
     signals,
     style::Console,
 };
-use lens_models::{
-    Checkpoint, Decoder, demo,
-    fit::{Corpus, Documents, HeldOut, Optimiser, TunedFit, TunedOptions},
-    session::Speech,
-};
+use lens_models::fit::{Corpus, Documents, HeldOut, Optimiser, TunedFit, TunedOptions};
 use serde::Serialize;
 
 use super::{Kept, Model, end_if_interrupted};
 use crate::{
-    machine,
+    reader::{self, Reader},
     text::{self, Text},
 };
 
@@ -27,18 +23,11 @@ use crate::{
 const CONTEXT: usize = 2048;
 
 pub(super) fn fit(args: &FitTunedArgs, console: &Console) -> Result<()> {
-    let loading = machine::apply(&args.machine)?;
     let kept = Kept::of(&args.kept)?;
-    let name = args.model.as_deref().unwrap_or(demo::ID);
-    let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
-    checkpoint.outline().notes.iter().for_each(|note| console.note(note));
-    let corpus = corpus(args, &checkpoint, console)?;
-    let about = Model::of(&checkpoint);
-    let running = Running::new("loading the model");
-    let mut model = Decoder::load_with(checkpoint, &loading, &mut |progress| {
-        running.load(progress.done, progress.total);
-    })?;
-    drop(running);
+    let reader = Reader::open(&args.reader, &args.machine, console)?;
+    let corpus = corpus(args, &reader, console)?;
+    let about = Model::of(&reader.checkpoint);
+    let mut model = reader::load(reader.checkpoint, &reader.loading)?;
 
     let mut fit = TunedFit::new(&mut model, corpus, options(args))?;
     say_what_is_read(&fit, args, console);
@@ -48,7 +37,7 @@ pub(super) fn fit(args: &FitTunedArgs, console: &Console) -> Result<()> {
     signals::hold();
     train(&mut fit, args, &kept, console)?;
     let mut details = fit.details();
-    details.extend(text::sha256(&args.text.text)?.map(|hash| ("text_sha256".to_owned(), hash)));
+    details.extend(text::sha256(&args.reader.text.text)?.map(|hash| ("text_sha256".to_owned(), hash)));
     let lens = fit.lens(about.provenance(details))?;
     about.write(lens, &kept, console)?;
     signals::release();
@@ -56,16 +45,11 @@ pub(super) fn fit(args: &FitTunedArgs, console: &Console) -> Result<()> {
 }
 
 /// The text in sequences.
-fn corpus(args: &FitTunedArgs, checkpoint: &Checkpoint, console: &Console) -> Result<Corpus> {
-    let speech = Speech::of(checkpoint)?;
-    speech.notes().iter().for_each(|note| console.note(note));
-    let spec = &checkpoint.outline().spec;
-    let learned = spec.embed.positions.as_ref().map(|positions| positions.n);
-    let longest = [spec.context, learned].into_iter().flatten().min().unwrap_or(CONTEXT);
-    let context = args.context.map_or(longest.min(CONTEXT), usize::from);
+fn corpus(args: &FitTunedArgs, reader: &Reader, console: &Console) -> Result<Corpus> {
+    let context = reader.context(args.context, CONTEXT);
     let running = Running::new("reading the text");
-    let documents = Documents::new(&speech)?;
-    let tokens = Text::open(&args.text, &documents, console)?.rest()?;
+    let documents = Documents::new(&reader.speech)?;
+    let tokens = Text::open(&args.reader.text, &documents, console)?.rest()?;
     drop(running);
     Ok(Corpus::new(tokens, context, args.held_out, args.seed)?)
 }

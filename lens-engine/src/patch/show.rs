@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::{Result, bail};
 use lens_cli::{
     args::{AttributeFormat, PatchArgs},
+    drawn::{self, DrawnAs},
     folder::Folder,
     output, results,
     style::Console,
@@ -13,21 +14,22 @@ use lens_cli::{
 };
 use lens_core::patch::PatchTrace;
 use lens_viz::{
-    picture::{self, Fonts, PatchPicture, PictureOptions, png},
+    picture::{self, PatchPicture, PictureOptions},
     terminal,
 };
-
-use crate::pages;
 
 /// The name of the JSON in a folder of results.
 const JSON: &str = "patching.json";
 
+/// Pixels of a PNG for each pixel of the page.
+const SCALE: f32 = 2.0;
+
 /// The form of the results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Form {
     Stdout,
     Json,
-    Picture { is_png: bool },
+    Picture(DrawnAs),
     Folder,
 }
 
@@ -38,8 +40,8 @@ impl Form {
         let Some(ending) = path.extension() else { return Ok(Self::Folder) };
         match ending.to_string_lossy().to_lowercase().as_str() {
             "json" => Ok(Self::Json),
-            "svg" => Ok(Self::Picture { is_png: false }),
-            "png" => Ok(Self::Picture { is_png: true }),
+            "svg" => Ok(Self::Picture(DrawnAs::Svg)),
+            "png" => Ok(Self::Picture(DrawnAs::Png { scale: SCALE })),
             _ => bail!(
                 "{} does not say what to write: give a name that ends in .json, .svg or .png, or that of a folder",
                 path.display()
@@ -58,13 +60,13 @@ pub(super) fn show(
 ) -> Result<()> {
     match (form, args.out.as_deref(), folder) {
         (Form::Json, Some(path), _) => output::write_file(path, |out| output::json(out, trace)),
-        (Form::Picture { is_png }, Some(path), _) => {
-            let drawn = drawn(trace, is_png)?;
-            for picture in &drawn {
+        (Form::Picture(form), Some(path), _) => {
+            let pictures = pictures(trace, form)?;
+            for picture in &pictures {
                 // Several pictures have the site in their names.
-                match drawn.len() {
-                    1 => pages::write(&picture.pages, path, console)?,
-                    _ => pages::write(&picture.pages, &beside(path, &picture.stem), console)?,
+                match pictures.len() {
+                    1 => drawn::write_pages(&picture.pages, path, form, console)?,
+                    _ => drawn::write_pages(&picture.pages, &beside(path, &picture.stem), form, console)?,
                 }
             }
             Ok(())
@@ -78,9 +80,8 @@ pub(super) fn show(
     }
 }
 
-fn drawn(trace: &PatchTrace, is_png: bool) -> Result<Vec<PatchPicture>> {
-    let fonts = if is_png { Fonts::Installed } else { Fonts::Viewer };
-    Ok(picture::patching(trace, &PictureOptions::default().with_fonts(fonts))?)
+fn pictures(trace: &PatchTrace, form: DrawnAs) -> Result<Vec<PatchPicture>> {
+    Ok(picture::patching(trace, &PictureOptions::default().with_fonts(form.fonts()))?)
 }
 
 /// `a.svg` with the site in it: `a_attn_out.svg`.
@@ -95,15 +96,15 @@ fn write_all(trace: &PatchTrace, args: &PatchArgs, mut folder: Folder, console: 
     let wanted = args.pictures.unwrap_or(Pictures::USUAL);
     let mut missing = BTreeSet::new();
     let mut count = 0;
-    for is_png in [false, true].into_iter().filter(|is_png| if *is_png { wanted.png } else { wanted.svg }) {
-        for picture in drawn(trace, is_png)? {
+    let forms = [
+        wanted.svg.then_some((DrawnAs::Svg, "svg")),
+        wanted.png.then_some((DrawnAs::Png { scale: SCALE }, "png")),
+    ];
+    for (form, ending) in forms.into_iter().flatten() {
+        for picture in pictures(trace, form)? {
             for page in &picture.pages {
                 missing.extend(&page.missing);
-                let stem = page.file_stem(&picture.stem);
-                let (bytes, ending) = match is_png {
-                    true => (png(&page.svg, pages::SCALE)?, "png"),
-                    false => (page.svg.clone().into_bytes(), "svg"),
-                };
+                let (stem, bytes) = (page.file_stem(&picture.stem), form.bytes(page)?);
                 folder.write(&format!("heatmaps/{stem}.{ending}"), |out| out.write_all(&bytes))?;
                 count += 1;
             }

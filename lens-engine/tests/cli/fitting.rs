@@ -100,6 +100,45 @@ fn read_and_evaluate(text: &Path, lens: &Path) {
     assert_eq!(csv.lines().count(), 17);
     assert!(csv.starts_with("point,layer,component,lens,kl_to_final,"), "{csv}");
     assert!(evaluate("table").contains("the model"));
+    evaluations_are_drawn(text, &tuned);
+}
+
+/// A file holds what its name ends in; a folder has numbers and pictures.
+fn evaluations_are_drawn(text: &Path, tuned: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let to = |out: &str, more: &[&str]| {
+        let out = folder.path().join(out);
+        let args = ["evaluate", "--text", path(text), "--context", "32", "--sequences", "3", "--lens", tuned];
+        run(&[&args[..], &["-o", path(&out)], more].concat())
+    };
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(to("a.svg", &[]).code, 0);
+    let svg = String::from_utf8(read("a.svg")).unwrap();
+    for says in ["tuned", "logit", "KL to the final readout", "3 sequences, 96 positions", "demo"] {
+        assert!(svg.contains(says), "{says} is not in {svg}");
+    }
+    assert_eq!(to("a.csv", &[]).code, 0);
+    assert!(read("a.csv").starts_with(b"point,layer"));
+    let all = to("all", &["--pictures", "svg,png"]);
+    assert!(all.code == 0 && all.stdout.contains("the model"), "{}", all.stderr);
+    let json: serde_json::Value = serde_json::from_slice(&read("all/evaluation.json")).unwrap();
+    assert_eq!(json["rows"].as_array().unwrap().len(), 16);
+    assert!(read("all/evaluation.csv").starts_with(b"point,layer"));
+    assert!(
+        read("all/evaluation.svg") == svg.as_bytes() && read("all/evaluation.png").starts_with(b"\x89PNG")
+    );
+    // A picture of before that is not wanted any more goes.
+    assert_eq!(to("all", &["--pictures", "png"]).code, 0);
+    assert!(!folder.path().join("all/evaluation.svg").exists());
+    for (out, more, says) in [
+        ("a.pdf", &[][..], "is not the name of a file of results"),
+        ("a.csv", &["--format", "json"], "leave --format out"),
+        ("a.svg", &["--format", "csv"], "a picture"),
+        ("b.csv", &["--pictures", "svg"], "for a folder of results"),
+    ] {
+        let refused = to(out, more);
+        assert!(refused.code == 2 && refused.stderr.contains(says), "{out}: {}", refused.stderr);
+    }
 }
 
 #[test]
@@ -143,4 +182,8 @@ fn what_cannot_be_fitted_is_said() {
     assert!(!out.exists());
     let outcome = run(&["evaluate", "--text", path(&text), "--text-column", "body"]);
     assert!(outcome.code != 0 && outcome.stderr.contains("body"), "{}", outcome.stderr);
+    let none = folder.path().join("none.txt");
+    let outcome = run(&["fit", "tuned", "--text", path(&none), "-o", path(&out)]);
+    let says = outcome.stderr.contains("cannot read the text ") && !outcome.stderr.contains("prompt");
+    assert!(outcome.code != 0 && says, "{}", outcome.stderr);
 }

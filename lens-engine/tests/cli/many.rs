@@ -114,7 +114,7 @@ fn readouts_are_rows_of_a_table() {
     let (_folder, path) = file("empty.txt", "\n");
     let outcome = run(&["run", "--prompts", &path, "--format", "csv"]);
     assert_eq!((outcome.code, outcome.stdout.lines().count()), (1, 1));
-    says(&outcome.stderr, &["there is no prompt in the file"]);
+    says(&outcome.stderr, &["there is no prompt in ", "empty.txt"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use lens_core::{BackendError, ByteSize, NonFinite, NormShapeError, Point, TokenI
 use lens_cuda::CudaError;
 use tch::TchError;
 
-use crate::device::DeviceError;
+use crate::{device::DeviceError, made::MadeError};
 
 /// A model that cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,9 @@ pub enum ModelError {
         /// Its name.
         name: String,
     },
+    /// A weight that cannot be made from what is stored.
+    #[error(transparent)]
+    Made(#[from] MadeError),
     /// The final norm does not fit.
     #[error(transparent)]
     Norm(#[from] NormShapeError),

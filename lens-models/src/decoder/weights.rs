@@ -1,4 +1,6 @@
-//! From the bytes of a checkpoint to tensors: mapped where they lie, or converted.
+//! From the bytes of a checkpoint to tensors: mapped where they lie, converted, or made.
+
+use std::ops::Range;
 
 use half::{bf16, f16};
 use lens_core::VocabRows;
@@ -8,6 +10,7 @@ use super::ModelError;
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
     device::{OnTorch as _, Place},
+    made::Made,
     spec::{Cut, LinearSpec, Param, TensorSpec},
 };
 
@@ -41,16 +44,42 @@ pub(super) struct Weights<'a> {
 impl Weights<'_> {
     /// A stored tensor, in the decoder's dtype.
     pub(super) fn tensor(&self, spec: &TensorSpec) -> Result<Tensor, ModelError> {
-        self.settle(&self.stored(spec)?)
+        self.settle(&self.stored(spec, None)?)
     }
 
-    /// A tensor as it is stored, in the map.
-    fn stored(&self, spec: &TensorSpec) -> Result<Tensor, ModelError> {
+    /// A tensor as it is stored, in the map; of one that is made, the asked slices of its first dimension alone, in the
+    /// decoder's dtype.
+    fn stored(&self, spec: &TensorSpec, rows: Option<Range<usize>>) -> Result<Tensor, ModelError> {
+        let (stored, dtype) = self.known(spec)?;
+        match &stored.made {
+            Some(made) => self.make(made, rows.unwrap_or(0..stored.shape.first().copied().unwrap_or(1))),
+            None => self.map(stored, dtype),
+        }
+    }
+
+    fn known(&self, spec: &TensorSpec) -> Result<(&StoredTensor, StoredDtype), ModelError> {
         let stored = self.checkpoint.outline().tensors.get(&spec.name);
-        let (stored, dtype) = stored
+        stored
             .and_then(|stored| Some((stored, stored.dtype.clone().ok()?)))
-            .ok_or_else(|| ModelError::NotInLedger { name: spec.name.clone() })?;
-        self.map(stored, dtype)
+            .ok_or_else(|| ModelError::NotInLedger { name: spec.name.clone() })
+    }
+
+    /// Some slices of the first dimension of a tensor that is made, in the decoder's dtype.
+    fn make(&self, made: &Made, rows: Range<usize>) -> Result<Tensor, ModelError> {
+        let mut shape: Vec<i64> = made.shape().iter().map(|n| *n as i64).collect();
+        if let Some(first) = shape.first_mut() {
+            *first = rows.len() as i64;
+        }
+        let tensor = Tensor::f_empty(&shape, (kind_of(self.dtype), Device::Cpu))?;
+        let length = tensor.numel() * self.dtype.bytes();
+        if length > 0 {
+            // SAFETY: a new contiguous tensor on the processor holds `numel` values of its kind at its data pointer,
+            // nobody else knows of it, and every pattern of bits is a value.
+            #[expect(unsafe_code, reason = "a weight is made where it stays")]
+            let out = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), length) };
+            self.checkpoint.write(made, Some(rows), self.dtype, out)?;
+        }
+        Ok(tensor)
     }
 
     /// Gives what is stored its place and its dtype. It travels as it is stored and is converted there; of a matrix
@@ -62,16 +91,43 @@ impl Weights<'_> {
 
     /// A parameter: its tensors, stacked and cut.
     pub(super) fn param(&self, param: &Param) -> Result<Tensor, ModelError> {
-        let mut tensors =
-            param.tensors.iter().map(|spec| self.stored(spec)).collect::<Result<Vec<_>, _>>()?;
+        let (rows, cuts) = self.first_rows(param);
+        let stored = |spec| self.stored(spec, rows.clone());
+        let mut tensors = param.tensors.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
         let mut tensor = match tensors.len() {
             1 => tensors.remove(0),
             _ => Tensor::f_stack(&tensors, 0)?,
         };
-        for step in &param.cuts {
-            tensor = cut(&tensor, step)?;
+        for step in cuts {
+            tensor = cut(&tensor, &step)?;
         }
         self.settle(&tensor)
+    }
+
+    /// A parameter in float32, whatever the decoder's dtype.
+    pub(super) fn wide_param(&self, param: &Param) -> Result<Tensor, ModelError> {
+        Self { dtype: StoredDtype::F32, ..*self }.param(param)
+    }
+
+    /// Of a parameter that begins with some slices of a made tensor's first dimension, such as one expert of a stack:
+    /// which they are, and what is left to cut once they are made alone. Otherwise all that is to be cut.
+    fn first_rows(&self, param: &Param) -> (Option<Range<usize>>, Vec<Cut>) {
+        let made = |spec: &TensorSpec| self.known(spec).is_ok_and(|(stored, _)| stored.made.is_some());
+        let one = matches!(param.tensors.as_slice(), [tensor] if made(tensor));
+        let mut cuts = param.cuts.clone();
+        match cuts.first() {
+            Some(Cut::Index(index)) if one => {
+                let index = *index;
+                cuts[0] = Cut::Index(0);
+                (Some(index..index + 1), cuts)
+            }
+            Some(Cut::Rows(rows)) if one => {
+                let rows = rows.clone();
+                cuts.remove(0);
+                (Some(rows), cuts)
+            }
+            _ => (None, cuts),
+        }
     }
 
     /// A parameter that may be absent.
@@ -82,6 +138,11 @@ impl Weights<'_> {
     /// A linear map.
     pub(super) fn linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
         Ok(Linear { weight: self.param(&spec.weight)?, bias: self.optional(spec.bias.as_ref())? })
+    }
+
+    /// A linear map in float32, whatever the decoder's dtype.
+    pub(super) fn wide_linear(&self, spec: &LinearSpec) -> Result<Linear, ModelError> {
+        Self { dtype: StoredDtype::F32, ..*self }.linear(spec)
     }
 
     fn map(&self, stored: &StoredTensor, dtype: StoredDtype) -> Result<Tensor, ModelError> {

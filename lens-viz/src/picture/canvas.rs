@@ -153,6 +153,16 @@ impl<'a> Canvas<'a> {
         self.note(result);
     }
 
+    /// An area through which what is below it can be seen: it hides a share of that.
+    pub(super) fn veil(&mut self, points: &[(f64, f64)], fill: Rgb, hides: f64) {
+        if points.is_empty() {
+            return;
+        }
+        let points: Vec<(i32, i32)> = points.iter().map(|(x, y)| (units(*x), units(*y))).collect();
+        let result = self.area.draw(&Polygon::new(points, rgb(fill).mix(hides).filled()));
+        self.note(result);
+    }
+
     /// Writes a line of text; `y` is where the middle of its small letters stands.
     pub(super) fn text(&mut self, text: &Shown, (x, y): (f64, f64), pen: Pen) {
         if text.as_str().is_empty() {

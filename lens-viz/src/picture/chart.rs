@@ -20,6 +20,10 @@ pub(super) struct Panel {
     pub(super) downwards: bool,
     /// For each line, a value for each place; none where it is not known.
     pub(super) values: Vec<Vec<Option<f64>>>,
+    /// For each line, the interval of each of its values; empty where values have none.
+    pub(super) bands: Vec<Vec<Option<(f64, f64)>>>,
+    /// A value that all lines are compared with.
+    pub(super) level: Option<f64>,
 }
 
 /// Panels, one below the other.
@@ -61,6 +65,8 @@ const SIZE: f64 = 10.0;
 const LINE: f64 = 15.0;
 /// White at both ends of the layers' axis, so that no point stands on the frame.
 const INSET: f64 = 8.0;
+/// How much of what is below it a band hides.
+const BAND: f64 = 0.22;
 /// Points that are marked one by one; of more, some are.
 const MARKED: usize = 40;
 
@@ -105,6 +111,13 @@ impl Chart {
             let x = self.x(f64::from(decided), frame);
             canvas.line(&[(x, frame.y), (x, frame.bottom())], GREY, 1.4);
         }
+        for (line, bands) in panel.bands.iter().enumerate() {
+            self.draw_band(canvas, panel, frame, (line, bands));
+        }
+        if let Some(level) = panel.level {
+            let y = panel.y(level, frame);
+            canvas.line(&[(frame.x, y), (frame.right(), y)], GREY, 1.4);
+        }
         for (line, values) in panel.values.iter().enumerate() {
             self.draw_line(canvas, panel, frame, (line, values));
         }
@@ -117,6 +130,33 @@ impl Chart {
         if is_last {
             let pen = Pen::new(Face::Sans, SIZE, INK).centred();
             canvas.text(&self.fonts.words("layer"), (frame.middle().0, frame.bottom() + 25.0), pen);
+        }
+    }
+
+    /// The intervals of a line's values, as an area through which the other lines can be seen.
+    fn draw_band(
+        &self,
+        canvas: &mut Canvas<'_>,
+        panel: &Panel,
+        frame: Frame,
+        (line, bands): (usize, &[Option<(f64, f64)>]),
+    ) {
+        let colour = COLOURS[line % COLOURS.len()];
+        let place = |(place, band): (&Option<u16>, &Option<(f64, f64)>)| {
+            let (low, high) = band.filter(|(low, high)| low.is_finite() && high.is_finite())?;
+            let x = self.x(self.number(*place), frame);
+            Some([(x, panel.y(high, frame)), (x, panel.y(low, frame))])
+        };
+        let ends: Vec<Option<[(f64, f64); 2]>> = self.places.iter().zip(bands).map(place).collect();
+        for run in ends.split(Option::is_none) {
+            let ends: Vec<[(f64, f64); 2]> = run.iter().copied().flatten().collect();
+            if let [alone] = ends.as_slice() {
+                canvas.line(alone, colour, 1.2);
+                continue;
+            }
+            let above = ends.iter().map(|[high, _]| *high);
+            let below = ends.iter().rev().map(|[_, low]| *low);
+            canvas.veil(&above.chain(below).collect::<Vec<_>>(), colour, BAND);
         }
     }
 

@@ -89,5 +89,13 @@ fn panel(statistic: Statistic, values: Vec<Vec<Option<f64>>>, n_vocab: usize) ->
     let low = finite().fold(0.0, f64::min);
     let low = if statistic.limits() == Limits::Any && low < 0.0 { round_down(low) } else { 0.0 };
     let name = Measure::Of(statistic).describe(None);
-    Panel { name, range: (low, high), logarithmic: false, downwards: false, values }
+    Panel {
+        name,
+        range: (low, high),
+        logarithmic: false,
+        downwards: false,
+        values,
+        bands: Vec::new(),
+        level: None,
+    }
 }

@@ -80,6 +80,13 @@ impl Heading<'_> {
 }
 
 impl Head {
+    /// A title and facts, as many on a line as fit.
+    pub(super) fn of_facts(title: &str, facts: Vec<String>, width: f64, fonts: Fonts) -> Self {
+        let mut head = Self { title: fonts.words(title), lines: Vec::new(), width };
+        head.flow(facts, fonts);
+        head
+    }
+
     /// Adds the facts of two traces: once where they are the same in both.
     fn two(&mut self, difference: &Difference<'_>, fonts: Fonts) {
         let both = [&difference.first, &difference.second];

@@ -83,6 +83,8 @@ pub(super) fn trajectories(
                 logarithmic: false,
                 downwards: false,
                 values: values(|score| score.prob.map(f64::from)),
+                bands: Vec::new(),
+                level: None,
             },
             Panel {
                 name: "rank".to_owned(),
@@ -90,6 +92,8 @@ pub(super) fn trajectories(
                 logarithmic: true,
                 downwards: true,
                 values: ranks,
+                bands: Vec::new(),
+                level: None,
             },
         ],
         decided,

@@ -1,6 +1,6 @@
 //! `cargo xtask pictures`.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,7 +11,7 @@ use crate::libtorch;
 /// Draw the README's pictures anew, from the embedded model
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes docs/pictures/*.svg.")]
+Writes docs/pictures/*.svg. A tuned lens is fitted for one of them, which takes a minute or two.")]
 pub(crate) struct Pictures {}
 
 const PROMPT: &str = "The capital of France is";
@@ -20,6 +20,24 @@ const PROMPT: &str = "The capital of France is";
 const PICTURES: [(&str, &[&str]); 2] = [
     ("grid.svg", &["--kind", "grid", "--width", "900"]),
     ("trajectories.svg", &["--kind", "trajectories", "--positions", "last"]),
+];
+
+/// The text that the tuned lens of a picture is fitted to; what comes after so many of its documents it never sees.
+const TEXT: &str = "tests/fixtures/demo/text.jsonl";
+const FITTED_TO: usize = 280;
+
+/// The fit: small sequences and steps, which the demo model's text has enough of.
+const FIT: [&str; 10] = [
+    "--context",
+    "64",
+    "--steps",
+    "60",
+    "--tokens-per-step",
+    "1024",
+    "--held-out",
+    "0",
+    "--optimiser",
+    "adam",
 ];
 
 /// The picture that docs/patching.md shows.
@@ -49,5 +67,27 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         lens(&[&["render", &trace, "-o", &out], options].concat())?;
     }
     lens(&PATCHING)?;
-    Ok(())
+    evaluation(root, &results, &lens)
+}
+
+/// What a tuned lens adds, on text that it was not fitted to.
+fn evaluation(
+    root: &Path,
+    results: &Path,
+    lens: &dyn Fn(&[&str]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let text = fs::read_to_string(root.join(TEXT)).with_context(|| format!("cannot read {TEXT}"))?;
+    let lines: Vec<&str> = text.lines().collect();
+    let (seen, unseen) = lines.split_at_checked(FITTED_TO).context("the text has become shorter")?;
+    let write = |name: &str, lines: &[&str]| -> anyhow::Result<String> {
+        let path = results.join(name);
+        fs::write(&path, lines.join("\n")).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path.to_str().context("the checkout's path is not UTF-8")?.to_owned())
+    };
+    let (seen, unseen) = (write("seen.jsonl", seen)?, write("unseen.jsonl", unseen)?);
+    let tuned = write("tuned.safetensors", &[])?;
+    lens(&[&["fit", "tuned", "--restart", "--text", &seen, "-o", &tuned], &FIT[..]].concat())?;
+    let lenses = format!("logit,tuned={tuned}");
+    let picture = "docs/pictures/evaluation.svg";
+    lens(&["evaluate", "--text", &unseen, "--lens", &lenses, "--context", "64", "-o", picture])
 }

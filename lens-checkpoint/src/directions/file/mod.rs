@@ -204,8 +204,7 @@ struct FileRows<'a>(View<'a>);
 
 impl Rows for FileRows<'_> {
     fn read(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), HostError> {
-        self.0.rows(rows, out);
-        Ok(())
+        Ok(self.0.rows(rows, out)?)
     }
 }
 

@@ -3,7 +3,10 @@
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
-use super::fused::{attend, card_groups};
+use super::{
+    fused::{attend, card_groups},
+    kept::Kept,
+};
 use crate::{
     decoder::{
         ModelError,
@@ -29,6 +32,7 @@ pub(in crate::decoder) struct Attention {
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
     sinks: Option<Tensor>, // [n_heads]
+    gate: Option<Linear>,
     place: Place,
     cache: Cache,
 }
@@ -42,6 +46,7 @@ impl Attention {
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
             sinks: weights.optional(spec.sinks.as_ref())?,
+            gate: spec.gate.as_ref().map(|gate| weights.linear(gate)).transpose()?,
             place: weights.place,
             spec: spec.clone(),
             cache: Cache::default(),
@@ -66,10 +71,28 @@ impl Attention {
         step: &Step,
         tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
+        let z = self.attend(x, step, tap)?;
+        let z = tap.at(Point::block(self.layer, Site::Z), z)?;
+        self.project(&z)
+    }
+
+    /// What the heads add, `[pos, d_model]`, of what they attended to, `[pos, n_heads, d_head]`.
+    pub(super) fn project(&self, z: &Tensor) -> Result<Tensor, ModelError> {
+        self.o.forward(&z.f_reshape([z.size()[0], (self.spec.n_heads * self.spec.d_head) as i64])?)
+    }
+
+    /// The values that each head attends to, weighed, `[pos, n_heads, d_head]`.
+    pub(super) fn attend(
+        &mut self,
+        x: &Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
         let [q, k, v] = self.qkv.forward(x)?;
-        let q = self.placed(&self.clipped(q)?, n_heads, self.q_norm.as_ref(), step)?;
-        let k = self.placed(&self.clipped(k)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
+        let q = self.grown(q, step)?;
+        let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
@@ -91,8 +114,11 @@ impl Attention {
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
         }
-        let z = tap.at(Point::block(self.layer, Site::Z), joined(z)?)?; // [pos, n_heads, d_head]
-        self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
+        let z = joined(z)?;
+        match &self.gate {
+            Some(gate) => Ok(z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?),
+            None => Ok(z),
+        }
     }
 
     /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_head]`; `written_out` asks for
@@ -127,12 +153,29 @@ impl Attention {
         let shape = [step.n as i64, heads, self.spec.d_head as i64];
         let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
             Some(QkScope::AllHeads) => normed(norm, x)?.f_view(shape)?,
-            Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::Head) => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::RotatedHead) | None => x.f_view(shape)?,
         };
-        match &self.spec.position {
-            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x),
-            Position::None | Position::Alibi(_) => Ok(x),
+        let x = self.clipped(x)?;
+        let x = match &self.spec.position {
+            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x)?,
+            Position::None | Position::Alibi(_) => x,
+        };
+        match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
+            Some(QkScope::RotatedHead) => normed(norm, &x),
+            _ => Ok(x),
         }
+    }
+
+    /// Queries, `[pos, heads, d_head]`, times the factor that grows with their positions, if there is one.
+    fn grown(&self, q: Tensor, step: &Step) -> Result<Tensor, ModelError> {
+        let Some(growth) = &self.spec.growth else { return Ok(q) };
+        let factors: Vec<f32> = step.positions.iter().map(|position| growth.at(*position) as f32).collect();
+        if factors.iter().all(|factor| *factor == 1.0) {
+            return Ok(q);
+        }
+        let factors = Tensor::f_from_slice(&factors)?.f_view([-1, 1, 1])?;
+        Ok(q.f_mul(&factors.f_to_kind(q.kind())?.f_to_device(q.device())?)?)
     }
 
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops
@@ -186,10 +229,11 @@ pub(in crate::decoder) fn writes_scores(spec: &AttentionSpec) -> bool {
     spec.softcap.is_some() || spec.sinks.is_some() || matches!(spec.position, Position::Alibi(_))
 }
 
-/// Keys and values of the tokens seen so far, `[n_kv_heads, capacity, d_head]`.
+/// Keys and values of the tokens seen so far.
 #[derive(Debug, Default)]
 struct Cache {
-    stored: Option<(Tensor, Tensor)>,
+    keys: Kept,
+    values: Kept,
     /// The largest magnitude of a key of the sequence so far.
     largest_key: f64,
 }
@@ -198,55 +242,13 @@ impl Cache {
     /// Keys and values of branches, `[batch, n_kv_heads, pos, d_head]`, with those of the `past` positions before them,
     /// which stay as they are.
     fn before(&self, k: Tensor, v: Tensor, past: usize) -> Result<(Tensor, Tensor), ModelError> {
-        match &self.stored {
-            Some((keys, values)) if past > 0 => {
-                Ok((after(keys, past as i64, &k)?, after(values, past as i64, &v)?))
-            }
-            _ => Ok((k, v)),
-        }
+        Ok((self.keys.before(k, past)?, self.values.before(v, past)?))
     }
 
     /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
     /// `[n_kv_heads, past + pos, d_head]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
-        let (k, v) = (k.f_transpose(0, 1)?, v.f_transpose(0, 1)?);
-        let length = (step.past + step.n) as i64;
-        let (mut keys, mut values) = match self.stored.take() {
-            Some((keys, values)) if step.past > 0 && keys.size()[1] >= length => (keys, values),
-            old => {
-                let capacity = (step.room as i64).max(length);
-                (
-                    grow(&k, capacity, old.as_ref().map(|(k, _)| k), step)?,
-                    grow(&v, capacity, old.as_ref().map(|(_, v)| v), step)?,
-                )
-            }
-        };
-        let (past, n) = (step.past as i64, step.n as i64);
-        for (all, new) in [(&mut keys, &k), (&mut values, &v)] {
-            all.f_narrow(1, past, n)?.f_copy_(new)?;
-        }
-        let seen = (keys.f_narrow(1, 0, length)?, values.f_narrow(1, 0, length)?);
-        self.stored = Some((keys, values));
-        Ok(seen)
+        let keys = self.keys.extend(&k.f_transpose(0, 1)?, step)?;
+        Ok((keys, self.values.extend(&v.f_transpose(0, 1)?, step)?))
     }
-}
-
-/// `new`, `[batch, n_kv_heads, pos, d_head]`, after the first `past` positions of `all`, which are the same for each.
-fn after(all: &Tensor, past: i64, new: &Tensor) -> Result<Tensor, ModelError> {
-    let shape = new.size();
-    let before = all.f_narrow(1, 0, past)?.f_unsqueeze(0)?;
-    let before = before.f_expand([shape[0], shape[1], past, shape[3]], false)?;
-    Ok(Tensor::f_cat(&[&before, new], 2)?)
-}
-
-/// A larger buffer with what the old one held. A sequence that outgrows what was announced doubles its buffer.
-fn grow(like: &Tensor, capacity: i64, old: Option<&Tensor>, step: &Step) -> Result<Tensor, ModelError> {
-    let shape = like.size();
-    let past = step.past as i64;
-    let capacity = if past > 0 { capacity.max(2 * past) } else { capacity };
-    let buffer = Tensor::f_zeros([shape[0], capacity, shape[2]], (like.kind(), like.device()))?;
-    if let Some(old) = old.filter(|_| past > 0) {
-        buffer.f_narrow(1, 0, past)?.f_copy_(&old.f_narrow(1, 0, past)?)?;
-    }
-    Ok(buffer)
 }

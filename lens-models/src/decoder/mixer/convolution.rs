@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::filter::CausalFilter;
 use crate::{
     decoder::{
         ModelError,
@@ -18,13 +19,8 @@ pub(in crate::decoder) struct ShortConvolution {
     value: Linear,
     gate_in: Linear,
     gate_out: Linear,
-    filter: Tensor,              // [channels, 1, kernel]
-    filter_bias: Option<Tensor>, // [channels]
+    filter: CausalFilter,
     output: Linear,
-    /// How many positions the filter reaches back.
-    reach: i64,
-    /// The newest gated values of the sequence, `[1, reach, channels]`; `None` before its first token.
-    state: Option<Tensor>,
 }
 
 impl ShortConvolution {
@@ -33,11 +29,11 @@ impl ShortConvolution {
             value: weights.linear(&spec.value)?,
             gate_in: weights.linear(&spec.gate_in)?,
             gate_out: weights.linear(&spec.gate_out)?,
-            filter: weights.param(&spec.filter)?,
-            filter_bias: weights.optional(spec.filter_bias.as_ref())?,
+            filter: CausalFilter::new(
+                weights.param(&spec.filter)?,
+                weights.optional(spec.filter_bias.as_ref())?,
+            ),
             output: weights.linear(&spec.output)?,
-            reach: spec.kept_positions() as i64,
-            state: None,
         })
     }
 
@@ -48,7 +44,7 @@ impl ShortConvolution {
 
     /// Forgets the sequence that was run.
     pub(super) fn reset(&mut self) {
-        self.state = None;
+        self.filter.reset();
     }
 
     /// Mixes the tokens of a step with those that the filter covers before them. `x` is the normed stream,
@@ -57,47 +53,10 @@ impl ShortConvolution {
         let gated = self.gate_in.forward(x)?.f_mul(&self.value.forward(x)?)?; // [pos, channels]
         let mut mixed = Vec::with_capacity(step.parts.len());
         for part in &step.parts {
-            let gated = part.spread(&gated)?; // [batch, pos, channels]
-            let covered = Tensor::f_cat(&[self.before(&gated)?, gated], 1)?; // [batch, reach + pos, channels]
-            if step.is_kept() {
-                self.keep(&covered)?;
-            }
-            mixed.push(part.gather(&self.filtered(&covered)?)?);
+            let filtered = self.filter.forward(&part.spread(&gated)?, step.is_kept())?;
+            mixed.push(part.gather(&filtered)?);
         }
         let mixed = joined(mixed)?;
         self.output.forward(&self.gate_out.forward(x)?.f_mul(&mixed)?)
-    }
-
-    /// What the filter covers before these values, `[batch, reach, channels]`: zeros before the first token.
-    fn before(&mut self, gated: &Tensor) -> Result<Tensor, ModelError> {
-        let shape = gated.size();
-        let state = self.state.take().map(Ok);
-        Ok(state.unwrap_or_else(|| {
-            Tensor::f_zeros([shape[0], self.reach, shape[2]], (gated.kind(), gated.device()))
-        })?)
-    }
-
-    /// Keeps the newest values, which the next filter covers.
-    fn keep(&mut self, covered: &Tensor) -> Result<(), ModelError> {
-        let newest = covered.f_narrow(1, covered.size()[1] - self.reach, self.reach)?;
-        // A copy: a view would hold the values of the whole step.
-        let mut state = newest.f_empty_like()?;
-        state.f_copy_(&newest)?;
-        self.state = Some(state);
-        Ok(())
-    }
-
-    /// Each channel through its filter: of `[batch, reach + pos, channels]`, `[batch, pos, channels]`.
-    fn filtered(&self, covered: &Tensor) -> Result<Tensor, ModelError> {
-        let channels = covered.size()[2];
-        let mixed = covered.f_transpose(1, 2)?.f_conv1d(
-            &self.filter,
-            self.filter_bias.as_ref(),
-            1,
-            0,
-            1,
-            channels,
-        )?;
-        Ok(mixed.f_transpose(1, 2)?)
     }
 }

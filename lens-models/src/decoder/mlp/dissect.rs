@@ -3,13 +3,13 @@
 use lens_core::attribution::{BranchInputs, OutputMap};
 use tch::{Kind, Tensor};
 
-use super::{
-    Mlp,
-    gated::{Gated, activate},
-};
-use crate::decoder::{
-    ModelError,
-    weights::{Linear, values},
+use super::{Mlp, gated::Gated, routing::Choices};
+use crate::{
+    decoder::{
+        ModelError,
+        weights::{Linear, values},
+    },
+    spec::Weighted,
 };
 
 impl Mlp {
@@ -18,22 +18,28 @@ impl Mlp {
         match self {
             Self::Gated(gated) => Ok(vec![neurons(OutputMap::Mlp, &gated.inner(x)?, &gated.down, 1.0)?]),
             Self::Plain { activation, up, down } => {
-                Ok(vec![neurons(OutputMap::Mlp, &activate(*activation, &up.forward(x)?)?, down, 1.0)?])
+                Ok(vec![neurons(OutputMap::Mlp, &activation.of(&up.forward(x)?)?, down, 1.0)?])
             }
             Self::Experts(experts) => {
-                let (weights, chosen) = experts.route(x)?; // [1, per_token] both
+                let Choices { weights, experts: chosen } = experts.router.choose(x)?; // [1, per_token] both
                 let weights = values(&weights)?;
                 let chosen = chosen.f_to_kind(Kind::Int64)?;
                 let mut inputs = Vec::with_capacity(weights.len() + 1);
-                for (slot, weight) in (0..).zip(weights) {
+                for (slot, weight) in (0..).zip(weights.into_iter().map(f64::from)) {
                     let index = chosen.f_int64_value(&[0, slot])? as usize;
                     let expert = &experts.experts[index];
-                    let map = OutputMap::Expert(index);
-                    inputs.push(neurons(map, &expert.inner(x)?, &expert.down, f64::from(weight))?);
+                    let (inner, weight) = match experts.router.weighted() {
+                        Weighted::Output => (expert.inner(x)?, weight),
+                        Weighted::Input => (expert.inner(&x.f_mul_scalar(weight)?)?, 1.0),
+                    };
+                    inputs.push(neurons(OutputMap::Expert(index), &inner, &expert.down, weight)?);
                 }
-                if let Some((shared, gate)) = &experts.shared {
-                    let weight = gate.forward(x)?.f_sigmoid()?.f_double_value(&[0, 0])?;
-                    inputs.push(neurons(OutputMap::SharedExpert, &shared.inner(x)?, &shared.down, weight)?);
+                if let Some(shared) = &experts.shared {
+                    let factor =
+                        shared.factor(x)?.map(|factor| factor.f_double_value(&[0, 0])).transpose()?;
+                    let Gated { down, .. } = &shared.mlp;
+                    let inner = shared.mlp.inner(x)?;
+                    inputs.push(neurons(OutputMap::SharedExpert, &inner, down, factor.unwrap_or(1.0))?);
                 }
                 Ok(inputs)
             }
@@ -48,7 +54,7 @@ impl Mlp {
                 experts.experts.get(index).map(|expert| &expert.down)
             }
             (Self::Experts(experts), OutputMap::SharedExpert) => {
-                experts.shared.as_ref().map(|(shared, _)| &shared.down)
+                experts.shared.as_ref().map(|shared| &shared.mlp.down)
             }
             _ => None,
         }

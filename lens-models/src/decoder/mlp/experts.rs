@@ -2,28 +2,58 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::gated::Gated;
+use super::{
+    gated::Gated,
+    routing::{Choices, Router},
+};
 use crate::{
     decoder::{
         ModelError,
         weights::{Linear, Weights},
     },
-    spec::{ExpertsSpec, Weighting},
+    spec::{ExpertsSpec, SharedExpert, Weighted},
 };
 
 /// A mixture of experts.
 #[derive(Debug)]
 pub(in crate::decoder) struct Experts {
-    router: Linear,
-    per_token: i64,
-    weighting: Weighting,
+    pub(super) router: Router,
     pub(super) experts: Vec<Gated>,
-    pub(super) shared: Option<(Gated, Linear)>,
+    pub(super) shared: Option<Shared>,
+}
+
+/// An expert that sees every token, and the gate that scales it.
+#[derive(Debug)]
+pub(in crate::decoder) struct Shared {
+    pub(super) mlp: Gated,
+    gate: Option<Linear>,
+}
+
+impl Shared {
+    fn load(spec: &SharedExpert, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let gate = spec.gate.as_ref().map(|gate| weights.linear(gate)).transpose()?;
+        Ok(Self { mlp: Gated::load(&spec.mlp, weights)?, gate })
+    }
+
+    /// The factor on what it computes, `[pos, 1]`, if there is one.
+    pub(super) fn factor(&self, x: &Tensor) -> Result<Option<Tensor>, ModelError> {
+        let gate = self.gate.as_ref();
+        gate.map(|gate| -> Result<_, ModelError> { Ok(gate.forward(x)?.f_sigmoid()?) }).transpose()
+    }
+
+    /// `[pos, d_model]` to `[pos, d_model]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let out = self.mlp.forward(x)?;
+        Ok(match self.factor(x)? {
+            Some(factor) => factor.f_mul(&out)?,
+            None => out,
+        })
+    }
 }
 
 /// Which experts the tokens of a step chose, each token's in ascending order.
 struct Routing {
-    /// The weight of each choice, `[pos, per_token]`, in the model's dtype.
+    /// The weight of each choice, `[pos, per_token]`.
     weights: Tensor,
     /// The choices by expert, and of an expert by token: indices into `[pos * per_token]`.
     order: Tensor,
@@ -33,30 +63,24 @@ struct Routing {
 
 impl Experts {
     pub(super) fn load(spec: &ExpertsSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        let shared = match &spec.shared {
-            Some((mlp, gate)) => Some((Gated::load(mlp, weights)?, weights.linear(gate)?)),
-            None => None,
-        };
         Ok(Self {
-            router: weights.linear(&spec.router)?,
-            per_token: spec.per_token as i64,
-            weighting: spec.weighting,
+            router: Router::load(&spec.routing, weights)?,
             experts: spec
                 .experts
                 .iter()
                 .map(|expert| Gated::load(expert, weights))
                 .collect::<Result<_, _>>()?,
-            shared,
+            shared: spec.shared.as_ref().map(|shared| Shared::load(shared, weights)).transpose()?,
         })
     }
 
     /// `[pos, d_model]` to `[pos, d_model]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let mut sum = self.chosen(x)?;
-        if let Some((shared, gate)) = &self.shared {
-            sum = sum.f_add(&gate.forward(x)?.f_sigmoid()?.f_mul(&shared.forward(x)?)?)?;
+        let sum = self.chosen(x)?;
+        match &self.shared {
+            Some(shared) => Ok(sum.f_add(&shared.forward(x)?)?),
+            None => Ok(sum),
         }
-        Ok(sum)
     }
 
     /// The weighted sum of the chosen experts, `[pos, d_model]`.
@@ -65,8 +89,13 @@ impl Experts {
             return Ok(x.f_zeros_like()?);
         }
         let Routing { weights, order, counts } = self.routing(x)?;
-        let tokens = order.f_div_scalar_mode(self.per_token, "floor")?;
-        let inputs = x.f_index_select(0, &tokens)?; // [pos * per_token, d_model]
+        let per_token = self.router.per_token();
+        let tokens = order.f_div_scalar_mode(per_token, "floor")?;
+        let mut inputs = x.f_index_select(0, &tokens)?; // [pos * per_token, d_model]
+        if self.router.weighted() == Weighted::Input {
+            let weights = weights.f_flatten(0, 1)?.f_index_select(0, &order)?;
+            inputs = inputs.f_mul(&weights.f_unsqueeze(-1)?)?.f_to_kind(x.kind())?;
+        }
         let mut outputs = Vec::new();
         let mut start = 0;
         for (expert, count) in self.experts.iter().zip(counts).filter(|(_, count)| *count > 0) {
@@ -74,41 +103,25 @@ impl Experts {
             start += count;
         }
         let (_, back) = order.f_sort(0, false)?;
-        let outputs = Tensor::f_cat(&outputs, 0)?.f_index_select(0, &back)?;
-        let outputs = outputs.f_view([-1, self.per_token, x.size()[1]])?.f_mul(&weights.f_unsqueeze(-1)?)?;
+        let mut outputs =
+            Tensor::f_cat(&outputs, 0)?.f_index_select(0, &back)?.f_view([-1, per_token, x.size()[1]])?;
+        if self.router.weighted() == Weighted::Output {
+            outputs = outputs.f_mul(&weights.f_unsqueeze(-1)?)?.f_to_kind(x.kind())?;
+        }
         // One after the other, with a rounding each, as the models' own code adds them up.
         let mut sum = outputs.f_select(1, 0)?;
-        for slot in 1..self.per_token {
+        for slot in 1..per_token {
             sum = sum.f_add(&outputs.f_select(1, slot)?)?;
         }
         Ok(sum)
     }
 
-    /// The chosen experts of every token and their weights in the model's dtype, `[pos, per_token]` both, the weightiest
-    /// first.
-    pub(super) fn route(&self, x: &Tensor) -> Result<(Tensor, Tensor), ModelError> {
-        let logits = self.router.forward(x)?; // [pos, experts]
-        let top = |scores: &Tensor| scores.f_topk(self.per_token, -1, true, true);
-        let (weights, chosen) = match self.weighting {
-            Weighting::SoftmaxThenTop { renormalise } => {
-                let (weights, chosen) = top(&logits.f_softmax(-1, Kind::Float)?)?;
-                let sum = weights.f_sum_dim_intlist([-1].as_slice(), true, Kind::Float)?;
-                (if renormalise { weights.f_div(&sum)? } else { weights }, chosen)
-            }
-            Weighting::TopThenSoftmax => {
-                let (scores, chosen) = top(&logits)?;
-                (scores.f_softmax(-1, Kind::Float)?, chosen)
-            }
-        };
-        Ok((weights.f_to_kind(x.kind())?, chosen))
-    }
-
     /// The choices of all tokens, by expert.
     fn routing(&self, x: &Tensor) -> Result<Routing, ModelError> {
-        let (weights, chosen) = self.route(x)?;
-        let (chosen, slots) = chosen.f_sort(-1, false)?;
+        let Choices { weights, experts } = self.router.choose(x)?;
+        let (experts, slots) = experts.f_sort(-1, false)?;
         let weights = weights.f_gather(-1, &slots, false)?;
-        let (sorted, order) = chosen.f_flatten(0, 1)?.f_sort_stable(true, 0, false)?;
+        let (sorted, order) = experts.f_flatten(0, 1)?.f_sort_stable(true, 0, false)?;
         // Where each expert's choices end among all: the only thing about a layer that the host has to know.
         let experts = Tensor::f_arange(self.experts.len() as i64, (Kind::Int64, x.device()))?;
         let ends = experts.f_searchsorted(&sorted, false, true, "right", None::<&Tensor>)?;
@@ -124,11 +137,17 @@ mod tests {
     use super::*;
     use crate::{
         decoder::joint::Joint,
-        spec::{Activation, Gating},
+        spec::{Activation, Gating, LinearSpec, RoutingSpec, Scores},
     };
 
     fn random(rows: i64, columns: i64, kind: Kind) -> Tensor {
         Tensor::randn([rows, columns], (Kind::Float, Device::Cpu)).to_kind(kind)
+    }
+
+    /// A router that makes the softmax of the chosen experts sum to one.
+    fn router(logits: Linear, per_token: usize) -> Router {
+        let spec = RoutingSpec::new(LinearSpec::new("gate", 1, 1, false), per_token, Scores::Softmax);
+        Router::new(spec.renormalised(0.0), logits, None)
     }
 
     fn experts(n: usize, per_token: i64, kind: Kind) -> Experts {
@@ -138,9 +157,7 @@ mod tests {
             Gated { gating: Gating::Plain(Activation::Silu), gate_up, down: linear(8, 6) }
         };
         Experts {
-            router: linear(n as i64, 8),
-            per_token,
-            weighting: Weighting::SoftmaxThenTop { renormalise: true },
+            router: router(linear(n as i64, 8), per_token as usize),
             experts: (0..n).map(|_| gated()).collect(),
             shared: None,
         }
@@ -148,14 +165,7 @@ mod tests {
 
     /// Expert by expert, as the models' own code does it.
     fn expected(experts: &Experts, x: &Tensor) -> Tensor {
-        let (weights, chosen) = experts.router.forward(x).unwrap().softmax(-1, Kind::Float).topk(
-            experts.per_token,
-            -1,
-            true,
-            true,
-        );
-        let weights =
-            (&weights / weights.sum_dim_intlist([-1].as_slice(), true, Kind::Float)).to_kind(x.kind());
+        let Choices { weights, experts: chosen } = experts.router.choose(x).unwrap();
         let mut sum = x.zeros_like();
         for (e, expert) in experts.experts.iter().enumerate() {
             let hits = chosen.eq(e as i64).nonzero();
@@ -191,10 +201,8 @@ mod tests {
     #[test]
     fn an_expert_that_nobody_chooses_is_not_run() {
         let mut experts = experts(4, 1, Kind::Float);
-        experts.router = Linear::new(
-            Tensor::zeros([4, 8], (Kind::Float, Device::Cpu)),
-            Some(Tensor::from_slice(&[0f32, 5.0, 0.0, 0.0])),
-        );
+        let zeros = Tensor::zeros([4, 8], (Kind::Float, Device::Cpu));
+        experts.router = router(Linear::new(zeros, Some(Tensor::from_slice(&[0f32, 5.0, 0.0, 0.0]))), 1);
         let routing = experts.routing(&random(5, 8, Kind::Float)).unwrap();
         assert_eq!(routing.counts, [0, 5, 0, 0]);
         assert_eq!(Vec::<i64>::try_from(routing.order).unwrap(), [0, 1, 2, 3, 4], "tokens stay in order");

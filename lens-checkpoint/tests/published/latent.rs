@@ -1,0 +1,73 @@
+//! Published models with latent attention or gated delta nets. DeepSeek-V3 and Kimi-K2 are published in eight bits; these
+//! are the configs of their bf16 versions.
+
+use super::{LM_HEAD, Model, TIED, UNTIED};
+
+pub(super) const MODELS: &[Model] = &[
+    Model {
+        config: "deepseek-v3",
+        disk: LM_HEAD,
+        sizes: [61, 7168, 128, 128, 128, 129_280],
+        wiring: UNTIED,
+        layers: &[(
+            60,
+            "latent 512 of 192, interleaved rope 10000 over 64, yarn 40 32 1 of 4096 times 1.0000, scale 0.13523",
+        )],
+        // Those of the routers' corrections included.
+        parameters: 671_026_419_200,
+    },
+    Model {
+        config: "kimi-k2-instruct",
+        disk: LM_HEAD,
+        sizes: [61, 7168, 64, 64, 128, 163_840],
+        wiring: UNTIED,
+        layers: &[(
+            0,
+            "latent 512 of 192, interleaved rope 50000 over 64, yarn 32 1 1 of 4096 times 1.0000, scale 0.13086",
+        )],
+        parameters: 1_026_408_232_448,
+    },
+    Model {
+        config: "moonlight-16b-a3b",
+        disk: LM_HEAD,
+        sizes: [27, 2048, 16, 16, 128, 163_840],
+        wiring: UNTIED,
+        layers: &[(26, "latent 512 of 192, interleaved rope 50000 over 64, scale 0.07217")],
+        parameters: 15_960_110_208,
+    },
+    Model {
+        config: "deepseek-v2-lite",
+        disk: LM_HEAD,
+        sizes: [27, 2048, 16, 16, 128, 102_400],
+        wiring: UNTIED,
+        layers: &[(
+            26,
+            "latent 512 of 192, interleaved rope 10000 over 64, yarn 40 32 1 of 4096 times 1.0000, scale 0.11472",
+        )],
+        parameters: 15_706_484_224,
+    },
+    Model {
+        config: "minicpm3-4b",
+        disk: &[],
+        sizes: [62, 2560, 40, 40, 64, 73_448],
+        wiring: TIED,
+        layers: &[(
+            61,
+            "latent 256 of 96, rope 10000 over 32, longrope of 32768 times 1.0000, scale 0.10206",
+        )],
+        parameters: 4_073_875_968,
+    },
+    Model {
+        config: "qwen3-next-80b-a3b",
+        disk: LM_HEAD,
+        sizes: [48, 2048, 16, 2, 256, 151_936],
+        wiring: UNTIED,
+        layers: &[
+            (0, "delta 32 on 16 of 128"),
+            (3, "full, rope 10000000 over 64"),
+            (46, "delta 32 on 16 of 128"),
+            (47, "full, rope 10000000 over 64"),
+        ],
+        parameters: 79_674_391_296,
+    },
+];

@@ -1,0 +1,65 @@
+//! The pages of a picture, each in a file of its own.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::Result;
+use lens_viz::picture::{Fonts, Picture, png};
+
+use crate::{output, results::note_missing, style::Console};
+
+/// What a picture is written as.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DrawnAs {
+    /// SVG.
+    Svg,
+    /// PNG, with so many pixels for each pixel of the page.
+    Png {
+        /// Pixels.
+        scale: f32,
+    },
+}
+
+impl DrawnAs {
+    /// Which characters may be used: what an SVG's reader has installed is not known; a PNG is drawn here.
+    pub fn fonts(self) -> Fonts {
+        match self {
+            Self::Svg => Fonts::Viewer,
+            Self::Png { .. } => Fonts::Installed,
+        }
+    }
+
+    /// A page as it is written.
+    ///
+    /// # Errors
+    /// When its pixels cannot be made.
+    pub fn bytes(self, page: &Picture) -> Result<Vec<u8>> {
+        match self {
+            Self::Svg => Ok(page.svg.clone().into_bytes()),
+            Self::Png { scale } => Ok(png(&page.svg, scale)?),
+        }
+    }
+}
+
+/// Writes pages beside each other, the first under the name that was asked for.
+///
+/// # Errors
+/// When a page cannot be drawn or written.
+pub fn write_pages(pages: &[Picture], path: &Path, drawn: DrawnAs, console: &Console) -> Result<()> {
+    if pages.len() > 1 {
+        console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
+    }
+    let mut missing = BTreeSet::new();
+    for page in pages {
+        missing.extend(&page.missing);
+        let bytes = drawn.bytes(page)?;
+        output::write_file(&path.with_file_name(named(path, page)), |out| out.write_all(&bytes))?;
+    }
+    note_missing(&missing, console);
+    Ok(())
+}
+
+/// The name of a page's file.
+fn named(path: &Path, page: &Picture) -> String {
+    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    format!("{}.{}", page.file_stem(&part(path.file_stem())), part(path.extension()))
+}
