@@ -4,6 +4,7 @@ mod attribution;
 mod demo;
 mod devices;
 mod generation;
+mod gguf;
 mod half;
 mod heads;
 mod identities;
