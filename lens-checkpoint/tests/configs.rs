@@ -20,6 +20,9 @@ use lens_checkpoint::{
 use lens_core::{Point, Site};
 use serde_json::Value;
 
+/// Types of which no model is known whose config.json could stand here.
+const UNPUBLISHED: &[&str] = &["granitemoeshared"];
+
 #[path = "published/dense.rs"]
 mod dense;
 #[path = "published/experts.rs"]
@@ -529,6 +532,22 @@ const MODELS: &[Model] = &[
         parameters: 3_402_836_480,
     },
     Model {
+        config: "granite-4.0-h-tiny",
+        disk: &[],
+        sizes: [40, 1536, 12, 4, 128, 100_352],
+        wiring: TIED,
+        layers: &[(4, "mamba2 of 48 heads of 64 in 1 groups"), (5, "full, none")],
+        parameters: 6_939_037_248,
+    },
+    Model {
+        config: "jamba-v0.1",
+        disk: LM_HEAD,
+        sizes: [32, 4096, 32, 8, 128, 65_536],
+        wiring: UNTIED,
+        layers: &[(0, "mamba of 8192 channels and 16 values"), (4, "full, none"), (12, "full, none")],
+        parameters: 51_570_323_328,
+    },
+    Model {
         config: "nemotron-h-8b-base",
         disk: BACKBONE_AND_HEAD,
         sizes: [52, 4096, 32, 8, 128, 131_072],
@@ -776,7 +795,7 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
     let unseen: Vec<&str> = FAMILIES
         .iter()
         .flat_map(|family| family.model_types.iter().copied())
-        .filter(|model_type| !seen.contains(*model_type))
+        .filter(|model_type| !seen.contains(*model_type) && !UNPUBLISHED.contains(model_type))
         .collect();
     assert_eq!(unseen, [""; 0]);
 }

@@ -158,9 +158,11 @@ impl Outline {
             .iter()
             .map(|shard| (shard.file.clone(), shard.bytes.as_slice(), shard.file_size))
             .collect();
-        let (config, said) = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
-        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said));
+        let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
+        let (id, revision) = (headers.id.clone(), headers.revision.clone());
+        let mut outline = Self::new(id, revision, &said.config, tensors, options)?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said.notes));
         Ok(outline)
     }
 
@@ -253,15 +255,15 @@ impl Checkpoint {
             names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
         let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
-        let starts = contents.iter().map(|start| (*start, start.len() as u64));
         let weights: Vec<gguf::File<'_>> =
-            names.into_iter().zip(starts).map(|(name, (start, size))| (name, start, size)).collect();
+            names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
         let mut sidecars = Sidecars::of_files(files);
-        let (config, said) = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
+        let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
         let (id, revision) = (files.id.clone(), files.revision.clone());
         let mut outline =
-            Outline::with_files(id, revision, &config, tensors, options, Some(Files(&contents)))?;
-        outline.notes.splice(..0, files.notes.iter().cloned().chain(said));
+            Outline::with_files(id, revision, &said.config, tensors, options, Some(Files(&contents)))?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
         let mut checkpoint =
             Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
@@ -323,24 +325,31 @@ impl Checkpoint {
     }
 }
 
-/// Adds the tensors of all weight files to an index; the text of the config, and what was assumed. A GGUF file is its
-/// own config, and has its tokenizer with it.
+/// What weight files say apart from their tensors, and the config beside them.
+struct Said {
+    /// The text of the config.
+    config: Vec<u8>,
+    notes: Vec<String>,
+    quantisation: Option<Quantisation>,
+}
+
+/// Adds the tensors of all weight files to an index. A GGUF file is its own config, and has its tokenizer with it.
 fn add_weights(
     tensors: &mut TensorIndex,
     files: &[gguf::File<'_>],
     config: &Path,
     sidecars: &mut Sidecars,
-) -> Result<(Vec<u8>, Vec<String>), CheckpointError> {
+) -> Result<Said, CheckpointError> {
     if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
-        let gguf::Described { config, notes, tokenizer_config } = gguf::add(tensors, files)?;
+        let gguf::Described { config, notes, tokenizer_config, quantisation } = gguf::add(tensors, files)?;
         sidecars.tokenizer = Some(TokenizerFile::Gguf);
         sidecars.tokenizer_config = Some(Sidecar::Made(tokenizer_config.into()));
-        return Ok((config, notes));
+        return Ok(Said { config, notes, quantisation });
     }
     for (name, start, size) in files {
         tensors.add_shard(name, start, *size)?;
     }
-    Ok((read(config)?, Vec::new()))
+    Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.

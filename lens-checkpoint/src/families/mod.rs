@@ -36,6 +36,7 @@ mod helium;
 mod hunyuan;
 mod hy_v3;
 mod hyperclovax;
+mod jamba;
 mod keys;
 mod lara_mini;
 mod latent;
@@ -206,6 +207,7 @@ pub const FAMILIES: &[Family] = &[
     granite_hybrid::FAMILY,
     nemotron_h::FAMILY,
     falcon_h1::FAMILY,
+    jamba::FAMILY,
 ];
 
 /// Decoders whose stream is no residual stream as a lens means it, and what it is instead.
