@@ -204,7 +204,7 @@ impl Backend for Limited {
 fn runs_that_go_on_from_the_caches_equal_the_hooks_too() {
     let found = found();
     for name in found.families.keys() {
-        let mut model = Limited { model: decoder(name), longest: 9, has_branches: true, forwards: 0 };
+        let mut model = Limited { model: decoder(name), longest: 21, has_branches: true, forwards: 0 };
         assert_patching(name, &mut model, &found);
         assert_eq!(model.forwards, 2 * 4, "{name}: each sweep runs two prompts once");
     }
