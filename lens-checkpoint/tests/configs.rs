@@ -1060,14 +1060,17 @@ fn faults(model: &Model, config: &Value) -> Vec<String> {
     faults
 }
 
-/// Heads, those of keys and values, and their width; of values, where keys have another.
+/// Heads, those of keys and values, and their width; of values, where keys have another. Zeros where no layer attends.
 fn heads(spec: &DecoderSpec) -> [usize; 3] {
     let of = |layer: &LayerSpec| match &layer.mixer {
         MixerSpec::Attention(attn) => Some([attn.n_heads, attn.n_kv_heads, attn.d_head]),
         MixerSpec::LatentAttention(attn) => Some([attn.n_heads, attn.n_heads, attn.d_value]),
+        MixerSpec::SideBySide(both) => {
+            Some([both.attention.n_heads, both.attention.n_kv_heads, both.attention.d_head])
+        }
         _ => None,
     };
-    spec.layers.iter().find_map(of).expect("some layer attends")
+    spec.layers.iter().find_map(of).unwrap_or_default()
 }
 
 /// What a layer sees and how it knows positions, in words.

@@ -37,7 +37,7 @@ fn element(tensor: &Stored, n_vocab: usize, first: TokenId) -> usize {
 fn may_not_matter(tensor: &Stored, n_vocab: usize) -> bool {
     let is_position = layer(&tensor.name).is_none() && tensor.shape.len() == 2 && tensor.shape[0] != n_vocab;
     let is_mask = tensor.shape.len() == 4 || tensor.name.ends_with("masked_bias");
-    let parts = ["expert", "vision", "multi_modal", "inv_freq"];
+    let parts = ["expert", "block_sparse_moe", "vision", "multi_modal", "inv_freq"];
     is_position || is_mask || parts.iter().any(|part| tensor.name.contains(part))
 }
 
