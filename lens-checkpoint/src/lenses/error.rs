@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lens_core::MapShapeError;
 
-use super::pickle_error::PickleError;
-use crate::checkpoint::CheckpointError;
+use crate::{checkpoint::CheckpointError, pickle::PickleError};
 
 /// Why a file cannot be read as a lens, or a lens cannot be written as a file.
 #[derive(Debug, thiserror::Error)]

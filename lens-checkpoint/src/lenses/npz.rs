@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use super::{
-    digest::sha256,
-    error::LensFileError,
-    pickle::Archive,
-    pickle_error::PickleError,
-    view::{Number, View, row_major},
-};
+use super::{digest::sha256, error::LensFileError};
 use crate::{
     checkpoint::{Bytes, StoredDtype},
     host::ValueType,
     npy,
+    pickle::{
+        Archive, PickleError,
+        view::{Number, View, row_major},
+    },
 };
 
 /// An open `.npz`.

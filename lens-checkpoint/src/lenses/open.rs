@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    error::LensFileError, file::LensFile, jacobian, mlxterp, own, pickle::TorchFile, stored::Stored, tuned,
+    error::LensFileError, file::LensFile, jacobian, mlxterp, own, stored::Stored, torch_file::TorchFile,
+    tuned,
 };
 use crate::{checkpoint::CheckpointError, source::files::check_regular};
 

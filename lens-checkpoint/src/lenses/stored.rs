@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use safetensors::SafeTensors;
 
-use super::{
-    digest::sha256,
-    error::LensFileError,
-    view::{Number, View},
+use super::{digest::sha256, error::LensFileError};
+use crate::{
+    checkpoint::{Bytes, StoredDtype, TensorIndex},
+    pickle::view::{Number, View},
 };
-use crate::checkpoint::{Bytes, StoredDtype, TensorIndex};
 
 /// A safetensors file, mapped.
 pub(super) struct Stored {

@@ -19,7 +19,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use lens_core::{LensMap, Provenance, Site, Translator};
 
-use super::{error::LensFileError, view::View};
+use super::error::LensFileError;
+use crate::pickle::view::View;
 pub use write::write_torch;
 
 /// What such a file is, in messages.

@@ -8,11 +8,11 @@ use super::{
     super::{
         error::LensFileError,
         file::{LensFile, MadeFor},
-        pickle::{Node, TorchFile},
-        view::View,
+        torch_file::TorchFile,
     },
     KIND, block, check_layers, lens,
 };
+use crate::pickle::{Node, view::View};
 
 /// Keys under which the matrices are: jlens's, and jspace's.
 const MATRICES: [&str; 2] = ["J", "avg_jacobians"];

@@ -16,8 +16,9 @@ use lens_core::{LensMap, Provenance, Translator};
 use super::{
     error::LensFileError,
     file::{LensFile, MadeFor},
-    pickle::TorchFile,
+    torch_file::TorchFile,
 };
+use crate::pickle::view::View;
 use config::Config;
 pub use write::{write_config, write_params};
 
@@ -44,7 +45,7 @@ pub fn read(folder: &Path) -> Result<LensFile, LensFileError> {
     let d_model = config.d_model;
     let mut maps = Vec::new();
     for (layer, parts) in state.translators {
-        let values = |view: &super::view::View<'_>, shape: &[usize], what: &str| match view.shape() == shape {
+        let values = |view: &View<'_>, shape: &[usize], what: &str| match view.shape() == shape {
             true => Ok(view.values()),
             false => Err(broken(format!(
                 "the {what} of translator {layer} is {:?}, and config.json says {shape:?}",

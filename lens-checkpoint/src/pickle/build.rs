@@ -1,11 +1,11 @@
-//! What a pickle may build: tables, and tensors over the storages of the zip file.
+//! What a pickle may build: tables, and tensors over the storages of the file.
 
+use super::error::PickleError;
 use super::{
-    super::view::fits,
     machine::{Done, Machine, broken},
     node::{Global, Id, Object, Storage, Tensor},
+    view::fits,
 };
-use crate::lenses::pickle_error::PickleError;
 
 /// The most dimensions of a tensor.
 const MOST_DIMENSIONS: usize = 8;
@@ -20,9 +20,20 @@ impl Machine<'_> {
         let made = match (self.object(call[0]), arguments.as_slice()) {
             (Object::Global(Global::OrderedDict), []) => Object::Dict(Vec::new()),
             (Object::Global(Global::RebuildTensor), arguments) => Object::Tensor(self.tensor(arguments)?),
+            (Object::Global(Global::RebuildParameter), &[data, _, hooks]) => {
+                Object::Tensor(self.parameter(data, hooks)?)
+            }
             _ => return Err(broken("it calls what is not a function, or with arguments that are not plain")),
         };
         self.push(made)
+    }
+
+    /// `_rebuild_parameter(data, requires_grad, hooks)`: the tensor that it is.
+    fn parameter(&self, data: Id, hooks: Id) -> Result<Tensor, PickleError> {
+        match (self.object(data), self.object(hooks)) {
+            (Object::Tensor(tensor), Object::Dict(hooks)) if hooks.is_empty() => Ok(tensor.clone()),
+            _ => Err(broken("it builds a parameter of what is not a tensor, or with hooks")),
+        }
     }
 
     /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`.
@@ -66,12 +77,19 @@ impl Machine<'_> {
         }
     }
 
-    /// `('storage', class, key, place, numbers)`: an entry of the zip file.
+    /// `('storage', class, key, place, numbers)`: where the file has it.
     pub(super) fn storage(&mut self) -> Done {
         const OTHER: PickleError = broken("it refers to something else than a storage");
         let id = self.pop()?;
         let Object::Tuple(parts) = self.object(id) else { return Err(OTHER) };
-        let &[tag, class, key, place, count] = parts.as_slice() else { return Err(OTHER) };
+        let [tag, class, key, place, count] = match *parts.as_slice() {
+            [tag, class, key, place, count] => [tag, class, key, place, count],
+            // The older form may say that a storage is a part of another; nobody has written that for long.
+            [tag, class, key, place, count, part] if *self.object(part) == Object::None => {
+                [tag, class, key, place, count]
+            }
+            _ => return Err(OTHER),
+        };
         let (
             Object::Text(tag),
             Object::Global(Global::Storage(number)),
@@ -84,17 +102,17 @@ impl Machine<'_> {
         if tag != "storage" || !is_device(place) {
             return Err(OTHER);
         }
-        let range =
-            self.archive.storage(key).ok_or_else(|| broken("it refers to a storage that is not there"))?;
         let expected = self.size(count)?.saturating_mul(number.bytes());
+        let range = self.storages.of(key, expected);
+        let range = range.ok_or_else(|| broken("it refers to a storage that is not there"))?;
         if expected != range.len() {
             return Err(PickleError::StorageSize { key: key.clone(), expected, actual: range.len() });
         }
-        let storage = Storage { number: *number, range };
+        let storage = Storage { key: key.clone(), number: *number, range };
         self.push(Object::Storage(storage))
     }
 
-    /// State of a table beside its items (`_metadata` of a `state_dict`), which no lens needs.
+    /// State of a table beside its items (`_metadata` of a `state_dict`), which nobody needs.
     pub(super) fn build(&mut self) -> Done {
         let state = self.pop()?;
         match (self.object(self.top()?), self.object(state)) {

@@ -4,27 +4,34 @@ use half::{bf16, f16};
 
 /// How a file stores numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Number {
+pub(crate) enum Number {
     F16,
     Bf16,
     F32,
     F64,
+    I8,
+    U8,
+    I16,
+    I32,
+    I64,
+    Bool,
 }
 
 impl Number {
     /// Bytes of one number.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
-            Self::F16 | Self::Bf16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::F16 | Self::Bf16 | Self::I16 => 2,
+            Self::F32 | Self::I32 => 4,
+            Self::F64 | Self::I64 => 8,
         }
     }
 }
 
 /// A tensor in a file's bytes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     number: Number,
     shape: Vec<usize>,
     /// Numbers from one element of a dimension to the next; as many as `shape` has.
@@ -35,7 +42,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// A tensor whose first element is the first of `bytes`, little-endian. `None` where an element would lie outside.
-    pub(super) fn new(
+    pub(crate) fn new(
         number: Number,
         shape: Vec<usize>,
         strides: Vec<usize>,
@@ -46,23 +53,33 @@ impl<'a> View<'a> {
     }
 
     /// A tensor whose elements lie one after another, row-major.
-    pub(super) fn packed(number: Number, shape: Vec<usize>, bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn packed(number: Number, shape: Vec<usize>, bytes: &'a [u8]) -> Option<Self> {
         let strides = row_major(&shape)?;
         Self::new(number, shape, strides, bytes)
     }
 
-    pub(super) fn shape(&self) -> &[usize] {
+    pub(crate) fn shape(&self) -> &[usize] {
         &self.shape
     }
 
     /// Every value in float32, row-major.
-    pub(super) fn values(&self) -> Vec<f32> {
+    pub(crate) fn values(&self) -> Vec<f32> {
         match self.number {
             Number::F16 => self.gather(|bytes| f16::from_le_bytes(bytes).to_f32()),
             Number::Bf16 => self.gather(|bytes| bf16::from_le_bytes(bytes).to_f32()),
             Number::F32 => self.gather(f32::from_le_bytes),
             Number::F64 => self.gather(|bytes| f64::from_le_bytes(bytes) as f32),
+            Number::I8 => self.gather(|bytes| i8::from_le_bytes(bytes).into()),
+            Number::U8 | Number::Bool => self.gather(|[byte]| byte.into()),
+            Number::I16 => self.gather(|bytes| i16::from_le_bytes(bytes).into()),
+            Number::I32 => self.gather(|bytes| i32::from_le_bytes(bytes) as f32),
+            Number::I64 => self.gather(|bytes| i64::from_le_bytes(bytes) as f32),
         }
+    }
+
+    /// Writes every value in float32, row-major, into as many places.
+    pub(crate) fn write(&self, out: &mut [f32]) {
+        out.iter_mut().zip(self.values()).for_each(|(out, value)| *out = value);
     }
 
     fn gather<const N: usize>(&self, value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
@@ -85,7 +102,7 @@ impl<'a> View<'a> {
 }
 
 /// Whether every element of a tensor lies in `length` bytes.
-pub(super) fn fits(number: Number, shape: &[usize], strides: &[usize], length: usize) -> bool {
+pub(crate) fn fits(number: Number, shape: &[usize], strides: &[usize], length: usize) -> bool {
     let end = || {
         let mut end = 1_usize;
         for (size, stride) in shape.iter().zip(strides) {
@@ -94,14 +111,14 @@ pub(super) fn fits(number: Number, shape: &[usize], strides: &[usize], length: u
         end.checked_mul(number.bytes())
     };
     let count = shape.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
-    // A stride of 0 repeats a number as often as it likes: no file of a lens does, and the memory would be ours.
+    // A stride of 0 repeats a number as often as it likes: no sound file does, and the memory would be ours.
     let is_held = |count: usize| count.checked_mul(number.bytes()).is_some_and(|bytes| bytes <= length);
     let is_inside = shape.contains(&0) || end().is_some_and(|end| end <= length);
     shape.len() == strides.len() && count.is_some_and(is_held) && is_inside
 }
 
 /// The strides of elements that lie one after another; `None` for a shape that no memory holds.
-pub(super) fn row_major(shape: &[usize]) -> Option<Vec<usize>> {
+pub(crate) fn row_major(shape: &[usize]) -> Option<Vec<usize>> {
     let mut strides = vec![1_usize; shape.len()];
     for index in (1..shape.len()).rev() {
         strides[index - 1] = strides[index].checked_mul(shape[index].max(1))?;

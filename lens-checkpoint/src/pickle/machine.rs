@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    node::{Global, Id, Object},
-    zip::Archive,
+    error::PickleError,
+    node::{Global, Id, Kind, Object},
+    storages::Storages,
 };
-use crate::lenses::pickle_error::PickleError;
 
-/// The most objects of a pickle; a lens of 100 blocks has some thousand.
+/// The most objects of a pickle; a lens of 100 blocks has some thousand, a shard of a checkpoint ten
+/// thousands.
 const MOST_OBJECTS: usize = 1 << 18;
 /// The most entries on the stack: Python writes tables a thousand entries at a time.
 const DEEPEST_STACK: usize = 1 << 14;
@@ -20,7 +21,8 @@ const DEEPEST_NESTING: usize = 64;
 /// A pickle that is being run.
 pub(super) struct Machine<'a> {
     rest: &'a [u8],
-    pub(super) archive: &'a Archive,
+    pub(super) storages: Storages<'a>,
+    kind: Kind,
     objects: Vec<Object>,
     stack: Vec<Id>,
     /// Heights of the stack.
@@ -35,13 +37,18 @@ pub(super) const fn broken(reason: &'static str) -> PickleError {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(pickle: &'a [u8], archive: &'a Archive) -> Self {
+    pub(super) fn new(pickle: &'a [u8], storages: Storages<'a>, kind: Kind) -> Self {
         let (objects, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        Self { rest: pickle, archive, objects, stack, marks, memo }
+        Self { rest: pickle, storages, kind, objects, stack, marks, memo }
     }
 
     /// Runs to the end: all objects, and the one that was saved.
-    pub(super) fn run(mut self) -> Result<(Vec<Object>, Id), PickleError> {
+    pub(super) fn run(self) -> Result<(Vec<Object>, Id), PickleError> {
+        self.run_on().map(|(objects, root, _)| (objects, root))
+    }
+
+    /// The same, and what follows the pickle.
+    pub(super) fn run_on(mut self) -> Result<(Vec<Object>, Id, &'a [u8]), PickleError> {
         if !self.rest.starts_with(b"\x80") {
             return Err(broken("it does not begin with its protocol"));
         }
@@ -53,7 +60,7 @@ impl<'a> Machine<'a> {
             self.step(opcode)?;
         }
         match (self.stack.as_slice(), self.marks.as_slice()) {
-            (&[root], []) => Ok((self.objects, root)),
+            (&[root], []) => Ok((self.objects, root, self.rest)),
             _ => Err(broken("it does not end with one value")),
         }
     }
@@ -262,7 +269,7 @@ impl<'a> Machine<'a> {
     }
 
     fn push_global(&mut self, module: &str, name: &str) -> Done {
-        match Global::named(module, name) {
+        match Global::named(module, name, self.kind) {
             Some(global) => self.push(Object::Global(global)),
             None => Err(PickleError::Forbidden { name: format!("{module}.{name}") }),
         }

@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use crate::lenses::pickle_error::PickleError;
+use super::error::PickleError;
 use crate::zip::{self, ZipError};
-
-/// How the older form of `torch.save` begins: a pickle of a number that says so.
-const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
 /// The entries of a zip file.
 #[derive(Debug)]
-pub(in super::super) struct Archive {
+pub(crate) struct Archive {
     /// Where the bytes of each entry lie in the file.
     entries: BTreeMap<String, Range<usize>>,
     /// The folder that all entries are in, with its slash.
@@ -20,9 +17,6 @@ pub(in super::super) struct Archive {
 impl Archive {
     /// Reads the list of entries of a file of `torch.save`.
     pub(super) fn open(file: &[u8]) -> Result<Self, PickleError> {
-        if file.starts_with(LEGACY) {
-            return Err(PickleError::Legacy);
-        }
         let entries = entries(file)?;
         let folder = folder(&entries)?;
         let archive = Self { entries, folder };
@@ -46,17 +40,17 @@ impl Archive {
     }
 
     /// Reads the list of entries of an `.npz`, which are in no folder.
-    pub(in super::super) fn of_arrays(file: &[u8]) -> Result<Self, PickleError> {
+    pub(crate) fn of_arrays(file: &[u8]) -> Result<Self, PickleError> {
         Ok(Self { entries: entries(file)?, folder: String::new() })
     }
 
     /// How many entries there are.
-    pub(in super::super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.entries.len()
     }
 
     /// Where the bytes of an entry lie.
-    pub(in super::super) fn entry(&self, name: &str) -> Option<Range<usize>> {
+    pub(crate) fn entry(&self, name: &str) -> Option<Range<usize>> {
         self.entries.get(&format!("{}{name}", self.folder)).cloned()
     }
 }

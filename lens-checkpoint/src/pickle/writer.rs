@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 /// A pickle that is being written.
-pub(in super::super) struct Pickler {
+pub(crate) struct Pickler {
     bytes: Vec<u8>,
     remembered: u32,
     /// What is recalled: names and shared texts.
@@ -14,11 +14,11 @@ pub(in super::super) struct Pickler {
 }
 
 impl Pickler {
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: vec![0x80, 2], remembered: 0, shared: BTreeMap::new() }
     }
 
-    pub(in super::super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.bytes.push(b'.');
         self.bytes
     }
@@ -61,13 +61,13 @@ impl Pickler {
         self.once(line.clone(), |this| this.bytes.extend(line.bytes()));
     }
 
-    pub(in super::super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.text_bytes(text);
         self.remember();
     }
 
     /// A text that is one object wherever it stands.
-    pub(in super::super) fn shared_text(&mut self, text: &str) {
+    pub(crate) fn shared_text(&mut self, text: &str) {
         self.once(format!("X{text}"), |this| this.text_bytes(text));
     }
 
@@ -77,7 +77,7 @@ impl Pickler {
         self.bytes.extend(text.bytes());
     }
 
-    pub(in super::super) fn int(&mut self, value: usize) {
+    pub(crate) fn int(&mut self, value: usize) {
         match (u8::try_from(value), u16::try_from(value), i32::try_from(value)) {
             (Ok(value), ..) => self.bytes.extend([b'K', value]),
             (_, Ok(value), _) => {
@@ -100,58 +100,58 @@ impl Pickler {
         }
     }
 
-    pub(in super::super) fn none(&mut self) {
+    pub(crate) fn none(&mut self) {
         self.bytes.push(b'N');
     }
 
-    pub(in super::super) fn mark(&mut self) {
+    pub(crate) fn mark(&mut self) {
         self.bytes.push(b'(');
     }
 
-    pub(in super::super) fn empty_dict(&mut self) {
+    pub(crate) fn empty_dict(&mut self) {
         self.bytes.push(b'}');
         self.remember();
     }
 
-    pub(in super::super) fn empty_list(&mut self) {
+    pub(crate) fn empty_list(&mut self) {
         self.bytes.push(b']');
         self.remember();
     }
 
     /// The key and value on top become an entry of the table below.
-    pub(in super::super) fn set_item(&mut self) {
+    pub(crate) fn set_item(&mut self) {
         self.bytes.push(b's');
     }
 
     /// The keys and values since the mark become entries of the table below it.
-    pub(in super::super) fn set_items(&mut self) {
+    pub(crate) fn set_items(&mut self) {
         self.bytes.push(b'u');
     }
 
     /// The value on top becomes an element of the list below.
-    pub(in super::super) fn append(&mut self) {
+    pub(crate) fn append(&mut self) {
         self.bytes.push(b'a');
     }
 
     /// The values since the mark become elements of the list below it.
-    pub(in super::super) fn append_all(&mut self) {
+    pub(crate) fn append_all(&mut self) {
         self.bytes.push(b'e');
     }
 
     /// The value on top becomes the state of the one below.
-    pub(in super::super) fn build(&mut self) {
+    pub(crate) fn build(&mut self) {
         self.bytes.push(b'b');
     }
 
     /// An empty `OrderedDict`.
-    pub(in super::super) fn ordered_dict(&mut self) {
+    pub(crate) fn ordered_dict(&mut self) {
         self.global("collections", "OrderedDict");
         self.bytes.extend(b")R");
         self.remember();
     }
 
     /// A row-major tensor: all of storage number `storage`, of this class.
-    pub(in super::super) fn tensor(&mut self, shape: &[usize], storage: usize, class: &str) {
+    pub(crate) fn tensor(&mut self, shape: &[usize], storage: usize, class: &str) {
         self.global("torch._utils", "_rebuild_tensor_v2");
         self.bytes.extend(b"((");
         self.shared_text("storage");
@@ -164,7 +164,7 @@ impl Pickler {
         self.bytes.push(b'Q');
         self.int(0);
         self.tuple(shape);
-        let strides = super::super::view::row_major(shape).unwrap_or_default();
+        let strides = super::view::row_major(shape).unwrap_or_default();
         self.tuple(&strides);
         self.bytes.push(0x89);
         self.ordered_dict();

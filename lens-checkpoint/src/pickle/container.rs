@@ -6,7 +6,7 @@ use half::f16;
 
 /// How numbers are stored in a file that is written.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) enum Floats<'a> {
+pub(crate) enum Floats<'a> {
     /// As float32.
     Single(&'a [f32]),
     /// Rounded to float16.
@@ -15,9 +15,9 @@ pub(in super::super) enum Floats<'a> {
 
 impl Floats<'_> {
     /// The class of a float32 storage.
-    pub(in super::super) const SINGLE: &'static str = "FloatStorage";
+    pub(crate) const SINGLE: &'static str = "FloatStorage";
     /// The class of a float16 storage.
-    pub(in super::super) const HALF: &'static str = "HalfStorage";
+    pub(crate) const HALF: &'static str = "HalfStorage";
 
     fn bytes(&self) -> usize {
         match self {
@@ -41,7 +41,7 @@ impl Floats<'_> {
 }
 
 /// The zip file of `torch.save`.
-pub(in super::super) struct TorchWriter<'a> {
+pub(crate) struct TorchWriter<'a> {
     out: &'a mut dyn Write,
     folder: &'a str,
     written: u64,
@@ -52,12 +52,12 @@ pub(in super::super) struct TorchWriter<'a> {
 
 impl<'a> TorchWriter<'a> {
     /// A file whose entries are in `folder`.
-    pub(in super::super) fn new(out: &'a mut dyn Write, folder: &'a str) -> Self {
+    pub(crate) fn new(out: &'a mut dyn Write, folder: &'a str) -> Self {
         Self { out, folder, written: 0, list: Vec::new(), count: 0 }
     }
 
     /// Writes a pickle and its storages, which it names by their numbers.
-    pub(in super::super) fn write(mut self, pickle: &[u8], storages: &[Floats<'_>]) -> io::Result<()> {
+    pub(crate) fn write(mut self, pickle: &[u8], storages: &[Floats<'_>]) -> io::Result<()> {
         self.bytes("data.pkl", pickle)?;
         self.bytes(".format_version", b"1")?;
         self.bytes(".storage_alignment", b"64")?;

@@ -1,75 +1,86 @@
 //! Files of `torch.save`, read as data: numbers, texts, lists, tables and tensors of floats, and nothing else.
 //!
 //! A pickle is a program for a stack machine, and the usual machine calls whatever function the program names. The one
-//! here ([`machine`]) knows four names and what each of them builds; any other name ends the reading with an error that
+//! here ([`machine`]) knows a few names and what each of them builds; any other name ends the reading with an error that
 //! says it. The zip file around it ([`zip`]) is taken only as `torch.save` writes it: entries stored as they are, so that
 //! a tensor is a view of the file. Everything that a file claims (sizes, offsets, strides, counts) is compared with what
 //! is there, and everything that costs memory is capped: what is kept of a pickle grows with its bytes alone.
 
 mod build;
 mod container;
+mod error;
+mod legacy;
 mod machine;
 mod node;
+mod storages;
+pub(crate) mod view;
 mod writer;
 mod zip;
 
-use std::path::Path;
-
-use super::{digest::sha256, error::LensFileError, pickle_error::PickleError};
-use crate::checkpoint::Bytes;
-
-pub(super) use container::{Floats, TorchWriter};
+pub(crate) use container::{Floats, TorchWriter};
+pub use error::PickleError;
 use machine::Machine;
-pub(super) use node::Node;
 use node::{Id, Object};
-pub(super) use writer::Pickler;
-pub(super) use zip::Archive;
+pub(crate) use node::{Kind, Node, Tensor};
+use storages::Storages;
+pub(crate) use writer::Pickler;
+pub(crate) use zip::Archive;
 
-/// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.
+/// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes, those of a
+/// checkpoint a megabyte.
 const LONGEST_PICKLE: usize = 4 << 20;
 
-/// An open file of `torch.save`.
-pub(super) struct TorchFile {
-    bytes: Bytes,
+/// What a pickle built.
+#[derive(Debug)]
+pub(crate) struct Built {
     objects: Vec<Object>,
     root: Id,
-    /// What opening it assumed.
-    pub(super) notes: Vec<String>,
 }
 
-impl TorchFile {
-    /// Opens a file and runs its pickle.
-    pub(super) fn open(path: &Path) -> Result<Self, LensFileError> {
-        let (bytes, note) = Bytes::of_file(path)?;
-        let failed = |source| LensFileError::Pickle { path: path.to_owned(), source };
-        let (objects, root) = run(bytes.as_slice()).map_err(failed)?;
-        Ok(Self { bytes, objects, root, notes: Vec::from_iter(note) })
+impl Built {
+    /// Runs the pickle of a file of `torch.save`. The older form is read where a checkpoint is expected.
+    pub(crate) fn of(file: &[u8], kind: Kind) -> Result<Self, PickleError> {
+        let (objects, root) = run(file, kind)?;
+        Ok(Self { objects, root })
     }
 
-    /// What was saved.
-    pub(super) fn root(&self) -> Node<'_> {
-        Node::new(self.bytes.as_slice(), &self.objects, self.root)
-    }
-
-    /// The SHA-256 of the whole file, in hexadecimal.
-    pub(super) fn sha256(&self) -> String {
-        sha256(self.bytes.as_slice())
+    /// What was saved; `file` is the file that it was built of.
+    pub(crate) fn root<'a>(&'a self, file: &'a [u8]) -> Node<'a> {
+        Node::new(file, &self.objects, self.root)
     }
 }
 
 /// Runs the pickle of a file.
-fn run(bytes: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
+fn run(bytes: &[u8], kind: Kind) -> Result<(Vec<Object>, Id), PickleError> {
+    if bytes.starts_with(legacy::MAGIC) {
+        return match kind {
+            Kind::Lens => Err(PickleError::Legacy),
+            Kind::Checkpoint => legacy::run(bytes, kind),
+        };
+    }
     let archive = Archive::open(bytes)?;
     let pickle = archive.pickle()?;
     if pickle.len() > LONGEST_PICKLE {
         return Err(PickleError::TooLarge { what: "pickle", has: pickle.len(), most: LONGEST_PICKLE });
     }
-    Machine::new(&bytes[pickle], &archive).run()
+    Machine::new(&bytes[pickle], Storages::Zip(&archive), kind).run()
+}
+
+/// As much as a pickle may have of what lies at its beginning.
+fn bounded(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(LONGEST_PICKLE)]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// As files of lenses are.
+    fn run(bytes: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
+        super::run(bytes, Kind::Lens)
+    }
 
     fn fixture(name: &str) -> Vec<u8> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lenses/files");

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::view::{Number, View};
+use super::view::{Number, View};
 
 /// The number of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +26,48 @@ pub(super) enum Object {
     Tensor(Tensor),
 }
 
+/// What a file is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Matrices of floats.
+    Lens,
+    /// A `state_dict`.
+    Checkpoint,
+}
+
 /// The names that a pickle may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Global {
     OrderedDict,
     RebuildTensor,
+    RebuildParameter,
     Storage(Number),
 }
 
 impl Global {
-    /// The name, if it is allowed.
-    pub(super) fn named(module: &str, name: &str) -> Option<Self> {
+    /// The name, if it is allowed: in a lens, or in a checkpoint, which has parameters, and whole numbers among its
+    /// buffers.
+    pub(super) fn named(module: &str, name: &str, kind: Kind) -> Option<Self> {
+        Self::of_lens(module, name).or_else(|| match kind {
+            Kind::Lens => None,
+            Kind::Checkpoint => Self::of_checkpoint(module, name),
+        })
+    }
+
+    fn of_checkpoint(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch", "CharStorage") => Self::Storage(Number::I8),
+            ("torch", "ByteStorage") => Self::Storage(Number::U8),
+            ("torch", "ShortStorage") => Self::Storage(Number::I16),
+            ("torch", "IntStorage") => Self::Storage(Number::I32),
+            ("torch", "LongStorage") => Self::Storage(Number::I64),
+            ("torch", "BoolStorage") => Self::Storage(Number::Bool),
+            _ => return None,
+        })
+    }
+
+    fn of_lens(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
@@ -52,18 +83,20 @@ impl Global {
 /// Where the numbers of tensors lie in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Storage {
+    /// What the pickle calls it.
+    pub(super) key: String,
     pub(super) number: Number,
     pub(super) range: Range<usize>,
 }
 
 /// A tensor: a view of a storage.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tensor {
-    pub(super) number: Number,
-    pub(super) shape: Vec<usize>,
-    pub(super) strides: Vec<usize>,
+pub(crate) struct Tensor {
+    pub(crate) number: Number,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
     /// From its first element to the end of its storage.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
 }
 
 impl Tensor {
@@ -75,7 +108,7 @@ impl Tensor {
 
 /// An object of a file, to look at.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     file: &'a [u8],
     objects: &'a [Object],
     object: &'a Object,
@@ -91,40 +124,45 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a table, in order.
-    pub(in super::super) fn entries(self) -> Option<impl Iterator<Item = (Self, Self)>> {
+    pub(crate) fn entries(self) -> Option<impl Iterator<Item = (Self, Self)>> {
         let Object::Dict(entries) = self.object else { return None };
         Some(entries.iter().map(move |(key, value)| (self.at(*key), self.at(*value))))
     }
 
     /// The entry of a table under a text. Of two under one text, the last, as in Python.
-    pub(in super::super) fn get(self, key: &str) -> Option<Self> {
+    pub(crate) fn get(self, key: &str) -> Option<Self> {
         self.entries()?.filter(|(name, _)| name.text() == Some(key)).last().map(|(_, value)| value)
     }
 
     /// The elements of a list or a tuple.
-    pub(in super::super) fn items(self) -> Option<impl Iterator<Item = Self>> {
+    pub(crate) fn items(self) -> Option<impl Iterator<Item = Self>> {
         let (Object::List(ids) | Object::Tuple(ids)) = self.object else { return None };
         Some(ids.iter().map(move |id| self.at(*id)))
     }
 
-    pub(in super::super) fn text(self) -> Option<&'a str> {
+    pub(crate) fn text(self) -> Option<&'a str> {
         if let Object::Text(text) = self.object { Some(text) } else { None }
     }
 
-    pub(in super::super) fn int(self) -> Option<i64> {
+    pub(crate) fn int(self) -> Option<i64> {
         if let Object::Int(value) = self.object { Some(*value) } else { None }
     }
 
-    pub(in super::super) fn is_none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         *self.object == Object::None
     }
 
-    pub(in super::super) fn tensor(self) -> Option<View<'a>> {
+    pub(crate) fn tensor(self) -> Option<View<'a>> {
         if let Object::Tensor(tensor) = self.object { tensor.view(self.file) } else { None }
     }
 
+    /// Where a tensor lies in the file.
+    pub(crate) fn layout(self) -> Option<&'a Tensor> {
+        if let Object::Tensor(tensor) = self.object { Some(tensor) } else { None }
+    }
+
     /// A text, a number or a truth value as text; `None` for everything else.
-    pub(in super::super) fn plain(self) -> Option<String> {
+    pub(crate) fn plain(self) -> Option<String> {
         Some(match self.object {
             Object::Text(text) => text.clone(),
             Object::Int(value) => value.to_string(),
@@ -135,7 +173,7 @@ impl<'a> Node<'a> {
     }
 
     /// What it is, for a message.
-    pub(in super::super) fn what(self) -> &'static str {
+    pub(crate) fn what(self) -> &'static str {
         match self.object {
             Object::None => "None",
             Object::Bool(_) => "a truth value",
