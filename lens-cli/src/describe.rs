@@ -8,8 +8,8 @@ use lens_checkpoint::{
     DecoderSpec,
     spec::{
         Activation, AttentionSpec, Cut, EmbedScale, GateNorm, GatedSpec, Gating, Groups, LayerSpec,
-        LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope,
-        RopeScaling, RoutingSpec, Scores, Wiring,
+        LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, PositionRows,
+        QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -155,9 +155,6 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(growth) = attn.growth {
         let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
     }
-    if attn.gate.is_some() {
-        text.push_str(", gated");
-    }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
     }
@@ -174,8 +171,11 @@ fn attention(attn: &AttentionSpec) -> String {
 }
 
 fn positions(spec: &DecoderSpec) -> String {
-    if let Some(learned) = &spec.embed.positions {
-        return format!("{} learned", learned.n);
+    if let Some(table) = &spec.embed.positions {
+        return match table.rows {
+            PositionRows::Learned(_) => format!("{} learned", table.n),
+            PositionRows::Sines(_) => format!("{} as sines and cosines", table.n),
+        };
     }
     let of_rope = |rope: Option<&Arc<Rope>>| rope.map_or_else(|| "none".to_owned(), |rope| rotary(rope));
     of_mixers(spec, |mixer| match mixer {
@@ -190,9 +190,11 @@ fn positions(spec: &DecoderSpec) -> String {
 
 fn rotary(rope: &Rope) -> String {
     let mut text = format!("RoPE on {} dimensions, theta {}", rope.width(), number(rope.theta));
-    if rope.pairing == Pairing::Interleaved {
-        text.push_str(", interleaved");
-    }
+    text.push_str(match rope.pairing {
+        Pairing::HalfSplit => "",
+        Pairing::HalfSplitBackwards => ", backwards",
+        Pairing::Interleaved => ", interleaved",
+    });
     let scaling = match &rope.scaling {
         RopeScaling::Default => return text,
         RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
@@ -223,6 +225,7 @@ fn mlp(mlp: &MlpSpec) -> String {
         MlpSpec::Plain { activation, down, .. } => {
             format!("{}, d_mlp {}", name(*activation), width(down))
         }
+        MlpSpec::Xielu(xielu) => format!("xIELU, d_mlp {}", width(&xielu.down)),
         MlpSpec::Experts(experts) => {
             let each = experts.experts.first().map(gated).unwrap_or_default();
             let (chosen, n) = (experts.routing.per_token, experts.experts.len());
@@ -344,6 +347,7 @@ fn biases(layer: &LayerSpec) -> String {
         MlpSpec::Gated(mlp) => linears_of(mlp),
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
         MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
             std::iter::once(("router", &experts.routing.router)).chain(first).collect()

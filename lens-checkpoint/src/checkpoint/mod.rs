@@ -119,7 +119,7 @@ impl Outline {
         files: Option<Files<'_>>,
     ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (mut tensors, renamed) = names::usual(&config, tensors);
+        let (mut tensors, renamed) = names::usual(&config, tensors, options.assume_family.as_deref());
         let dequantised = Dequantised::new(&config, &mut tensors, files)?;
         let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
@@ -170,9 +170,11 @@ impl Outline {
                 (shard.file.clone(), bytes, shard.file_size)
             })
             .collect();
-        let (config, said) = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
-        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said));
+        let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
+        let (id, revision) = (headers.id.clone(), headers.revision.clone());
+        let mut outline = Self::new(id, revision, &said.config, tensors, options)?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said.notes));
         Ok(outline)
     }
 
@@ -215,7 +217,7 @@ impl Outline {
         const KEY: &str = "eos_token_id";
         let config = Config::new(&self.config)?;
         let mut ids = config.token_ids(KEY)?;
-        if let Some(text) = config.object("text_config")? {
+        if let Some((_, text)) = families::text_section(&config)? {
             ids.extend(text.token_ids(KEY)?);
         }
         Ok(ids.into_iter().map(TokenId).collect())
@@ -265,15 +267,15 @@ impl Checkpoint {
             names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
         let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
-        let starts = contents.iter().map(|start| (*start, start.len() as u64));
         let weights: Vec<gguf::File<'_>> =
-            names.into_iter().zip(starts).map(|(name, (start, size))| (name, start, size)).collect();
+            names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
         let mut sidecars = Sidecars::of_files(files);
-        let (config, said) = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
+        let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
         let (id, revision) = (files.id.clone(), files.revision.clone());
         let mut outline =
-            Outline::with_files(id, revision, &config, tensors, options, Some(Files(&contents)))?;
-        outline.notes.splice(..0, files.notes.iter().cloned().chain(said));
+            Outline::with_files(id, revision, &said.config, tensors, options, Some(Files(&contents)))?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
         outline.notes.extend(torch::note(&files.weights));
         let mut checkpoint =
@@ -336,19 +338,26 @@ impl Checkpoint {
     }
 }
 
-/// Adds the tensors of all weight files to an index; the text of the config, and what was assumed. A GGUF file is its
-/// own config, and has its tokenizer with it.
+/// What weight files say apart from their tensors, and the config beside them.
+struct Said {
+    /// The text of the config.
+    config: Vec<u8>,
+    notes: Vec<String>,
+    quantisation: Option<Quantisation>,
+}
+
+/// Adds the tensors of all weight files to an index. A GGUF file is its own config, and has its tokenizer with it.
 fn add_weights(
     tensors: &mut TensorIndex,
     files: &[gguf::File<'_>],
     config: &Path,
     sidecars: &mut Sidecars,
-) -> Result<(Vec<u8>, Vec<String>), CheckpointError> {
+) -> Result<Said, CheckpointError> {
     if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
-        let gguf::Described { config, notes, tokenizer_config } = gguf::add(tensors, files)?;
+        let gguf::Described { config, notes, tokenizer_config, quantisation } = gguf::add(tensors, files)?;
         sidecars.tokenizer = Some(TokenizerFile::Gguf);
         sidecars.tokenizer_config = Some(Sidecar::Made(tokenizer_config.into()));
-        return Ok((config, notes));
+        return Ok(Said { config, notes, quantisation });
     }
     for (name, start, size) in files {
         match torch::is_torch(name) {
@@ -356,7 +365,7 @@ fn add_weights(
             false => tensors.add_shard(name, start, *size)?,
         }
     }
-    Ok((read(config)?, Vec::new()))
+    Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.

@@ -9,10 +9,8 @@ use super::{
 };
 use crate::{
     made::{Files, Made, Make, Part},
-    pickle::{
-        Built, Kind,
-        view::{Number, View, row_major},
-    },
+    pickle::{Built, Number, Tensor},
+    view::{ValueType, View, packed_strides},
 };
 
 /// Whether a file is one of `torch.save`, by its name.
@@ -34,7 +32,7 @@ pub(super) fn note(files: &[PathBuf]) -> Option<String> {
 struct Strided {
     /// From the first number to the end of its storage.
     part: Part,
-    number: Number,
+    dtype: StoredDtype,
     strides: Vec<usize>,
 }
 
@@ -44,14 +42,16 @@ impl Make for Strided {
         let skip = match (shape.first_mut(), self.strides.first()) {
             (Some(first), Some(stride)) => {
                 *first = rows.len();
-                rows.start * stride * self.number.bytes()
+                rows.start * stride * self.dtype.bytes()
             }
             _ => 0,
         };
         let bytes = files.of(&self.part).get(skip..).unwrap_or_default();
-        let view = View::new(self.number, shape, self.strides.clone(), bytes);
-        let view = view.ok_or_else(|| "lies outside its storage".to_owned())?;
-        view.write(out);
+        let view = View::strided(bytes, ValueType::Model(self.dtype), &shape, &self.strides);
+        let view = view.and_then(|view| if shape.len() > 1 { view.into_matrix() } else { Some(view) });
+        let values = view.ok_or_else(|| "lies outside its storage".to_owned())?.to_vec();
+        let values = values.map_err(|error| error.reason)?;
+        out.iter_mut().zip(values).for_each(|(out, value)| *out = value);
         Ok(())
     }
 
@@ -70,21 +70,21 @@ impl TensorIndex {
             return Err(CheckpointError::LfsPointer { file: file.to_owned() });
         }
         let failed = |source| CheckpointError::Pickle { file: file.to_owned(), source };
-        let built = Built::of(bytes, Kind::Checkpoint).map_err(failed)?;
+        let built = Built::of_state(bytes).map_err(failed)?;
         let broken = |reason: String| CheckpointError::NoStateDict { file: file.to_owned(), reason };
         let root = built.root(bytes);
         let entries = root.entries().ok_or_else(|| broken(format!("what was saved is {}", root.what())))?;
         let mut tensors = Vec::new();
         for (name, value) in entries {
             let name = name.text().ok_or_else(|| broken("a tensor has a name that is no text".to_owned()))?;
-            let tensor = value.layout().ok_or_else(|| broken(format!("{name:?} is {}", value.what())))?;
+            let tensor = value.stored().ok_or_else(|| broken(format!("{name:?} is {}", value.what())))?;
             tensors.push((name.to_owned(), tensor.clone()));
         }
         if tensors.is_empty() {
             return Err(broken("it holds no tensor".to_owned()));
         }
         let stored = |shard| {
-            let stored = |(name, tensor): (String, crate::pickle::Tensor)| {
+            let stored = |(name, tensor): (String, Tensor)| {
                 let stored = stored(shard, &name, tensor);
                 (name, stored)
             };
@@ -94,38 +94,33 @@ impl TensorIndex {
     }
 }
 
-fn stored(shard: usize, name: &str, tensor: crate::pickle::Tensor) -> StoredTensor {
-    let crate::pickle::Tensor { number, shape, strides, range } = tensor;
+fn stored(shard: usize, name: &str, tensor: Tensor) -> StoredTensor {
+    let Tensor { number, shape, strides, range } = tensor;
     let dtype = dtype(number);
-    let bytes = shape.iter().product::<usize>() * number.bytes();
+    let of_one = number.bytes();
+    // Of numbers that nobody reads the shape was not compared with the storage.
+    let count = shape.iter().try_fold(of_one, |bytes, n| bytes.checked_mul(*n));
+    let bytes = count.unwrap_or(usize::MAX).min(range.len());
     // The stride of a dimension with one element says nothing.
-    let is_row_major = row_major(&shape).is_some_and(|even| {
+    let is_row_major = packed_strides(&shape).is_some_and(|even| {
         even.iter().zip(&strides).zip(&shape).all(|((even, stride), n)| *n == 1 || even == stride)
     });
     match dtype {
         Ok(dtype) if !is_row_major && bytes > 0 => {
             let last: usize = shape.iter().zip(&strides).map(|(n, stride)| (n - 1) * stride).sum();
-            let range = range.start..range.start + (last + 1) * number.bytes();
+            let range = range.start..range.start + (last + 1) * of_one;
             let part = Part { name: name.to_owned(), shard, range, shape: shape.clone() };
-            StoredTensor::of_made(Made::new(name, shape, Strided { part, number, strides }), dtype)
+            StoredTensor::of_made(Made::new(name, shape, Strided { part, dtype, strides }), dtype)
         }
         dtype => StoredTensor { shard, dtype, shape, range: range.start..range.start + bytes, made: None },
     }
 }
 
-/// The type as a decoder uses it, if one can; else the name that safetensors has for it.
+/// The type as a decoder uses it, if one can; else its name.
 fn dtype(number: Number) -> Result<StoredDtype, String> {
-    let other = |name: &str| Err(name.to_owned());
     match number {
-        Number::F32 => Ok(StoredDtype::F32),
-        Number::Bf16 => Ok(StoredDtype::Bf16),
-        Number::F16 => Ok(StoredDtype::F16),
-        Number::F64 => other("F64"),
-        Number::I8 => other("I8"),
-        Number::U8 => other("U8"),
-        Number::I16 => other("I16"),
-        Number::I32 => other("I32"),
-        Number::I64 => other("I64"),
-        Number::Bool => other("BOOL"),
+        Number::Value(ValueType::Model(dtype)) => Ok(dtype),
+        Number::Value(ValueType::F64) => Err("F64".to_owned()),
+        Number::Other(name, _) => Err(name.to_owned()),
     }
 }

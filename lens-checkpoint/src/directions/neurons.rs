@@ -64,6 +64,7 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
         MlpSpec::Gated(gated) => vec![(None, &gated.down)],
         MlpSpec::Plain { down, .. } => vec![(None, down)],
         MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![(None, &xielu.down)],
         MlpSpec::Experts(experts) => {
             let routed =
                 (0..).zip(&experts.experts).map(|(e, expert)| (Some(Expert::Routed(e)), &expert.down));

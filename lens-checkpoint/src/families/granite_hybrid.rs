@@ -3,28 +3,28 @@
 use super::{
     Family,
     granite::scaled,
+    granitemoe::{put_experts, shared_expert},
     shape::Shape,
     state_space::{StateSpace, pass_over_training},
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{Cut, GatedSpec, LinearSpec, MixerSpec, MlpSpec, Position},
+    spec::{MixerSpec, MlpSpec, Position},
 };
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["granitemoehybrid"],
-    models: "Granite 4.0 and 4.0 H (the dense sizes)",
+    models: "Granite 4.0 and 4.0 H",
     particulars: "Granite's multipliers; Mamba-2 mixers in most layers or in none, attention without positions or with \
-                  RoPE, gate and up in one matrix",
+                  RoPE; an MLP, or experts beside it",
     resolve: |config, names, family| {
-        refuse_experts(config)?;
         let mut shape = Shape::read(config, names, family)?;
         shape.scale = config.positive_or("attention_multiplier", 1.0)?;
         shape.mlp_bias = false;
         if !rotates(config)? {
             shape.positions = vec![Position::None; shape.n_layers];
         }
-        shape.d_mlp = config.size_or("shared_intermediate_size", 1024)?;
+        let shared = config.size_or("shared_intermediate_size", 1024)?;
         let attends = attends(config, shape.n_layers)?;
         pass_over_training(config);
         config.pass_over_texts("normalization_function", &["rmsnorm"]);
@@ -39,25 +39,17 @@ pub(super) const FAMILY: Family = Family {
             None => pass_over_state_space(config),
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.mlp = MlpSpec::Gated(fused(&shape, &shape.name(i, "shared_mlp")));
+            layer.mlp = MlpSpec::Gated(shared_expert(&shape, i, shared).mlp);
             if let Some(mixers) = mixers.as_ref().filter(|_| !attends[i]) {
                 layer.mixer = MixerSpec::Mamba2(Box::new(mixers.mixer(&shape.name(i, "mamba"))));
             }
         }
+        if has_experts(config)? {
+            put_experts(config, names, &shape, Some(shared), &mut spec)?;
+        }
         Ok(spec)
     },
 };
-
-/// The gated MLP under `prefix` in Granite's names: gate and up in one matrix, the gate first.
-fn fused(shape: &Shape, prefix: &str) -> GatedSpec {
-    let (d_mlp, d_model) = (shape.d_mlp, shape.d_model);
-    let input = LinearSpec::new(&format!("{prefix}.input_linear"), 2 * d_mlp, d_model, false);
-    let mut mlp = shape.gated(prefix, d_mlp);
-    mlp.gate = input.part(&Cut::Rows(0..d_mlp));
-    mlp.up = input.part(&Cut::Rows(d_mlp..2 * d_mlp));
-    mlp.down = LinearSpec::new(&format!("{prefix}.output_linear"), d_model, d_mlp, false);
-    mlp
-}
 
 /// Whether attention rotates: only where the config says so.
 fn rotates(config: &Config<'_>) -> Result<bool, ConfigError> {
@@ -110,17 +102,11 @@ fn pass_over_state_space(config: &Config<'_>) {
     ]);
 }
 
-/// Experts beside the MLP are not read yet.
-fn refuse_experts(config: &Config<'_>) -> Result<(), ConfigError> {
-    match config.count("num_local_experts")?.unwrap_or(8) {
-        0 => {
-            config.pass_over(&["num_experts_per_tok", "intermediate_size"]);
-            Ok(())
-        }
-        n => Err(ConfigError::Unsupported {
-            key: config.name("num_local_experts"),
-            value: n.to_string(),
-            supported: "0: the dense sizes of Granite 4",
-        }),
+/// Whether there are experts beside the MLP; what the config says of none means nothing.
+fn has_experts(config: &Config<'_>) -> Result<bool, ConfigError> {
+    let none = config.count("num_local_experts")? == Some(0);
+    if none {
+        config.pass_over(&["num_experts_per_tok", "intermediate_size"]);
     }
+    Ok(!none)
 }

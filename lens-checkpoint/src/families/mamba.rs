@@ -134,13 +134,13 @@ impl Stack {
             },
             tied_and_stored: unembed.tied_and_stored,
             context: None,
-            ignored: Ignored { suffixes: &[], prefixes: &[] },
+            ignored: Ignored::default(),
         })
     }
 }
 
 /// The sizes and switches of the Mamba mixers of a model.
-struct Channels {
+pub(super) struct Channels {
     d_model: usize,
     channels: usize,
     d_state: usize,
@@ -175,8 +175,28 @@ impl Channels {
         })
     }
 
+    /// Jamba's names and defaults.
+    pub(super) fn of_jamba(config: &Config<'_>, d_model: usize) -> Result<Self, ConfigError> {
+        Ok(Self {
+            d_model,
+            channels: config.size_or("mamba_expand", 2)? * d_model,
+            d_state: plausible(config.size_or("mamba_d_state", 16)?, LARGEST_STATE, "values of state")?,
+            rank: rank(config, "mamba_dt_rank", d_model)?,
+            kernel: plausible(config.size_or("mamba_d_conv", 4)?, LONGEST_FILTER, "positions of a filter")?,
+            filter_bias: config.flag("mamba_conv_bias")?.unwrap_or(true),
+            bias: config.flag("mamba_proj_bias")?.unwrap_or(false),
+            activation: config.activation("hidden_act", Activation::Silu)?,
+        })
+    }
+
+    /// The norms on the step, B and C whose weights are under `prefix`.
+    pub(super) fn norms(&self, prefix: &str, eps: f64) -> ScanNorms {
+        let norm = |part: &str, d| NormSpec::rms(&format!("{prefix}.{part}_layernorm"), d, eps);
+        ScanNorms { step: norm("dt", self.rank), b: norm("b", self.d_state), c: norm("c", self.d_state) }
+    }
+
     /// The mixer whose tensors begin with `prefix`.
-    fn mixer(&self, prefix: &str, norms: Option<ScanNorms>) -> MixerSpec {
+    pub(super) fn mixer(&self, prefix: &str, norms: Option<ScanNorms>) -> MixerSpec {
         let &Self { d_model, channels, d_state, rank, .. } = self;
         let name = |part: &str| format!("{prefix}.{part}");
         let input = LinearSpec::new(&name("in_proj"), 2 * channels, d_model, self.bias);

@@ -42,7 +42,7 @@ pub(super) const FAMILY: Family = Family {
             tied_and_stored: unembed.tied_and_stored,
             context: config.size("max_position_embeddings")?,
             // Blocks that predict further tokens, which transformers leaves alone as well.
-            ignored: Ignored { suffixes: &[], prefixes: &["mtp."] },
+            ignored: Ignored { prefixes: &["mtp."], ..Ignored::default() },
         })
     },
 };
@@ -180,9 +180,11 @@ impl Sizes {
             mask: Mask::Causal,
             position: Position::None,
             qk_norm: None,
+            growth: None,
             clip: None,
             softcap: None,
             sinks: None,
+            gate: None,
             q: linear("q_proj", n_heads * d_head, d_model),
             k: linear("k_proj", n_kv_heads * d_head, d_model),
             v: linear("v_proj", n_kv_heads * d_head, d_model),

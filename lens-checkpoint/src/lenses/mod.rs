@@ -21,7 +21,6 @@ mod npz;
 mod open;
 pub mod own;
 mod stored;
-mod torch_file;
 pub mod tuned;
 
 pub use crate::pickle::PickleError;

@@ -1,10 +1,9 @@
-//! What a pickle may build: tables, and tensors over the storages of the file.
+//! What a pickle may build: tables, and tensors over the storages of the zip file.
 
-use super::error::PickleError;
 use super::{
+    error::PickleError,
     machine::{Done, Machine, broken},
     node::{Global, Id, Object, Storage, Tensor},
-    view::fits,
 };
 
 /// The most dimensions of a tensor.
@@ -54,7 +53,7 @@ impl Machine<'_> {
         let start = offset.checked_mul(storage.number.bytes()).filter(|start| *start <= storage.range.len());
         let start = storage.range.start + start.ok_or_else(outside)?;
         let range = start..storage.range.end;
-        match fits(storage.number, &shape, &strides, range.len()) {
+        match storage.number.fit(&shape, &strides, range.len()) {
             true => Ok(Tensor { number: storage.number, shape, strides, range }),
             false => Err(outside()),
         }
@@ -77,7 +76,7 @@ impl Machine<'_> {
         }
     }
 
-    /// `('storage', class, key, place, numbers)`: where the file has it.
+    /// `('storage', class, key, place, numbers)`: an entry of the zip file.
     pub(super) fn storage(&mut self) -> Done {
         const OTHER: PickleError = broken("it refers to something else than a storage");
         let id = self.pop()?;

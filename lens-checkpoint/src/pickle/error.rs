@@ -14,7 +14,7 @@ pub enum PickleError {
     )]
     Legacy,
     /// A model with its program.
-    #[error("it is TorchScript, a program: save its state_dict() instead")]
+    #[error("it is TorchScript, a program: save a state_dict() instead")]
     TorchScript,
     /// The zip file is not what `torch.save` writes.
     #[error("its zip file is broken or not from torch.save: {reason}")]
@@ -30,7 +30,7 @@ pub enum PickleError {
         /// `compressed` or `encrypted`.
         how: &'static str,
     },
-    /// The pickle asks for something that may run code, or that no file of numbers needs.
+    /// The pickle asks for something that may run code, or that is no data.
     #[error(
         "its pickle asks for {name:?}, which is not allowed: only tables, lists, texts, numbers and tensors are read"
     )]
@@ -50,8 +50,8 @@ pub enum PickleError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// More of something than any such file has.
-    #[error("its {what} has {has}, and at most {most} are read: no such file has as many")]
+    /// More of something than any file of tensors has.
+    #[error("its {what} has {has}, and at most {most} are read: no file of tensors has as many")]
     TooLarge {
         /// What there is too much of.
         what: &'static str,
@@ -83,7 +83,7 @@ pub enum PickleError {
 }
 
 impl PickleError {
-    pub(crate) fn zip(reason: impl Into<String>) -> Self {
+    pub(super) fn zip(reason: impl Into<String>) -> Self {
         Self::Zip { reason: reason.into() }
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 use super::{
     error::PickleError,
     machine::{Machine, broken},
-    node::{Id, Kind, Object},
+    node::{Id, Object},
     storages::Storages,
 };
 
@@ -18,9 +18,9 @@ pub(super) const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\x
 const VERSION: i64 = 1001;
 
 /// Runs the pickles of a file.
-pub(super) fn run(file: &[u8], kind: Kind) -> Result<(Vec<Object>, Id), PickleError> {
+pub(super) fn run(file: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
     let rest = file.strip_prefix(MAGIC).ok_or_else(|| broken("it does not begin as its form does"))?;
-    let next = |pickle| Machine::new(super::bounded(pickle), Storages::Later, kind).run_on();
+    let next = |pickle| Machine::new(super::bounded(pickle), Storages::Later).run_on();
     let end = |left: &[u8], of: &[u8]| of.len() - super::bounded(of).len() + left.len();
     let (objects, root, left) = next(rest)?;
     if objects.get(root.0 as usize) != Some(&Object::Int(VERSION)) {
@@ -38,7 +38,7 @@ pub(super) fn run(file: &[u8], kind: Kind) -> Result<(Vec<Object>, Id), PickleEr
     let (keys, root, left) = next(rest)?;
     let start = file.len() - end(left, rest);
     let found = find(file, start, &keys, root, &sizes(&objects))?;
-    Machine::new(super::bounded(main), Storages::Found(&found), kind).run()
+    Machine::new(super::bounded(main), Storages::Found(&found)).run()
 }
 
 fn is_little_endian(objects: &[Object], root: Id) -> bool {

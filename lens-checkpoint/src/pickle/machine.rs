@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{
     error::PickleError,
-    node::{Global, Id, Kind, Object},
+    node::{Global, Id, Object},
     storages::Storages,
 };
 
-/// The most objects of a pickle; a lens of 100 blocks has some thousand, a shard of a checkpoint ten
-/// thousands.
+/// The most objects of a pickle; a lens of 100 blocks has some thousand.
 const MOST_OBJECTS: usize = 1 << 18;
 /// The most entries on the stack: Python writes tables a thousand entries at a time.
 const DEEPEST_STACK: usize = 1 << 14;
@@ -22,7 +21,6 @@ const DEEPEST_NESTING: usize = 64;
 pub(super) struct Machine<'a> {
     rest: &'a [u8],
     pub(super) storages: Storages<'a>,
-    kind: Kind,
     objects: Vec<Object>,
     stack: Vec<Id>,
     /// Heights of the stack.
@@ -37,9 +35,9 @@ pub(super) const fn broken(reason: &'static str) -> PickleError {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(pickle: &'a [u8], storages: Storages<'a>, kind: Kind) -> Self {
+    pub(super) fn new(pickle: &'a [u8], storages: Storages<'a>) -> Self {
         let (objects, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        Self { rest: pickle, storages, kind, objects, stack, marks, memo }
+        Self { rest: pickle, storages, objects, stack, marks, memo }
     }
 
     /// Runs to the end: all objects, and the one that was saved.
@@ -269,7 +267,7 @@ impl<'a> Machine<'a> {
     }
 
     fn push_global(&mut self, module: &str, name: &str) -> Done {
-        match Global::named(module, name, self.kind) {
+        match Global::named(module, name) {
             Some(global) => self.push(Object::Global(global)),
             None => Err(PickleError::Forbidden { name: format!("{module}.{name}") }),
         }

@@ -13,7 +13,7 @@ mod legacy;
 mod machine;
 mod node;
 mod storages;
-pub(crate) mod view;
+mod tensors;
 mod writer;
 mod zip;
 
@@ -21,13 +21,13 @@ pub(crate) use container::{Floats, TorchWriter};
 pub use error::PickleError;
 use machine::Machine;
 use node::{Id, Object};
-pub(crate) use node::{Kind, Node, Tensor};
+pub(crate) use node::{Node, Number, Tensor};
 use storages::Storages;
+pub(crate) use tensors::{NamedTensor, tensors};
 pub(crate) use writer::Pickler;
 pub(crate) use zip::Archive;
 
-/// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes, those of a
-/// checkpoint a megabyte.
+/// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.
 const LONGEST_PICKLE: usize = 4 << 20;
 
 /// What a pickle built.
@@ -38,9 +38,15 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// Runs the pickle of a file of `torch.save`. The older form is read where a checkpoint is expected.
-    pub(crate) fn of(file: &[u8], kind: Kind) -> Result<Self, PickleError> {
-        let (objects, root) = run(file, kind)?;
+    /// Runs the pickle of a file of `torch.save`.
+    pub(crate) fn of(file: &[u8]) -> Result<Self, PickleError> {
+        let (objects, root) = run(file)?;
+        Ok(Self { objects, root })
+    }
+
+    /// The same for a `state_dict`, which may be in the older form as well.
+    pub(crate) fn of_state(file: &[u8]) -> Result<Self, PickleError> {
+        let (objects, root) = if file.starts_with(legacy::MAGIC) { legacy::run(file)? } else { run(file)? };
         Ok(Self { objects, root })
     }
 
@@ -51,19 +57,13 @@ impl Built {
 }
 
 /// Runs the pickle of a file.
-fn run(bytes: &[u8], kind: Kind) -> Result<(Vec<Object>, Id), PickleError> {
-    if bytes.starts_with(legacy::MAGIC) {
-        return match kind {
-            Kind::Lens => Err(PickleError::Legacy),
-            Kind::Checkpoint => legacy::run(bytes, kind),
-        };
-    }
+fn run(bytes: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
     let archive = Archive::open(bytes)?;
     let pickle = archive.pickle()?;
     if pickle.len() > LONGEST_PICKLE {
         return Err(PickleError::TooLarge { what: "pickle", has: pickle.len(), most: LONGEST_PICKLE });
     }
-    Machine::new(&bytes[pickle], Storages::Zip(&archive), kind).run()
+    Machine::new(&bytes[pickle], Storages::Zip(&archive)).run()
 }
 
 /// As much as a pickle may have of what lies at its beginning.
@@ -76,11 +76,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    /// As files of lenses are.
-    fn run(bytes: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
-        super::run(bytes, Kind::Lens)
-    }
 
     fn fixture(name: &str) -> Vec<u8> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lenses/files");
@@ -108,7 +103,7 @@ mod tests {
                         let node = Node::new(&changed, &objects, root);
                         let tables = [Some(node), node.get("J")].into_iter().flatten();
                         tables.filter_map(Node::entries).flatten().for_each(|(_, value)| {
-                            value.tensor().map(|view| view.values());
+                            value.tensor().map(|view| view.to_vec().is_ok());
                         });
                     }
                 }

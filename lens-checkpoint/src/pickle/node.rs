@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::view::{Number, View};
+use lens_core::Dtype;
+
+use crate::view::{ValueType, View, fits};
 
 /// The number of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +28,6 @@ pub(super) enum Object {
     Tensor(Tensor),
 }
 
-/// What a file is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Matrices of floats.
-    Lens,
-    /// A `state_dict`.
-    Checkpoint,
-}
-
 /// The names that a pickle may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Global {
@@ -45,38 +38,59 @@ pub(super) enum Global {
 }
 
 impl Global {
-    /// The name, if it is allowed: in a lens, or in a checkpoint, which has parameters, and whole numbers among its
-    /// buffers.
-    pub(super) fn named(module: &str, name: &str, kind: Kind) -> Option<Self> {
-        Self::of_lens(module, name).or_else(|| match kind {
-            Kind::Lens => None,
-            Kind::Checkpoint => Self::of_checkpoint(module, name),
-        })
-    }
-
-    fn of_checkpoint(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "CharStorage") => Self::Storage(Number::I8),
-            ("torch", "ByteStorage") => Self::Storage(Number::U8),
-            ("torch", "ShortStorage") => Self::Storage(Number::I16),
-            ("torch", "IntStorage") => Self::Storage(Number::I32),
-            ("torch", "LongStorage") => Self::Storage(Number::I64),
-            ("torch", "BoolStorage") => Self::Storage(Number::Bool),
-            _ => return None,
-        })
-    }
-
-    fn of_lens(module: &str, name: &str) -> Option<Self> {
+    /// The name, if it is allowed.
+    pub(super) fn named(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch", "HalfStorage") => Self::Storage(Number::F16),
-            ("torch", "BFloat16Storage") => Self::Storage(Number::Bf16),
-            ("torch", "FloatStorage") => Self::Storage(Number::F32),
-            ("torch", "DoubleStorage") => Self::Storage(Number::F64),
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch", storage) => Self::Storage(Number::of(storage)?),
             _ => return None,
         })
+    }
+}
+
+/// The numbers of a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// Numbers that can be read.
+    Value(ValueType),
+    /// Whole numbers and truth values, which files hold beside weights and nobody reads: their name, and the bytes of one.
+    Other(&'static str, usize),
+}
+
+impl Number {
+    /// Those of a class of storages.
+    fn of(class: &str) -> Option<Self> {
+        Some(match class {
+            "HalfStorage" => Self::Value(ValueType::Model(Dtype::F16)),
+            "BFloat16Storage" => Self::Value(ValueType::Model(Dtype::Bf16)),
+            "FloatStorage" => Self::Value(ValueType::Model(Dtype::F32)),
+            "DoubleStorage" => Self::Value(ValueType::F64),
+            "LongStorage" => Self::Other("int64", 8),
+            "IntStorage" => Self::Other("int32", 4),
+            "ShortStorage" => Self::Other("int16", 2),
+            "CharStorage" => Self::Other("int8", 1),
+            "ByteStorage" => Self::Other("uint8", 1),
+            "BoolStorage" => Self::Other("bool", 1),
+            _ => return None,
+        })
+    }
+
+    /// Bytes of one number.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::Value(ty) => ty.bytes(),
+            Self::Other(_, bytes) => bytes,
+        }
+    }
+
+    /// Whether every number of a tensor lies in `length` bytes. Of those that nobody reads only the count matters.
+    pub(super) fn fit(self, shape: &[usize], strides: &[usize], length: usize) -> bool {
+        match self {
+            Self::Value(ty) => fits(ty, shape, strides, length),
+            Self::Other(..) => shape.len() == strides.len(),
+        }
     }
 }
 
@@ -102,7 +116,8 @@ pub(crate) struct Tensor {
 impl Tensor {
     /// The view, which fits: that was checked when the tensor was built.
     pub(super) fn view<'a>(&self, file: &'a [u8]) -> Option<View<'a>> {
-        View::new(self.number, self.shape.clone(), self.strides.clone(), file.get(self.range.clone())?)
+        let Number::Value(ty) = self.number else { return None };
+        View::strided(file.get(self.range.clone())?, ty, &self.shape, &self.strides)
     }
 }
 
@@ -152,13 +167,13 @@ impl<'a> Node<'a> {
         *self.object == Object::None
     }
 
-    pub(crate) fn tensor(self) -> Option<View<'a>> {
-        if let Object::Tensor(tensor) = self.object { tensor.view(self.file) } else { None }
+    /// A tensor as it was saved.
+    pub(crate) fn stored(self) -> Option<&'a Tensor> {
+        if let Object::Tensor(tensor) = self.object { Some(tensor) } else { None }
     }
 
-    /// Where a tensor lies in the file.
-    pub(crate) fn layout(self) -> Option<&'a Tensor> {
-        if let Object::Tensor(tensor) = self.object { Some(tensor) } else { None }
+    pub(crate) fn tensor(self) -> Option<View<'a>> {
+        if let Object::Tensor(tensor) = self.object { tensor.view(self.file) } else { None }
     }
 
     /// A text, a number or a truth value as text; `None` for everything else.
@@ -181,6 +196,7 @@ impl<'a> Node<'a> {
             Object::Text(_) => "a text",
             Object::Tuple(_) | Object::List(_) => "a list",
             Object::Dict(_) => "a table",
+            Object::Tensor(Tensor { number: Number::Other(..), .. }) => "a tensor of whole numbers",
             Object::Tensor(_) => "a tensor",
             Object::Global(_) | Object::Storage(_) => "something that is not data",
         }

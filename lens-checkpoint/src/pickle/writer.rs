@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::view::packed_strides;
+
 /// A pickle that is being written.
 pub(crate) struct Pickler {
     bytes: Vec<u8>,
@@ -164,7 +166,7 @@ impl Pickler {
         self.bytes.push(b'Q');
         self.int(0);
         self.tuple(shape);
-        let strides = super::view::row_major(shape).unwrap_or_default();
+        let strides = packed_strides(shape).unwrap_or_default();
         self.tuple(&strides);
         self.bytes.push(0x89);
         self.ordered_dict();

@@ -5,6 +5,9 @@ use std::{collections::BTreeMap, ops::Range};
 use super::error::PickleError;
 use crate::zip::{self, ZipError};
 
+/// How the older form of `torch.save` begins: a pickle of a number that says so.
+const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
 /// The entries of a zip file.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -17,6 +20,9 @@ pub(crate) struct Archive {
 impl Archive {
     /// Reads the list of entries of a file of `torch.save`.
     pub(super) fn open(file: &[u8]) -> Result<Self, PickleError> {
+        if file.starts_with(LEGACY) {
+            return Err(PickleError::Legacy);
+        }
         let entries = entries(file)?;
         let folder = folder(&entries)?;
         let archive = Self { entries, folder };

@@ -82,6 +82,32 @@ impl SharedExpert {
     }
 }
 
+/// A plain MLP with xIELU (Huang and Schlag 2024): of `x > 0` it makes `a_p x^2 + b x`, and of the others
+/// `a_n (e^min(x, eps) - 1 - x) + b x`, where `a_p = softplus(alpha_p)` and `a_n = b + softplus(alpha_n)`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct XieluSpec {
+    /// Up projection, `[d_mlp, d_model]`.
+    pub up: LinearSpec,
+    /// Down projection, `[d_model, d_mlp]`.
+    pub down: LinearSpec,
+    /// Bends positive values, `[1]`.
+    pub alpha_p: Param,
+    /// Bends negative values, `[1]`.
+    pub alpha_n: Param,
+    /// `b`, a number; 0.5 where it is not stored.
+    pub beta: Option<Param>,
+    /// `eps`, a number; -1e-6 where it is not stored.
+    pub eps: Option<Param>,
+}
+
+impl XieluSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let linears = self.up.params().chain(self.down.params());
+        linears.chain([&self.alpha_p, &self.alpha_n]).chain(&self.beta).chain(&self.eps)
+    }
+}
+
 /// The MLP of one block.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MlpSpec {
@@ -96,6 +122,8 @@ pub enum MlpSpec {
         /// Down projection, `[d_model, d_mlp]`.
         down: LinearSpec,
     },
+    /// Plain, with a nonlinearity that is learned.
+    Xielu(Box<XieluSpec>),
     /// None: the block is a mixer alone.
     Absent,
     /// A mixture of experts.
@@ -113,7 +141,7 @@ impl MlpSpec {
     pub fn absent_sites(&self) -> &'static [Site] {
         match self {
             Self::Absent => &[Site::ResidMid, Site::MlpOut],
-            Self::Gated(_) | Self::Plain { .. } | Self::Experts(_) => &[],
+            Self::Gated(_) | Self::Plain { .. } | Self::Xielu(_) | Self::Experts(_) => &[],
         }
     }
 
@@ -122,6 +150,7 @@ impl MlpSpec {
         match self {
             Self::Gated(gated) => gated.params().collect(),
             Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
+            Self::Xielu(xielu) => xielu.params().collect(),
             Self::Absent => Vec::new(),
             Self::Experts(experts) => {
                 let each = experts.experts.iter().flat_map(GatedSpec::params);

@@ -7,6 +7,7 @@ mod mixer;
 mod mlp;
 mod norm;
 mod param;
+mod positions;
 mod rope;
 mod routing;
 
@@ -17,9 +18,10 @@ pub use mixer::{
     LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope,
     QueryGrowth, ScanNorms, ShortConvolutionSpec, SideBySideSpec,
 };
-pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
+pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert, XieluSpec};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
+pub use positions::{PositionRows, PositionTable, Sines};
 pub use rope::{Pairing, Rope, RopeScaling};
 pub use routing::{Divisor, GroupScore, Groups, RoutingSpec, Scores, Weighted};
 
@@ -178,18 +180,6 @@ pub enum EmbedScale {
     RoundedFactor(f64),
 }
 
-/// A learned embedding of positions.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct LearnedPositions {
-    /// `[positions + offset, d_model]`.
-    pub table: Param,
-    /// Row of position 0.
-    pub offset: usize,
-    /// How many positions there are.
-    pub n: usize,
-}
-
 /// The embedding: from tokens to the residual stream.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -200,8 +190,8 @@ pub struct EmbedSpec {
     pub scale: Option<EmbedScale>,
     /// From `d_embed` to `d_model`, where they differ.
     pub project: Option<LinearSpec>,
-    /// Learned positions, added to the token embedding.
-    pub positions: Option<LearnedPositions>,
+    /// A vector for each position, added to the token embedding.
+    pub positions: Option<PositionTable>,
     /// Norm after all of these.
     pub norm: Option<NormSpec>,
 }
@@ -291,7 +281,7 @@ impl DecoderSpec {
     pub fn tensors(&self) -> Vec<&TensorSpec> {
         let embed = &self.embed;
         let params = (embed.project.iter().flat_map(LinearSpec::params))
-            .chain(embed.positions.iter().map(|positions| &positions.table))
+            .chain(embed.positions.iter().filter_map(PositionTable::param))
             .chain(embed.norm.iter().flat_map(NormSpec::params))
             .chain(self.layers.iter().flat_map(LayerSpec::params))
             .chain(self.readout.norm.iter().flat_map(NormSpec::params))

@@ -303,7 +303,6 @@ fn state_spaces_that_cannot_be_are_refused_by_name() {
         ("bamba", "attn_layer_indices", json!([3]), ["attn_layer_indices", "layer 3 of 3"]),
         ("bamba", "time_step_limit", json!([0.5, 0.1]), ["time_step_limit", "the smallest and the largest"]),
         ("bamba", "time_step_limit", json!("auto"), ["time_step_limit", "auto"]),
-        ("granite_hybrid", "num_local_experts", json!(4), ["num_local_experts", "\"4\""]),
         ("granite_hybrid", "position_embedding_type", json!("alibi"), ["position_embedding_type", "alibi"]),
         ("granite_hybrid", "layer_types", json!(["mamba"]), ["layer_types", "1 entries for 3 layers"]),
         ("nemotron_h", "layers_block_type", json!(["moe"]), ["moe", "no experts"]),

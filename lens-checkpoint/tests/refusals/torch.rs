@@ -70,7 +70,7 @@ fn outlines_know_the_tensors_of_pickles() {
 fn a_file_that_is_cut_anywhere_is_refused() {
     for form in ["zip", "legacy"] {
         let whole = std::fs::read(of(form).path(FILE)).unwrap();
-        for end in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+        for end in (0..whole.len()).step_by(397).chain([whole.len() - 1]) {
             let copy = of(form).with_file(FILE, &whole[..end]);
             assert_says(&copy.refusal(), &[FILE]);
         }
@@ -82,7 +82,8 @@ fn a_file_that_is_changed_anywhere_is_read_or_refused() {
     for form in ["zip", "legacy"] {
         let whole = std::fs::read(of(form).path(FILE)).unwrap();
         let copy = of(form);
-        for at in (0..3000.min(whole.len())).step_by(3).chain(whole.len().saturating_sub(2500)..whole.len()) {
+        for at in (0..3000.min(whole.len())).step_by(19).chain((whole.len() - 2500..whole.len()).step_by(23))
+        {
             let mut changed = whole.clone();
             changed[at] ^= 0xff;
             std::fs::write(copy.path(FILE), &changed).unwrap();
