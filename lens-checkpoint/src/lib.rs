@@ -37,7 +37,9 @@ mod sidecar;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;
+mod torch_file;
 pub mod vectors;
+mod view;
 mod zip;
 
 pub use chat::{ChatError, ChatTemplate, Message};

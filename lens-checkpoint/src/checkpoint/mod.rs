@@ -9,6 +9,7 @@ mod ledger;
 mod mapped;
 mod names;
 mod tokenizers;
+mod torch;
 mod values;
 
 use std::{
@@ -33,6 +34,7 @@ use crate::{
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
     made::{Files, MadeError},
+    pickle::PickleError,
     quantised::{Quantisation, QuantisedError},
     sidecar::{Sidecar, Sidecars, TokenizerFile},
     source::{CheckpointFiles, CheckpointHeaders},
@@ -153,10 +155,20 @@ impl Outline {
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
+        // A pickle has no header: all of it is looked at.
+        let wholes: Vec<Option<Bytes>> = headers
+            .shards
+            .iter()
+            .map(|shard| shard.whole.as_ref().map(|path| Ok(Bytes::of_file(path)?.0)).transpose())
+            .collect::<Result<_, CheckpointError>>()?;
         let weights: Vec<gguf::File<'_>> = headers
             .shards
             .iter()
-            .map(|shard| (shard.file.clone(), shard.bytes.as_slice(), shard.file_size))
+            .zip(&wholes)
+            .map(|(shard, whole)| {
+                let bytes = whole.as_ref().map_or(shard.bytes.as_slice(), Bytes::as_slice);
+                (shard.file.clone(), bytes, shard.file_size)
+            })
             .collect();
         let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
         let (id, revision) = (headers.id.clone(), headers.revision.clone());
@@ -265,6 +277,7 @@ impl Checkpoint {
         outline.quantisation = outline.quantisation.or(said.quantisation);
         outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
+        outline.notes.extend(torch::note(&files.weights));
         let mut checkpoint =
             Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
@@ -347,7 +360,10 @@ fn add_weights(
         return Ok(Said { config, notes, quantisation });
     }
     for (name, start, size) in files {
-        tensors.add_shard(name, start, *size)?;
+        match torch::is_torch(name) {
+            true => tensors.add_torch(name, start)?,
+            false => tensors.add_shard(name, start, *size)?,
+        }
     }
     Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
 }
@@ -436,6 +452,22 @@ pub enum CheckpointError {
         /// Which file.
         file: String,
         /// Why.
+        reason: String,
+    },
+    /// A weight file of `torch.save` that is not read.
+    #[error("{file} is not read")]
+    Pickle {
+        /// Which file.
+        file: String,
+        /// Why.
+        source: PickleError,
+    },
+    /// A weight file of `torch.save` that holds something else than a table of tensors.
+    #[error("{file} holds no table of tensors, as a state_dict is: {reason}")]
+    NoStateDict {
+        /// Which file.
+        file: String,
+        /// What is there.
         reason: String,
     },
     /// A weight file of another length than its header says.

@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lens_core::MapShapeError;
 
-use crate::{
-    checkpoint::CheckpointError,
-    pickle::{PickleError, TorchFileError},
-};
+use crate::{checkpoint::CheckpointError, pickle::PickleError, torch_file::TorchFileError};
 
 /// Why a file cannot be read as a lens, or a lens cannot be written as a file.
 #[derive(Debug, thiserror::Error)]

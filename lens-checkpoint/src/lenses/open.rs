@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{error::LensFileError, file::LensFile, jacobian, mlxterp, own, stored::Stored, tuned};
-use crate::{checkpoint::CheckpointError, pickle::TorchFile, source::files::check_regular};
+use crate::{checkpoint::CheckpointError, source::files::check_regular, torch_file::TorchFile};
 
 /// Names of a lens in a folder, this project's own and jlens-mlx's.
 const SAFETENSORS: &str = "lens.safetensors";

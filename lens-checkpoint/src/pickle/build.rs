@@ -19,9 +19,20 @@ impl Machine<'_> {
         let made = match (self.object(call[0]), arguments.as_slice()) {
             (Object::Global(Global::OrderedDict), []) => Object::Dict(Vec::new()),
             (Object::Global(Global::RebuildTensor), arguments) => Object::Tensor(self.tensor(arguments)?),
+            (Object::Global(Global::RebuildParameter), &[data, _, hooks]) => {
+                Object::Tensor(self.parameter(data, hooks)?)
+            }
             _ => return Err(broken("it calls what is not a function, or with arguments that are not plain")),
         };
         self.push(made)
+    }
+
+    /// `_rebuild_parameter(data, requires_grad, hooks)`: the tensor that it is.
+    fn parameter(&self, data: Id, hooks: Id) -> Result<Tensor, PickleError> {
+        match (self.object(data), self.object(hooks)) {
+            (Object::Tensor(tensor), Object::Dict(hooks)) if hooks.is_empty() => Ok(tensor.clone()),
+            _ => Err(broken("it builds a parameter of what is not a tensor, or with hooks")),
+        }
     }
 
     /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`.
@@ -70,7 +81,14 @@ impl Machine<'_> {
         const OTHER: PickleError = broken("it refers to something else than a storage");
         let id = self.pop()?;
         let Object::Tuple(parts) = self.object(id) else { return Err(OTHER) };
-        let &[tag, class, key, place, count] = parts.as_slice() else { return Err(OTHER) };
+        let [tag, class, key, place, count] = match *parts.as_slice() {
+            [tag, class, key, place, count] => [tag, class, key, place, count],
+            // The older form may say that a storage is a part of another; nobody has written that for long.
+            [tag, class, key, place, count, part] if *self.object(part) == Object::None => {
+                [tag, class, key, place, count]
+            }
+            _ => return Err(OTHER),
+        };
         let (
             Object::Text(tag),
             Object::Global(Global::Storage(number)),
@@ -83,13 +101,13 @@ impl Machine<'_> {
         if tag != "storage" || !is_device(place) {
             return Err(OTHER);
         }
-        let range =
-            self.archive.storage(key).ok_or_else(|| broken("it refers to a storage that is not there"))?;
         let expected = self.size(count)?.saturating_mul(number.bytes());
+        let range = self.storages.of(key, expected);
+        let range = range.ok_or_else(|| broken("it refers to a storage that is not there"))?;
         if expected != range.len() {
             return Err(PickleError::StorageSize { key: key.clone(), expected, actual: range.len() });
         }
-        let storage = Storage { number: *number, range };
+        let storage = Storage { key: key.clone(), number: *number, range };
         self.push(Object::Storage(storage))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     error::PickleError,
     node::{Global, Id, Object},
-    zip::Archive,
+    storages::Storages,
 };
 
 /// The most objects of a pickle; a lens of 100 blocks has some thousand.
@@ -20,7 +20,7 @@ const DEEPEST_NESTING: usize = 64;
 /// A pickle that is being run.
 pub(super) struct Machine<'a> {
     rest: &'a [u8],
-    pub(super) archive: &'a Archive,
+    pub(super) storages: Storages<'a>,
     objects: Vec<Object>,
     stack: Vec<Id>,
     /// Heights of the stack.
@@ -35,13 +35,18 @@ pub(super) const fn broken(reason: &'static str) -> PickleError {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(pickle: &'a [u8], archive: &'a Archive) -> Self {
+    pub(super) fn new(pickle: &'a [u8], storages: Storages<'a>) -> Self {
         let (objects, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        Self { rest: pickle, archive, objects, stack, marks, memo }
+        Self { rest: pickle, storages, objects, stack, marks, memo }
     }
 
     /// Runs to the end: all objects, and the one that was saved.
-    pub(super) fn run(mut self) -> Result<(Vec<Object>, Id), PickleError> {
+    pub(super) fn run(self) -> Result<(Vec<Object>, Id), PickleError> {
+        self.run_on().map(|(objects, root, _)| (objects, root))
+    }
+
+    /// The same, and what follows the pickle.
+    pub(super) fn run_on(mut self) -> Result<(Vec<Object>, Id, &'a [u8]), PickleError> {
         if !self.rest.starts_with(b"\x80") {
             return Err(broken("it does not begin with its protocol"));
         }
@@ -53,7 +58,7 @@ impl<'a> Machine<'a> {
             self.step(opcode)?;
         }
         match (self.stack.as_slice(), self.marks.as_slice()) {
-            (&[root], []) => Ok((self.objects, root)),
+            (&[root], []) => Ok((self.objects, root, self.rest)),
             _ => Err(broken("it does not end with one value")),
         }
     }

@@ -1,7 +1,7 @@
 //! Files of `torch.save`, read as data: numbers, texts, lists, tables and tensors of floats, and nothing else.
 //!
 //! A pickle is a program for a stack machine, and the usual machine calls whatever function the program names. The one
-//! here ([`machine`]) knows four names and what each of them builds; any other name ends the reading with an error that
+//! here ([`machine`]) knows a few names and what each of them builds; any other name ends the reading with an error that
 //! says it. The zip file around it ([`zip`]) is taken only as `torch.save` writes it: entries stored as they are, so that
 //! a tensor is a view of the file. Everything that a file claims (sizes, offsets, strides, counts) is compared with what
 //! is there, and everything that costs memory is capped: what is kept of a pickle grows with its bytes alone.
@@ -9,21 +9,20 @@
 mod build;
 mod container;
 mod error;
+mod legacy;
 mod machine;
 mod node;
+mod storages;
 mod tensors;
 mod writer;
 mod zip;
-
-use std::path::Path;
-
-use crate::checkpoint::{Bytes, CheckpointError};
 
 pub(crate) use container::{Floats, TorchWriter};
 pub use error::PickleError;
 use machine::Machine;
 use node::{Id, Object};
-pub(crate) use node::{Node, Number};
+pub(crate) use node::{Node, Number, Tensor};
+use storages::Storages;
 pub(crate) use tensors::{NamedTensor, tensors};
 pub(crate) use writer::Pickler;
 pub(crate) use zip::Archive;
@@ -31,38 +30,29 @@ pub(crate) use zip::Archive;
 /// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.
 const LONGEST_PICKLE: usize = 4 << 20;
 
-/// An open file of `torch.save`.
-pub(crate) struct TorchFile {
-    bytes: Bytes,
+/// What a pickle built.
+#[derive(Debug)]
+pub(crate) struct Built {
     objects: Vec<Object>,
     root: Id,
-    /// What opening it assumed.
-    pub(crate) notes: Vec<String>,
 }
 
-/// Why a file of `torch.save` cannot be opened.
-#[derive(Debug)]
-pub(crate) enum TorchFileError {
-    File(CheckpointError),
-    Pickle(PickleError),
-}
-
-impl TorchFile {
-    /// Opens a file and runs its pickle.
-    pub(crate) fn open(path: &Path) -> Result<Self, TorchFileError> {
-        let (bytes, note) = Bytes::of_file(path).map_err(TorchFileError::File)?;
-        let (objects, root) = run(bytes.as_slice()).map_err(TorchFileError::Pickle)?;
-        Ok(Self { bytes, objects, root, notes: Vec::from_iter(note) })
+impl Built {
+    /// Runs the pickle of a file of `torch.save`.
+    pub(crate) fn of(file: &[u8]) -> Result<Self, PickleError> {
+        let (objects, root) = run(file)?;
+        Ok(Self { objects, root })
     }
 
-    /// What was saved.
-    pub(crate) fn root(&self) -> Node<'_> {
-        Node::new(self.bytes.as_slice(), &self.objects, self.root)
+    /// The same for a `state_dict`, which may be in the older form as well.
+    pub(crate) fn of_state(file: &[u8]) -> Result<Self, PickleError> {
+        let (objects, root) = if file.starts_with(legacy::MAGIC) { legacy::run(file)? } else { run(file)? };
+        Ok(Self { objects, root })
     }
 
-    /// The whole file.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.bytes.as_slice()
+    /// What was saved; `file` is the file that it was built of.
+    pub(crate) fn root<'a>(&'a self, file: &'a [u8]) -> Node<'a> {
+        Node::new(file, &self.objects, self.root)
     }
 }
 
@@ -73,11 +63,18 @@ fn run(bytes: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
     if pickle.len() > LONGEST_PICKLE {
         return Err(PickleError::TooLarge { what: "pickle", has: pickle.len(), most: LONGEST_PICKLE });
     }
-    Machine::new(&bytes[pickle], &archive).run()
+    Machine::new(&bytes[pickle], Storages::Zip(&archive)).run()
+}
+
+/// As much as a pickle may have of what lies at its beginning.
+fn bounded(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(LONGEST_PICKLE)]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn fixture(name: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use lens_core::Dtype;
 
-use crate::host::{ValueType, View, fits};
+use crate::view::{ValueType, View, fits};
 
 /// The number of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) enum Object {
 pub(super) enum Global {
     OrderedDict,
     RebuildTensor,
+    RebuildParameter,
     Storage(Number),
 }
 
@@ -42,6 +43,7 @@ impl Global {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
             ("torch", storage) => Self::Storage(Number::of(storage)?),
             _ => return None,
         })
@@ -76,7 +78,7 @@ impl Number {
     }
 
     /// Bytes of one number.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::Value(ty) => ty.bytes(),
             Self::Other(_, bytes) => bytes,
@@ -95,6 +97,8 @@ impl Number {
 /// Where the numbers of tensors lie in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Storage {
+    /// What the pickle calls it.
+    pub(super) key: String,
     pub(super) number: Number,
     pub(super) range: Range<usize>,
 }
@@ -164,7 +168,7 @@ impl<'a> Node<'a> {
     }
 
     /// A tensor as it was saved.
-    pub(super) fn stored(self) -> Option<&'a Tensor> {
+    pub(crate) fn stored(self) -> Option<&'a Tensor> {
         if let Object::Tensor(tensor) = self.object { Some(tensor) } else { None }
     }
 

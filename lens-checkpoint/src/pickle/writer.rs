@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::packed_strides;
+use crate::view::packed_strides;
 
 /// A pickle that is being written.
 pub(crate) struct Pickler {

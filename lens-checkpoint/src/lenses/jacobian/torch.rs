@@ -12,10 +12,7 @@ use super::{
     },
     KIND, block, check_layers, lens,
 };
-use crate::{
-    host::View,
-    pickle::{Node, TorchFile},
-};
+use crate::{host::View, pickle::Node, torch_file::TorchFile};
 
 /// Keys under which the matrices are: jlens's, and jspace's.
 const MATRICES: [&str; 2] = ["J", "avg_jacobians"];

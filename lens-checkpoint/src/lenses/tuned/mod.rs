@@ -18,7 +18,7 @@ use super::{
     error::LensFileError,
     file::{LensFile, MadeFor},
 };
-use crate::{host::View, pickle::TorchFile};
+use crate::{host::View, torch_file::TorchFile};
 use config::Config;
 pub use write::{write_config, write_params};
 

@@ -1,14 +1,15 @@
 //! A tensor as it is stored, seen under another shape.
 
+mod axis;
+
 use half::{bf16, f16};
 use lens_core::Dtype;
 
-use super::axis::Axis;
 use crate::{
-    checkpoint::Checkpoint,
-    made::{Made, MadeError},
+    made::{Made, MadeError, Maker},
     spec::Cut,
 };
+use axis::Axis;
 
 /// The type of stored values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ enum Values<'a> {
     /// In memory, or mapped.
     Here(&'a [u8]),
     /// Nowhere, before they are asked for.
-    Made { checkpoint: &'a Checkpoint, made: &'a Made, dtype: Dtype },
+    Made { maker: &'a dyn Maker, made: &'a Made, dtype: Dtype },
 }
 
 /// Stored values, little-endian, under a shape: value `[i, j, …]` lies `base + axes[0][i] + axes[1][j] + …` values from
@@ -57,9 +58,9 @@ impl<'a> View<'a> {
     }
 
     /// Values of a tensor that is made when they are asked for; `None` if no memory holds its shape.
-    pub(super) fn of_made(checkpoint: &'a Checkpoint, made: &'a Made, dtype: Dtype) -> Option<Self> {
+    pub(crate) fn of_made(maker: &'a dyn Maker, made: &'a Made, dtype: Dtype) -> Option<Self> {
         let (axes, _) = row_major(made.shape())?;
-        let values = Values::Made { checkpoint, made, dtype };
+        let values = Values::Made { maker, made, dtype };
         Some(Self { values, ty: ValueType::Model(dtype), base: 0, axes })
     }
 
@@ -133,8 +134,8 @@ impl<'a> View<'a> {
     pub fn rows(&self, rows: &[usize], out: &mut Vec<f32>) -> Result<(), MadeError> {
         match self.values {
             Values::Here(bytes) => self.gather_rows(bytes, rows, out),
-            Values::Made { checkpoint, made, dtype } => {
-                self.gather_rows(&checkpoint.kept(made, dtype)?, rows, out);
+            Values::Made { maker, made, dtype } => {
+                self.gather_rows(&maker.kept(made, dtype)?, rows, out);
             }
         }
         Ok(())
