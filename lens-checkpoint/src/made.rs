@@ -100,6 +100,16 @@ impl Made {
         &self.shape
     }
 
+    /// What it is made from.
+    pub(crate) fn parts(&self) -> Vec<&Part> {
+        self.how.parts()
+    }
+
+    /// The same in a shape that is known only now.
+    pub(crate) fn with_shape(self, shape: &[usize]) -> Self {
+        Self { shape: shape.to_vec(), ..self }
+    }
+
     /// Bytes that it takes in the files.
     pub(crate) fn stored_bytes(&self) -> usize {
         self.how.parts().into_iter().map(|part| part.range.len()).sum()

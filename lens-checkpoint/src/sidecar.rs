@@ -1,6 +1,6 @@
 //! The small files beside a checkpoint's weights, none of which it needs.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::Value;
 
@@ -17,6 +17,37 @@ const LARGEST_TOKENIZER_CONFIG: u64 = 64 << 20;
 pub(crate) enum Sidecar {
     File(PathBuf),
     Embedded(&'static [u8]),
+    /// Made of what another file says.
+    Made(Arc<[u8]>),
+}
+
+/// Where a tokenizer comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum TokenizerFile {
+    /// tokenizer.json.
+    Json(Sidecar),
+    /// The vocabulary in a GGUF file of weights.
+    Gguf,
+    /// vocab.json and merges.txt.
+    Vocabulary { vocab: PathBuf, merges: PathBuf },
+    /// tokenizer.model.
+    SentencePiece(PathBuf),
+    /// tekken.json.
+    Tekken(PathBuf),
+}
+
+impl TokenizerFile {
+    /// The one that is read of those that there are, as in transformers: tokenizer.json before all others.
+    fn of_files(files: &CheckpointFiles) -> Option<Self> {
+        let json = files.tokenizer.clone().map(|path| Self::Json(Sidecar::File(path)));
+        let tekken = || files.tekken.clone().map(Self::Tekken);
+        let pieces = || files.tokenizer_model.clone().map(Self::SentencePiece);
+        let vocabulary = || {
+            let (vocab, merges) = files.vocab.clone().zip(files.merges.clone())?;
+            Some(Self::Vocabulary { vocab, merges })
+        };
+        json.or_else(vocabulary).or_else(pieces).or_else(tekken)
+    }
 }
 
 impl Sidecar {
@@ -24,6 +55,7 @@ impl Sidecar {
     pub(crate) fn read(&self, limit: u64) -> std::io::Result<Vec<u8>> {
         match self {
             Self::Embedded(bytes) => Ok(bytes.to_vec()),
+            Self::Made(bytes) => Ok(bytes.to_vec()),
             Self::File(path) => read_at_most(path, limit),
         }
     }
@@ -32,7 +64,7 @@ impl Sidecar {
 /// Those of the files that a checkpoint has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sidecars {
-    pub(crate) tokenizer: Option<Sidecar>,
+    pub(crate) tokenizer: Option<TokenizerFile>,
     pub(crate) tokenizer_config: Option<Sidecar>,
     pub(crate) special_tokens_map: Option<Sidecar>,
     pub(crate) added_tokens: Option<Sidecar>,
@@ -46,7 +78,7 @@ impl Sidecars {
     pub(crate) fn of_files(files: &CheckpointFiles) -> Self {
         let file = |path: &Option<PathBuf>| path.clone().map(Sidecar::File);
         Self {
-            tokenizer: file(&files.tokenizer),
+            tokenizer: TokenizerFile::of_files(files),
             tokenizer_config: file(&files.tokenizer_config),
             special_tokens_map: file(&files.special_tokens_map),
             added_tokens: file(&files.added_tokens),
@@ -72,6 +104,10 @@ impl Sidecars {
             special_tokens_map: read(&self.special_tokens_map, "special_tokens_map.json")?,
             added_tokens: read(&self.added_tokens, "added_tokens.json")?,
             config: config.clone(),
+            lacks_tokenizer_json: !matches!(
+                self.tokenizer,
+                None | Some(TokenizerFile::Json(_) | TokenizerFile::Gguf)
+            ),
         })
     }
 }

@@ -80,7 +80,7 @@ fn of_chat(error: &ChatError) -> Option<String> {
 
 fn of_device(error: &DeviceError) -> Option<String> {
     match error {
-        DeviceError::Unavailable { reason, .. } if reason.contains("CUDA half") => {
+        DeviceError::NoCudaHalf { .. } => {
             Some("in a checkout of lens, `cargo xtask setup --cuda` installs it".to_owned())
         }
         _ => None,
@@ -161,9 +161,10 @@ mod tests {
         let head =
             CheckpointError::OtherHead { family: "llama".to_owned(), names: "score.weight".to_owned() };
         assert!(advised(head).contains("--ignore-extra"));
-        let no_cuda = DeviceError::Unavailable {
+        let no_cuda = DeviceError::NoCudaHalf {
             place: "cuda".parse().unwrap(),
-            reason: "libtorch in x has no CUDA half".to_owned(),
+            libtorch: "x".to_owned(),
+            variable: "LENS_LIBTORCH",
         };
         assert!(
             advised(LensError::from(BackendError::Other(Box::new(no_cuda))))

@@ -46,9 +46,18 @@ struct Facts<'a> {
     parameters: usize,
     stored_bytes: usize,
     stored_dtypes: Vec<&'static str>,
+    /// How weights are quantised; null where none is.
+    quantisation: Option<QuantisationFacts<'a>>,
     /// Bytes of all weights in each type that they can be used in.
     needed_bytes: NeededBytes,
     shards: Vec<ShardFacts<'a>>,
+}
+
+#[derive(Serialize)]
+struct QuantisationFacts<'a> {
+    method: &'a str,
+    bits: &'a [usize],
+    tensors: usize,
 }
 
 #[derive(Serialize)]
@@ -91,6 +100,11 @@ impl<'a> Facts<'a> {
             parameters,
             stored_bytes: outline.stored_bytes(),
             stored_dtypes: outline.stored_dtypes().into_iter().map(StoredDtype::name).collect(),
+            quantisation: outline.quantisation.as_ref().map(|quantisation| QuantisationFacts {
+                method: &quantisation.method,
+                bits: &quantisation.bits,
+                tensors: quantisation.tensors,
+            }),
             needed_bytes: NeededBytes {
                 f32: needed(StoredDtype::F32),
                 bf16: needed(StoredDtype::Bf16),
@@ -135,6 +149,13 @@ impl<'a> Facts<'a> {
         };
         let dtypes = self.stored_dtypes.join(" and ");
         say("stored", &format!("{} as {dtypes}, {files}", ByteSize(self.stored_bytes as u64)))?;
+        if let Some(QuantisationFacts { method, bits, tensors }) = &self.quantisation {
+            let bits = bits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            say(
+                "quantised",
+                &format!("{tensors} tensors ({method}, {bits} bits), each dequantised when it is loaded"),
+            )?;
+        }
         let NeededBytes { f32, bf16, f16 } = self.needed_bytes;
         let [f32, bf16, f16] = [f32, bf16, f16].map(|needed| ByteSize(needed as u64).to_string());
         say("needed", &format!("f32 {f32}, bf16 {bf16}, f16 {f16}"))

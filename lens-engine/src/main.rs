@@ -8,6 +8,7 @@ mod attribute;
 mod check;
 mod compare_prompts;
 mod evaluate;
+mod failure;
 mod fit;
 mod gathered;
 mod lenses;
@@ -30,10 +31,14 @@ use lens_cli::{
     Program,
     args::{Cli, Command},
     engine, signals,
-    style::Console,
+    style::{Console, When},
 };
 
 fn main() -> ExitCode {
+    if let Err(error) = engine::same_build() {
+        Console::new(When::Auto).error(&error);
+        return ExitCode::FAILURE;
+    }
     Program { models: follow, advice: advice::of }.run()
 }
 

@@ -73,6 +73,12 @@ impl TensorIndex {
         (tensors.len() == self.tensors.len()).then_some(Self { tensors, shards: self.shards })
     }
 
+    /// The tensors whose names `holds` is true of, and the others.
+    pub(super) fn split(self, holds: impl Fn(&str) -> bool) -> (Self, Self) {
+        let (these, others) = self.tensors.into_iter().partition(|(name, _)| holds(name));
+        (Self { tensors: these, shards: self.shards }, Self { tensors: others, shards: self.shards })
+    }
+
     /// Adds the tensors of one more file: `start` is its beginning, at least up to the end of the header, and
     /// `file_size` its whole length.
     ///
@@ -133,10 +139,19 @@ impl TensorIndex {
         Ok(())
     }
 
-    /// Puts a tensor in the place of one or more others.
-    pub(crate) fn replace(&mut self, parts: &[&str], name: &str, tensor: StoredTensor) {
-        parts.iter().for_each(|part| drop(self.tensors.remove(*part)));
+    /// Takes tensors out.
+    pub(super) fn remove<'a>(&mut self, names: impl Iterator<Item = &'a String>) {
+        names.for_each(|name| drop(self.tensors.remove(name)));
+    }
+
+    /// Puts a tensor in, in the place of another if there is one.
+    pub(super) fn put(&mut self, name: &str, tensor: StoredTensor) {
         self.tensors.insert(name.to_owned(), tensor);
+    }
+
+    /// The tensor of that name, to be changed.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut StoredTensor> {
+        self.tensors.get_mut(name)
     }
 
     fn insert(&mut self, file: &str, name: &str, tensor: StoredTensor) -> Result<(), CheckpointError> {

@@ -1,11 +1,14 @@
 //! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
 
 mod bytes;
+mod dequantised;
 mod end_of_text;
+mod gguf;
 mod header;
 mod ledger;
 mod mapped;
 mod names;
+mod tokenizers;
 mod values;
 
 use std::{
@@ -22,17 +25,18 @@ pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
 pub use mapped::{changed, shrunk};
 
+use dequantised::Dequantised;
 use values::Recent;
 
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
-    made::MadeError,
-    sidecar::{Sidecar, Sidecars},
+    made::{Files, MadeError},
+    quantised::{Quantisation, QuantisedError},
+    sidecar::{Sidecar, Sidecars, TokenizerFile},
     source::{CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
-    tokenizer::{Tokenizer, TokenizerError},
 };
 
 /// A config.json has a few kilobytes, and with lists for every layer a few hundred.
@@ -80,6 +84,8 @@ pub struct Outline {
     /// The family that was assumed, where config.json says another `model_type`: what is computed then is what
     /// that family computes, and nothing here can know whether the model does.
     pub assumed_family: Option<String>,
+    /// How weights are quantised, if some are. Their tensors are those that are made.
+    pub quantisation: Option<Quantisation>,
     /// Every tensor.
     pub tensors: TensorIndex,
     /// What was assumed, dropped or left out, as sentences for a person.
@@ -98,21 +104,36 @@ impl Outline {
         tensors: TensorIndex,
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
+        Self::with_files(id, revision, config, tensors, options, None)
+    }
+
+    /// [`Outline::new`], where the contents of the weight files are at hand.
+    fn with_files(
+        id: String,
+        revision: Option<String>,
+        config: &[u8],
+        tensors: TensorIndex,
+        options: &OpenOptions,
+        files: Option<Files<'_>>,
+    ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (tensors, renamed) = names::usual(&config, tensors);
+        let (mut tensors, renamed) = names::usual(&config, tensors, options.assume_family.as_deref());
+        let dequantised = Dequantised::new(&config, &mut tensors, files)?;
+        let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
         let rows =
             tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
         let names = names.with_rows(rows);
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
-        let Understood { spec, notes: more } = families::understand(&config, &names, &reading)?;
+        let Understood { spec, notes: more } = families::understand(read, &names, &reading)?;
+        let (quantisation, dequantised) = Dequantised::settle(dequantised, &spec, &mut tensors);
         let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
         let assumed = assumed_family.iter().map(|family| assumption(&config, family));
-        let notes = assumed.chain(more).chain(renamed).chain(left_out).collect();
-        Ok(Self { id, revision, config, spec, assumed_family, tensors, notes })
+        let notes = assumed.chain(dequantised).chain(more).chain(renamed).chain(left_out).collect();
+        Ok(Self { id, revision, config, spec, assumed_family, quantisation, tensors, notes })
     }
 
     /// The outline of a checkpoint from its headers alone: its weights need not be on this machine.
@@ -132,12 +153,16 @@ impl Outline {
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
-        for shard in &headers.shards {
-            tensors.add_shard(&shard.file, &shard.bytes, shard.file_size)?;
-        }
-        let config = read(&headers.config)?;
-        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, headers.notes.iter().cloned());
+        let weights: Vec<gguf::File<'_>> = headers
+            .shards
+            .iter()
+            .map(|shard| (shard.file.clone(), shard.bytes.as_slice(), shard.file_size))
+            .collect();
+        let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
+        let (id, revision) = (headers.id.clone(), headers.revision.clone());
+        let mut outline = Self::new(id, revision, &said.config, tensors, options)?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said.notes));
         Ok(outline)
     }
 
@@ -180,7 +205,7 @@ impl Outline {
         const KEY: &str = "eos_token_id";
         let config = Config::new(&self.config)?;
         let mut ids = config.token_ids(KEY)?;
-        if let Some(text) = config.object("text_config")? {
+        if let Some((_, text)) = families::text_section(&config)? {
             ids.extend(text.token_ids(KEY)?);
         }
         Ok(ids.into_iter().map(TokenId).collect())
@@ -224,17 +249,22 @@ impl Checkpoint {
         let mut tensors = TensorIndex::default();
         let mut shards = Vec::new();
         let (io, note) = bytes::choose(&files.weights, options.io);
+        let mut names = Vec::new();
         for path in &files.weights {
-            let shard = Bytes::open(path, io)?;
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            tensors.add_shard(&name, shard.as_slice(), shard.as_slice().len() as u64)?;
-            shards.push(shard);
+            shards.push(Bytes::open(path, io)?);
+            names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
-        let config = read(&files.config)?;
-        let mut outline = Outline::new(files.id.clone(), files.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, files.notes.iter().cloned());
+        let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
+        let weights: Vec<gguf::File<'_>> =
+            names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
+        let mut sidecars = Sidecars::of_files(files);
+        let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
+        let (id, revision) = (files.id.clone(), files.revision.clone());
+        let mut outline =
+            Outline::with_files(id, revision, &said.config, tensors, options, Some(Files(&contents)))?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
-        let sidecars = Sidecars::of_files(files);
         let mut checkpoint =
             Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
@@ -258,7 +288,10 @@ impl Checkpoint {
         Ok(Self {
             outline: Outline::new(id.to_owned(), None, config, tensors, &OpenOptions::default())?,
             shards: vec![Bytes::Static(weights)],
-            sidecars: Sidecars { tokenizer: Some(Sidecar::Embedded(tokenizer)), ..Sidecars::default() },
+            sidecars: Sidecars {
+                tokenizer: Some(TokenizerFile::Json(Sidecar::Embedded(tokenizer))),
+                ..Sidecars::default()
+            },
             recent: Recent::default(),
             unembed_sha256: OnceLock::new(),
         })
@@ -267,23 +300,6 @@ impl Checkpoint {
     /// What the config and the headers of the weights say.
     pub fn outline(&self) -> &Outline {
         &self.outline
-    }
-
-    /// Loads the tokenizer, if the checkpoint has one, with the changes that the files beside it ask for.
-    ///
-    /// # Errors
-    /// When tokenizer.json or a file beside it is broken.
-    pub fn tokenizer(&self) -> Result<Option<Tokenizer>, TokenizerError> {
-        let Some(file) = &self.sidecars.tokenizer else { return Ok(None) };
-        let json = file.read(Tokenizer::LARGEST_FILE).map_err(|source| TokenizerError::Read {
-            path: match file {
-                Sidecar::File(path) => path.clone(),
-                Sidecar::Embedded(_) => PathBuf::from("tokenizer.json"),
-            },
-            source,
-        })?;
-        let settings = self.sidecars.tokenizer_settings(&self.outline.config)?;
-        Tokenizer::load(&json, Some(&settings)).map(Some)
     }
 
     /// The checkpoint's chat template.
@@ -307,6 +323,33 @@ impl Checkpoint {
         ids.dedup();
         Ok(ids)
     }
+}
+
+/// What weight files say apart from their tensors, and the config beside them.
+struct Said {
+    /// The text of the config.
+    config: Vec<u8>,
+    notes: Vec<String>,
+    quantisation: Option<Quantisation>,
+}
+
+/// Adds the tensors of all weight files to an index. A GGUF file is its own config, and has its tokenizer with it.
+fn add_weights(
+    tensors: &mut TensorIndex,
+    files: &[gguf::File<'_>],
+    config: &Path,
+    sidecars: &mut Sidecars,
+) -> Result<Said, CheckpointError> {
+    if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
+        let gguf::Described { config, notes, tokenizer_config, quantisation } = gguf::add(tensors, files)?;
+        sidecars.tokenizer = Some(TokenizerFile::Gguf);
+        sidecars.tokenizer_config = Some(Sidecar::Made(tokenizer_config.into()));
+        return Ok(Said { config, notes, quantisation });
+    }
+    for (name, start, size) in files {
+        tensors.add_shard(name, start, *size)?;
+    }
+    Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.
@@ -356,6 +399,9 @@ pub enum CheckpointError {
         /// Why.
         source: std::io::Error,
     },
+    /// Quantised weights that cannot be read.
+    #[error(transparent)]
+    Quantised(#[from] QuantisedError),
     /// A tensor that cannot be made from what is stored.
     #[error(transparent)]
     Made(#[from] MadeError),
@@ -382,6 +428,14 @@ pub enum CheckpointError {
         /// Which file.
         file: String,
         /// What is broken.
+        reason: String,
+    },
+    /// A GGUF file that cannot be read as a model.
+    #[error("{file} cannot be read as a GGUF model: {reason}")]
+    Gguf {
+        /// Which file.
+        file: String,
+        /// Why.
         reason: String,
     },
     /// A weight file of another length than its header says.

@@ -211,12 +211,33 @@ const ALWAYS_ENDING: &[&str] = &[
 /// Keys that never matter in some families.
 const OF_FAMILY: &[(&[&str], &[&str])] = &[
     // Words of the published files for what the family always does.
-    (&["gptj"], &["rotary", "scale_attn_weights"]),
+    (&["gptj", "codegen"], &["rotary", "scale_attn_weights"]),
     (&["gpt_bigcode"], &["attention_head_type", "num_key_value_heads"]),
     (&["falcon"], &["num_kv_heads", "num_ln_in_parallel_attn", "ff_factor"]),
     (&["phi"], &["rotary_dim"]),
-    (&["phi3"], &["original_max_position_embeddings"]),
+    (&["phi3", "phi4_multimodal"], &["original_max_position_embeddings"]),
     (&["opt"], &["learned_embeddings"]),
+    (&["cohere_compass_text"], &["pooling"]),
+    (
+        &["hunyuan_v1_dense"],
+        &[
+            "use_qk_norm",
+            "use_rotary_pos_emb",
+            "norm_type",
+            "cla_share_factor",
+            "org_vocab_size",
+            "pool_type",
+            "num_media_embeds",
+            "mask_init_id",
+            "im_start_id",
+            "im_end_id",
+            "im_newline_id",
+            "text_start_id",
+            "text_end_id",
+            "video_start_id",
+            "video_end_id",
+        ],
+    ),
     (&["starcoder2"], &["activation_function", "mlp_type", "norm_type", "scale_attn_weights"]),
     (
         &["cohere", "cohere2"],

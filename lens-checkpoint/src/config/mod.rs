@@ -50,11 +50,31 @@ impl<'a> Config<'a> {
 
     /// `keys` in place of those of this config, or of its section `section`: what is read of them counts as read there.
     pub fn standing_for(self, section: Option<&'static str>, keys: &'a Map<String, Value>) -> Self {
-        let place = section.map_or(self.place, |section| self.place.section(section));
-        if let (Some(reads), Some(section)) = (self.reads, section) {
-            reads.section(self.name(section));
+        self.standing_at(section.as_slice(), keys)
+    }
+
+    /// The same for the section that `path` leads to.
+    pub fn standing_at(self, path: &[&'static str], keys: &'a Map<String, Value>) -> Self {
+        let mut place = self.place;
+        for section in path {
+            if let Some(reads) = self.reads {
+                reads.section(place.name(section));
+            }
+            place = place.section(section);
         }
         Self { keys, place, ..self }
+    }
+
+    /// The section that `path` leads to, if there is one.
+    pub fn section_at(&self, path: &[&'static str]) -> Result<Option<Config<'a>>, ConfigError> {
+        let mut section = Some(*self);
+        for key in path {
+            section = match section {
+                Some(section) => section.object(key)?,
+                None => None,
+            };
+        }
+        Ok(section)
     }
 
     /// Every key and its value.
@@ -233,6 +253,11 @@ impl<'a> Config<'a> {
             .filter(|x| x.is_finite())
             .map(Some)
             .ok_or_else(|| self.wrong(key, "a finite number", value))
+    }
+
+    /// A finite number that must be there.
+    pub fn required_number(&self, key: &'static str) -> Result<f64, ConfigError> {
+        self.number(key)?.ok_or_else(|| self.missing(key))
     }
 
     /// Refuses a mechanism that is switched on and not supported; off or absent, it is fine.
@@ -479,8 +504,9 @@ pub enum ConfigError {
     },
     /// Quantised weights.
     #[error(
-        "the checkpoint is quantised ({}): a lens needs the weights themselves. Use the original checkpoint, \
-         or dequantise this one with transformers and save it as bf16 safetensors",
+        "the checkpoint is quantised ({}), and config.json does not say how its weights are to be made again: restore its \
+         quantization_config, use the original checkpoint, or dequantise this one with transformers and save it as \
+         bf16 safetensors",
         cut(method)
     )]
     Quantised {
@@ -510,6 +536,14 @@ pub enum ConfigError {
         /// The `model_type`.
         model_type: String,
         /// What is different.
+        why: &'static str,
+    },
+    /// A decoder that has no residual stream as a lens means it.
+    #[error("{model_type} cannot be read through a lens: {why}")]
+    NoStream {
+        /// The `model_type`.
+        model_type: String,
+        /// What it has instead.
         why: &'static str,
     },
     /// A family was asked for that this library does not know.

@@ -12,7 +12,7 @@ use crate::spec::{Cut, ExpertsSpec, GatedSpec, Gating, LinearSpec, MlpSpec, Para
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["gpt_oss"],
-    models: "gpt-oss in bf16 (the published MXFP4 files are quantised and refused)",
+    models: "gpt-oss, in MXFP4 as published or in bf16",
     particulars: "attention sinks, every other layer slides, experts with biases and a clamped SwiGLU, YaRN",
     resolve: |config, names, family| {
         let defaults =

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LearnedPositions, LinearSpec, Mask,
-        NormSpec, Param, Position, ReadoutSpec,
+        AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask, NormSpec, Param,
+        Position, PositionRows, PositionTable, ReadoutSpec,
     },
 };
 
@@ -19,6 +19,7 @@ pub(super) const BUFFERS: Ignored = Ignored {
     suffixes: &[
         ".attn.bias",
         ".attn.masked_bias",
+        ".attn.causal_mask",
         ".attention.bias",
         ".attention.masked_bias",
         "rotary_emb.inv_freq",
@@ -44,7 +45,8 @@ impl Sizes {
     /// Reads the sizes under any of the names that families give them.
     pub(super) fn read(config: &Config<'_>, eps: Epsilon) -> Result<Self, ConfigError> {
         let d_model = config.size_of(&["hidden_size", "n_embd", "n_embed", "d_model"])?;
-        let n_heads = config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads"])?;
+        let n_heads =
+            config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads", "attention_heads"])?;
         let n_heads = plausible_heads(n_heads)?;
         Ok(Self {
             d_model,
@@ -98,8 +100,14 @@ impl Sizes {
     }
 
     /// Learned positions without an offset.
-    pub(super) fn learned(&self, name: String, n: usize) -> LearnedPositions {
-        LearnedPositions { table: Param::whole(name, [n, self.d_model]), offset: 0, n }
+    pub(super) fn learned(&self, name: String, n: usize) -> PositionTable {
+        self.learned_from(0, name, n)
+    }
+
+    /// Learned positions whose table begins with `offset` rows for padding.
+    pub(super) fn learned_from(&self, offset: usize, name: String, n: usize) -> PositionTable {
+        let table = Param::whole(name, [n + offset, self.d_model]);
+        PositionTable { rows: PositionRows::Learned(table), offset, n }
     }
 }
 

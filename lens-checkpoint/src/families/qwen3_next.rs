@@ -49,6 +49,8 @@ pub(super) const QWEN3_5_MOE: Family = Family {
     models: "Qwen 3.5 with experts",
     particulars: "Qwen 3.5 with experts in every layer, beside a gated shared one",
     resolve: |config, names, family| {
+        // No MLP is dense.
+        config.pass_over(&["intermediate_size"]);
         let model = Hybrid::read(config, names, family, Some("moe_intermediate_size"))?;
         let mut spec = model.decoder(config, names, Sizes::separate)?;
         model.put_experts(config, names, &mut spec, |_| true, true)?;

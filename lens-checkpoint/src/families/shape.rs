@@ -112,6 +112,8 @@ pub(super) enum Rotation {
     EvenShare(f64),
     /// All of each head, in interleaved pairs.
     Interleaved,
+    /// All of each head, in half-split pairs, the other way round.
+    Backwards,
     /// Each kind of layer its own way, which the family reads itself.
     Own,
 }
@@ -176,6 +178,7 @@ impl Shape {
             Rotation::Share(share, pairing) => RopeQuery { pairing, rounds_up: true, ..plain.partial(share) },
             Rotation::EvenShare(share) => plain.partial(share),
             Rotation::Interleaved => RopeQuery { pairing: Pairing::Interleaved, ..plain },
+            Rotation::Backwards => RopeQuery { pairing: Pairing::HalfSplitBackwards, ..plain },
             Rotation::Own => return Ok(shape),
         };
         shape.rotary(config, &query)
@@ -220,6 +223,18 @@ impl Shape {
             gate: gate_up.part(&Cut::Rows(0..d_mlp)),
             up: gate_up.part(&Cut::Rows(d_mlp..2 * d_mlp)),
             ..self.gated(prefix, d_mlp)
+        }
+    }
+
+    /// A plain MLP under `prefix`, with this shape's activation and biases; `parts` name its projections up and down.
+    pub(super) fn plain(&self, prefix: &str, [up, down]: [&str; 2]) -> MlpSpec {
+        let linear = |part: &str, d_out, d_in| {
+            LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
+        };
+        MlpSpec::Plain {
+            activation: self.activation,
+            up: linear(up, self.d_mlp, self.d_model),
+            down: linear(down, self.d_model, self.d_mlp),
         }
     }
 

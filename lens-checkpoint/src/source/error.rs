@@ -35,7 +35,10 @@ pub enum SourceError {
         tried: String,
     },
     /// The path leads to a file.
-    #[error("{} is a file: give the folder that holds config.json and the weights", path.display())]
+    #[error(
+        "{} is a file: give the folder that holds config.json and the weights, or a GGUF file",
+        path.display()
+    )]
     NotAFolder {
         /// The path as it was given.
         path: PathBuf,
@@ -102,6 +105,26 @@ pub enum SourceError {
         /// The pickle.
         file: String,
     },
+    /// There are several models as GGUF files, and none was named.
+    #[error(
+        "{place} has several models as GGUF files: {there}. Name one of them: FOLDER/FILE, or owner/name:FILE"
+    )]
+    SeveralGguf {
+        /// The folder, or the model and its revision.
+        place: String,
+        /// The first files of the models.
+        there: String,
+    },
+    /// There is no such GGUF file.
+    #[error("{place} has no {file}; its GGUF files: {there}")]
+    NoSuchGguf {
+        /// The folder, or the model and its revision.
+        place: String,
+        /// The file that was named.
+        file: String,
+        /// The first files of the models that there are.
+        there: String,
+    },
     /// There are no weights.
     #[error("{place} has neither model.safetensors nor model.safetensors.index.json{hint}")]
     NoWeights {
@@ -139,7 +162,7 @@ pub enum SourceError {
         shard: String,
     },
     /// The weight index names a shard that does not exist.
-    #[error("{place} lacks {shard}, which its model.safetensors.index.json names: the copy is incomplete")]
+    #[error("{place} lacks {shard}, which is a part of its weights: the copy is incomplete")]
     MissingShard {
         /// The folder, or the model and its revision.
         place: String,

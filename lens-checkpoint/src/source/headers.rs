@@ -8,14 +8,23 @@ use std::path::{Path, PathBuf};
 
 use ureq::http::{Method, StatusCode};
 
+use crate::gguf::{Header, HeaderError};
+
 use super::SourceError;
 use super::client::{Client, Follow, Subject, unreachable};
+use super::gguf::is_gguf;
 
 /// The largest header that the safetensors crate takes.
 const LARGEST_HEADER: u64 = 100_000_000;
 
 /// What is asked for first: enough for the length and for most headers.
 const FIRST_PIECE: u64 = 128 << 10;
+
+/// The same of a GGUF file, whose header holds a vocabulary.
+const FIRST_GGUF_PIECE: u64 = 4 << 20;
+
+/// More than the header of any GGUF file has.
+const LONGEST_GGUF_HEADER: u64 = 256 << 20;
 
 /// A checkpoint's config and the headers of its weights: all that is known without its tensors.
 #[derive(Debug, Clone)]
@@ -47,6 +56,9 @@ pub struct ShardHeader {
 
 /// Reads the header of a file on disk.
 pub(super) fn read_local_header(path: &Path) -> Result<ShardHeader, SourceError> {
+    if path.to_str().is_some_and(is_gguf) {
+        return read_local_gguf_header(path);
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut file = File::open(path).map_err(SourceError::io("open", path))?;
     let file_size = file.metadata().map_err(SourceError::io("read", path))?.len();
@@ -55,6 +67,63 @@ pub(super) fn read_local_header(path: &Path) -> Result<ShardHeader, SourceError>
     let end = header_end(&name, &bytes, file_size)?;
     file.take(end - 8).read_to_end(&mut bytes).map_err(SourceError::io("read", path))?;
     Ok(ShardHeader { file: name, file_size, bytes })
+}
+
+/// A GGUF file does not say how long its header is, which holds a vocabulary: pieces are read until it is whole, each
+/// twice as long as what was read before. `read` reads so many bytes from a place on.
+fn grow(
+    file_size: u64,
+    mut read: impl FnMut(u64, u64) -> Result<Vec<u8>, SourceError>,
+) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    loop {
+        let at = bytes.len() as u64;
+        let piece = (2 * at).max(FIRST_GGUF_PIECE).min(file_size - at);
+        let more = read(at, piece)?;
+        let is_last = more.is_empty();
+        bytes.extend(more);
+        // What is wrong with a whole header is said where it is read.
+        if is_last
+            || bytes.len() as u64 >= LONGEST_GGUF_HEADER
+            || bytes.len() as u64 >= file_size
+            || !is_cut_off(&bytes, file_size)
+        {
+            return Ok(bytes);
+        }
+    }
+}
+
+/// Whether a header goes on after these bytes.
+fn is_cut_off(start: &[u8], file_size: u64) -> bool {
+    matches!(Header::read(start, file_size), Err(HeaderError::CutOff))
+}
+
+fn read_local_gguf_header(path: &Path) -> Result<ShardHeader, SourceError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut file = File::open(path).map_err(SourceError::io("open", path))?;
+    let file_size = file.metadata().map_err(SourceError::io("read", path))?.len();
+    let bytes = grow(file_size, |_, n| {
+        let mut piece = Vec::new();
+        file.by_ref().take(n).read_to_end(&mut piece).map_err(SourceError::io("read", path))?;
+        Ok(piece)
+    })?;
+    Ok(ShardHeader { file: name, file_size, bytes })
+}
+
+/// Fetches the header of a GGUF file at the hub.
+pub(super) fn fetch_gguf_header(
+    client: &Client,
+    url: &str,
+    subject: Subject<'_>,
+) -> Result<ShardHeader, SourceError> {
+    let file = subject.file.unwrap_or_default().to_owned();
+    let (first, file_size) = fetch_piece(client, url, 0, FIRST_GGUF_PIECE, subject)?;
+    let mut first = Some(first);
+    let bytes = grow(file_size, |at, n| match first.take() {
+        Some(first) => Ok(first),
+        None => Ok(fetch_piece(client, url, at, n, subject)?.0),
+    })?;
+    Ok(ShardHeader { file, file_size, bytes })
 }
 
 /// Fetches the header of a file at the hub.

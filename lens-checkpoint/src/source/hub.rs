@@ -8,7 +8,8 @@ use ureq::http::Method;
 use super::cache::ModelCache;
 use super::client::{Client, Follow, Subject};
 use super::download::Download;
-use super::headers::{fetch_header, read_local_header};
+use super::gguf::is_gguf;
+use super::headers::{fetch_gguf_header, fetch_header, read_local_header};
 use super::layout::{self, Weights};
 use super::local::Folder;
 use super::meta::FileMeta;
@@ -23,13 +24,20 @@ pub(super) struct Hub<'a> {
     revision: Revision,
     options: &'a SourceOptions,
     cache: ModelCache,
+    /// The GGUF file that is asked for.
+    gguf: Option<String>,
 }
 
 impl<'a> Hub<'a> {
     pub(super) fn new(id: HubId, options: &'a SourceOptions) -> Result<Self, SourceError> {
         let revision = options.revision.as_deref().unwrap_or("main").parse()?;
         let cache = ModelCache::new(options.cache()?, &id);
-        Ok(Self { id, revision, options, cache })
+        Ok(Self { id, revision, options, cache, gguf: None })
+    }
+
+    /// The same with one GGUF file in place of what the repository would be read by.
+    pub(super) fn of_gguf(self, file: String) -> Self {
+        Self { gguf: Some(file), ..self }
     }
 
     /// All files, fetched where they are not cached.
@@ -159,6 +167,7 @@ impl<'a> Hub<'a> {
             id: self.id.to_string(),
             revision: Some(commit.to_owned()),
             place: format!("{} at commit {commit}", self.id),
+            gguf: self.gguf.clone(),
             bounds: self.cache.bounds(),
         }
     }
@@ -237,12 +246,18 @@ impl<'a> Online<'a> {
                 Some(path) => read_local_header(&path)?,
                 None => {
                     let url = self.client.file_url(&self.hub.id, &self.commit, file);
-                    let fetch = || fetch_header(self.client, &url, self.subject(file));
+                    let fetch = || match is_gguf(file) {
+                        true => fetch_gguf_header(self.client, &url, self.subject(file)),
+                        false => fetch_header(self.client, &url, self.subject(file)),
+                    };
                     Retry::new(self.hub.options).run(progress, fetch)?
                 }
             });
         }
-        let config = folder.required(layout::CONFIG)?;
+        let config = match weights.first() {
+            Some(file) if is_gguf(file) => folder.root.join(file),
+            _ => folder.required(layout::CONFIG)?,
+        };
         let (id, revision, notes) = (folder.id, folder.revision, Vec::new());
         Ok(CheckpointHeaders { id, revision, config, shards, notes })
     }
@@ -255,13 +270,21 @@ impl<'a> Online<'a> {
         progress: &mut dyn Progress,
     ) -> Result<Vec<String>, SourceError> {
         let folder = self.hub.folder(&self.commit);
-        let weights = layout::choose(&self.names, &folder.place)?;
+        let weights = layout::choose(&self.names, self.hub.gguf.as_deref(), &folder.place)?;
+        if let Weights::Gguf(files) = weights {
+            return Ok(files);
+        }
         self.fetch(layout::CONFIG, progress)?;
         for file in optional {
             if self.names.contains(*file) {
                 self.fetch(file, progress)?;
             } else {
                 self.hub.cache.mark_absent(&self.commit, file);
+            }
+        }
+        if !optional.is_empty() && !self.names.contains(layout::TOKENIZER) {
+            for file in layout::INSTEAD_OF_TOKENIZER.iter().filter(|file| self.names.contains(**file)) {
+                self.fetch(file, progress)?;
             }
         }
         if weights == Weights::Single {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::SourceError;
+use super::{SourceError, gguf};
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const GENERATION_CONFIG: &str = "generation_config.json";
@@ -10,6 +10,10 @@ pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 pub(super) const ADDED_TOKENS: &str = "added_tokens.json";
+pub(super) const VOCAB: &str = "vocab.json";
+pub(super) const MERGES: &str = "merges.txt";
+pub(super) const TOKENIZER_MODEL: &str = "tokenizer.model";
+pub(super) const TEKKEN: &str = "tekken.json";
 pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 /// Where the processors of multimodal models kept the template before there was [`CHAT_TEMPLATE`].
 pub(super) const CHAT_TEMPLATE_JSON: &str = "chat_template.json";
@@ -27,18 +31,33 @@ pub(super) const OPTIONAL: [&str; 7] = [
     CHAT_TEMPLATE_JSON,
 ];
 
+/// What a tokenizer can be made of where there is no [`TOKENIZER`].
+pub(super) const INSTEAD_OF_TOKENIZER: [&str; 4] = [VOCAB, MERGES, TOKENIZER_MODEL, TEKKEN];
+
 /// How the weights are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Weights {
     /// In [`SINGLE`].
     Single,
     /// In the files that [`INDEX`] names.
     Sharded,
+    /// In these GGUF files, which need nothing else.
+    Gguf(Vec<String>),
 }
 
 /// Finds the config and the weights among the names of the files that are there, as transformers does: one
-/// file before an index. `place` is for the message.
-pub(super) fn choose(names: &BTreeSet<String>, place: &str) -> Result<Weights, SourceError> {
+/// file before an index; without either, the only model in the GGUF format. `gguf` is the GGUF file that is asked for,
+/// `place` is for the message.
+pub(super) fn choose(
+    names: &BTreeSet<String>,
+    gguf: Option<&str>,
+    place: &str,
+) -> Result<Weights, SourceError> {
+    if (gguf.is_some() || ![SINGLE, INDEX].iter().any(|file| names.contains(*file)))
+        && let Some(files) = gguf::choose(names, gguf, place)?
+    {
+        return Ok(Weights::Gguf(files));
+    }
     if !names.contains(CONFIG) {
         return Err(SourceError::NoConfig { place: place.to_owned(), hint: hint(names) });
     }
@@ -67,10 +86,6 @@ fn hint(names: &BTreeSet<String>) -> String {
             .into()
     } else if names.contains("adapter_config.json") {
         ": it is an adapter (LoRA): merge it into its base model and save that".into()
-    } else if let Some(file) = ends(".gguf") {
-        format!(
-            ": {file} is in the GGUF format, which is not read: use the safetensors of the original model"
-        )
     } else if let Some(file) = ends(".h5").or_else(|| ends(".msgpack")) {
         format!(
             ": {file} holds weights for TensorFlow or Flax: load them with transformers (from_tf or from_flax) and save \

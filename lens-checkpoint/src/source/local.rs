@@ -28,6 +28,8 @@ pub(super) struct Folder {
     pub(super) revision: Option<String>,
     /// How messages call it.
     pub(super) place: String,
+    /// The GGUF file that is asked for.
+    pub(super) gguf: Option<String>,
     /// Where its links may lead; `None` trusts them, as a user's own.
     pub(super) bounds: Option<Bounds>,
 }
@@ -36,7 +38,14 @@ impl Folder {
     /// A folder that the user named. A snapshot of the hub cache is recognised and keeps its id and commit.
     pub(super) fn open(root: &Path) -> Self {
         let place = root.display().to_string();
-        let own = Self { root: root.to_owned(), id: place.clone(), revision: None, place, bounds: None };
+        let own = Self {
+            root: root.to_owned(),
+            id: place.clone(),
+            revision: None,
+            place,
+            gguf: None,
+            bounds: None,
+        };
         let Ok(path) = std::path::absolute(root) else { return own };
         let Some((commit, snapshots)) = path.file_name().zip(path.parent()) else { return own };
         let Some(repo) = snapshots.parent().filter(|_| snapshots.ends_with("snapshots")) else { return own };
@@ -51,11 +60,28 @@ impl Folder {
         }
     }
 
+    /// A GGUF file that the user named, in the folder that it lies in.
+    pub(super) fn of_gguf(path: &Path) -> Self {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let folder = Self::open(parent);
+        match folder.bounds {
+            Some(_) => Self { gguf: file, ..folder },
+            None => Self { gguf: file, id: path.display().to_string(), ..folder },
+        }
+    }
+
     /// The checkpoint's files, all of them there, none a git-lfs pointer, none outside the bounds.
     pub(super) fn files(&self) -> Result<CheckpointFiles, SourceError> {
-        let index = match layout::choose(&self.names()?, &self.place)? {
+        // A file in a folder within is meant only where it is named.
+        let names = match &self.gguf {
+            Some(file) if file.contains('/') => self.all_names()?,
+            _ => self.names()?,
+        };
+        let index = match layout::choose(&names, self.gguf.as_deref(), &self.place)? {
             Weights::Single => None,
             Weights::Sharded => Some(self.required(layout::INDEX)?),
+            Weights::Gguf(files) => return self.gguf_files(&files),
         };
         let weights = match &index {
             None => vec![self.required(layout::SINGLE)?],
@@ -76,9 +102,38 @@ impl Folder {
             tokenizer_config: self.optional(layout::TOKENIZER_CONFIG)?,
             special_tokens_map: self.optional(layout::SPECIAL_TOKENS_MAP)?,
             added_tokens: self.optional(layout::ADDED_TOKENS)?,
+            vocab: self.optional(layout::VOCAB)?,
+            merges: self.optional(layout::MERGES)?,
+            tokenizer_model: self.optional(layout::TOKENIZER_MODEL)?,
+            tekken: self.optional(layout::TEKKEN)?,
             generation_config: self.optional(layout::GENERATION_CONFIG)?,
             chat_template: self.optional(layout::CHAT_TEMPLATE)?,
             chat_template_json: self.optional(layout::CHAT_TEMPLATE_JSON)?,
+            root: self.root.clone(),
+            id: self.id.clone(),
+            revision: self.revision.clone(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// The files of a model in the GGUF format, which needs no others.
+    fn gguf_files(&self, names: &[String]) -> Result<CheckpointFiles, SourceError> {
+        let weights: Vec<PathBuf> = names.iter().map(|name| self.required(name)).collect::<Result<_, _>>()?;
+        Ok(CheckpointFiles {
+            config: weights.first().cloned().unwrap_or_default(),
+            weights,
+            index: None,
+            tokenizer: None,
+            tokenizer_config: None,
+            special_tokens_map: None,
+            added_tokens: None,
+            vocab: None,
+            merges: None,
+            tokenizer_model: None,
+            tekken: None,
+            generation_config: None,
+            chat_template: None,
+            chat_template_json: None,
             root: self.root.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),

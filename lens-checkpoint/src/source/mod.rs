@@ -34,6 +34,7 @@ mod download;
 mod draft;
 mod error;
 pub(crate) mod files;
+mod gguf;
 mod headers;
 mod hub;
 mod index;
@@ -68,9 +69,9 @@ pub struct CheckpointFiles {
     pub id: String,
     /// The commit, where it is known.
     pub revision: Option<String>,
-    /// config.json.
+    /// config.json; of a GGUF model its first file, whose metadata is its config.
     pub config: PathBuf,
-    /// The safetensors files, in the order of their names.
+    /// The safetensors files, in the order of their names, or the GGUF files of one model.
     pub weights: Vec<PathBuf>,
     /// model.safetensors.index.json, if the weights are sharded.
     pub index: Option<PathBuf>,
@@ -82,6 +83,14 @@ pub struct CheckpointFiles {
     pub special_tokens_map: Option<PathBuf>,
     /// added_tokens.json.
     pub added_tokens: Option<PathBuf>,
+    /// vocab.json, which is read with merges.txt where there is no tokenizer.json.
+    pub vocab: Option<PathBuf>,
+    /// merges.txt.
+    pub merges: Option<PathBuf>,
+    /// tokenizer.model, likewise.
+    pub tokenizer_model: Option<PathBuf>,
+    /// tekken.json, likewise.
+    pub tekken: Option<PathBuf>,
     /// generation_config.json.
     pub generation_config: Option<PathBuf>,
     /// chat_template.jinja.
@@ -105,7 +114,9 @@ pub fn locate(
 ) -> Result<CheckpointFiles, SourceError> {
     match source(model, options)? {
         Source::Folder(root) => local::Folder::open(&root).files(),
+        Source::Gguf(path) => local::Folder::of_gguf(&path).files(),
         Source::Hub(id) => hub::Hub::new(id, options)?.files(progress),
+        Source::HubGguf(id, file) => hub::Hub::new(id, options)?.of_gguf(file).files(progress),
     }
 }
 
@@ -120,14 +131,16 @@ pub fn headers(
 ) -> Result<CheckpointHeaders, SourceError> {
     match source(model, options)? {
         Source::Folder(root) => local::Folder::open(&root).headers(),
+        Source::Gguf(path) => local::Folder::of_gguf(&path).headers(),
         Source::Hub(id) => hub::Hub::new(id, options)?.headers(progress),
+        Source::HubGguf(id, file) => hub::Hub::new(id, options)?.of_gguf(file).headers(progress),
     }
 }
 
 fn source(model: &str, options: &SourceOptions) -> Result<Source, SourceError> {
     let source = Source::parse(model, options.home.as_deref())?;
     match (&source, &options.revision) {
-        (Source::Folder(path), Some(revision)) => {
+        (Source::Folder(path) | Source::Gguf(path), Some(revision)) => {
             Err(SourceError::RevisionOfFolder { path: path.clone(), revision: revision.clone() })
         }
         _ => Ok(source),

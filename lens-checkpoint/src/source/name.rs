@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::SourceError;
+use super::{SourceError, gguf::is_gguf};
 
 /// What a model's name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +12,17 @@ use super::SourceError;
 pub enum Source {
     /// A folder on this machine, which exists.
     Folder(PathBuf),
+    /// A GGUF file on this machine, which exists.
+    Gguf(PathBuf),
     /// A model of the hub.
     Hub(HubId),
+    /// A GGUF file of a repository of the hub.
+    HubGguf(HubId, String),
 }
 
 impl Source {
-    /// Reads a model's name: a folder if one of that name exists, or if it starts with `.`, `/` or `~`; else
-    /// a hub id.
+    /// Reads a model's name: a folder or a GGUF file if one of that name exists, or if it starts with `.`, `/` or `~`;
+    /// else a hub id, which `:` and the name of a GGUF file may follow.
     ///
     /// # Errors
     /// A path at which there is no folder, or a name that is not a hub id either.
@@ -31,14 +35,31 @@ impl Source {
         if path.is_dir() {
             return Ok(Self::Folder(path));
         }
+        if path.is_file() && is_gguf(name) {
+            return Ok(Self::Gguf(path));
+        }
         if path.is_file() {
             return Err(SourceError::NotAFolder { path });
         }
         if name.starts_with(['.', '/', '~']) || path.is_absolute() {
-            return Err(SourceError::UnknownFolder { path });
+            return Err(match is_gguf(name) {
+                true => SourceError::UnknownPath { path },
+                false => SourceError::UnknownFolder { path },
+            });
         }
-        name.parse().map(Self::Hub)
+        match name.split_once(':').filter(|(_, file)| is_gguf(file)) {
+            Some((id, file)) if is_file_name(file) => Ok(Self::HubGguf(id.parse()?, file.to_owned())),
+            None if is_gguf(name) => Err(SourceError::UnknownPath { path }),
+            _ => name.parse().map(Self::Hub),
+        }
     }
+}
+
+/// Whether this is the name of a file in a repository: plain parts between slashes.
+fn is_file_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | ' ' | '(' | ')');
+    name.len() <= 255
+        && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain))
 }
 
 /// What a repository of the hub is for: each kind has addresses and a folder of the cache of its own.

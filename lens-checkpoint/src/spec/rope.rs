@@ -21,6 +21,8 @@ pub struct Rope {
 pub enum Pairing {
     /// `i` and `i + width / 2`: Llama, GPT-NeoX.
     HalfSplit,
+    /// `i + width / 2` and `i`, so that all turn the other way round: nanochat.
+    HalfSplitBackwards,
     /// `2 i` and `2 i + 1`: GPT-J, Cohere, GLM.
     Interleaved,
 }

@@ -156,7 +156,7 @@ fn longest_replacement(table: &Value) -> f64 {
 }
 
 /// The bytes of a text in base 64; what is not of its alphabet is left out.
-fn base64(text: &str) -> Vec<u8> {
+pub(super) fn base64(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0_u32, 0);
     for byte in text.bytes() {
@@ -175,6 +175,21 @@ fn base64(text: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Bytes as a text in base 64.
+pub(super) fn in_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits =
+            group.iter().fold(0, |bits: u32, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for i in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * i) & 63) as usize];
+            text.push(if i <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
 }
 
 /// Refuses a post-processing that repeats a text, or puts more around it than any model needs.
@@ -211,6 +226,14 @@ mod tests {
         assert_eq!(base64("TWFu"), b"Man");
         assert_eq!(base64("TWE="), b"Ma");
         assert_eq!(base64(""), b"");
+    }
+
+    #[test]
+    fn base_64_is_written() {
+        for bytes in [&b""[..], b"M", b"Ma", b"Man", b"\xff\x00\xfe\x01"] {
+            assert_eq!(base64(&in_base64(bytes)), bytes);
+        }
+        assert_eq!((in_base64(b"Man"), in_base64(b"Ma")), ("TWFu".to_owned(), "TWE=".to_owned()));
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Class {
         CLASSES.into_iter().find(|class| class.name == name)
     }
 
+    /// Whether it stands for any tokenizer.
+    pub(super) fn is_generic(&self) -> bool {
+        self.name == GENERIC.name || self.name == "TokenizersBackend"
+    }
+
     /// What transformers takes where no file names a class: it goes by the model.
     pub(super) fn of_model(model_type: &str) -> Self {
         let name = match model_type {
@@ -138,8 +143,13 @@ impl Class {
 
     /// The class that the files of a checkpoint name, and its name if it is not known here. Without
     /// tokenizer_config.json, tokenizer.json is all there is: the tokens of a class that nobody names would be made up.
-    pub(super) fn choose(tokenizer_config: &Value, config: &Value) -> (Self, Option<String>) {
-        if tokenizer_config.is_null() {
+    /// Where that is missing as well, the class makes it.
+    pub(super) fn choose(
+        tokenizer_config: &Value,
+        config: &Value,
+        lacks_tokenizer_json: bool,
+    ) -> (Self, Option<String>) {
+        if tokenizer_config.is_null() && !lacks_tokenizer_json {
             return (Self { sets_prefix_space: false, ..GENERIC }, None);
         }
         let named = [tokenizer_config, config].into_iter().find_map(|file| file["tokenizer_class"].as_str());

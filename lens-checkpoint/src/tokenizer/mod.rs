@@ -9,6 +9,7 @@ mod bounds;
 mod class;
 mod error;
 mod isolated;
+pub(crate) mod made;
 mod names;
 mod parts;
 mod settings;
@@ -101,6 +102,12 @@ impl Tokenizer {
             notes,
             by_bytes: OnceLock::new(),
         })
+    }
+
+    /// The tokenizer with more to say about it, before what there is.
+    pub(crate) fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.splice(..0, notes);
+        self
     }
 
     /// What the files beside tokenizer.json changed, and what of tokenizer.json was left out, as sentences.

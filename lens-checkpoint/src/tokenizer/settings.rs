@@ -30,6 +30,8 @@ pub(crate) struct SideFiles {
     pub(crate) added_tokens: Value,
     /// config.json, for the model's type and the class of its tokenizer.
     pub(crate) config: Value,
+    /// Whether tokenizer.json is made of other files, by the class of the tokenizer.
+    pub(crate) lacks_tokenizer_json: bool,
 }
 
 /// A token as a file writes it: its text, or with flags.
@@ -75,6 +77,8 @@ pub(crate) struct Settings {
     pub(super) add_bos: Option<bool>,
     pub(super) add_eos: Option<bool>,
     pub(super) prefix_space: Option<bool>,
+    /// Whether Llama's class treats spaces as it did at first.
+    pub(crate) legacy: Option<bool>,
     pub(super) split_special: bool,
     pub(super) lower_case: bool,
     pub(super) strip_accents: Option<bool>,
@@ -93,7 +97,8 @@ impl Settings {
         if !lists {
             keys.overrule(object(&files.special_tokens_map, SPECIAL_TOKENS_MAP)?)?;
         }
-        let (class, unknown_class) = Class::choose(&files.tokenizer_config, &files.config);
+        let (class, unknown_class) =
+            Class::choose(&files.tokenizer_config, &files.config, files.lacks_tokenizer_json);
         let mut named = keys.named(&class)?;
         let additional = keys.additional(&class)?;
         let (listed, listed_in) = if lists {
@@ -115,11 +120,31 @@ impl Settings {
             add_bos: flag("add_bos_token")?,
             add_eos: flag("add_eos_token")?,
             prefix_space: flag("add_prefix_space")?,
+            legacy: flag("legacy")?,
             split_special: flag("split_special_tokens")?.unwrap_or(false),
             lower_case: flag("do_lower_case")?.unwrap_or(true),
             strip_accents: flag("strip_accents")?,
             chinese_chars: flag("tokenize_chinese_chars")?.unwrap_or(true),
         })
+    }
+
+    /// The class that reads the files where there is no tokenizer.json: the one that they name, or else the model's.
+    pub(crate) fn class_name(&self, model_type: &str) -> String {
+        match &self.unknown_class {
+            Some(name) => name.strip_suffix("Fast").unwrap_or(name).to_owned(),
+            None if self.class.is_generic() => Class::of_model(model_type).name.to_owned(),
+            None => self.class.name.to_owned(),
+        }
+    }
+
+    /// Whether a space is put before texts, unless tokenizer_config.json says otherwise.
+    pub(crate) fn puts_space(&self, default: bool) -> bool {
+        self.prefix_space.unwrap_or(default)
+    }
+
+    /// The token that tokenizer_config.json asks to be put before texts.
+    pub(crate) fn bos_to_add(&self) -> Option<&str> {
+        self.add_bos.filter(|adds| *adds).and_then(|_| self.special("bos_token"))
     }
 
     /// A special token by the name of its key.

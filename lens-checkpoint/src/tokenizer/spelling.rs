@@ -78,6 +78,13 @@ fn byte_alphabet() -> impl Iterator<Item = (u8, char)> {
     })
 }
 
+/// Bytes in GPT-2's alphabet.
+pub(super) fn spell_bytes(bytes: &[u8]) -> String {
+    static LETTERS: std::sync::LazyLock<Vec<char>> =
+        std::sync::LazyLock::new(|| byte_alphabet().map(|(_, letter)| letter).collect());
+    bytes.iter().map(|byte| LETTERS[usize::from(*byte)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -29,6 +29,7 @@ fn files(case: &BTreeMap<String, Value>) -> SideFiles {
         special_tokens_map: file("special_tokens_map.json"),
         added_tokens: file("added_tokens.json"),
         config: file("config.json"),
+        lacks_tokenizer_json: false,
     }
 }
 

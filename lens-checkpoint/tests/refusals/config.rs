@@ -32,7 +32,7 @@ fn a_config_that_is_no_json_object_is_refused() {
 }
 
 #[test]
-fn quantised_checkpoints_are_refused_by_method() {
+fn a_method_that_no_tensor_was_stored_with_is_refused() {
     for (section, method) in [
         (json!({"quant_method": "gptq", "bits": 4, "group_size": 128}), "gptq"),
         (json!({"quant_method": "awq", "bits": 4, "version": "gemm"}), "awq"),
@@ -40,11 +40,43 @@ fn quantised_checkpoints_are_refused_by_method() {
         (json!({"quant_method": "fp8", "weight_block_size": [128, 128]}), "fp8"),
         (json!({"quant_method": "compressed-tensors", "format": "pack-quantized"}), "compressed-tensors"),
         (json!({"quant_method": "mxfp4"}), "mxfp4"),
-        (json!({"group_size": 64, "bits": 4}), "unknown method"),
+        (json!({"group_size": 64, "bits": 4}), "mlx"),
     ] {
         let copy = Copy::of("llama2").with_key("quantization_config", section);
-        assert_says(&copy.refusal(), &["quantised", method, "original checkpoint", "dequantise"]);
+        assert_says(&copy.refusal(), &["quantised", method, "none of its tensors", "remove that section"]);
     }
+}
+
+#[test]
+fn methods_that_are_not_read_are_refused_by_name() {
+    for (section, method) in [
+        (json!({"quant_method": "aqlm"}), "aqlm"),
+        (json!({"quant_method": "quip"}), "quip"),
+        (json!({"bits": 4}), "unknown method"),
+        (json!({"quant_method": "modelopt", "quant_algo": "NVFP4"}), "NVFP4"),
+        (json!({"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}), "marlin"),
+        (json!({"quant_method": "awq", "bits": 4, "version": "gemv"}), "gemv"),
+        (json!({"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}), "nvfp4"),
+        (
+            json!({"quant_method": "compressed-tensors", "sparsity_config": {"format": "sparse-24-bitmask"}}),
+            "sparse",
+        ),
+        (json!({"group_size": 32, "bits": 4, "mode": "mxfp8"}), "mxfp8"),
+    ] {
+        let copy = Copy::of("llama2").with_key("quantization_config", section);
+        let words =
+            ["quantised", method, "not read", "compressed-tensors", "original checkpoint", "dequantise"];
+        assert_says(&copy.refusal(), &words);
+    }
+    for (bits, says) in [(json!(5), "bits 5"), (json!("4"), "bits \"4\""), (Value::Null, "bits null")] {
+        let section = json!({"quant_method": "gptq", "bits": bits, "group_size": 128});
+        let copy = Copy::of("llama2").with_key("quantization_config", section);
+        assert_says(&copy.refusal(), &["section on quantisation (gptq)", says, "[2, 3, 4, 8]"]);
+    }
+}
+
+#[test]
+fn a_config_without_quantisation_says_nothing_of_it() {
     // Nothing there, nothing quantised.
     for section in [Value::Null, json!({})] {
         Copy::of("llama2").with_key("quantization_config", section).open().unwrap();
@@ -252,4 +284,31 @@ fn a_config_without_a_needed_key_says_which() {
     }
     let error = resolve(&json!({"model_type": "llama"}), &TensorNames::default()).unwrap_err();
     assert_eq!(error, ConfigError::Missing { key: "hidden_size".to_owned() });
+}
+
+#[test]
+fn a_decoder_of_several_streams_is_refused_for_that() {
+    for model_type in ["gemma3n", "gemma3n_text"] {
+        let copy = Copy::of("llama2").with_key("model_type", json!(model_type));
+        assert_says(&copy.refusal(), &[model_type, "several streams", "AltUp"]);
+    }
+}
+
+#[test]
+fn state_spaces_that_cannot_be_are_refused_by_name() {
+    for (fixture, key, value, words) in [
+        ("bamba", "mamba_n_heads", json!(5), ["5 heads", "36 channels"]),
+        ("bamba", "mamba_n_groups", json!(4), ["6 heads", "4 groups"]),
+        ("bamba", "mamba_d_conv", json!(1 << 20), ["1048576 positions of a filter", "plausible"]),
+        ("bamba", "attn_layer_indices", json!([3]), ["attn_layer_indices", "layer 3 of 3"]),
+        ("bamba", "time_step_limit", json!([0.5, 0.1]), ["time_step_limit", "the smallest and the largest"]),
+        ("bamba", "time_step_limit", json!("auto"), ["time_step_limit", "auto"]),
+        ("granite_hybrid", "position_embedding_type", json!("alibi"), ["position_embedding_type", "alibi"]),
+        ("granite_hybrid", "layer_types", json!(["mamba"]), ["layer_types", "1 entries for 3 layers"]),
+        ("nemotron_h", "layers_block_type", json!(["moe"]), ["moe", "no experts"]),
+        ("falcon_h1", "ssm_multipliers", json!([1.0, 2.0]), ["ssm_multipliers", "2 factors for 5"]),
+        ("mamba", "state_size", json!(1 << 24), ["16777216 values of state", "plausible"]),
+    ] {
+        assert_says(&Copy::of(fixture).with_key(key, value).refusal(), &words);
+    }
 }

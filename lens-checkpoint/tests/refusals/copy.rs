@@ -36,7 +36,7 @@ impl Copy {
         for entry in std::fs::read_dir(fixtures().join(fixture)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap();
-            if !name.to_str().unwrap().starts_with("golden") {
+            if path.is_file() && !name.to_str().unwrap().starts_with("golden") {
                 std::fs::copy(&path, folder.path().join(name)).unwrap();
             }
         }

@@ -9,6 +9,7 @@ mod config;
 mod copy;
 mod mutations;
 mod names;
+mod quantised;
 mod weights;
 
 use std::{error::Error, path::PathBuf};

@@ -19,7 +19,7 @@ mod text;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
-    attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
+    attribute::{AttributeArgs, AttributeFormat},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
@@ -28,7 +28,9 @@ pub use self::{
         Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
     },
     inspect::{Format, InspectArgs},
-    lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
+    lens::{
+        LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName, LensNames,
+    },
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},

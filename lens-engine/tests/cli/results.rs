@@ -191,6 +191,17 @@ fn inspect_reads_headers_alone() {
 }
 
 #[test]
+fn inspect_says_what_is_quantised() {
+    let folder = fixture("../quantised/gptq");
+    let facts = json(&["inspect", folder.to_str().unwrap()]);
+    assert_eq!(facts["quantisation"], serde_json::json!({"method": "gptq", "bits": [4], "tensors": 7}));
+    let table = ok(&["inspect", folder.to_str().unwrap()]);
+    says(&table, &["quantised", "7 tensors (gptq, 4 bits), each dequantised"]);
+    let facts = json(&["inspect"]);
+    assert!(facts["quantisation"].is_null());
+}
+
+#[test]
 fn families_have_three_forms() {
     let list = json(&["families"]);
     has(&list[0], &["model_types", "models", "particulars"]);

@@ -63,6 +63,7 @@ pub fn difference(
             .collect(),
         columns: cells.columns.iter().map(|(position, _)| column(source, *position, fonts)).collect(),
         columns_are: "position",
+        rows_are: None,
         cells: cells
             .rows
             .iter()

@@ -64,6 +64,7 @@ pub(super) fn heads(
         rows: layers.iter().map(row).collect(),
         columns: heads.iter().map(column).collect(),
         columns_are: "head",
+        rows_are: Some("layer"),
         cells: cells.collect(),
         legend: Legend {
             scale: scale.named(&format!("{} of what a head adds", measure.describe(None))),

@@ -147,6 +147,11 @@ impl AttentionSpec {
             .chain(self.gate.iter().flat_map(LinearSpec::params))
     }
 
+    /// How many values it keeps of a sequence of `room` tokens: keys and values.
+    pub fn kept_values(&self, room: usize) -> usize {
+        (2 * self.n_kv_heads * self.d_head).saturating_mul(room)
+    }
+
     /// The rotary embedding, if there is one.
     pub fn rope(&self) -> Option<&Arc<Rope>> {
         match &self.position {

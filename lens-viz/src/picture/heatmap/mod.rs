@@ -54,6 +54,8 @@ pub(super) struct Heatmap<'a> {
     pub(super) columns: Vec<Column>,
     /// What the columns' names are.
     pub(super) columns_are: &'static str,
+    /// What rows are, where that is said under them.
+    pub(super) rows_are: Option<&'static str>,
     /// A row for each of `rows`, a cell for each of `columns`.
     pub(super) cells: Vec<Vec<Option<Cell>>>,
     pub(super) legend: Legend,
@@ -166,7 +168,11 @@ impl Heatmap<'_> {
     }
 
     fn lines_below(&self) -> f64 {
-        f64::from(u8::from(self.columns.iter().any(|column| column.below.is_some())))
+        f64::from(u8::from(self.rows_are.is_some() || self.has_tokens_below()))
+    }
+
+    fn has_tokens_below(&self) -> bool {
+        self.columns.iter().any(|column| column.below.is_some())
     }
 
     fn has_numbers(&self) -> bool {
