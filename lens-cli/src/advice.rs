@@ -4,7 +4,10 @@ use lens_checkpoint::{
     ChatError, CheckpointError, config::ConfigError, device::DeviceError, directions::DirectionFileError,
     source::SourceError,
 };
-use lens_core::{BackendError, LensError};
+use lens_core::{
+    BackendError, LensError,
+    patch::{AlignError, PatchError},
+};
 use lens_data::PromptError;
 use lens_viz::difference::DifferenceError;
 
@@ -34,6 +37,24 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_prompts))
         .or_else(|| is(error, of_difference))
         .or_else(|| is(error, of_directions))
+        .or_else(|| is(error, of_align))
+        .or_else(|| is(error, of_patch))
+}
+
+fn of_align(error: &AlignError) -> Option<String> {
+    matches!(error, AlignError::Lengths { .. }).then(|| {
+        "say --align end (or start), or name as many --positions of both prompts, such as -2..".to_owned()
+    })
+}
+
+fn of_patch(error: &PatchError) -> Option<String> {
+    match error {
+        PatchError::Align(error) => of_align(error),
+        PatchError::SameAnswer { .. } => Some("give --target and --versus, or another --metric".to_owned()),
+        PatchError::NoVersus => Some("give --versus, or another --metric".to_owned()),
+        PatchError::NoTarget => Some("give --target, or --metric prob".to_owned()),
+        _ => None,
+    }
 }
 
 fn of_source(error: &SourceError) -> Option<String> {

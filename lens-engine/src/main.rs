@@ -14,6 +14,7 @@ mod gathered;
 mod lenses;
 mod machine;
 mod many;
+mod patch;
 mod prompt;
 mod reader;
 mod records;
@@ -49,6 +50,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console),
         Command::Attribute(args) => attribute::attribute(args, console),
+        Command::Patch(args) => patch::patch(args, console),
         Command::Check(args) => check::check(args, console),
         Command::Fit(args) => fit::fit(args, console),
         Command::Evaluate(args) => evaluate::evaluate(args, console),

@@ -12,6 +12,7 @@ mod fitting;
 mod inspect;
 mod lens;
 mod model;
+mod patch;
 mod render;
 mod run;
 mod text;
@@ -32,6 +33,7 @@ pub use self::{
         LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName, LensNames,
     },
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
+    patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     text::{ReaderArgs, TextArgs},
@@ -79,6 +81,7 @@ impl Cli {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
+            Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.contradiction(),
@@ -93,6 +96,7 @@ impl Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Attribute(Box<AttributeArgs>),
+    Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),

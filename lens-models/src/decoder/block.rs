@@ -91,7 +91,7 @@ impl Block {
 
     /// Whether it can go on after any position of what it keeps of a sequence, and not after the last one alone.
     pub(super) fn resumes(&self) -> bool {
-        self.mixer.resumes()
+        self.mixer.as_ref().is_none_or(Mixer::resumes)
     }
 
     /// Runs the block on the residual stream, `[pos, d_model]`, and returns the stream after it.

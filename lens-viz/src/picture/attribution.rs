@@ -77,6 +77,7 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         columns: names.map(|name| column(&name)).collect(),
         columns_are: "head",
         rows_are: Some("layer"),
+        above_is: "next token",
         cells: values.iter().map(|row| row.iter().map(|value| value.map(cell)).collect()).collect(),
         legend: Legend {
             scale: Scale::diverging("contribution to the logit", shown(), options)?,

@@ -48,6 +48,7 @@ pub(super) fn grid(
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
         rows_are: None,
+        above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
             scale,

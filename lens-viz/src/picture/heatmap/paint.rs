@@ -31,7 +31,7 @@ impl Heatmap<'_> {
         let has_next = self.lines_above() > 1.0;
         canvas.text(&self.fonts.words(self.columns_are), (side, above), caption);
         if has_next {
-            canvas.text(&self.fonts.words("next token"), (side, above - LINE), caption);
+            canvas.text(&self.fonts.words(self.above_is), (side, above - LINE), caption);
         }
         let what_is_below = if self.has_tokens_below() { Some("token") } else { self.rows_are };
         if let Some(what) = what_is_below {
