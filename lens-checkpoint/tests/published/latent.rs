@@ -130,4 +130,28 @@ pub(super) const MODELS: &[Model] = &[
         layers: &[(0, "delta 30 on 30 of 96"), (3, "full, none")],
         parameters: 7_430_870_688,
     },
+    Model {
+        config: "mistral-small-4",
+        disk: LM_HEAD,
+        sizes: [36, 4096, 32, 32, 128, 131_072],
+        wiring: UNTIED,
+        layers: &[(
+            35,
+            "latent 256 of 128, interleaved rope 10000 over 64, yarn 128 32 1 of 8192 times 1.0000, scale 0.19497",
+        )],
+        parameters: 118_972_826_624,
+    },
+    Model {
+        config: "lara-4-mini",
+        disk: &[],
+        sizes: [34, 1024, 16, 4, 128, 151_936],
+        wiring: TIED,
+        layers: &[
+            (0, "delta 16 on 8 of 128"),
+            (1, "window 512, rope 10000 over 128"),
+            (3, "full, none"),
+            (33, "full, none"),
+        ],
+        parameters: 7_281_684_672,
+    },
 ];
