@@ -31,6 +31,7 @@ pub mod host;
 pub mod lenses;
 pub mod made;
 mod npy;
+mod pickle;
 pub mod quantised;
 mod sidecar;
 pub mod source;

@@ -10,16 +10,21 @@ use std::{
 };
 
 use lens_checkpoint::{
-    config::ConfigError,
+    config::{ConfigError, parse},
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, DecoderSpec, Divisor, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mask, MixerSpec,
-        MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
+        Activation, DecoderSpec, Divisor, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mamba2Spec, Mask,
+        MixerSpec, MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
     },
 };
 use lens_core::{Point, Site};
 use serde_json::Value;
 
+/// Types of which no model is known whose config.json could stand here.
+const UNPUBLISHED: &[&str] = &["granitemoeshared"];
+
+#[path = "published/dense.rs"]
+mod dense;
 #[path = "published/experts.rs"]
 mod with_experts;
 #[path = "published/latent.rs"]
@@ -52,6 +57,8 @@ const TIED_PARALLEL: Wiring = Wiring { tied: true, parallel: true };
 const UNTIED_PARALLEL: Wiring = Wiring { tied: false, parallel: true };
 
 const LM_HEAD: &[&str] = &["lm_head.weight"];
+const BACKBONE: &[&str] = &["backbone.embeddings.weight"];
+const BACKBONE_AND_HEAD: &[&str] = &["backbone.embeddings.weight", "lm_head.weight"];
 const EMBED_OUT: &[&str] = &["embed_out.weight"];
 
 const MODELS: &[Model] = &[
@@ -467,6 +474,104 @@ const MODELS: &[Model] = &[
         parameters: 8_170_848_256,
     },
     Model {
+        config: "mamba-2.8b",
+        disk: BACKBONE,
+        sizes: [64, 2560, 0, 0, 0, 50_280],
+        wiring: TIED,
+        layers: &[(0, "mamba of 5120 channels and 16 values"), (63, "mamba of 5120 channels and 16 values")],
+        parameters: 2_768_345_600,
+    },
+    Model {
+        config: "falcon-mamba-7b",
+        disk: BACKBONE_AND_HEAD,
+        sizes: [64, 4096, 0, 0, 0, 65_024],
+        wiring: UNTIED,
+        layers: &[(0, "mamba of 8192 channels and 16 values")],
+        parameters: 7_272_665_088,
+    },
+    Model {
+        config: "mamba-codestral-7b-v0.1",
+        disk: BACKBONE_AND_HEAD,
+        sizes: [64, 4096, 0, 0, 0, 32_768],
+        wiring: UNTIED,
+        layers: &[(0, "mamba2 of 128 heads of 64 in 8 groups")],
+        parameters: 7_285_403_648,
+    },
+    Model {
+        config: "bamba-9b",
+        disk: LM_HEAD,
+        sizes: [32, 4096, 32, 8, 128, 128_256],
+        wiring: UNTIED,
+        layers: &[
+            (0, "mamba2 of 128 heads of 64 in 1 groups"),
+            (9, "full, rope 10000 over 64"),
+            (27, "full, rope 10000 over 64"),
+            (28, "mamba2 of 128 heads of 64 in 1 groups"),
+        ],
+        parameters: 9_780_118_400,
+    },
+    Model {
+        config: "granite-4.0-h-micro",
+        disk: &[],
+        sizes: [40, 2048, 32, 8, 64, 100_352],
+        wiring: TIED,
+        layers: &[
+            (4, "mamba2 of 64 heads of 64 in 1 groups"),
+            (5, "full, none"),
+            (35, "full, none"),
+            (39, "mamba2 of 64 heads of 64 in 1 groups"),
+        ],
+        parameters: 3_191_396_096,
+    },
+    Model {
+        config: "granite-4.0-micro",
+        disk: &[],
+        sizes: [40, 2560, 40, 8, 64, 100_352],
+        wiring: TIED,
+        layers: &[(0, "full, rope 10000000 over 64"), (39, "full, rope 10000000 over 64")],
+        parameters: 3_402_836_480,
+    },
+    Model {
+        config: "granite-4.0-h-tiny",
+        disk: &[],
+        sizes: [40, 1536, 12, 4, 128, 100_352],
+        wiring: TIED,
+        layers: &[(4, "mamba2 of 48 heads of 64 in 1 groups"), (5, "full, none")],
+        parameters: 6_939_037_248,
+    },
+    Model {
+        config: "jamba-v0.1",
+        disk: LM_HEAD,
+        sizes: [32, 4096, 32, 8, 128, 65_536],
+        wiring: UNTIED,
+        layers: &[(0, "mamba of 8192 channels and 16 values"), (4, "full, none"), (12, "full, none")],
+        parameters: 51_570_323_328,
+    },
+    Model {
+        config: "nemotron-h-8b-base",
+        disk: BACKBONE_AND_HEAD,
+        sizes: [52, 4096, 32, 8, 128, 131_072],
+        wiring: UNTIED,
+        layers: &[(0, "mamba2 of 128 heads of 64 in 8 groups"), (1, "mlp"), (7, "full, none"), (51, "mlp")],
+        parameters: 8_100_852_736,
+    },
+    Model {
+        config: "falcon-h1-0.5b-base",
+        disk: LM_HEAD,
+        sizes: [36, 1024, 8, 2, 64, 32_784],
+        wiring: UNTIED,
+        layers: &[(0, "attention and mamba2 of 24 heads of 64 in 1 groups")],
+        parameters: 521_411_104,
+    },
+    Model {
+        config: "falcon-h1-7b-base",
+        disk: LM_HEAD,
+        sizes: [44, 3072, 12, 2, 128, 130_048],
+        wiring: UNTIED,
+        layers: &[(43, "attention and mamba2 of 24 heads of 128 in 1 groups")],
+        parameters: 7_585_513_568,
+    },
+    Model {
         config: "lfm2-1.2b",
         disk: &[],
         sizes: [16, 2048, 32, 8, 64, 65_536],
@@ -651,7 +756,7 @@ const GPT_OSS: Model = Model {
 
 /// All that are not quantised.
 fn models() -> impl Iterator<Item = &'static Model> {
-    MODELS.iter().chain(with_experts::MODELS).chain(with_latents::MODELS)
+    MODELS.iter().chain(dense::MODELS).chain(with_experts::MODELS).chain(with_latents::MODELS)
 }
 
 #[test]
@@ -690,19 +795,22 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
     let unseen: Vec<&str> = FAMILIES
         .iter()
         .flat_map(|family| family.model_types.iter().copied())
-        .filter(|model_type| !seen.contains(*model_type))
+        .filter(|model_type| !seen.contains(*model_type) && !UNPUBLISHED.contains(model_type))
         .collect();
     assert_eq!(unseen, [""; 0]);
 }
 
 #[test]
-fn only_norms_after_the_sums_leave_no_summands_and_only_attention_has_z() {
+fn only_norms_after_the_sums_leave_no_summands_and_only_heads_have_z() {
     for model in models() {
         let expected = |layer: &LayerSpec| -> &[Site] {
-            match (model.config, layer.mixer.z_shape()) {
-                ("opt-350m", _) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
-                (_, None) => &[Site::Z],
-                _ => &[],
+            match (model.config, &layer.mixer, &layer.mlp) {
+                ("opt-350m" | "openai-gpt", ..) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                (_, MixerSpec::Absent, _) => &[Site::Z, Site::AttnOut, Site::ResidMid],
+                (_, MixerSpec::Mamba(_), MlpSpec::Absent) => &[Site::Z, Site::ResidMid, Site::MlpOut],
+                (_, _, MlpSpec::Absent) => &[Site::ResidMid, Site::MlpOut],
+                _ if layer.mixer.z_shape().is_some() => &[],
+                _ => &[Site::Z],
             }
         };
         let spec = spec(model.config);
@@ -824,6 +932,8 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
     let activation = |name| match spec(name).layers[0].mlp {
         MlpSpec::Gated(ref gated) => gated.gating,
         MlpSpec::Plain { activation, .. } => Gating::Plain(activation),
+        MlpSpec::Absent => panic!("layer 0 has no MLP"),
+        MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
         MlpSpec::Experts(ref experts) => experts.experts[0].gating,
     };
     for (name, expected) in [
@@ -962,6 +1072,9 @@ fn heads(spec: &DecoderSpec) -> [usize; 3] {
 
 /// What a layer sees and how it knows positions, in words.
 fn described(mixer: &MixerSpec) -> String {
+    let mamba2 = |mamba: &Mamba2Spec| {
+        format!("mamba2 of {} heads of {} in {} groups", mamba.n_heads, mamba.d_head, mamba.n_groups)
+    };
     let attn = match mixer {
         MixerSpec::Attention(attn) => attn,
         MixerSpec::LatentAttention(attn) => {
@@ -971,11 +1084,18 @@ fn described(mixer: &MixerSpec) -> String {
         MixerSpec::GatedDelta(delta) => {
             return format!("delta {} on {} of {}", delta.n_heads, delta.n_key_heads, delta.d_key);
         }
+        MixerSpec::Mamba(mamba) => {
+            return format!("mamba of {} channels and {} values", mamba.channels, mamba.d_state);
+        }
+        MixerSpec::Mamba2(mamba) => return mamba2(mamba),
+        MixerSpec::SideBySide(both) => return format!("attention and {}", mamba2(&both.mamba2)),
+        MixerSpec::Absent => return "mlp".to_owned(),
         MixerSpec::ShortConvolution(convolution) => return format!("convolution of {}", convolution.kernel),
     };
     let mask = match attn.mask {
         Mask::Causal => "full".to_owned(),
         Mask::Sliding { window } => format!("window {window}"),
+        Mask::Chunked { chunk } => format!("chunks {chunk}"),
     };
     let position = match &attn.position {
         Position::None => "none".to_owned(),
@@ -988,6 +1108,7 @@ fn described(mixer: &MixerSpec) -> String {
 fn rotation(rope: &Rope) -> String {
     let kind = match rope.pairing {
         Pairing::HalfSplit => "rope",
+        Pairing::HalfSplitBackwards => "backward rope",
         Pairing::Interleaved => "interleaved rope",
     };
     let theta = (rope.theta * 1000.0).round() / 1000.0;
@@ -1006,7 +1127,7 @@ fn scaling(scaling: &RopeScaling) -> String {
             let end = if *truncate { "" } else { ", not truncated" };
             format!(", yarn {factor} {beta_fast} {beta_slow} of {original} times {attention_factor:.4}{end}")
         }
-        RopeScaling::LongRope { original, attention_factor, short, long } => {
+        RopeScaling::LongRope { original, attention_factors: [attention_factor, _], short, long } => {
             assert_eq!(short.len(), long.len());
             format!(", longrope of {original} times {attention_factor:.4}")
         }
@@ -1030,7 +1151,9 @@ fn parameters(spec: &DecoderSpec) -> u64 {
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } => panic!("layer {layer} has no experts"),
+        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) | MlpSpec::Absent => {
+            panic!("layer {layer} has no experts")
+        }
     }
 }
 
@@ -1047,7 +1170,7 @@ fn names(names: &[&str]) -> TensorNames {
 fn config(name: &str) -> Value {
     let path = folder().join(format!("{name}.json"));
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn folder() -> PathBuf {

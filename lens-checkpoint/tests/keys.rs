@@ -19,7 +19,7 @@ fn defaults() -> Vec<(String, Value)> {
     for generation in ["4", "5"] {
         let path =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/defaults/{generation}.json"));
-        let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let file: Value = parse(&std::fs::read(path).unwrap()).unwrap();
         let object = |value: &Value| value.as_object().unwrap().clone();
         for (family, own) in object(&file["families"]) {
             let mut config: Map<String, Value> = object(&file["shared"]);

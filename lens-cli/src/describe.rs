@@ -7,9 +7,9 @@ use std::{fmt::Write, sync::Arc};
 use lens_checkpoint::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, GatedSpec, Gating, Groups, LayerSpec, LinearSpec, Mask,
-        MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, QkScope, Rope, RopeScaling, RoutingSpec,
-        Scores, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, GateNorm, GatedSpec, Gating, Groups, LayerSpec,
+        LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, PositionRows,
+        QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -54,7 +54,12 @@ fn seen(mixer: &MixerSpec) -> Option<Mask> {
     match mixer {
         MixerSpec::Attention(attn) => Some(attn.mask),
         MixerSpec::LatentAttention(_) => Some(Mask::Causal),
-        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+        MixerSpec::SideBySide(both) => Some(both.attention.mask),
+        MixerSpec::GatedDelta(_)
+        | MixerSpec::ShortConvolution(_)
+        | MixerSpec::Mamba(_)
+        | MixerSpec::Mamba2(_)
+        | MixerSpec::Absent => None,
     }
 }
 
@@ -89,6 +94,12 @@ pub(crate) fn ranges(indices: &[usize]) -> String {
 }
 
 fn wiring(layer: &LayerSpec) -> String {
+    if matches!(layer.mixer, MixerSpec::Absent) {
+        return "an MLP alone".to_owned();
+    }
+    if matches!(layer.mlp, MlpSpec::Absent) {
+        return "a mixer alone".to_owned();
+    }
     let wiring = match &layer.wiring {
         Wiring::Sequential { .. } => "attention, then MLP",
         Wiring::Parallel { .. } => "attention and MLP side by side",
@@ -106,10 +117,31 @@ fn mixer(mixer: &MixerSpec) -> String {
         MixerSpec::Attention(attn) => attention(attn),
         MixerSpec::LatentAttention(attn) => mixers::latent(attn),
         MixerSpec::GatedDelta(delta) => mixers::gated_delta(delta),
+        MixerSpec::Mamba(mamba) => format!(
+            "mamba, {} channels, state of {}, filter over {} positions",
+            mamba.channels, mamba.d_state, mamba.filter.kernel
+        ),
+        MixerSpec::Mamba2(mamba) => mamba2(mamba),
+        MixerSpec::SideBySide(both) => {
+            format!("{}; beside it {}", attention(&both.attention), mamba2(&both.mamba2))
+        }
+        MixerSpec::Absent => "none".to_owned(),
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
     }
+}
+
+fn mamba2(mamba: &Mamba2Spec) -> String {
+    let norm = match &mamba.gate_norm {
+        GateNorm::Without => "no norm",
+        GateNorm::AfterGate(_) => "a norm after the gate",
+        GateNorm::BeforeGate(_) => "a norm before the gate",
+    };
+    format!(
+        "mamba2, {} heads in {} groups, d_head {}, state of {}, filter over {} positions, {norm}",
+        mamba.n_heads, mamba.n_groups, mamba.d_head, mamba.d_state, mamba.filter.kernel
+    )
 }
 
 fn attention(attn: &AttentionSpec) -> String {
@@ -121,8 +153,12 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(norm) = &attn.qk_norm {
         text.push_str(match norm.scope {
             QkScope::Head => ", queries and keys normed per head",
+            QkScope::RotatedHead => ", queries and keys normed per head after they rotate",
             QkScope::AllHeads => ", queries and keys normed over all heads",
         });
+    }
+    if let Some(growth) = attn.growth {
+        let _ = write!(text, ", queries grow from position {} on", growth.every.saturating_sub(growth.shift));
     }
     if let Some(clip) = attn.clip {
         let _ = write!(text, ", clipped to {}", number(clip));
@@ -140,25 +176,36 @@ fn attention(attn: &AttentionSpec) -> String {
 }
 
 fn positions(spec: &DecoderSpec) -> String {
-    if let Some(learned) = &spec.embed.positions {
-        return format!("{} learned", learned.n);
+    if let Some(table) = &spec.embed.positions {
+        return match table.rows {
+            PositionRows::Learned(_) => format!("{} learned", table.n),
+            PositionRows::Sines(_) => format!("{} as sines and cosines", table.n),
+        };
     }
     let of_rope = |rope: Option<&Arc<Rope>>| rope.map_or_else(|| "none".to_owned(), |rope| rotary(rope));
+    let of_attention = |attn: &AttentionSpec| match &attn.position {
+        Position::Alibi(_) => "ALiBi".to_owned(),
+        Position::None | Position::Rotary(_) => of_rope(attn.rope()),
+    };
     of_mixers(spec, |mixer| match mixer {
-        MixerSpec::Attention(attn) => Some(match &attn.position {
-            Position::Alibi(_) => "ALiBi".to_owned(),
-            Position::None | Position::Rotary(_) => of_rope(attn.rope()),
-        }),
+        MixerSpec::Attention(attn) => Some(of_attention(attn)),
         MixerSpec::LatentAttention(attn) => Some(of_rope(attn.rope.as_ref())),
-        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+        MixerSpec::SideBySide(both) => Some(of_attention(&both.attention)),
+        MixerSpec::GatedDelta(_)
+        | MixerSpec::ShortConvolution(_)
+        | MixerSpec::Mamba(_)
+        | MixerSpec::Mamba2(_)
+        | MixerSpec::Absent => None,
     })
 }
 
 fn rotary(rope: &Rope) -> String {
     let mut text = format!("RoPE on {} dimensions, theta {}", rope.width(), number(rope.theta));
-    if rope.pairing == Pairing::Interleaved {
-        text.push_str(", interleaved");
-    }
+    text.push_str(match rope.pairing {
+        Pairing::HalfSplit => "",
+        Pairing::HalfSplitBackwards => ", backwards",
+        Pairing::Interleaved => ", interleaved",
+    });
     let scaling = match &rope.scaling {
         RopeScaling::Default => return text,
         RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
@@ -178,15 +225,18 @@ fn mask(mask: Mask) -> String {
     match mask {
         Mask::Causal => "causal".to_owned(),
         Mask::Sliding { window } => format!("window of {window}"),
+        Mask::Chunked { chunk } => format!("chunks of {chunk}"),
     }
 }
 
 fn mlp(mlp: &MlpSpec) -> String {
     match mlp {
         MlpSpec::Gated(gated) => self::gated(gated),
+        MlpSpec::Absent => "none".to_owned(),
         MlpSpec::Plain { activation, down, .. } => {
             format!("{}, d_mlp {}", name(*activation), width(down))
         }
+        MlpSpec::Xielu(xielu) => format!("xIELU, d_mlp {}", width(&xielu.down)),
         MlpSpec::Experts(experts) => {
             let each = experts.experts.first().map(gated).unwrap_or_default();
             let (chosen, n) = (experts.routing.per_token, experts.experts.len());
@@ -214,7 +264,7 @@ fn routing(routing: &RoutingSpec) -> String {
 
 fn gated(mlp: &GatedSpec) -> String {
     let gating = match mlp.gating {
-        Gating::Plain(activation) => name(activation),
+        Gating::Plain(activation) | Gating::Scaled { activation, .. } => name(activation),
         Gating::ClampedSwiglu { .. } => "clamped swiglu",
     };
     format!("gated, {gating}, d_mlp {}", width(&mlp.down))
@@ -292,11 +342,23 @@ fn biases(layer: &LayerSpec) -> String {
         MixerSpec::GatedDelta(delta) => {
             vec![("q", &delta.q), ("k", &delta.k), ("v", &delta.v), ("o", &delta.o)]
         }
+        MixerSpec::SideBySide(both) => {
+            let AttentionSpec { q, k, v, o, .. } = &both.attention;
+            let mamba = [("state space in", &both.mamba2.filtered), ("state space out", &both.mamba2.output)];
+            [("q", q), ("k", k), ("v", v), ("o", o)].into_iter().chain(mamba).collect()
+        }
+        MixerSpec::Mamba(mamba) => vec![("state space in", &mamba.value), ("state space out", &mamba.output)],
+        MixerSpec::Mamba2(mamba) => {
+            vec![("state space in", &mamba.filtered), ("state space out", &mamba.output)]
+        }
+        MixerSpec::Absent => Vec::new(),
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
     };
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),
         MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
+        MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Experts(experts) => {
             let first = experts.experts.first().map(linears_of).unwrap_or_default();
             std::iter::once(("router", &experts.routing.router)).chain(first).collect()

@@ -120,6 +120,21 @@ impl ModelInfo {
         (0..self.n_layers).filter(move |layer| !self.has(Point::block(*layer, site)))
     }
 
+    /// The sums that the stream of a block is made of, as `[before, added, after]`: two where it has a mixer and an MLP,
+    /// one where it has only one of them, none where branches are not summands of the stream.
+    pub fn sums(&self, layer: u16) -> &'static [[Site; 3]] {
+        let has = |site| self.has(Point::block(layer, site));
+        match (has(Site::AttnOut), has(Site::ResidMid), has(Site::MlpOut)) {
+            (true, true, true) => &[
+                [Site::ResidPre, Site::AttnOut, Site::ResidMid],
+                [Site::ResidMid, Site::MlpOut, Site::ResidPost],
+            ],
+            (true, false, false) => &[[Site::ResidPre, Site::AttnOut, Site::ResidPost]],
+            (false, false, true) => &[[Site::ResidPre, Site::MlpOut, Site::ResidPost]],
+            _ => &[],
+        }
+    }
+
     crate::setters! {
         /// Commit of a hub checkpoint, where known.
         with_revision => revision: Option<String>,

@@ -221,11 +221,11 @@ fn finite(recording: &Recording) -> Finding {
 fn sums<B: Backend>(backend: &B, recording: &Recording, report: &mut CheckReport) {
     let info = backend.info();
     let roundoff = info.unit_roundoff;
-    let sum = |claim, a: Site, b: Site, c: Site, report: &mut CheckReport| {
+    let sum = |claim, a: Site, b: Site, c: Site, always: bool, report: &mut CheckReport| {
         // Where branches are not summands of the stream there is nothing to add up.
-        let has_all = |layer: &u16| [a, b, c].iter().all(|site| info.has(Point::block(*layer, *site)));
-        let layers: Vec<u16> = (0..info.n_layers).filter(has_all).collect();
-        if layers.is_empty() && info.n_layers > 0 {
+        let is_one = |layer: &u16| info.sums(*layer).contains(&[a, b, c]);
+        let layers: Vec<u16> = (0..info.n_layers).filter(is_one).collect();
+        if layers.is_empty() && (info.n_layers > 0 || !always) {
             return;
         }
         let mut worst = Worst::none();
@@ -239,8 +239,18 @@ fn sums<B: Backend>(backend: &B, recording: &Recording, report: &mut CheckReport
         }
         report.add(claim, &worst);
     };
-    sum("resid_mid = resid_pre + attn_out", Site::ResidPre, Site::AttnOut, Site::ResidMid, report);
-    sum("resid_post = resid_mid + mlp_out", Site::ResidMid, Site::MlpOut, Site::ResidPost, report);
+    let [pre, mid, post] = [Site::ResidPre, Site::ResidMid, Site::ResidPost];
+    sum("resid_mid = resid_pre + attn_out", pre, Site::AttnOut, mid, true, report);
+    sum("resid_post = resid_mid + mlp_out", mid, Site::MlpOut, post, true, report);
+    sum(
+        "resid_post = resid_pre + attn_out in blocks without an MLP",
+        pre,
+        Site::AttnOut,
+        post,
+        false,
+        report,
+    );
+    sum("resid_post = resid_pre + mlp_out in blocks without a mixer", pre, Site::MlpOut, post, false, report);
 
     let mut worst = Worst::none();
     let mut before = Point::Embed;

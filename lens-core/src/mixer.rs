@@ -15,6 +15,14 @@ pub enum MixerKind {
     LatentAttention,
     /// Heads that keep a matrix from keys to values, which decays and is corrected at every position.
     GatedDeltaNet,
+    /// A selective state space in which every channel decays at its own rates (Mamba).
+    Mamba,
+    /// A selective state space of heads, each of which decays as one (Mamba-2).
+    Mamba2,
+    /// Attention and a Mamba-2 state space side by side; what they add is one sum.
+    AttentionAndMamba2,
+    /// None: the block is an MLP alone.
+    None,
     /// A short convolution of each channel with its last few values, between two gates.
     ShortConvolution,
 }
@@ -26,6 +34,10 @@ impl MixerKind {
             Self::Attention => "attention",
             Self::LatentAttention => "latent_attention",
             Self::GatedDeltaNet => "gated_delta_net",
+            Self::Mamba => "mamba",
+            Self::Mamba2 => "mamba2",
+            Self::AttentionAndMamba2 => "attention_and_mamba2",
+            Self::None => "none",
             Self::ShortConvolution => "short_convolution",
         }
     }

@@ -13,6 +13,8 @@ pub enum NonFinite {
     Logit,
     /// A query, key or value of attention; the point that an error names is the `z` that attention computes from it.
     Attention(AttentionInput),
+    /// What a state space reads from its states; the point that an error names is what the mixer adds.
+    StateSpace,
 }
 
 /// The inputs of attention.
@@ -34,6 +36,7 @@ impl NonFinite {
     pub(crate) fn place(self, point: Point) -> String {
         match (self, point.layer()) {
             (Self::Attention(input), Some(layer)) => format!("L{layer}.attn ({input})"),
+            (Self::StateSpace, Some(layer)) => format!("L{layer}.state_space"),
             _ => point.to_string(),
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Display for NonFinite {
         f.write_str(match self {
             Self::Activation => "an activation is NaN or infinite",
             Self::Logit => "a logit is NaN or infinite",
+            Self::StateSpace => "what a state space reads is NaN or infinite",
             Self::Attention(AttentionInput::Queries) => "a query is NaN or infinite",
             Self::Attention(AttentionInput::Keys) => "a key is NaN or infinite",
             Self::Attention(AttentionInput::Values) => "a value of attention is NaN or infinite",

@@ -41,7 +41,7 @@ fn heads_and_biases_add_up_to_what_attention_adds() {
             // What is left is the bias of the projection, the same at every position; a norm after attention would
             // divide it by its own statistics, but no family has both.
             let spec = &model.spec().layers[usize::from(layer)];
-            let bias = &spec.mixer.output().bias;
+            let bias = &spec.mixer.output().unwrap().bias;
             assert!(bias.is_none() || spec.attn_post_norm.is_none(), "{name}");
             let rest: Vec<f32> = expected.iter().zip(&sum).map(|(all, sum)| all - sum).collect();
             let scale = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));

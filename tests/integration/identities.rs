@@ -95,3 +95,63 @@ fn only_layers_with_attention_have_z() {
     let mixers: Vec<&str> = model.info().mixers.iter().map(|mixer| mixer.name()).collect();
     assert_eq!(mixers, ["short_convolution", "attention", "short_convolution"]);
 }
+
+/// The sites that each layer of a fixture has, by name.
+fn sites(name: &str) -> Vec<Vec<&'static str>> {
+    let model = decoder(name);
+    let info = model.info();
+    let of = |layer| {
+        let there = Site::ALL.into_iter().filter(move |site| info.has(Point::block(layer, *site)));
+        there.map(Site::name).collect()
+    };
+    (0..info.n_layers).map(of).collect()
+}
+
+/// A block that is a mixer alone or an MLP alone has no point of what it lacks.
+#[test]
+fn blocks_of_one_branch_have_its_points_alone() {
+    let mixer = vec!["resid_pre", "z", "attn_out", "resid_post"];
+    let mlp = vec!["resid_pre", "mlp_out", "resid_post"];
+    assert_eq!(sites("nemotron_h"), [mixer.clone(), mlp.clone(), mixer.clone(), mlp, mixer.clone()]);
+    assert_eq!(sites("mamba2"), vec![mixer; 2]);
+    assert_eq!(sites("mamba"), vec![vec!["resid_pre", "attn_out", "resid_post"]; 2]);
+    let both = vec!["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"];
+    assert_eq!(sites("falcon_h1"), vec![both; 2]);
+    let kinds =
+        |name: &str| -> Vec<&str> { decoder(name).info().mixers.iter().map(|mixer| mixer.name()).collect() };
+    assert_eq!(kinds("nemotron_h"), ["mamba2", "none", "attention", "none", "mamba2"]);
+    assert_eq!(kinds("mamba"), ["mamba"; 2]);
+    assert_eq!(kinds("bamba"), ["mamba2", "attention", "mamba2"]);
+    assert_eq!(kinds("falcon_h1"), ["attention_and_mamba2"; 2]);
+}
+
+/// What a block of one branch adds is the difference that it makes.
+#[test]
+fn one_branch_is_one_sum() {
+    for (name, claim) in [
+        ("mamba", "resid_post = resid_pre + attn_out in blocks without an MLP"),
+        ("nemotron_h", "resid_post = resid_pre + attn_out in blocks without an MLP"),
+        ("nemotron_h", "resid_post = resid_pre + mlp_out in blocks without a mixer"),
+    ] {
+        let report = check_backend(&mut decoder(name), &Golden::of(name).tokens).unwrap();
+        let found = report.findings.iter().find(|finding| finding.claim == claim);
+        assert!(found.is_some_and(|finding| finding.outcome == Outcome::Passed), "{name}: {report:?}");
+    }
+}
+
+/// A component that is named is read where it is; a layer that is named has to have it.
+#[test]
+fn a_component_is_read_in_the_layers_that_have_it() {
+    let tokens = Golden::of("nemotron_h").tokens;
+    let mut model = decoder("nemotron_h");
+    let plan = Plan::default().with_components("mlp_out".parse().unwrap());
+    let reading = Lens::new(&mut model).read(&tokens, &plan).unwrap();
+    assert_eq!(reading.points, [1, 3].map(|layer| Point::block(layer, Site::MlpOut)));
+    let notes = plan.notes(model.info()).unwrap();
+    assert!(notes.iter().any(|note| note.contains("no mlp_out is read in layers 0, 2, 4")), "{notes:?}");
+    let plan = plan.with_layers("0".parse().unwrap());
+    let message = Lens::new(&mut model).read(&tokens, &plan).unwrap_err().to_string();
+    assert!(message.contains("mlp_out") && message.contains("0, 2, 4"), "{message}");
+    let plan = Plan::default().with_components("mlp_out".parse().unwrap());
+    assert!(Lens::new(&mut decoder("mamba")).read(&Golden::of("mamba").tokens, &plan).is_err());
+}

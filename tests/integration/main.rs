@@ -15,6 +15,7 @@ mod nonfinite;
 mod outside;
 mod packs;
 mod parity;
+mod patching;
 mod quantised;
 mod roundings;
 mod steering;

@@ -63,7 +63,7 @@ fn is_first(tensor: &Stored, what: NonFinite, point: Point) -> bool {
         return what == NonFinite::Attention(AttentionInput::Values);
     }
     if has(&["query_key_value", "qkv", "c_attn", "input_layernorm", "ln_1"]) {
-        return matches!(what, NonFinite::Attention(_)) || at(Site::MlpOut);
+        return matches!(what, NonFinite::Attention(_) | NonFinite::StateSpace) || at(Site::MlpOut);
     }
     if has(&["sinks"]) {
         return at(Site::Z);

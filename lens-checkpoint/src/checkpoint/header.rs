@@ -73,6 +73,12 @@ impl TensorIndex {
         (tensors.len() == self.tensors.len()).then_some(Self { tensors, shards: self.shards })
     }
 
+    /// The tensors whose names `holds` is true of, and the others.
+    pub(super) fn split(self, holds: impl Fn(&str) -> bool) -> (Self, Self) {
+        let (these, others) = self.tensors.into_iter().partition(|(name, _)| holds(name));
+        (Self { tensors: these, shards: self.shards }, Self { tensors: others, shards: self.shards })
+    }
+
     /// Adds the tensors of one more file: `start` is its beginning, at least up to the end of the header, and
     /// `file_size` its whole length.
     ///

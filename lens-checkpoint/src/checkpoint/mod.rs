@@ -117,7 +117,7 @@ impl Outline {
         files: Option<Files<'_>>,
     ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (mut tensors, renamed) = names::usual(&config, tensors);
+        let (mut tensors, renamed) = names::usual(&config, tensors, options.assume_family.as_deref());
         let dequantised = Dequantised::new(&config, &mut tensors, files)?;
         let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
@@ -205,7 +205,7 @@ impl Outline {
         const KEY: &str = "eos_token_id";
         let config = Config::new(&self.config)?;
         let mut ids = config.token_ids(KEY)?;
-        if let Some(text) = config.object("text_config")? {
+        if let Some((_, text)) = families::text_section(&config)? {
             ids.extend(text.token_ids(KEY)?);
         }
         Ok(ids.into_iter().map(TokenId).collect())

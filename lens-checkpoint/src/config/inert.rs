@@ -211,12 +211,33 @@ const ALWAYS_ENDING: &[&str] = &[
 /// Keys that never matter in some families.
 const OF_FAMILY: &[(&[&str], &[&str])] = &[
     // Words of the published files for what the family always does.
-    (&["gptj"], &["rotary", "scale_attn_weights"]),
+    (&["gptj", "codegen"], &["rotary", "scale_attn_weights"]),
     (&["gpt_bigcode"], &["attention_head_type", "num_key_value_heads"]),
     (&["falcon"], &["num_kv_heads", "num_ln_in_parallel_attn", "ff_factor"]),
     (&["phi"], &["rotary_dim"]),
-    (&["phi3"], &["original_max_position_embeddings"]),
+    (&["phi3", "phi4_multimodal"], &["original_max_position_embeddings"]),
     (&["opt"], &["learned_embeddings"]),
+    (&["cohere_compass_text"], &["pooling"]),
+    (
+        &["hunyuan_v1_dense"],
+        &[
+            "use_qk_norm",
+            "use_rotary_pos_emb",
+            "norm_type",
+            "cla_share_factor",
+            "org_vocab_size",
+            "pool_type",
+            "num_media_embeds",
+            "mask_init_id",
+            "im_start_id",
+            "im_end_id",
+            "im_newline_id",
+            "text_start_id",
+            "text_end_id",
+            "video_start_id",
+            "video_end_id",
+        ],
+    ),
     (&["starcoder2"], &["activation_function", "mlp_type", "norm_type", "scale_attn_weights"]),
     (
         &["cohere", "cohere2"],
@@ -325,8 +346,9 @@ const IGNORED: &[(&str, &str)] = &[
 /// Whether an unread `key`, by its whole name without the sections that lead to the text model, may have `value`.
 pub(super) fn is_inert(family: &str, key: &str, value: &Value) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
-    // The class of this section is a config like any other, with all that every config has.
-    let general = key.strip_prefix("attn_config.").unwrap_or(key);
+    // The classes of these sections are configs like any other, with all that every config has.
+    let sections = ["attn_config.", "ffn_config."];
+    let general = sections.iter().find_map(|section| key.strip_prefix(section)).unwrap_or(key);
     if ALWAYS.iter().any(|group| group.contains(&general))
         || ALWAYS_ENDING.iter().any(|end| key.ends_with(end))
     {

@@ -87,7 +87,7 @@ fn repeats(config: &Config<'_>, key: &str, value: &Value, text: Option<&str>) ->
     let Some(inner) = key.strip_prefix("rope_parameters.") else { return false };
     let keys = match text {
         None => Some(config.keys),
-        Some(section) => config.keys.get(section).and_then(Value::as_object),
+        Some(section) => section.split('.').try_fold(config.keys, |keys, key| keys.get(key)?.as_object()),
     };
     let same =
         |other: &Value| other == value || (other.as_f64().is_some() && other.as_f64() == value.as_f64());

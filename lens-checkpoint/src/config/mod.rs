@@ -50,11 +50,31 @@ impl<'a> Config<'a> {
 
     /// `keys` in place of those of this config, or of its section `section`: what is read of them counts as read there.
     pub fn standing_for(self, section: Option<&'static str>, keys: &'a Map<String, Value>) -> Self {
-        let place = section.map_or(self.place, |section| self.place.section(section));
-        if let (Some(reads), Some(section)) = (self.reads, section) {
-            reads.section(self.name(section));
+        self.standing_at(section.as_slice(), keys)
+    }
+
+    /// The same for the section that `path` leads to.
+    pub fn standing_at(self, path: &[&'static str], keys: &'a Map<String, Value>) -> Self {
+        let mut place = self.place;
+        for section in path {
+            if let Some(reads) = self.reads {
+                reads.section(place.name(section));
+            }
+            place = place.section(section);
         }
         Self { keys, place, ..self }
+    }
+
+    /// The section that `path` leads to, if there is one.
+    pub fn section_at(&self, path: &[&'static str]) -> Result<Option<Config<'a>>, ConfigError> {
+        let mut section = Some(*self);
+        for key in path {
+            section = match section {
+                Some(section) => section.object(key)?,
+                None => None,
+            };
+        }
+        Ok(section)
     }
 
     /// Every key and its value.
@@ -235,6 +255,11 @@ impl<'a> Config<'a> {
             .ok_or_else(|| self.wrong(key, "a finite number", value))
     }
 
+    /// A finite number that must be there.
+    pub fn required_number(&self, key: &'static str) -> Result<f64, ConfigError> {
+        self.number(key)?.ok_or_else(|| self.missing(key))
+    }
+
     /// Refuses a mechanism that is switched on and not supported; off or absent, it is fine.
     ///
     /// # Errors
@@ -331,6 +356,42 @@ impl<'a> Config<'a> {
                     key: self.name("layer_types"),
                     value: kind.as_str().map_or_else(|| kind.to_string(), str::to_owned),
                     supported: "full_attention, sliding_attention",
+                }),
+            })
+            .collect()
+    }
+
+    /// The same with chunks of the sequence in the place of windows.
+    ///
+    /// # Errors
+    /// When `layer_types` is no list of `n_layers` known kinds, or names a chunked layer and there is no chunk.
+    pub fn chunked_masks(
+        &self,
+        n_layers: usize,
+        chunk: Option<usize>,
+        is_chunked: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Mask>, ConfigError> {
+        let mask = |chunked: bool| match chunk.filter(|_| chunked) {
+            Some(chunk) => Mask::Chunked { chunk },
+            None => Mask::Causal,
+        };
+        let Some(kinds) = self.texts("layer_types")? else {
+            return Ok((0..n_layers).map(|i| mask(is_chunked(i))).collect());
+        };
+        if kinds.len() != n_layers {
+            let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
+            return Err(ConfigError::Inconsistent { what });
+        }
+        kinds
+            .into_iter()
+            .map(|kind| match kind {
+                "full_attention" => Ok(Mask::Causal),
+                "chunked_attention" if chunk.is_some() => Ok(mask(true)),
+                "chunked_attention" => Err(self.missing("attention_chunk_size")),
+                other => Err(ConfigError::Unsupported {
+                    key: self.name("layer_types"),
+                    value: other.to_owned(),
+                    supported: "full_attention, chunked_attention",
                 }),
             })
             .collect()
@@ -475,6 +536,14 @@ pub enum ConfigError {
         /// The `model_type`.
         model_type: String,
         /// What is different.
+        why: &'static str,
+    },
+    /// A decoder that has no residual stream as a lens means it.
+    #[error("{model_type} cannot be read through a lens: {why}")]
+    NoStream {
+        /// The `model_type`.
+        model_type: String,
+        /// What it has instead.
         why: &'static str,
     },
     /// A family was asked for that this library does not know.

@@ -4,8 +4,8 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// How deep sections lie in each other at most: `text_config.rope_parameters.full_attention`.
-const DEEPEST: usize = 3;
+/// How deep sections lie in each other at most: `thinker_config.text_config.rope_parameters.full_attention`.
+const DEEPEST: usize = 4;
 
 /// Where a section lies in config.json: the keys that lead to it.
 #[derive(Debug, Clone, Copy, Default)]

@@ -204,7 +204,7 @@ impl Config<'_> {
             short: divisors("short_factor")?,
             long: divisors("long_factor")?,
             original,
-            attention_factor,
+            attention_factors: [attention_factor; 2],
         })
     }
 }

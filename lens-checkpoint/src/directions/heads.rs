@@ -11,7 +11,7 @@ use super::{
 use crate::{
     checkpoint::Checkpoint,
     host::{EmbeddingWeights, HostError, View, Weights},
-    spec::{AttentionSpec, Cut, LayerSpec, MixerSpec},
+    spec::{AttentionSpec, Cut, LayerSpec, LinearSpec, MixerSpec},
 };
 
 /// The heads of one layer.
@@ -46,14 +46,14 @@ impl<'a> Heads<'a> {
     fn of(checkpoint: &'a Checkpoint, layer: &LayerSpec) -> Result<Option<(Self, usize)>, HostError> {
         let (weights, d_model) = (Weights::of(checkpoint), checkpoint.outline().spec.d_model);
         let Some(values) = Values::of(weights, &layer.mixer, d_model)? else { return Ok(None) };
-        let Some([n_heads, d_value]) = layer.mixer.z_shape() else { return Ok(None) };
-        let o = layer.mixer.output().weight.clone().cut(Cut::Transpose);
+        let Some((output, [n_heads, d_value])) = output_of(layer) else { return Ok(None) };
+        let o = output.weight.clone().cut(Cut::Transpose);
         let heads = Self {
             norm: weights.norm(layer.attn_norm.as_ref(), d_model)?,
             values,
             o: weights.matrix(&o, [Some(n_heads * d_value), Some(d_model)])?,
             d_value,
-            factor: layer.multiplier.unwrap_or(1.0),
+            factor: layer.attention_factor(),
         };
         Ok(Some((heads, n_heads)))
     }
@@ -70,6 +70,14 @@ impl<'a> Heads<'a> {
         }
         out.extend(written.into_iter().map(|sum| (sum * self.factor) as f32));
         Ok(())
+    }
+}
+
+/// The projection that the heads of a layer write through, how many there are, and the width of their values.
+fn output_of(layer: &LayerSpec) -> Option<(&LinearSpec, [usize; 2])> {
+    match layer.attention() {
+        Some(attention) => Some((&attention.o, [attention.n_heads, attention.d_head])),
+        None => layer.mixer.output().zip(layer.mixer.z_shape()),
     }
 }
 
@@ -127,7 +135,7 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
     };
     let biased = layers::where_it_holds(layers, specs, |spec| {
         let values = spec.attention().is_some_and(|attention| attention.v.bias.is_some());
-        values || spec.mixer.output().bias.is_some()
+        values || output_of(spec).is_some_and(|(output, _)| output.bias.is_some())
     });
     let narrowed = layers::where_it_holds(layers, specs, |spec| match &spec.mixer {
         MixerSpec::LatentAttention(attention) => attention.down.bias.is_some(),

@@ -50,7 +50,7 @@ impl<'a> Directions<'a> {
                 let columns = Weights::of(checkpoint).matrix(&transposed, shape)?;
                 let n = columns.shape()[0];
                 let origin = Origin::Neurons { layer: layer as u16, expert };
-                let neurons = Neurons { columns, factor: spec.multiplier.map(|factor| factor as f32) };
+                let neurons = Neurons { columns, factor: spec.mlp_factor().map(|factor| factor as f32) };
                 directions.push(origin, (n, which, "neuron"), neurons)?;
             }
         }
@@ -63,6 +63,8 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
     match mlp {
         MlpSpec::Gated(gated) => vec![(None, &gated.down)],
         MlpSpec::Plain { down, .. } => vec![(None, down)],
+        MlpSpec::Absent => Vec::new(),
+        MlpSpec::Xielu(xielu) => vec![(None, &xielu.down)],
         MlpSpec::Experts(experts) => {
             let routed =
                 (0..).zip(&experts.experts).map(|(e, expert)| (Some(Expert::Routed(e)), &expert.down));

@@ -31,7 +31,7 @@ pub(super) enum Values<'a> {
 
 /// Whether the heads of a mixer make a value of one position alone.
 pub(super) fn has_values(mixer: &MixerSpec) -> bool {
-    matches!(mixer, MixerSpec::Attention(_) | MixerSpec::LatentAttention(_))
+    matches!(mixer, MixerSpec::Attention(_) | MixerSpec::LatentAttention(_) | MixerSpec::SideBySide(_))
 }
 
 impl<'a> Values<'a> {
@@ -44,7 +44,9 @@ impl<'a> Values<'a> {
         Ok(match mixer {
             MixerSpec::Attention(attention) => Some(Self::plain(weights, attention, d_model)?),
             MixerSpec::LatentAttention(attention) => Some(Self::latent(weights, attention, d_model)?),
-            MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::SideBySide(both) => Some(Self::plain(weights, &both.attention, d_model)?),
+            MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => None,
+            MixerSpec::ShortConvolution(_) | MixerSpec::Absent => None,
         })
     }
 

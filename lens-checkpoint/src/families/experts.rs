@@ -22,11 +22,9 @@ pub(super) const MIXTRAL: Family = Family {
         shape.masks = config.one_window(shape.n_layers, config.size("sliding_window")?);
         let mut spec = shape.decoder(config, names)?;
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            let block = ["block_sparse_moe", "mlp"].map(|block| shape.name(i, block));
-            let block =
-                block.iter().find(|block| names.has(&format!("{block}.gate.weight"))).unwrap_or(&block[0]);
-            let stored = |n| Stored { parts: routed::MIXTRAL, ..Stored::new(&shape, block, n, shape.d_mlp) };
-            layer.mlp = MlpSpec::Experts(Box::new(experts(config, names, &shape, stored, true)?));
+            let block = routed::sparse_block(names, &shape, i);
+            let stored = |n| Stored { parts: routed::MIXTRAL, ..Stored::new(&shape, &block, n, shape.d_mlp) };
+            layer.mlp = MlpSpec::Experts(Box::new(of_softmax(config, names, &shape, stored, true)?));
         }
         Ok(spec)
     },
@@ -108,11 +106,11 @@ fn qwen_experts(
     let renormalise = config.flag("norm_topk_prob")?.unwrap_or(false);
     let block = shape.name(i, "mlp");
     let stored = |n| Stored::new(shape, &block, n, d_mlp);
-    Ok(Some(Box::new(experts(config, names, shape, stored, renormalise)?)))
+    Ok(Some(Box::new(of_softmax(config, names, shape, stored, renormalise)?)))
 }
 
 /// Experts that are weighted by a softmax over all of them.
-fn experts<'b>(
+pub(super) fn of_softmax<'b>(
     config: &Config<'_>,
     names: &TensorNames,
     shape: &Shape,

@@ -37,24 +37,48 @@ pub(super) const GEMMA2: Family = Family {
     models: "Gemma 2",
     particulars: "norms before and after each branch; soft caps on scores and logits; every other layer slides",
     resolve: |config, names, family| {
-        let mut shape = read(config, names, family, &gated())?;
-        shape.scale = config.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
-        let window = config.size_or("sliding_window", 4096)?;
-        shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
-        let mut spec = shape.decoder(config, names)?;
-        scale_embedding(&mut spec);
+        let (shape, mut spec) = capped(config, names, family)?;
         sandwich(&shape, &mut spec);
-        // null means no cap; an absent key means the default of the class.
-        let cap = |key, default| match config.has(key) {
-            true => config.positive(key),
-            false => Ok(Some(default)),
-        };
-        let scores = cap("attn_logit_softcapping", 50.0)?;
-        spec.attentions_mut().for_each(|(_, attn)| attn.softcap = scores);
-        spec.readout.post.softcap = cap("final_logit_softcapping", 30.0)?.map(|cap| cap as f32);
         Ok(spec)
     },
 };
+
+pub(super) const VAULT_GEMMA: Family = Family {
+    model_types: &["vaultgemma"],
+    models: "VaultGemma 1B",
+    particulars: "Gemma 2 without norms after the branches",
+    resolve: |config, names, family| {
+        let (shape, mut spec) = capped(config, names, family)?;
+        for (i, layer) in spec.layers.iter_mut().enumerate() {
+            layer.wiring =
+                Wiring::Sequential { mlp_norm: Some(shape.layer_norm(i, "pre_feedforward_layernorm")) };
+        }
+        Ok(spec)
+    },
+};
+
+/// Gemma 2's decoder, with Llama's norms: soft caps, and a window on every other layer.
+fn capped(
+    config: &Config<'_>,
+    names: &TensorNames,
+    family: &str,
+) -> Result<(Shape, DecoderSpec), ConfigError> {
+    let mut shape = read(config, names, family, &gated())?;
+    shape.scale = config.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
+    let window = config.size_or("sliding_window", 4096)?;
+    shape.masks = config.masks(shape.n_layers, Some(window), |i| i.is_multiple_of(2))?;
+    let mut spec = shape.decoder(config, names)?;
+    scale_embedding(&mut spec);
+    // null means no cap; an absent key means the default of the class.
+    let cap = |key, default| match config.has(key) {
+        true => config.positive(key),
+        false => Ok(Some(default)),
+    };
+    let scores = cap("attn_logit_softcapping", 50.0)?;
+    spec.attentions_mut().for_each(|(_, attn)| attn.softcap = scores);
+    spec.readout.post.softcap = cap("final_logit_softcapping", 30.0)?.map(|cap| cap as f32);
+    Ok((shape, spec))
+}
 
 pub(super) const GEMMA3: Family = Family {
     model_types: &["gemma3_text", "gemma3"],
@@ -128,7 +152,7 @@ fn rotations(config: &Config<'_>, shape: &Shape) -> Result<Vec<Position>, Config
     let (full, sliding) = (Arc::new(full), Arc::new(sliding));
     let rope = |mask: &Mask| match mask {
         Mask::Causal => Position::Rotary(Arc::clone(&full)),
-        Mask::Sliding { .. } => Position::Rotary(Arc::clone(&sliding)),
+        Mask::Sliding { .. } | Mask::Chunked { .. } => Position::Rotary(Arc::clone(&sliding)),
     };
     Ok(shape.masks.iter().map(rope).collect())
 }

@@ -1,4 +1,4 @@
-//! GPT-J.
+//! GPT-J, and CodeGen, which stores its queries, values and keys in one matrix.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Activation, DecoderSpec, LayerSpec, LinearSpec, MlpSpec, Pairing, Param, Position, Rope, RopeScaling,
-        Wiring,
+        Activation, Cut, DecoderSpec, LayerSpec, LinearSpec, MlpSpec, Pairing, Param, Position, Rope,
+        RopeScaling, Wiring,
     },
 };
 
@@ -18,10 +18,40 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["gptj"],
     models: "GPT-J 6B",
     particulars: "parallel under one norm, interleaved RoPE on rotary_dim dimensions, an unembedding bias",
-    resolve,
+    resolve: |config, names, family| {
+        resolve(config, names, family, |at, d| {
+            Ok(["q_proj", "k_proj", "v_proj"].map(|part| LinearSpec::new(&at(part), d, d, false)))
+        })
+    },
 };
 
-fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
+pub(super) const CODEGEN: Family = Family {
+    model_types: &["codegen"],
+    models: "CodeGen 1",
+    particulars: "GPT-J with queries, values and keys in one matrix of four blocks",
+    resolve: |config, names, family| resolve(config, names, family, in_four_blocks),
+};
+
+/// The rows of one matrix are those of four processors, one after the other: of each its queries, values and keys.
+fn in_four_blocks(at: &dyn Fn(&str) -> String, d: usize) -> Result<[LinearSpec; 3], ConfigError> {
+    const BLOCKS: usize = 4;
+    if !d.is_multiple_of(BLOCKS) {
+        let what =
+            format!("the width {d} is not a multiple of the {BLOCKS} blocks that qkv_proj is stored in");
+        return Err(ConfigError::Inconsistent { what });
+    }
+    let fused = LinearSpec::new(&at("qkv_proj"), 3 * d, d, false);
+    let slot = |n: usize| fused.part(&Cut::Heads { groups: BLOCKS, slots: 3, take: n..n + 1 });
+    Ok([slot(0), slot(2), slot(1)])
+}
+
+/// `qkv` makes queries, keys and values from a way to name tensors and the width.
+fn resolve(
+    config: &Config<'_>,
+    names: &TensorNames,
+    family: &str,
+    qkv: impl Fn(&dyn Fn(&str) -> String, usize) -> Result<[LinearSpec; 3], ConfigError>,
+) -> Result<DecoderSpec, ConfigError> {
     let sizes = Sizes::read(config, EPSILON)?;
     let prefix = names.prefix(&["transformer.", ""], "wte.weight");
     let dims = config.size_or("rotary_dim", 64)?;
@@ -41,11 +71,10 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let layers = (0..sizes.n_layers)
         .map(|i| {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
-            let linear = |part: &str| LinearSpec::new(&at(&format!("attn.{part}")), d, d, false);
-            let mut attn =
-                sizes.attention([linear("q_proj"), linear("k_proj"), linear("v_proj"), linear("out_proj")]);
+            let [q, k, v] = qkv(&|part| at(&format!("attn.{part}")), d)?;
+            let mut attn = sizes.attention([q, k, v, LinearSpec::new(&at("attn.out_proj"), d, d, false)]);
             attn.position = Position::Rotary(Arc::clone(&rope));
-            LayerSpec {
+            Ok(LayerSpec {
                 attn_norm: Some(sizes.norm(&at("ln_1"))),
                 mixer: attn.into(),
                 attn_post_norm: None,
@@ -57,9 +86,10 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 },
                 mlp_post_norm: None,
                 multiplier: None,
-            }
+                mlp_multiplier: None,
+            })
         })
-        .collect();
+        .collect::<Result<_, ConfigError>>()?;
     let ends = Ends {
         embed: format!("{prefix}wte.weight"),
         norm: format!("{prefix}ln_f"),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Family,
+    Family, TensorNames,
     shape::{Defaults, Epsilon, Shape, written_by},
 };
 use crate::{
@@ -18,44 +18,52 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["lfm2"],
     models: "LFM2 350M to 2.6B",
     particulars: "gated short convolutions in place of attention in most layers; norms on query and key heads",
-    resolve: |config, names, family| {
-        let keys = usual_names(config)?;
-        let config = &config.standing_for(None, &keys);
-        let defaults = Defaults {
-            n_heads: Some(32),
-            n_kv_heads: Some(8),
-            n_vocab: Some(65_536),
-            theta: Some(1e6),
-            eps: Epsilon::Key("norm_eps", 1e-5),
-            ..Defaults::default()
-        };
-        let mut shape = Shape::read_with(config, names, family, &defaults)?;
-        if shape.activation != Activation::Silu {
-            return Err(ConfigError::Unsupported {
-                key: config.name("hidden_act"),
-                value: config.text("hidden_act")?.unwrap_or_default().to_owned(),
-                supported: "silu: LFM2 has no other",
-            });
-        }
-        (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
-        shape.tied_by_default = true;
-        shape.d_mlp = width_of_mlp(config, shape.d_mlp)?;
-        let attends = attends(config, shape.n_layers)?;
-        let convolution = Convolution::read(config)?;
-        pass_over_training(config, &shape);
-
-        let mut spec = shape.decoder(config, names)?;
-        spec.readout.norm = Some(norm(&shape, &format!("{}embedding_norm", shape.prefix), shape.d_model));
-        attention(&shape, &mut spec);
-        for (i, layer) in spec.layers.iter_mut().enumerate() {
-            around(&shape, i, layer);
-            if !attends[i] {
-                layer.mixer = convolution.of_layer(&shape, i).into();
-            }
-        }
-        Ok(spec)
-    },
+    resolve: |config, names, family| Ok(hybrid(config, names, family, width_of_mlp)?.1),
 };
+
+/// Short convolutions with attention in some layers; `width` makes of what the config names the width of the MLP.
+pub(super) fn hybrid(
+    config: &Config<'_>,
+    names: &TensorNames,
+    family: &str,
+    width: fn(&Config<'_>, usize) -> Result<usize, ConfigError>,
+) -> Result<(Shape, DecoderSpec), ConfigError> {
+    let keys = usual_names(config)?;
+    let config = &config.standing_for(None, &keys);
+    let defaults = Defaults {
+        n_heads: Some(32),
+        n_kv_heads: Some(8),
+        n_vocab: Some(65_536),
+        theta: Some(1e6),
+        eps: Epsilon::Key("norm_eps", 1e-5),
+        ..Defaults::default()
+    };
+    let mut shape = Shape::read_with(config, names, family, &defaults)?;
+    if shape.activation != Activation::Silu {
+        return Err(ConfigError::Unsupported {
+            key: config.name("hidden_act"),
+            value: config.text("hidden_act")?.unwrap_or_default().to_owned(),
+            supported: "silu: LFM2 has no other",
+        });
+    }
+    (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
+    shape.tied_by_default = true;
+    shape.d_mlp = width(config, shape.d_mlp)?;
+    let attends = attends(config, shape.n_layers)?;
+    let convolution = Convolution::read(config)?;
+    pass_over_training(config, &shape);
+
+    let mut spec = shape.decoder(config, names)?;
+    spec.readout.norm = Some(norm(&shape, &format!("{}embedding_norm", shape.prefix), shape.d_model));
+    attention(&shape, &mut spec);
+    for (i, layer) in spec.layers.iter_mut().enumerate() {
+        around(&shape, i, layer);
+        if !attends[i] {
+            layer.mixer = convolution.of_layer(&shape, i).into();
+        }
+    }
+    Ok((shape, spec))
+}
 
 /// The keys under their usual names: LFM2's first files have others for three of them.
 fn usual_names(config: &Config<'_>) -> Result<Map<String, Value>, ConfigError> {

@@ -2,45 +2,80 @@
 //!
 //! A family is one file and one row of [`FAMILIES`].
 
+mod afmoe;
 mod alibi;
+mod apertus;
+mod bamba;
+mod biogpt;
 mod bloom;
 mod cohere;
+mod ctrl;
+mod dbrx;
 mod deepseek;
 mod delta;
 mod dots1;
+mod ernie4_5_moe;
+mod exaone;
 mod exaone_moe;
 mod experts;
 mod falcon;
+mod falcon_h1;
 mod gemma;
-mod glm4;
+mod glm;
 mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
+mod gpt_neox_japanese;
 mod gpt_oss;
 mod gptj;
 mod granite;
+mod granite_hybrid;
+mod granite_swa;
+mod granitemoe;
+mod helium;
+mod hunyuan;
+mod hy_v3;
+mod hyperclovax;
+mod jamba;
+mod keys;
+mod lara_mini;
 mod latent;
 mod lfm2;
+mod lfm2_moe;
 mod likeness;
 mod llama;
+mod llama4;
+mod mamba;
+mod mellum;
 mod minicpm3;
+mod minimax_m2;
 mod mistral;
 mod mpt;
+mod nanochat;
 mod nemotron;
+mod nemotron_h;
 mod olmo;
 mod olmo_hybrid;
+mod olmoe;
+mod openai_gpt;
 mod opt;
 mod parts;
+mod persimmon;
 mod phi;
 mod phi3;
+mod phimoe;
 mod qwen;
 mod qwen3_next;
 mod routed;
+mod sarvam_moe;
 mod shape;
 mod smollm3;
+mod squared;
 mod stablelm;
 mod starcoder2;
+mod state_space;
 mod wrapper;
+mod xglm;
 mod youtu;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +84,7 @@ use lens_core::{Post, suggest::did_you_mean};
 use serde_json::Value;
 
 pub(crate) use likeness::{Difference, listed};
-pub(crate) use wrapper::{is_wrapper, text_name};
+pub(crate) use wrapper::{is_tower, is_wrapper, text_name, text_section};
 
 use wrapper::TextPart;
 
@@ -74,11 +109,18 @@ pub struct Family {
 /// Every supported family.
 pub const FAMILIES: &[Family] = &[
     llama::FAMILY,
+    llama::SEED_OSS,
+    llama::CWM,
+    llama::INTERNLM3,
+    llama::IQUEST_CODER,
     qwen::QWEN2,
     qwen::QWEN3,
     mistral::FAMILY,
+    mistral::MINISTRAL,
+    mistral::MINISTRAL3,
     gemma::GEMMA,
     gemma::GEMMA2,
+    gemma::VAULT_GEMMA,
     gemma::GEMMA3,
     experts::MIXTRAL,
     experts::QWEN2_MOE,
@@ -88,25 +130,59 @@ pub const FAMILIES: &[Family] = &[
     glm4_moe::SOLAR_OPEN,
     dots1::FAMILY,
     exaone_moe::FAMILY,
+    minimax_m2::FAMILY,
+    ernie4_5_moe::FAMILY,
+    hy_v3::FAMILY,
+    sarvam_moe::FAMILY,
+    afmoe::FAMILY,
+    olmoe::OLMOE,
+    olmoe::FLEX_OLMO,
+    mellum::FAMILY,
+    granitemoe::FAMILY,
+    phimoe::FAMILY,
+    dbrx::FAMILY,
+    llama4::FAMILY,
+    lfm2_moe::FAMILY,
     phi3::FAMILY,
+    phi3::PHI4_MULTIMODAL,
     phi::FAMILY,
     olmo::OLMO,
     olmo::OLMO2,
     olmo::OLMO3,
     granite::FAMILY,
+    granite_swa::FAMILY,
+    hyperclovax::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
     smollm3::FAMILY,
     cohere::COHERE,
     cohere::COHERE2,
-    glm4::FAMILY,
+    cohere::COMPASS,
+    glm::GLM,
+    glm::GLM4,
+    exaone::EXAONE,
+    exaone::EXAONE4,
+    helium::HELIUM,
+    helium::ERNIE4_5,
     nemotron::FAMILY,
+    squared::ARCEE,
+    squared::JAIS2,
+    apertus::FAMILY,
+    hunyuan::FAMILY,
+    nanochat::FAMILY,
+    persimmon::FAMILY,
+    openai_gpt::FAMILY,
     gpt2::GPT2,
     gpt2::GPT_BIGCODE,
     gpt2::GPT_NEO,
     gpt_neox::FAMILY,
+    gpt_neox_japanese::FAMILY,
     gptj::FAMILY,
+    gptj::CODEGEN,
     opt::FAMILY,
+    biogpt::FAMILY,
+    xglm::FAMILY,
+    ctrl::FAMILY,
     falcon::FAMILY,
     bloom::FAMILY,
     mpt::FAMILY,
@@ -118,11 +194,28 @@ pub const FAMILIES: &[Family] = &[
     deepseek::GLM4_LITE,
     deepseek::SARVAM,
     deepseek::AXK1,
+    deepseek::MISTRAL4,
     qwen3_next::QWEN3_NEXT,
     qwen3_next::QWEN3_5,
     qwen3_next::QWEN3_5_MOE,
     olmo_hybrid::FAMILY,
+    lara_mini::FAMILY,
+    mamba::MAMBA,
+    mamba::FALCON_MAMBA,
+    mamba::MAMBA2,
+    bamba::FAMILY,
+    granite_hybrid::FAMILY,
+    nemotron_h::FAMILY,
+    falcon_h1::FAMILY,
+    jamba::FAMILY,
 ];
+
+/// Decoders whose stream is no residual stream as a lens means it, and what it is instead.
+const STREAMLESS: &[(&[&str], &str)] = &[(
+    &["gemma3n", "gemma3n_text"],
+    "it runs several streams beside each other that every block mixes anew (AltUp), and no one of them is what its \
+     unembedding reads",
+)];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
@@ -213,11 +306,18 @@ pub fn understand(
             hint: did_you_mean(model_type, model_types()),
         })?;
         refuse_quantised(&config)?;
+        if let Some(text) = wrapper::assumed(&config, family, model_type)? {
+            let around = config.text("model_type")?.unwrap_or("this model");
+            return read_text_part(&config, names, around, &text)?.settle(reading.ignore_extra);
+        }
         return read_as(family, &config, names, model_type)?.settle(reading.ignore_extra);
     }
     let model_type =
         config.text("model_type")?.ok_or_else(|| ConfigError::Missing { key: config.name("model_type") })?;
     refuse_quantised(&config)?;
+    if let Some((_, why)) = STREAMLESS.iter().find(|(types, _)| types.contains(&model_type)) {
+        return Err(ConfigError::NoStream { model_type: model_type.to_owned(), why });
+    }
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
     }
@@ -259,9 +359,10 @@ fn read_as(
     spec.context =
         spec.context.map(|context| ropes.map(|rope| rope.reach(context)).fold(context, usize::max));
     pass_over_layer_types(config, &spec);
-    // Gemma 3 reads its multimodal files itself.
-    let text = (model_type == "gemma3" && config.get(wrapper::SECTION).is_some()).then_some(wrapper::SECTION);
-    let unread = Unread::of(config, model_type, text);
+    // This family reads its multimodal files itself.
+    let finds_itself = model_type == wrapper::FINDS_ITSELF;
+    let path = wrapper::text_section(config)?.filter(|_| finds_itself).map(|(path, _)| path.join("."));
+    let unread = Unread::of(config, model_type, path.as_deref());
     Ok(Read { spec, unread })
 }
 
@@ -272,12 +373,12 @@ fn read_text_part(
     model_type: &str,
     text: &TextPart,
 ) -> Result<Read, ConfigError> {
-    let section = text.is_section.then_some(wrapper::SECTION);
-    let keys = config.standing_for(section, &text.keys);
+    let keys = config.standing_at(text.path, &text.keys);
     let Read { mut spec, .. } = read_as(text.family, &keys, names, text.model_type)?;
     spec.ignored = Ignored { prefixes: wrapper::TOWERS, ..spec.ignored };
-    let mut unread = Unread::of(config, text.model_type, section);
-    if spec.readout.post != Post::default() {
+    let section = (!text.path.is_empty()).then(|| text.path.join("."));
+    let mut unread = Unread::of(config, text.model_type, section.as_deref());
+    if spec.readout.post != Post::default() && !wrapper::keeps_scale(model_type) {
         // The model around the text model has the unembedding, and knows no more of it.
         spec.readout.post = Post::default();
         unread.notes.push(format!(
@@ -304,9 +405,12 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Causal => FULL,
             Mask::Sliding { window } if spec.context.is_some_and(|context| window >= context) => EITHER,
             Mask::Sliding { .. } => SLIDING,
+            Mask::Chunked { .. } => CHUNKED,
         },
         MixerSpec::LatentAttention(_) => FULL,
-        MixerSpec::GatedDelta(_) => LINEAR,
+        MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => LINEAR,
+        MixerSpec::SideBySide(_) => HYBRID,
+        MixerSpec::Absent => MLP_ALONE,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,
     };
     config.pass_over_list("layer_types", &spec.layers.iter().map(kinds).collect::<Vec<_>>());
@@ -318,8 +422,17 @@ const FULL: &[&str] = &["full_attention", "attention"];
 /// What they call one with a window.
 const SLIDING: &[&str] = &["sliding_attention"];
 
-/// What they call one with a gated delta net.
-const LINEAR: &[&str] = &["linear_attention"];
+/// What they call one with a gated delta net or a state space.
+const LINEAR: &[&str] = &["linear_attention", "mamba"];
+
+/// What they call one with a state space beside attention.
+const HYBRID: &[&str] = &["hybrid"];
+
+/// What they call one that is an MLP alone.
+const MLP_ALONE: &[&str] = &["mlp", "moe"];
+
+/// What they call one that sees its own chunk alone.
+const CHUNKED: &[&str] = &["chunked_attention"];
 
 /// What they call one with a short convolution.
 const CONVOLUTION: &[&str] = &["conv"];

@@ -5,7 +5,7 @@ use super::{
     shape::{Defaults, Epsilon, Rotation, Shape},
 };
 use crate::config::{Config, ConfigError};
-use crate::spec::{Activation, LinearSpec, MlpSpec, NormSpec, Pairing, Rope, RopeScaling};
+use crate::spec::{Activation, NormSpec, Pairing, Rope, RopeScaling};
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["nemotron"],
@@ -26,12 +26,7 @@ pub(super) const FAMILY: Family = Family {
             refuse_older_stretch(config)?;
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            let (d_model, d_mlp, bias) = (shape.d_model, shape.d_mlp, shape.mlp_bias);
-            layer.mlp = MlpSpec::Plain {
-                activation: shape.activation,
-                up: LinearSpec::new(&shape.name(i, "mlp.up_proj"), d_mlp, d_model, bias),
-                down: LinearSpec::new(&shape.name(i, "mlp.down_proj"), d_model, d_mlp, bias),
-            };
+            layer.mlp = shape.plain(&shape.name(i, "mlp"), ["up_proj", "down_proj"]);
         }
         Ok(spec)
     },

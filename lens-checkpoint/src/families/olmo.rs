@@ -58,7 +58,7 @@ pub(super) const OLMO3: Family = Family {
         shape.positions = masks
             .map(|mask| match mask {
                 Mask::Causal => Position::Rotary(Arc::clone(&full)),
-                Mask::Sliding { .. } => Position::Rotary(Arc::clone(&sliding)),
+                Mask::Sliding { .. } | Mask::Chunked { .. } => Position::Rotary(Arc::clone(&sliding)),
             })
             .collect();
         post_normed(config, names, &shape)
@@ -81,12 +81,13 @@ fn read(
 /// Norms after the branches, and on all query and key heads together.
 fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<DecoderSpec, ConfigError> {
     let mut spec = shape.decoder(config, names)?;
-    for (i, layer) in spec.layers.iter_mut().enumerate() {
-        layer.attn_norm = None;
-        layer.attn_post_norm = Some(shape.layer_norm(i, "post_attention_layernorm"));
-        layer.wiring = Wiring::Sequential { mlp_norm: None };
-        layer.mlp_post_norm = Some(shape.layer_norm(i, "post_feedforward_layernorm"));
-    }
+    norms_after_branches(shape, &mut spec);
+    norms_over_heads(shape, &mut spec);
+    Ok(spec)
+}
+
+/// A norm on all query heads together, and one on all key heads.
+pub(super) fn norms_over_heads(shape: &Shape, spec: &mut DecoderSpec) {
     for (i, attn) in spec.attentions_mut() {
         let heads = |part: &str, n: usize| (shape.norm)(&shape.name(i, part), n * shape.d_head, shape.eps);
         attn.qk_norm = Some(QkNorm {
@@ -95,5 +96,14 @@ fn post_normed(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Resul
             scope: QkScope::AllHeads,
         });
     }
-    Ok(spec)
+}
+
+/// A norm after each branch, before its sum with the stream, and none before it.
+pub(super) fn norms_after_branches(shape: &Shape, spec: &mut DecoderSpec) {
+    for (i, layer) in spec.layers.iter_mut().enumerate() {
+        layer.attn_norm = None;
+        layer.attn_post_norm = Some(shape.layer_norm(i, "post_attention_layernorm"));
+        layer.wiring = Wiring::Sequential { mlp_norm: None };
+        layer.mlp_post_norm = Some(shape.layer_norm(i, "post_feedforward_layernorm"));
+    }
 }

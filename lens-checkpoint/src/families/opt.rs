@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{
-        Activation, DecoderSpec, LayerSpec, LearnedPositions, LinearSpec, MlpSpec, NormSpec, Param,
-        TensorSpec, Wiring,
-    },
+    spec::{Activation, DecoderSpec, LayerSpec, LinearSpec, MlpSpec, NormSpec, TensorSpec, Wiring},
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -57,11 +54,8 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     };
     let mut spec = decoder(config, names, family, &sizes, &ends, layers)?;
     // Positions count from 2: two rows were meant for padding.
-    spec.embed.positions = Some(LearnedPositions {
-        table: Param::whole(format!("{prefix}embed_positions.weight"), [n_positions + 2, d]),
-        offset: 2,
-        n: n_positions,
-    });
+    spec.embed.positions =
+        Some(sizes.learned_from(2, format!("{prefix}embed_positions.weight"), n_positions));
     let d_embed = config.size("word_embed_proj_dim")?.unwrap_or(d);
     if d_embed != d {
         for tensor in [&mut spec.embed.tokens, &mut spec.readout.unembed] {

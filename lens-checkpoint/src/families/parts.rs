@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LearnedPositions, LinearSpec, Mask,
-        NormSpec, Param, Position, ReadoutSpec,
+        AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask, NormSpec, Param,
+        Position, PositionRows, PositionTable, ReadoutSpec, Sines,
     },
 };
 
@@ -19,6 +19,7 @@ pub(super) const BUFFERS: Ignored = Ignored {
     suffixes: &[
         ".attn.bias",
         ".attn.masked_bias",
+        ".attn.causal_mask",
         ".attention.bias",
         ".attention.masked_bias",
         "rotary_emb.inv_freq",
@@ -44,7 +45,8 @@ impl Sizes {
     /// Reads the sizes under any of the names that families give them.
     pub(super) fn read(config: &Config<'_>, eps: Epsilon) -> Result<Self, ConfigError> {
         let d_model = config.size_of(&["hidden_size", "n_embd", "n_embed", "d_model"])?;
-        let n_heads = config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads"])?;
+        let n_heads =
+            config.size_of(&["num_attention_heads", "n_head", "num_heads", "n_heads", "attention_heads"])?;
         let n_heads = plausible_heads(n_heads)?;
         Ok(Self {
             d_model,
@@ -71,6 +73,7 @@ impl Sizes {
             mask: Mask::Causal,
             position: Position::None,
             qk_norm: None,
+            growth: None,
             clip: None,
             softcap: None,
             sinks: None,
@@ -96,9 +99,25 @@ impl Sizes {
             .map(|take| qkv.part(&Cut::Heads { groups, slots, take }))
     }
 
+    /// Positions as sines and cosines, whose frequencies are spread over `spread` steps.
+    pub(super) fn sines(&self, spread: usize) -> Result<Sines, ConfigError> {
+        Sines::new(self.d_model, spread).ok_or_else(|| ConfigError::Inconsistent {
+            what: format!(
+                "positions as sines and cosines need an even width of four or more, not {}",
+                self.d_model
+            ),
+        })
+    }
+
     /// Learned positions without an offset.
-    pub(super) fn learned(&self, name: String, n: usize) -> LearnedPositions {
-        LearnedPositions { table: Param::whole(name, [n, self.d_model]), offset: 0, n }
+    pub(super) fn learned(&self, name: String, n: usize) -> PositionTable {
+        self.learned_from(0, name, n)
+    }
+
+    /// Learned positions whose table begins with `offset` rows for padding.
+    pub(super) fn learned_from(&self, offset: usize, name: String, n: usize) -> PositionTable {
+        let table = Param::whole(name, [n + offset, self.d_model]);
+        PositionTable { rows: PositionRows::Learned(table), offset, n }
     }
 }
 

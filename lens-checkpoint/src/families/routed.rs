@@ -293,6 +293,16 @@ pub(super) fn ungated(names: &TensorNames, shape: &Shape, block: &str, d_mlp: us
     SharedExpert { mlp: shape.gated(&format!("{block}.{shared}"), d_mlp), gate: None }
 }
 
+/// What the names of the experts of layer `i` begin with in Mixtral and what descends from it: on disk
+/// `block_sparse_moe`, and `mlp` as transformers 5 holds them in memory.
+pub(super) fn sparse_block(names: &TensorNames, shape: &Shape, i: usize) -> String {
+    let blocks = ["block_sparse_moe", "mlp"].map(|block| shape.name(i, block));
+    let has = |block: &&String| {
+        ["gate", "router"].iter().any(|router| names.has(&format!("{block}.{router}.weight")))
+    };
+    blocks.iter().find(has).unwrap_or(&blocks[0]).clone()
+}
+
 /// The names of the number of experts that see every token.
 const SHARED: &[&str] = &["n_shared_experts", "num_shared_experts", "moe_num_shared_experts"];
 

@@ -112,6 +112,8 @@ pub(super) enum Rotation {
     EvenShare(f64),
     /// All of each head, in interleaved pairs.
     Interleaved,
+    /// All of each head, in half-split pairs, the other way round.
+    Backwards,
     /// Each kind of layer its own way, which the family reads itself.
     Own,
 }
@@ -176,6 +178,7 @@ impl Shape {
             Rotation::Share(share, pairing) => RopeQuery { pairing, rounds_up: true, ..plain.partial(share) },
             Rotation::EvenShare(share) => plain.partial(share),
             Rotation::Interleaved => RopeQuery { pairing: Pairing::Interleaved, ..plain },
+            Rotation::Backwards => RopeQuery { pairing: Pairing::HalfSplitBackwards, ..plain },
             Rotation::Own => return Ok(shape),
         };
         shape.rotary(config, &query)
@@ -223,6 +226,18 @@ impl Shape {
         }
     }
 
+    /// A plain MLP under `prefix`, with this shape's activation and biases; `parts` name its projections up and down.
+    pub(super) fn plain(&self, prefix: &str, [up, down]: [&str; 2]) -> MlpSpec {
+        let linear = |part: &str, d_out, d_in| {
+            LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
+        };
+        MlpSpec::Plain {
+            activation: self.activation,
+            up: linear(up, self.d_mlp, self.d_model),
+            down: linear(down, self.d_model, self.d_mlp),
+        }
+    }
+
     /// The spec: Llama's blocks, final norm and unembedding.
     pub(super) fn decoder(
         &self,
@@ -263,6 +278,7 @@ impl Shape {
             mask: self.masks[i],
             position: self.positions[i].clone(),
             qk_norm: None,
+            growth: None,
             clip: None,
             softcap: None,
             sinks: None,

@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 use super::{Family, of_model_type, shape::written_by};
 use crate::config::{Config, ConfigError};
 
-/// The section that describes the text model.
-pub(super) const SECTION: &str = "text_config";
+/// The sections that describe the text model, by the keys that lead there: that of transformers first, then those of
+/// models with a speaker beside the thinker, and of files for software of their own.
+const SECTIONS: &[&[&str]] =
+    &[&["text_config"], &["thinker_config", "text_config"], &["llm_config"], &["language_config"]];
 
 /// Text models that compute, of text alone, what a family does, under names of their own; and the older files that have
 /// the keys of the text model at the top.
@@ -17,6 +19,15 @@ const ALIASES: &[(&str, &str)] = &[
     ("qwen2_vl_text", "qwen2"),
     ("qwen2_5_vl_text", "qwen2"),
     ("qwen3_vl_text", "qwen3"),
+    ("qwen3_vl_moe_text", "qwen3_moe"),
+    ("qwen2_5_omni_text", "qwen2"),
+    ("qwen3_omni_moe_text", "qwen3_moe"),
+    ("glm4v_text", "glm4"),
+    ("glm_ocr_text", "glm4"),
+    ("glm4v_moe_text", "glm4_moe"),
+    ("granite_docling_text", "granite"),
+    ("hunyuan_vl_text", "hunyuan_v1_dense"),
+    ("paddleocr_vl_text", "ernie4_5"),
     ("qwen2_vl", "qwen2"),
     ("qwen2_5_vl", "qwen2"),
 ];
@@ -27,6 +38,10 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("pi0", "its text model lets the tokens of a prompt see each other in both directions"),
     ("t5gemma2", "it is not a decoder alone"),
 ];
+
+/// Models that scale or cap the logits as their text model does by itself; the others leave that out.
+const SCALED: &[&str] =
+    &["granite_docling", "granite4_vision", "hyperclovax_vision_v2", "cohere_compass", "gemma3n", "gemma4"];
 
 /// Where the parts for what is not text lie.
 pub(super) const TOWERS: &[&str] = &[
@@ -63,11 +78,18 @@ pub(super) const TOWERS: &[&str] = &[
     "audio_tower.",
     "model.audio_tower.",
     "model.projector.",
+    "model.sam_model.",
+    "vit.",
+    "mlp_AR.",
+    "mlp1.",
+    "vit_large_projector.",
 ];
 
 /// What the names of the text model's tensors begin with in a multimodal checkpoint, and would in one of its own. The
 /// longest come first.
 const FORMS: &[(&str, &str)] = &[
+    ("thinker.model.", "model."),
+    ("thinker.lm_head.", "lm_head."),
     ("model.language_model.lm_head.", "lm_head."),
     ("model.language_model.model.", "model."),
     ("language_model.lm_head.", "lm_head."),
@@ -90,8 +112,8 @@ pub(super) struct TextPart {
     pub(super) family: &'static Family,
     /// The family's `model_type`.
     pub(super) model_type: &'static str,
-    /// Whether its keys are in [`SECTION`], or at the top.
-    pub(super) is_section: bool,
+    /// The section that has its keys; empty where they are at the top.
+    pub(super) path: &'static [&'static str],
     /// Its keys, with what its class has for those that are absent.
     pub(super) keys: Map<String, Value>,
 }
@@ -105,9 +127,9 @@ pub(super) fn text_part(config: &Config<'_>, model_type: &str) -> Result<Option<
         return Ok(None);
     }
     // Silence is Llama: the first multimodal files had no other.
-    let section = config.object(SECTION)?;
+    let section = text_section(config)?;
     let own = match &section {
-        Some(section) => section.text("model_type")?.unwrap_or("llama"),
+        Some((_, section)) => section.text("model_type")?.unwrap_or("llama"),
         None => model_type,
     };
     let alias = ALIASES.iter().find(|(alias, _)| *alias == own).map(|(_, family)| *family);
@@ -119,12 +141,63 @@ pub(super) fn text_part(config: &Config<'_>, model_type: &str) -> Result<Option<
         return Err(ConfigError::OtherwiseUsed { model_type: model_type.to_owned(), why });
     }
     let name = if section.is_some() { own.to_owned() } else { format!("{own}_text") };
-    let mut keys = DEFAULTS.get(&name).and_then(Value::as_object).cloned().unwrap_or_default();
-    keys.extend(section.unwrap_or(*config).keys().clone());
+    let (path, section) = section.unwrap_or((&[], *config));
+    part(config, section, family, alias.unwrap_or(own), &name, path).map(Some)
+}
+
+/// The text model of a multimodal config, to be read as `family` whatever it says; `None` if there is no section for it,
+/// or the family finds it by itself.
+///
+/// # Errors
+/// When the config is broken.
+pub(super) fn assumed(
+    config: &Config<'_>,
+    family: &'static Family,
+    model_type: &str,
+) -> Result<Option<TextPart>, ConfigError> {
+    match text_section(config)? {
+        Some((path, section)) if !family.model_types.contains(&FINDS_ITSELF) => {
+            part(config, section, family, model_type, model_type, path).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The `model_type` whose family reads multimodal files by itself.
+pub(super) const FINDS_ITSELF: &str = "gemma3";
+
+/// The section of a config that describes a text model, and the keys that lead there.
+pub(crate) fn text_section<'c>(
+    config: &Config<'c>,
+) -> Result<Option<(&'static [&'static str], Config<'c>)>, ConfigError> {
+    for path in SECTIONS {
+        if let Some(section) = config.section_at(path)? {
+            return Ok(Some((path, section)));
+        }
+    }
+    Ok(None)
+}
+
+/// The keys of `section`, with what the class `name` has for those that are absent.
+fn part(
+    config: &Config<'_>,
+    section: Config<'_>,
+    family: &'static Family,
+    model_type: &str,
+    name: &str,
+    path: &'static [&'static str],
+) -> Result<TextPart, ConfigError> {
+    let mut keys = DEFAULTS.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    keys.extend(section.keys().clone());
     around(config, &mut keys)?;
-    let known = family.model_types.iter().find(|known| **known == alias.unwrap_or(own));
+    let known = family.model_types.iter().find(|known| **known == model_type);
     let model_type = known.copied().unwrap_or(family.model_types[0]);
-    Ok(Some(TextPart { family, model_type, is_section: section.is_some(), keys }))
+    Ok(TextPart { family, model_type, path, keys })
+}
+
+/// Whether a model around a text model scales and caps its logits.
+pub(super) fn keeps_scale(model_type: &str) -> bool {
+    SCALED.contains(&model_type)
 }
 
 /// Puts in what the model around says for its text model: which transformers wrote it and, from version 5 on, whether
@@ -145,8 +218,17 @@ pub(crate) fn text_name(name: &str) -> Option<String> {
     form.map(|(rest, own)| format!("{own}{rest}"))
 }
 
-/// Whether a config is that of a multimodal model whose text model is read under names of its own.
-pub(crate) fn is_wrapper(config: &Value) -> bool {
-    let read = |config: &Config<'_>| text_part(config, config.text("model_type").ok()??).ok()?;
+/// Whether a tensor is of a part for what is not text, where names alone tell.
+pub(crate) fn is_tower(name: &str) -> bool {
+    TOWERS.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a config is that of a multimodal model whose text model is read under names of its own, as the family `assume`
+/// if one is named.
+pub(crate) fn is_wrapper(config: &Value, assume: Option<&str>) -> bool {
+    let read = |config: &Config<'_>| match assume {
+        Some(model_type) => assumed(config, of_model_type(model_type)?, model_type).ok()?,
+        None => text_part(config, config.text("model_type").ok()??).ok()?,
+    };
     Config::new(config).ok().and_then(|config| read(&config)).is_some()
 }

@@ -14,4 +14,5 @@ pub use embedding::EmbeddingWeights;
 pub(crate) use linear::HostLinear;
 pub use readout::ReadoutWeights;
 pub use view::{ValueType, View};
+pub(crate) use view::{fits, packed_strides};
 pub use weights::{HostError, Weights};

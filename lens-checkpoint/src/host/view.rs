@@ -63,6 +63,16 @@ impl<'a> View<'a> {
         Some(Self { values, ty: ValueType::Model(dtype), base: 0, axes })
     }
 
+    /// Values of which one lies `strides[k]` values after its neighbour along dimension `k`; the first is the first of
+    /// `bytes`, which may go on after the last. `None` where a value would lie outside, or where there are more values
+    /// than `bytes` hold: a stride of 0 repeats a value as often as it likes, and the memory would be ours.
+    pub fn strided(bytes: &'a [u8], ty: ValueType, shape: &[usize], strides: &[usize]) -> Option<Self> {
+        fits(ty, shape, strides, bytes.len()).then(|| {
+            let axes = shape.iter().zip(strides).map(|(n, stride)| Axis::even(*n, *stride)).collect();
+            Self { values: Values::Here(bytes), ty, base: 0, axes }
+        })
+    }
+
     /// Values in column-major order, the order of Fortran.
     pub fn column_major(bytes: &'a [u8], ty: ValueType, shape: &[usize]) -> Option<Self> {
         let reversed: Vec<usize> = shape.iter().rev().copied().collect();
@@ -149,24 +159,47 @@ impl<'a> View<'a> {
         }
     }
 
-    /// All values of a vector or a matrix, row by row, as float32.
+    /// All values in row-major order, as float32.
     ///
     /// # Errors
     /// As for [`View::rows`].
-    ///
-    /// # Panics
-    /// As for [`View::rows`].
     pub fn to_vec(&self) -> Result<Vec<f32>, MadeError> {
-        let matrix = match self.axes.len() {
-            1 => self.clone().into_matrix(),
-            _ => None,
-        };
-        let matrix = matrix.as_ref().unwrap_or(self);
-        let all: Vec<usize> = (0..matrix.axes[0].len()).collect();
+        let mut matrix = self.clone();
+        if matrix.axes.is_empty() {
+            matrix.axes.push(Axis::even(1, 0));
+        }
         let mut values = Vec::new();
-        matrix.rows(&all, &mut values)?;
+        if let Some(matrix) = matrix.into_matrix() {
+            let n = matrix.axes[0].len();
+            values.reserve_exact(n * matrix.axes[1].len());
+            matrix.rows(&(0..n).collect::<Vec<_>>(), &mut values)?;
+        }
         Ok(values)
     }
+}
+
+/// Whether every value of a tensor lies in `length` bytes.
+pub(crate) fn fits(ty: ValueType, shape: &[usize], strides: &[usize], length: usize) -> bool {
+    let end = || {
+        let mut end = 1_usize;
+        for (size, stride) in shape.iter().zip(strides) {
+            end = end.checked_add(size.checked_sub(1)?.checked_mul(*stride)?)?;
+        }
+        end.checked_mul(ty.bytes())
+    };
+    let count = shape.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
+    let is_held = |count: usize| count.checked_mul(ty.bytes()).is_some_and(|bytes| bytes <= length);
+    let is_inside = shape.contains(&0) || end().is_some_and(|end| end <= length);
+    shape.len() == strides.len() && count.is_some_and(is_held) && is_inside
+}
+
+/// The strides of values that lie one after another; `None` for a shape that no memory holds.
+pub(crate) fn packed_strides(shape: &[usize]) -> Option<Vec<usize>> {
+    let mut strides = vec![1_usize; shape.len()];
+    for index in (1..shape.len()).rev() {
+        strides[index - 1] = strides[index].checked_mul(shape[index].max(1))?;
+    }
+    Some(strides)
 }
 
 /// The axes of values in row-major order, and how many values there are.
@@ -191,6 +224,13 @@ fn gather<const N: usize>(
     out: &mut Vec<f32>,
 ) {
     let (stored, _) = bytes.as_chunks::<N>();
+    if let (Some(first), true) = (offsets.first(), offsets.windows(2).all(|pair| pair[0] + 1 == pair[1])) {
+        // Rows that lie as they are wanted.
+        for start in starts {
+            out.extend(stored[start + first..][..offsets.len()].iter().map(|bytes| value(*bytes)));
+        }
+        return;
+    }
     let distance = |axis: &[usize]| match axis {
         [first, second, ..] => first.abs_diff(*second),
         _ => usize::MAX,
@@ -260,6 +300,29 @@ mod tests {
         let mut some = Vec::new();
         view.rows(&[2, 0], &mut some).unwrap();
         assert_eq!(some, [2.0, 5.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn values_follow_the_strides() {
+        let bytes = bytes(6);
+        let of = |shape: &[usize], strides: &[usize]| {
+            View::strided(&bytes, F32, shape, strides).map(|view| view.to_vec().unwrap())
+        };
+        assert_eq!(of(&[2, 3], &[3, 1]).unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(of(&[3, 2], &[1, 3]).unwrap(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(of(&[2, 2], &[3, 1]).unwrap(), [0.0, 1.0, 3.0, 4.0]);
+        assert_eq!(of(&[], &[]).unwrap(), [0.0]);
+        assert_eq!(of(&[0, 3], &[3, 1]).unwrap(), [0.0; 0]);
+        for (shape, strides) in [
+            (vec![7], vec![1]),
+            (vec![2, 3], vec![4, 1]),
+            (vec![2, 2], vec![usize::MAX, 1]),
+            (vec![usize::MAX, 2], vec![1, 1]),
+            (vec![1000], vec![0]),
+            (vec![2], vec![1, 1]),
+        ] {
+            assert!(of(&shape, &strides).is_none(), "{shape:?}");
+        }
     }
 
     #[test]

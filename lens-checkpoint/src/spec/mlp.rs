@@ -1,5 +1,7 @@
 //! The MLP as data: gated, plain, or a mixture of experts.
 
+use lens_core::Site;
+
 use super::{LinearSpec, Param, RoutingSpec};
 
 /// An elementwise nonlinearity.
@@ -22,6 +24,13 @@ pub enum Activation {
 pub enum Gating {
     /// `activation(gate) * up` (Shazeer 2020).
     Plain(Activation),
+    /// `activation(factor * gate) * up` (Falcon-H1).
+    Scaled {
+        /// The nonlinearity.
+        activation: Activation,
+        /// The factor on the gate.
+        factor: f64,
+    },
     /// `g * sigmoid(alpha g) * (u + 1)` with `g = min(gate, limit)` and `u` clamped to `[-limit, limit]` (gpt-oss).
     ClampedSwiglu {
         /// Steepness of the sigmoid.
@@ -73,6 +82,32 @@ impl SharedExpert {
     }
 }
 
+/// A plain MLP with xIELU (Huang and Schlag 2024): of `x > 0` it makes `a_p x^2 + b x`, and of the others
+/// `a_n (e^min(x, eps) - 1 - x) + b x`, where `a_p = softplus(alpha_p)` and `a_n = b + softplus(alpha_n)`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct XieluSpec {
+    /// Up projection, `[d_mlp, d_model]`.
+    pub up: LinearSpec,
+    /// Down projection, `[d_model, d_mlp]`.
+    pub down: LinearSpec,
+    /// Bends positive values, `[1]`.
+    pub alpha_p: Param,
+    /// Bends negative values, `[1]`.
+    pub alpha_n: Param,
+    /// `b`, a number; 0.5 where it is not stored.
+    pub beta: Option<Param>,
+    /// `eps`, a number; -1e-6 where it is not stored.
+    pub eps: Option<Param>,
+}
+
+impl XieluSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let linears = self.up.params().chain(self.down.params());
+        linears.chain([&self.alpha_p, &self.alpha_n]).chain(&self.beta).chain(&self.eps)
+    }
+}
+
 /// The MLP of one block.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MlpSpec {
@@ -87,6 +122,10 @@ pub enum MlpSpec {
         /// Down projection, `[d_model, d_mlp]`.
         down: LinearSpec,
     },
+    /// Plain, with a nonlinearity that is learned.
+    Xielu(Box<XieluSpec>),
+    /// None: the block is a mixer alone.
+    Absent,
     /// A mixture of experts.
     Experts(Box<ExpertsSpec>),
 }
@@ -98,11 +137,21 @@ impl GatedSpec {
 }
 
 impl MlpSpec {
+    /// The sites that a block with this MLP does not have.
+    pub fn absent_sites(&self) -> &'static [Site] {
+        match self {
+            Self::Absent => &[Site::ResidMid, Site::MlpOut],
+            Self::Gated(_) | Self::Plain { .. } | Self::Xielu(_) | Self::Experts(_) => &[],
+        }
+    }
+
     /// Its parameters.
     pub fn params(&self) -> Vec<&Param> {
         match self {
             Self::Gated(gated) => gated.params().collect(),
             Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
+            Self::Xielu(xielu) => xielu.params().collect(),
+            Self::Absent => Vec::new(),
             Self::Experts(experts) => {
                 let each = experts.experts.iter().flat_map(GatedSpec::params);
                 let shared = experts.shared.iter().flat_map(SharedExpert::params);

@@ -7,18 +7,21 @@ mod mixer;
 mod mlp;
 mod norm;
 mod param;
+mod positions;
 mod rope;
 mod routing;
 
 use lens_core::{Point, PointSet, Post, Site};
 
 pub use mixer::{
-    Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GatedDeltaSpec, LatentAttentionSpec, LatentQuery, Mask,
-    MixerSpec, Position, QkNorm, QkScope, ShortConvolutionSpec,
+    Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GateNorm, GatedDeltaSpec, LatentAttentionSpec,
+    LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope,
+    QueryGrowth, ScanNorms, ShortConvolutionSpec, SideBySideSpec,
 };
-pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert};
+pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert, XieluSpec};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
+pub use positions::{PositionRows, PositionTable, Sines};
 pub use rope::{Pairing, Rope, RopeScaling};
 pub use routing::{Divisor, GroupScore, Groups, RoutingSpec, Scores, Weighted};
 
@@ -89,6 +92,8 @@ pub struct LayerSpec {
     pub mlp_post_norm: Option<NormSpec>,
     /// Factor on what attention and MLP add.
     pub multiplier: Option<f64>,
+    /// One more factor on what the MLP alone adds.
+    pub mlp_multiplier: Option<f64>,
 }
 
 impl LayerSpec {
@@ -107,7 +112,22 @@ impl LayerSpec {
             mlp,
             mlp_post_norm: None,
             multiplier: None,
+            mlp_multiplier: None,
         }
+    }
+
+    /// A block that is a mixer alone, with a norm before it: no point between its input and its output but `attn_out`.
+    pub fn mixer_alone(norm: NormSpec, mixer: impl Into<MixerSpec>) -> Self {
+        Self {
+            wiring: Wiring::Sequential { mlp_norm: None },
+            mlp: MlpSpec::Absent,
+            ..Self::pre_norm(norm.clone(), mixer, norm, MlpSpec::Absent)
+        }
+    }
+
+    /// A block that is an MLP alone, with a norm before it: no point between its input and its output but `mlp_out`.
+    pub fn mlp_alone(norm: NormSpec, mlp: MlpSpec) -> Self {
+        Self { attn_norm: None, ..Self::pre_norm(norm.clone(), MixerSpec::Absent, norm, mlp) }
     }
 
     /// Everything that is loaded for the block.
@@ -121,13 +141,33 @@ impl LayerSpec {
     pub fn attention(&self) -> Option<&AttentionSpec> {
         match &self.mixer {
             MixerSpec::Attention(attention) => Some(attention),
+            MixerSpec::SideBySide(both) => Some(&both.attention),
             MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => None,
+        }
+    }
+
+    /// The factor between what attention computes of a normed stream's values and what it adds.
+    pub(crate) fn attention_factor(&self) -> f64 {
+        let multiplier = self.multiplier.unwrap_or(1.0);
+        match &self.mixer {
+            MixerSpec::SideBySide(both) => multiplier * both.attention_in * both.attention_out,
+            _ => multiplier,
+        }
+    }
+
+    /// The factor on what the MLP adds, if it is not one.
+    pub fn mlp_factor(&self) -> Option<f64> {
+        match (self.multiplier, self.mlp_multiplier) {
+            (Some(both), Some(mlp)) => Some(both * mlp),
+            (both, mlp) => both.or(mlp),
         }
     }
 
     /// The sites that this block does not have.
     pub fn absent_sites(&self) -> impl Iterator<Item = Site> {
-        self.wiring.absent_sites().iter().chain(self.mixer.absent_sites()).copied()
+        let branches = self.mixer.absent_sites().iter().chain(self.mlp.absent_sites());
+        self.wiring.absent_sites().iter().chain(branches).copied()
     }
 }
 
@@ -140,18 +180,6 @@ pub enum EmbedScale {
     RoundedFactor(f64),
 }
 
-/// A learned embedding of positions.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct LearnedPositions {
-    /// `[positions + offset, d_model]`.
-    pub table: Param,
-    /// Row of position 0.
-    pub offset: usize,
-    /// How many positions there are.
-    pub n: usize,
-}
-
 /// The embedding: from tokens to the residual stream.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -162,8 +190,8 @@ pub struct EmbedSpec {
     pub scale: Option<EmbedScale>,
     /// From `d_embed` to `d_model`, where they differ.
     pub project: Option<LinearSpec>,
-    /// Learned positions, added to the token embedding.
-    pub positions: Option<LearnedPositions>,
+    /// A vector for each position, added to the token embedding.
+    pub positions: Option<PositionTable>,
     /// Norm after all of these.
     pub norm: Option<NormSpec>,
 }
@@ -253,7 +281,7 @@ impl DecoderSpec {
     pub fn tensors(&self) -> Vec<&TensorSpec> {
         let embed = &self.embed;
         let params = (embed.project.iter().flat_map(LinearSpec::params))
-            .chain(embed.positions.iter().map(|positions| &positions.table))
+            .chain(embed.positions.iter().filter_map(PositionTable::param))
             .chain(embed.norm.iter().flat_map(NormSpec::params))
             .chain(self.layers.iter().flat_map(LayerSpec::params))
             .chain(self.readout.norm.iter().flat_map(NormSpec::params))
@@ -295,7 +323,9 @@ impl DecoderSpec {
     pub(crate) fn attentions_mut(&mut self) -> impl Iterator<Item = (usize, &mut AttentionSpec)> {
         self.layers.iter_mut().enumerate().filter_map(|(i, layer)| match &mut layer.mixer {
             MixerSpec::Attention(attention) => Some((i, attention)),
+            MixerSpec::SideBySide(both) => Some((i, &mut both.attention)),
             MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+            MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => None,
         })
     }
 }

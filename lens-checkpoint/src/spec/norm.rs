@@ -54,6 +54,11 @@ impl NormSpec {
         }
     }
 
+    /// An RMS norm without weights.
+    pub fn bare_rms(eps: f64) -> Self {
+        Self { weight: None, ..Self::rms("", 0, eps) }
+    }
+
     /// A layer norm without weights.
     pub fn bare_layer(eps: f64) -> Self {
         Self { weight: None, ..Self::layer("", 0, eps, false) }

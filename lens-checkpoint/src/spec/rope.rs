@@ -21,6 +21,8 @@ pub struct Rope {
 pub enum Pairing {
     /// `i` and `i + width / 2`: Llama, GPT-NeoX.
     HalfSplit,
+    /// `i + width / 2` and `i`, so that all turn the other way round: nanochat.
+    HalfSplitBackwards,
     /// `2 i` and `2 i + 1`: GPT-J, Cohere, GLM.
     Interleaved,
 }
@@ -76,8 +78,8 @@ pub enum RopeScaling {
         long: Vec<f64>,
         /// The context length before stretching.
         original: usize,
-        /// Factor on cosines and sines.
-        attention_factor: f64,
+        /// Factor on cosines and sines of a sequence that fits the original context, and of a longer one.
+        attention_factors: [f64; 2],
     },
 }
 
@@ -139,11 +141,16 @@ impl Rope {
         }
     }
 
-    /// Factor on cosines and sines.
-    pub fn attention_factor(&self) -> f64 {
+    /// Factor on cosines and sines of a sequence of `length` tokens.
+    pub fn attention_factor(&self, length: usize) -> f64 {
         match self.scaling {
-            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
-                attention_factor
+            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            RopeScaling::LongRope { attention_factors: [short, long], original, .. } => {
+                if length > original {
+                    long
+                } else {
+                    short
+                }
             }
             _ => 1.0,
         }

@@ -285,3 +285,30 @@ fn a_config_without_a_needed_key_says_which() {
     let error = resolve(&json!({"model_type": "llama"}), &TensorNames::default()).unwrap_err();
     assert_eq!(error, ConfigError::Missing { key: "hidden_size".to_owned() });
 }
+
+#[test]
+fn a_decoder_of_several_streams_is_refused_for_that() {
+    for model_type in ["gemma3n", "gemma3n_text"] {
+        let copy = Copy::of("llama2").with_key("model_type", json!(model_type));
+        assert_says(&copy.refusal(), &[model_type, "several streams", "AltUp"]);
+    }
+}
+
+#[test]
+fn state_spaces_that_cannot_be_are_refused_by_name() {
+    for (fixture, key, value, words) in [
+        ("bamba", "mamba_n_heads", json!(5), ["5 heads", "36 channels"]),
+        ("bamba", "mamba_n_groups", json!(4), ["6 heads", "4 groups"]),
+        ("bamba", "mamba_d_conv", json!(1 << 20), ["1048576 positions of a filter", "plausible"]),
+        ("bamba", "attn_layer_indices", json!([3]), ["attn_layer_indices", "layer 3 of 3"]),
+        ("bamba", "time_step_limit", json!([0.5, 0.1]), ["time_step_limit", "the smallest and the largest"]),
+        ("bamba", "time_step_limit", json!("auto"), ["time_step_limit", "auto"]),
+        ("granite_hybrid", "position_embedding_type", json!("alibi"), ["position_embedding_type", "alibi"]),
+        ("granite_hybrid", "layer_types", json!(["mamba"]), ["layer_types", "1 entries for 3 layers"]),
+        ("nemotron_h", "layers_block_type", json!(["moe"]), ["moe", "no experts"]),
+        ("falcon_h1", "ssm_multipliers", json!([1.0, 2.0]), ["ssm_multipliers", "2 factors for 5"]),
+        ("mamba", "state_size", json!(1 << 24), ["16777216 values of state", "plausible"]),
+    ] {
+        assert_says(&Copy::of(fixture).with_key(key, value).refusal(), &words);
+    }
+}

@@ -133,13 +133,9 @@ fn models_around_a_text_model_are_read_whatever_their_name() {
 #[test]
 fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
     for (around, section, text) in [
-        ("kimi_vl", "text_config", "deepseek_v3"),
-        ("kimi_k25", "text_config", "kimi_linear"),
+        ("some_vl", "text_config", "unheard_of"),
         ("emu3", "text_config", "emu3_text_model"),
         ("mllama", "text_config", "mllama_text_model"),
-        // Files for software of their own.
-        ("internvl_chat", "llm_config", "qwen2"),
-        ("multi_modality", "language_config", "llama"),
     ] {
         let copy = Copy::of("llama2").with_config(|config| {
             wrapped(config, around);
@@ -149,6 +145,44 @@ fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
         });
         assert_says(&copy.refusal(), &[&format!("unsupported model_type \"{around}\"")]);
     }
+}
+
+/// Files for software of their own, and models whose text model is the thinker of two.
+#[test]
+fn text_models_are_found_in_every_section_that_is_published() {
+    let usual = Copy::of("qwen3").open().unwrap();
+    for (around, path, prefix) in [
+        ("internvl_chat", &["llm_config"][..], "language_model."),
+        ("multi_modality", &["language_config"], "language_model."),
+        ("qwen2_5_omni", &["thinker_config", "text_config"], "thinker."),
+    ] {
+        let copy = renamed(Copy::of("qwen3"), |name| format!("{prefix}{name}")).with_config(|config| {
+            let inner = path.iter().rev().fold(config.take(), |inner, key| json!({*key: inner}));
+            *config = inner;
+            config["model_type"] = json!(around);
+            config["talker_config"] = json!({"hidden_size": 3});
+        });
+        let opened = copy.with_tensors(FILE, extra("talker.model.layers.0.weight")).open();
+        let opened = opened.unwrap_or_else(|error| panic!("{around}: {error}"));
+        assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers, "{around}");
+        assert_says(
+            &opened.outline().notes.join(" "),
+            &["1 tensor (0.0 MB) of other parts is left out: talker"],
+        );
+    }
+}
+
+#[test]
+fn a_family_can_be_assumed_of_the_text_model_within() {
+    let usual = Copy::of("llama2").open().unwrap();
+    let copy = renamed(Copy::of("llama2"), |name| format!("language_model.{name}")).with_config(|config| {
+        config["model_type"] = json!("unheard_of");
+        wrapped(config, "some_vl");
+    });
+    assert_says(&copy.refusal(), &["unsupported model_type"]);
+    let assumed = OpenOptions::default().with_assume_family(Some("llama".to_owned()));
+    let opened = copy.open_with(&assumed).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers);
 }
 
 #[test]

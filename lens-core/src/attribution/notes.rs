@@ -36,6 +36,10 @@ pub(super) fn of(facts: &[LayerFacts], cap: Option<f32>, info: &ModelInfo) -> Ve
     say(|facts| facts.headless, &|layers| {
         format!("{layers}, the mixer has no heads: attn_out stands as a whole")
     });
+    say(|facts| facts.no_mixer, &|layers| {
+        format!("{layers}, the block is an MLP alone: there is no attn_out")
+    });
+    say(|facts| facts.no_mlp, &|layers| format!("{layers}, the block is a mixer alone: there is no mlp_out"));
     notes
 }
 

@@ -90,6 +90,8 @@ impl BlockParts {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BranchParts {
+    /// Whether the block does not have the branch at all: it adds nothing.
+    pub is_absent: bool,
     /// What it adds, `[d_model]`; needed only where the model has no such point to capture.
     pub output: Option<Vec<f32>>,
     /// The norm on what the branch computed, before it is added.
@@ -102,11 +104,16 @@ pub struct BranchParts {
 
 impl Default for BranchParts {
     fn default() -> Self {
-        Self { output: None, norm: None, multiplier: 1.0, inputs: Vec::new() }
+        Self { is_absent: false, output: None, norm: None, multiplier: 1.0, inputs: Vec::new() }
     }
 }
 
 impl BranchParts {
+    /// A branch that the block does not have.
+    pub fn absent() -> Self {
+        Self { is_absent: true, ..Self::default() }
+    }
+
     crate::setters! {
         /// What it adds, `[d_model]`; needed only where the model has no such point to capture.
         with_output => output: Option<Vec<f32>>,

@@ -6,6 +6,7 @@ use super::{
     LensError, Reading,
     columns::{Place, Places, hidden_outputs},
     heads,
+    runs::runs,
 };
 use crate::{
     backend::{BackendError, ModelInfo},
@@ -61,7 +62,30 @@ impl Plan {
         if self.components.all_heads() || plain.as_slice().iter().any(|point| point.head().is_some()) {
             places.notes.extend(heads::notes(info, &layers));
         }
+        places.notes.extend(self.left_out(info, &layers));
         Ok(places)
+    }
+
+    /// Whether a component that is named means the layers that have it: blocks of one branch lack the other. A layer that
+    /// is named itself has to have it.
+    fn means_where_it_is(&self, info: &ModelInfo, layers: &[usize], site: Site) -> bool {
+        self.layers == Selection::all()
+            && !matches!(site, Site::Head(_))
+            && layers.iter().any(|layer| info.has(Point::block(*layer as u16, site)))
+    }
+
+    /// What is said of components that are named and that some of the layers do not have.
+    fn left_out(&self, info: &ModelInfo, layers: &[usize]) -> Vec<String> {
+        let sites = self.components.as_slice().iter().filter_map(|component| match component {
+            Component::Site(site) if !self.components.is_all() => Some(*site),
+            _ => None,
+        });
+        let lacking = sites.filter(|site| self.means_where_it_is(info, layers, *site)).filter_map(|site| {
+            let without: Vec<u16> = info.layers_without(site).collect();
+            (!without.is_empty())
+                .then(|| format!("no {site} is read in layers {}: their blocks have none", runs(&without)))
+        });
+        lacking.collect()
     }
 
     /// The blocks to read. "All layers" of a model without blocks are none, and its embedding can still be read.
@@ -83,7 +107,12 @@ impl Plan {
         let heads = if self.components.all_heads() { heads::all(info, layers)? } else { Vec::new() };
         let named = self.components.as_slice().iter().flat_map(of).chain(heads);
         // All means those that there are.
-        let wanted: PointSet = named.filter(|point| !self.components.is_all() || info.has(*point)).collect();
+        let is_meant = |point: &Point| match point.component() {
+            _ if self.components.is_all() => info.has(*point),
+            Component::Site(site) if self.means_where_it_is(info, layers, site) => info.has(*point),
+            _ => true,
+        };
+        let wanted: PointSet = named.filter(is_meant).collect();
         match wanted.as_slice().iter().find(|point| !info.has(**point)) {
             Some(absent) => Err(LensError::absent(*absent, info)),
             None => Ok(wanted),

@@ -21,12 +21,13 @@ use crate::spec::{LayerSpec, Wiring};
 pub(super) struct Block {
     layer: u16,
     attn_norm: Option<Norm>,
-    mixer: Mixer,
+    mixer: Option<Mixer>,
     attn_post_norm: Option<Norm>,
     wiring: Wired,
-    mlp: Mlp,
+    mlp: Option<Mlp>,
     mlp_post_norm: Option<Norm>,
     multiplier: Option<f64>,
+    mlp_factor: Option<f64>,
 }
 
 /// [`Wiring`] with its norms loaded.
@@ -55,6 +56,16 @@ impl Wired {
     }
 }
 
+impl Wired {
+    /// The norm of the MLP of a block without a mixer.
+    fn mlp_norm(&self) -> Option<&Norm> {
+        match self {
+            Self::Sequential { mlp_norm } | Self::Parallel { mlp_norm } => mlp_norm.as_ref(),
+            Self::PostNorm { mlp_norm, .. } | Self::NormedResidual { mlp_norm } => Some(mlp_norm),
+        }
+    }
+}
+
 impl Block {
     pub(super) fn load(layer: u16, spec: &LayerSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
         let norm = |norm: &Option<_>| Norm::load_optional(norm.as_ref(), weights);
@@ -67,17 +78,20 @@ impl Block {
             mlp: Mlp::load(&spec.mlp, weights)?,
             mlp_post_norm: norm(&spec.mlp_post_norm)?,
             multiplier: spec.multiplier,
+            mlp_factor: spec.mlp_factor(),
         })
     }
 
     /// Forgets the sequence that was run: another one begins.
     pub(super) fn reset(&mut self) {
-        self.mixer.reset();
+        if let Some(mixer) = &mut self.mixer {
+            mixer.reset();
+        }
     }
 
     /// Whether it can go on after any position of what it keeps of a sequence, and not after the last one alone.
     pub(super) fn resumes(&self) -> bool {
-        self.mixer.resumes()
+        self.mixer.as_ref().is_none_or(Mixer::resumes)
     }
 
     /// Runs the block on the residual stream, `[pos, d_model]`, and returns the stream after it.
@@ -90,9 +104,12 @@ impl Block {
         let layer = self.layer;
         let here = |site| Point::block(layer, site);
         let resid_pre = tap.at(here(Site::ResidPre), x)?;
+        let (Some(mixer), Some(mlp)) = (&mut self.mixer, &self.mlp) else {
+            return self.one_branch(resid_pre, step, tap);
+        };
         let attn_in = normed(self.attn_norm.as_ref(), &resid_pre)?;
-        let mixed = self.mixer.forward(&attn_in, step, tap)?;
-        let attn_out = self.scaled(normed(self.attn_post_norm.as_ref(), &mixed)?)?;
+        let mixed = mixer.forward(&attn_in, step, tap)?;
+        let attn_out = scaled(self.multiplier, normed(self.attn_post_norm.as_ref(), &mixed)?)?;
 
         let (resid_mid, mlp_in) = match &self.wiring {
             Wired::Sequential { mlp_norm } => {
@@ -109,23 +126,49 @@ impl Block {
             // In the last two, branches are not summands of the stream: there is nothing for a tap to see.
             Wired::PostNorm { attn_norm, mlp_norm } => {
                 let middle = attn_norm.forward(&resid_pre.f_add(&attn_out)?)?;
-                let sum = middle.f_add(&self.mlp.forward(&middle)?)?;
+                let sum = middle.f_add(&mlp.forward(&middle)?)?;
                 return tap.at(here(Site::ResidPost), mlp_norm.forward(&sum)?);
             }
             Wired::NormedResidual { mlp_norm } => {
                 let middle = mlp_norm.forward(&attn_in.f_add(&attn_out)?)?;
-                return tap.at(here(Site::ResidPost), middle.f_add(&self.mlp.forward(&middle)?)?);
+                return tap.at(here(Site::ResidPost), middle.f_add(&mlp.forward(&middle)?)?);
             }
         };
-        let mlp_out = self.scaled(normed(self.mlp_post_norm.as_ref(), &self.mlp.forward(&mlp_in)?)?)?;
-        let mlp_out = tap.at(here(Site::MlpOut), mlp_out)?;
+        let mlp_out = self.mlp_out(mlp, &mlp_in, tap)?;
         tap.at(here(Site::ResidPost), resid_mid.f_add(&mlp_out)?)
     }
 
-    fn scaled(&self, branch: Tensor) -> Result<Tensor, ModelError> {
-        Ok(match self.multiplier {
-            Some(factor) => branch.f_mul_scalar(factor)?,
-            None => branch,
-        })
+    /// A block that is a mixer alone or an MLP alone: between its input and its output is one sum.
+    fn one_branch(
+        &mut self,
+        resid_pre: Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Tensor, ModelError> {
+        let mut sum = resid_pre;
+        if let Some(mixer) = &mut self.mixer {
+            let mixed = mixer.forward(&normed(self.attn_norm.as_ref(), &sum)?, step, tap)?;
+            let attn_out = scaled(self.multiplier, normed(self.attn_post_norm.as_ref(), &mixed)?)?;
+            sum = sum.f_add(&tap.at(Point::block(self.layer, Site::AttnOut), attn_out)?)?;
+        }
+        if let Some(mlp) = &self.mlp {
+            let mlp_out = self.mlp_out(mlp, &normed(self.wiring.mlp_norm(), &sum)?, tap)?;
+            sum = sum.f_add(&mlp_out)?;
+        }
+        tap.at(Point::block(self.layer, Site::ResidPost), sum)
     }
+
+    /// What the MLP adds to the stream, `[pos, d_model]`, of its normed input.
+    fn mlp_out(&self, mlp: &Mlp, mlp_in: &Tensor, tap: &mut Watch<'_>) -> Result<Tensor, ModelError> {
+        let computed = normed(self.mlp_post_norm.as_ref(), &mlp.forward(mlp_in)?)?;
+        tap.at(Point::block(self.layer, Site::MlpOut), scaled(self.mlp_factor, computed)?)
+    }
+}
+
+/// A branch times its factor, if it has one.
+fn scaled(factor: Option<f64>, branch: Tensor) -> Result<Tensor, ModelError> {
+    Ok(match factor {
+        Some(factor) => branch.f_mul_scalar(factor)?,
+        None => branch,
+    })
 }

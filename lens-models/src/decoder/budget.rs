@@ -55,7 +55,9 @@ fn longest(spec: &DecoderSpec, bytes: u64) -> usize {
 fn writes_scores(mixer: &MixerSpec) -> bool {
     match mixer {
         MixerSpec::Attention(attention) => mixer::writes_scores(attention),
+        MixerSpec::SideBySide(both) => mixer::writes_scores(&both.attention),
         MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => false,
+        MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => false,
     }
 }
 

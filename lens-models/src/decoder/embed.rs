@@ -1,14 +1,14 @@
 //! From tokens to the residual stream.
 
 use lens_core::TokenId;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{
     ModelError,
     norm::{Norm, normed},
     weights::{Linear, Weights},
 };
-use crate::spec::{EmbedScale, EmbedSpec};
+use crate::spec::{EmbedScale, EmbedSpec, PositionRows, PositionTable, Sines};
 
 /// The embedding of tokens and, where they are learned, positions.
 #[derive(Debug)]
@@ -22,9 +22,16 @@ pub(super) struct Embedding {
 
 #[derive(Debug)]
 struct Positions {
-    table: Tensor, // [n + offset, d_model]
+    rows: Rows,
     offset: usize,
     n: usize,
+}
+
+/// The vectors of positions.
+#[derive(Debug)]
+enum Rows {
+    Learned(Tensor), // [n + offset, d_model]
+    Sines { of: Sines, kind: Kind, device: Device },
 }
 
 impl Embedding {
@@ -38,11 +45,7 @@ impl Embedding {
             }
         };
         let positions = match &spec.positions {
-            Some(learned) => Some(Positions {
-                table: weights.param(&learned.table)?,
-                offset: learned.offset,
-                n: learned.n,
-            }),
+            Some(table) => Some(Positions::load(table, &tokens, weights)?),
             None => None,
         };
         Ok(Self {
@@ -104,15 +107,36 @@ impl Embedding {
 }
 
 impl Positions {
+    fn load(table: &PositionTable, tokens: &Tensor, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let rows = match &table.rows {
+            PositionRows::Learned(param) => Rows::Learned(weights.param(param)?),
+            PositionRows::Sines(sines) => {
+                Rows::Sines { of: sines.clone(), kind: tokens.kind(), device: tokens.device() }
+            }
+        };
+        Ok(Self { rows, offset: table.offset, n: table.n })
+    }
+
     /// Their rows for these positions, `[pos, d_model]`.
     fn of(&self, positions: &[usize]) -> Result<Tensor, ModelError> {
-        let Self { table, offset, n } = self;
+        let Self { rows, offset, n } = self;
         let length = positions.iter().max().map_or(0, |last| last + 1);
         if length > *n {
             return Err(ModelError::TooLong { length, max: *n });
         }
-        let rows: Vec<i64> = positions.iter().map(|position| (position + offset) as i64).collect();
-        let rows = Tensor::f_from_slice(&rows)?.f_to_device(table.device())?;
-        Ok(table.f_index_select(0, &rows)?)
+        match rows {
+            Rows::Learned(table) => {
+                let rows: Vec<i64> = positions.iter().map(|position| (position + offset) as i64).collect();
+                let rows = Tensor::f_from_slice(&rows)?.f_to_device(table.device())?;
+                Ok(table.f_index_select(0, &rows)?)
+            }
+            Rows::Sines { of, kind, device } => {
+                let values: Vec<f32> =
+                    positions.iter().flat_map(|position| of.row(position + offset)).collect();
+                let table =
+                    Tensor::f_from_slice(&values)?.f_view([positions.len() as i64, of.width as i64])?;
+                Ok(table.f_to_kind(*kind)?.f_to_device(*device)?)
+            }
+        }
     }
 }

@@ -38,6 +38,11 @@ impl<'a> Watch<'a> {
         self.finite.see(NonFinite::Attention(input), Point::block(layer, Site::Z), value)
     }
 
+    /// What the state space of a layer reads from its states, `[pos, ..]`: a gate may hide what is infinite.
+    pub(super) fn state_space(&mut self, layer: u16, value: &Tensor) -> Result<(), ModelError> {
+        self.finite.see(NonFinite::StateSpace, Point::block(layer, Site::AttnOut), value)
+    }
+
     /// Ends the step: what was computed elsewhere is known to be finite only now.
     pub(super) fn end(self) -> Result<(), ModelError> {
         self.finite.end()

@@ -3,44 +3,52 @@
 mod dissect;
 mod experts;
 mod gated;
+mod nonlinearity;
 mod routing;
 
 use tch::Tensor;
 
-use self::{
-    experts::Experts,
-    gated::{Gated, activate},
-};
+pub(super) use self::gated::activate;
+use self::{experts::Experts, gated::Gated, nonlinearity::Nonlinearity};
 use super::{
     ModelError,
     weights::{Linear, Weights},
 };
-use crate::spec::{Activation, MlpSpec};
+use crate::spec::MlpSpec;
 
 /// The MLP of one block.
 #[derive(Debug)]
 pub(super) enum Mlp {
     Gated(Gated),
-    Plain { activation: Activation, up: Linear, down: Linear },
+    Plain { activation: Nonlinearity, up: Linear, down: Linear },
     Experts(Experts),
 }
 
 impl Mlp {
-    pub(super) fn load(spec: &MlpSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        Ok(match spec {
+    /// The MLP of a block, if it has one.
+    pub(super) fn load(spec: &MlpSpec, weights: &Weights<'_>) -> Result<Option<Self>, ModelError> {
+        Ok(Some(match spec {
+            MlpSpec::Absent => return Ok(None),
             MlpSpec::Gated(gated) => Self::Gated(Gated::load(gated, weights)?),
-            MlpSpec::Plain { activation, up, down } => {
-                Self::Plain { activation: *activation, up: weights.linear(up)?, down: weights.linear(down)? }
-            }
+            MlpSpec::Plain { activation, up, down } => Self::Plain {
+                activation: Nonlinearity::Fixed(*activation),
+                up: weights.linear(up)?,
+                down: weights.linear(down)?,
+            },
+            MlpSpec::Xielu(xielu) => Self::Plain {
+                activation: Nonlinearity::load_xielu(xielu, weights)?,
+                up: weights.linear(&xielu.up)?,
+                down: weights.linear(&xielu.down)?,
+            },
             MlpSpec::Experts(experts) => Self::Experts(Experts::load(experts, weights)?),
-        })
+        }))
     }
 
     /// `[pos, d_model]` to `[pos, d_model]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
             Self::Gated(gated) => gated.forward(x),
-            Self::Plain { activation, up, down } => down.forward(&activate(*activation, &up.forward(x)?)?),
+            Self::Plain { activation, up, down } => down.forward(&activation.of(&up.forward(x)?)?),
             Self::Experts(experts) => experts.forward(x),
         }
     }

@@ -49,6 +49,12 @@ impl Norm {
         spec.map(|spec| Self::load(spec, weights)).transpose()
     }
 
+    /// The same norm by groups: over the last dimension of `[.., groups, d / groups]`.
+    pub(super) fn in_groups(self, groups: i64) -> Result<Self, ModelError> {
+        let grouped = |x: Option<Tensor>| x.map(|x| x.f_view([groups, -1])).transpose();
+        Ok(Self { weight: grouped(self.weight)?, bias: grouped(self.bias)?, ..self })
+    }
+
     /// What the norm makes of a part of `whole` with the statistics of `whole`, `[rows, d]` both: the parts of a sum add
     /// up to the normed sum less the norm's bias. In float32.
     pub(super) fn linear_part(&self, part: &Tensor, whole: &Tensor) -> Result<Tensor, ModelError> {

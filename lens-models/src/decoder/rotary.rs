@@ -53,7 +53,7 @@ impl RotaryTable {
         let d_head = x.size()[2];
         let turned = x.f_narrow(2, 0, self.dims)?;
         let crossed = match self.pairing {
-            Pairing::HalfSplit => {
+            Pairing::HalfSplit | Pairing::HalfSplitBackwards => {
                 let half = self.dims / 2;
                 Tensor::f_cat(&[turned.f_narrow(2, half, half)?, turned.f_narrow(2, 0, half)?], 2)?
             }
@@ -80,18 +80,19 @@ struct Turns {
 impl Turns {
     fn of(rope: &Rope, span: Span) -> Self {
         let frequencies = rope.frequencies(span.total);
-        let factor = rope.attention_factor();
+        let factor = rope.attention_factor(span.total);
         let mut turns = Self::default();
         for position in span.past..span.past + span.n {
             // Both dimensions of a pair turn by the same angle.
             for i in 0..rope.width() {
                 let frequency = match rope.pairing {
-                    Pairing::HalfSplit => frequencies[i % frequencies.len()],
+                    Pairing::HalfSplit | Pairing::HalfSplitBackwards => frequencies[i % frequencies.len()],
                     Pairing::Interleaved => frequencies[i / 2],
                 };
                 let angle = position as f64 * frequency;
                 let is_first = match rope.pairing {
                     Pairing::HalfSplit => i < rope.width() / 2,
+                    Pairing::HalfSplitBackwards => i >= rope.width() / 2,
                     Pairing::Interleaved => i % 2 == 0,
                 };
                 let sine = if is_first { -angle.sin() } else { angle.sin() };

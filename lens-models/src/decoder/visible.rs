@@ -90,23 +90,38 @@ impl Masks {
 
     fn make(&self, MaskKey { mask, place, form }: MaskKey) -> Result<Visible, ModelError> {
         let length = self.past + self.n;
-        let window = match mask {
-            Mask::Sliding { window } => window.min(length),
-            Mask::Causal => length,
-        };
         // The first query of the step sees back to here; a window counts the query itself.
-        let keys = (self.past + 1).saturating_sub(window)..length;
+        let first = match mask {
+            Mask::Causal => 0,
+            Mask::Sliding { window } => (self.past + 1).saturating_sub(window),
+            Mask::Chunked { chunk } => self.past / chunk * chunk,
+        };
+        let keys = first..length;
         if self.n == 1 {
             return Ok(Visible { keys, seen: Seen::All });
         }
-        if window == length && self.past == 0 && form != MaskForm::Hidden {
+        let all_earlier = match mask {
+            Mask::Causal => true,
+            Mask::Sliding { window } => window >= length,
+            Mask::Chunked { chunk } => chunk >= length,
+        };
+        if all_earlier && self.past == 0 && form != MaskForm::Hidden {
             return Ok(Visible { keys, seen: Seen::Causal });
         }
         // A card's kernels want the rows of a mask to begin at multiples of this.
         let padded = keys.start..keys.start + keys.len().next_multiple_of(16);
         let (query, key) = self.positions(&padded, place)?;
-        let old = key.f_le_tensor(&query.f_sub_scalar(window as i64)?)?;
-        let hidden = key.f_gt_tensor(&query)?.f_logical_or(&old)?;
+        let later = key.f_gt_tensor(&query)?;
+        let hidden = match mask {
+            Mask::Causal => later,
+            Mask::Sliding { window } => {
+                later.f_logical_or(&key.f_le_tensor(&query.f_sub_scalar(window.min(length) as i64)?)?)?
+            }
+            Mask::Chunked { chunk } => {
+                let begins = query.f_sub(&query.f_remainder(chunk as i64)?)?; // where a query's chunk begins
+                later.f_logical_or(&key.f_lt_tensor(&begins)?)?
+            }
+        };
         let seen = match form {
             MaskForm::Hidden => hidden,
             MaskForm::Added(kind) => {

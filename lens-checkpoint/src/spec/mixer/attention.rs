@@ -18,6 +18,11 @@ pub enum Mask {
         /// Number of positions.
         window: usize,
     },
+    /// Those of its own chunk of the sequence (Llama 4).
+    Chunked {
+        /// Positions of a chunk; the first chunk begins with the sequence.
+        chunk: usize,
+    },
 }
 
 /// How attention takes positions into account.
@@ -50,7 +55,7 @@ pub enum AlibiPrecision {
     Bfloat16,
 }
 
-/// A norm on queries and keys, before they are rotated.
+/// A norm on queries and keys.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct QkNorm {
@@ -65,10 +70,31 @@ pub struct QkNorm {
 /// The values that a query-key norm is taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QkScope {
-    /// Every head by itself.
+    /// Every head by itself, before it is rotated.
     Head,
-    /// All heads together.
+    /// Every head by itself, after it was rotated.
+    RotatedHead,
+    /// All heads together, before they are rotated.
     AllHeads,
+}
+
+/// A factor on queries that grows with their position: `1 + slope ln(1 + floor((p + shift) / every))` (Llama 4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct QueryGrowth {
+    /// How fast it grows.
+    pub slope: f64,
+    /// It grows every so many positions.
+    pub every: usize,
+    /// What positions are counted from.
+    pub shift: usize,
+}
+
+impl QueryGrowth {
+    /// The factor at a position.
+    pub fn at(&self, position: usize) -> f64 {
+        1.0 + self.slope * (((position + self.shift) / self.every) as f64).ln_1p()
+    }
 }
 
 /// Attention of one block.
@@ -89,7 +115,9 @@ pub struct AttentionSpec {
     pub position: Position,
     /// Norm on queries and keys.
     pub qk_norm: Option<QkNorm>,
-    /// Queries, keys and values are clamped to `[-clip, clip]`.
+    /// Factor on queries, after their norm and rotation.
+    pub growth: Option<QueryGrowth>,
+    /// Queries, keys and values are clamped to `[-clip, clip]`, after the norm before they are rotated.
     pub clip: Option<f64>,
     /// Scores become `cap * tanh(score / cap)` before the mask.
     pub softcap: Option<f64>,
@@ -117,6 +145,11 @@ impl AttentionSpec {
             .chain(norms)
             .chain(&self.sinks)
             .chain(self.gate.iter().flat_map(LinearSpec::params))
+    }
+
+    /// How many values it keeps of a sequence of `room` tokens: keys and values.
+    pub fn kept_values(&self, room: usize) -> usize {
+        (2 * self.n_kv_heads * self.d_head).saturating_mul(room)
     }
 
     /// The rotary embedding, if there is one.

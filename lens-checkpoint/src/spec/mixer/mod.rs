@@ -5,16 +5,20 @@ mod convolution;
 mod delta;
 mod filter;
 mod latent;
+mod side_by_side;
+mod state_space;
 
 use std::sync::Arc;
 
 use lens_core::{MixerKind, Site};
 
-pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope};
+pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope, QueryGrowth};
 pub use convolution::ShortConvolutionSpec;
 pub use delta::GatedDeltaSpec;
 pub use filter::FilterSpec;
 pub use latent::{LatentAttentionSpec, LatentQuery};
+pub use side_by_side::SideBySideSpec;
+pub use state_space::{GateNorm, Mamba2Factors, Mamba2Spec, MambaSpec, ScanNorms};
 
 use super::{
     param::{LinearSpec, Param},
@@ -31,6 +35,14 @@ pub enum MixerSpec {
     LatentAttention(LatentAttentionSpec),
     /// A gated delta net.
     GatedDelta(GatedDeltaSpec),
+    /// A Mamba mixer.
+    Mamba(Box<MambaSpec>),
+    /// A Mamba-2 mixer.
+    Mamba2(Box<Mamba2Spec>),
+    /// Attention and a Mamba-2 mixer whose outputs are added up.
+    SideBySide(Box<SideBySideSpec>),
+    /// None: the block is an MLP alone.
+    Absent,
     /// A gated short convolution.
     ShortConvolution(ShortConvolutionSpec),
 }
@@ -66,6 +78,10 @@ impl MixerSpec {
             Self::Attention(_) => MixerKind::Attention,
             Self::LatentAttention(_) => MixerKind::LatentAttention,
             Self::GatedDelta(_) => MixerKind::GatedDeltaNet,
+            Self::Mamba(_) => MixerKind::Mamba,
+            Self::Mamba2(_) => MixerKind::Mamba2,
+            Self::SideBySide(_) => MixerKind::AttentionAndMamba2,
+            Self::Absent => MixerKind::None,
             Self::ShortConvolution(_) => MixerKind::ShortConvolution,
         }
     }
@@ -76,17 +92,24 @@ impl MixerSpec {
             Self::Attention(attention) => attention.params().collect(),
             Self::LatentAttention(attention) => attention.params().collect(),
             Self::GatedDelta(delta) => delta.params().collect(),
+            Self::Mamba(mamba) => mamba.params().collect(),
+            Self::Mamba2(mamba) => mamba.params().collect(),
+            Self::SideBySide(both) => both.params().collect(),
+            Self::Absent => Vec::new(),
             Self::ShortConvolution(convolution) => convolution.params().collect(),
         }
     }
 
-    /// Its output projection, `[d_model, ..]`.
-    pub fn output(&self) -> &LinearSpec {
+    /// The projection back to the stream, `[d_model, ..]`, if there is one alone.
+    pub fn output(&self) -> Option<&LinearSpec> {
         match self {
-            Self::Attention(attention) => &attention.o,
-            Self::LatentAttention(attention) => &attention.o,
-            Self::GatedDelta(delta) => &delta.o,
-            Self::ShortConvolution(convolution) => &convolution.output,
+            Self::Attention(attention) => Some(&attention.o),
+            Self::LatentAttention(attention) => Some(&attention.o),
+            Self::GatedDelta(delta) => Some(&delta.o),
+            Self::Mamba(mamba) => Some(&mamba.output),
+            Self::Mamba2(mamba) => Some(&mamba.output),
+            Self::SideBySide(_) | Self::Absent => None,
+            Self::ShortConvolution(convolution) => Some(&convolution.output),
         }
     }
 
@@ -95,7 +118,9 @@ impl MixerSpec {
         match self {
             Self::Attention(attention) => attention.rope(),
             Self::LatentAttention(attention) => attention.rope.as_ref(),
-            Self::GatedDelta(_) | Self::ShortConvolution(_) => None,
+            Self::SideBySide(both) => both.attention.rope(),
+            Self::GatedDelta(_) | Self::Mamba(_) | Self::Mamba2(_) | Self::Absent => None,
+            Self::ShortConvolution(_) => None,
         }
     }
 
@@ -105,24 +130,33 @@ impl MixerSpec {
             Self::Attention(attention) => Some([attention.n_heads, attention.d_head]),
             Self::LatentAttention(attention) => Some([attention.n_heads, attention.d_value]),
             Self::GatedDelta(delta) => Some([delta.n_heads, delta.d_value]),
+            Self::Mamba2(mamba) => Some([mamba.n_heads, mamba.d_head]),
+            Self::Mamba(_) | Self::SideBySide(_) | Self::Absent => None,
             Self::ShortConvolution(_) => None,
         }
     }
 
     /// The sites that a block with this mixer does not have.
     pub fn absent_sites(&self) -> &'static [Site] {
-        match self.z_shape() {
-            Some(_) => &[],
-            None => &[Site::Z],
+        match (self, self.z_shape()) {
+            (Self::Absent, _) => &[Site::Z, Site::AttnOut, Site::ResidMid],
+            (_, Some(_)) => &[],
+            (_, None) => &[Site::Z],
         }
     }
 
     /// How many values its cache keeps of a sequence of `room` tokens, so that the sequence can be continued.
     pub fn kept_values(&self, room: usize) -> usize {
         match self {
-            Self::Attention(attention) => (2 * attention.n_kv_heads * attention.d_head).saturating_mul(room),
+            Self::Attention(attention) => attention.kept_values(room),
             Self::LatentAttention(attention) => attention.d_kept().saturating_mul(room),
             Self::GatedDelta(delta) => delta.kept_values(),
+            Self::Mamba(mamba) => mamba.kept_values(),
+            Self::Mamba2(mamba) => mamba.kept_values(),
+            Self::SideBySide(both) => {
+                both.attention.kept_values(room).saturating_add(both.mamba2.kept_values())
+            }
+            Self::Absent => 0,
             Self::ShortConvolution(convolution) => convolution.channels * convolution.kept_positions(),
         }
     }

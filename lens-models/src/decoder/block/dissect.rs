@@ -3,9 +3,11 @@
 use lens_core::attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, FixedNorm, OutputMap};
 use tch::Tensor;
 
-use super::{Block, Wired};
+use super::{Block, Wired, scaled};
 use crate::decoder::{
     ModelError,
+    mixer::Mixer,
+    mlp::Mlp,
     norm::{Norm, normed},
     weights::{Linear, values},
 };
@@ -22,7 +24,8 @@ struct Branch {
 impl Block {
     /// What the block does at the position of these values.
     pub(in crate::decoder) fn dissect(&self, at: &BlockValues<'_, Tensor>) -> Result<BlockParts, ModelError> {
-        let attention = at.z.map(|z| self.attention_again(z)).transpose()?;
+        let (Some(mixer), Some(mlp)) = (&self.mixer, &self.mlp) else { return self.dissect_one_branch(at) };
+        let attention = self.attention_again(mixer, at.z)?;
         let parts = BlockParts::default();
         let attended = |parts: BlockParts| match &attention {
             Some(branch) => parts.with_attention(branch.parts.clone()),
@@ -32,18 +35,18 @@ impl Block {
         match (&self.wiring, &attention) {
             (Wired::Sequential { mlp_norm }, _) => {
                 let mlp_in = at.resid_mid.map(|mid| normed(mlp_norm.as_ref(), mid)).transpose()?;
-                let mlp = mlp_in.map(|mlp_in| self.mlp_again(&mlp_in)).transpose()?;
+                let mlp = mlp_in.map(|mlp_in| self.mlp_again(mlp, &mlp_in)).transpose()?;
                 Ok(attended(parts).with_mlp(mlp.unwrap_or_default()))
             }
             (Wired::Parallel { mlp_norm }, _) => {
                 let mlp_in = normed(mlp_norm.as_ref().or(self.attn_norm.as_ref()), pre)?;
-                Ok(attended(parts).with_mlp(self.mlp_again(&mlp_in)?))
+                Ok(attended(parts).with_mlp(self.mlp_again(mlp, &mlp_in)?))
             }
             (Wired::PostNorm { attn_norm, mlp_norm }, Some(branch)) => {
                 let first = pre.f_add(&branch.added)?;
                 let middle = attn_norm.forward(&first)?;
                 // What these MLPs compute is added as it is.
-                let mlp = self.plain_mlp_again(&middle)?;
+                let mlp = plain_mlp_again(mlp, &middle)?;
                 let second = middle.f_add(&mlp.mixed)?;
                 Ok(attended(parts)
                     .with_mlp(mlp.parts)
@@ -53,7 +56,7 @@ impl Block {
             (Wired::NormedResidual { mlp_norm }, Some(branch)) => {
                 let before = self.attn_norm.as_ref().map(|norm| fixed(norm, pre)).transpose()?;
                 let first = normed(self.attn_norm.as_ref(), pre)?.f_add(&branch.added)?;
-                let mlp = self.plain_mlp_again(&mlp_norm.forward(&first)?)?;
+                let mlp = plain_mlp_again(mlp, &mlp_norm.forward(&first)?)?;
                 Ok(attended(parts)
                     .with_before(before)
                     .with_mlp(mlp.parts)
@@ -64,58 +67,72 @@ impl Block {
         }
     }
 
-    /// What attention does with `z`, one row.
-    fn attention_again(&self, z: &Tensor) -> Result<Branch, ModelError> {
-        let output = self.mixer.output();
+    /// What a block of one branch does at the position of these values.
+    fn dissect_one_branch(&self, at: &BlockValues<'_, Tensor>) -> Result<BlockParts, ModelError> {
+        let attention = match &self.mixer {
+            Some(mixer) => self.attention_again(mixer, at.z)?.map(|branch| branch.parts).unwrap_or_default(),
+            None => BranchParts::absent(),
+        };
+        let mlp = match &self.mlp {
+            Some(mlp) => self.mlp_again(mlp, &normed(self.wiring.mlp_norm(), at.resid_pre)?)?,
+            None => BranchParts::absent(),
+        };
+        Ok(BlockParts::default().with_attention(attention).with_mlp(mlp))
+    }
+
+    /// What the heads do with `z`, one row, where there are any.
+    fn attention_again(&self, mixer: &Mixer, z: Option<&Tensor>) -> Result<Option<Branch>, ModelError> {
+        let (Some(output), Some(z)) = (mixer.output(), z) else { return Ok(None) };
         let z_row = z.f_flatten(1, -1)?; // [1, n_heads * d_head]
         let width = if z.dim() == 3 { z.size()[2] } else { z_row.size()[1] };
         let inputs = BranchInputs::new(OutputMap::Attention, values(&z_row)?, width.max(1) as usize)
             .with_bias(host_bias(output)?);
-        self.branch(output.forward(&z_row)?, self.attn_post_norm.as_ref(), vec![inputs])
+        let mixed = output.forward(&z_row)?;
+        branch(mixed, self.attn_post_norm.as_ref(), self.multiplier, vec![inputs]).map(Some)
     }
 
     /// What the MLP does with its input, `[1, d_model]`, in a block that has a point for what it adds.
-    fn mlp_again(&self, x: &Tensor) -> Result<BranchParts, ModelError> {
-        let inputs = self.mlp.inputs(x)?;
+    fn mlp_again(&self, mlp: &Mlp, x: &Tensor) -> Result<BranchParts, ModelError> {
+        let inputs = mlp.inputs(x)?;
         match &self.mlp_post_norm {
-            Some(norm) => Ok(self.branch(self.mlp.forward(x)?, Some(norm), inputs)?.parts),
+            Some(norm) => Ok(branch(mlp.forward(x)?, Some(norm), self.mlp_factor, inputs)?.parts),
             None => {
-                let multiplier = self.multiplier.unwrap_or(1.0);
+                let multiplier = self.mlp_factor.unwrap_or(1.0);
                 Ok(BranchParts::default().with_multiplier(multiplier).with_inputs(inputs))
             }
         }
     }
 
-    /// The same where neither norm nor factor follows.
-    fn plain_mlp_again(&self, x: &Tensor) -> Result<Branch, ModelError> {
-        let mixed = self.mlp.forward(x)?;
-        let parts =
-            BranchParts::default().with_output(Some(values(&mixed)?)).with_inputs(self.mlp.inputs(x)?);
-        Ok(Branch { added: mixed.shallow_clone(), mixed, parts })
-    }
-
-    fn branch(
-        &self,
-        mixed: Tensor,
-        norm: Option<&Norm>,
-        inputs: Vec<BranchInputs>,
-    ) -> Result<Branch, ModelError> {
-        let added = self.scaled(normed(norm, &mixed)?)?;
-        let parts = BranchParts::default()
-            .with_output(Some(values(&added)?))
-            .with_norm(norm.map(|norm| fixed(norm, &mixed)).transpose()?)
-            .with_multiplier(self.multiplier.unwrap_or(1.0))
-            .with_inputs(inputs);
-        Ok(Branch { mixed, added, parts })
-    }
-
     /// An output projection of the block, if it has it.
     pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<&Linear> {
         match map {
-            OutputMap::Attention => Some(self.mixer.output()),
-            map => self.mlp.output(map),
+            OutputMap::Attention => self.mixer.as_ref().and_then(Mixer::output),
+            map => self.mlp.as_ref().and_then(|mlp| mlp.output(map)),
         }
     }
+}
+
+/// What an MLP does with its input, `[1, d_model]`, where neither norm nor factor follows.
+fn plain_mlp_again(mlp: &Mlp, x: &Tensor) -> Result<Branch, ModelError> {
+    let mixed = mlp.forward(x)?;
+    let parts = BranchParts::default().with_output(Some(values(&mixed)?)).with_inputs(mlp.inputs(x)?);
+    Ok(Branch { added: mixed.shallow_clone(), mixed, parts })
+}
+
+/// A branch that computed `mixed`, `[1, d_model]`, which is normed and multiplied before it is added.
+fn branch(
+    mixed: Tensor,
+    norm: Option<&Norm>,
+    factor: Option<f64>,
+    inputs: Vec<BranchInputs>,
+) -> Result<Branch, ModelError> {
+    let added = scaled(factor, normed(norm, &mixed)?)?;
+    let parts = BranchParts::default()
+        .with_output(Some(values(&added)?))
+        .with_norm(norm.map(|norm| fixed(norm, &mixed)).transpose()?)
+        .with_multiplier(factor.unwrap_or(1.0))
+        .with_inputs(inputs);
+    Ok(Branch { mixed, added, parts })
 }
 
 /// A norm with the statistics that it has at one row, `[1, d]`.

@@ -3,8 +3,8 @@
 use lens_core::BackendError;
 use tch::{Kind, Tensor};
 
-use super::Block;
-use crate::decoder::ModelError;
+use super::{Block, scaled};
+use crate::decoder::{ModelError, mixer::Mixer, weights::Linear};
 
 impl Block {
     /// What some heads add, `[rows, d_model]` each in float32, of `z`, `[rows, n_heads, d_head]`. A norm on their sum is
@@ -18,11 +18,12 @@ impl Block {
             [_, n_heads, _] if heads.iter().all(|head| i64::from(*head) < n_heads) => {}
             _ => return Err(BackendError::NoHeads { layer: self.layer }),
         }
-        Ok(self.parts_of_heads(z, heads)?)
+        let output = self.mixer.as_ref().and_then(Mixer::output);
+        let output = output.ok_or(BackendError::NoHeads { layer: self.layer })?;
+        Ok(self.parts_of_heads(output, z, heads)?)
     }
 
-    fn parts_of_heads(&self, z: &Tensor, heads: &[u16]) -> Result<Vec<Tensor>, ModelError> {
-        let output = self.mixer.output();
+    fn parts_of_heads(&self, output: &Linear, z: &Tensor, heads: &[u16]) -> Result<Vec<Tensor>, ModelError> {
         let d_head = z.size()[2];
         // Statistics are those of what attention computed, in the model's dtype; parts are not rounded to it.
         let mixed = match &self.attn_post_norm {
@@ -38,7 +39,7 @@ impl Block {
                 Some((norm, mixed)) => norm.linear_part(&part, mixed)?,
                 None => part,
             };
-            self.scaled(part)
+            scaled(self.multiplier, part)
         };
         heads.iter().map(part).collect()
     }

@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::{
     fused::{attend, card_groups},
+    growth::grown,
     kept::Kept,
 };
 use crate::{
@@ -71,10 +72,28 @@ impl Attention {
         step: &Step,
         tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
+        let z = self.attend(x, step, tap)?;
+        let z = tap.at(Point::block(self.layer, Site::Z), z)?;
+        self.project(&z)
+    }
+
+    /// What the heads add, `[pos, d_model]`, of what they attended to, `[pos, n_heads, d_head]`.
+    pub(super) fn project(&self, z: &Tensor) -> Result<Tensor, ModelError> {
+        self.o.forward(&z.f_reshape([z.size()[0], (self.spec.n_heads * self.spec.d_head) as i64])?)
+    }
+
+    /// The values that each head attends to, weighed, `[pos, n_heads, d_head]`.
+    pub(super) fn attend(
+        &mut self,
+        x: &Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Tensor, ModelError> {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
         let [q, k, v] = self.qkv.forward(x)?;
-        let q = self.placed(&self.clipped(q)?, n_heads, self.q_norm.as_ref(), step)?;
-        let k = self.placed(&self.clipped(k)?, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
+        let q = grown(self.spec.growth.as_ref(), q, step)?;
+        let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
@@ -97,12 +116,10 @@ impl Attention {
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
         }
         let z = joined(z)?;
-        let z = match &self.gate {
-            Some(gate) => z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?,
-            None => z,
-        };
-        let z = tap.at(Point::block(self.layer, Site::Z), z)?; // [pos, n_heads, d_head]
-        self.o.forward(&z.f_reshape([step.n as i64, n_heads * self.spec.d_head as i64])?)
+        match &self.gate {
+            Some(gate) => Ok(z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?),
+            None => Ok(z),
+        }
     }
 
     /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_head]`; `written_out` asks for
@@ -137,11 +154,17 @@ impl Attention {
         let shape = [step.n as i64, heads, self.spec.d_head as i64];
         let x = match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
             Some(QkScope::AllHeads) => normed(norm, x)?.f_view(shape)?,
-            Some(QkScope::Head) | None => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::Head) => normed(norm, &x.f_view(shape)?)?,
+            Some(QkScope::RotatedHead) | None => x.f_view(shape)?,
         };
-        match &self.spec.position {
-            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x),
-            Position::None | Position::Alibi(_) => Ok(x),
+        let x = self.clipped(x)?;
+        let x = match &self.spec.position {
+            Position::Rotary(rope) => step.tables.of(rope, self.place).rotate(&x)?,
+            Position::None | Position::Alibi(_) => x,
+        };
+        match self.spec.qk_norm.as_ref().map(|norm| norm.scope) {
+            Some(QkScope::RotatedHead) => normed(norm, &x),
+            _ => Ok(x),
         }
     }
 

@@ -5,13 +5,21 @@ mod convolution;
 mod delta;
 mod filter;
 mod fused;
+mod growth;
 mod kept;
 mod latent;
+mod mamba;
+mod mamba2;
+mod scan;
+mod side_by_side;
 
 use tch::Tensor;
 
 pub(super) use self::attention::writes_scores;
-use self::{attention::Attention, convolution::ShortConvolution, delta::GatedDelta, latent::LatentAttention};
+use self::{
+    attention::Attention, convolution::ShortConvolution, delta::GatedDelta, latent::LatentAttention,
+    mamba::Mamba, mamba2::Mamba2, side_by_side::SideBySide,
+};
 use super::{
     ModelError,
     finite::Watch,
@@ -26,30 +34,47 @@ pub(super) enum Mixer {
     Attention(Box<Attention>),
     Latent(Box<LatentAttention>),
     Delta(Box<GatedDelta>),
+    Mamba(Box<Mamba>),
+    Mamba2(Box<Mamba2>),
+    SideBySide(Box<SideBySide>),
     ShortConvolution(Box<ShortConvolution>),
 }
 
 impl Mixer {
-    pub(super) fn load(layer: u16, spec: &MixerSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        Ok(match spec {
+    /// The mixer of a block, if it has one.
+    pub(super) fn load(
+        layer: u16,
+        spec: &MixerSpec,
+        weights: &Weights<'_>,
+    ) -> Result<Option<Self>, ModelError> {
+        Ok(Some(match spec {
             MixerSpec::Attention(spec) => Self::Attention(Box::new(Attention::load(layer, spec, weights)?)),
             MixerSpec::LatentAttention(spec) => {
                 Self::Latent(Box::new(LatentAttention::load(layer, spec, weights)?))
             }
             MixerSpec::GatedDelta(spec) => Self::Delta(Box::new(GatedDelta::load(layer, spec, weights)?)),
+            MixerSpec::Mamba(spec) => Self::Mamba(Box::new(Mamba::load(layer, spec, weights)?)),
+            MixerSpec::Mamba2(spec) => Self::Mamba2(Box::new(Mamba2::load(layer, spec, weights)?)),
+            MixerSpec::SideBySide(spec) => {
+                Self::SideBySide(Box::new(SideBySide::load(layer, spec, weights)?))
+            }
+            MixerSpec::Absent => return Ok(None),
             MixerSpec::ShortConvolution(spec) => {
                 Self::ShortConvolution(Box::new(ShortConvolution::load(spec, weights)?))
             }
-        })
+        }))
     }
 
-    /// The projection back to the stream, `[d_model, ..]`.
-    pub(super) fn output(&self) -> &Linear {
+    /// The projection back to the stream, `[d_model, ..]`, if there is one alone.
+    pub(super) fn output(&self) -> Option<&Linear> {
         match self {
-            Self::Attention(attention) => attention.output(),
-            Self::Latent(attention) => attention.output(),
-            Self::Delta(delta) => delta.output(),
-            Self::ShortConvolution(convolution) => convolution.output(),
+            Self::Attention(attention) => Some(attention.output()),
+            Self::Latent(attention) => Some(attention.output()),
+            Self::Delta(delta) => Some(delta.output()),
+            Self::Mamba(mamba) => Some(mamba.output()),
+            Self::Mamba2(mamba) => Some(mamba.output()),
+            Self::SideBySide(_) => None,
+            Self::ShortConvolution(convolution) => Some(convolution.output()),
         }
     }
 
@@ -59,6 +84,9 @@ impl Mixer {
             Self::Attention(attention) => attention.reset(),
             Self::Latent(attention) => attention.reset(),
             Self::Delta(delta) => delta.reset(),
+            Self::Mamba(mamba) => mamba.reset(),
+            Self::Mamba2(mamba) => mamba.reset(),
+            Self::SideBySide(both) => both.reset(),
             Self::ShortConvolution(convolution) => convolution.reset(),
         }
     }
@@ -80,6 +108,9 @@ impl Mixer {
             Self::Attention(attention) => attention.forward(x, step, tap),
             Self::Latent(attention) => attention.forward(x, step, tap),
             Self::Delta(delta) => delta.forward(x, step, tap),
+            Self::Mamba(mamba) => mamba.forward(x, step, tap),
+            Self::Mamba2(mamba) => mamba.forward(x, step, tap),
+            Self::SideBySide(both) => both.forward(x, step, tap),
             Self::ShortConvolution(convolution) => convolution.forward(x, step),
         }
     }

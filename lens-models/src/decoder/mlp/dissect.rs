@@ -3,11 +3,7 @@
 use lens_core::attribution::{BranchInputs, OutputMap};
 use tch::{Kind, Tensor};
 
-use super::{
-    Mlp,
-    gated::{Gated, activate},
-    routing::Choices,
-};
+use super::{Mlp, gated::Gated, routing::Choices};
 use crate::{
     decoder::{
         ModelError,
@@ -22,7 +18,7 @@ impl Mlp {
         match self {
             Self::Gated(gated) => Ok(vec![neurons(OutputMap::Mlp, &gated.inner(x)?, &gated.down, 1.0)?]),
             Self::Plain { activation, up, down } => {
-                Ok(vec![neurons(OutputMap::Mlp, &activate(*activation, &up.forward(x)?)?, down, 1.0)?])
+                Ok(vec![neurons(OutputMap::Mlp, &activation.of(&up.forward(x)?)?, down, 1.0)?])
             }
             Self::Experts(experts) => {
                 let Choices { weights, experts: chosen } = experts.router.choose(x)?; // [1, per_token] both

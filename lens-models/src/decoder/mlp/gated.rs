@@ -38,6 +38,9 @@ impl Gated {
         let [gate, up] = self.gate_up.forward(x)?;
         Ok(match self.gating {
             Gating::Plain(activation) => activate(activation, &gate)?.f_mul(&up)?,
+            Gating::Scaled { activation, factor } => {
+                activate(activation, &gate.f_mul_scalar(factor)?)?.f_mul(&up)?
+            }
             Gating::ClampedSwiglu { alpha, limit } => {
                 let gate = gate.f_clamp_max(limit)?;
                 let glu = gate.f_mul(&gate.f_mul_scalar(alpha)?.f_sigmoid()?)?;
@@ -48,7 +51,7 @@ impl Gated {
 }
 
 /// The values of neurons after their activation.
-pub(super) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor, ModelError> {
+pub(in crate::decoder) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor, ModelError> {
     Ok(match activation {
         Activation::Silu => x.f_silu()?,
         Activation::Gelu => x.f_gelu("none")?,
