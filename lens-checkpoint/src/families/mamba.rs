@@ -192,11 +192,7 @@ impl Channels {
     /// The norms on the step, B and C whose weights are under `prefix`.
     pub(super) fn norms(&self, prefix: &str, eps: f64) -> ScanNorms {
         let norm = |part: &str, d| NormSpec::rms(&format!("{prefix}.{part}_layernorm"), d, eps);
-        ScanNorms {
-            step: norm("dt", self.rank),
-            b: norm("b", self.d_state),
-            c: norm("c", self.d_state),
-        }
+        ScanNorms { step: norm("dt", self.rank), b: norm("b", self.d_state), c: norm("c", self.d_state) }
     }
 
     /// The mixer whose tensors begin with `prefix`.
