@@ -31,12 +31,15 @@ pub mod host;
 pub mod lenses;
 pub mod made;
 mod npy;
+mod pickle;
 pub mod quantised;
 mod sidecar;
 pub mod source;
 pub mod spec;
 pub mod tokenizer;
+mod torch_file;
 pub mod vectors;
+mod view;
 mod zip;
 
 pub use chat::{ChatError, ChatTemplate, Message};

@@ -51,6 +51,15 @@ pub(crate) trait Make: fmt::Debug + Send + Sync {
     fn parts(&self) -> Vec<&Part>;
 }
 
+/// Who makes tensors, and keeps those that were made last.
+pub(crate) trait Maker: fmt::Debug + Send + Sync {
+    /// The values of a tensor in `dtype`, little-endian and row-major.
+    ///
+    /// # Errors
+    /// When what is stored is broken.
+    fn kept(&self, made: &Made, dtype: Dtype) -> Result<Arc<Vec<u8>>, MadeError>;
+}
+
 /// A tensor that is made.
 #[derive(Debug, Clone)]
 pub struct Made {

@@ -4,7 +4,7 @@
 
 use lens_core::Dtype;
 
-use crate::host::ValueType;
+use crate::view::ValueType;
 
 /// What an npy file begins with.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";

@@ -20,6 +20,9 @@ use lens_checkpoint::{
 use lens_core::{Point, Site};
 use serde_json::Value;
 
+/// Types of which no model is known whose config.json could stand here.
+const UNPUBLISHED: &[&str] = &["granitemoeshared"];
+
 #[path = "published/dense.rs"]
 mod dense;
 #[path = "published/experts.rs"]
@@ -792,7 +795,7 @@ fn every_family_has_a_published_config_and_every_config_a_row() {
     let unseen: Vec<&str> = FAMILIES
         .iter()
         .flat_map(|family| family.model_types.iter().copied())
-        .filter(|model_type| !seen.contains(*model_type))
+        .filter(|model_type| !seen.contains(*model_type) && !UNPUBLISHED.contains(model_type))
         .collect();
     assert_eq!(unseen, [""; 0]);
 }

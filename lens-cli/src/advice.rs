@@ -4,7 +4,10 @@ use lens_checkpoint::{
     ChatError, CheckpointError, config::ConfigError, device::DeviceError, directions::DirectionFileError,
     source::SourceError,
 };
-use lens_core::{BackendError, LensError};
+use lens_core::{
+    BackendError, LensError,
+    patch::{AlignError, PatchError},
+};
 use lens_data::PromptError;
 use lens_viz::difference::DifferenceError;
 
@@ -34,6 +37,24 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_prompts))
         .or_else(|| is(error, of_difference))
         .or_else(|| is(error, of_directions))
+        .or_else(|| is(error, of_align))
+        .or_else(|| is(error, of_patch))
+}
+
+fn of_align(error: &AlignError) -> Option<String> {
+    matches!(error, AlignError::Lengths { .. }).then(|| {
+        "say --align end (or start), or name as many --positions of both prompts, such as -2..".to_owned()
+    })
+}
+
+fn of_patch(error: &PatchError) -> Option<String> {
+    match error {
+        PatchError::Align(error) => of_align(error),
+        PatchError::SameAnswer { .. } => Some("give --target and --versus, or another --metric".to_owned()),
+        PatchError::NoVersus => Some("give --versus, or another --metric".to_owned()),
+        PatchError::NoTarget => Some("give --target, or --metric prob".to_owned()),
+        _ => None,
+    }
 }
 
 fn of_source(error: &SourceError) -> Option<String> {
@@ -80,7 +101,7 @@ fn of_chat(error: &ChatError) -> Option<String> {
 
 fn of_device(error: &DeviceError) -> Option<String> {
     match error {
-        DeviceError::Unavailable { reason, .. } if reason.contains("CUDA half") => {
+        DeviceError::NoCudaHalf { .. } => {
             Some("in a checkout of lens, `cargo xtask setup --cuda` installs it".to_owned())
         }
         _ => None,
@@ -161,9 +182,10 @@ mod tests {
         let head =
             CheckpointError::OtherHead { family: "llama".to_owned(), names: "score.weight".to_owned() };
         assert!(advised(head).contains("--ignore-extra"));
-        let no_cuda = DeviceError::Unavailable {
+        let no_cuda = DeviceError::NoCudaHalf {
             place: "cuda".parse().unwrap(),
-            reason: "libtorch in x has no CUDA half".to_owned(),
+            libtorch: "x".to_owned(),
+            variable: "LENS_LIBTORCH",
         };
         assert!(
             advised(LensError::from(BackendError::Other(Box::new(no_cuda))))

@@ -54,7 +54,12 @@ fn seen(mixer: &MixerSpec) -> Option<Mask> {
     match mixer {
         MixerSpec::Attention(attn) => Some(attn.mask),
         MixerSpec::LatentAttention(_) => Some(Mask::Causal),
-        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+        MixerSpec::SideBySide(both) => Some(both.attention.mask),
+        MixerSpec::GatedDelta(_)
+        | MixerSpec::ShortConvolution(_)
+        | MixerSpec::Mamba(_)
+        | MixerSpec::Mamba2(_)
+        | MixerSpec::Absent => None,
     }
 }
 
@@ -178,13 +183,19 @@ fn positions(spec: &DecoderSpec) -> String {
         };
     }
     let of_rope = |rope: Option<&Arc<Rope>>| rope.map_or_else(|| "none".to_owned(), |rope| rotary(rope));
+    let of_attention = |attn: &AttentionSpec| match &attn.position {
+        Position::Alibi(_) => "ALiBi".to_owned(),
+        Position::None | Position::Rotary(_) => of_rope(attn.rope()),
+    };
     of_mixers(spec, |mixer| match mixer {
-        MixerSpec::Attention(attn) => Some(match &attn.position {
-            Position::Alibi(_) => "ALiBi".to_owned(),
-            Position::None | Position::Rotary(_) => of_rope(attn.rope()),
-        }),
+        MixerSpec::Attention(attn) => Some(of_attention(attn)),
         MixerSpec::LatentAttention(attn) => Some(of_rope(attn.rope.as_ref())),
-        MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
+        MixerSpec::SideBySide(both) => Some(of_attention(&both.attention)),
+        MixerSpec::GatedDelta(_)
+        | MixerSpec::ShortConvolution(_)
+        | MixerSpec::Mamba(_)
+        | MixerSpec::Mamba2(_)
+        | MixerSpec::Absent => None,
     })
 }
 

@@ -98,6 +98,15 @@ impl Running {
         self.0.set_position(done as u64);
     }
 
+    /// The bar of a sweep, of whose places `done` were changed.
+    pub fn patch(&self, done: usize, total: usize) {
+        if self.0.length().is_none() {
+            self.0.set_length(total as u64);
+            self.0.set_style(style("patching  {wide_bar}  {pos}/{len} places  {eta}"));
+        }
+        self.0.set_position(done as u64);
+    }
+
     /// The bar of a fit, of which `done` steps are taken.
     pub fn fit(&self, done: u64, total: u64) {
         if self.0.length() != Some(total) {

@@ -1,7 +1,7 @@
 //! What to type against errors of what runs a model; `lens_cli::advice` has those of everything else.
 
 use lens_cli::advice::{self, AnyError};
-use lens_core::{BackendError, LensError};
+use lens_core::{BackendError, LensError, attribution::AttributionError};
 use lens_models::{EditError, ModelError, SessionError};
 
 /// What may help against an error, as a sentence without a stop.
@@ -31,6 +31,7 @@ fn of_session(error: &SessionError) -> Option<String> {
         SessionError::Chat(error) => of_any(error),
         SessionError::Model(error) => of_model(error),
         SessionError::Lens(error) => of_any(error),
+        SessionError::Attribution(AttributionError::Backend(error)) => of_any(error),
         SessionError::Edit(EditError::Run { source, .. } | EditError::Backend(source)) => of_any(source),
         SessionError::NoTokenizer { .. } => Some("give token ids with --token-ids 1,2,3".to_owned()),
         _ => None,
@@ -74,9 +75,10 @@ mod tests {
         let unread = ConfigError::Unread { family: "llama".to_owned(), keys: "x = 1".to_owned() };
         let unread = CheckpointError::from(unread);
         assert!(advised(SessionError::from(unread)).contains("--ignore-extra"));
-        let no_cuda = DeviceError::Unavailable {
+        let no_cuda = DeviceError::NoCudaHalf {
             place: "cuda".parse().unwrap(),
-            reason: "libtorch in x has no CUDA half".to_owned(),
+            libtorch: "x".to_owned(),
+            variable: "LENS_LIBTORCH",
         };
         assert!(advised(ModelError::from(no_cuda)).contains("cargo xtask setup --cuda"));
         assert!(advised(SessionError::NoTokenizer { id: "m".to_owned() }).contains("--token-ids"));

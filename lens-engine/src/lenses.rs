@@ -4,7 +4,7 @@ use std::{panic, thread};
 
 use anyhow::Result;
 use lens_cli::{
-    args::{LensName, SourceArgs},
+    args::{LensName, LensNames, SourceArgs},
     lenses, model,
     progress::Downloads,
     style::Console,
@@ -26,7 +26,7 @@ pub(crate) struct Lenses {
 impl Lenses {
     /// Reads the lenses that were asked for; the plain one where none was.
     pub(crate) fn open(
-        names: &[LensName],
+        names: &[LensNames],
         checkpoint: &Checkpoint,
         source: &SourceArgs,
         console: &Console,
@@ -36,7 +36,7 @@ impl Lenses {
         }
         let (options, model) = (model::options(source), &checkpoint.outline().id);
         let mut found = Vec::new();
-        for name in names {
+        for name in names.iter().flat_map(|LensNames(names)| names) {
             found.push(match name {
                 LensName::Logit => None,
                 LensName::From(kind, name) => {

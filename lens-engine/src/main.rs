@@ -8,11 +8,13 @@ mod attribute;
 mod check;
 mod compare_prompts;
 mod evaluate;
+mod failure;
 mod fit;
 mod gathered;
 mod lenses;
 mod machine;
 mod many;
+mod patch;
 mod prompt;
 mod reader;
 mod records;
@@ -30,10 +32,14 @@ use lens_cli::{
     Program,
     args::{Cli, Command},
     engine, signals,
-    style::Console,
+    style::{Console, When},
 };
 
 fn main() -> ExitCode {
+    if let Err(error) = engine::same_build() {
+        Console::new(When::Auto).error(&error);
+        return ExitCode::FAILURE;
+    }
     Program { models: follow, advice: advice::of }.run()
 }
 
@@ -44,6 +50,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console),
         Command::Attribute(args) => attribute::attribute(args, console),
+        Command::Patch(args) => patch::patch(args, console),
         Command::Check(args) => check::check(args, console),
         Command::Fit(args) => fit::fit(args, console),
         Command::Evaluate(args) => evaluate::evaluate(args, console),

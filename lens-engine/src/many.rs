@@ -18,15 +18,14 @@ use lens_cli::{
 };
 use lens_core::{BackendError, LONGEST_STEP, LensSet, LensTrace, Prepared, TimingTrace, TokenId, sink::Sink};
 use lens_data::{PromptError, PromptInput, PromptRecord, ReadoutSink};
-use lens_models::{Message, Session, session::Input};
+use lens_models::{Session, session::Input};
 use lens_viz::terminal::PromptsView;
-use serde::Serialize;
 
 use crate::{
-    advice,
     compare_prompts::{self, Compared},
+    failure::{Failure, said},
     lenses::Lenses,
-    machine,
+    machine, prompt,
     records::Records,
     request, show,
     watched::Watched,
@@ -35,18 +34,6 @@ use crate::{
 
 /// Prompts of up to as many tokens are read together; the positions of a longer one are shown as they are read.
 const SHORT: usize = 256;
-
-/// A prompt that could not be read.
-#[derive(Serialize)]
-struct Failure<'a> {
-    /// Where every line is an event, so is this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<&'static str>,
-    prompt_index: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    error: String,
-}
 
 /// Reads every prompt of `file`; `-` is stdin.
 pub(crate) fn run(
@@ -112,14 +99,6 @@ pub(crate) struct Outputs<'a> {
     pub(crate) folder: Option<Folder>,
     /// What is shown.
     pub(crate) out: &'a Stdout,
-}
-
-/// An error on one line, with what may help.
-fn said(error: &anyhow::Error) -> String {
-    match advice::of(error) {
-        Some(advice) => format!("{error:#}; {advice}"),
-        None => format!("{error:#}"),
-    }
 }
 
 struct Many<'a> {
@@ -239,10 +218,14 @@ impl Many<'_> {
         (self.out.is_closed() && self.folder.is_none()) || signals::seen().is_some()
     }
 
-    fn prepared(&self, index: u64, id: Option<String>, input: PromptInput) -> Result<Prepared> {
-        let request = request::of(self.args, &self.lenses.set, self.input(input));
+    fn prepared(&mut self, index: u64, id: Option<String>, input: PromptInput) -> Result<Prepared> {
+        let request = request::of(self.args, &self.lenses.set, prompt::of_record(input, &self.args.chat));
         let mut prepared = self.session.prepare(&request)?;
         prepared.notes.extend(self.lenses.notes.iter().cloned());
+        for note in prepared.own_notes() {
+            let named = id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+            self.console.note(&format!("prompt {index}{named}: {note}"));
+        }
         Ok(prepared.labelled(index, id))
     }
 
@@ -270,7 +253,7 @@ impl Many<'_> {
                     // From here on there is something to keep.
                     signals::hold();
                     let live = show::live_of_many(self.args, self.out).0.whole(&trace).map_err(folder::cause);
-                    let shown = live.and_then(|()| self.show(trace));
+                    let shown = live.and_then(|()| self.show(trace, one.own_notes()));
                     self.count(one, shown, count)?;
                 }
                 // It fails again, and is shown as far as it comes.
@@ -299,16 +282,17 @@ impl Many<'_> {
             // Interrupted before anything was read.
             Ok(trace) if trace.finals.is_empty() && signals::seen().is_some() => Ok(()),
             result => {
-                let shown = result.map_err(Into::into).and_then(|trace| self.show(trace));
+                let shown =
+                    result.map_err(Into::into).and_then(|trace| self.show(trace, prepared.own_notes()));
                 self.count(prepared, shown, count)
             }
         }
     }
 
-    /// Shows the trace of a prompt, beyond what was shown while it was read.
-    fn show(&mut self, mut trace: LensTrace) -> Result<LensTrace> {
+    /// Shows the trace of a prompt, beyond what was shown while it was read; its `own` notes were said.
+    fn show(&mut self, mut trace: LensTrace, own: &[String]) -> Result<LensTrace> {
         trace.notes.extend(weights::changed_weights());
-        for note in &trace.notes {
+        for note in trace.notes.iter().filter(|note| !own.contains(note)) {
             self.note(note);
         }
         if let Some(timing) = trace.timing {
@@ -343,22 +327,6 @@ impl Many<'_> {
                 let (index, id) = prepared.label();
                 self.failed(index.unwrap_or_default(), id, &error, count)
             }
-        }
-    }
-
-    fn input(&self, input: PromptInput) -> Input {
-        let chat = &self.args.chat;
-        let system = || chat.system.iter().map(|system| Message::new("system", system));
-        match input {
-            PromptInput::Text(text) if chat.chat || chat.system.is_some() => {
-                Input::Chat(system().chain([Message::new("user", text)]).collect())
-            }
-            PromptInput::Text(text) => Input::Text(text),
-            PromptInput::Messages(messages) => {
-                let own = messages.into_iter().map(|(role, content)| Message::new(role, content));
-                Input::Chat(system().chain(own).collect())
-            }
-            PromptInput::Tokens(tokens) => Input::Tokens(tokens),
         }
     }
 

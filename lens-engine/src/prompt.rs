@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use lens_cli::args::{ChatArgs, InputArgs};
+use lens_data::PromptInput;
 use lens_models::{Message, session::Input};
 
 /// A text beyond this is a mistake.
@@ -33,6 +34,22 @@ pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
     }
     let system = chat.system.iter().map(|system| Message::new("system", system));
     Ok(Input::Chat(system.chain([Message::new("user", text)]).collect()))
+}
+
+/// What a record of a file of prompts has the model read.
+pub(crate) fn of_record(record: PromptInput, chat: &ChatArgs) -> Input {
+    let system = || chat.system.iter().map(|system| Message::new("system", system));
+    match record {
+        PromptInput::Text(text) if chat.chat || chat.system.is_some() => {
+            Input::Chat(system().chain([Message::new("user", text)]).collect())
+        }
+        PromptInput::Text(text) => Input::Text(text),
+        PromptInput::Messages(messages) => {
+            let own = messages.into_iter().map(|(role, content)| Message::new(role, content));
+            Input::Chat(system().chain(own).collect())
+        }
+        PromptInput::Tokens(tokens) => Input::Tokens(tokens),
+    }
 }
 
 fn from_file(path: &Path) -> io::Result<String> {

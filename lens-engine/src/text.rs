@@ -20,6 +20,8 @@ pub(crate) struct Text<'a> {
     documents: &'a Documents<'a>,
     console: &'a Console,
     broken: u64,
+    /// Documents without a text.
+    empty: u64,
 }
 
 impl<'a> Text<'a> {
@@ -27,7 +29,7 @@ impl<'a> Text<'a> {
         let (path, column) = (args.text.as_path(), args.text_column.as_deref());
         let prompts = records::open(path, args.text_format, column, What::Text)?;
         documents.note().iter().for_each(|note| console.note(note));
-        Ok(Self { prompts, documents, console, broken: 0 })
+        Ok(Self { prompts, documents, console, broken: 0, empty: 0 })
     }
 
     /// The tokens of the next document; `None` at the end.
@@ -37,7 +39,10 @@ impl<'a> Text<'a> {
             match record {
                 Ok(record) => {
                     return match record.input {
-                        PromptInput::Text(text) => Ok(Some(self.documents.encode(&text)?)),
+                        PromptInput::Text(text) => {
+                            self.empty += u64::from(text.is_empty());
+                            Ok(Some(self.documents.encode(&text)?))
+                        }
                         PromptInput::Tokens(tokens) => Ok(Some(tokens)),
                         PromptInput::Messages(_) => {
                             bail!(
@@ -72,6 +77,14 @@ impl<'a> Text<'a> {
     pub(crate) fn end(&self) {
         if self.broken > TOLD {
             self.console.note(&format!("{} records of the text were passed over", self.broken));
+        }
+        if self.empty > 0 {
+            let empty = if self.empty == 1 {
+                "1 document is".to_owned()
+            } else {
+                format!("{} documents are", self.empty)
+            };
+            self.console.note(&format!("{empty} empty, and read as what the tokenizer puts around any text"));
         }
     }
 }

@@ -20,6 +20,15 @@ pub(crate) fn sum_of_shares(trace: &AttributionTrace) -> String {
     )
 }
 
+/// Where a logit is read, where that is not the end of the model: `L4.resid_pre, through a tuned lens`.
+pub(crate) fn place_read(trace: &AttributionTrace) -> Option<String> {
+    let point = trace.point.as_ref()?;
+    Some(match &trace.lens {
+        Some(lens) => format!("{point}, through a {} lens", lens.kind),
+        None => point.clone(),
+    })
+}
+
 /// A probability as a percentage, three columns wide or, with a decimal, four (five for 100).
 pub(crate) fn percent(probability: f32, decimals: bool) -> String {
     let percent = f64::from(probability) * 100.0;

@@ -22,6 +22,7 @@ pub mod logitlenskit;
 mod measure;
 mod named;
 pub mod page;
+mod patching;
 pub mod picture;
 pub mod ramp;
 mod safe;

@@ -4,11 +4,11 @@
 
 use lens_core::{
     Backend, Lens, LensTrace, Plan, TokenId, TraceContext,
-    attribution::{AttributionContext, AttributionRequest, AttributionTrace, attribute},
+    attribution::{AttributionRequest, AttributionTrace, attribute},
     toy::ToyBackend,
 };
 use lens_viz::{
-    page,
+    page::{self, PageOptions},
     picture::{self, PictureKind, PictureOptions, svg},
     terminal::{self, ColorLevel, TableOptions, table},
 };
@@ -23,7 +23,7 @@ fn attributed() -> AttributionTrace {
     let tokens = tokens();
     let ask = AttributionRequest::new(TokenId(9), 3).with_versus(Some(TokenId(8)));
     let parts = attribute(&mut toy, &tokens, &ask).unwrap();
-    AttributionTrace::new(&parts, &AttributionContext::new(("test", "0"), toy.info(), &tokens, &()))
+    AttributionTrace::new(&parts, &TraceContext::new(("test", "0"), toy.info(), &tokens, &()))
 }
 
 fn of_heads(components: &str) -> LensTrace {
@@ -50,6 +50,7 @@ fn a_picture_has_every_contribution_and_the_sum() {
         assert!(value.abs() < 0.005 || svg.contains(&digits), "{digits} is not in the picture");
     }
     assert!(svg.contains("attn_out") && svg.contains("mlp_out") && svg.contains("off by"));
+    assert!(svg.contains(">layer</text>") && svg.contains(">head</text>"), "{svg}");
     let other = PictureOptions::default().with_layers(vec![9]);
     assert!(picture::attribution(&trace, &other).unwrap_err().to_string().contains("layer 9 was not read"));
 }
@@ -103,7 +104,14 @@ fn heads_have_a_grid_and_columns_of_a_table() {
     let text = table(&trace, &TableOptions::default().with_width(100)).unwrap();
     let (heads, whole) = (text.find("head.1").unwrap(), text.find("attn_out").unwrap());
     assert!(text.contains("head.0") && heads < whole, "{text}");
+    let html = page::page(&trace, &PageOptions::default()).unwrap();
+    assert!(
+        html.contains("What each head adds, position 3") && html.contains(&pages[0].svg),
+        "no grid on the page"
+    );
     let without = of_heads("attn_out");
+    let html = page::page(&without, &PageOptions::default()).unwrap();
+    assert!(!html.contains("What each head adds"));
     let error =
         svg(&without, PictureKind::Heads(Default::default()), &PictureOptions::default()).unwrap_err();
     assert!(error.to_string().contains("no readout of a head"), "{error}");

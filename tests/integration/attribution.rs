@@ -1,10 +1,8 @@
 //! A logit is the sum of what the parts of the model contribute, in every family.
 
 use lens_core::{
-    Backend, TokenId,
-    attribution::{
-        Attribution, AttributionContext, AttributionRequest, AttributionTrace, OutputMap, Shares, attribute,
-    },
+    Backend, TokenId, TraceContext,
+    attribution::{Attribution, AttributionRequest, AttributionTrace, OutputMap, Shares, attribute},
 };
 use lens_models::Decoder;
 use lens_tests::{Golden, checkpoint_names, decoder, load};
@@ -143,7 +141,7 @@ fn every_share_equals_that_of_hooks_in_transformers() {
             .with_versus(Some(oracle.versus))
             .with_neurons(case.neurons.0.len());
         let parts = attribute(&mut model, &oracle.tokens, &ask).unwrap();
-        let context = AttributionContext::new(("test", "0"), model.info(), &oracle.tokens, &());
+        let context = TraceContext::new(("test", "0"), model.info(), &oracle.tokens, &());
         let trace = AttributionTrace::new(&parts, &context);
         let near = |what: &str, got: f64, expected: f64| {
             assert!((got - expected).abs() < TOLERANCE, "{name}: {what}: {got} instead of {expected}");
@@ -182,7 +180,7 @@ fn neurons_of_experts_are_named_and_weighed() {
         let branch = contributions.mlp_out - contributions.mlp_bias.unwrap_or(0.0);
         assert!((sum - branch).abs() < TOLERANCE, "layer {layer}: {sum} instead of {branch}");
     }
-    let context = AttributionContext::new(("test", "0"), model.info(), &golden.tokens, &());
+    let context = TraceContext::new(("test", "0"), model.info(), &golden.tokens, &());
     let trace = AttributionTrace::new(&parts, &context);
     let named = |part: &str| trace.neurons.0.iter().any(|(name, _)| name.contains(part));
     assert!(named(".e") && named(".shared.n"));

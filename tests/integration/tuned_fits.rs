@@ -7,11 +7,11 @@ use lens_core::{
     Translator,
 };
 use lens_models::{
-    Decoder, LoadOptions, demo,
+    Decoder, LoadOptions, StoredDtype, demo,
     fit::{Corpus, Documents, Optimiser, TunedFit, TunedOptions},
     session::Speech,
 };
-use lens_tests::{Golden, checkpoint_names, decoder, fixtures};
+use lens_tests::{Golden, checkpoint_names, decoder, fixtures, load};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -174,6 +174,70 @@ fn a_resumed_fit_equals_one_without_a_break_bit_for_bit() {
         let mut other = TunedFit::new(&mut model, other, options).unwrap();
         let message = other.resume(&path).unwrap_err().to_string();
         assert!(message.contains("text (") && message.contains("differ"), "{message}");
+    }
+}
+
+/// The stream of a model in bfloat16 is rounded; translators, gradients and losses are not. The loss is that of the same
+/// model in float32 as far as the stream's roundings go, it falls at every layer, and a break changes no bit.
+#[test]
+fn a_model_in_bfloat16_is_fitted_in_float32() {
+    for name in ["llama2", "gemma2", "gpt2"] {
+        for optimiser in Optimiser::ALL {
+            let options =
+                TunedOptions::default().with_steps(12).with_tokens_per_step(80).with_optimiser(optimiser);
+            let corpus = || Corpus::new(text(305), 10, 0.1, 5).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state");
+
+            let mut wide = load(name, Some(StoredDtype::F32));
+            let expected =
+                TunedFit::new(&mut wide, corpus(), options.clone()).unwrap().step().unwrap().losses;
+
+            let mut model = load(name, Some(StoredDtype::Bf16));
+            let mut whole = TunedFit::new(&mut model, corpus(), options.clone()).unwrap();
+            whole.held_out().unwrap();
+            let first = whole.step().unwrap().losses;
+            for (layer, (got, expected)) in first.iter().zip(&expected).enumerate() {
+                let off = (got / expected - 1.0).abs();
+                assert!(
+                    off < 0.05,
+                    "{name} with {optimiser}: layer {layer} begins at {got}, not at {expected}"
+                );
+            }
+            while !whole.is_done() {
+                whole.step().unwrap();
+            }
+            whole.held_out().unwrap();
+            let [plain, .., fitted] = whole.curve() else { panic!("the curve has two points") };
+            let learned = fitted.kl.iter().zip(&plain.kl).all(|(fitted, plain)| fitted < plain);
+            assert!(learned, "{name} with {optimiser}: {fitted:?} after {plain:?}");
+            let whole = whole.lens(Provenance::default()).unwrap();
+            // What a step adds is often less than bfloat16 could hold beside the weight.
+            let is_rounded = |w: &f32| w.to_bits() & 0xffff == 0;
+            for (layer, (weight, bias)) in weights(&whole).into_iter().enumerate() {
+                let rounded = weight.iter().chain(bias).filter(|w| is_rounded(w)).count();
+                assert!(
+                    rounded < weight.len() / 10,
+                    "{name}: layer {layer} of the lens is rounded to bfloat16"
+                );
+            }
+
+            let mut model = load(name, Some(StoredDtype::Bf16));
+            let mut before = TunedFit::new(&mut model, corpus(), options.clone()).unwrap();
+            before.held_out().unwrap();
+            for _ in 0..5 {
+                before.step().unwrap();
+            }
+            before.keep(&path).unwrap();
+            let mut model = load(name, Some(StoredDtype::Bf16));
+            let mut after = TunedFit::new(&mut model, corpus(), options).unwrap();
+            assert!(after.resume(&path).unwrap());
+            while !after.is_done() {
+                after.step().unwrap();
+            }
+            let after = after.lens(Provenance::default()).unwrap();
+            assert!(after == whole, "{name} with {optimiser}: the lenses differ");
+        }
     }
 }
 

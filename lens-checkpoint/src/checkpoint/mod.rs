@@ -9,6 +9,7 @@ mod ledger;
 mod mapped;
 mod names;
 mod tokenizers;
+mod torch;
 mod values;
 
 use std::{
@@ -33,6 +34,7 @@ use crate::{
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood},
     made::{Files, MadeError},
+    pickle::PickleError,
     quantised::{Quantisation, QuantisedError},
     sidecar::{Sidecar, Sidecars, TokenizerFile},
     source::{CheckpointFiles, CheckpointHeaders},
@@ -153,14 +155,26 @@ impl Outline {
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
+        // A pickle has no header: all of it is looked at.
+        let wholes: Vec<Option<Bytes>> = headers
+            .shards
+            .iter()
+            .map(|shard| shard.whole.as_ref().map(|path| Ok(Bytes::of_file(path)?.0)).transpose())
+            .collect::<Result<_, CheckpointError>>()?;
         let weights: Vec<gguf::File<'_>> = headers
             .shards
             .iter()
-            .map(|shard| (shard.file.clone(), shard.bytes.as_slice(), shard.file_size))
+            .zip(&wholes)
+            .map(|(shard, whole)| {
+                let bytes = whole.as_ref().map_or(shard.bytes.as_slice(), Bytes::as_slice);
+                (shard.file.clone(), bytes, shard.file_size)
+            })
             .collect();
-        let (config, said) = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
-        let mut outline = Self::new(headers.id.clone(), headers.revision.clone(), &config, tensors, options)?;
-        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said));
+        let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
+        let (id, revision) = (headers.id.clone(), headers.revision.clone());
+        let mut outline = Self::new(id, revision, &said.config, tensors, options)?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, headers.notes.iter().cloned().chain(said.notes));
         Ok(outline)
     }
 
@@ -253,16 +267,17 @@ impl Checkpoint {
             names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
         let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
-        let starts = contents.iter().map(|start| (*start, start.len() as u64));
         let weights: Vec<gguf::File<'_>> =
-            names.into_iter().zip(starts).map(|(name, (start, size))| (name, start, size)).collect();
+            names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
         let mut sidecars = Sidecars::of_files(files);
-        let (config, said) = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
+        let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
         let (id, revision) = (files.id.clone(), files.revision.clone());
         let mut outline =
-            Outline::with_files(id, revision, &config, tensors, options, Some(Files(&contents)))?;
-        outline.notes.splice(..0, files.notes.iter().cloned().chain(said));
+            Outline::with_files(id, revision, &said.config, tensors, options, Some(Files(&contents)))?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
+        outline.notes.extend(torch::note(&files.weights));
         let mut checkpoint =
             Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
@@ -323,24 +338,34 @@ impl Checkpoint {
     }
 }
 
-/// Adds the tensors of all weight files to an index; the text of the config, and what was assumed. A GGUF file is its
-/// own config, and has its tokenizer with it.
+/// What weight files say apart from their tensors, and the config beside them.
+struct Said {
+    /// The text of the config.
+    config: Vec<u8>,
+    notes: Vec<String>,
+    quantisation: Option<Quantisation>,
+}
+
+/// Adds the tensors of all weight files to an index. A GGUF file is its own config, and has its tokenizer with it.
 fn add_weights(
     tensors: &mut TensorIndex,
     files: &[gguf::File<'_>],
     config: &Path,
     sidecars: &mut Sidecars,
-) -> Result<(Vec<u8>, Vec<String>), CheckpointError> {
+) -> Result<Said, CheckpointError> {
     if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
-        let gguf::Described { config, notes, tokenizer_config } = gguf::add(tensors, files)?;
+        let gguf::Described { config, notes, tokenizer_config, quantisation } = gguf::add(tensors, files)?;
         sidecars.tokenizer = Some(TokenizerFile::Gguf);
         sidecars.tokenizer_config = Some(Sidecar::Made(tokenizer_config.into()));
-        return Ok((config, notes));
+        return Ok(Said { config, notes, quantisation });
     }
     for (name, start, size) in files {
-        tensors.add_shard(name, start, *size)?;
+        match torch::is_torch(name) {
+            true => tensors.add_torch(name, start)?,
+            false => tensors.add_shard(name, start, *size)?,
+        }
     }
-    Ok((read(config)?, Vec::new()))
+    Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.
@@ -427,6 +452,22 @@ pub enum CheckpointError {
         /// Which file.
         file: String,
         /// Why.
+        reason: String,
+    },
+    /// A weight file of `torch.save` that is not read.
+    #[error("{file} is not read")]
+    Pickle {
+        /// Which file.
+        file: String,
+        /// Why.
+        source: PickleError,
+    },
+    /// A weight file of `torch.save` that holds something else than a table of tensors.
+    #[error("{file} holds no table of tensors, as a state_dict is: {reason}")]
+    NoStateDict {
+        /// Which file.
+        file: String,
+        /// What is there.
         reason: String,
     },
     /// A weight file of another length than its header says.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Bytes, Checkpoint, CheckpointError, StoredDtype, StoredTensor};
-use crate::made::{Files, Made, MadeError};
+use crate::made::{Files, Made, MadeError, Maker};
 
 /// How many made tensors are kept for who reads one row after the other: those of one layer that a head needs.
 const KEPT: usize = 3;
@@ -16,6 +16,22 @@ const KEPT: usize = 3;
 /// The tensors that were made last, by name, in their own dtype.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<VecDeque<(String, Arc<Vec<u8>>)>>);
+
+impl Maker for Checkpoint {
+    fn kept(&self, made: &Made, dtype: StoredDtype) -> Result<Arc<Vec<u8>>, MadeError> {
+        let recent = || self.recent.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, values)) = recent().iter().find(|(name, _)| name == made.name()) {
+            return Ok(Arc::clone(values));
+        }
+        let values = Arc::new(self.make(made, dtype)?);
+        let mut recent = recent();
+        recent.push_back((made.name().to_owned(), Arc::clone(&values)));
+        if recent.len() > KEPT {
+            recent.pop_front();
+        }
+        Ok(values)
+    }
+}
 
 impl Checkpoint {
     /// The values of a tensor in its own dtype, little-endian and row-major: where they are mapped, or made anew.
@@ -51,21 +67,6 @@ impl Checkpoint {
     pub fn tensor_bytes(&self, tensor: &StoredTensor) -> &[u8] {
         let shard = self.shards.get(tensor.shard).map_or(&[][..], Bytes::as_slice);
         shard.get(tensor.range.clone()).unwrap_or_default()
-    }
-
-    /// The values of a made tensor in `dtype`; those that were made last are kept.
-    pub(crate) fn kept(&self, made: &Made, dtype: StoredDtype) -> Result<Arc<Vec<u8>>, MadeError> {
-        let recent = || self.recent.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, values)) = recent().iter().find(|(name, _)| name == made.name()) {
-            return Ok(Arc::clone(values));
-        }
-        let values = Arc::new(self.make(made, dtype)?);
-        let mut recent = recent();
-        recent.push_back((made.name().to_owned(), Arc::clone(&values)));
-        if recent.len() > KEPT {
-            recent.pop_front();
-        }
-        Ok(values)
     }
 
     fn make(&self, made: &Made, dtype: StoredDtype) -> Result<Vec<u8>, MadeError> {

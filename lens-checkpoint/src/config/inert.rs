@@ -346,8 +346,9 @@ const IGNORED: &[(&str, &str)] = &[
 /// Whether an unread `key`, by its whole name without the sections that lead to the text model, may have `value`.
 pub(super) fn is_inert(family: &str, key: &str, value: &Value) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
-    // The class of this section is a config like any other, with all that every config has.
-    let general = key.strip_prefix("attn_config.").unwrap_or(key);
+    // The classes of these sections are configs like any other, with all that every config has.
+    let sections = ["attn_config.", "ffn_config."];
+    let general = sections.iter().find_map(|section| key.strip_prefix(section)).unwrap_or(key);
     if ALWAYS.iter().any(|group| group.contains(&general))
         || ALWAYS_ENDING.iter().any(|end| key.ends_with(end))
     {

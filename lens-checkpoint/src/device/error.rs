@@ -50,6 +50,19 @@ pub enum DeviceError {
         /// Why.
         reason: String,
     },
+    /// The libtorch that runs is for processors alone.
+    #[error(
+        "the device {place} cannot be used: libtorch in {libtorch} has no CUDA half: install it beside that, or set \
+         {variable} to the folder torch/lib of a Python with torch 2.11.0 and CUDA"
+    )]
+    NoCudaHalf {
+        /// The device.
+        place: Place,
+        /// The folder of that libtorch.
+        libtorch: String,
+        /// The environment variable that names another.
+        variable: &'static str,
+    },
     /// A device that cannot be used.
     #[error("the device {place} cannot be used: {reason}")]
     Unavailable {

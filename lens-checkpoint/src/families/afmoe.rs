@@ -1,13 +1,16 @@
 //! Trinity, by Arcee.
 
+use serde_json::Value;
+
 use super::{
     Family,
     qwen::head_norms,
     routed::{EXPERTS, Stored, correction, counts, router, shared_width, ungated},
     shape::{Defaults, Epsilon, Shape},
 };
-use crate::spec::{
-    EmbedScale, ExpertsSpec, LinearSpec, Mask, MlpSpec, Position, RoutingSpec, Scores, Wiring,
+use crate::{
+    config::Config,
+    spec::{EmbedScale, ExpertsSpec, LinearSpec, Mask, MlpSpec, Position, RoutingSpec, Scores, Wiring},
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -32,7 +35,7 @@ pub(super) const FAMILY: Family = Family {
         let d_shared = shared_width(config, d_mlp, Some(2))?;
         let dense = config.count("num_dense_layers")?.unwrap_or(1);
         let factor = config.positive_or("route_scale", 1.0)?;
-        config.pass_over_texts("score_func", &["sigmoid"]);
+        pass_over(config);
         let mut spec = shape.decoder(config, names)?;
         if config.flag("mup_enabled")?.unwrap_or(false) {
             spec.embed.scale = Some(EmbedScale::Factor((shape.d_model as f64).sqrt()));
@@ -67,3 +70,15 @@ pub(super) const FAMILY: Family = Family {
         Ok(spec)
     },
 };
+
+/// Words of the published files for what the class always does, and for how the model was trained.
+fn pass_over(config: &Config<'_>) {
+    config.pass_over_texts("score_func", &["sigmoid"]);
+    for key in ["n_group", "topk_group", "num_expert_groups", "num_limited_groups"] {
+        config.pass_over_number(key, 1.0);
+    }
+    if config.keys().get("route_norm") == Some(&Value::Bool(true)) {
+        config.pass_over(&["route_norm"]);
+    }
+    config.pass_over(&["load_balance_coeff", "use_grouped_mm"]);
+}

@@ -9,7 +9,7 @@ use crate::{
     config::{Config, ConfigError},
     spec::{
         Activation, DecoderSpec, EmbedScale, LayerSpec, LinearSpec, MlpSpec, Param, PositionRows,
-        PositionTable, Sines,
+        PositionTable,
     },
 };
 
@@ -51,7 +51,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let mut spec = decoder(config, names, family, &last, &ends, layers)?;
     spec.readout.bias = Some(Param::whole("lm_head.bias", [sizes.n_vocab]));
     spec.embed.scale = Some(EmbedScale::Factor((d as f64).sqrt()));
-    let sines = Sines::new(d, d / 2)?;
+    let sines = sizes.sines(d / 2)?;
     spec.embed.positions =
         Some(PositionTable { rows: PositionRows::Sines(sines), offset: 0, n: n_positions });
     Ok(spec)

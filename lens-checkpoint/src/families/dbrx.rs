@@ -31,6 +31,11 @@ pub(super) const FAMILY: Family = Family {
             let what = format!("{} attention heads cannot share {n_kv_heads} key-value heads", sizes.n_heads);
             return Err(ConfigError::Inconsistent { what });
         }
+        // Every class has the key, and only that of the whole model means something by it.
+        if let Some(attention) = &attention {
+            attention.pass_over(&["tie_word_embeddings"]);
+        }
+        config.pass_over_number("num_key_value_heads", n_kv_heads as f64);
         let clip = attention.as_ref().map(|attention| attention.positive("clip_qkv")).transpose()?.flatten();
         let theta =
             attention.as_ref().map(|attention| attention.positive("rope_theta")).transpose()?.flatten();
@@ -95,7 +100,12 @@ impl Experts {
             Some(function) => function.activation("name", Activation::Silu)?,
             None => Activation::Silu,
         };
-        section.pass_over(&["moe_jitter_eps", "moe_loss_weight", "uniform_expert_assignment"]);
+        section.pass_over(&[
+            "moe_jitter_eps",
+            "moe_loss_weight",
+            "uniform_expert_assignment",
+            "tie_word_embeddings",
+        ]);
         section.pass_over_number("hidden_size", sizes.d_model as f64);
         let d_mlp = section.size_or("ffn_hidden_size", 3584)?;
         Ok(Self { n, per_token, d_mlp, activation, norm })

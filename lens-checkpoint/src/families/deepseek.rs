@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{DecoderSpec, Ignored, MlpSpec, Pairing},
+    spec::{DecoderSpec, Ignored, MixerSpec, MlpSpec, Pairing, QueryGrowth, Scores},
 };
 
 pub(super) const V2: Family = Family {
@@ -109,6 +109,45 @@ pub(super) const AXK1: Family = Family {
         Ok(spec)
     },
 };
+
+pub(super) const MISTRAL4: Family = Family {
+    model_types: &["mistral4"],
+    models: "Mistral Small 4",
+    particulars: "latent attention whose queries grow with their positions; experts in every layer, chosen by a softmax",
+    resolve: |config, names, family| {
+        let widths = Widths { q_rank: Some(1024), rank: 256, content: 64, ..Widths::DEEPSEEK };
+        let mut base = Base::read(config, names, family, widths, Epsilon::rms(1e-6))?;
+        base.shape.mlp_bias = false;
+        let rope = config.object("rope_parameters")?;
+        let rope = rope.ok_or_else(|| ConfigError::Missing { key: config.name("rope_parameters") })?;
+        let Widths { content, rotary, .. } = base.widths;
+        rope.pass_over_number("partial_rotary_factor", rotary as f64 / (content + rotary) as f64);
+        let growth = growth(&rope)?;
+        let silence = Silence { groups: Some([1, 1]), renormalise: true, factor: 1.0, shared: Some(1) };
+        let sparse = after_dense(config, base.shape.n_layers, 0)?;
+        let mut spec = base.decoder(config, names, pairing(config)?, &sparse, || {
+            DeepSeek::v3(config, &base.shape, &silence)
+        })?;
+        for layer in &mut spec.layers {
+            if let MixerSpec::LatentAttention(attention) = &mut layer.mixer {
+                attention.growth = growth;
+            }
+            if let MlpSpec::Experts(experts) = &mut layer.mlp {
+                let routing = &mut experts.routing;
+                (routing.scores, routing.correction) = (Scores::Softmax, None);
+                (routing.wide_logits, routing.wide_weights) = (false, false);
+            }
+        }
+        Ok(spec)
+    },
+};
+
+/// How queries grow with their positions, past the context before stretching.
+fn growth(rope: &Config<'_>) -> Result<Option<QueryGrowth>, ConfigError> {
+    let Some(slope) = rope.number("llama_4_scaling_beta")? else { return Ok(None) };
+    let every = rope.required_size("original_max_position_embeddings")?;
+    Ok(Some(QueryGrowth { slope, every, shift: 0 }))
+}
 
 /// What these families have in common before their experts.
 struct Base {

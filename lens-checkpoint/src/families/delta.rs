@@ -67,12 +67,25 @@ impl Sizes {
         2 * self.keys() + self.values()
     }
 
+    /// Qwen 3.5's maps: queries, keys and values in one, the others by themselves.
+    pub(super) fn separate(&self, prefix: &str, d_model: usize) -> Maps {
+        let linear =
+            |part: &str, d_out: usize| LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_model, false);
+        Maps {
+            qkv: self.blocks(&linear("in_proj_qkv", self.channels())),
+            gate: linear("in_proj_z", self.n_heads * self.d_value),
+            strength: linear("in_proj_b", self.n_heads),
+            decay: linear("in_proj_a", self.n_heads),
+        }
+    }
+
     /// The gated delta net of a layer, whose tensors begin with `prefix`, out of these maps, with these names of the norm
     /// and of the output projection.
     pub(super) fn spec(&self, prefix: &str, d_model: usize, maps: Maps, own: Own) -> GatedDeltaSpec {
         let &Self { n_key_heads, n_heads, d_key, d_value, kernel } = self;
         let name = |part: &str| format!("{prefix}.{part}");
         let [q, k, v] = maps.qkv;
+        let norm = NormSpec::rms(&name(own.norm), d_value, own.eps);
         GatedDeltaSpec {
             n_key_heads,
             n_heads,
@@ -87,7 +100,7 @@ impl Sizes {
             decay: maps.decay,
             decay_bias: Param::whole(name("dt_bias"), [n_heads]),
             log_rate: Param::whole(name("A_log"), [n_heads]),
-            norm: NormSpec::rms(&name(own.norm), d_value, own.eps),
+            norm: if own.is_rounded_last { norm.rounded_last() } else { norm },
             gate: maps.gate,
             o: LinearSpec::new(&name(own.output), d_model, self.values(), false),
         }
@@ -110,6 +123,8 @@ pub(super) struct Own {
     /// Name of the output projection.
     pub(super) output: &'static str,
     pub(super) strength_factor: f64,
+    /// Whether the norm is rounded after its weight.
+    pub(super) is_rounded_last: bool,
 }
 
 /// Which layers attend: `layer_types`, or else `otherwise`.

@@ -6,7 +6,10 @@ use super::{
     routed::{DeepSeek, Silence, after_dense, without_further_predictions},
     shape::{Defaults, Epsilon, Rotation, Shape},
 };
-use crate::spec::Pairing;
+use crate::{
+    config::{Config, ConfigError},
+    spec::Pairing,
+};
 
 /// What both classes have for keys that a config leaves out.
 const SILENCE: Silence = Silence { groups: Some([1, 1]), renormalise: true, factor: 1.0, shared: Some(1) };
@@ -17,6 +20,7 @@ pub(super) const GLM4_MOE: Family = Family {
     particulars: "DeepSeek-V3's experts after dense layers; half of each head rotates; optional norms on query and key heads",
     resolve: |config, names, family| {
         let defaults = Defaults {
+            d_head: Some(rounded_head_width(config)?),
             eps: Epsilon::rms(1e-5),
             rotation: Rotation::Share(0.5, Pairing::HalfSplit),
             ..Defaults::default()
@@ -50,8 +54,21 @@ pub(super) const SOLAR_OPEN: Family = Family {
         let mut shape = Shape::read_with(config, names, family, &defaults)?;
         (shape.o_bias, shape.mlp_bias) = (false, false);
         let experts = DeepSeek::v3(config, &shape, &SILENCE)?;
+        // No layer has an MLP of its own.
+        config.pass_over(&["intermediate_size"]);
         let mut spec = shape.decoder(config, names)?;
         experts.put_into(names, &shape, &vec![true; shape.n_layers], &mut spec);
         Ok(spec)
     },
 };
+
+/// The width of a head where the config leaves it to arithmetic: rounded down, as in Python.
+fn rounded_head_width(config: &Config<'_>) -> Result<usize, ConfigError> {
+    let width = config.required_size("hidden_size")? / config.required_size("num_attention_heads")?;
+    if width > 0 {
+        return Ok(width);
+    }
+    Err(ConfigError::Inconsistent {
+        what: "there are more attention heads than the width has dimensions".to_owned(),
+    })
+}

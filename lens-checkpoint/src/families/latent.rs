@@ -101,6 +101,7 @@ impl Latent {
             rank,
             scale: self.scale,
             rope: self.rope.clone(),
+            growth: None,
             query: match q_rank {
                 None => LatentQuery::Plain(linear("q_proj", heads, d_model, false)),
                 Some(q_rank) => LatentQuery::LowRank {

@@ -41,6 +41,14 @@ pub(super) const FAMILY: Family = Family {
         let slides = shape.masks.iter().any(|mask| *mask != Mask::Causal);
         let full = if shape.masks.contains(&Mask::Causal) { Some(rope("full_attention")?) } else { None };
         let sliding = if slides { Some(rope("sliding_attention")?) } else { None };
+        if let Some(kinds) = config.object("rope_parameters")? {
+            // A kind that no layer has.
+            for (kind, rope) in [("full_attention", &full), ("sliding_attention", &sliding)] {
+                if rope.is_none() {
+                    kinds.pass_over(&[kind]);
+                }
+            }
+        }
         let position = |mask: &Mask| {
             let rope = if *mask == Mask::Causal { &full } else { &sliding };
             rope.as_ref().map_or(Position::None, |rope| Position::Rotary(Arc::clone(rope)))

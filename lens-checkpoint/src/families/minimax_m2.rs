@@ -68,6 +68,9 @@ fn pass_over(config: &Config<'_>) {
             config.pass_over(&[key]);
         }
     }
+    for key in ["layernorm_full_attention_beta", "layernorm_linear_attention_beta", "layernorm_mlp_beta"] {
+        config.pass_over_number(key, 1.0);
+    }
     let all_attend = |list: &Vec<Value>| list.iter().all(|kind| kind.as_u64() == Some(1));
     if config.keys().get("attn_type_list").and_then(Value::as_array).is_some_and(all_attend) {
         config.pass_over(&["attn_type_list"]);

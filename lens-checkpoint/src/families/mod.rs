@@ -38,6 +38,7 @@ mod hy_v3;
 mod hyperclovax;
 mod jamba;
 mod keys;
+mod lara_mini;
 mod latent;
 mod lfm2;
 mod lfm2_moe;
@@ -193,10 +194,12 @@ pub const FAMILIES: &[Family] = &[
     deepseek::GLM4_LITE,
     deepseek::SARVAM,
     deepseek::AXK1,
+    deepseek::MISTRAL4,
     qwen3_next::QWEN3_NEXT,
     qwen3_next::QWEN3_5,
     qwen3_next::QWEN3_5_MOE,
     olmo_hybrid::FAMILY,
+    lara_mini::FAMILY,
     mamba::MAMBA,
     mamba::FALCON_MAMBA,
     mamba::MAMBA2,

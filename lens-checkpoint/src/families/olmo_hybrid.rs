@@ -139,7 +139,7 @@ fn delta(sizes: &Sizes, shape: &Shape, names: &TensorNames, i: usize, doubled: b
         decay: linear("a_proj", sizes.n_heads),
     };
     let strength_factor = if doubled { 2.0 } else { 1.0 };
-    let own = Own { norm: "o_norm", eps: 1e-5, output: "o_proj", strength_factor };
+    let own = Own { norm: "o_norm", eps: 1e-5, output: "o_proj", strength_factor, is_rounded_last: false };
     let mut delta = sizes.spec(&prefix, shape.d_model, maps, own);
     let name = |part: &str| format!("{prefix}.{part}.weight");
     if !names.has(&name("conv1d")) {

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError},
     spec::{
         AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask, NormSpec, Param,
-        Position, PositionRows, PositionTable, ReadoutSpec,
+        Position, PositionRows, PositionTable, ReadoutSpec, Sines,
     },
 };
 
@@ -97,6 +97,16 @@ impl Sizes {
         let slots = queries + 2;
         [0..queries, queries..queries + 1, queries + 1..slots]
             .map(|take| qkv.part(&Cut::Heads { groups, slots, take }))
+    }
+
+    /// Positions as sines and cosines, whose frequencies are spread over `spread` steps.
+    pub(super) fn sines(&self, spread: usize) -> Result<Sines, ConfigError> {
+        Sines::new(self.d_model, spread).ok_or_else(|| ConfigError::Inconsistent {
+            what: format!(
+                "positions as sines and cosines need an even width of four or more, not {}",
+                self.d_model
+            ),
+        })
     }
 
     /// Learned positions without an offset.

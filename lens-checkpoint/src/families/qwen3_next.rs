@@ -162,25 +162,19 @@ impl Hybrid {
 
     fn delta(&self, i: usize, maps: fn(&Sizes, &str, usize) -> Maps) -> GatedDeltaSpec {
         let prefix = self.shape.name(i, "linear_attn");
-        let own = Own { norm: "norm", eps: self.shape.eps, output: "out_proj", strength_factor: 1.0 };
+        let own = Own {
+            norm: "norm",
+            eps: self.shape.eps,
+            output: "out_proj",
+            strength_factor: 1.0,
+            is_rounded_last: false,
+        };
         let maps = maps(&self.sizes, &prefix, self.shape.d_model);
         self.sizes.spec(&prefix, self.shape.d_model, maps, own)
     }
 }
 
 impl Sizes {
-    /// Qwen 3.5's maps: queries, keys and values in one, the others by themselves.
-    fn separate(&self, prefix: &str, d_model: usize) -> Maps {
-        let linear =
-            |part: &str, d_out: usize| LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_model, false);
-        Maps {
-            qkv: self.blocks(&linear("in_proj_qkv", self.channels())),
-            gate: linear("in_proj_z", self.n_heads * self.d_value),
-            strength: linear("in_proj_b", self.n_heads),
-            decay: linear("in_proj_a", self.n_heads),
-        }
-    }
-
     /// Qwen3-Next's maps: two matrices, in which a head of keys has its query, its key, and the values and gates that it
     /// serves beside each other.
     fn interleaved(&self, prefix: &str, d_model: usize) -> Maps {

@@ -9,7 +9,7 @@ use crate::{
     config::{Config, ConfigError},
     spec::{
         Activation, DecoderSpec, EmbedScale, Ignored, LayerSpec, LinearSpec, MlpSpec, PositionRows,
-        PositionTable, Sines,
+        PositionTable,
     },
 };
 
@@ -56,7 +56,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
         spec.embed.scale = Some(EmbedScale::Factor((d as f64).sqrt()));
     }
     // fairseq's spread: the lowest frequency is 1 / 10000 exactly.
-    let mut sines = Sines::new(d, (d / 2).saturating_sub(1))?;
+    let mut sines = sizes.sines((d / 2).saturating_sub(1))?;
     // The row of the padding token is blank, whichever position it falls to.
     sines.blank = config.count("pad_token_id")?;
     spec.embed.positions =

@@ -3,15 +3,13 @@
 //! A weight is a [`View`] of the mapped file: stored values under the shape that its [`Param`](crate::spec::Param)
 //! describes. Nothing is copied before a row is asked for.
 
-mod axis;
 mod embedding;
 mod linear;
 mod readout;
-mod view;
 mod weights;
 
+pub use crate::view::{ValueType, View};
 pub use embedding::EmbeddingWeights;
 pub(crate) use linear::HostLinear;
 pub use readout::ReadoutWeights;
-pub use view::{ValueType, View};
 pub use weights::{HostError, Weights};

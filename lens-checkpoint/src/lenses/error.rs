@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lens_core::MapShapeError;
 
-use super::pickle_error::PickleError;
-use crate::checkpoint::CheckpointError;
+use crate::{checkpoint::CheckpointError, pickle::PickleError, torch_file::TorchFileError};
 
 /// Why a file cannot be read as a lens, or a lens cannot be written as a file.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +73,14 @@ impl LensFileError {
     /// A file that is not `kind`, and why.
     pub(super) fn broken(path: &Path, kind: &'static str, reason: impl Into<String>) -> Self {
         Self::Broken { path: path.to_owned(), kind, reason: reason.into() }
+    }
+
+    /// A file of `torch.save` that cannot be opened.
+    pub(super) fn torch(path: &Path) -> impl Fn(TorchFileError) -> Self {
+        move |error| match error {
+            TorchFileError::File(error) => Self::File(error),
+            TorchFileError::Pickle(source) => Self::Pickle { path: path.to_owned(), source },
+        }
     }
 
     /// Maps that do not make a lens.

@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<LensFile, LensFileError> {
             let name = format!("translators_{layer}_{what}");
             let view = file.array(&name).map_err(broken)?;
             match view.shape() == shape {
-                true => Ok(view.values()),
+                true => view.to_vec().map_err(|error| broken(error.to_string())),
                 false => Err(broken(format!("{name} is {:?}, and the config says {shape:?}", view.shape()))),
             }
         };

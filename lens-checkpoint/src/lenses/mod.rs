@@ -20,15 +20,12 @@ mod mlxterp;
 mod npz;
 mod open;
 pub mod own;
-mod pickle;
-mod pickle_error;
 mod stored;
 pub mod tuned;
-mod view;
 
+pub use crate::pickle::PickleError;
 pub use digest::unembed_sha256;
 pub use error::LensFileError;
 pub use file::{LensFile, MadeFor};
 pub use matching::{Matched, for_model};
 pub use open::open;
-pub use pickle_error::PickleError;

@@ -6,10 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    error::LensFileError, file::LensFile, jacobian, mlxterp, own, pickle::TorchFile, stored::Stored, tuned,
-};
-use crate::{checkpoint::CheckpointError, source::files::check_regular};
+use super::{error::LensFileError, file::LensFile, jacobian, mlxterp, own, stored::Stored, tuned};
+use crate::{checkpoint::CheckpointError, source::files::check_regular, torch_file::TorchFile};
 
 /// Names of a lens in a folder, this project's own and jlens-mlx's.
 const SAFETENSORS: &str = "lens.safetensors";
@@ -95,7 +93,7 @@ fn start(path: &Path) -> Result<Start, LensFileError> {
 
 /// A file of `torch.save`: a Jacobian lens, or a part of a folder.
 fn torch(path: &Path) -> Result<LensFile, LensFileError> {
-    let file = TorchFile::open(path)?;
+    let file = TorchFile::open(path).map_err(LensFileError::torch(path))?;
     if jacobian::torch::is_lens(file.root()) {
         return jacobian::torch::of(path, &file);
     }

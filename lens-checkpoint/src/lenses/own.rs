@@ -80,7 +80,7 @@ pub(super) fn of(path: &Path, stored: &Stored) -> Result<LensFile, LensFileError
             let name = format!("translator.{layer}.{what}");
             let view = stored.tensor(&name)?;
             match view.shape() == shape {
-                true => Ok(view.values()),
+                true => view.to_vec().map_err(|error| error.to_string()),
                 false => {
                     Err(format!("the tensor {name:?} is {:?}, and d_model says {shape:?}", view.shape()))
                 }

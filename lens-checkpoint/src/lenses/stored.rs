@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use safetensors::SafeTensors;
 
-use super::{
-    digest::sha256,
-    error::LensFileError,
-    view::{Number, View},
+use super::{digest::sha256, error::LensFileError};
+use crate::{
+    checkpoint::{Bytes, TensorIndex},
+    host::{ValueType, View},
 };
-use crate::checkpoint::{Bytes, StoredDtype, TensorIndex};
 
 /// A safetensors file, mapped.
 pub(super) struct Stored {
@@ -50,15 +49,12 @@ impl Stored {
     /// When there is none, or its numbers are not floats of 16 or 32 bits.
     pub(super) fn tensor(&self, name: &str) -> Result<View<'_>, String> {
         let tensor = self.index.get(name).ok_or_else(|| format!("it lacks the tensor {name:?}"))?;
-        let number = match &tensor.dtype {
-            Ok(StoredDtype::F32) => Number::F32,
-            Ok(StoredDtype::F16) => Number::F16,
-            Ok(StoredDtype::Bf16) => Number::Bf16,
-            Err(other) => {
-                return Err(format!("the tensor {name:?} is stored as {other}, not as f32, f16 or bf16"));
-            }
-        };
-        View::packed(number, tensor.shape.clone(), &self.bytes.as_slice()[tensor.range.clone()])
+        let dtype = tensor
+            .dtype
+            .as_ref()
+            .map_err(|other| format!("the tensor {name:?} is stored as {other}, not as f32, f16 or bf16"))?;
+        let bytes = &self.bytes.as_slice()[tensor.range.clone()];
+        View::new(bytes, ValueType::Model(*dtype), &tensor.shape)
             .ok_or_else(|| format!("the tensor {name:?} does not fit its bytes"))
     }
 }

@@ -176,7 +176,7 @@ fn four_bits(
     let said: State =
         serde_json::from_slice(text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let count = said.shape.iter().try_fold(1_usize, |count, n| count.checked_mul(*n));
-    let count = count.filter(|count| count.div_ceil(2) == weight.count() && said.blocksize > 0);
+    let count = count.filter(|count| *count > 0 && count.div_ceil(2) == weight.count() && said.blocksize > 0);
     let (Some(count), [_, rest @ ..]) = (count, said.shape.as_slice()) else {
         let bytes = weight.count();
         return Err(wrong(format!(

@@ -81,9 +81,7 @@ fn grid(
 ) -> Result<([usize; 2], [usize; 2]), QuantisedError> {
     let [rows, columns] = size;
     let mut shape = scale.shape();
-    if let Some((first, rest)) = shape.split_first().filter(|(first, _)| stack.is_some_and(|n| n == **first))
-    {
-        debug_assert!(*first > 0);
+    if let Some((_, rest)) = shape.split_first().filter(|(first, _)| stack.is_some_and(|n| n == **first)) {
         shape = rest;
     } else if stack.is_some() {
         return Err(unfit(scale, size));

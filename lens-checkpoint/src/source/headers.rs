@@ -52,6 +52,8 @@ pub struct ShardHeader {
     pub file_size: u64,
     /// The file's first bytes: eight of length, and the header. It is not yet parsed.
     pub bytes: Vec<u8>,
+    /// Where the whole file lies, if it is a pickle: it has no header.
+    pub whole: Option<PathBuf>,
 }
 
 /// Reads the header of a file on disk.
@@ -62,11 +64,14 @@ pub(super) fn read_local_header(path: &Path) -> Result<ShardHeader, SourceError>
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut file = File::open(path).map_err(SourceError::io("open", path))?;
     let file_size = file.metadata().map_err(SourceError::io("read", path))?.len();
+    if name.ends_with(super::layout::TORCH_END) {
+        return Ok(ShardHeader { file: name, file_size, bytes: Vec::new(), whole: Some(path.to_owned()) });
+    }
     let mut bytes = Vec::new();
     file.by_ref().take(8).read_to_end(&mut bytes).map_err(SourceError::io("read", path))?;
     let end = header_end(&name, &bytes, file_size)?;
     file.take(end - 8).read_to_end(&mut bytes).map_err(SourceError::io("read", path))?;
-    Ok(ShardHeader { file: name, file_size, bytes })
+    Ok(ShardHeader { file: name, file_size, bytes, whole: None })
 }
 
 /// A GGUF file does not say how long its header is, which holds a vocabulary: pieces are read until it is whole, each
@@ -107,7 +112,7 @@ fn read_local_gguf_header(path: &Path) -> Result<ShardHeader, SourceError> {
         file.by_ref().take(n).read_to_end(&mut piece).map_err(SourceError::io("read", path))?;
         Ok(piece)
     })?;
-    Ok(ShardHeader { file: name, file_size, bytes })
+    Ok(ShardHeader { file: name, file_size, bytes, whole: None })
 }
 
 /// Fetches the header of a GGUF file at the hub.
@@ -123,7 +128,7 @@ pub(super) fn fetch_gguf_header(
         Some(first) => Ok(first),
         None => Ok(fetch_piece(client, url, at, n, subject)?.0),
     })?;
-    Ok(ShardHeader { file, file_size, bytes })
+    Ok(ShardHeader { file, file_size, bytes, whole: None })
 }
 
 /// Fetches the header of a file at the hub.
@@ -154,7 +159,7 @@ pub(super) fn fetch_header(
         });
     }
     bytes.truncate(end as usize);
-    Ok(ShardHeader { file: file.to_owned(), file_size, bytes })
+    Ok(ShardHeader { file: file.to_owned(), file_size, bytes, whole: None })
 }
 
 /// The offset after the header, from the first eight bytes.

@@ -242,6 +242,10 @@ impl<'a> Online<'a> {
         let folder = self.hub.folder(&self.commit);
         let mut shards = Vec::new();
         for file in &weights {
+            // What a pickle holds is said at its end, and of the older form everywhere.
+            if file.ends_with(layout::TORCH_END) {
+                self.fetch(file, progress)?;
+            }
             shards.push(match folder.optional(file)? {
                 Some(path) => read_local_header(&path)?,
                 None => {
@@ -271,8 +275,8 @@ impl<'a> Online<'a> {
     ) -> Result<Vec<String>, SourceError> {
         let folder = self.hub.folder(&self.commit);
         let weights = layout::choose(&self.names, self.hub.gguf.as_deref(), &folder.place)?;
-        if let Weights::Gguf(files) = weights {
-            return Ok(files);
+        if let Weights::Gguf(files) = &weights {
+            return Ok(files.clone());
         }
         self.fetch(layout::CONFIG, progress)?;
         for file in optional {
@@ -287,12 +291,14 @@ impl<'a> Online<'a> {
                 self.fetch(file, progress)?;
             }
         }
-        if weights == Weights::Single {
-            return Ok(vec![layout::SINGLE.to_owned()]);
-        }
-        self.fetch(layout::INDEX, progress)?;
+        let index = match weights {
+            Weights::Gguf(files) => return Ok(files),
+            Weights::Single(file) => return Ok(vec![file.to_owned()]),
+            Weights::Sharded(index) => index,
+        };
+        self.fetch(index, progress)?;
         // The folder anew: its bounds exist since something was fetched into it.
-        let shards = index::shard_names(&self.hub.folder(&self.commit).required(layout::INDEX)?)?;
+        let shards = index::shard_names(&self.hub.folder(&self.commit).required(index)?)?;
         match shards.iter().find(|shard| !self.names.contains(*shard)) {
             Some(shard) => Err(SourceError::MissingShard { place: folder.place, shard: shard.clone() }),
             None => Ok(shards),

@@ -19,6 +19,11 @@ pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 pub(super) const CHAT_TEMPLATE_JSON: &str = "chat_template.json";
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// Where there is no safetensors file.
+pub(super) const TORCH: &str = "pytorch_model.bin";
+/// How such files end.
+pub(super) const TORCH_END: &str = ".bin";
+pub(super) const TORCH_INDEX: &str = "pytorch_model.bin.index.json";
 
 /// The files that a checkpoint may do without.
 pub(super) const OPTIONAL: [&str; 7] = [
@@ -37,23 +42,24 @@ pub(super) const INSTEAD_OF_TOKENIZER: [&str; 4] = [VOCAB, MERGES, TOKENIZER_MOD
 /// How the weights are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Weights {
-    /// In [`SINGLE`].
-    Single,
-    /// In the files that [`INDEX`] names.
-    Sharded,
+    /// In a file of this name.
+    Single(&'static str),
+    /// In the files that an index of this name names.
+    Sharded(&'static str),
     /// In these GGUF files, which need nothing else.
     Gguf(Vec<String>),
 }
 
-/// Finds the config and the weights among the names of the files that are there, as transformers does: one
-/// file before an index; without either, the only model in the GGUF format. `gguf` is the GGUF file that is asked for,
-/// `place` is for the message.
+/// Finds the config and the weights among the names of the files that are there, as transformers does: safetensors before
+/// pickles, one file before an index; without any of these, the only model in the GGUF format. `gguf` is the GGUF file that
+/// is asked for, `place` is for the message.
 pub(super) fn choose(
     names: &BTreeSet<String>,
     gguf: Option<&str>,
     place: &str,
 ) -> Result<Weights, SourceError> {
-    if (gguf.is_some() || ![SINGLE, INDEX].iter().any(|file| names.contains(*file)))
+    let others = [SINGLE, INDEX, TORCH, TORCH_INDEX];
+    if (gguf.is_some() || !others.iter().any(|file| names.contains(*file)))
         && let Some(files) = gguf::choose(names, gguf, place)?
     {
         return Ok(Weights::Gguf(files));
@@ -61,11 +67,14 @@ pub(super) fn choose(
     if !names.contains(CONFIG) {
         return Err(SourceError::NoConfig { place: place.to_owned(), hint: hint(names) });
     }
-    if names.contains(SINGLE) {
-        return Ok(Weights::Single);
-    }
-    if names.contains(INDEX) {
-        return Ok(Weights::Sharded);
+    let order = [
+        (SINGLE, Weights::Single(SINGLE)),
+        (INDEX, Weights::Sharded(INDEX)),
+        (TORCH, Weights::Single(TORCH)),
+        (TORCH_INDEX, Weights::Sharded(TORCH_INDEX)),
+    ];
+    if let Some((_, weights)) = order.into_iter().find(|(name, _)| names.contains(*name)) {
+        return Ok(weights);
     }
     let is_pickle = |name: &&String| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|end| name.ends_with(end));
     let pickles = || names.iter().filter(is_pickle).filter(|name| !NO_WEIGHTS.contains(&name.as_str()));

@@ -78,14 +78,16 @@ impl Folder {
             Some(file) if file.contains('/') => self.all_names()?,
             _ => self.names()?,
         };
-        let index = match layout::choose(&names, self.gguf.as_deref(), &self.place)? {
-            Weights::Single => None,
-            Weights::Sharded => Some(self.required(layout::INDEX)?),
-            Weights::Gguf(files) => return self.gguf_files(&files),
+        let chosen = layout::choose(&names, self.gguf.as_deref(), &self.place)?;
+        let index = match &chosen {
+            Weights::Single(_) => None,
+            Weights::Sharded(index) => Some(self.required(index)?),
+            Weights::Gguf(files) => return self.gguf_files(files),
         };
-        let weights = match &index {
-            None => vec![self.required(layout::SINGLE)?],
-            Some(index) => {
+        let weights = match (chosen, &index) {
+            (Weights::Single(file), _) => vec![self.required(file)?],
+            (Weights::Sharded(_) | Weights::Gguf(_), None) => Vec::new(),
+            (_, Some(index)) => {
                 let shard = |shard: String| {
                     let missing =
                         SourceError::MissingShard { place: self.place.clone(), shard: shard.clone() };

@@ -42,10 +42,14 @@ impl Source {
             return Err(SourceError::NotAFolder { path });
         }
         if name.starts_with(['.', '/', '~']) || path.is_absolute() {
-            return Err(SourceError::UnknownFolder { path });
+            return Err(match is_gguf(name) {
+                true => SourceError::UnknownPath { path },
+                false => SourceError::UnknownFolder { path },
+            });
         }
         match name.split_once(':').filter(|(_, file)| is_gguf(file)) {
             Some((id, file)) if is_file_name(file) => Ok(Self::HubGguf(id.parse()?, file.to_owned())),
+            None if is_gguf(name) => Err(SourceError::UnknownPath { path }),
             _ => name.parse().map(Self::Hub),
         }
     }

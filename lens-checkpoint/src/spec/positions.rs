@@ -1,7 +1,6 @@
 //! Positions that are added to the embedding of tokens.
 
 use super::param::Param;
-use crate::config::ConfigError;
 
 /// A vector for each position, added to the token embedding.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,16 +40,10 @@ pub struct Sines {
 const BASE: f64 = 10_000.0;
 
 impl Sines {
-    /// Vectors of `width` values.
-    ///
-    /// # Errors
-    /// When half the width is no whole number, or there is nothing to spread the frequencies over.
-    pub fn new(width: usize, spread: usize) -> Result<Self, ConfigError> {
-        if width.is_multiple_of(2) && spread > 0 {
-            return Ok(Self { width, spread, blank: None });
-        }
-        let what = format!("positions as sines and cosines need an even width of four or more, not {width}");
-        Err(ConfigError::Inconsistent { what })
+    /// Vectors of `width` values; `None` if half the width is no whole number, or there is nothing to spread the
+    /// frequencies over.
+    pub fn new(width: usize, spread: usize) -> Option<Self> {
+        (width.is_multiple_of(2) && spread > 0).then_some(Self { width, spread, blank: None })
     }
 
     /// The vector of a row, `[width]`.

@@ -42,13 +42,39 @@ fn every_layout_of_an_autoencoder_has_the_same_rows() {
     assert_eq!(names, (0..6).map(|row| format!("W_dec[{row}]")).collect::<Vec<_>>());
     assert!(notes.contains("trained on llama-2, at blocks.1.hook_resid_pre"), "{notes}");
     assert!(notes.contains("W_dec [6, 24] is read, and not W_enc [24, 6], b_dec [24]"), "{notes}");
-    for name in
-        ["sparsify", "gemma_scope", "gemma_scope/params.npz", "packed.npz", "W_dec.npy", "columns.npy"]
-    {
+    for name in [
+        "sparsify",
+        "gemma_scope",
+        "gemma_scope/params.npz",
+        "packed.npz",
+        "W_dec.npy",
+        "columns.npy",
+        "dictionary_learning",
+        "dictionary_learning/ae.pt",
+        "strided.pt",
+    ] {
         let (names, values, notes) = of(name);
         assert_eq!((names.len(), &values), (6, &expected), "{name}");
         assert_eq!(notes.contains("in memory"), name == "packed.npz", "{notes}");
     }
+}
+
+#[test]
+fn a_file_of_torch_is_read_as_the_tables_that_it_holds() {
+    let model = checkpoint("llama2");
+    let folder = fixtures().join("directions");
+    let of = |name: &str| vectors(&folder.join(name), &model, &Choice::all()).unwrap();
+    let (names, _, notes) = of("dictionary_learning");
+    assert_eq!(names[5], "decoder.weight[5]");
+    assert!(notes.contains("trained on llama-2, at resid_post_layer_1"), "{notes}");
+    assert!(notes.contains("and not encoder.weight [6, 24]") && notes.contains("k []"), "{notes}");
+    assert_eq!(of("strided.pt").0[0], "model.W_dec[0]");
+    let named = Choice::all().with_tensors(vec!["k".to_owned()]);
+    let error = vectors(&folder.join("dictionary_learning/ae.pt"), &model, &named).unwrap_err().to_string();
+    assert!(error.contains('k') && error.contains("d_model = 24"), "{error}");
+    let mut file = DirectionFile::open(&folder.join("dictionary_learning")).unwrap();
+    let directions = file.directions(model.outline(), &Choice::all()).unwrap();
+    assert_eq!(read(&directions).0[0].layer(), Some(1));
 }
 
 #[test]

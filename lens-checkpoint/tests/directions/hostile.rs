@@ -25,7 +25,14 @@ fn refusal(name: &str, bytes: &[u8]) -> String {
 #[test]
 fn every_cut_of_a_file_is_refused() {
     let folder = fixtures().join("directions");
-    for name in ["W_dec.npy", "packed.npz", "gemma_scope/params.npz", "saelens/sae_weights.safetensors"] {
+    for name in [
+        "W_dec.npy",
+        "packed.npz",
+        "gemma_scope/params.npz",
+        "saelens/sae_weights.safetensors",
+        "dictionary_learning/ae.pt",
+        "strided.pt",
+    ] {
         let bytes = std::fs::read(folder.join(name)).unwrap();
         for end in (0..bytes.len()).step_by(7) {
             assert!(!refusal("cut", &bytes[..end]).is_empty(), "{end} bytes of {name}");
@@ -37,7 +44,7 @@ fn every_cut_of_a_file_is_refused() {
 fn a_flipped_byte_is_an_error_or_other_numbers_but_never_a_crash() {
     let folder = fixtures().join("directions");
     let model = checkpoint("llama2");
-    for name in ["W_dec.npy", "packed.npz", "gemma_scope/params.npz"] {
+    for name in ["W_dec.npy", "packed.npz", "gemma_scope/params.npz", "strided.pt"] {
         let bytes = std::fs::read(folder.join(name)).unwrap();
         for at in (0..bytes.len()).step_by(3) {
             let mut bytes = bytes.clone();
@@ -63,11 +70,11 @@ fn what_is_no_file_of_vectors_is_named() {
     }
     let empty = tempfile::tempdir().unwrap();
     let error = DirectionFile::open(empty.path()).unwrap_err().to_string();
-    assert!(error.contains("sae_weights.safetensors, sae.safetensors, params.npz"), "{error}");
+    assert!(error.contains("sae_weights.safetensors, sae.safetensors, params.npz, ae.pt"), "{error}");
 }
 
 #[test]
-fn a_pickle_is_not_opened() {
+fn a_pickle_that_is_none_is_refused() {
     // A zip with one stored, empty entry archive/data.pkl, as torch.save writes it.
     let name = b"archive/data.pkl";
     let mut zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
@@ -84,7 +91,7 @@ fn a_pickle_is_not_opened() {
     zip.extend(size.to_le_bytes());
     zip.extend(central.to_le_bytes());
     zip.extend([0, 0]);
-    assert!(refusal("ae.pt", &zip).contains("pickle"));
+    assert!(refusal("ae.pt", &zip).contains("ae.pt cannot be read"));
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn each_fault_is_refused_for_its_own_reason() {
         ("no attention.layer_norm_rms_epsilon", file().without("llama.attention.layer_norm_rms_epsilon")),
         ("llama.new_thing", set("llama.new_thing", Meta::U32(3))),
         ("rope.scaling.type is \"spiral\"", set("llama.rope.scaling.type", Meta::Text("spiral".to_owned()))),
+        ("rope.scaling.attn_factor without", set("llama.rope.scaling.attn_factor", Meta::F32(2.0))),
         ("rotates 1 of 2", set("llama.rope.dimension_count", Meta::U32(1))),
         ("differs from layer to layer", set("llama.feed_forward_length", Meta::Ints(vec![8, 9]))),
         ("alignment is 7", set("general.alignment", Meta::U32(7))),

@@ -99,6 +99,9 @@ fn headers_alone_say_the_same() {
         assert_eq!(outline.parameters(), whole.outline().parameters());
         assert_eq!(outline.stored_bytes(), whole.outline().stored_bytes());
         assert!(outline.stored_bytes() < 2 * outline.parameters(), "quantised");
+        let quantisation = outline.quantisation.unwrap();
+        assert_eq!(quantisation.method, "GGUF: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, MXFP4");
+        assert_eq!((quantisation.bits.as_slice(), quantisation.tensors), (&[4, 5, 8][..], 12));
     }
 }
 

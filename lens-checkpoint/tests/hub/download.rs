@@ -30,6 +30,32 @@ fn leave_part(bench: &Bench, model: &Model, bytes: &[u8]) {
 }
 
 #[test]
+fn pickled_weights_are_fetched_where_there_are_no_others() {
+    const PICKLE: &str = "pytorch_model.bin";
+    let both: [(&str, &[u8]); 3] = [("config.json", b"{}"), (PICKLE, b"pickle"), (WEIGHTS, b"weights")];
+    for (files, expected) in [(&both[..2], PICKLE), (&both[..], WEIGHTS)] {
+        let model = Model::of(files);
+        let server = Server::start("127.0.0.1", move |ask| model.answer(ask));
+        let bench = Bench::new(&server);
+        let found = locate(ID, &bench.options, &mut Silent).unwrap();
+        assert!(found.weights.len() == 1 && found.weights[0].ends_with(expected), "{:?}", found.weights);
+    }
+    let index = br#"{"weight_map":{"a":"pytorch_model-1.bin"}}"#;
+    let model = Model::of(&[
+        ("config.json", b"{}"),
+        ("pytorch_model.bin.index.json", index),
+        ("pytorch_model-1.bin", b"pickle"),
+    ]);
+    let server = Server::start("127.0.0.1", move |ask| model.answer(ask));
+    let bench = Bench::new(&server);
+    let found = locate(ID, &bench.options, &mut Silent).unwrap();
+    assert!(found.weights[0].ends_with("pytorch_model-1.bin") && found.index.is_some());
+    // Their tensors are not told at the beginning: the outline needs all of it.
+    let headers = headers(ID, &bench.options, &mut Silent).unwrap();
+    assert_eq!(read(headers.shards[0].whole.as_ref().unwrap()), b"pickle");
+}
+
+#[test]
 fn a_sharded_model_arrives_whole_in_the_layout_of_the_hubs_tools() {
     let model = Model::sharded();
     let served = model.clone();

@@ -7,6 +7,7 @@ mod cache;
 mod download;
 mod drip;
 mod folder;
+mod gguf;
 mod lens;
 mod options;
 mod refusal;

@@ -162,7 +162,7 @@ fn files_of_other_kinds_are_named_with_what_to_do() {
         let model = Model::of(files);
         Bench::new(&Server::start("127.0.0.1", move |ask| model.answer(ask))).fail()
     };
-    let error = fail(&[("config.json", b"{}"), ("pytorch_model.bin", b"x")]);
+    let error = fail(&[("config.json", b"{}"), ("consolidated.00.pth", b"x")]);
     assert!(matches!(error, SourceError::OnlyPickle { .. }), "{error:?}");
     assert!(error.to_string().contains("save_pretrained"), "{error}");
     assert!(matches!(fail(&[("config.json", b"{}")]), SourceError::NoWeights { .. }));

@@ -10,6 +10,7 @@ mod copy;
 mod mutations;
 mod names;
 mod quantised;
+mod torch;
 mod weights;
 
 use std::{error::Error, path::PathBuf};

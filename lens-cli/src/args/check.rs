@@ -21,7 +21,7 @@ Examples:
   lens check demo --prompt \"The capital of France is\""
 )]
 pub struct CheckArgs {
-    /// Hub id, local folder, or demo
+    /// Hub id, local folder, GGUF file, or demo
     #[arg(value_name = "MODEL", default_value = "demo")]
     pub model: String,
     #[command(flatten)]

@@ -39,7 +39,7 @@ Examples:
 )]
 #[group(id = "what", required = true, multiple = false, args = ["file", "neurons", "heads_ov", "embedding"])]
 pub struct DecodeArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
+    /// Hub id, local folder or GGUF file; without it, the demo model that is part of lens
     #[arg(short, long, value_name = "ID|DIR")]
     pub model: Option<String>,
     #[command(flatten)]

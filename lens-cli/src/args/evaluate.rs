@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lens_core::{ComponentSelection, Selection};
 
-use super::{MORE_HELP, lens::LensName, model::MachineArgs, text::ReaderArgs};
+use super::{MORE_HELP, lens::LensNames, model::MachineArgs, text::ReaderArgs};
 use crate::{
     format::{is_folder, is_misnamed, of_file},
     values::{Pictures, from_one},
@@ -38,9 +38,9 @@ pub struct EvaluateArgs {
     pub sequences: Option<NonZeroU64>,
 
     /// The lenses to evaluate, all from one forward pass: logit, tuned=PATH, jacobian=PATH, or a list of these; in the
-    /// place of a path, a name on the hub [default: logit]
-    #[arg(long = "lens", value_name = "KIND=PATH", value_delimiter = ',', help_heading = "What to read")]
-    pub lenses: Vec<LensName>,
+    /// place of a path, a name on the hub; can be repeated [default: logit]
+    #[arg(long = "lens", value_name = "KIND=PATH", help_heading = "What to read")]
+    pub lenses: Vec<LensNames>,
     /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these
     #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to read")]

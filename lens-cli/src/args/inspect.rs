@@ -16,7 +16,7 @@ Examples:
   lens inspect Qwen/Qwen2.5-0.5B --format json"
 )]
 pub struct InspectArgs {
-    /// Hub id, local folder, or demo
+    /// Hub id, local folder, GGUF file, or demo
     #[arg(value_name = "MODEL", default_value = "demo")]
     pub model: String,
     #[command(flatten)]

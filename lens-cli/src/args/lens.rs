@@ -1,6 +1,10 @@
 //! `lens lens`, and how lenses are named on the command line.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use lens_core::LensKind;
@@ -45,6 +49,38 @@ impl fmt::Display for LensName {
             Self::From(kind, source) => write!(f, "{kind}={source}"),
         }
     }
+}
+
+/// What one `--lens` says: a lens, or several with commas between. A comma is part of a path unless what comes after it
+/// names a lens, and a path that is there is taken as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LensNames(pub Vec<LensName>);
+
+impl FromStr for LensNames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_there =
+            |(kind, path): (&str, &str)| matches!(kind, "tuned" | "jacobian") && Path::new(path).exists();
+        if text.split_once('=').is_some_and(is_there) {
+            return Ok(Self(vec![text.parse()?]));
+        }
+        let (mut names, mut start) = (Vec::new(), 0);
+        for (comma, _) in text.match_indices(',') {
+            if begins_with_kind(&text[comma + 1..]) {
+                names.push(text[start..comma].parse()?);
+                start = comma + 1;
+            }
+        }
+        names.push(text[start..].parse()?);
+        Ok(Self(names))
+    }
+}
+
+/// Whether a text begins with the kind of a lens, and what may come after one.
+fn begins_with_kind(text: &str) -> bool {
+    let rest = ["logit", "tuned", "jacobian"].iter().find_map(|kind| text.strip_prefix(kind));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([',', '=']))
 }
 
 /// A lens to look at or to convert: a path, or as for `--lens`.
@@ -157,6 +193,30 @@ mod tests {
         ] {
             assert!(name(bad).unwrap_err().contains(says), "{bad}");
         }
+        let names = |text: &str| -> Vec<String> {
+            text.parse::<LensNames>().unwrap().0.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names("logit,tuned=a,jacobian=b"), ["logit", "tuned=a", "jacobian=b"]);
+        assert_eq!(names("tuned=a, b.pt,logit"), ["tuned=a, b.pt", "logit"]);
+        assert_eq!(names("jacobian=x,y"), ["jacobian=x,y"]);
+        for (bad, says) in
+            [("tuned=a,tuned", "which tuned lens"), ("logit,", "a lens is"), ("logit,a", "a lens is")]
+        {
+            assert!(bad.parse::<LensNames>().unwrap_err().contains(says), "{bad}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("a,logit");
+        std::fs::write(&there, "").unwrap();
+        let whole = format!("tuned={}", there.display());
+        assert_eq!(
+            names(&format!("logit,{whole}")),
+            ["logit".to_owned(), format!("tuned={}", folder.path().join("a").display()), "logit".to_owned()]
+        );
+        assert_eq!(names(&whole), [whole]);
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let tuned = format!("tuned={}", plain.display());
+        assert_eq!(names(&format!("logit,{tuned}")), ["logit".to_owned(), tuned]);
         assert_eq!("a/b.pt".parse(), Ok(LensInput::Path("a/b.pt".into())));
         assert_eq!("tuned=a/b".parse(), Ok(LensInput::Named(LensKind::Tuned, "a/b".to_owned())));
     }

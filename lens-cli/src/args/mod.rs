@@ -12,6 +12,7 @@ mod fitting;
 mod inspect;
 mod lens;
 mod model;
+mod patch;
 mod render;
 mod run;
 mod text;
@@ -19,7 +20,7 @@ mod text;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
-    attribute::{AttributeArgs, AttributeFormat, OneInputArgs},
+    attribute::{AttributeArgs, AttributeFormat},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
@@ -28,8 +29,11 @@ pub use self::{
         Fit, FitArgs, FitFormat, FitJacobianArgs, FitMergeArgs, FitTunedArgs, KeptArgs, OptimiserName,
     },
     inspect::{Format, InspectArgs},
-    lens::{LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName},
+    lens::{
+        LensArgs, LensCommand, LensConvertArgs, LensForm, LensInput, LensInspectArgs, LensName, LensNames,
+    },
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
+    patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     text::{ReaderArgs, TextArgs},
@@ -77,6 +81,7 @@ impl Cli {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
+            Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.contradiction(),
@@ -91,6 +96,7 @@ impl Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Attribute(Box<AttributeArgs>),
+    Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
     Inspect(InspectArgs),

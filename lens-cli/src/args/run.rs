@@ -9,7 +9,7 @@ use lens_viz::Measure;
 
 use super::{
     MORE_HELP,
-    lens::LensName,
+    lens::LensNames,
     model::{MachineArgs, SourceArgs},
 };
 use crate::{
@@ -43,7 +43,7 @@ Examples:
   lens run -m openai-community/gpt2 \"The capital of France is\" --lens logit,tuned=gpt2"
 )]
 pub struct RunArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
+    /// Hub id, local folder or GGUF file; without it, the demo model that is part of lens
     #[arg(short, long, value_name = "ID|DIR")]
     pub model: Option<String>,
     #[command(flatten)]
@@ -70,9 +70,9 @@ pub struct RunArgs {
     #[arg(help_heading = "What to read")]
     pub components: ComponentSelection,
     /// The lenses to read with, all from one forward pass: logit, tuned=PATH, jacobian=PATH, or a list of these; in the
-    /// place of a path, a name on the hub [default: logit]
-    #[arg(long = "lens", value_name = "KIND=PATH", value_delimiter = ',', help_heading = "What to read")]
-    pub lenses: Vec<LensName>,
+    /// place of a path, a name on the hub; can be repeated [default: logit]
+    #[arg(long = "lens", value_name = "KIND=PATH", help_heading = "What to read")]
+    pub lenses: Vec<LensNames>,
     /// The most probable tokens to keep of each readout [default: 10]
     #[arg(short = 'k', long, value_name = "K", help_heading = "What to read")]
     #[arg(value_parser = from_one)]

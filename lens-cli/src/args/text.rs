@@ -10,7 +10,7 @@ use super::model::SourceArgs;
 /// A model, and a text that it reads.
 #[derive(Debug, Args)]
 pub struct ReaderArgs {
-    /// Hub id or local folder; without it, the demo model that is part of lens
+    /// Hub id, local folder or GGUF file; without it, the demo model that is part of lens
     #[arg(short, long, value_name = "ID|DIR")]
     pub model: Option<String>,
     #[command(flatten)]

@@ -4,6 +4,7 @@
 //! the engine (`place`) and a libtorch for it (`libtorch`), and becomes it: the same process, arguments, streams and
 //! signals. Elsewhere than on Unix the engine is a child, and its exit code is passed on.
 
+mod build;
 mod libtorch;
 mod linked;
 mod place;
@@ -16,6 +17,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+
+pub use build::same_build;
 
 /// What threads of libtorch's OpenMP do while they have nothing to do: by themselves they go round and round, which takes
 /// the processor from everybody else, and from their own kind first. GNU's, LLVM's and Intel's read these. GNU's goes round
@@ -32,6 +35,7 @@ pub fn hand_over() -> Result<()> {
     let lens = env::current_exe().context("cannot find out where lens is")?;
     let engine = place::find(&lens, env::var_os(place::VARIABLE).as_deref())?;
     let mut command = itself(&engine);
+    command.env(build::VARIABLE, build::BUILD);
     let around = libtorch::Surroundings { lookup: &|name| env::var_os(name), python: &libtorch::of_python };
     if let Some(path) = around.search_path(&engine)? {
         command.env(libtorch::SEARCH_PATH, path);

@@ -17,6 +17,17 @@ pub enum AttributionError {
         /// Tokens of the sequence.
         length: usize,
     },
+    /// A logit cannot be read there.
+    #[error(
+        "a logit is taken apart at the input or the output of a block (resid_pre, resid_post) or at the embedding, and \
+         {point} is none in this model of {n_layers} layers"
+    )]
+    NoPlace {
+        /// The point asked for.
+        point: Point,
+        /// Layers of the model.
+        n_layers: u16,
+    },
     /// The token to compare with is the target itself.
     #[error("the target and the token to compare it with are the same, {token}: their difference is zero")]
     SameToken {

@@ -11,6 +11,9 @@
 //! (OPT-350M), and branches are not summands of it. The computation goes backwards: the token's row of the unembedding
 //! is led from place to place, and meets every part where it is.
 //!
+//! It may begin before the end: at the input or output of any block, and through the affine map that a lens has there,
+//! whose bias is one more part. What interventions change of a sum or of a branch is a part as well.
+//!
 //! ```
 //! use lens_core::{TokenId, attribution::{AttributionRequest, attribute}, toy::ToyBackend};
 //!
@@ -25,6 +28,7 @@
 //! [`NormMode::FinalScale`]: crate::norm::NormMode::FinalScale
 
 mod capture;
+mod changed;
 mod error;
 mod notes;
 mod parts;
@@ -34,6 +38,7 @@ mod trace;
 mod walk;
 
 use capture::Captured;
+use changed::Changed;
 pub use error::AttributionError;
 use parts::dot;
 pub use parts::{
@@ -44,16 +49,23 @@ pub use result::{
     Attribution, Biases, EmbeddingContributions, LayerContributions, LogitCheck, NeuronContribution,
     TokenLogit,
 };
-pub use trace::{AttributionContext, AttributionTrace, SCHEMA, Shares, TargetLogit};
+pub use trace::{AttributionLens, AttributionTrace, SCHEMA, Shares, TargetLogit};
 use walk::Walk;
 
-use crate::{backend::BackendError, point::Point, token::TokenId};
+use std::sync::Arc;
+
+use crate::{
+    backend::BackendError,
+    point::{Component, Point, Site},
+    token::TokenId,
+    translate::LensMap,
+};
 
 /// Neurons that are kept unless a request says otherwise.
 const NEURONS: usize = 20;
 
 /// Which logit to take apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AttributionRequest {
     /// The token whose logit it is.
@@ -64,12 +76,17 @@ pub struct AttributionRequest {
     pub position: usize,
     /// How many neurons to keep, of those that contribute most either way.
     pub neurons: usize,
+    /// Where in the stream the logit is read: the input or the output of a block, or the embedding; `None` is the model's
+    /// own logit.
+    pub point: Option<Point>,
+    /// What a lens does to the vector there before it is decoded.
+    pub map: Option<Arc<LensMap>>,
 }
 
 impl AttributionRequest {
     /// The logit of `target` at `position`, with the 20 largest neurons.
     pub fn new(target: TokenId, position: usize) -> Self {
-        Self { target, versus: None, position, neurons: NEURONS }
+        Self { target, versus: None, position, neurons: NEURONS, point: None, map: None }
     }
 
     crate::setters! {
@@ -77,27 +94,33 @@ impl AttributionRequest {
         with_versus => versus: Option<TokenId>,
         /// How many neurons to keep, of those that contribute most either way.
         with_neurons => neurons: usize,
+        /// Where in the stream the logit is read: the input or the output of a block, or the embedding; `None` is the
+        /// model's own logit.
+        with_point => point: Option<Point>,
+        /// What a lens does to the vector there before it is decoded.
+        with_map => map: Option<Arc<LensMap>>,
     }
 }
 
-/// Runs `tokens` once and takes the logit that `ask` names apart.
+/// Runs `tokens` once and takes the logit that `ask` names apart. Where the backend has edits
+/// ([`Backend::set_edits`]), what they change has shares of its own.
 ///
 /// # Errors
-/// When there is no such position or token, the two tokens are the same, the stream is not the sum of its parts, or the
-/// backend fails.
+/// When there is no such position, point or token, the two tokens are the same, the stream is not the sum of its parts, or
+/// the backend fails.
 pub fn attribute<B: Dissect>(
     backend: &mut B,
     tokens: &[TokenId],
     ask: &AttributionRequest,
 ) -> Result<Attribution, AttributionError> {
     check(backend, tokens, ask)?;
+    let edits = Changed::of(backend, ask.position)?;
     let captured = Captured::run(backend, tokens, ask.position)?;
     let backend = &*backend;
     let n_layers = backend.info().n_layers;
-    let last = Point::last(n_layers);
-    let final_residual = captured.values(backend, last)?.unwrap_or_default();
+    let read_at = ask.point.unwrap_or(Point::last(n_layers));
 
-    let start = Start::of(backend, &captured, &final_residual, ask)?;
+    let start = Start::of(backend, &captured, read_at, ask)?;
     let rounds = backend.info().unit_roundoff > f32::EPSILON;
     let mut walk = Walk {
         backend,
@@ -106,11 +129,18 @@ pub fn attribute<B: Dissect>(
         most_neurons: ask.neurons,
         neurons: Vec::new(),
         rounding: rounds.then_some(0.0),
+        edits,
+        changes: Vec::new(),
         stream_norms: Vec::new(),
         facts: Vec::new(),
     };
-    let mut layers = (0..n_layers).rev().map(|layer| walk.block(layer)).collect::<Result<Vec<_>, _>>()?;
+    if let (Some(layer), Component::Site(Site::ResidPre)) = (read_at.layer(), read_at.component()) {
+        walk.enter(layer)?;
+    }
+    let blocks = blocks_before(read_at).unwrap_or(n_layers);
+    let mut layers = (0..blocks).rev().map(|layer| walk.block(layer)).collect::<Result<Vec<_>, _>>()?;
     layers.reverse();
+    walk.changes.reverse();
     walk.stream_norms.reverse();
     walk.facts.reverse();
 
@@ -129,11 +159,23 @@ pub fn attribute<B: Dissect>(
         neurons: walk.neurons,
         bias: Biases { stream_norms: walk.stream_norms, ..start.bias },
         rounding: walk.rounding,
+        changes: walk.changes,
+        point: ask.point,
         logit_before_cap: start.target.before_cap - start.versus.map_or(0.0, |versus| versus.before_cap),
         check: start.check,
         notes: notes::of(&walk.facts, start.cap, backend.info()),
     };
     if attribution.is_finite() { Ok(attribution) } else { Err(AttributionError::NotFinite) }
+}
+
+/// How many blocks come before a place in the stream where a logit can be read.
+fn blocks_before(point: Point) -> Option<u16> {
+    match (point.layer(), point.component()) {
+        (None, Component::Embed) => Some(0),
+        (Some(layer), Component::Site(Site::ResidPre)) => Some(layer),
+        (Some(layer), Component::Site(Site::ResidPost)) => Some(layer + 1),
+        _ => None,
+    }
 }
 
 /// Says what is wrong with a request before anything is run.
@@ -147,6 +189,12 @@ fn check<B: Dissect>(
     }
     if ask.position >= tokens.len() {
         return Err(AttributionError::NoPosition { position: ask.position, length: tokens.len() });
+    }
+    if let Some(point) = ask.point {
+        let is_there = point.layer().is_none_or(|layer| layer < backend.info().n_layers);
+        if blocks_before(point).is_none() || !is_there {
+            return Err(AttributionError::NoPlace { point, n_layers: backend.info().n_layers });
+        }
     }
     let n_vocab = backend.info().n_vocab;
     let mut named = tokens.iter().copied().chain([ask.target]).chain(ask.versus);
@@ -178,17 +226,23 @@ impl Start {
     fn of<B: Dissect>(
         backend: &B,
         captured: &Captured<B::Hidden>,
-        last: &[f32],
+        read_at: Point,
         ask: &AttributionRequest,
     ) -> Result<Self, AttributionError> {
-        let hidden = captured.get(Point::last(backend.info().n_layers));
+        let x = captured.values(backend, read_at)?.unwrap_or_default();
+        let hidden = captured.get(read_at);
         let hidden =
-            hidden.ok_or_else(|| BackendError::Other("the final residual was not captured".into()))?;
+            hidden.ok_or_else(|| BackendError::Other(format!("{read_at} was not captured").into()))?;
+        let translated = ask.map.as_ref().map(|map| backend.translate(hidden, map)).transpose()?;
+        let hidden = translated.as_ref().unwrap_or(hidden);
+        let mut last = Vec::new();
+        backend.rows(hidden, 0..1, &mut last)?;
+        let last = &last;
         let ids: Vec<TokenId> = std::iter::once(ask.target).chain(ask.versus).collect();
         let plain = backend.plain_logits(hidden, 0, &ids)?;
         let unit = f64::from(backend.info().unit_roundoff);
         let mut start = Self {
-            direction: vec![0.0; last.len()],
+            direction: vec![0.0; x.len()],
             bias: Biases::default(),
             target: TokenLogit { token: ask.target, before_cap: 0.0, logit: 0.0 },
             versus: None,
@@ -199,17 +253,24 @@ impl Start {
             let TokenReadout { row, bias, norm, post } = backend.token_readout(token)?;
             let scale = f64::from(post.scale);
             let row: Vec<f64> = row.iter().map(|w| scale * f64::from(*w)).collect();
-            let (direction, norm_bias) = FixedNorm::at(norm, last).pull_back(&row);
+            let (of_last, norm_bias) = FixedNorm::at(norm, last).pull_back(&row);
             let bias = scale * f64::from(bias);
-            let before_cap = dot(&direction, last) + norm_bias + bias;
+            let (direction, lens_bias) = match &ask.map {
+                Some(map) => map.pull_back(&of_last),
+                None => (of_last.clone(), 0.0),
+            };
+            let before_cap = dot(&direction, &x) + lens_bias + norm_bias + bias;
             // The plain product rounds what it multiplies to the model's dtype.
-            let rounded: f64 = direction.iter().zip(last).map(|(g, x)| (g * f64::from(*x)).abs()).sum();
-            let allowed = f64::from(plain.logit_tolerance) + 2.0 * unit * (rounded + norm_bias.abs());
+            let rounded: f64 = of_last.iter().zip(last).map(|(g, x)| (g * f64::from(*x)).abs()).sum();
+            let translated = ask.map.as_ref().map_or(0.0, |map| translation_error(map, &x, &of_last));
+            let allowed =
+                f64::from(plain.logit_tolerance) + 2.0 * unit * (rounded + norm_bias.abs()) + translated;
             start.check.see(with_cap(before_cap, post.softcap) - f64::from(own), allowed);
             let logit = TokenLogit { token, before_cap, logit: f64::from(own) };
             // The second token, if there is one, is subtracted.
             let sign = if i == 0 { 1.0 } else { -1.0 };
             start.direction.iter_mut().zip(direction).for_each(|(sum, g)| *sum += sign * g);
+            start.bias.lens += sign * lens_bias;
             start.bias.final_norm += sign * norm_bias;
             start.bias.unembedding += sign * bias;
             start.cap = post.softcap;
@@ -220,4 +281,12 @@ impl Start {
         }
         Ok(start)
     }
+}
+
+/// What rounding explains of a product with a vector that was translated in float32: a sum of `d_model` terms each.
+fn translation_error(map: &LensMap, x: &[f32], direction: &[f64]) -> f64 {
+    let d = map.d_model();
+    let terms = |row: &[f32]| row.iter().zip(x).map(|(w, x)| f64::from((w * x).abs())).sum::<f64>();
+    let sizes = map.weight().chunks_exact(d).zip(direction).map(|(row, g)| g.abs() * terms(row));
+    2.0 * f64::from(f32::EPSILON) * (d as f64).sqrt() * sizes.sum::<f64>()
 }

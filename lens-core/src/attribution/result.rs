@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parts::OutputMap;
-use crate::token::TokenId;
+use crate::{point::Point, token::TokenId};
 
 /// A logit, or the difference of two, as the sum of what the parts of the model contribute.
 ///
@@ -30,6 +30,11 @@ pub struct Attribution {
     pub bias: Biases,
     /// What the rounding of the stream's sums to the model's dtype adds; `None` in float32.
     pub rounding: Option<f64>,
+    /// What interventions add, by the point that they change: to a sum of the stream, or to what a branch adds. In order of
+    /// execution.
+    pub changes: Vec<(Point, f64)>,
+    /// Where the logit is read; `None` is the model's own.
+    pub point: Option<Point>,
     /// The logit, or the difference: after the logit scale, before the soft cap, computed in float64 from the final
     /// residual.
     pub logit_before_cap: f64,
@@ -40,10 +45,11 @@ pub struct Attribution {
 }
 
 impl Attribution {
-    /// The sum of all parts: embedding, branches, biases and rounding.
+    /// The sum of all parts: embedding, branches, changes, biases and rounding.
     pub fn sum(&self) -> f64 {
         let layers: f64 = self.layers.iter().map(|layer| layer.attn_out + layer.mlp_out).sum();
-        self.embed + layers + self.bias.sum() + self.rounding.unwrap_or(0.0)
+        let changes: f64 = self.changes.iter().map(|(_, share)| share).sum();
+        self.embed + layers + changes + self.bias.sum() + self.rounding.unwrap_or(0.0)
     }
 
     /// How far the sum of the parts is from the logit.
@@ -173,6 +179,8 @@ pub struct Biases {
     pub final_norm: f64,
     /// The unembedding's.
     pub unembedding: f64,
+    /// That of the lens that the logit is read through.
+    pub lens: f64,
     /// Those of norms on the stream itself, by layer; none in most models.
     pub stream_norms: Vec<(u16, f64)>,
 }
@@ -180,6 +188,9 @@ pub struct Biases {
 impl Biases {
     /// All of them.
     pub fn sum(&self) -> f64 {
-        self.final_norm + self.unembedding + self.stream_norms.iter().map(|(_, bias)| bias).sum::<f64>()
+        self.final_norm
+            + self.unembedding
+            + self.lens
+            + self.stream_norms.iter().map(|(_, bias)| bias).sum::<f64>()
     }
 }

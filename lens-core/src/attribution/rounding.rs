@@ -1,41 +1,74 @@
-//! What the sums of the stream lose where the model's dtype rounds them.
+//! What the sums of the stream are beyond their parts: what the model's dtype rounds away, and what interventions change.
 
-use super::{capture::Captured, error::AttributionError, parts::dot};
+use super::{capture::Captured, changed::Changed, error::AttributionError, parts::dot};
 use crate::{
     backend::Backend,
     point::{Point, Site},
 };
 
-/// The product of a direction with what rounding adds to the stream in one block, where the stream is a sum of its
-/// parts.
+/// What the sums of one block are beyond their parts, where the stream is a sum of them.
+#[derive(Default)]
+pub(super) struct Beyond {
+    /// What rounding adds.
+    pub(super) rounding: f64,
+    /// What interventions add, by the sum that they change; the last sum first.
+    pub(super) changes: Vec<(Point, f64)>,
+}
+
+/// The products of a direction with what is in the sums of a block beyond their parts: what interventions change, and,
+/// where the dtype `rounds`, what rounding adds.
 ///
 /// # Errors
-/// When a sum is off by more than a rounding: then it is none, and something else changed the stream.
+/// When a sum that nobody changed is off by more than a rounding: then it is none, and something else changed the stream.
 pub(super) fn in_block<B: Backend>(
     backend: &B,
     captured: &Captured<B::Hidden>,
     layer: u16,
     direction: &[f64],
-) -> Result<f64, AttributionError> {
-    let mut product = 0.0;
-    for [before, added, sum] in backend.info().sums(layer).iter().copied() {
+    (changed, rounds): (&Changed, bool),
+) -> Result<Beyond, AttributionError> {
+    let mut beyond = Beyond::default();
+    for [before, added, sum] in backend.info().sums(layer).iter().rev().copied() {
+        let point = Point::block(layer, sum);
+        let is_changed = changed.has(point);
+        if !is_changed && !rounds {
+            continue;
+        }
         let values = |site| captured.values(backend, Point::block(layer, site));
-        if let (Some(before), Some(added), Some(rounded)) = (values(before)?, values(added)?, values(sum)?) {
-            let unit = f64::from(backend.info().unit_roundoff);
-            let point = Point::block(layer, sum);
-            for (i, g) in direction.iter().enumerate() {
-                let [x, y, z] = [before[i], added[i], rounded[i]].map(f64::from);
-                let difference = z - (x + y);
-                // The smallest numbers of a dtype are further apart than its roundoff says.
-                let allowed = 1.01 * unit * (x + y).abs().max(z.abs()) + SMALLEST;
-                if difference.abs() > allowed {
-                    return Err(AttributionError::NotASum { point, dimension: i, difference, allowed });
-                }
-                product += g * difference;
+        let (Some(before), Some(added), Some(there)) = (values(before)?, values(added)?, values(sum)?) else {
+            continue;
+        };
+        let mut product = 0.0;
+        for (i, g) in direction.iter().enumerate() {
+            let [x, y, z] = [before[i], added[i], there[i]].map(f64::from);
+            let difference = z - (x + y);
+            if !is_changed {
+                within_rounding(backend, point, i, difference, (x + y).abs().max(z.abs()))?;
             }
+            product += g * difference;
+        }
+        match is_changed {
+            true => beyond.changes.push((point, product)),
+            false => beyond.rounding += product,
         }
     }
-    Ok(product)
+    Ok(beyond)
+}
+
+/// Refuses a difference that is larger than a rounding of a value of this size.
+fn within_rounding<B: Backend>(
+    backend: &B,
+    point: Point,
+    dimension: usize,
+    difference: f64,
+    size: f64,
+) -> Result<(), AttributionError> {
+    // The smallest numbers of a dtype are further apart than its roundoff says.
+    let allowed = 1.01 * f64::from(backend.info().unit_roundoff) * size + SMALLEST;
+    match difference.abs() <= allowed {
+        true => Ok(()),
+        false => Err(AttributionError::NotASum { point, dimension, difference, allowed }),
+    }
 }
 
 /// What rounding adds in a block with norms on the stream itself: what its output has beyond the `sum` of its parts,

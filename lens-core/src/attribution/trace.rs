@@ -12,11 +12,14 @@ use super::{
     result::{Attribution, LogitCheck, NeuronContribution, TokenLogit},
 };
 use crate::{
-    backend::ModelInfo,
     norm::NormMode,
     text::{TokenText, TokenTexts},
     token::TokenId,
-    trace::{GeneratorTrace, LensKindTrace, LensTrace, ModelTrace, SelfCheckTrace, TokenTrace},
+    trace::{
+        GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace, ModelTrace, SelfCheckTrace, TokenTrace,
+    },
+    tracer::TraceContext,
+    translate::{LensKind, Provenance, Translator},
 };
 
 /// The schema that this crate writes.
@@ -88,12 +91,27 @@ pub struct AttributionTrace {
     pub model: ModelTrace,
     /// Which statistics the final norm divides by: always those of the final residual.
     pub norm: NormMode,
+    /// Its number in a run of many prompts, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_index: Option<u64>,
+    /// What the file of prompts calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The prompt, as text.
     pub prompt: String,
     /// Every token of the prompt.
     pub tokens: Vec<TokenTrace>,
     /// The position whose next token is predicted, from 0.
     pub position: usize,
+    /// Where in the stream the logit is read, such as `L4.resid_pre`; absent for the model's own logit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<String>,
+    /// The lens that it is read through; absent for the plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<AttributionLens>,
+    /// What was changed while the model ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interventions: Vec<InterventionTrace>,
     /// The token whose logit it is.
     pub target: TargetLogit,
     /// The token whose logit is subtracted, if there is one: every number is then a difference.
@@ -103,10 +121,11 @@ pub struct AttributionTrace {
     pub logit_before_cap: f64,
     /// The logit as the model has it, after scale and cap.
     pub logit: f64,
-    /// `embed`, then `L{i}.attn_out` and `L{i}.mlp_out` of each block; last, in half-precision models, `rounding`: what
-    /// the rounding of the stream's sums adds.
+    /// `embed`, then `L{i}.attn_out` and `L{i}.mlp_out` of each block; then `steer.{point}`, what interventions change there;
+    /// last, in half-precision models, `rounding`: what the rounding of the stream's sums adds.
     pub contributions: Shares,
-    /// The biases outside of branches: of the final norm, of the unembedding, and of norms on the stream itself.
+    /// The biases outside of branches: of the final norm, of the unembedding, of norms on the stream itself, and of the
+    /// lens.
     pub bias: f64,
     /// The sum of `contributions` and `bias`, less `logit_before_cap`.
     pub error: f64,
@@ -124,7 +143,7 @@ pub struct AttributionTrace {
     /// The largest difference between an `mlp_out` and the sum of all its neurons and biases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neurons_error: Option<f64>,
-    /// Every bias by name: those of `bias` (`final_norm`, `unembedding`, `L{i}.stream`), and those that are parts of
+    /// Every bias by name: those of `bias` (`final_norm`, `unembedding`, `lens`, `L{i}.stream`), and those that are parts of
     /// branches (`L{i}.attn_out`, `L{i}.mlp_out`).
     pub biases: Shares,
     /// Whether the logits agree with those of the plain matrix product.
@@ -151,42 +170,25 @@ pub struct TargetLogit {
     pub logit: f64,
 }
 
-/// What an attribution's JSON says besides its numbers.
-#[derive(Clone, Copy)]
+/// The lens that a logit is read through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct AttributionContext<'a> {
-    /// The program that writes it and its version.
-    pub generator: (&'a str, &'a str),
-    /// The model.
-    pub model: &'a ModelInfo,
-    /// The prompt as the user wrote it; without one, the tokens' texts are joined.
-    pub prompt: Option<&'a str>,
-    /// The tokens that were run.
-    pub tokens: &'a [TokenId],
-    /// The texts of tokens.
-    pub texts: &'a dyn TokenTexts,
+pub struct AttributionLens {
+    /// What it does to a vector.
+    pub kind: LensKind,
+    /// Where it comes from.
+    pub provenance: Provenance,
 }
 
-impl<'a> AttributionContext<'a> {
-    /// The context of a run in which `model` read `tokens`, for the program `generator` (its name and version).
-    pub fn new(
-        generator: (&'a str, &'a str),
-        model: &'a ModelInfo,
-        tokens: &'a [TokenId],
-        texts: &'a dyn TokenTexts,
-    ) -> Self {
-        Self { generator, model, prompt: None, tokens, texts }
-    }
-
-    crate::setters! {
-        /// The prompt as the user wrote it; without one, the tokens' texts are joined.
-        with_prompt => prompt: Option<&'a str>,
+impl From<&Translator> for AttributionLens {
+    fn from(lens: &Translator) -> Self {
+        Self { kind: lens.kind(), provenance: lens.provenance().clone() }
     }
 }
 
 impl AttributionTrace {
     /// An attribution with names and texts.
-    pub fn new(attribution: &Attribution, context: &AttributionContext<'_>) -> Self {
+    pub fn new(attribution: &Attribution, context: &TraceContext<'_>) -> Self {
         let (name, version) = context.generator;
         let tokens: Vec<TokenTrace> = context.tokens.iter().map(|id| token(*id, context.texts)).collect();
         let target = |logit: TokenLogit| TargetLogit::new(logit, context.texts);
@@ -196,11 +198,16 @@ impl AttributionTrace {
             generator: GeneratorTrace::new(name, version),
             model: context.model.into(),
             norm: NormMode::FinalScale,
+            prompt_index: None,
+            id: None,
             prompt: context
                 .prompt
                 .map_or_else(|| tokens.iter().map(|token| &*token.text).collect(), str::to_owned),
             tokens,
             position: attribution.position,
+            point: attribution.point.map(|point| point.to_string()),
+            lens: None,
+            interventions: Vec::new(),
             target: target(attribution.target),
             versus: attribution.versus.map(target),
             logit_before_cap: attribution.logit_before_cap,
@@ -230,7 +237,8 @@ impl AttributionTrace {
 
     /// The trace of the same run without any readout: model, prompt and tokens, as tables and pictures show them.
     pub fn head(&self) -> LensTrace {
-        let lens = LensKindTrace::new("logit", self.norm);
+        let kind = self.lens.as_ref().map_or(LensKind::Logit, |lens| lens.kind);
+        let lens = LensKindTrace::new(kind.name(), self.norm);
         let mut head = LensTrace::empty(
             self.generator.clone(),
             self.model.clone(),
@@ -240,6 +248,7 @@ impl AttributionTrace {
         );
         let LogitCheck { max_abs_logit_error, passed } = self.self_check;
         head.self_check = Some(SelfCheckTrace::new(self.position, max_abs_logit_error as f32, 0.0, passed));
+        head.interventions.clone_from(&self.interventions);
         head.notes.clone_from(&self.notes);
         head
     }
@@ -273,8 +282,10 @@ fn contributions(attribution: &Attribution) -> Shares {
     let layers = attribution.layers.iter().enumerate().flat_map(|(i, layer)| {
         [(format!("L{i}.attn_out"), layer.attn_out), (format!("L{i}.mlp_out"), layer.mlp_out)]
     });
+    let changes = attribution.changes.iter().map(|(point, share)| (format!("steer.{point}"), *share));
     let rounding = attribution.rounding.map(|rounding| ("rounding".to_owned(), rounding));
-    std::iter::once(("embed".to_owned(), attribution.embed)).chain(layers).chain(rounding).collect()
+    let embed = std::iter::once(("embed".to_owned(), attribution.embed));
+    embed.chain(layers).chain(changes).chain(rounding).collect()
 }
 
 fn heads(attribution: &Attribution) -> Shares {
@@ -288,12 +299,13 @@ fn heads(attribution: &Attribution) -> Shares {
 fn biases(attribution: &Attribution) -> Shares {
     let bias = &attribution.bias;
     let outside = [("final_norm".to_owned(), bias.final_norm), ("unembedding".to_owned(), bias.unembedding)];
+    let lens = (bias.lens != 0.0).then(|| ("lens".to_owned(), bias.lens));
     let stream = bias.stream_norms.iter().map(|(layer, value)| (format!("L{layer}.stream"), *value));
     let inside = attribution.layers.iter().enumerate().flat_map(|(i, layer)| {
         let named = [("attn_out", layer.attention_bias), ("mlp_out", layer.mlp_bias)];
         named.into_iter().filter_map(move |(name, value)| Some((format!("L{i}.{name}"), value?)))
     });
-    outside.into_iter().chain(stream).chain(inside).collect()
+    outside.into_iter().chain(lens).chain(stream).chain(inside).collect()
 }
 
 fn neuron_name(neuron: &NeuronContribution) -> String {

@@ -2,6 +2,7 @@
 
 use super::{
     capture::Captured,
+    changed::Changed,
     error::AttributionError,
     parts::{BlockParts, BlockValues, BranchParts, Dissect, FixedNorm, OutputMap, dot},
     result::{LayerContributions, NeuronContribution},
@@ -21,6 +22,10 @@ pub(super) struct Walk<'a, B: Dissect> {
     pub(super) neurons: Vec<NeuronContribution>,
     /// What rounding adds, where the dtype rounds.
     pub(super) rounding: Option<f64>,
+    /// Which activations were changed.
+    pub(super) edits: Changed,
+    /// What the changes add, last first.
+    pub(super) changes: Vec<(Point, f64)>,
     /// Biases of norms on the stream, last layer first.
     pub(super) stream_norms: Vec<(u16, f64)>,
     /// What there is to say of each layer, last first.
@@ -47,7 +52,10 @@ pub(super) struct LayerFacts {
 
 /// What a branch contributes.
 struct Branch {
+    /// What it adds, without what an intervention changed of it.
     whole: f64,
+    /// What that changed.
+    changed: Option<f64>,
     /// The contributions of the units of each input, and the biases' part; `None` without inputs.
     units: Option<(Vec<Units>, f64)>,
 }
@@ -61,8 +69,10 @@ struct Units {
 impl<B: Dissect> Walk<'_, B> {
     /// Takes a block apart and moves on to its input.
     pub(super) fn block(&mut self, layer: u16) -> Result<LayerContributions, AttributionError> {
+        let asks = (&self.edits, self.rounding.is_some());
+        let beyond = rounding::in_block(self.backend, self.captured, layer, &self.direction, asks)?;
         if let Some(rounding) = &mut self.rounding {
-            *rounding += rounding::in_block(self.backend, self.captured, layer, &self.direction)?;
+            *rounding += beyond.rounding;
         }
         let parts = self.parts(layer)?;
         let after = parts.norms_the_stream().then(|| self.direction.clone());
@@ -73,11 +83,12 @@ impl<B: Dissect> Walk<'_, B> {
         bias += self.through(parts.before.as_ref());
         if let Some(after) = after {
             self.stream_norms.push((layer, bias));
-            let sum = bias + mlp.whole + attention.whole + self.input(layer)?;
-            if let Some(rounding) = &mut self.rounding {
-                *rounding += rounding::through_norms(self.backend, self.captured, layer, &after, sum)?;
-            }
+            let added = [&mlp, &attention].map(|branch| branch.whole + branch.changed.unwrap_or(0.0));
+            let sum = bias + added.iter().sum::<f64>() + self.input(layer)?;
+            self.beyond_norms(layer, &after, sum)?;
         }
+        self.note_changes(layer, beyond.changes, &mlp, &attention);
+        self.enter(layer)?;
         self.facts.push(LayerFacts {
             layer,
             normed_heads: parts.attention.norm.is_some() && attention.units.is_some(),
@@ -104,6 +115,46 @@ impl<B: Dissect> Walk<'_, B> {
         Ok(contributions)
     }
 
+    /// What interventions changed in a block, last first.
+    fn note_changes(&mut self, layer: u16, sums: Vec<(Point, f64)>, mlp: &Branch, attention: &Branch) {
+        let of_branch = |site, branch: &Branch| Some((Point::block(layer, site), branch.changed?));
+        let branches = [of_branch(Site::MlpOut, mlp), of_branch(Site::AttnOut, attention)];
+        let mut changes: Vec<(Point, f64)> = sums.into_iter().chain(branches.into_iter().flatten()).collect();
+        changes.sort_by_key(|(point, _)| std::cmp::Reverse(*point));
+        self.changes.append(&mut changes);
+    }
+
+    /// What the output of a block with norms on the stream is beyond the `sum` of its parts.
+    fn beyond_norms(&mut self, layer: u16, after: &[f64], sum: f64) -> Result<(), AttributionError> {
+        let point = Point::block(layer, Site::ResidPost);
+        if self.edits.has(point) {
+            if let Some(output) = self.captured.values(self.backend, point)? {
+                self.changes.push((point, dot(after, &output) - sum));
+            }
+        } else if let Some(rounding) = &mut self.rounding {
+            *rounding += rounding::through_norms(self.backend, self.captured, layer, after, sum)?;
+        }
+        Ok(())
+    }
+
+    /// Leads the direction through what was changed between the output of a block, or the embedding, and the input of the
+    /// next.
+    pub(super) fn enter(&mut self, layer: u16) -> Result<(), AttributionError> {
+        let point = Point::block(layer, Site::ResidPre);
+        if !self.edits.has(point) {
+            return Ok(());
+        }
+        let before = match layer.checked_sub(1) {
+            Some(before) => Point::block(before, Site::ResidPost),
+            None => Point::Embed,
+        };
+        let values = |point| self.captured.values(self.backend, point);
+        if let (Some(before), Some(after)) = (values(before)?, values(point)?) {
+            self.changes.push((point, dot(&self.direction, &after) - dot(&self.direction, &before)));
+        }
+        Ok(())
+    }
+
     /// What the block's input contributes.
     fn input(&self, layer: u16) -> Result<f64, AttributionError> {
         let values = self.captured.values(self.backend, Point::block(layer, Site::ResidPre))?;
@@ -128,7 +179,7 @@ impl<B: Dissect> Walk<'_, B> {
     /// What a branch contributes as a whole, and by its units.
     fn branch(&self, layer: u16, site: Site, parts: &BranchParts) -> Result<Branch, AttributionError> {
         if parts.is_absent {
-            return Ok(Branch { whole: 0.0, units: None });
+            return Ok(Branch { whole: 0.0, changed: None, units: None });
         }
         let captured = self.captured.values(self.backend, Point::block(layer, site))?;
         let branch = if site == Site::AttnOut { "attention" } else { "MLP" };
@@ -136,7 +187,7 @@ impl<B: Dissect> Walk<'_, B> {
         let output = output.ok_or(AttributionError::NoOutput { branch, layer })?;
         let whole = dot(&self.direction, output);
         if parts.inputs.is_empty() {
-            return Ok(Branch { whole, units: None });
+            return Ok(Branch { whole, changed: None, units: None });
         }
         let mut direction: Vec<f64> = self.direction.iter().map(|g| g * parts.multiplier).collect();
         let mut bias = 0.0;
@@ -151,7 +202,11 @@ impl<B: Dissect> Walk<'_, B> {
             let contributions = values.map(|(values, pulled)| input.weight * dot(pulled, values)).collect();
             units.push(Units { map: input.map, contributions });
         }
-        Ok(Branch { whole, units: Some((units, bias)) })
+        let changed = self.edits.has(Point::block(layer, site)).then(|| {
+            let own = units.iter().flat_map(|units: &Units| &units.contributions).sum::<f64>() + bias;
+            whole - own
+        });
+        Ok(Branch { whole: whole - changed.unwrap_or(0.0), changed, units: Some((units, bias)) })
     }
 
     /// Keeps a layer's neurons that are among the largest.

@@ -1,6 +1,6 @@
 //! Why a request could not be run.
 
-use crate::{lens::LensError, sink::SinkError, steer::EditError};
+use crate::{attribution::AttributionError, lens::LensError, sink::SinkError, steer::EditError};
 
 /// A request that cannot be run, or a run that failed.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +9,9 @@ pub enum SessionError {
     /// The lens failed.
     #[error(transparent)]
     Lens(#[from] LensError),
+    /// A logit cannot be taken apart.
+    #[error(transparent)]
+    Attribution(#[from] AttributionError),
     /// An intervention does not fit the model or the prompt.
     #[error(transparent)]
     Edit(#[from] EditError),

@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribute;
 mod error;
 mod pack;
 mod prepared;
@@ -127,8 +128,17 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         prepared: &Prepared,
         sink: &mut dyn Sink,
     ) -> Result<(), SessionError> {
+        self.steered(prepared, |session, steering| session.run_with(prepared, steering, sink))
+    }
+
+    /// Runs something on the model as the interventions of a prompt change it.
+    fn steered<R>(
+        &mut self,
+        prepared: &Prepared,
+        run: impl FnOnce(&mut Self, Steering) -> Result<R, SessionError>,
+    ) -> Result<R, SessionError> {
         if prepared.interventions.is_empty() {
-            return self.run_with(prepared, Steering::default(), sink);
+            return run(self, Steering::default());
         }
         let encode = |text: &str| self.texts.encode(text).map_err(|error| error.to_string());
         let files: &mut dyn VectorFiles = match &mut self.files {
@@ -139,7 +149,7 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         let steering =
             steer_within(self.backend, &prepared.interventions, &prepared.tokens, &encode, files, budget)?;
         let own = self.backend.set_edits(Some(steering.edits.clone())).map_err(EditError::Backend)?;
-        let result = self.run_with(prepared, steering, sink);
+        let result = run(self, steering);
         self.backend.set_edits(own).map_err(EditError::Backend)?;
         result
     }

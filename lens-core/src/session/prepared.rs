@@ -43,6 +43,8 @@ pub struct Prepared {
     pub roles: Vec<RoleTrace>,
     /// What was assumed, dropped or left out so far, of the checkpoint and of the prompt, as sentences for a person.
     pub notes: Vec<String>,
+    /// Those of the notes that are about this prompt alone.
+    pub(super) own_notes: Vec<String>,
     /// Its number in a run of many prompts, and what their file calls it.
     pub(super) label: (Option<u64>, Option<String>),
     pub(super) plan: Plan,
@@ -109,6 +111,7 @@ impl Prepared {
             tokens,
             roles,
             label: (None, None),
+            own_notes: Vec::new(),
             notes,
             plan,
             threshold: request.threshold,
@@ -124,10 +127,17 @@ impl Prepared {
             Input::Text(_) => Some(Origin::Text),
             Input::Chat(_) => Some(Origin::Chat),
         };
-        prepared.notes.extend(known.beyond_context(prepared.tokens.len()));
+        prepared.own_notes.extend(known.beyond_context(prepared.tokens.len()));
         let prompt = PromptTokens::new(&prepared.tokens, origin, prepared.generate.is_some());
+        prepared.own_notes.extend(texts.notes_on_prompt(&prompt));
+        prepared.notes.extend(prepared.own_notes.iter().cloned());
         prepared.notes.extend(texts.notes(&prompt));
         Ok(prepared.for_trial(request.trial))
+    }
+
+    /// Those of its notes that are about this prompt alone: its length, or that its text is empty.
+    pub fn own_notes(&self) -> &[String] {
+        &self.own_notes
     }
 
     /// Its number in a run of many prompts, and what their file calls it.

@@ -47,6 +47,12 @@ pub trait Texts {
     /// The exact bytes of a token; `None` where they are not known.
     fn bytes(&self, token: TokenId) -> Option<Vec<u8>>;
 
+    /// What is unusual about this prompt alone, as sentences: of many prompts, each says its own.
+    fn notes_on_prompt(&self, prompt: &PromptTokens<'_>) -> Vec<String> {
+        let _ = prompt;
+        Vec::new()
+    }
+
     /// What a reader of the results has to know about the tokens of a prompt, as sentences.
     fn notes(&self, prompt: &PromptTokens<'_>) -> Vec<String> {
         let _ = prompt;

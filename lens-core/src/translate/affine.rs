@@ -75,6 +75,23 @@ impl LensMap {
     }
 }
 
+impl LensMap {
+    /// What a vector x has to be multiplied with, for the product of its translation with `direction`, `[d_model]`; and
+    /// the part of that product that the bias makes. In float64.
+    ///
+    /// # Panics
+    /// When `direction` is not `[d_model]`.
+    pub fn pull_back(&self, direction: &[f64]) -> (Vec<f64>, f64) {
+        assert_eq!(direction.len(), self.d_model, "a direction of another width than the map");
+        let mut pulled = if self.residual { direction.to_vec() } else { vec![0.0; self.d_model] };
+        for (weights, g) in self.weight.chunks_exact(self.d_model).zip(direction) {
+            pulled.iter_mut().zip(weights).for_each(|(sum, w)| *sum += g * f64::from(*w));
+        }
+        let bias = self.bias.as_deref().unwrap_or_default();
+        (pulled, bias.iter().zip(direction).map(|(b, g)| f64::from(*b) * g).sum())
+    }
+}
+
 /// Why weights do not make a map, or maps do not make a lens.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -140,6 +157,19 @@ mod tests {
         let map = |bias, residual| LensMap::new(2, weight.clone(), bias, residual).unwrap();
         assert_eq!(map(None, false).apply(&[1.0, 10.0, 0.0, 1.0]), [21.0, 43.0, 2.0, 4.0]);
         assert_eq!(map(Some(vec![0.5, -0.5]), true).apply(&[1.0, 10.0]), [22.5, 52.5]);
+    }
+
+    #[test]
+    fn a_product_after_a_map_is_one_before_it() {
+        let weight = vec![1.0, 2.0, 3.0, 4.0];
+        let (x, g) = ([1.0f32, 10.0], [0.5, -2.0]);
+        for residual in [false, true] {
+            let map = LensMap::new(2, weight.clone(), Some(vec![0.5, -0.5]), residual).unwrap();
+            let y = map.apply(&x);
+            let (pulled, bias) = map.pull_back(&g);
+            let product = |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+            assert_eq!(product(&pulled, &x) + bias, product(&g, &y));
+        }
     }
 
     #[test]

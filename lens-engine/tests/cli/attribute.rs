@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Model, ok, refused, run, says};
+use crate::support::{Model, fixture, ok, refused, run, says};
 
 const PARIS: [&str; 4] = ["attribute", "The capital of France is", "--target", " Paris"];
 
@@ -90,6 +90,107 @@ fn a_table_and_files_are_written() {
     }
     says(&refused(&with(&["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .html, .svg or .png"]);
     says(&refused(&with(&["-o", &file("a.svg"), "--format", "json"]), 2), &["a.svg", "--format"]);
+}
+
+#[test]
+fn what_a_change_adds_has_a_share() {
+    let args = ["--format", "json", "--dtype", "f32", "--neurons", "0"];
+    let plain = json(&with(&args));
+    let steered = |change: &str| json(&with(&[&args[..], &["--steer", change]].concat()));
+    for (change, name) in [
+        ("L4.resid_post[last] = @'The capital of Italy is'", "steer.L4.resid_post"),
+        ("L3.resid_pre *= 1.5", "steer.L3.resid_pre"),
+        ("L5.resid_mid += 2*@'love'", "steer.L5.resid_mid"),
+        ("L5.attn_out = 0", "steer.L5.attn_out"),
+        ("L6.mlp_out *= 2", "steer.L6.mlp_out"),
+    ] {
+        let found = steered(change);
+        assert!(found["contributions"][name].as_f64().is_some_and(|share| share != 0.0), "{change}: {found}");
+        assert!(found["error"].as_f64().unwrap().abs() < 1e-3, "{change}: {}", found["error"]);
+        assert_eq!(found["interventions"].as_array().map(Vec::len), Some(1));
+        assert_eq!(found["self_check"]["passed"], true, "{change}");
+        for units in ["heads_error", "neurons_error"] {
+            assert!(found[units].as_f64().unwrap().abs() < 1e-3, "{change}: {units} {}", found[units]);
+        }
+    }
+    let silenced = steered("L3.z.h1 = 0");
+    assert_eq!(silenced["heads"]["L3.h1"], 0.0);
+    assert_ne!(plain["heads"]["L3.h1"], 0.0);
+    // In the dtype of the demo, sums that nobody changed are still checked and rounded.
+    let half = json(&with(&["--format", "json", "--steer", "L4.resid_post *= 1.5"]));
+    assert!(half["contributions"]["steer.L4.resid_post"].is_f64(), "{half}");
+    assert!(half["error"].as_f64().unwrap().abs() < 1e-3, "{}", half["error"]);
+    let text = ok(&with(&["--steer", "L4.resid_post *= 1.5"]));
+    says(&text, &["L4.resid_post *= 1.5", "steer.L4.resid_post"]);
+}
+
+#[test]
+fn a_logit_in_the_middle_is_taken_apart_plainly_and_through_a_lens() {
+    let model = fixture("llama2").display().to_string();
+    let lens = |name: &str| {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lenses/llama2");
+        root.join(name).display().to_string()
+    };
+    let tuned = format!("tuned={}", lens("tuned"));
+    let jacobian = format!("jacobian={}", lens("block_output.pt"));
+    let shared = ["-m", &model, "--token-ids", "5,7,11", "--target", "9", "--format", "json"];
+    for (point, lens, layer) in
+        [("L1.resid_pre", None, 1), ("L1.resid_pre", Some(&tuned), 1), ("L0.resid_post", Some(&jacobian), 0)]
+    {
+        let more: Vec<&str> = lens.iter().flat_map(|lens| ["--lens", lens.as_str()]).collect();
+        let parts = json(&[&["attribute"], &shared[..], &["--point", point], &more].concat());
+        let component = point.split_once('.').unwrap().1;
+        let read = json(&[&["run"], &shared[..], &["--components", component], &more].concat());
+        let of_point = |readout: &&Value| readout["layer"] == layer && readout["component"] == component;
+        let readout = read["readouts"].as_array().unwrap().iter().find(of_point).unwrap();
+        let logit = readout["targets"][0]["logit"].as_f64().unwrap();
+        let found = parts["logit"].as_f64().unwrap();
+        assert!((found - logit).abs() < 1e-4, "{point}: {found}, and lens run reads {logit}");
+        assert!(parts["error"].as_f64().unwrap().abs() < 1e-5, "{point}: {}", parts["error"]);
+        assert_eq!(parts["point"], point);
+        assert_eq!(parts["lens"]["kind"].as_str(), lens.map(|lens| lens.split('=').next().unwrap()));
+        assert!(parts["contributions"]["L0.attn_out"].is_f64() != (point == "embed"));
+        assert!(parts["contributions"]["L1.attn_out"].is_null(), "{point}: a later layer has a share");
+    }
+    let args = ["attribute", "-m", &model, "--token-ids", "5,7", "--target", "9"];
+    let refusal = |more: &[&str], code| refused(&[&args[..], more].concat(), code);
+    says(&refusal(&["--point", "L1.attn_out"], 2), &["input or output of a block"]);
+    says(&refusal(&["--point", "L7.resid_pre"], 1), &["L7.resid_pre", "2 layers"]);
+    says(&refusal(&["--lens", &tuned], 2), &["--point"]);
+    says(&refusal(&["--lens", &tuned, "--point", "L1.resid_post"], 1), &["no map for L1.resid_post"]);
+}
+
+#[test]
+fn a_logit_of_every_prompt_is_taken_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let two =
+        "{\"text\": \"The capital of France is\", \"id\": \"fr\"}\n{\"text\": \"The capital of Italy is\"}\n";
+    let path = file("two.jsonl", two);
+    let args = ["attribute", "--prompts", &path, "--target", " Paris"];
+    let text = ok(&[&args[..], &["--format", "json"]].concat());
+    let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((found.len(), &found[0]["id"], &found[1]["prompt_index"]), (2, &"fr".into(), &1.into()));
+    let mut alone = json(&with(&["--format", "json"]));
+    (alone["prompt_index"], alone["id"]) = (0.into(), "fr".into());
+    assert_eq!(found[0], alone);
+    says(&ok(&args), &["prompt 0 (fr)", "prompt 1", "logit of"]);
+    let out = folder.path().join("all.jsonl");
+    assert_eq!(ok(&[&args[..], &["-o", out.to_str().unwrap()]].concat()), "");
+    assert_eq!(std::fs::read_to_string(out).unwrap(), text);
+    says(&refused(&[&args[..], &["-o", "a.svg"]].concat(), 1), &["a.svg", "many prompts"]);
+    let broken = file("broken.jsonl", &format!("{two}{{\"texts\": 1}}\n"));
+    let outcome = run(&["attribute", "--prompts", &broken, "--target", " Paris", "--format", "json"]);
+    assert_eq!((outcome.code, outcome.stdout.lines().count()), (1, 3), "{}", outcome.stderr);
+    says(&outcome.stderr, &["1 of 3 prompts were not taken apart"]);
+    let empty = file("empty.txt", "\n");
+    says(
+        &run(&["attribute", "--prompts", &empty, "--target", "1"]).stderr,
+        &["there is no prompt in ", "empty.txt"],
+    );
 }
 
 #[test]

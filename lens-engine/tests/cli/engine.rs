@@ -110,6 +110,17 @@ fn another_version_of_libtorch_is_named_and_not_loaded() {
 }
 
 #[test]
+fn a_lens_of_another_build_is_refused_before_its_arguments_are_read() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lens-engine"))
+        .env("LENS_OF_BUILD", "0.0.9+0123456789abcdef")
+        .args(["run", "--an-option-of-that-build"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    says(&stderr(&output), &["lens is of build 0.0.9+0123456789abcdef", "of build 0.1.0+", "cargo install"]);
+}
+
+#[test]
 fn the_engine_by_itself_does_what_lens_does() {
     let both = [program(), Path::new(env!("CARGO_BIN_EXE_lens-engine"))].map(|program| {
         let run = |args: &[&str]| {

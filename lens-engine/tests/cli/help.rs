@@ -2,7 +2,7 @@
 
 use crate::support::{ok, run, says};
 
-const COMMANDS: [&str; 6] = ["run", "attribute", "inspect", "check", "families", "completions"];
+const COMMANDS: [&str; 7] = ["run", "attribute", "patch", "inspect", "check", "families", "completions"];
 
 /// The examples of a help text that need no download.
 fn examples(help: &str) -> Vec<Vec<String>> {

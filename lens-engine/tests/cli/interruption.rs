@@ -78,6 +78,29 @@ fn a_signal_while_nothing_is_read_ends_it_at_once() {
 }
 
 #[test]
+fn a_signal_in_a_sweep_ends_it_at_once() {
+    let model = endless();
+    let prompt = |shift: u32| {
+        let ids: Vec<String> = (0..600).map(|i| (3 + (i * 7 + shift) % 90).to_string()).collect();
+        ids.join(",")
+    };
+    let (clean, corrupted) = (prompt(0), prompt(1));
+    let root = tempfile::tempdir().expect("a folder");
+    let out = root.path().join("new");
+    let tokens =
+        ["patch", "--clean-ids", &clean, "--corrupted-ids", &corrupted, "--target", "5", "--versus", "6"];
+    let places =
+        ["--sites", "heads", "--per", "position", "-m", model.path(), "-o", out.to_str().expect("text")];
+    let child = spawn(&[&tokens[..], &places].concat());
+    wait_until("the folder", || out.is_dir());
+    std::thread::sleep(Duration::from_millis(1500));
+    kill(&child, "INT");
+    let output = child.wait_with_output().expect("lens ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(names(root.path()), [""; 0], "something was left");
+}
+
+#[test]
 fn a_signal_while_pictures_are_drawn_leaves_them_out() {
     let root = tempfile::tempdir().expect("a folder");
     let out = root.path().to_str().expect("text");

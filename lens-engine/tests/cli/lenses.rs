@@ -56,6 +56,22 @@ fn one_run_reads_with_every_lens_and_says_which() {
 }
 
 #[test]
+fn a_lens_may_have_a_comma_in_its_path_and_lens_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("a, b,logit.pt");
+    std::fs::copy(path("llama2/block_output.pt"), &there).unwrap();
+    let [jacobian, tuned] =
+        [format!("jacobian={}", there.display()), format!("tuned={}", lens("llama2/tuned"))];
+    let trace = json(&["--lens", &jacobian, "--lens", &format!("logit,{tuned}")]);
+    let sources: Vec<&Value> =
+        trace["lenses"].as_array().unwrap().iter().map(|lens| &lens["source"]).collect();
+    assert_eq!(
+        sources,
+        [&Value::from(there.display().to_string()), &Value::Null, &Value::from(lens("llama2/tuned"))]
+    );
+}
+
+#[test]
 fn readouts_are_those_of_each_lens_alone() {
     let all = json(&["--lens", &three()]);
     for (name, args) in [

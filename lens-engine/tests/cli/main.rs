@@ -13,6 +13,7 @@ mod lenses;
 mod many;
 mod options;
 mod packed;
+mod patch;
 mod refusal;
 mod render;
 mod results;

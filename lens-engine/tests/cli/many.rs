@@ -98,6 +98,35 @@ fn a_prompt_that_cannot_be_read_is_recorded_and_passed_over() {
 }
 
 #[test]
+fn prompts_come_from_parquet_and_other_separators_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    ok(&["run", "The capital", "-o", out.to_str().unwrap(), "--pictures", "none"]);
+    let table = out.join("tokens.parquet");
+    let args =
+        ["run", "--prompts", table.to_str().unwrap(), "--prompts-column", "token_text", "--format", "json"];
+    let texts: Vec<Value> = lines(&ok(&args)).iter().map(|trace| trace["prompt"].clone()).collect();
+    let trace: Value = serde_json::from_slice(&std::fs::read(out.join("trace.json")).unwrap()).unwrap();
+    let tokens: Vec<Value> =
+        trace["tokens"].as_array().unwrap().iter().map(|token| token["text"].clone()).collect();
+    assert!(texts.len() > 1 && texts == tokens, "{texts:?}");
+    let semicolons = folder.path().join("table.csv");
+    std::fs::write(&semicolons, "id;text\n1;a\n").unwrap();
+    let refusal = refused(&["run", "--prompts", semicolons.to_str().unwrap()], 1);
+    says(&refusal, &["table.csv", "semicolons", "id, text"]);
+}
+
+#[test]
+fn a_note_on_one_prompt_names_it() {
+    let long = "word ".repeat(400);
+    let (_folder, path) =
+        file("two.jsonl", &format!("{{\"text\": \"\", \"id\": \"none\"}}\n{{\"text\": \"{long}\"}}\n"));
+    let outcome = run(&["run", "--prompts", &path, "--format", "csv", "--layers", "-1"]);
+    says(&outcome.stderr, &["prompt 0 (none): the text is empty", "prompt 1: the prompt has "]);
+    assert_eq!(outcome.stderr.matches("the text is empty").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
 fn readouts_are_rows_of_a_table() {
     let args = ["run", "The capital of France is", "--layers", "-1", "--components", "mlp_out,resid_post"];
     let csv = ok(&[&args[..], &["--format", "csv"]].concat());

@@ -24,20 +24,24 @@ const CPU: &str = "libtorch_cpu.so";
 /// # Errors
 /// When the library, the driver or a card is missing; the reason says which, and what to do.
 pub fn open() -> Result<u8, DeviceError> {
-    static OPENED: OnceLock<Result<u8, String>> = OnceLock::new();
+    static OPENED: OnceLock<Result<u8, DeviceError>> = OnceLock::new();
     let opened = OPENED.get_or_init(|| {
         // libtorch asks for its CUDA half once and remembers the answer: not a word to it before that half is open.
         if folder_of(CUDA).is_none() {
-            load(&find()?)?;
+            load(&find()?).map_err(unavailable)?;
         }
         if !tch::utils::has_cudart() {
-            return Err("libtorch was used before its CUDA half was open, and has decided that there is none: load the model for the \
-                 card before any other"
-                .to_owned());
+            let reason = "libtorch was used before its CUDA half was open, and has decided that there is none: load the model \
+                          for the card before any other";
+            return Err(unavailable(reason.to_owned()));
         }
-        count()
+        count().map_err(unavailable)
     });
-    opened.clone().map_err(|reason| DeviceError::Unavailable { place: Place::Cuda(0), reason })
+    opened.clone()
+}
+
+fn unavailable(reason: String) -> DeviceError {
+    DeviceError::Unavailable { place: Place::Cuda(0), reason }
 }
 
 /// The cards of this machine and their free memory.
@@ -49,31 +53,31 @@ pub fn cards() -> Result<Vec<Card>, DeviceError> {
 }
 
 /// The CUDA half that belongs to the libtorch that is running.
-fn find() -> Result<PathBuf, String> {
+fn find() -> Result<PathBuf, DeviceError> {
     if !cfg!(target_os = "linux") {
-        return Err("CUDA is looked for on Linux only".to_owned());
+        return Err(unavailable("CUDA is looked for on Linux only".to_owned()));
     }
     let running = folder_of(CPU);
     if let Some(named) = env::var_os(LIBTORCH_VARIABLE).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         let folder =
             [named.join("lib"), named.clone()].into_iter().find(|folder| folder.join(CUDA).is_file());
-        let folder =
-            folder.ok_or_else(|| format!("there is no {CUDA} in {LIBTORCH_VARIABLE}={}", named.display()))?;
-        same_version(&folder, running.as_deref())?;
+        let missing = || format!("there is no {CUDA} in {LIBTORCH_VARIABLE}={}", named.display());
+        let folder = folder.ok_or_else(|| unavailable(missing()))?;
+        same_version(&folder, running.as_deref()).map_err(unavailable)?;
         return Ok(folder.join(CUDA));
     }
-    let folder = running.ok_or("it is unknown which libtorch is running")?;
+    let folder = running.ok_or_else(|| unavailable("it is unknown which libtorch is running".to_owned()))?;
     // Beside it, or where set-up puts it.
     let places = [folder.join(CUDA), folder.join("../cuda").join(CUDA)];
     if let Some(file) = places.into_iter().find(|file| file.is_file()) {
         return Ok(file);
     }
-    Err(format!(
-        "libtorch in {} has no CUDA half: install it beside that, or set {LIBTORCH_VARIABLE} to the folder \
-         torch/lib of a Python with torch 2.11.0 and CUDA",
-        folder.display()
-    ))
+    Err(DeviceError::NoCudaHalf {
+        place: Place::Cuda(0),
+        libtorch: folder.display().to_string(),
+        variable: LIBTORCH_VARIABLE,
+    })
 }
 
 /// The folder of a library in this process.

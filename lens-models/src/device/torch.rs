@@ -60,6 +60,9 @@ impl OnTorch for Place {
 fn at(error: DeviceError, place: Place) -> DeviceError {
     match error {
         DeviceError::Unavailable { reason, .. } => DeviceError::Unavailable { place, reason },
+        DeviceError::NoCudaHalf { libtorch, variable, .. } => {
+            DeviceError::NoCudaHalf { place, libtorch, variable }
+        }
         other => other,
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a request, and what can go wrong with a run.
 
-use lens_core::{EditError, LensError, SinkError};
+use lens_core::{EditError, LensError, SinkError, attribution::AttributionError};
 
 use crate::{
     chat::ChatError,
@@ -41,6 +41,9 @@ pub enum SessionError {
     /// The lens failed.
     #[error(transparent)]
     Lens(#[from] LensError),
+    /// A logit cannot be taken apart.
+    #[error(transparent)]
+    Attribution(#[from] AttributionError),
     /// An output cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -81,6 +84,7 @@ impl From<lens_core::SessionError> for SessionError {
         match error {
             lens_core::SessionError::Lens(error) => Self::Lens(error),
             lens_core::SessionError::Edit(error) => Self::Edit(error),
+            lens_core::SessionError::Attribution(error) => Self::Attribution(error),
             lens_core::SessionError::Sink(error) => Self::Sink(error),
             other => Self::Other(other),
         }

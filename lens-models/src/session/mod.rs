@@ -15,7 +15,10 @@
 mod error;
 mod speech;
 
-use lens_core::{Known, LensTrace, Sink};
+use lens_core::{
+    Known, LensTrace, Sink,
+    attribution::{AttributionRequest, AttributionTrace},
+};
 
 pub use error::SessionError;
 pub use lens_core::{Conversation, Input, Prepared, Request, Target};
@@ -171,6 +174,18 @@ impl Session {
         prepared: &[Prepared],
     ) -> Result<Vec<Result<LensTrace, SessionError>>, SessionError> {
         self.with_model(|session| Ok(session.run_many_prepared(prepared)))
+    }
+
+    /// Runs a prompt, with its interventions, and takes the logit that `ask` names apart.
+    ///
+    /// # Errors
+    /// As for [`lens_core::Session::attribute`], and when the weights cannot be loaded.
+    pub fn attribute(
+        &mut self,
+        prepared: &Prepared,
+        ask: &AttributionRequest,
+    ) -> Result<AttributionTrace, SessionError> {
+        self.with_model(|session| Ok(session.attribute(prepared, ask)?))
     }
 
     /// Hands over the loaded model with its texts.

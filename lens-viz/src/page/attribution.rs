@@ -4,7 +4,7 @@ use lens_core::attribution::{AttributionTrace, Shares, TargetLogit};
 
 use super::{document::digest, escape::html};
 use crate::{
-    digits::sum_of_shares,
+    digits::{place_read, sum_of_shares},
     picture::{self, PictureError, PictureOptions},
 };
 
@@ -64,6 +64,8 @@ fn facts(trace: &AttributionTrace) -> String {
         ("logit of", logit(&trace.target)),
     ];
     facts.extend(trace.versus.as_ref().map(|versus| ("less that of", logit(versus))));
+    facts.extend(place_read(trace).map(|place| ("read at", place)));
+    facts.extend(trace.interventions.iter().map(|change| ("changed", change.text.clone())));
     facts.push(("sum", sum));
     let mut text: String =
         facts.into_iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", html(&value))).collect();

@@ -2,7 +2,7 @@
 
 use lens_core::{GenerationTrace, LensTrace, Stopped, TokenText, token_bytes};
 
-use super::escape::html;
+use super::{escape::html, heads::heads};
 use crate::{measure::compared, named::Named};
 
 /// The head of one trace of the page; all but the first are hidden until they are chosen.
@@ -19,8 +19,9 @@ pub(super) fn head(Named { name, trace }: &Named<'_>, number: usize) -> String {
         })
         .collect();
     format!(
-        "<header class=\"head\" id=\"head-{number}\"{hidden}>\n<h1>{title}</h1>\n<dl class=\"facts\">{facts}</dl>\n{}</header>\n",
+        "<header class=\"head\" id=\"head-{number}\"{hidden}>\n<h1>{title}</h1>\n<dl class=\"facts\">{facts}</dl>\n{}{}</header>\n",
         notices(trace),
+        heads(trace),
         title = title(trace),
     )
 }

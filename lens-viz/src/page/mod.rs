@@ -26,6 +26,7 @@ mod document;
 mod escape;
 mod faithfulness;
 mod head;
+mod heads;
 mod number;
 mod pairs;
 mod places;

@@ -10,7 +10,10 @@ use super::{
     scale::Scale,
     text::Shown,
 };
-use crate::{digits::signed, source::Source};
+use crate::{
+    digits::{place_read, signed},
+    source::Source,
+};
 
 const WIDTH: u32 = 1000;
 
@@ -31,6 +34,8 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
     let heads = trace.heads_by_layer();
     let most = heads.iter().map(Vec::len).max().unwrap_or(0);
     let mut layers = source.chosen_layers(options)?;
+    // Where a logit is read in the middle, later layers have no part in it.
+    layers.retain(|layer| trace.contributions.get(&format!("L{layer}.attn_out")).is_some());
     layers.reverse();
     if layers.is_empty() {
         return Err(PictureError::Empty { what: "layer".to_owned() });
@@ -71,6 +76,8 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         rows: layers.iter().map(row).collect(),
         columns: names.map(|name| column(&name)).collect(),
         columns_are: "head",
+        rows_are: Some("layer"),
+        above_is: "next token",
         cells: values.iter().map(|row| row.iter().map(|value| value.map(cell)).collect()).collect(),
         legend: Legend {
             scale: Scale::diverging("contribution to the logit", shown(), options)?,
@@ -85,19 +92,23 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
 
 fn title(trace: &AttributionTrace, fonts: Fonts) -> String {
     let name = |target: &TargetLogit| fonts.token(&target.text).whole().as_str().to_owned();
-    match &trace.versus {
-        None => format!("What contributes to the logit of {}", name(&trace.target)),
-        Some(versus) => {
-            format!("What contributes to the logit of {} less that of {}", name(&trace.target), name(versus))
-        }
-    }
+    let less =
+        trace.versus.as_ref().map(|versus| format!(" less that of {}", name(versus))).unwrap_or_default();
+    let at = place_read(trace).map(|place| format!(" at {place}")).unwrap_or_default();
+    format!("What contributes to the logit of {}{less}{at}", name(&trace.target))
 }
 
 /// What is not in the cells, and the sum of it all.
 fn rule(trace: &AttributionTrace) -> String {
     let embed = trace.contributions.get("embed").unwrap_or(0.0);
+    let changes: Vec<&(String, f64)> =
+        trace.contributions.0.iter().filter(|(name, _)| name.starts_with("steer.")).collect();
+    let changed = match changes.is_empty() {
+        true => String::new(),
+        false => format!(" · changes {}", signed(changes.iter().map(|(_, share)| share).sum())),
+    };
     format!(
-        "logit before any cap {} · embed {} · biases {} · the sum of all parts is off by {:.0e}",
+        "logit before any cap {} · embed {} · biases {}{changed} · the sum of all parts is off by {:.0e}",
         signed(trace.logit_before_cap),
         signed(embed),
         signed(trace.bias),

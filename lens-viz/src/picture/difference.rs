@@ -63,6 +63,8 @@ pub fn difference(
             .collect(),
         columns: cells.columns.iter().map(|(position, _)| column(source, *position, fonts)).collect(),
         columns_are: "position",
+        rows_are: None,
+        above_is: "next token",
         cells: cells
             .rows
             .iter()

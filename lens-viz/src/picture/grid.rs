@@ -47,6 +47,8 @@ pub(super) fn grid(
         rows: rows(source, &places, None, fonts),
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",
+        rows_are: None,
+        above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
             scale,

@@ -64,6 +64,8 @@ pub(super) fn heads(
         rows: layers.iter().map(row).collect(),
         columns: heads.iter().map(column).collect(),
         columns_are: "head",
+        rows_are: Some("layer"),
+        above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
             scale: scale.named(&format!("{} of what a head adds", measure.describe(None))),

@@ -43,6 +43,7 @@ mod kind;
 mod legend;
 pub(crate) mod options;
 mod pages;
+mod patching;
 mod raster;
 mod runs;
 pub(crate) mod scale;
@@ -60,6 +61,7 @@ pub use evaluation::evaluation;
 pub use files::{PictureFile, files};
 pub use kind::PictureKind;
 pub use options::PictureOptions;
+pub use patching::{PatchPicture, patching};
 pub use raster::{png, pngs};
 pub use text::Fonts;
 

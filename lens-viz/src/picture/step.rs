@@ -110,6 +110,8 @@ fn draw(
         rows,
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",
+        rows_are: None,
+        above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
             scale: Scale::new(Measure::Probability, 0, std::iter::empty(), options)?.named(&format!(

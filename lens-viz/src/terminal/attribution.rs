@@ -7,7 +7,7 @@ use super::{
     header::{NAMES, model_lines, named, position, prompt, self_check, told},
 };
 use crate::{
-    digits::{signed, sum_of_shares},
+    digits::{place_read, signed, sum_of_shares},
     sheet::{
         label::Label,
         line::{Line, Sheet, Span},
@@ -58,6 +58,7 @@ fn targets(trace: &AttributionTrace, sheet: &Sheet) -> Vec<Line> {
         line.push(sheet.span(&capped(target), Ink::Plain));
         lines.push(line);
     }
+    lines.extend(place_read(trace).iter().flat_map(|place| told("read at", place, sheet)));
     let sum = sum_of_shares(trace);
     lines.extend(told("sum", &sum, sheet));
     for (name, error) in [("heads", trace.heads_error), ("neurons", trace.neurons_error)] {
@@ -95,6 +96,8 @@ fn grid(trace: &AttributionTrace, sheet: &Sheet) -> Vec<Line> {
     let rows: Vec<Vec<Option<f64>>> = heads
         .iter()
         .enumerate()
+        // Where a logit is read in the middle, later layers have no part in it.
+        .take_while(|(layer, _)| trace.contributions.get(&format!("L{layer}.attn_out")).is_some())
         .map(|(layer, heads)| {
             let whole = branches.map(|name| trace.contributions.get(&format!("L{layer}.{name}")));
             whole.into_iter().chain((0..most).map(|head| heads.get(head).copied())).collect()

@@ -40,6 +40,21 @@ const FIT: [&str; 10] = [
     "adam",
 ];
 
+/// The picture that docs/patching.md shows.
+const PATCHING: [&str; 11] = [
+    "patch",
+    "--clean",
+    PROMPT,
+    "--corrupted",
+    "The capital of Italy is",
+    "--sites",
+    "resid_pre",
+    "--dtype",
+    "f32",
+    "-o",
+    "docs/pictures/patching.svg",
+];
+
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     eprintln!("{}", libtorch::ensure(root)?);
     cargo(root, BUILD)?;
@@ -51,6 +66,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         let (trace, out) = (format!("{folder}/trace.json"), format!("docs/pictures/{file}"));
         lens(&[&["render", &trace, "-o", &out], options].concat())?;
     }
+    lens(&PATCHING)?;
     evaluation(root, &results, &lens)
 }
 

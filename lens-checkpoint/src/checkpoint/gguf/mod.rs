@@ -7,17 +7,22 @@
 mod architecture;
 mod config;
 mod keys;
+mod made;
 mod names;
+mod particulars;
 mod rope;
 mod tensor;
 mod tokenizer;
 mod translate;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::{CheckpointError, StoredDtype, StoredTensor, TensorIndex};
 use crate::{
     gguf::{BlockType, Header, HeaderError, Shards},
+    quantised::Quantisation,
     tokenizer::TokenizerError,
 };
 use translate::{Translation, translate};
@@ -34,6 +39,8 @@ pub(super) struct Described {
     pub(super) notes: Vec<String>,
     /// tokenizer_config.json, as its text.
     pub(super) tokenizer_config: Vec<u8>,
+    /// How weights are quantised, if any are.
+    pub(super) quantisation: Option<Quantisation>,
 }
 
 /// Whether a weight file is a GGUF file, by its name.
@@ -70,7 +77,25 @@ pub(super) fn add(index: &mut TensorIndex, files: &[File<'_>]) -> Result<Describ
         index.add_file(&name(i), |_| tensors)?;
     }
     let text = |value: &Value| value.to_string().into_bytes();
-    Ok(Described { config: text(&config), notes, tokenizer_config: text(&tokenizer_config) })
+    Ok(Described {
+        config: text(&config),
+        notes,
+        tokenizer_config: text(&tokenizer_config),
+        quantisation: quantisation(&shards),
+    })
+}
+
+/// How tensors are stored in blocks with a scale, if any are.
+fn quantisation(shards: &Shards<'_>) -> Option<Quantisation> {
+    let kinds = || shards.tensors().map(|(_, tensor)| tensor.kind).filter(|kind| !kind.is_plain());
+    let (names, bits): (BTreeSet<BlockType>, BTreeSet<usize>) =
+        (kinds().collect(), kinds().map(BlockType::bits).collect());
+    let names: Vec<&str> = names.into_iter().map(BlockType::name).collect();
+    (!names.is_empty()).then(|| Quantisation {
+        method: format!("GGUF: {}", names.join(", ")),
+        bits: bits.into_iter().collect(),
+        tensors: kinds().count(),
+    })
 }
 
 /// A tensor as the index has it: where it lies, or how it is made.

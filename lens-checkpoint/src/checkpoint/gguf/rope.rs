@@ -20,7 +20,8 @@ pub(super) fn scaling(
     dims: usize,
     notes: &mut Vec<String>,
 ) -> Result<Option<Json>, String> {
-    let kind = keys.text("rope.scaling.type")?.unwrap_or("none");
+    // A file that names no kind means the linear one, whose factor is one where it has none.
+    let kind = keys.text("rope.scaling.type")?.unwrap_or("linear");
     let original = keys.size("rope.scaling.original_context_length")?.filter(|n| *n > 0);
     let factor = keys.number("rope.scaling.factor")?;
     let attention = keys.number("rope.scaling.attn_factor")?;
@@ -41,23 +42,24 @@ pub(super) fn scaling(
         return Ok(Some(Json::Object(section)));
     }
     if let Some(factors) = factors(shards, "rope_freqs.weight", dims)? {
-        if !matches!(kind, "none") {
+        if kind != "none" && (kind != "linear" || factor.or(linear).is_some_and(|x| x != 1.0)) {
             return Err(format!("it has rope_freqs.weight, and its rope.scaling.type is {kind:?}"));
         }
         return Ok(Some(divided(&factors, theta, dims, notes)));
     }
     match kind {
-        "none" => match linear.filter(|factor| *factor != 1.0) {
+        "none" | "linear" if attention.is_some_and(|x| x != 1.0) => {
+            return Err("it has a rope.scaling.attn_factor without YaRN or LongRoPE, which is not read here"
+                .to_owned());
+        }
+        "none" => return Ok(None),
+        "linear" => match factor.or(linear).filter(|factor| *factor != 0.0 && *factor != 1.0) {
             None => return Ok(None),
             Some(factor) => {
                 set("rope_type", Some(json!("linear")));
                 set("factor", Some(json!(factor)));
             }
         },
-        "linear" => {
-            set("rope_type", Some(json!("linear")));
-            set("factor", Some(json!(factor.or(linear).unwrap_or(1.0))));
-        }
         "yarn" => {
             let factor = factor.ok_or("its rope.scaling.type is yarn, and it has no rope.scaling.factor")?;
             set("rope_type", Some(json!("yarn")));

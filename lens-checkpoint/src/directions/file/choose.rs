@@ -4,7 +4,7 @@ use lens_core::suggest::did_you_mean;
 
 use super::{Choice, DirectionFile, direction_layer, error::DirectionFileError, place::FileTensor};
 
-/// What the decoder of a sparse autoencoder is called: by SAELens, sparsify and Gemma Scope, and as a linear layer.
+/// What the decoder of a sparse autoencoder is called: by SAELens, sparsify and Gemma Scope, and as a linear layer, by dictionary_learning.
 const DECODERS: [&str; 2] = ["W_dec", "decoder.weight"];
 
 /// Names that a message lists.
@@ -57,7 +57,7 @@ fn usual(
     notes: &mut Vec<String>,
 ) -> Result<Vec<usize>, DirectionFileError> {
     let all = || file.tensors.iter().enumerate();
-    let decoder = DECODERS.iter().find_map(|name| all().find(|(_, tensor)| tensor.name == *name));
+    let decoder = DECODERS.iter().find_map(|name| all().find(|(_, tensor)| is_called(&tensor.name, name)));
     let mut found: Vec<usize> = match decoder {
         Some((index, _)) => vec![index],
         None => all().filter(|(_, tensor)| direction_layer(&tensor.name).is_some()).map(|(i, _)| i).collect(),
@@ -86,6 +86,11 @@ fn usual(
         ));
     }
     Ok(found)
+}
+
+/// Whether a tensor has a name, by itself or in a table.
+fn is_called(tensor: &str, name: &str) -> bool {
+    tensor.strip_suffix(name).is_some_and(|table| table.is_empty() || table.ends_with('.'))
 }
 
 fn named(file: &DirectionFile, name: &str) -> Result<usize, DirectionFileError> {

@@ -2,7 +2,9 @@
 
 use lens_core::SelectionError;
 
-use crate::{checkpoint::CheckpointError, directions::DirectionsError, vectors::VectorError};
+use crate::{
+    checkpoint::CheckpointError, directions::DirectionsError, pickle::PickleError, vectors::VectorError,
+};
 
 /// A file of vectors that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +34,13 @@ pub enum DirectionFileError {
         /// Why.
         reason: String,
     },
-    /// A pickle, which is a program and not data.
-    #[error(
-        "{path} is a pickle of PyTorch's, which is a program and not data: it is not read. Save its tensors with \
-         safetensors.torch.save_file"
-    )]
+    /// A file of `torch.save` that is not plain data, or broken.
+    #[error("{path} cannot be read")]
     Pickle {
         /// The file.
         path: String,
+        /// Why.
+        source: PickleError,
     },
     /// A GGUF file that is broken.
     #[error(transparent)]

@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::error::DirectionFileError;
 use crate::source::files::read_at_most;
 
-/// The file of weights in a folder: of SAELens, of sparsify, of Gemma Scope.
-pub(super) const WEIGHTS: [&str; 3] = ["sae_weights.safetensors", "sae.safetensors", "params.npz"];
+/// The file of weights in a folder: of SAELens, of sparsify, of Gemma Scope, of dictionary_learning.
+pub(super) const WEIGHTS: [&str; 4] = ["sae_weights.safetensors", "sae.safetensors", "params.npz", "ae.pt"];
 
-/// What the folder's config is called.
-const CONFIG: &str = "cfg.json";
+/// What the folder's config is called, by dictionary_learning otherwise than by the rest.
+const CONFIGS: [&str; 2] = ["cfg.json", "config.json"];
 
 /// A config of an autoencoder has a few kilobytes.
 const LARGEST_CONFIG: u64 = 1 << 20;
@@ -31,10 +31,9 @@ impl Folder {
             path: path.display().to_string(),
             wanted: WEIGHTS.join(", "),
         })?;
-        let config = path.join(CONFIG);
-        if !config.is_file() {
+        let Some(config) = CONFIGS.map(|name| path.join(name)).into_iter().find(|path| path.is_file()) else {
             return Ok(Self { weights, layer: None, notes: Vec::new() });
-        }
+        };
         let shown = config.display().to_string();
         let bytes = read_at_most(&config, LARGEST_CONFIG)
             .map_err(|source| DirectionFileError::Read { path: shown.clone(), source })?;
@@ -42,8 +41,8 @@ impl Folder {
             path: shown,
             reason: format!("it is not JSON: {error}"),
         })?;
-        let hook = said(&config, &["hook_name", "hook_point"]);
-        let model = said(&config, &["model_name"]);
+        let hook = said(&config, &["hook_name", "hook_point", "submodule_name"]);
+        let model = said(&config, &["model_name", "lm_name"]);
         let note = match (model, hook) {
             (None, None) => None,
             (model, hook) => Some(format!(
@@ -53,13 +52,15 @@ impl Folder {
                 hook.map(|hook| format!(", at {hook}")).unwrap_or_default()
             )),
         };
-        Ok(Self { weights, layer: hook.and_then(hook_layer), notes: note.into_iter().collect() })
+        let layer =
+            hook.and_then(hook_layer).or_else(|| u16::try_from(config["trainer"]["layer"].as_u64()?).ok());
+        Ok(Self { weights, layer, notes: note.into_iter().collect() })
     }
 }
 
-/// What the config, or its section `metadata`, says under one of some names.
+/// What the config, or a section of it, says under one of some names.
 fn said<'a>(config: &'a Value, names: &[&str]) -> Option<&'a str> {
-    [config, &config["metadata"]]
+    [config, &config["metadata"], &config["trainer"]]
         .into_iter()
         .find_map(|section| names.iter().find_map(|name| section[*name].as_str()))
 }

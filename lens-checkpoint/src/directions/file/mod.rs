@@ -1,21 +1,22 @@
 //! Vectors in files: the decoders of sparse autoencoders, probes, steering vectors.
 //!
-//! What a file is, is told by its first bytes: safetensors, NumPy's npy and npz, or a GGUF control vector. A folder is
-//! that of a sparse autoencoder as SAELens, sparsify or Gemma Scope lay it out. Arrays stay in the mapped file, unless
-//! they are packed in an npz.
+//! What a file is, is told by its first bytes: safetensors, NumPy's npy and npz, a file of `torch.save` (read as data:
+//! nothing in it is run), or a GGUF control vector. A folder is that of a sparse autoencoder as SAELens, sparsify, Gemma
+//! Scope or dictionary_learning lay it out. Arrays stay in the mapped file, unless they are packed in an npz.
 
 mod choose;
 mod error;
 mod folder;
 mod npz;
 mod place;
+mod torch;
 
 use std::{path::Path, sync::Arc};
 
 use lens_core::Selection;
 
 pub use error::DirectionFileError;
-use place::{FileTensor, Place};
+use place::{FileTensor, Order, Place};
 
 use super::{Directions, Origin, Rows};
 use crate::{
@@ -109,7 +110,9 @@ impl DirectionFile {
             _ if start.starts_with(npy::MAGIC) => {
                 vec![npz::array_at(String::new(), start, 0..start.len()).map_err(broken)?]
             }
-            _ if start.starts_with(b"PK") => npz::arrays(start).map_err(|error| error.of(&name))?,
+            _ if torch::is_saved(start) => torch::tensors(start)
+                .map_err(|source| DirectionFileError::Pickle { path: name.clone(), source })?,
+            _ if start.starts_with(b"PK") => npz::arrays(start).map_err(broken)?,
             _ => safetensors(&name, start)?,
         };
         if file.tensors.is_empty() {
@@ -186,9 +189,10 @@ impl DirectionFile {
             Place::Floats(values) => bytemuck::cast_slice(values),
             Place::Packed { .. } => return Err(broken(format!("{} is still packed", tensor.name))),
         };
-        let view = match tensor.column_major {
-            true => View::column_major(bytes, ty, &tensor.shape),
-            false => View::new(bytes, ty, &tensor.shape),
+        let view = match &tensor.order {
+            Order::Rows => View::new(bytes, ty, &tensor.shape),
+            Order::Columns => View::column_major(bytes, ty, &tensor.shape),
+            Order::Strides(strides) => View::strided(bytes, ty, &tensor.shape, strides),
         };
         let unfit = || {
             let (name, n, shape) = (self.shown(tensor), bytes.len(), &tensor.shape);
@@ -213,7 +217,7 @@ fn safetensors(path: &str, bytes: &[u8]) -> Result<Vec<FileTensor>, DirectionFil
     let mut index = TensorIndex::default();
     index.add_shard(path, bytes, bytes.len() as u64).map_err(|error| DirectionFileError::Broken {
         path: path.to_owned(),
-        reason: format!("it is neither safetensors, npy, npz nor GGUF ({error})"),
+        reason: format!("it is neither safetensors, npy, npz, a file of torch.save nor GGUF ({error})"),
     })?;
     let ty = |dtype: &Result<StoredDtype, String>| match dtype {
         Ok(dtype) => Ok(ValueType::Model(*dtype)),
@@ -224,7 +228,7 @@ fn safetensors(path: &str, bytes: &[u8]) -> Result<Vec<FileTensor>, DirectionFil
         name: name.to_owned(),
         shape: tensor.shape.clone(),
         ty: ty(&tensor.dtype),
-        column_major: false,
+        order: Order::Rows,
         place: Place::File(tensor.range.clone()),
     };
     Ok(index.iter().map(tensor).collect())

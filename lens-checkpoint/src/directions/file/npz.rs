@@ -4,43 +4,15 @@ use std::{io::Read, ops::Range};
 
 use flate2::read::DeflateDecoder;
 
-use super::{
-    error::DirectionFileError,
-    place::{FileTensor, Place},
-};
+use super::place::{FileTensor, Order, Place};
 use crate::{
     npy,
     zip::{self, Entry},
 };
 
-/// Why a zip is not a file of vectors.
-pub(super) enum NotNpz {
-    Broken(String),
-    Pickle,
-}
-
-impl NotNpz {
-    pub(super) fn of(self, path: &str) -> DirectionFileError {
-        let path = path.to_owned();
-        match self {
-            Self::Broken(reason) => DirectionFileError::Broken { path, reason },
-            Self::Pickle => DirectionFileError::Pickle { path },
-        }
-    }
-}
-
-impl From<String> for NotNpz {
-    fn from(reason: String) -> Self {
-        Self::Broken(reason)
-    }
-}
-
 /// The arrays of a zip. Of packed ones only the head is unpacked.
-pub(super) fn arrays(bytes: &[u8]) -> Result<Vec<FileTensor>, NotNpz> {
+pub(super) fn arrays(bytes: &[u8]) -> Result<Vec<FileTensor>, String> {
     let entries = zip::entries(bytes).map_err(|error| format!("its zip cannot be read: {error}"))?;
-    if entries.keys().any(|name| name.ends_with("data.pkl")) {
-        return Err(NotNpz::Pickle);
-    }
     let named =
         entries.into_iter().filter_map(|(name, entry)| Some((name.strip_suffix(".npy")?.to_owned(), entry)));
     let array = |(name, Entry { range, unpacked }): (String, Entry)| {
@@ -51,14 +23,24 @@ pub(super) fn arrays(bytes: &[u8]) -> Result<Vec<FileTensor>, NotNpz> {
         };
         read.map_err(|reason| broken(reason, &name))
     };
-    Ok(named.map(array).collect::<Result<_, String>>()?)
+    named.map(array).collect()
 }
 
 /// The array whose npy form is `bytes[range]`.
 pub(super) fn array_at(name: String, bytes: &[u8], range: Range<usize>) -> Result<FileTensor, String> {
     let npy::Head { ty, column_major, shape, length } =
         npy::head(bytes.get(range.clone()).unwrap_or_default())?;
-    Ok(FileTensor { name, shape, ty, column_major, place: Place::File(range.start + length..range.end) })
+    Ok(FileTensor {
+        name,
+        shape,
+        ty,
+        order: order(column_major),
+        place: Place::File(range.start + length..range.end),
+    })
+}
+
+fn order(column_major: bool) -> Order {
+    if column_major { Order::Columns } else { Order::Rows }
 }
 
 /// An array that stays packed, from its head.
@@ -73,7 +55,13 @@ fn packed(name: String, bytes: &[u8], data: Range<usize>, size: usize) -> Result
         (Err(_), Err(error)) => return Err(error.to_string()),
         (Err(reason), Ok(_)) => return Err(reason),
     };
-    Ok(FileTensor { name, shape, ty, column_major, place: Place::Packed { data, skip: length, size } })
+    Ok(FileTensor {
+        name,
+        shape,
+        ty,
+        order: order(column_major),
+        place: Place::Packed { data, skip: length, size },
+    })
 }
 
 /// The values of a packed array: `size` bytes in all, of which `skip` are its head. No more is ever unpacked.

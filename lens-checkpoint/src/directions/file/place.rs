@@ -14,7 +14,7 @@ pub(super) struct FileTensor {
     pub(super) shape: Vec<usize>,
     /// Its type, if it can be read; else what the file calls it.
     pub(super) ty: Result<ValueType, String>,
-    pub(super) column_major: bool,
+    pub(super) order: Order,
     pub(super) place: Place,
 }
 
@@ -22,8 +22,19 @@ impl FileTensor {
     /// A tensor that is in memory as float32.
     pub(super) fn of_floats((name, shape, values): (String, Vec<usize>, Vec<f32>)) -> Self {
         let ty = Ok(ValueType::Model(Dtype::F32));
-        Self { name, shape, ty, column_major: false, place: Place::Floats(values) }
+        Self { name, shape, ty, order: Order::Rows, place: Place::Floats(values) }
     }
+}
+
+/// How the values of a tensor follow each other.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Row by row.
+    Rows,
+    /// Column by column, the order of Fortran.
+    Columns,
+    /// Along each dimension so many values apart, from the first byte of the place on.
+    Strides(Vec<usize>),
 }
 
 /// Where values are.

@@ -106,6 +106,20 @@ impl BlockType {
         self.values() == 1
     }
 
+    /// Bits of a stored number, without its share of the scale.
+    pub(crate) fn bits(self) -> usize {
+        match self {
+            Self::F32 => 32,
+            Self::F16 | Self::BF16 => 16,
+            Self::Q8_0 | Self::Q8_K => 8,
+            Self::Q6_K => 6,
+            Self::Q5_0 | Self::Q5_1 | Self::Q5_K => 5,
+            Self::Q4_0 | Self::Q4_1 | Self::Q4_K | Self::IQ4_NL | Self::IQ4_XS | Self::MXFP4 => 4,
+            Self::Q3_K => 3,
+            Self::Q2_K => 2,
+        }
+    }
+
     /// Appends the values of whole blocks.
     ///
     /// # Panics

@@ -74,13 +74,15 @@ fn matrix(stored: &Stored, layer: u16, d_model: usize) -> Result<Vec<f32>, Strin
     let (left, right) = (format!("J/{layer}/{ALL}"), format!("U/{layer}/{ALL}"));
     let y = stored.tensor(&left)?;
     if !stored.names().any(|name| name == right) {
-        return match y.shape() {
-            [rows, columns] if *rows == d_model && *columns == d_model => Ok(y.values()),
+        return match y.shape().as_slice() {
+            [rows, columns] if *rows == d_model && *columns == d_model => {
+                y.to_vec().map_err(|error| error.to_string())
+            }
             shape => Err(format!("{left} is {shape:?}, and the header says d_model = {d_model}")),
         };
     }
     let u = stored.tensor(&right)?;
-    let rank = match (y.shape(), u.shape()) {
+    let rank = match (y.shape().as_slice(), u.shape().as_slice()) {
         ([d, rank], [other, e]) if *d == d_model && *e == d_model && rank == other => *rank,
         (y, u) => {
             return Err(format!(
@@ -88,7 +90,8 @@ fn matrix(stored: &Stored, layer: u16, d_model: usize) -> Result<Vec<f32>, Strin
             ));
         }
     };
-    Ok(product(&y.values(), &u.values(), rank, d_model))
+    let [y, u] = [y.to_vec(), u.to_vec()].map(|values| values.map_err(|error| error.to_string()));
+    Ok(product(&y?, &u?, rank, d_model))
 }
 
 /// Y U in float64, row-major: `y` is `[d_model, rank]` and `u` is `[rank, d_model]`.

@@ -19,7 +19,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use lens_core::{LensMap, Provenance, Site, Translator};
 
-use super::{error::LensFileError, view::View};
+use super::error::LensFileError;
+use crate::host::View;
 pub use write::write_torch;
 
 /// What such a file is, in messages.
@@ -42,7 +43,8 @@ fn lens(
             );
             return Err(LensFileError::broken(path, KIND, reason));
         }
-        let map = LensMap::new(d_model, matrix.values(), None, false).map_err(LensFileError::maps(path))?;
+        let values = matrix.to_vec().map_err(|error| LensFileError::broken(path, KIND, error.to_string()))?;
+        let map = LensMap::new(d_model, values, None, false).map_err(LensFileError::maps(path))?;
         maps.push((layer, map));
     }
     Translator::jacobian(d_model, site, maps, provenance).map_err(LensFileError::maps(path))

@@ -6,13 +6,13 @@ use lens_core::{Provenance, Site};
 
 use super::{
     super::{
+        digest::sha256,
         error::LensFileError,
         file::{LensFile, MadeFor},
-        pickle::{Node, TorchFile},
-        view::View,
     },
     KIND, block, check_layers, lens,
 };
+use crate::{host::View, pickle::Node, torch_file::TorchFile};
 
 /// Keys under which the matrices are: jlens's, and jspace's.
 const MATRICES: [&str; 2] = ["J", "avg_jacobians"];
@@ -37,7 +37,7 @@ pub(in super::super) fn of(path: &Path, file: &TorchFile) -> Result<LensFile, Le
     let site = site(root).map_err(broken)?;
     let provenance = Provenance::default()
         .with_source(Some(path.display().to_string()))
-        .with_sha256(Some(file.sha256()))
+        .with_sha256(Some(sha256(file.bytes())))
         .with_base_model(says.model())
         .with_details(details(root));
     let n_layers = says.number("n_layers").map_err(broken)?;

@@ -6,13 +6,10 @@ use half::f16;
 use lens_core::{Component, LensKind, LensMap, Site};
 
 use super::{
-    super::{
-        error::LensFileError,
-        file::LensFile,
-        pickle::{Floats, Pickler, TorchWriter},
-    },
+    super::{error::LensFileError, file::LensFile},
     KIND,
 };
+use crate::pickle::{Floats, Pickler, TorchWriter};
 
 /// Writes a `.pt`, in float16 as jlens has it: a file that `torch.load(…, weights_only=True)` reads. Says, as sentences
 /// for a person, what the rounding changed.

@@ -14,10 +14,11 @@ use std::path::Path;
 use lens_core::{LensMap, Provenance, Translator};
 
 use super::{
+    digest::sha256,
     error::LensFileError,
     file::{LensFile, MadeFor},
-    pickle::TorchFile,
 };
+use crate::{host::View, torch_file::TorchFile};
 use config::Config;
 pub use write::{write_config, write_params};
 
@@ -37,15 +38,15 @@ pub fn read(folder: &Path) -> Result<LensFile, LensFileError> {
     let config_path = folder.join(CONFIG);
     let config = Config::read(&config_path)?;
     let params_path = folder.join(PARAMS);
-    let file = TorchFile::open(&params_path)?;
+    let file = TorchFile::open(&params_path).map_err(LensFileError::torch(&params_path))?;
     let broken = |reason: String| LensFileError::broken(&params_path, KIND, reason);
     let state = state::State::of(file.root()).map_err(broken)?;
     config.check(&state).map_err(|reason| LensFileError::broken(&config_path, KIND, reason))?;
     let d_model = config.d_model;
     let mut maps = Vec::new();
     for (layer, parts) in state.translators {
-        let values = |view: &super::view::View<'_>, shape: &[usize], what: &str| match view.shape() == shape {
-            true => Ok(view.values()),
+        let values = |view: &View<'_>, shape: &[usize], what: &str| match view.shape() == shape {
+            true => view.to_vec().map_err(|error| broken(error.to_string())),
             false => Err(broken(format!(
                 "the {what} of translator {layer} is {:?}, and config.json says {shape:?}",
                 view.shape()
@@ -58,7 +59,7 @@ pub fn read(folder: &Path) -> Result<LensFile, LensFileError> {
     }
     let provenance = Provenance::default()
         .with_source(Some(folder.display().to_string()))
-        .with_sha256(Some(file.sha256()))
+        .with_sha256(Some(sha256(file.bytes())))
         .with_base_model(config.base_model)
         .with_base_revision(config.base_revision);
     let translator =

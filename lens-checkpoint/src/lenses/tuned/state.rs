@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{pickle::Node, view::View};
+use crate::{host::View, pickle::Node};
 
 /// What a `params.pt` holds.
 pub(super) struct State<'a> {

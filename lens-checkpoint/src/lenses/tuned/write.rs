@@ -6,13 +6,10 @@ use lens_core::{LensKind, LensMap, Point, Site};
 use serde_json::json;
 
 use super::{
-    super::{
-        error::LensFileError,
-        file::LensFile,
-        pickle::{Floats, Pickler, TorchWriter},
-    },
+    super::{error::LensFileError, file::LensFile},
     KIND,
 };
+use crate::pickle::{Floats, Pickler, TorchWriter};
 
 /// The translators in order, if the package can have them: one for the input of each block, each x + W x + b.
 fn translators(lens: &LensFile) -> Result<Vec<&LensMap>, LensFileError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::QueryGrowth;
 use crate::spec::{
     norm::NormSpec,
     param::{LinearSpec, Param},
@@ -47,6 +48,8 @@ pub struct LatentAttentionSpec {
     pub scale: f64,
     /// How queries and the shared key rotate; `None` where positions are not taken into account.
     pub rope: Option<Arc<Rope>>,
+    /// Factor on queries, after their rotation.
+    pub growth: Option<QueryGrowth>,
     /// Queries.
     pub query: LatentQuery,
     /// To the kept vector and the shared key, `[rank + d_rotary, d_model]`.

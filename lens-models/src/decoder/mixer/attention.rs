@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::{
     fused::{attend, card_groups},
+    growth::grown,
     kept::Kept,
 };
 use crate::{
@@ -91,7 +92,7 @@ impl Attention {
         let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
         let [q, k, v] = self.qkv.forward(x)?;
         let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
-        let q = self.grown(q, step)?;
+        let q = grown(self.spec.growth.as_ref(), q, step)?;
         let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
         let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
         for (input, value) in
@@ -165,17 +166,6 @@ impl Attention {
             Some(QkScope::RotatedHead) => normed(norm, &x),
             _ => Ok(x),
         }
-    }
-
-    /// Queries, `[pos, heads, d_head]`, times the factor that grows with their positions, if there is one.
-    fn grown(&self, q: Tensor, step: &Step) -> Result<Tensor, ModelError> {
-        let Some(growth) = &self.spec.growth else { return Ok(q) };
-        let factors: Vec<f32> = step.positions.iter().map(|position| growth.at(*position) as f32).collect();
-        if factors.iter().all(|factor| *factor == 1.0) {
-            return Ok(q);
-        }
-        let factors = Tensor::f_from_slice(&factors)?.f_view([-1, 1, 1])?;
-        Ok(q.f_mul(&factors.f_to_kind(q.kind())?.f_to_device(q.device())?)?)
     }
 
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops

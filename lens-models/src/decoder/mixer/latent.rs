@@ -10,7 +10,7 @@
 use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
-use super::{fused::attend, kept::Kept};
+use super::{fused::attend, growth::grown, kept::Kept};
 use crate::{
     decoder::{
         ModelError,
@@ -147,7 +147,8 @@ impl LatentAttention {
         let (content, rotary) = (self.spec.d_content as i64, self.spec.d_rotary as i64);
         let q = self.query.forward(x)?.f_view([step.n as i64, self.spec.n_heads as i64, content + rotary])?;
         let turned = self.rotated(&q.f_narrow(2, content, rotary)?, step)?;
-        Ok(Tensor::f_cat(&[q.f_narrow(2, 0, content)?, turned], 2)?)
+        let q = Tensor::f_cat(&[q.f_narrow(2, 0, content)?, turned], 2)?;
+        grown(self.spec.growth.as_ref(), q, step)
     }
 
     /// What the positions of a step keep: the normed vector and the rotated key, `[pos, 1, d_kept]`.

@@ -5,6 +5,7 @@ mod convolution;
 mod delta;
 mod filter;
 mod fused;
+mod growth;
 mod kept;
 mod latent;
 mod mamba;

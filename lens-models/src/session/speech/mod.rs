@@ -152,4 +152,8 @@ impl Texts for Speech {
     fn notes(&self, prompt: &PromptTokens<'_>) -> Vec<String> {
         notes::of_prompt(prompt, self)
     }
+
+    fn notes_on_prompt(&self, prompt: &PromptTokens<'_>) -> Vec<String> {
+        notes::on_prompt(prompt, self).into_iter().collect()
+    }
 }

@@ -56,6 +56,18 @@ fn bos(prompt: &PromptTokens<'_>, origin: Origin, speech: &Speech) -> Option<Str
     }
 }
 
+/// What is read where the text is empty: what the tokenizer puts around any text.
+pub(super) fn on_prompt(prompt: &PromptTokens<'_>, speech: &Speech) -> Option<String> {
+    prompt.origin.filter(|origin| *origin == Origin::Text)?;
+    let around = speech.tokenizer().ok()?.encode("", true).ok()?;
+    if around.is_empty() || around != prompt.tokens {
+        return None;
+    }
+    let names: Vec<String> =
+        around.iter().map(|id| format!("{} (<id {id}>)", speech.texts().text(*id).text)).collect();
+    Some(format!("the text is empty: the model reads {} alone", names.join(" ")))
+}
+
 /// What ends a continuation beyond the configs.
 fn own_end(prompt: &PromptTokens<'_>, speech: &Speech) -> Option<String> {
     let end = speech.own_end().filter(|_| prompt.generates)?;

@@ -54,6 +54,10 @@ pub(super) struct Heatmap<'a> {
     pub(super) columns: Vec<Column>,
     /// What the columns' names are.
     pub(super) columns_are: &'static str,
+    /// What rows are, where that is said under them.
+    pub(super) rows_are: Option<&'static str>,
+    /// What the tokens above the columns are.
+    pub(super) above_is: &'static str,
     /// A row for each of `rows`, a cell for each of `columns`.
     pub(super) cells: Vec<Vec<Option<Cell>>>,
     pub(super) legend: Legend,
@@ -166,7 +170,11 @@ impl Heatmap<'_> {
     }
 
     fn lines_below(&self) -> f64 {
-        f64::from(u8::from(self.columns.iter().any(|column| column.below.is_some())))
+        f64::from(u8::from(self.rows_are.is_some() || self.has_tokens_below()))
+    }
+
+    fn has_tokens_below(&self) -> bool {
+        self.columns.iter().any(|column| column.below.is_some())
     }
 
     fn has_numbers(&self) -> bool {
@@ -178,7 +186,7 @@ impl Heatmap<'_> {
             self.rows.iter().map(|row| name(row).width(Face::Sans, NAMES)).fold(0.0, f64::max)
         };
         let (groups, names) = (widest(|row| &row.group), widest(|row| &row.name));
-        let captions = ["layer", self.columns_are, "next token", "token"]
+        let captions = ["layer", self.columns_are, self.above_is, "token"]
             .map(|caption| self.fonts.words(caption).width(Face::Sans, NAMES));
         let needed = 14.0 + groups + if names > 0.0 { names + 10.0 } else { 0.0 };
         needed.max(captions.into_iter().fold(0.0, f64::max)) + 6.0

@@ -31,10 +31,11 @@ impl Heatmap<'_> {
         let has_next = self.lines_above() > 1.0;
         canvas.text(&self.fonts.words(self.columns_are), (side, above), caption);
         if has_next {
-            canvas.text(&self.fonts.words("next token"), (side, above - LINE), caption);
+            canvas.text(&self.fonts.words(self.above_is), (side, above - LINE), caption);
         }
-        if self.lines_below() > 0.0 {
-            canvas.text(&self.fonts.words("token"), (side, below), caption);
+        let what_is_below = if self.has_tokens_below() { Some("token") } else { self.rows_are };
+        if let Some(what) = what_is_below {
+            canvas.text(&self.fonts.words(what), (side, below), caption);
         }
         let room = layout.cell.0 - SEAM - 2.0;
         for (j, column) in self.columns[columns.clone()].iter().enumerate() {
