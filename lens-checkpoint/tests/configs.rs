@@ -508,7 +508,7 @@ const MODELS: &[Model] = &[
             (27, "full, rope 10000 over 64"),
             (28, "mamba2 of 128 heads of 64 in 1 groups"),
         ],
-        parameters: 9_780_118_400,
+        parameters: 9_780_235_392,
     },
     Model {
         config: "granite-4.0-h-micro",
