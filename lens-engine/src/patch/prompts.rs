@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use lens_cli::{
     args::{PatchArgs, PatchMode},
-    packed::Packing,
     style::Console,
     values::TokenIds,
 };
@@ -13,11 +12,11 @@ use lens_core::{
     Prepared, Texts, TokenId,
     patch::{Ablated, AlignError, Direction, Pairing, Prompt, pairs},
 };
-use lens_data::{PromptFormat, PromptInput};
+use lens_data::PromptInput;
 use lens_models::{Request, Session, session::Input};
 use sha2::{Digest as _, Sha256};
 
-use crate::records;
+use crate::records::{self, What};
 
 /// Prompts that a mean is taken over, at most.
 const MOST_PROMPTS: usize = 1 << 16;
@@ -160,9 +159,8 @@ pub(super) fn corresponding(
 
 /// The tokens of every prompt of a file.
 fn of_file(path: &Path, session: &Session, console: &Console) -> Result<Vec<Vec<TokenId>>> {
-    let format = PromptFormat::of(Packing::of(path).1);
     let mut all = Vec::new();
-    for record in records::prompts(path, format, None)? {
+    for record in records::open(path, None, None, What::Prompts)? {
         let record = match record {
             Ok(record) => record,
             Err(error) if error.is_passing() => {

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_state_that_is_forgotten_at_once_loses_no_digits() {
         tch::manual_seed(5);
-        let (mut heads, mut inputs) = (heads(), inputs(1, CHUNK));
+        let (mut heads, inputs) = (heads(), inputs(1, CHUNK));
         let _ = inputs.step.narrow(1, 0, 8).fill_(1e4);
         let difference = worst(&heads.forward(&inputs, false).unwrap(), &one_by_one(&heads, &inputs));
         assert!(difference < 2e-6, "{difference}");
