@@ -21,7 +21,7 @@ use lens_core::{Point, Site};
 use serde_json::Value;
 
 /// Types of which no model is known whose config.json could stand here.
-const UNPUBLISHED: &[&str] = &["granitemoeshared"];
+const UNPUBLISHED: &[&str] = &["granitemoeshared", "hunyuan_v1_moe"];
 
 #[path = "published/dense.rs"]
 mod dense;

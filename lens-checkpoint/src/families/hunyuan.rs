@@ -3,37 +3,44 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Family,
+    Family, TensorNames,
     shape::{Defaults, Epsilon, Shape},
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{QkNorm, QkScope},
+    spec::{DecoderSpec, QkNorm, QkScope},
 };
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["hunyuan_v1_dense"],
     models: "Hunyuan 0.5B to 7B",
     particulars: "RMS norms on query and key heads, after they rotate; a base of the rotation that alpha stretches once for all",
-    resolve: |config, names, family| {
-        let keys = stretched_once(config)?;
-        let config = &config.standing_for(None, &keys);
-        let defaults = Defaults { eps: Epsilon::rms(1e-5), ..Defaults::default() };
-        let mut shape = Shape::read_with(config, names, family, &defaults)?;
-        shape.mlp_bias = false;
-        config.pass_over_number("attention_head_dim", shape.d_head as f64);
-        let mut spec = shape.decoder(config, names)?;
-        for (i, attn) in spec.attentions_mut() {
-            let norm = |part: &str| (shape.norm)(&shape.name(i, part), shape.d_head, shape.eps);
-            attn.qk_norm = Some(QkNorm {
-                q: norm("self_attn.query_layernorm"),
-                k: norm("self_attn.key_layernorm"),
-                scope: QkScope::RotatedHead,
-            });
-        }
-        Ok(spec)
-    },
+    resolve: |config, names, family| Ok(normed_after_rotation(config, names, family)?.1),
 };
+
+/// Llama's blocks with norms on query and key heads after they rotate.
+pub(super) fn normed_after_rotation(
+    config: &Config<'_>,
+    names: &TensorNames,
+    family: &str,
+) -> Result<(Shape, DecoderSpec), ConfigError> {
+    let keys = stretched_once(config)?;
+    let config = &config.standing_for(None, &keys);
+    let defaults = Defaults { eps: Epsilon::rms(1e-5), ..Defaults::default() };
+    let mut shape = Shape::read_with(config, names, family, &defaults)?;
+    shape.mlp_bias = false;
+    config.pass_over_number("attention_head_dim", shape.d_head as f64);
+    let mut spec = shape.decoder(config, names)?;
+    for (i, attn) in spec.attentions_mut() {
+        let norm = |part: &str| (shape.norm)(&shape.name(i, part), shape.d_head, shape.eps);
+        attn.qk_norm = Some(QkNorm {
+            q: norm("self_attn.query_layernorm"),
+            k: norm("self_attn.key_layernorm"),
+            scope: QkScope::RotatedHead,
+        });
+    }
+    Ok((shape, spec))
+}
 
 /// The keys, with the base that a rotation called "dynamic" has where it names an `alpha`: it does not change with the
 /// length of the text, other than the rotation that is usually called so.

@@ -34,6 +34,7 @@ mod granite_swa;
 mod granitemoe;
 mod helium;
 mod hunyuan;
+mod hunyuan_moe;
 mod hy_v3;
 mod hyperclovax;
 mod jamba;
@@ -133,6 +134,7 @@ pub const FAMILIES: &[Family] = &[
     minimax_m2::FAMILY,
     ernie4_5_moe::FAMILY,
     hy_v3::FAMILY,
+    hunyuan_moe::FAMILY,
     sarvam_moe::FAMILY,
     afmoe::FAMILY,
     olmoe::OLMOE,
