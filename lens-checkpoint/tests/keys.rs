@@ -72,7 +72,7 @@ fn what_both_generations_write_by_default_is_understood_without_a_note() {
 fn an_unheard_of_key_that_says_something_is_refused_by_name_in_every_family() {
     for (name, mut config) in defaults() {
         for (key, value, shown) in [
-            ("scale_depth", json!(1.4), "scale_depth = 1.4"),
+            ("scale_width", json!(1.4), "scale_width = 1.4"),
             ("use_embedding_norm", json!(true), "use_embedding_norm = true"),
             ("layer_scales", json!([1, 0.5]), "layer_scales = [1,0.5]"),
             ("mixer_config", json!({"kind": null, "width": 3}), "mixer_config = {"),
