@@ -47,6 +47,13 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let mut shape = Shape::read_with(config, names, family, &defaults)?;
     shape.mlp_bias = false;
     let mut spec = shape.decoder(config, names)?;
+    if config.flag("qk_norm")? == Some(false) {
+        return Err(ConfigError::Unsupported {
+            key: config.name("qk_norm"),
+            value: "false".to_owned(),
+            supported: "true: the class norms queries and keys whatever it says",
+        });
+    }
     head_norms(&shape, &mut spec);
     for (i, layer) in spec.layers.iter_mut().enumerate() {
         layer.attn_norm = Some(shape.layer_norm(i, "attention_layernorm"));

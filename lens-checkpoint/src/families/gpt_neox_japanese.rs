@@ -29,6 +29,8 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let rope = Arc::new(config.rope(&query)?);
     let activation = config.activation("hidden_act", Activation::Gelu)?;
     let d = sizes.d_model;
+    // The class has a multiple in its place, and does not look at it.
+    config.pass_over(&["intermediate_size"]);
     let d_mlp = (d as f64 * config.positive_or("intermediate_multiple_size", 4.0)?) as usize;
     let layers = (0..sizes.n_layers)
         .map(|i| {

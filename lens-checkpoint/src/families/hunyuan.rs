@@ -30,6 +30,8 @@ pub(super) fn normed_after_rotation(
     let mut shape = Shape::read_with(config, names, family, &defaults)?;
     shape.mlp_bias = false;
     config.pass_over_number("attention_head_dim", shape.d_head as f64);
+    // Of a head for classes, and of padding.
+    config.pass_over(&["dense_list", "pad_id"]);
     let mut spec = shape.decoder(config, names)?;
     for (i, attn) in spec.attentions_mut() {
         let norm = |part: &str| (shape.norm)(&shape.name(i, part), shape.d_head, shape.eps);

@@ -110,12 +110,12 @@ pub struct Family {
 /// Every supported family.
 pub const FAMILIES: &[Family] = &[
     llama::FAMILY,
+    qwen::QWEN2,
+    qwen::QWEN3,
     llama::SEED_OSS,
     llama::CWM,
     llama::INTERNLM3,
     llama::IQUEST_CODER,
-    qwen::QWEN2,
-    qwen::QWEN3,
     mistral::FAMILY,
     mistral::MINISTRAL,
     mistral::MINISTRAL3,

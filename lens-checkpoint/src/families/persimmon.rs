@@ -21,6 +21,7 @@ pub(super) const FAMILY: Family = Family {
 
 fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<DecoderSpec, ConfigError> {
     let sizes = Sizes::read(config, Epsilon::Key("layer_norm_eps", 1e-5))?;
+    config.pass_over_number("num_key_value_heads", sizes.n_heads as f64);
     let prefix = names.prefix(&["model.", ""], "embed_tokens.weight");
     // The class had a base of its own until version 5.
     let theta = if written_by(config)? < 5 { 25_000.0 } else { 1e4 };

@@ -162,7 +162,7 @@ pub enum SourceError {
         shard: String,
     },
     /// The weight index names a shard that does not exist.
-    #[error("{place} lacks {shard}, which is a part of its weights: the copy is incomplete")]
+    #[error("{place} lacks {shard}, which {}: the copy is incomplete", role(shard))]
     MissingShard {
         /// The folder, or the model and its revision.
         place: String,
@@ -425,5 +425,14 @@ impl SourceError {
                 | Self::UnknownModel { .. }
                 | Self::Status { .. }
         )
+    }
+}
+
+/// How it is known that a file of this name belongs to the weights.
+fn role(shard: &str) -> &'static str {
+    match shard.rsplit_once('.') {
+        Some((_, "safetensors")) => "its model.safetensors.index.json names",
+        Some((_, "bin")) => "its pytorch_model.bin.index.json names",
+        _ => "is a part of its weights by its name",
     }
 }

@@ -17,6 +17,7 @@ use crate::values::{Target, from_one};
 /// Say which parts of a model a logit comes from
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "lens attribute [OPTIONS] --target <TEXT|ID> <PROMPT>",
     after_help = MORE_HELP,
     after_long_help = "The model runs once. With the statistics of the final norm given, a token's logit is the sum of \
 what the embedding and every attention and MLP add, and of biases: each has its share, and so have every head and neuron. \
@@ -29,8 +30,8 @@ Examples:
   lens attribute \"The capital of France is\" --target \" Paris\" --versus \" Rome\"
   lens attribute --token-ids 5,7,11 --target 9 --format json
   lens attribute \"The capital of France is\" --target \" Paris\" --steer \"L3.z.h1 = 0\"
-  lens attribute \"The capital of France is\" --target \" Paris\" --point L4.resid_pre --lens tuned=tuned.safetensors
-  lens attribute --prompts prompts.jsonl --target \" Paris\" --format json
+  lens attribute \"The capital of France is\" --target \" Paris\" --lens tuned=./lens --point embed
+  lens attribute --prompts ./prompts.jsonl --target \" Paris\" --format json
   lens attribute -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\" -o heads.svg"
 )]
 pub struct AttributeArgs {

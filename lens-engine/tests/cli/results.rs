@@ -224,11 +224,18 @@ fn the_docs_carry_the_table_of_families_and_the_readme_their_number() {
     if std::env::var_os("LENS_BLESS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}\n{table}{END}{after}")).expect("a writable page");
     } else {
-        assert!(old.trim() == table.trim(), "{} has another table: run this with LENS_BLESS=1", path.display());
+        assert!(
+            old.trim() == table.trim(),
+            "{} has another table: run this with LENS_BLESS=1",
+            path.display()
+        );
     }
     let n = table.lines().count() - 2;
     let readme = std::fs::read_to_string(page("README.md")).expect("a page of the project");
-    assert!(readme.contains(&format!("\n{n} families of decoders")), "README.md does not speak of {n} families");
+    assert!(
+        readme.contains(&format!("\n{n} families of decoders")),
+        "README.md does not speak of {n} families"
+    );
 }
 
 #[test]
