@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
-    spec::{DecoderSpec, Mask, NormSpec, Pairing, Param, Position, QkNorm, QkScope, Wiring},
+    spec::{DecoderSpec, Mask, NormSpec, Param, Position, QkNorm, QkScope, Wiring},
 };
 
 pub(super) const COHERE: Family = Family {
@@ -136,10 +136,6 @@ fn position(
     if kinds.get(kind).is_none() {
         return Ok(Position::None);
     }
-    let query = RopeQuery {
-        layer_type: Some(kind),
-        pairing: Pairing::Interleaved,
-        ..RopeQuery::new(shape.d_head, 1e4)
-    };
+    let query = RopeQuery { layer_type: Some(kind), ..RopeQuery::new(shape.d_head, 1e4) };
     Ok(Position::Rotary(Arc::new(config.rope(&query)?)))
 }

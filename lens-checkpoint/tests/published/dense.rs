@@ -249,7 +249,7 @@ pub(super) const MODELS: &[Model] = &[
         disk: &[],
         sizes: [40, 8192, 64, 64, 128, 256_000],
         wiring: TIED_PARALLEL,
-        layers: &[(0, "window 4096, interleaved rope 50000 over 128"), (3, "full, none")],
+        layers: &[(0, "window 4096, rope 50000 over 128"), (3, "full, none")],
         parameters: 34_980_831_232,
     },
 ];

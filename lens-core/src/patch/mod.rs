@@ -11,11 +11,12 @@
 //! place share a pass ([`Backend::forward_branches`]).
 //!
 //! ```
-//! use lens_core::{TokenId, patch::{PatchRequest, Prompt, patch}, toy::ToyBackend};
+//! use lens_core::{TokenId, patch::{Ask, PatchRequest, Prompt, patch}, toy::ToyBackend};
 //!
 //! let mut model = ToyBackend::new(3, 16, 50, 7);
 //! let (clean, corrupted) = ([3, 14, 15].map(TokenId), [3, 9, 15].map(TokenId));
-//! let request = PatchRequest::new(Prompt::new(&clean), Prompt::new(&corrupted));
+//! let ask = Ask::default().with_target(Some(TokenId(1))).with_versus(Some(TokenId(2)));
+//! let request = PatchRequest::new(Prompt::new(&clean), Prompt::new(&corrupted)).with_ask(ask);
 //! let patched = patch(&mut model, &request, &mut |_, _| std::ops::ControlFlow::Continue(()))?;
 //! // What enters the first block at the position that differs makes all of the difference.
 //! let cell = patched.cells.iter().find(|cell| cell.cell.to_string() == "L0.resid_pre at position 1");

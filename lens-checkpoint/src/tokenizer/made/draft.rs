@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{merges::of_scores, pre::PreTokenizer};
+use super::{merges::of_scores, piece::Piece, pre::PreTokenizer};
 
 /// A token that is found in texts before they are cut into words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +27,6 @@ impl Added {
             "special": self.special,
         })
     }
-}
-
-/// A piece of a SentencePiece vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Piece<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) score: f32,
 }
 
 /// Byte pairs over GPT-2's alphabet of bytes.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::draft::Piece;
+use super::piece::Piece;
 
 /// Every way to make a piece of two others, in the order of the scores of what is made (`generate_merges` in
 /// transformers).

@@ -7,13 +7,15 @@
 mod bpe;
 mod draft;
 mod merges;
+mod piece;
 mod pre;
 mod proto;
 mod sentencepiece;
 mod tekken;
 
 pub(crate) use bpe::of_vocabulary;
-pub(crate) use draft::{Added, ByteLevelBpe, Piece, PieceBpe, around};
+pub(crate) use draft::{Added, ByteLevelBpe, PieceBpe, around};
+pub(crate) use piece::Piece;
 pub(crate) use pre::PreTokenizer;
 pub(crate) use sentencepiece::of_sentencepiece;
 pub(crate) use tekken::of_tekken;

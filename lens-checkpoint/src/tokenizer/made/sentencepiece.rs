@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    draft::{Added, Piece, PieceBpe, added, file},
+    draft::{Added, PieceBpe, added, file},
+    piece::Piece,
     proto::{CONTROL, Kind, Model, USER_DEFINED},
 };
 use crate::tokenizer::bounds::in_base64;

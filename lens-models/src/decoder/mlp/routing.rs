@@ -93,7 +93,11 @@ impl Router {
             preference = preference.f_masked_fill(&outside(&preference, groups)?, f64::NEG_INFINITY)?;
         }
         let (_, experts) = preference.f_topk(self.per_token(), -1, true, true)?;
-        let weights = scores.f_gather(-1, &experts, false)?;
+        let mut weights = scores.f_gather(-1, &experts, false)?;
+        if let Some(correction) = &self.correction {
+            // A choice hides what is not finite: here it shows, whoever is chosen.
+            weights = weights.f_add(&correction.f_sum(Kind::Float)?.f_mul_scalar(0.0)?)?;
+        }
         let weights = match self.spec.scores {
             Scores::SoftmaxOfChosen => weights.f_softmax(-1, Kind::Float)?,
             _ => weights,
