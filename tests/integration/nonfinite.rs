@@ -41,8 +41,9 @@ fn may_not_matter(tensor: &Stored, n_vocab: usize) -> bool {
     is_position || is_mask || parts.iter().any(|part| tensor.name.contains(part))
 }
 
-/// Whether the place that an error names is where the broken tensor first shows.
-fn is_first(tensor: &Stored, what: NonFinite, point: Point) -> bool {
+/// Whether the place that an error names is where the broken tensor first shows. Where branches are not `summands` of the
+/// stream, what stands after the first sum has no point of its own.
+fn is_first(tensor: &Stored, what: NonFinite, point: Point, summands: bool) -> bool {
     let name = tensor.name.as_str();
     let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
     let Some(layer) = layer(name) else {
@@ -63,7 +64,8 @@ fn is_first(tensor: &Stored, what: NonFinite, point: Point) -> bool {
         return what == NonFinite::Attention(AttentionInput::Values);
     }
     if has(&["query_key_value", "qkv", "c_attn", "input_layernorm", "ln_1"]) {
-        return matches!(what, NonFinite::Attention(_) | NonFinite::StateSpace) || at(Site::MlpOut);
+        let later = at(Site::MlpOut) || !summands && at(Site::ResidPost);
+        return matches!(what, NonFinite::Attention(_) | NonFinite::StateSpace) || later;
     }
     if has(&["sinks"]) {
         return at(Site::Z);
@@ -82,6 +84,7 @@ fn sweep(name: &str, dtype: Option<StoredDtype>) -> usize {
     };
     let mut model = load(&copied, dtype);
     let (n_layers, n_vocab) = (model.info().n_layers, model.info().n_vocab);
+    let summands = (0..n_layers).any(|layer| model.info().has(Point::block(layer, Site::AttnOut)));
     let lengths: Vec<usize> = LENGTHS.into_iter().filter(|n| *n <= tokens.len()).collect();
     let clean: Vec<Reading> =
         lengths.iter().map(|n| read(&mut model, *n).expect("a sound fixture")).collect();
@@ -101,7 +104,7 @@ fn sweep(name: &str, dtype: Option<StoredDtype>) -> usize {
                     assert!(may_not_matter(tensor, n_vocab) && reading == *clean, "{place}: a finite answer");
                 }
                 Err(LensError::Backend(BackendError::NonFinite { what, point, position })) => {
-                    assert!(is_first(tensor, what, point), "{place}: named {what:?} at {point}");
+                    assert!(is_first(tensor, what, point, summands), "{place}: named {what:?} at {point}");
                     if !may_not_matter(tensor, n_vocab) && what != NonFinite::Logit {
                         assert_eq!(position, 0, "{place}");
                     }
