@@ -195,7 +195,7 @@ impl Made {
 fn encode(values: &[f32], dtype: Dtype, out: &mut [u8]) {
     match dtype {
         Dtype::F32 => {
-            values.iter().zip(out.as_chunks_mut().0).for_each(|(value, out)| *out = value.to_le_bytes())
+            values.iter().zip(out.as_chunks_mut().0).for_each(|(value, out)| *out = value.to_le_bytes());
         }
         Dtype::Bf16 => {
             let out = values.iter().zip(out.as_chunks_mut().0);

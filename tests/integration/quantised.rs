@@ -1,4 +1,5 @@
 //! A quantised checkpoint reads as its weights do once they are dequantised, bit for bit.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use lens_core::{Lens, Plan, Reading, Selection, StatisticSet, TokenId};
 use lens_models::{

@@ -116,6 +116,7 @@ pub(super) struct Maps {
 }
 
 /// What families have of their own.
+#[derive(Clone, Copy)]
 pub(super) struct Own {
     /// Name of the norm on what heads read.
     pub(super) norm: &'static str,

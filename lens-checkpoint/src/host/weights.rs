@@ -90,7 +90,7 @@ impl<'a> Weights<'a> {
             return Err(unfit("it is stacked from several tensors"));
         };
         let (view, _) = self.whole(tensor)?;
-        let cut = param.cuts.iter().try_fold(view, |view, cut| view.cut(cut));
+        let cut = param.cuts.iter().try_fold(view, super::super::view::View::cut);
         cut.ok_or_else(|| unfit("its tensor has another shape"))
     }
 

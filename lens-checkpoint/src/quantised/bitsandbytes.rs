@@ -109,7 +109,7 @@ struct EightBits {
 impl Make for EightBits {
     fn fill(&self, files: Files<'_>, rows: Range<usize>, out: &mut [f32]) -> Result<(), String> {
         /// 1/127, as bitsandbytes writes it.
-        const STEP: f32 = 7.874_015_718_698_502e-3;
+        const STEP: f32 = 7.874_016e-3;
         let (weight, largest) = (self.weight.numbers(files), self.largest.numbers(files));
         for (row, out) in rows.zip(out.chunks_exact_mut(self.width)) {
             let largest = largest.at(row);

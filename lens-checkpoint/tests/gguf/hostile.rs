@@ -35,9 +35,8 @@ fn the_file_is_sound_unless_it_is_changed() {
 fn each_fault_is_refused_for_its_own_reason() {
     let file = File::llama;
     let set = |key: &str, value: Meta| File::llama().set(key, value);
-    let q = |change: &dyn Fn(&mut (String, Vec<u64>, u32, Vec<u8>))| {
-        File::llama().tensor("blk.0.attn_q.weight", change)
-    };
+    type Parts = (String, Vec<u64>, u32, Vec<u8>);
+    let q = |change: &dyn Fn(&mut Parts)| File::llama().tensor("blk.0.attn_q.weight", change);
     for (says, file) in [
         ("GGUF version is 1", File { version: 1, ..file() }),
         ("it is big-endian", File { version: 3 << 24, ..file() }),

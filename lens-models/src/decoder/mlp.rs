@@ -21,7 +21,7 @@ use crate::spec::MlpSpec;
 pub(super) enum Mlp {
     Gated(Gated),
     Plain { activation: Nonlinearity, up: Linear, down: Linear },
-    Experts(Experts),
+    Experts(Box<Experts>),
 }
 
 impl Mlp {
@@ -40,7 +40,7 @@ impl Mlp {
                 up: weights.linear(&xielu.up)?,
                 down: weights.linear(&xielu.down)?,
             },
-            MlpSpec::Experts(experts) => Self::Experts(Experts::load(experts, weights)?),
+            MlpSpec::Experts(experts) => Self::Experts(Box::new(Experts::load(experts, weights)?)),
         }))
     }
 

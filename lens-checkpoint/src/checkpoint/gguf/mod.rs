@@ -113,11 +113,14 @@ fn stored(tensor: tensor::Tensor) -> StoredTensor {
     StoredTensor::of_made(tensor.into_made(), dtype)
 }
 
+/// A tokenizer.json as its text, and what was assumed about it.
+type WithNotes = (Vec<u8>, Vec<String>);
+
 /// tokenizer.json of a file, as its text, and what was assumed.
 ///
 /// # Errors
 /// When its tokenizer is not understood.
-pub(super) fn tokenizer_json(file: &[u8]) -> Result<Option<(Vec<u8>, Vec<String>)>, TokenizerError> {
+pub(super) fn tokenizer_json(file: &[u8]) -> Result<Option<WithNotes>, TokenizerError> {
     let broken = |reason: String| TokenizerError::SideFile { file: "the tokenizer of the GGUF file", reason };
     let header = Header::read(file, file.len() as u64).map_err(|error| match error {
         HeaderError::Broken(reason) => broken(reason),

@@ -7,8 +7,8 @@ pub(super) fn q2(block: &[u8], out: &mut Vec<f32>) {
     let (scales, rest) = block.split_at(16);
     let (qs, rest) = rest.split_at(64);
     let (d, dmin) = (half(rest), half(&rest[2..]));
-    for i in 0..16 {
-        let (scale, min) = (d * f32::from(scales[i] & 15), dmin * f32::from(scales[i] >> 4));
+    for (i, scale) in scales.iter().enumerate() {
+        let (scale, min) = (d * f32::from(scale & 15), dmin * f32::from(scale >> 4));
         let values = twos(qs, i).map(|q| scale * f32::from(q) - min);
         out.extend(values);
     }
@@ -73,8 +73,8 @@ pub(super) fn q6(block: &[u8], out: &mut Vec<f32>) {
     let (qh, rest) = rest.split_at(64);
     let (scales, rest) = rest.split_at(16);
     let d = half(rest);
-    for i in 0..16 {
-        let scale = d * f32::from(scales[i] as i8);
+    for (i, scale) in scales.iter().enumerate() {
+        let scale = d * f32::from(*scale as i8);
         // Each half of the block has two runs of 64 lower halves, one above the other, and four of 32 upper pairs.
         let (half, run, start) = (i / 8, i / 2 % 4, i % 2 * 16);
         let low = &ql[half * 64 + run % 2 * 32 + start..][..16];

@@ -27,7 +27,6 @@ use super::{
 
 /// The part of a block through which a position sees earlier ones.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a model has one for each layer: nothing to save")]
 pub enum MixerSpec {
     /// Attention over keys and values.
     Attention(AttentionSpec),

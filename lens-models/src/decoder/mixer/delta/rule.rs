@@ -120,7 +120,7 @@ mod tests {
         let mut read = Vec::new();
         for i in 0..all.k.size()[2] {
             let at = |x: &Tensor| wide(x).select(2, i);
-            state = state * at(&all.decay).exp().unsqueeze(-1).unsqueeze(-1);
+            state *= at(&all.decay).exp().unsqueeze(-1).unsqueeze(-1);
             let key = at(&all.k).unsqueeze(-1);
             let known = (&state * &key).sum_dim_intlist(2, false, Kind::Double);
             let correction = (at(&all.v) - known) * at(&all.strength).unsqueeze(-1);
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn strong_decays_stay_finite() {
         let mut all = strides(100);
-        all.decay = all.decay * 60.0;
+        all.decay *= 60.0;
         let (read, state) = delta_rule(&all, None).unwrap();
         for value in [read, state] {
             assert!(value.isfinite().all().int64_value(&[]) != 0);
