@@ -103,7 +103,7 @@ impl AttributionRequest {
 }
 
 /// Runs `tokens` once and takes the logit that `ask` names apart. Where the backend has edits
-/// ([`Backend::set_edits`]), what they change has shares of its own.
+/// ([`Backend::set_edits`](crate::backend::Backend::set_edits)), what they change has shares of its own.
 ///
 /// # Errors
 /// When there is no such position, point or token, the two tokens are the same, the stream is not the sum of its parts, or
