@@ -174,7 +174,8 @@ OWN = {
     "sarvam_mla": MLA,
     "smollm3": dict(no_rope_layer_interval=2),
     "xlstm": dict(embedding_dim=64, num_blocks=2),
-    "youtu": MLA,
+    # Its class zeroes the row of the padding token as it loads, whatever is stored there.
+    "youtu": {**MLA, "pad_token_id": None},
     "zamba": dict(num_hidden_layers=6, layers_block_type=["linear_attention", "linear_attention", "hybrid"] * 2, attention_hidden_size=128, attention_head_dim=32, attn_layer_period=2, attn_layer_offset=1,
                   mamba_dt_rank=8, use_mamba_kernels=False),
     "zamba2": dict(adapter_rank=8, attention_hidden_size=128, attention_head_dim=32, mamba_headdim=16, n_mamba_heads=8,

@@ -19,6 +19,8 @@ pub(super) const FAMILY: Family = Family {
         let n = plausible_experts(one_for_all(config, "num_experts", 1)?, shape.n_layers)?;
         let per_token = one_for_all(config, "moe_topk", 1)?;
         few_enough(per_token, n)?;
+        // Experts are as wide as the config's MLP and one of them is shared, whatever these say; tensors show the rest.
+        config.pass_over(&["moe_intermediate_size", "num_shared_expert"]);
         for (i, layer) in spec.layers.iter_mut().enumerate() {
             let block = shape.name(i, "mlp");
             let routing =

@@ -114,7 +114,7 @@ impl Prompts {
             format!("{}{more}", quoted.join(" "))
         };
         format!(
-            "the {} prompt has {} tokens and the {} one {}; they differ from position {same} on\n  {}: {}\n  {}: {}",
+            "the {} prompt has {} tokens and the {} one {}; they differ from position {same} on; {}: {}; {}: {}",
             names[0],
             one.len(),
             names[1],

@@ -126,7 +126,7 @@ fn picture(
             GridColumns::All => "site",
             _ => "position",
         },
-        rows_are: None,
+        rows_are: Some("layer"),
         above_is: match trace.source.as_ref().map(|source| &*source.name) {
             Some("clean") => "clean token",
             Some("corrupted") => "corrupted token",
