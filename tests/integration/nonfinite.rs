@@ -64,7 +64,7 @@ fn is_first(tensor: &Stored, what: NonFinite, point: Point, summands: bool) -> b
         return what == NonFinite::Attention(AttentionInput::Values);
     }
     if has(&["query_key_value", "qkv", "c_attn", "input_layernorm", "ln_1"]) {
-        let later = at(Site::MlpOut) || !summands && at(Site::ResidPost);
+        let later = at(Site::MlpOut) || !summands && has(&["ln_1"]) && at(Site::ResidPost);
         return matches!(what, NonFinite::Attention(_) | NonFinite::StateSpace) || later;
     }
     if has(&["sinks"]) {

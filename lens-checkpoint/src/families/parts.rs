@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask, NormSpec, Param,
-        Position, PositionRows, PositionTable, ReadoutSpec, Sines,
+        Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask,
+        MlpSpec, NormSpec, Param, Position, PositionRows, PositionTable, ReadoutSpec, Sines,
     },
 };
 
@@ -83,6 +83,23 @@ impl Sizes {
             v,
             o,
         }
+    }
+
+    /// A block under fairseq's names, which begin with `block`: attention and a plain MLP with biases, a layer norm before
+    /// each.
+    pub(super) fn fairseq_block(&self, block: &str, d_mlp: usize, activation: Activation) -> LayerSpec {
+        let d = self.d_model;
+        let at = |part: &str| format!("{block}.{part}");
+        let qkvo = ["q_proj", "k_proj", "v_proj", "out_proj"]
+            .map(|part| LinearSpec::new(&at(&format!("self_attn.{part}")), d, d, true));
+        let mlp = MlpSpec::Plain {
+            activation,
+            up: LinearSpec::new(&at("fc1"), d_mlp, d, true),
+            down: LinearSpec::new(&at("fc2"), d, d_mlp, true),
+        };
+        let norms = ["self_attn_layer_norm", "final_layer_norm"].map(|norm| self.norm(&at(norm)));
+        let [attn_norm, mlp_norm] = norms;
+        LayerSpec::pre_norm(attn_norm, self.attention(qkvo), mlp_norm, mlp)
     }
 
     /// Query, key and value out of one map, as `[q; k; v]`.

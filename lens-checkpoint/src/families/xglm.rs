@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    spec::{
-        Activation, DecoderSpec, EmbedScale, Ignored, LayerSpec, LinearSpec, MlpSpec, PositionRows,
-        PositionTable,
-    },
+    spec::{Activation, DecoderSpec, EmbedScale, Ignored, PositionRows, PositionTable},
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -30,18 +27,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let activation = config.activation("activation_function", Activation::Gelu)?;
     let (d, d_mlp) = (sizes.d_model, config.required_size("ffn_dim")?);
     let layers = (0..sizes.n_layers)
-        .map(|i| {
-            let at = |part: &str| format!("{prefix}layers.{i}.{part}");
-            let qkvo = ["q_proj", "k_proj", "v_proj", "out_proj"]
-                .map(|part| LinearSpec::new(&at(&format!("self_attn.{part}")), d, d, true));
-            let mlp = MlpSpec::Plain {
-                activation,
-                up: LinearSpec::new(&at("fc1"), d_mlp, d, true),
-                down: LinearSpec::new(&at("fc2"), d, d_mlp, true),
-            };
-            let attn_norm = sizes.norm(&at("self_attn_layer_norm"));
-            LayerSpec::pre_norm(attn_norm, sizes.attention(qkvo), sizes.norm(&at("final_layer_norm")), mlp)
-        })
+        .map(|i| sizes.fairseq_block(&format!("{prefix}layers.{i}"), d_mlp, activation))
         .collect();
     let n_positions = config.required_size("max_position_embeddings")?;
     let ends = Ends {
