@@ -346,6 +346,10 @@ impl Judge<'_> {
                     let token = self.top1.ok_or("a rank of no token")?;
                     self.rank(rank as u32, token, right)?;
                 }
+                (Some(rank), Some(_)) if statistic == Statistic::RankOfNext => {
+                    let token = self.next.ok_or("a rank of no token")?;
+                    self.rank(rank as u32, token, right)?;
+                }
                 (got, expected) => close(statistic.name(), got, expected, size.unwrap_or(0.0))?,
             }
         }
@@ -428,6 +432,7 @@ impl Judge<'_> {
             Statistic::JsToFinal => of_inner(right.js_of(self.last), 0.0),
             Statistic::TvToFinal => of_inner(right.tv_of(self.last), 0.0),
             Statistic::RankOfFinal => self.top1.and_then(|_| of_inner(0.0, 0.0)),
+            Statistic::RankOfNext => self.next.map(|_| (0.0, 0.0)),
             Statistic::Margin => match right.order()[..] {
                 [first, second, ..] => Some((right.logits[first] - right.logits[second], 2.0 * right.size)),
                 _ => None,

@@ -43,6 +43,7 @@ mod branches;
 mod check;
 mod choice;
 pub mod conformance;
+pub mod corpus;
 mod decision;
 mod direction;
 mod dtype;

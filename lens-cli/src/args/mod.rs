@@ -4,6 +4,7 @@
 
 mod attribute;
 mod check;
+mod corpus;
 mod decode;
 mod evaluate;
 mod families;
@@ -15,6 +16,7 @@ mod model;
 mod patch;
 mod render;
 mod run;
+mod share;
 mod text;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -22,6 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 pub use self::{
     attribute::{AttributeArgs, AttributeFormat},
     check::CheckArgs,
+    corpus::{Corpus, CorpusArgs, CorpusFile, CorpusFormat, CorpusMergeArgs, CorpusOut, CorpusRunArgs},
     decode::{DecodeArgs, DecodeFormat},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
@@ -85,6 +88,7 @@ impl Cli {
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.contradiction(),
+            Command::Corpus(args) => args.what.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -103,6 +107,7 @@ pub enum Command {
     Check(CheckArgs),
     Fit(FitArgs),
     Evaluate(Box<EvaluateArgs>),
+    Corpus(CorpusArgs),
     Families(FamiliesArgs),
     Lens(LensArgs),
     /// Print a completion script for a shell

@@ -44,7 +44,7 @@ impl Bootstrap {
     /// Adds one sequence's values, `[width]`.
     pub(super) fn add(&mut self, values: &[f64]) {
         for (i, sums) in self.sums.chunks_exact_mut(self.width.max(1)).enumerate() {
-            let times = if i == 0 { 1.0 } else { f64::from(poisson(&mut self.random)) };
+            let times = if i == 0 { 1.0 } else { f64::from(poisson(self.random.next_u32())) };
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += times * value);
         }
     }
@@ -60,20 +60,26 @@ impl Bootstrap {
         let of = |sums: &[f64]| (sums[below] > 0.0).then(|| sums[above] / sums[below]);
         let mut rows = self.sums.chunks_exact(self.width.max(1));
         let value = of(rows.next()?)?;
-        let mut resampled: Vec<f64> = rows.filter_map(of).collect();
+        Some(Estimate::of(value, rows.filter_map(of).collect(), confidence))
+    }
+}
+
+impl Estimate {
+    /// A value with the interval that a share of `confidence` of its resamplings fall into.
+    pub(crate) fn of(value: f64, mut resampled: Vec<f64>, confidence: f64) -> Self {
         resampled.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| -> f64 {
             let place = share * resampled.len().saturating_sub(1) as f64;
             resampled.get(place.round() as usize).copied().unwrap_or(value)
         };
         let tail = (1.0 - confidence) / 2.0;
-        Some(Estimate { value, low: at(tail), high: at(1.0 - tail) })
+        Self { value, low: at(tail), high: at(1.0 - tail) }
     }
 }
 
-/// A number from the Poisson distribution of mean 1, by inversion.
-fn poisson(random: &mut ChaCha12Rng) -> u32 {
-    let uniform = f64::from(random.next_u32()) / (f64::from(u32::MAX) + 1.0);
+/// The number of the Poisson distribution of mean 1 that a uniform one stands for, by inversion.
+pub(crate) fn poisson(uniform: u32) -> u32 {
+    let uniform = f64::from(uniform) / (f64::from(u32::MAX) + 1.0);
     let mut probability = (-1.0f64).exp();
     let (mut cumulated, mut n) = (probability, 0);
     // At 13 less than one part in 2³² is left.
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn draws_have_the_mean_and_the_variance_of_poisson() {
         let mut random = ChaCha12Rng::seed_from_u64(3);
-        let draws: Vec<f64> = (0..40_000).map(|_| f64::from(poisson(&mut random))).collect();
+        let draws: Vec<f64> = (0..40_000).map(|_| f64::from(poisson(random.next_u32()))).collect();
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
         assert!((mean - 1.0).abs() < 0.02 && (variance - 1.0).abs() < 0.04, "{mean}, {variance}");

@@ -33,6 +33,7 @@ use crate::{
 
 use bootstrap::Bootstrap;
 pub use bootstrap::Estimate;
+pub(crate) use bootstrap::poisson;
 pub use report::{EvaluationReport, EvaluationRow};
 
 /// How intervals are found.

@@ -47,6 +47,7 @@ statistics! {
     tv_to_final => TvToFinal, "Total variation to the final readout: half the L1 distance, from 0 to 1.";
     rank_of_final => RankOfFinal, "Rank, in this readout, of the final readout's top-1 token.";
     cross_entropy => CrossEntropy, "`-ln p` of the token that comes next in the sequence, nats.";
+    rank_of_next => RankOfNext, "Rank, in this readout, of the token that comes next in the sequence.";
     margin => Margin, "Difference of the two largest logits.";
     varentropy => Varentropy, "Variance of the surprise under the readout, nats².";
     norm => Norm, "Length (L2) of the captured vector.";
