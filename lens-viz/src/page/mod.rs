@@ -22,6 +22,7 @@ mod assets;
 mod attribution;
 mod colours;
 mod compact;
+mod corpus;
 mod document;
 mod escape;
 mod faithfulness;
@@ -39,6 +40,7 @@ use std::borrow::Cow;
 use lens_core::{ByteSize, LensTrace, TraceError};
 
 pub use attribution::attribution;
+pub use corpus::corpus;
 
 use crate::named::Named;
 

@@ -24,9 +24,11 @@
 
 mod attribution;
 mod axis;
+mod by_layer;
 mod canvas;
 pub(crate) mod cells;
 mod chart;
+mod corpus;
 mod curves;
 mod density;
 mod difference;
@@ -55,6 +57,7 @@ mod trajectories;
 use lens_core::LensTrace;
 
 pub use attribution::attribution;
+pub use corpus::{CorpusPicture, corpus};
 pub use difference::difference;
 pub use error::PictureError;
 pub use evaluation::evaluation;
