@@ -21,7 +21,6 @@ mod inspect;
 pub mod lenses;
 pub mod model;
 pub mod output;
-pub mod packed;
 mod program;
 pub mod progress;
 pub mod record;
@@ -34,4 +33,5 @@ mod temporary;
 mod to_file;
 pub mod values;
 
+pub use lens_data::packed;
 pub use program::Program;

@@ -38,24 +38,31 @@
 mod bounded;
 mod column;
 mod decoded;
+mod documents;
 mod format;
 mod json_line;
+pub mod packed;
 mod parquet_texts;
+pub mod parts;
 mod prompt_error;
 mod prompts;
 mod readouts;
 mod record;
+mod shown;
 mod sink;
+mod store;
 mod tokens;
 
 pub use column::{Cells, Column, Kind, Table};
 pub use decoded::{DirectionRow, DirectionToken, Directions};
+pub use documents::{Document, DocumentError, Documents};
 pub use format::{DataError, Format, ParseFormatError, TableWriter};
 pub use prompt_error::PromptError;
 pub use prompts::{ParsePromptFormatError, PromptFormat, Prompts};
 pub use readouts::Readouts;
 pub use record::{PromptInput, PromptRecord};
 pub use sink::{ReadoutSink, TokenSink};
+pub use store::{Entry, Reason, Store, StoreError};
 pub use tokens::{TokenRow, Tokens};
 
 /// Which prompt a row belongs to.

@@ -1,6 +1,6 @@
 //! The texts of a Parquet file, as data sets on the hub come.
 
-use std::{fs::File, io, vec};
+use std::{io, vec};
 
 use arrow_array::{Array, RecordBatch, cast::AsArray};
 use arrow_schema::DataType;
@@ -10,6 +10,7 @@ use parquet::{
         arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
     },
     errors::ParquetError,
+    file::reader::ChunkReader,
 };
 
 use crate::{
@@ -26,11 +27,13 @@ pub(crate) struct ParquetTexts {
     rows: vec::IntoIter<Option<String>>,
     /// Rows that were read, in all batches but the current one and in it.
     seen: u64,
+    /// Rows of the file.
+    total: u64,
 }
 
 impl ParquetTexts {
     /// The texts of `column`, or of `text` or `prompt` if none is named.
-    pub(crate) fn open(file: File, column: Option<&str>) -> Result<Self, PromptError> {
+    pub(crate) fn open<R: ChunkReader + 'static>(file: R, column: Option<&str>) -> Result<Self, PromptError> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
         let fields = builder.schema().fields();
         let at = |name: &str| fields.iter().position(|field| field.name() == name);
@@ -51,9 +54,15 @@ impl ParquetTexts {
                 format!("column {:?} holds {}, not texts", field.name(), field.data_type()),
             )));
         }
+        let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
         let mask = ProjectionMask::roots(builder.parquet_schema(), [chosen]);
         let batches = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(unreadable)?;
-        Ok(Self { batches, rows: Vec::new().into_iter(), seen: 0 })
+        Ok(Self { batches, rows: Vec::new().into_iter(), seen: 0, total })
+    }
+
+    /// How many rows were read, of how many.
+    pub(crate) fn rows(&self) -> (u64, u64) {
+        (self.seen, self.total)
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use lens_core::suggest::did_you_mean;
+use parquet::file::reader::ChunkReader;
 
 use crate::record::{PromptInput, PromptRecord};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// A record beyond this is a mistake.
-const LONGEST_RECORD: u64 = 64 << 20;
+pub(crate) const LONGEST_RECORD: u64 = 64 << 20;
 
 /// The form of a file of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,8 +151,24 @@ impl<'a> Prompts<'a> {
     /// # Errors
     /// When it is not a Parquet file, or has no such column of texts.
     pub fn parquet(file: File, column: Option<&str>) -> Result<Self, PromptError> {
+        Self::parquet_of(file, column)
+    }
+
+    /// The same, of a file that may lie elsewhere.
+    pub(crate) fn parquet_of<R: ChunkReader + 'static>(
+        file: R,
+        column: Option<&str>,
+    ) -> Result<Self, PromptError> {
         let source = Source::Parquet(Box::new(ParquetTexts::open(file, column)?));
         Ok(Self { source, index: 0, ended: false })
+    }
+
+    /// How many of how many rows are read, of a Parquet file.
+    pub(crate) fn rows(&self) -> Option<(u64, u64)> {
+        match &self.source {
+            Source::Parquet(texts) => Some(texts.rows()),
+            Source::Lines { .. } | Source::Csv { .. } => None,
+        }
     }
 
     fn table(reader: Box<dyn BufRead + 'a>, column: Option<&str>) -> Result<Source<'a>, PromptError> {
@@ -256,11 +273,13 @@ fn no_column(column: Option<&str>, names: Vec<String>) -> PromptError {
 }
 
 /// The bytes that a Parquet file begins with.
-const PARQUET: &[u8] = b"PAR1";
+pub(crate) const PARQUET: &[u8] = b"PAR1";
 
-/// A reader of what comes after the mark that some programs put at the beginning of UTF-8 files.
+/// The mark that some programs put at the beginning of UTF-8 files.
+pub(crate) const MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+
+/// A reader of what comes after the mark.
 fn begun<'a>(mut reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>, PromptError> {
-    const MARK: &[u8] = &[0xef, 0xbb, 0xbf];
     let mut start = Vec::new();
     reader.by_ref().take(PARQUET.len() as u64).read_to_end(&mut start)?;
     if start == PARQUET {
@@ -272,7 +291,7 @@ fn begun<'a>(mut reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>,
     Ok(Box::new(io::Cursor::new(start).chain(reader)))
 }
 
-const NOT_UTF8: &str = "it is not valid UTF-8";
+pub(crate) const NOT_UTF8: &str = "it is not valid UTF-8";
 
 fn of_line(bytes: Vec<u8>) -> Parsed {
     let text = String::from_utf8(bytes).map_err(|_| (None, NOT_UTF8.to_owned()))?;
