@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod args;
+mod corpus;
 mod decode;
 mod describe;
 pub mod drawn;
@@ -26,6 +27,7 @@ pub mod progress;
 pub mod record;
 mod render;
 pub mod results;
+pub mod shard;
 pub mod signals;
 pub mod style;
 pub mod tables;

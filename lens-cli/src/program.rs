@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    args::{Cli, Command},
-    decode, families, hint, inspect, lenses, output, render, signals,
+    args::{Cli, Command, Corpus, CorpusArgs},
+    corpus, decode, families, hint, inspect, lenses, output, render, signals,
     style::{Adviser, Console, When},
 };
 
@@ -64,6 +64,9 @@ impl Program {
             Command::Families(args) => families::families(args, console),
             Command::Decode(args) => watch().and_then(|()| decode::decode(args, console)),
             Command::Lens(args) => watch().and_then(|()| lenses::lens(args, console)),
+            Command::Corpus(CorpusArgs { what: Corpus::Merge(args) }) => {
+                watch().and_then(|()| corpus::merge(args, console))
+            }
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Cli::command(), "lens", &mut script);

@@ -116,6 +116,24 @@ impl Running {
         self.0.set_position(done);
     }
 
+    /// The bar of a corpus, of whose bytes `done` were read.
+    pub fn corpus(&self, done: u64, total: u64) {
+        if self.0.length() != Some(total) {
+            self.0.set_length(total);
+            self.0.set_style(style("reading  {wide_bar}  {bytes}/{total_bytes}  {msg}  {eta}"));
+        }
+        self.0.set_position(done);
+    }
+
+    /// The bar of parts, of which `done` are put together.
+    pub fn parts(&self, done: u64, total: u64) {
+        if self.0.length() != Some(total) {
+            self.0.set_length(total);
+            self.0.set_style(style("merging  {wide_bar}  {pos}/{len} parts  {eta}"));
+        }
+        self.0.set_position(done);
+    }
+
     /// How much is done of what nobody knows the whole of, as in `7 sequences read`.
     pub fn count(&self, done: u64, what: &str) {
         self.0.set_message(format!("{done} {what}"));

@@ -89,7 +89,8 @@ impl ShardChoice {
                 None => 0,
             };
             let (own, all) = (number(index, own)?, number(count, all)?);
-            let own = own.checked_sub(from).ok_or_else(|| format!("{index} {own} is before the first, {from}"))?;
+            let own =
+                own.checked_sub(from).ok_or_else(|| format!("{index} {own} is before the first, {from}"))?;
             return shard(own, all).map_err(|error| {
                 format!("{index} and {count} do not name a shard: {error} (an array has to be without gaps)")
             });
@@ -104,8 +105,9 @@ mod tests {
     use super::*;
 
     fn settled(variables: &[(&str, &str)]) -> Result<String, String> {
-        let lookup =
-            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let lookup = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
         ShardChoice::Auto.settle(lookup).map(|shard| shard.to_string())
     }
 
@@ -133,7 +135,8 @@ mod tests {
 
     #[test]
     fn schedulers_say_it_in_their_own_ways() {
-        let slurm = [("SLURM_ARRAY_TASK_ID", "4"), ("SLURM_ARRAY_TASK_COUNT", "8"), ("SLURM_ARRAY_TASK_MIN", "1")];
+        let slurm =
+            [("SLURM_ARRAY_TASK_ID", "4"), ("SLURM_ARRAY_TASK_COUNT", "8"), ("SLURM_ARRAY_TASK_MIN", "1")];
         assert_eq!(settled(&slurm), Ok("3/8".to_owned()));
         assert_eq!(settled(&slurm[..2]), Ok("4/8".to_owned()));
         assert_eq!(settled(&[("JOB_COMPLETION_INDEX", "0"), ("JOB_COMPLETIONS", "3")]), Ok("0/3".to_owned()));

@@ -7,6 +7,7 @@ mod advice;
 mod attribute;
 mod check;
 mod compare_prompts;
+mod corpus;
 mod evaluate;
 mod failure;
 mod fit;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use lens_cli::{
     Program,
-    args::{Cli, Command},
+    args::{Cli, Command, Corpus, CorpusArgs},
     engine, signals,
     style::{Console, When},
 };
@@ -54,6 +55,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
         Command::Check(args) => check::check(args, console),
         Command::Fit(args) => fit::fit(args, console),
         Command::Evaluate(args) => evaluate::evaluate(args, console),
+        Command::Corpus(CorpusArgs { what: Corpus::Run(args) }) => corpus::run(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use lens_cli::{
-    args::{MachineArgs, ReaderArgs},
+    args::{MachineArgs, ReaderArgs, SourceArgs},
     model,
     progress::Running,
     style::Console,
@@ -26,9 +26,19 @@ pub(crate) struct Reader {
 impl Reader {
     /// Opens the model that was asked for, on the machine as it is to be used, and says what has to be known of it.
     pub(crate) fn open(args: &ReaderArgs, machine: &MachineArgs, console: &Console) -> Result<Self> {
+        Self::of(args.model.as_deref(), &args.source, machine, console)
+    }
+
+    /// The same for a command that names its texts otherwise.
+    pub(crate) fn of(
+        model: Option<&str>,
+        source: &SourceArgs,
+        machine: &MachineArgs,
+        console: &Console,
+    ) -> Result<Self> {
         let loading = machine::apply(machine)?;
-        let name = args.model.as_deref().unwrap_or(demo::ID).to_owned();
-        let checkpoint = model::open(&name, &args.source, machine.io.into(), console)?;
+        let name = model.unwrap_or(demo::ID).to_owned();
+        let checkpoint = model::open(&name, source, machine.io.into(), console)?;
         let speech = Speech::of(&checkpoint)?;
         let notes = checkpoint.outline().notes.iter().chain(speech.notes());
         notes.for_each(|note| console.note(note));

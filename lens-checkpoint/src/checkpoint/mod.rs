@@ -3,6 +3,7 @@
 mod bytes;
 mod dequantised;
 mod end_of_text;
+mod fingerprint;
 mod gguf;
 mod header;
 mod ledger;

@@ -47,11 +47,11 @@ impl<'s> Parts<'s> {
                 read_run(store)?.unwrap_or_else(|| run.clone())
             }
         };
-        if known != run {
+        if known.own() != run.own() {
             let differences = known.differences(&run);
             return Err(PartsError::OtherRun { store: store.to_string(), differences });
         }
-        Self::of(store, run)
+        Self::of(store, known)
     }
 
     /// The parts of the run that the store holds.
@@ -74,6 +74,11 @@ impl<'s> Parts<'s> {
     /// What all parts have in common.
     pub fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// Where they are, in words.
+    pub fn place(&self) -> String {
+        self.store.to_string()
     }
 
     /// The digest of the run.

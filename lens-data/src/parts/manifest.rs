@@ -29,6 +29,9 @@ pub struct Run {
     pub seed: u64,
     /// Whatever else the numbers depend on, by name: the model, the lenses, what is read of what.
     pub settings: BTreeMap<String, Value>,
+    /// What is worth knowing besides, such as what the model is called. Parts that differ in it fit together.
+    #[serde(default)]
+    pub about: BTreeMap<String, Value>,
 }
 
 impl Run {
@@ -48,7 +51,20 @@ impl Run {
             resamplings: options.resamplings,
             seed: options.seed,
             settings,
+            about: BTreeMap::new(),
         }
+    }
+
+    /// With what is worth knowing besides.
+    #[must_use]
+    pub fn with_about(mut self, about: BTreeMap<String, Value>) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// What its parts depend on: all but what is worth knowing besides.
+    pub(super) fn own(&self) -> Self {
+        self.clone().with_about(BTreeMap::new())
     }
 
     /// What its statistics sum up.
@@ -61,12 +77,13 @@ impl Run {
 
     /// The SHA-256 of it, in hexadecimal: which run a part belongs to.
     pub fn digest(&self) -> String {
-        sha256(&to_json(self))
+        sha256(&to_json(&self.own()))
     }
 
     /// Everything in which another run differs, as sentences.
     pub(super) fn differences(&self, other: &Self) -> Vec<String> {
-        let (own, other) = [self, other].map(|run| serde_json::to_value(run).unwrap_or_default()).into();
+        let (own, other) =
+            [self, other].map(|run| serde_json::to_value(run.own()).unwrap_or_default()).into();
         let mut differences = Vec::new();
         let flat = |value: &Value| -> BTreeMap<String, Value> {
             let mut fields: BTreeMap<String, Value> = BTreeMap::new();
@@ -81,8 +98,9 @@ impl Run {
         let (own, other): (BTreeMap<_, _>, BTreeMap<_, _>) = (flat(&own), flat(&other));
         let names: std::collections::BTreeSet<&String> = own.keys().chain(other.keys()).collect();
         for name in names {
-            let said =
-                |fields: &BTreeMap<String, Value>| fields.get(name).map_or("nothing".to_owned(), Value::to_string);
+            let said = |fields: &BTreeMap<String, Value>| {
+                fields.get(name).map_or("nothing".to_owned(), Value::to_string)
+            };
             if own.get(name) != other.get(name) {
                 differences.push(format!("{name} ({} there, {} here)", said(&own), said(&other)));
             }
@@ -161,6 +179,36 @@ pub struct Manifest {
 impl Manifest {
     /// The version of the layout.
     pub const FORMAT: &'static str = "lens-corpus-part/1";
+
+    /// The manifest of a part of a run, without its documents.
+    pub fn new(run: &Run, part: u64, texts_sha256: String) -> Self {
+        Self {
+            format: Self::FORMAT.to_owned(),
+            run: run.digest(),
+            part,
+            first_document: part * run.part_documents.get(),
+            documents: 0,
+            positions: 0,
+            texts_sha256,
+            files: Vec::new(),
+            failures: Vec::new(),
+            notes: Vec::new(),
+            made: Made::default(),
+        }
+    }
+
+    lens_core::setters! {
+        /// How many documents it is of, those that could not be read included.
+        with_documents => documents: u64,
+        /// Positions that were read.
+        with_positions => positions: u64,
+        /// The documents that could not be read.
+        with_failures => failures: Vec<Failure>,
+        /// What has to be said of its numbers, as sentences.
+        with_notes => notes: Vec<String>,
+        /// By whom it was made.
+        with_made => made: Made,
+    }
 
     /// The name of a part's manifest.
     pub fn name(part: u64) -> String {

@@ -162,7 +162,8 @@ fn lost(missing: &[u64], parts: u64, end: Option<&End>, run: &Run) -> PartsError
         .iter()
         .take(NAMED)
         .map(|(from, to)| {
-            let documents = format!("documents {} to {}", from * of, ((to + 1) * of).min(last).saturating_sub(1));
+            let documents =
+                format!("documents {} to {}", from * of, ((to + 1) * of).min(last).saturating_sub(1));
             if from == to { format!("{from} ({documents})") } else { format!("{from} to {to} ({documents})") }
         })
         .collect();

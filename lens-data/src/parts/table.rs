@@ -22,9 +22,8 @@ use crate::format::DataError;
 /// # Errors
 /// When they cannot be written, which no rows are known to cause.
 pub fn to_parquet(cells: &[Cell]) -> Result<Vec<u8>, DataError> {
-    let text = |of: fn(&Cell) -> &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(cells.iter().map(of)))
-    };
+    let text =
+        |of: fn(&Cell) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(cells.iter().map(of))) };
     let layers: UInt32Array = cells.iter().map(|cell| cell.layer.map(u32::from)).collect();
     let batch = RecordBatch::try_from_iter_with_nullable([
         ("lens", text(|cell| &cell.lens), false),
@@ -130,7 +129,11 @@ mod tests {
                 counts: vec![1, 2, u64::MAX],
                 ..Cell::default()
             },
-            Cell { labels: vec!["Han".to_owned()], values: vec![0.1, f64::INFINITY, -0.0], ..Cell::default() },
+            Cell {
+                labels: vec!["Han".to_owned()],
+                values: vec![0.1, f64::INFINITY, -0.0],
+                ..Cell::default()
+            },
         ];
         let bytes = to_parquet(&cells).unwrap();
         assert_eq!(of_parquet(bytes.clone()).unwrap(), cells);

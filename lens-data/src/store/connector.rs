@@ -41,7 +41,9 @@ pub(super) struct Connector;
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let duration = |key, otherwise| match options.get_config_value(&key) {
-            Some(text) => humantime::parse_duration(&text).map_err(|error| wrong(format!("{key:?} {text:?}: {error}"))),
+            Some(text) => {
+                humantime::parse_duration(&text).map_err(|error| wrong(format!("{key:?} {text:?}: {error}")))
+            }
             None => Ok(Duration::from_secs(otherwise)),
         };
         let connect = duration(ClientConfigKey::ConnectTimeout, 5)?;
@@ -198,7 +200,9 @@ fn told(error: ureq::Error) -> HttpError {
         ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => Kind::Connect,
         ureq::Error::Timeout(_) => Kind::Timeout,
         ureq::Error::Io(error) => match error.kind() {
-            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable => Kind::Connect,
+            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable => {
+                Kind::Connect
+            }
             Io::TimedOut => Kind::Timeout,
             // A certificate that is not trusted does not become so.
             Io::InvalidData => Kind::Unknown,

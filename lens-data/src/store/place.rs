@@ -36,8 +36,10 @@ impl FromStr for Place {
     type Err = StoreError;
 
     fn from_str(place: &str) -> Result<Self, StoreError> {
-        let wrong =
-            |problem: &str| StoreError::Place { place: format!("{:?}", without_credentials(place)), problem: problem.to_owned() };
+        let wrong = |problem: &str| StoreError::Place {
+            place: format!("{:?}", without_credentials(place)),
+            problem: problem.to_owned(),
+        };
         let Some((scheme, rest)) = place.split_once("://") else {
             return if place.is_empty() { Err(wrong("it is empty")) } else { Ok(Self::Local(place.into())) };
         };

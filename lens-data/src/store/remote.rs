@@ -64,8 +64,11 @@ impl Pin {
 
 /// How often, and for how long, what fails is tried again: half a minute, for a server that is restarted.
 fn tries() -> RetryConfig {
-    let backoff =
-        BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(10), base: 2.0 };
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(10),
+        base: 2.0,
+    };
     RetryConfig { backoff, max_retries: 8, retry_timeout: Duration::from_secs(120) }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use lens_core::{ComponentSelection, LensSet, Point, Site, Translator};
 
 /// The components that the lenses have maps for; the plain lens alone reads the output of every block.
-pub(super) fn of(lenses: &LensSet) -> Result<ComponentSelection> {
+pub(crate) fn of(lenses: &LensSet) -> Result<ComponentSelection> {
     let translators = lenses.iter().filter_map(|(_, lens)| lens.translator());
     let mut names: BTreeSet<String> =
         translators.flat_map(Translator::points).map(|point: Point| point.component().to_string()).collect();

@@ -1,8 +1,8 @@
 //! `lens evaluate`: which lens predicts the model's answer and the token that comes, layer by layer.
 
-mod components;
+pub(crate) mod components;
 mod out;
-mod show;
+pub(crate) mod show;
 
 use anyhow::{Context, Result, bail};
 use lens_cli::{args::EvaluateArgs, progress::Running, signals, style::Console};

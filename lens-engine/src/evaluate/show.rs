@@ -22,14 +22,14 @@ pub(super) struct About {
 
 /// A lens and where it comes from.
 #[derive(Serialize)]
-pub(super) struct LensOf {
+pub(crate) struct LensOf {
     name: String,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<Provenance>,
 }
 
-pub(super) fn lenses(set: &LensSet) -> Vec<LensOf> {
+pub(crate) fn lenses(set: &LensSet) -> Vec<LensOf> {
     let of = |(name, lens): (&std::sync::Arc<str>, &lens_core::LensChoice)| LensOf {
         name: name.to_string(),
         kind: lens.kind().name(),
