@@ -6,6 +6,7 @@ mod gpu_check;
 mod make_checkpoint;
 mod nvrtc;
 mod pictures;
+mod s3;
 mod setup;
 mod test;
 mod throughput;
@@ -22,6 +23,7 @@ pub(crate) enum Chore {
     Demo(demo::Demo),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
+    S3(s3::S3),
     Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
     Throughput(throughput::Throughput),
@@ -37,6 +39,7 @@ impl Chore {
             Self::Demo(asked) => demo::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
+            Self::S3(_) => s3::run(root),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
             Self::Throughput(asked) => throughput::run(root, asked),

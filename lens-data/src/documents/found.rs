@@ -32,7 +32,11 @@ pub(super) enum Where {
     Stdin,
     /// A path, and the length of a plain file.
     File(PathBuf, Option<u64>),
-    Object { remote: Arc<Remote>, at: ObjectPath, pin: Pin },
+    Object {
+        remote: Arc<Remote>,
+        at: ObjectPath,
+        pin: Pin,
+    },
 }
 
 impl Input {

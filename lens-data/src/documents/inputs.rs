@@ -176,10 +176,14 @@ impl<'a> Folder<'a> {
         }
         let input = shown(&input).into_owned();
         if let Some(names) = self.others.named() {
-            found.notes.push(format!("{input}: left out, because their endings are not those of documents: {names}"));
+            found.notes.push(format!(
+                "{input}: left out, because their endings are not those of documents: {names}"
+            ));
         }
         if let Some(names) = self.links.named() {
-            found.notes.push(format!("{input}: left out, because links to folders are not followed: {names}"));
+            found.notes.push(format!(
+                "{input}: left out, because links to folders and to nothing are not followed: {names}"
+            ));
         }
         Ok(())
     }

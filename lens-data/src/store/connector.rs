@@ -7,6 +7,7 @@ use std::{
     fs,
     future::Future,
     io::{self, Read},
+    net::IpAddr,
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll, Waker},
@@ -23,8 +24,8 @@ use object_store::{
     },
 };
 use ureq::{
-    Agent, BodyReader, Proxy,
-    http::{Method, uri::Scheme},
+    Agent, AsSendBody, BodyReader, Proxy,
+    http::{Method, Request, Response, uri::Scheme},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
@@ -41,11 +42,14 @@ pub(super) struct Connector;
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let duration = |key, otherwise| match options.get_config_value(&key) {
-            Some(text) => humantime::parse_duration(&text).map_err(|error| wrong(format!("{key:?} {text:?}: {error}"))),
+            Some(text) => {
+                humantime::parse_duration(&text).map_err(|error| wrong(format!("{key:?} {text:?}: {error}")))
+            }
             None => Ok(Duration::from_secs(otherwise)),
         };
         let connect = duration(ClientConfigKey::ConnectTimeout, 5)?;
-        let silence = duration(ClientConfigKey::Timeout, 30)?;
+        let silence =
+            if cfg!(test) { Duration::from_millis(500) } else { duration(ClientConfigKey::Timeout, 30)? };
         let http = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|value| value == "true");
         let mut tls = TlsConfig::builder();
         if let Some(certificates) = certificates()? {
@@ -118,6 +122,18 @@ impl HttpService for Service {
 }
 
 impl Service {
+    fn send(
+        &self,
+        request: Request<impl AsSendBody>,
+        here: bool,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
+        if !here {
+            return self.agent.run(request);
+        }
+        let request = self.agent.configure_request(request).proxy(None).build();
+        self.agent.run(request)
+    }
+
     fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         if !self.http && parts.uri.scheme() != Some(&Scheme::HTTPS) {
@@ -125,17 +141,24 @@ impl Service {
             return Err(HttpError::new_boxed(HttpErrorKind::Unknown, problem.into()));
         }
         let body = whole(body)?;
+        let here = parts.uri.host().is_some_and(is_here);
         let carries = [Method::PUT, Method::POST, Method::PATCH].contains(&parts.method);
         let answer = if carries || !body.is_empty() {
-            self.agent.run(ureq::http::Request::from_parts(parts, &body[..]))
+            self.send(Request::from_parts(parts, &body[..]), here)
         } else {
-            self.agent.run(ureq::http::Request::from_parts(parts, ()))
+            self.send(Request::from_parts(parts, ()), here)
         };
         let (parts, body) = answer.map_err(told)?.into_parts();
         let length = body.content_length();
         let reader = Mutex::new(body.into_reader());
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(Answer { reader, left: length })))
     }
+}
+
+/// Whether a host is this machine, to which no proxy leads.
+fn is_here(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// What a request carries.
@@ -198,7 +221,9 @@ fn told(error: ureq::Error) -> HttpError {
         ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => Kind::Connect,
         ureq::Error::Timeout(_) => Kind::Timeout,
         ureq::Error::Io(error) => match error.kind() {
-            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable => Kind::Connect,
+            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable => {
+                Kind::Connect
+            }
             Io::TimedOut => Kind::Timeout,
             // A certificate that is not trusted does not become so.
             Io::InvalidData => Kind::Unknown,

@@ -153,7 +153,9 @@ fn told(error: &object_store::Error) -> (Reason, String) {
         _ if has(&["169.254.169.254", "169.254.170.2", "metadata.google.internal"]) => {
             return (Reason::NoCredentials, String::new());
         }
-        _ if has(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]) => Reason::NoBucket,
+        _ if has(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]) => {
+            Reason::NoBucket
+        }
         Store::NotFound { .. } => Reason::Missing,
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => Reason::Denied,
         Store::Precondition { .. } => Reason::Changed,
@@ -201,7 +203,8 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_one_line_without_credentials() {
-        let xml = "Server returned 404: <Error><Code>NoSuchKey</Code>\n<Message>The key\tdoes not exist.</Message>";
+        let xml =
+            "Server returned 404: <Error><Code>NoSuchKey</Code>\n<Message>The key\tdoes not exist.</Message>";
         assert_eq!(said(xml), "NoSuchKey: The key\\tdoes not exist");
         assert_eq!(said("a\n  b\u{1b}[31m"), "a b\\u{1b}[31m");
         assert_eq!(said("at http://me:pass@host:1/x?sig=abc no"), "at http://host:1/x no");

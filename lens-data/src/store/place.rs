@@ -36,8 +36,10 @@ impl FromStr for Place {
     type Err = StoreError;
 
     fn from_str(place: &str) -> Result<Self, StoreError> {
-        let wrong =
-            |problem: &str| StoreError::Place { place: format!("{:?}", without_credentials(place)), problem: problem.to_owned() };
+        let wrong = |problem: &str| StoreError::Place {
+            place: format!("{:?}", without_credentials(place)),
+            problem: problem.to_owned(),
+        };
         let Some((scheme, rest)) = place.split_once("://") else {
             return if place.is_empty() { Err(wrong("it is empty")) } else { Ok(Self::Local(place.into())) };
         };
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn places_are_paths_and_addresses() {
         let local = |place: &str| assert_eq!(place.parse::<Place>().unwrap(), Place::Local(place.into()));
-        ["a/b", "/a", ".", "-", "C:\\a", "a:b", "s3:/a"].map(local);
+        ["a/b", "/a", ".", "-", "C:\\a", "a:b", "s3:/a"].into_iter().for_each(local);
         assert_eq!("file:///a b".parse::<Place>().unwrap(), Place::Local("/a b".into()));
         for (place, service, root, path) in [
             ("s3://b/p/q/", Service::S3, "s3://b", "p/q/"),
