@@ -56,6 +56,7 @@ impl Answer {
             return Self::status(412);
         }
         match asked.range(bytes.len()) {
+            Some((start, _)) if start >= bytes.len() => return Self::status(416),
             Some((start, end)) => {
                 answer.status = 206;
                 let range = format!("bytes {start}-{}/{}", end - 1, bytes.len());

@@ -2,6 +2,7 @@
 
 mod browser;
 mod demo;
+mod examples;
 mod gpu_check;
 mod make_checkpoint;
 mod nvrtc;
@@ -21,6 +22,7 @@ pub(crate) enum Chore {
     Test(test::Test),
     Browser(browser::Browser),
     Demo(demo::Demo),
+    Examples(examples::Examples),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
     S3(s3::S3),
@@ -37,6 +39,7 @@ impl Chore {
             Self::Test(asked) => test::run(root, asked),
             Self::Browser(_) => browser::run(root),
             Self::Demo(asked) => demo::run(root, asked),
+            Self::Examples(_) => examples::run(root),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
             Self::S3(_) => s3::run(root),

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::cargo::cargo_in;
+use crate::{cargo::cargo_in, python};
 
 /// Test object stores against a server that speaks S3, on this machine
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ const SERVER: &str = "moto[server]==5.2.5";
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let server = match std::env::var_os("LENS_S3_SERVER") {
         Some(chosen) => chosen.into(),
-        None => installed(root)?,
+        None => python::environment(&root.join("target/s3"), &[SERVER])?.with_file_name("moto_server"),
     };
     let server = Server::start(&server, &root.join("target/s3.log"))?;
     let endpoint = format!("http://{}", server.address);
@@ -42,28 +42,6 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         ("AWS_REGION", "us-east-1"),
     ];
     cargo_in(root, &variables, ["test", "-p", "lens-data", "--lib", "--", "--ignored", "store::tests::s3::"])
-}
-
-/// The server's program, which is installed if it is not there.
-fn installed(root: &Path) -> anyhow::Result<PathBuf> {
-    let environment = root.join("target/s3");
-    let program = environment.join("bin/moto_server");
-    if program.is_file() {
-        return Ok(program);
-    }
-    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let mut make = Command::new(python);
-    make.args(["-m", "venv"]).arg(&environment);
-    let mut fetch = Command::new(environment.join("bin/python"));
-    fetch.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SERVER]);
-    for mut command in [make, fetch] {
-        command.stdin(Stdio::null()).stdout(std::io::stderr());
-        let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
-        if !status.success() {
-            bail!("{command:?} failed ({status})");
-        }
-    }
-    Ok(program)
 }
 
 /// A server that runs; it ends with this.

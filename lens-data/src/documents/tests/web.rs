@@ -43,33 +43,32 @@ fn failure(answer: impl Fn(usize, &Asked) -> Answer + Send + 'static) -> (usize,
     (read, error.map_or(String::new(), |error| whole_message(&error)))
 }
 
+/// What a server without tags says.
+fn untagged(asked: &Asked, bytes: &[u8]) -> Answer {
+    let mut answer = Answer::file(asked, bytes, "1");
+    answer.headers.retain(|(name, _)| name != "ETag");
+    answer
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_read_is_an_error() {
     let lines = lines();
-    // The server compares tags; it does not, but says another; there are none, but the length is another.
+    // The server compares tags; it does not, but says another; there are none, but the file is a byte shorter, or much.
     let second = |asked: &Asked| asked.range(lines.len()).is_some_and(|(start, _)| start > 0);
-    let changes: [fn(&Asked, &'static [u8], bool) -> Answer; 3] = [
+    let changes: [fn(&Asked, &'static [u8], bool) -> Answer; 4] = [
         |asked, lines, second| Answer::file(asked, lines, if second { "2" } else { "1" }),
         |asked, lines, second| {
             let mut asked = asked.clone();
             asked.headers.remove("if-match");
             Answer::file(&asked, lines, if second { "2" } else { "1" })
         },
-        |asked, lines, second| {
-            let mut answer = Answer::file(asked, lines, "1");
-            answer.headers.retain(|(name, _)| name != "ETag");
-            if second {
-                answer = Answer::file(asked, &lines[..lines.len() - 1], "1");
-                answer.headers.retain(|(name, _)| name != "ETag");
-            }
-            answer
-        },
+        |asked, lines, second| untagged(asked, &lines[..lines.len() - usize::from(second)]),
+        |asked, lines, second| untagged(asked, if second { &lines[..1000] } else { lines }),
     ];
     for change in changes {
         let (read, message) = failure(move |_, asked| change(asked, lines, second(asked)));
         assert!(read > 100_000, "{read}: {message}");
-        let expected = ["it was changed while it was read", "UnexpectedRange", "Requested"];
-        assert!(expected.iter().any(|expected| message.contains(expected)), "{message}");
+        assert!(message.contains("it was changed while it was read"), "{message}");
         assert!(message.contains("/a.txt"), "{message}");
     }
 }
