@@ -55,7 +55,8 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     let lines = lines();
     // The server compares tags; it does not, but says another; there are none, but the file is a byte shorter, or much.
     let second = |asked: &Asked| asked.range(lines.len()).is_some_and(|(start, _)| start > 0);
-    let changes: [fn(&Asked, &'static [u8], bool) -> Answer; 4] = [
+    type Change = fn(&Asked, &'static [u8], bool) -> Answer;
+    let changes: [Change; 4] = [
         |asked, lines, second| Answer::file(asked, lines, if second { "2" } else { "1" }),
         |asked, lines, second| {
             let mut asked = asked.clone();
