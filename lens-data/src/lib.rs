@@ -52,6 +52,8 @@ mod shown;
 mod sink;
 mod store;
 mod tokens;
+#[cfg(test)]
+mod web;
 
 pub use column::{Cells, Column, Kind, Table};
 pub use decoded::{DirectionRow, DirectionToken, Directions};

@@ -2,10 +2,12 @@
 
 mod browser;
 mod demo;
+mod examples;
 mod gpu_check;
 mod make_checkpoint;
 mod nvrtc;
 mod pictures;
+mod s3;
 mod setup;
 mod test;
 mod throughput;
@@ -20,8 +22,10 @@ pub(crate) enum Chore {
     Test(test::Test),
     Browser(browser::Browser),
     Demo(demo::Demo),
+    Examples(examples::Examples),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
+    S3(s3::S3),
     Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
     Throughput(throughput::Throughput),
@@ -35,8 +39,10 @@ impl Chore {
             Self::Test(asked) => test::run(root, asked),
             Self::Browser(_) => browser::run(root),
             Self::Demo(asked) => demo::run(root, asked),
+            Self::Examples(_) => examples::run(root),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
+            Self::S3(_) => s3::run(root),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
             Self::Throughput(asked) => throughput::run(root, asked),

@@ -4,6 +4,7 @@ mod cargo;
 mod checkpoint;
 mod chores;
 mod libtorch;
+mod python;
 
 use std::process::ExitCode;
 

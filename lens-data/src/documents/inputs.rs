@@ -181,9 +181,9 @@ impl<'a> Folder<'a> {
             ));
         }
         if let Some(names) = self.links.named() {
-            found
-                .notes
-                .push(format!("{input}: left out, because links to folders are not followed: {names}"));
+            found.notes.push(format!(
+                "{input}: left out, because links to folders and to nothing are not followed: {names}"
+            ));
         }
         Ok(())
     }

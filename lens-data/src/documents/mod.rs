@@ -284,3 +284,6 @@ impl<R: Read> Read for Counting<R> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

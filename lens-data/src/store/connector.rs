@@ -7,6 +7,7 @@ use std::{
     fs,
     future::Future,
     io::{self, Read},
+    net::IpAddr,
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll, Waker},
@@ -23,8 +24,8 @@ use object_store::{
     },
 };
 use ureq::{
-    Agent, BodyReader, Proxy,
-    http::{Method, uri::Scheme},
+    Agent, AsSendBody, BodyReader, Proxy,
+    http::{Method, Request, Response, uri::Scheme},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
@@ -47,7 +48,8 @@ impl HttpConnector for Connector {
             None => Ok(Duration::from_secs(otherwise)),
         };
         let connect = duration(ClientConfigKey::ConnectTimeout, 5)?;
-        let silence = duration(ClientConfigKey::Timeout, 30)?;
+        let silence =
+            if cfg!(test) { Duration::from_millis(500) } else { duration(ClientConfigKey::Timeout, 30)? };
         let http = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|value| value == "true");
         let mut tls = TlsConfig::builder();
         if let Some(certificates) = certificates()? {
@@ -120,6 +122,18 @@ impl HttpService for Service {
 }
 
 impl Service {
+    fn send(
+        &self,
+        request: Request<impl AsSendBody>,
+        here: bool,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
+        if !here {
+            return self.agent.run(request);
+        }
+        let request = self.agent.configure_request(request).proxy(None).build();
+        self.agent.run(request)
+    }
+
     fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         if !self.http && parts.uri.scheme() != Some(&Scheme::HTTPS) {
@@ -127,17 +141,24 @@ impl Service {
             return Err(HttpError::new_boxed(HttpErrorKind::Unknown, problem.into()));
         }
         let body = whole(body)?;
+        let here = parts.uri.host().is_some_and(is_here);
         let carries = [Method::PUT, Method::POST, Method::PATCH].contains(&parts.method);
         let answer = if carries || !body.is_empty() {
-            self.agent.run(ureq::http::Request::from_parts(parts, &body[..]))
+            self.send(Request::from_parts(parts, &body[..]), here)
         } else {
-            self.agent.run(ureq::http::Request::from_parts(parts, ()))
+            self.send(Request::from_parts(parts, ()), here)
         };
         let (parts, body) = answer.map_err(told)?.into_parts();
         let length = body.content_length();
         let reader = Mutex::new(body.into_reader());
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(Answer { reader, left: length })))
     }
+}
+
+/// Whether a host is this machine, to which no proxy leads.
+fn is_here(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// What a request carries.

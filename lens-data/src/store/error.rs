@@ -159,7 +159,13 @@ fn told(error: &object_store::Error) -> (Reason, String) {
         Store::NotFound { .. } => Reason::Missing,
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => Reason::Denied,
         Store::Precondition { .. } => Reason::Changed,
-        _ if has(&["non-partial response"]) => return (Reason::NoRanges, String::new()),
+        // The parts that are asked for were there when the reading began.
+        _ if has(&["416 Range Not Satisfiable"]) || (has(&["Requested "]) && has(&[", got "])) => {
+            Reason::Changed
+        }
+        _ if has(&["non-partial response", "Range request not supported"]) => {
+            return (Reason::NoRanges, String::new());
+        }
         _ => match http.map(HttpError::kind) {
             Some(HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Interrupted) => {
                 Reason::Unreachable
@@ -209,5 +215,13 @@ mod tests {
         assert_eq!(said("a\n  b\u{1b}[31m"), "a b\\u{1b}[31m");
         assert_eq!(said("at http://me:pass@host:1/x?sig=abc no"), "at http://host:1/x no");
         assert_eq!(said(&"x".repeat(1000)).len(), 300);
+    }
+
+    #[test]
+    fn what_gives_credentials_to_machines_and_is_not_there_means_that_there_are_none() {
+        let error = |text: &str| object_store::Error::Generic { store: "S3", source: text.into() };
+        let address = "Error performing PUT http://169.254.169.254/latest/api/token in 3s";
+        assert_eq!(told(&error(address)), (Reason::NoCredentials, String::new()));
+        assert_eq!(told(&error("something\nelse")), (Reason::Other, "something else".to_owned()));
     }
 }

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn places_are_paths_and_addresses() {
         let local = |place: &str| assert_eq!(place.parse::<Place>().unwrap(), Place::Local(place.into()));
-        ["a/b", "/a", ".", "-", "C:\\a", "a:b", "s3:/a"].map(local);
+        ["a/b", "/a", ".", "-", "C:\\a", "a:b", "s3:/a"].into_iter().for_each(local);
         assert_eq!("file:///a b".parse::<Place>().unwrap(), Place::Local("/a b".into()));
         for (place, service, root, path) in [
             ("s3://b/p/q/", Service::S3, "s3://b", "p/q/"),

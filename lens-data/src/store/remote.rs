@@ -64,47 +64,44 @@ impl Pin {
 
 /// How often, and for how long, what fails is tried again: half a minute, for a server that is restarted.
 fn tries() -> RetryConfig {
+    let (first, most) = if cfg!(test) { (1, 2) } else { (100, 8) };
     let backoff = BackoffConfig {
-        init_backoff: Duration::from_millis(100),
+        init_backoff: Duration::from_millis(first),
         max_backoff: Duration::from_secs(10),
         base: 2.0,
     };
-    RetryConfig { backoff, max_retries: 8, retry_timeout: Duration::from_secs(120) }
+    RetryConfig { backoff, max_retries: most, retry_timeout: Duration::from_secs(120) }
 }
 
 impl Remote {
     /// The folder at an address.
     pub(crate) fn open(address: &Address) -> Result<Self, StoreError> {
-        Self::trying(address, tries())
-    }
-
-    pub(super) fn trying(address: &Address, tries: RetryConfig) -> Result<Self, StoreError> {
         let wrong = |problem: String| StoreError::Place { place: address.root.clone(), problem };
         let root = address.root.as_str();
         let inner: Result<Arc<dyn ObjectStore>, Error> = match address.service {
             Service::S3 => AmazonS3Builder::from_env()
                 .with_url(root)
                 .with_http_connector(Connector)
-                .with_retry(tries)
+                .with_retry(tries())
                 .build()
                 .map(|store| Arc::new(store) as _),
             Service::Google => GoogleCloudStorageBuilder::from_env()
                 .with_url(root)
                 .with_http_connector(Connector)
-                .with_retry(tries)
+                .with_retry(tries())
                 .build()
                 .map(|store| Arc::new(store) as _),
             Service::Azure => MicrosoftAzureBuilder::from_env()
                 .with_url(root)
                 .with_http_connector(Connector)
-                .with_retry(tries)
+                .with_retry(tries())
                 .build()
                 .map(|store| Arc::new(store) as _),
             Service::Http => HttpBuilder::new()
                 .with_url(root)
                 .with_client_options(ClientOptions::new().with_allow_http(root.starts_with("http://")))
                 .with_http_connector(Connector)
-                .with_retry(tries)
+                .with_retry(tries())
                 .build()
                 .map(|store| Arc::new(store) as _),
         };
