@@ -47,6 +47,7 @@ mod likeness;
 mod llama;
 mod llama4;
 mod mamba;
+mod mechanisms;
 mod mellum;
 mod minicpm3;
 mod minimax_m2;

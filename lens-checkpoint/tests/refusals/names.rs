@@ -146,7 +146,10 @@ fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
             inner["model_type"] = json!(text);
             config[section] = inner;
         });
-        assert_says(&copy.refusal(), &[&format!("unsupported model_type \"{around}\""), &format!("around \"{text}\"")]);
+        assert_says(
+            &copy.refusal(),
+            &[&format!("unsupported model_type \"{around}\""), &format!("around \"{text}\"")],
+        );
     }
 }
 
@@ -170,9 +173,8 @@ fn what_the_class_of_a_text_model_has_of_its_own_is_read() {
         assert!(experts(&copy), "norm_topk_prob = {said}");
     }
     let rope = |copy: &Copy| copy.open().unwrap().outline().spec.layers[0].mixer.rope().unwrap().clone();
-    let without = |key: &'static str| {
-        move |config: &mut Value| drop(config.as_object_mut().unwrap().remove(key))
-    };
+    let without =
+        |key: &'static str| move |config: &mut Value| drop(config.as_object_mut().unwrap().remove(key));
     // Llama's weights, whose names a PaddleOCR-VL has as well.
     let copy = around("llama2", "paddleocr_vl", &without("rope_theta"));
     let turned = rope(&copy);
@@ -221,7 +223,10 @@ fn names_of_text_models_that_are_spelled_like_those_of_towers_are_read() {
         let copy = copy.with_tensors(FILE, extra("blocks.0.attn.qkv.weight"));
         let opened = copy.open().unwrap_or_else(|error| panic!("{model_type}: {error}"));
         assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers, "{model_type}");
-        assert_says(&opened.outline().notes.join(" "), &["1 tensor (0.0 MB) of other parts is left out: blocks"]);
+        assert_says(
+            &opened.outline().notes.join(" "),
+            &["1 tensor (0.0 MB) of other parts is left out: blocks"],
+        );
     }
 }
 
