@@ -67,11 +67,13 @@ impl Columns {
         let names = FAMILIES.iter().flat_map(|family| family.model_types).map(|name| name.width());
         let first = names.chain(["model_type".len()]).max().unwrap_or(0);
         let longest = FAMILIES.iter().map(|family| family.models.width()).max().unwrap_or(0);
-        let models = |rest: usize, share: usize| (rest / share).min(longest).max("models".len());
+        let words = FAMILIES.iter().flat_map(|family| family.models.split(' ')).map(|word| word.width());
+        let least = words.max().unwrap_or(0);
+        let models = |rest: usize, share: usize| (rest / share).min(longest).max(least);
         if width < WIDE {
             let rest = width.saturating_sub(first + 2 * GAP).max(16);
             let second = models(rest * 2, 5);
-            return Self(vec![first, second, rest - second]);
+            return Self(vec![first, second, rest.saturating_sub(second).max(16)]);
         }
         let rest = width - first - 3 * GAP;
         let second = models(rest, 5);

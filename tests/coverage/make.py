@@ -102,9 +102,10 @@ def make(model_type, folder, sizes, seed, multimodal=False):
     model.save_pretrained(folder)
     write_tokenizer(folder, sizes.vocab)
 
-    loaded = type(model).from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=model.config._attn_implementation, experts_implementation="eager"
-    ).eval()
+    eager = {"attn_implementation": model.config._attn_implementation}
+    if transformers.__version__ >= "5":
+        eager["experts_implementation"] = "eager"
+    loaded = type(model).from_pretrained(folder, dtype=torch.float32, **eager).eval()
     generator = torch.Generator().manual_seed(seed)
     # The first ids are special in some class or other, and the last are padding in one.
     texts = [torch.randint(8, sizes.vocab - 12, (length,), generator=generator).tolist() for length in LENGTHS]

@@ -6,6 +6,7 @@ matter at all, is said for the type alone (`OWN`). Everything else stays as the 
 
 from dataclasses import dataclass
 
+import transformers
 from transformers import AutoConfig, PretrainedConfig
 from transformers.models.auto import modeling_auto
 
@@ -225,19 +226,21 @@ def tiny(model_type, sizes):
 
 
 # Classes that share the rotation's dimensions out without saying so in their configs.
-SECTIONED = {"paddleocr_vl_text"}
+SECTIONED = """paddleocr_vl_text qwen2_vl_text qwen2_5_vl_text qwen3_vl_text qwen3_vl_moe_text glm4v_text
+ glm4v_moe_text""".split()
 
 
 def sectioned(cls, said, sizes):
     """The rotation with its dimensions shared out anew among time, height and width, where a class does that."""
     shares = "mrope_section" in getattr(cls, "ignore_keys_at_rope_validation", ()) or cls.model_type in SECTIONED
-    for key in ("rope_parameters", "rope_scaling"):
-        rope = said.get(key)
-        if isinstance(rope, dict) and "rope_theta" in rope and (shares or rope.get("mrope_section")):
-            half = int(sizes.width // sizes.heads * rope.get("partial_rotary_factor", 1.0)) // 2
-            side = half * 3 // 8
-            return {key: rope | dict(mrope_section=[half - 2 * side, side, side])}
-    return {}
+    key = "rope_parameters" if "rope_parameters" in said else "rope_scaling"
+    rope = said.get(key)
+    if not shares and not (isinstance(rope, dict) and rope.get("mrope_section")):
+        return {}
+    rope = rope or dict(rope_type="default")
+    half = int(sizes.width // sizes.heads * rope.get("partial_rotary_factor", said.get("partial_rotary_factor", 1.0))) // 2
+    side = half * 3 // 8
+    return {key: rope | dict(mrope_section=[half - 2 * side, side, side])}
 
 
 def shrink(config, sizes, part="text"):
@@ -262,4 +265,6 @@ def shrink(config, sizes, part="text"):
         if isinstance(inner, PretrainedConfig):
             kind = "text" if any(word in name for word in ("text", "llm", "language", "thinker")) else "tower"
             chosen[name] = shrink(inner, sizes, kind)
+            if transformers.__version__ < "5":
+                chosen[name] = chosen[name].to_dict()  # its classes take no configs in configs
     return cls(**chosen)
