@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from tiny import CAUSAL, tiny
 
 MOST_PARAMETERS = 20_000_000
+FLOAT32 = 2.0**-24  # the unit roundoff
 LENGTHS = (8, 23)  # the second is longer than any window and any chunk of the tiny configs
 
 
@@ -55,6 +56,22 @@ def logits(model, tokens):
     return model(input_ids=torch.tensor([tokens]), use_cache=False).logits[0].double()
 
 
+@torch.no_grad()
+def shaken(model, texts, exact, seed):
+    """How far rounding each parameter of a float64 model to float32 and back would move each position's logits: two draws
+    of such roundings, and the larger difference. Where that is much, any float32 run is off as much."""
+    generator = torch.Generator().manual_seed(seed)
+    begin = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    moved = [torch.zeros(len(text), dtype=torch.float64) for text in texts]
+    for _ in range(2):
+        for name, parameter in sorted(model.named_parameters()):
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(begin[name] * (1 + FLOAT32 * noise))
+        for i, text in enumerate(texts):
+            moved[i] = torch.maximum(moved[i], (logits(model, text) - exact[i]).abs().amax(-1))
+    return moved
+
+
 def write_tokenizer(folder, n):
     """One token for each id, called by its number: no text is encoded here."""
     vocabulary = {f"<{i}>": i for i in range(n)}
@@ -85,9 +102,10 @@ def make(model_type, folder, sizes, seed, multimodal=False):
     model.save_pretrained(folder)
     write_tokenizer(folder, sizes.vocab)
 
-    loaded = type(model).from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=model.config._attn_implementation, experts_implementation="eager"
-    ).eval()
+    eager = {"attn_implementation": model.config._attn_implementation}
+    if transformers.__version__ >= "5":
+        eager["experts_implementation"] = "eager"
+    loaded = type(model).from_pretrained(folder, dtype=torch.float32, **eager).eval()
     generator = torch.Generator().manual_seed(seed)
     # The first ids are special in some class or other, and the last are padding in one.
     texts = [torch.randint(8, sizes.vocab - 12, (length,), generator=generator).tolist() for length in LENGTHS]
@@ -96,12 +114,15 @@ def make(model_type, folder, sizes, seed, multimodal=False):
     try:
         double = loaded.double()
         exact = [logits(double, text) for text in texts]
+        moved = shaken(double, texts, exact, seed)
     except (RuntimeError, ValueError, TypeError) as error:
         reference, exact = f"float32 ({str(error)[:60]})", single
+        moved = [torch.zeros(len(text), dtype=torch.float64) for text in texts]
     tensors = {}
     for i, (text, answer) in enumerate(zip(texts, exact)):
         tensors[f"tokens.{i}"] = torch.tensor(text, dtype=torch.int32)
         tensors[f"logits.{i}"] = answer.contiguous()
+        tensors[f"shaken.{i}"] = moved[i]
     residue = max((a - b).abs().max().item() for a, b in zip(exact, single))
     about = dict(transformers=transformers.__version__, model_type=model_type, parameters=str(n), reference=reference,
                  residue=repr(residue), seed=str(seed))

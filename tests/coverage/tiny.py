@@ -6,6 +6,7 @@ matter at all, is said for the type alone (`OWN`). Everything else stays as the 
 
 from dataclasses import dataclass
 
+import transformers
 from transformers import AutoConfig, PretrainedConfig
 from transformers.models.auto import modeling_auto
 
@@ -25,8 +26,9 @@ OTHER_MEDIA = "git got_ocr2 moshi musicgen musicgen_melody moss_transcribe_diari
 DECODERS = [t for t in CAUSAL if t not in {*ENCODER_DECODERS, *ENCODERS, *OTHER_MEDIA}]
 # Encoder-decoders among the multimodal types: their text part is no decoder of the kind that a lens reads.
 # One is a classifier.
+# One is a classifier, one writes by diffusion, and two are actions of robots.
 NO_DECODER = """florence2 kosmos-2 kosmos-2.5 pix2struct t5gemma2 udop vision-encoder-decoder pp_chart2table
- pp_formulanet shieldgemma2""".split()
+ pp_formulanet shieldgemma2 diffusion_gemma pi0 evolla""".split()
 WRAPPERS = [t for t in MULTIMODAL if t not in {*DECODERS, *NO_DECODER}]
 
 
@@ -144,6 +146,8 @@ OWN = {
     "hrm_text": dict(num_layers_per_stack=2),
     "hunyuan_v1_moe": dict(moe_topk=2, moe_intermediate_size=24, num_shared_expert=1),
     "hy_v4": {**MLA, **INDEXER},
+    "hy_v4_vl_text": {**MLA, **INDEXER, "rope_parameters": dict(rope_type="default", rope_theta=10000.0,
+                                                                mrope_section=[2, 1, 1])},
     "inkling_text": INKLING,
     "inkling2_text": {**INKLING, "unpadded_vocab_size": 300, "n_layers_per_attn_res_block": 2},
     "inkling2_loop_text": {**INKLING, "unpadded_vocab_size": 300, "n_layers_per_attn_res_block": 2,
@@ -181,6 +185,26 @@ OWN = {
     "zamba2": dict(adapter_rank=8, attention_hidden_size=128, attention_head_dim=32, mamba_headdim=16, n_mamba_heads=8,
                    kv_channels=16, num_query_groups=2, layers_block_type=["linear_attention", "hybrid"] * 2,
                    use_mamba_kernels=False),
+    "chameleon_vqgan": dict(base_channels=32, channel_multiplier=[1, 1], num_res_blocks=1),
+    "chameleon": dict(vocabulary_map={"<image>": 8, "IMGIMGA": 9}),
+    "deepseek_ocr2_text": dict(mlp_layer_types=["dense", "sparse", "sparse", "sparse"], num_key_value_heads=4,
+                               num_experts_per_tok=2),
+    "emu3": dict(vocabulary_map={"<image>": 8, "<|extra_200|>": 9}),
+    "emu3_vqgan": dict(base_channels=32, channel_multiplier=[1, 1], num_res_blocks=1, attn_resolutions=[]),
+    "fun_asr_nano": dict(adaptor_config=dict(hidden_size=64, num_attention_heads=2, intermediate_size=24)),
+    "blip_2_qformer": dict(hidden_size=64, num_attention_heads=1),
+    "granite4_vision": dict(deepstack_layer_map=[[0, 0]], spatial_target_layers=[]),
+    "ernie4_5_vl_moe_text": dict(rope_parameters=dict(rope_type="default", rope_theta=500000.0, mrope_section=[3, 3, 2])),
+    "glm5_next_text": {**MLA, **INDEXER, "index_kpool": 2, "qk_rope_head_dim": 0, "qk_nope_head_dim": 20},
+    "hunyuan_vl_text": dict(rope_parameters=dict(rope_type="default", rope_theta=10000.0, mrope_section=[2, 2, 2, 2])),
+    "janus_vqgan": dict(base_channels=32, channel_multiplier=[1, 1], num_res_blocks=1),
+    "kyutai_speech_to_text": dict(codebook_vocab_size=40, num_codebooks=2, audio_pad_token_id=39, audio_bos_token_id=38),
+    "mistral4": {**MLA, "head_dim": 20, "rope_parameters": None},
+    "mistral_large4_text": {**MLA, **INDEXER},
+    "molmo2_adapter": dict(vision_feature_layer=[0, 0]),
+    "radio": dict(video_temporal_patch_size=2),
+    "step3p5": dict(sliding_window=5),
+    "unlimited_ocr_text": dict(num_key_value_heads=4),
     "zaya": dict(router_hidden_size=16, num_experts_per_tok=1),
 }
 
@@ -192,7 +216,7 @@ TOWER = dict(
     hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, num_heads=2,
     embed_dim=16, depth=1, image_size=28, patch_size=14, out_hidden_size=64, d_model=16, encoder_layers=1,
     encoder_attention_heads=2, encoder_ffn_dim=24, projection_dim=16, output_dim=64, n_layer=1, n_head=2,
-    num_layers=1, head_dim=8, mlp_dim=24, vocab_size=40,
+    num_layers=1, head_dim=8, mlp_dim=24, vocab_size=40, codebook_dim=16, text_hidden_size=64, audio_hidden_size=16,
 )
 
 
@@ -201,15 +225,22 @@ def tiny(model_type, sizes):
     return shrink(AutoConfig.for_model(model_type), sizes)
 
 
-def sectioned(said, sizes):
+# Classes that share the rotation's dimensions out without saying so in their configs.
+SECTIONED = """paddleocr_vl_text qwen2_vl_text qwen2_5_vl_text qwen3_vl_text qwen3_vl_moe_text glm4v_text
+ glm4v_moe_text""".split()
+
+
+def sectioned(cls, said, sizes):
     """The rotation with its dimensions shared out anew among time, height and width, where a class does that."""
-    for key in ("rope_parameters", "rope_scaling"):
-        rope = said.get(key)
-        if isinstance(rope, dict) and rope.get("mrope_section"):
-            half = int(sizes.width // sizes.heads * rope.get("partial_rotary_factor", 1.0)) // 2
-            side = half * 3 // 8
-            return {key: rope | dict(mrope_section=[half - 2 * side, side, side])}
-    return {}
+    shares = "mrope_section" in getattr(cls, "ignore_keys_at_rope_validation", ()) or cls.model_type in SECTIONED
+    key = "rope_parameters" if "rope_parameters" in said else "rope_scaling"
+    rope = said.get(key)
+    if not shares and not (isinstance(rope, dict) and rope.get("mrope_section")):
+        return {}
+    rope = rope or dict(rope_type="default")
+    half = int(sizes.width // sizes.heads * rope.get("partial_rotary_factor", said.get("partial_rotary_factor", 1.0))) // 2
+    side = half * 3 // 8
+    return {key: rope | dict(mrope_section=[half - 2 * side, side, side])}
 
 
 def shrink(config, sizes, part="text"):
@@ -226,13 +257,14 @@ def shrink(config, sizes, part="text"):
             continue  # an optional mechanism that is off
         if not isinstance(said.get(key), (list, dict)):
             chosen[key] = value
-    if part == "text":
-        chosen.update(OWN.get(cls.model_type, {}))
-    if rope := sectioned(said, sizes if part == "text" else Sizes(width=16, heads=2)):
+    if rope := sectioned(cls, said, sizes if part == "text" else Sizes(width=16, heads=2)):
         chosen.update(rope)
+    chosen.update(OWN.get(cls.model_type, {}))
     for name in cls.sub_configs:
         inner = getattr(config, name, None)
         if isinstance(inner, PretrainedConfig):
             kind = "text" if any(word in name for word in ("text", "llm", "language", "thinker")) else "tower"
             chosen[name] = shrink(inner, sizes, kind)
+            if transformers.__version__ < "5":
+                chosen[name] = chosen[name].to_dict()  # its classes take no configs in configs
     return cls(**chosen)

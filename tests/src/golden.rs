@@ -41,6 +41,7 @@ impl Golden {
         let (mut floats, mut ints) = (HashMap::new(), HashMap::new());
         for (name, view) in tensors.tensors() {
             let words = view.data().as_chunks::<4>().0.iter();
+            let halves = view.data().as_chunks::<2>().0.iter();
             let shape = view.shape().to_vec();
             match view.dtype() {
                 Dtype::F32 => {
@@ -49,6 +50,10 @@ impl Golden {
                 Dtype::I32 => {
                     ints.insert(name, (shape, words.map(|word| i32::from_le_bytes(*word)).collect()));
                 }
+                Dtype::I16 => {
+                    let values = halves.map(|half| i32::from(i16::from_le_bytes(*half)));
+                    ints.insert(name, (shape, values.collect()));
+                }
                 other => panic!("{}: {name} is {other:?}", path.display()),
             }
         }
@@ -56,7 +61,15 @@ impl Golden {
             let text = header.metadata().as_ref().and_then(|m| m.get(key));
             text.map(|text| serde_json::from_str(text).expect("a list of names")).unwrap_or_default()
         };
-        let points = list("points").iter().map(|name| name.parse().expect("a point")).collect();
+        let points: Vec<Point> = list("points").iter().map(|name| name.parse().expect("a point")).collect();
+        // The activations of all of them may stand in one tensor, in their order.
+        if let Some((shape, values)) = floats.remove("vec") {
+            assert_eq!(shape[0], points.len(), "{}: one block of activations a point", path.display());
+            let each = values.len() / points.len();
+            for (point, values) in points.iter().zip(values.chunks(each)) {
+                floats.insert(format!("vec/{point}"), (shape[1..].to_vec(), values.to_vec()));
+            }
+        }
         let tokens = ints
             .get("tokens")
             .map(|(_, ids): &(Vec<usize>, Vec<i32>)| ids.iter().map(|id| TokenId(*id as u32)).collect())

@@ -530,6 +530,22 @@ pub enum ConfigError {
         /// The family that the model may be read as, if only its name is another.
         alike: Option<&'static str>,
     },
+    /// A multimodal model around a text model that this library does not know.
+    #[error(
+        "unsupported model_type \"{model_type}\": it is a multimodal model around \"{}\", which no family here computes \
+         (supported: {supported}){hint}",
+        cut(text)
+    )]
+    UnknownTextPart {
+        /// The `model_type`.
+        model_type: String,
+        /// That of the text model.
+        text: String,
+        /// What would work.
+        supported: String,
+        /// A known name that is near that of the text model, as a clause, or nothing.
+        hint: String,
+    },
     /// A multimodal model whose text part is not a decoder of its family.
     #[error("{model_type} cannot be read as its text model alone: {why}")]
     OtherwiseUsed {

@@ -47,6 +47,7 @@ mod likeness;
 mod llama;
 mod llama4;
 mod mamba;
+mod mechanisms;
 mod mellum;
 mod minicpm3;
 mod minimax_m2;
@@ -323,7 +324,19 @@ pub fn understand(
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);
     }
-    let family = of_model_type(model_type).ok_or_else(|| {
+    let family = of_model_type(model_type);
+    if family.is_none()
+        && let Some((_, section)) = wrapper::text_section(&config)?
+        && let Some(text) = section.text("model_type")?
+    {
+        return Err(ConfigError::UnknownTextPart {
+            model_type: model_type.to_owned(),
+            text: text.to_owned(),
+            supported: listed_model_types(),
+            hint: did_you_mean(text.trim_end_matches("_text"), model_types()),
+        });
+    }
+    let family = family.ok_or_else(|| {
         let (likeness, alike) = likeness::sentence(&config, names);
         ConfigError::UnknownFamily {
             model_type: model_type.to_owned(),

@@ -27,10 +27,55 @@ const ALIASES: &[(&str, &str)] = &[
     ("glm4v_moe_text", "glm4_moe"),
     ("granite_docling_text", "granite"),
     ("hunyuan_vl_text", "hunyuan_v1_dense"),
-    ("paddleocr_vl_text", "ernie4_5"),
+    ("paddleocr_vl_text", "llama"),
+    ("cosmos3_edge_text", "arcee"),
+    ("emu3_text_model", "llama"),
     ("qwen2_vl", "qwen2"),
     ("qwen2_5_vl", "qwen2"),
 ];
+
+/// What the classes of such text models have of their own, beside the family's keys and defaults.
+const CLASSES: &[Class] = &[
+    Class { name: "glm4v_text", always: &[("attention_bias", "true")], silent: &[SHARE] },
+    Class { name: "glm_ocr_text", always: &[("attention_bias", "false")], silent: &[SHARE] },
+    Class { name: "qwen3_vl_moe_text", always: &[("norm_topk_prob", "true")], silent: &[] },
+    Class {
+        name: "paddleocr_vl_text",
+        always: &[],
+        silent: &[
+            ("head_dim", "128"),
+            ("rms_norm_eps", "1e-5"),
+            ("rope_theta", "5e5"),
+            ("tie_word_embeddings", "true"),
+        ],
+    },
+];
+
+/// All of a head rotates, where the config does not say how much.
+const SHARE: (&str, &str) = ("partial_rotary_factor", "1.0");
+
+/// What the class of a text model makes of a config, where it is not what the family makes of it. Values are JSON.
+struct Class {
+    name: &'static str,
+    /// What it has whatever the config says.
+    always: &'static [(&'static str, &'static str)],
+    /// What it has where the config says nothing.
+    silent: &'static [(&'static str, &'static str)],
+}
+
+impl Class {
+    /// Puts in what the class called `name` has of its own.
+    fn settle(name: &str, keys: &mut Map<String, Value>) {
+        let Some(class) = CLASSES.iter().find(|class| class.name == name) else { return };
+        let value = |text: &str| serde_json::from_str(text).expect("written here");
+        for (key, text) in class.silent {
+            keys.entry(*key).or_insert_with(|| value(text));
+        }
+        for (key, text) in class.always {
+            keys.insert((*key).to_owned(), value(text));
+        }
+    }
+}
 
 /// Models whose text part is not a decoder of its family, and why.
 const OTHERWISE: &[(&str, &str)] = &[
@@ -86,8 +131,10 @@ pub(super) const TOWERS: &[&str] = &[
 ];
 
 /// What the names of the text model's tensors begin with in a multimodal checkpoint, and would in one of its own. The
-/// longest come first.
+/// longest come first. transformers 5 writes some with the spelling of a tower.
 const FORMS: &[(&str, &str)] = &[
+    ("language_model.model.encoder.layers.", "model.layers."),
+    ("language_model.model.blocks.", "model.layers."),
     ("thinker.model.", "model."),
     ("thinker.lm_head.", "lm_head."),
     ("model.language_model.lm_head.", "lm_head."),
@@ -100,6 +147,19 @@ const FORMS: &[(&str, &str)] = &[
     ("text_model.model.", "model."),
     ("model.language_model.", "model."),
     ("language_model.", "model."),
+    ("layers.", "model.layers."),
+    ("embed_tokens.", "model.embed_tokens."),
+    ("norm.", "model.norm."),
+];
+
+/// What the parts of attention are called by software that writes pictures with it, and otherwise.
+const PARTS: &[(&str, &str)] = &[
+    (".self_attn.to_q.", ".self_attn.q_proj."),
+    (".self_attn.to_k.", ".self_attn.k_proj."),
+    (".self_attn.to_v.", ".self_attn.v_proj."),
+    (".self_attn.to_out.", ".self_attn.o_proj."),
+    (".self_attn.norm_q.", ".self_attn.q_norm."),
+    (".self_attn.norm_k.", ".self_attn.k_norm."),
 ];
 
 /// What the classes of text models default to.
@@ -189,6 +249,7 @@ fn part(
 ) -> Result<TextPart, ConfigError> {
     let mut keys = DEFAULTS.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
     keys.extend(section.keys().clone());
+    Class::settle(name, &mut keys);
     around(config, &mut keys)?;
     let known = family.model_types.iter().find(|known| **known == model_type);
     let model_type = known.copied().unwrap_or(family.model_types[0]);
@@ -215,7 +276,9 @@ fn around(config: &Config<'_>, keys: &mut Map<String, Value>) -> Result<(), Conf
 /// The name that a tensor of a multimodal checkpoint would have in that of its text model alone, if it is in it.
 pub(crate) fn text_name(name: &str) -> Option<String> {
     let form = FORMS.iter().find_map(|(form, own)| Some((name.strip_prefix(form)?, own)));
-    form.map(|(rest, own)| format!("{own}{rest}"))
+    let own = form.map(|(rest, own)| format!("{own}{rest}"))?;
+    let part = PARTS.iter().find(|(part, _)| own.contains(part));
+    Some(part.map_or_else(|| own.clone(), |(part, usual)| own.replace(part, usual)))
 }
 
 /// Whether a tensor is of a part for what is not text, where names alone tell.

@@ -244,6 +244,12 @@ impl<'a> Online<'a> {
         for file in &weights {
             // What a pickle holds is said at its end, and of the older form everywhere.
             if file.ends_with(layout::TORCH_END) {
+                if folder.optional(file)?.is_none() {
+                    progress.event(Event::Note(&format!(
+                        "{file} is a pickle, which does not say at its beginning what it holds: all of it is fetched, and \
+                         kept in the cache"
+                    )));
+                }
                 self.fetch(file, progress)?;
             }
             shards.push(match folder.optional(file)? {

@@ -3,6 +3,7 @@
 //! A family resolves every choice here, when a model is loaded. The forward pass reads the spec and never asks
 //! which family it came from.
 
+mod mechanisms;
 mod mixer;
 mod mlp;
 mod norm;
@@ -13,6 +14,7 @@ mod routing;
 
 use lens_core::{Point, PointSet, Post, Site};
 
+pub use mechanisms::Mechanisms;
 pub use mixer::{
     Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GateNorm, GatedDeltaSpec, LatentAttentionSpec,
     LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope,

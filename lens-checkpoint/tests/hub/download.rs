@@ -1,6 +1,6 @@
 //! Downloads that go well, and downloads that go wrong.
 
-use lens_checkpoint::source::{Silent, SourceError, headers, locate};
+use lens_checkpoint::source::{Event, Silent, SourceError, headers, locate};
 
 use crate::server::{Ask, COMMIT, ID, Model, Reply, Server, ranged, sha256, shard};
 use crate::{Bench, listen, read};
@@ -53,6 +53,31 @@ fn pickled_weights_are_fetched_where_there_are_no_others() {
     // Their tensors are not told at the beginning: the outline needs all of it.
     let headers = headers(ID, &bench.options, &mut Silent).unwrap();
     assert_eq!(read(headers.shards[0].whole.as_ref().unwrap()), b"pickle");
+}
+
+#[test]
+fn an_outline_that_needs_whole_pickles_says_so_before_it_fetches_them() {
+    let model = Model::of(&[("config.json", b"{}"), ("pytorch_model.bin", b"pickle")]);
+    let server = Server::start("127.0.0.1", move |ask| model.answer(ask));
+    let bench = Bench::new(&server);
+    let told = || {
+        let mut told = Vec::new();
+        headers(ID, &bench.options, &mut |event: Event<'_>| match event {
+            Event::Note(text) => told.push(text.to_owned()),
+            Event::Start { file: "pytorch_model.bin", .. } => told.push("fetched".to_owned()),
+            _ => {}
+        })
+        .unwrap();
+        told
+    };
+    let first = told();
+    assert!(
+        first[0].contains("pytorch_model.bin is a pickle") && first[0].contains("all of it"),
+        "{first:?}"
+    );
+    assert_eq!(first[1..], ["fetched"]);
+    // It is here now.
+    assert_eq!(told(), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Tensors under other names than usual, beside others than usual, and checkpoints with more in them than a decoder.
 
-use lens_checkpoint::checkpoint::OpenOptions;
+use lens_checkpoint::{
+    checkpoint::OpenOptions,
+    spec::{MixerSpec, MlpSpec, Pairing},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -134,7 +137,7 @@ fn models_around_a_text_model_are_read_whatever_their_name() {
 fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
     for (around, section, text) in [
         ("some_vl", "text_config", "unheard_of"),
-        ("emu3", "text_config", "emu3_text_model"),
+        ("aria_vl", "text_config", "unheard_of_text"),
         ("mllama", "text_config", "mllama_text_model"),
     ] {
         let copy = Copy::of("llama2").with_config(|config| {
@@ -143,7 +146,87 @@ fn models_around_a_text_model_that_no_family_computes_are_refused_by_name() {
             inner["model_type"] = json!(text);
             config[section] = inner;
         });
-        assert_says(&copy.refusal(), &[&format!("unsupported model_type \"{around}\"")]);
+        assert_says(
+            &copy.refusal(),
+            &[&format!("unsupported model_type \"{around}\""), &format!("around \"{text}\"")],
+        );
+    }
+}
+
+/// What the class of a text model does whatever its config says, or where it says nothing, is not what its family does.
+#[test]
+fn what_the_class_of_a_text_model_has_of_its_own_is_read() {
+    let around = |fixture: &str, model_type: &str, change: &dyn Fn(&mut Value)| {
+        let copy = renamed(Copy::of(fixture), |name| name.replacen("model.", "model.language_model.", 1));
+        copy.with_config(|config| {
+            change(config);
+            config["model_type"] = json!(format!("{model_type}_text"));
+            wrapped(config, model_type);
+        })
+    };
+    let experts = |copy: &Copy| match &copy.open().unwrap().outline().spec.layers[0].mlp {
+        MlpSpec::Experts(experts) => experts.routing.divisor.is_some(),
+        other => panic!("{other:?}"),
+    };
+    for said in [json!(false), json!(null), json!(true)] {
+        let copy = around("qwen3_moe", "qwen3_vl_moe", &|config| config["norm_topk_prob"] = said.clone());
+        assert!(experts(&copy), "norm_topk_prob = {said}");
+    }
+    let rope = |copy: &Copy| copy.open().unwrap().outline().spec.layers[0].mixer.rope().unwrap().clone();
+    let without =
+        |key: &'static str| move |config: &mut Value| drop(config.as_object_mut().unwrap().remove(key));
+    // Llama's weights, whose names a PaddleOCR-VL has as well.
+    let copy = around("llama2", "paddleocr_vl", &without("rope_theta"));
+    let turned = rope(&copy);
+    assert_eq!((turned.theta, turned.pairing), (5e5, Pairing::HalfSplit));
+    // All of a head where the config is silent, and what it says where it says something; a bias where the class has one.
+    let biased = |copy: &Copy| match &copy.open().unwrap().outline().spec.layers[0].mixer {
+        MixerSpec::Attention(attention) => attention.q.bias.is_some(),
+        other => panic!("{other:?}"),
+    };
+    let silent = around("glm4", "glm4v", &without("partial_rotary_factor"));
+    let telling = around("glm4", "glm4v", &without("attention_bias"));
+    assert_eq!(rope(&silent).dims, rope(&telling).dims * 2);
+    assert!(biased(&telling));
+    let copy = around("glm4", "glm_ocr", &|_| ());
+    assert_says(&copy.refusal(), &["tensors that glm4 does not use", "q_proj.bias"]);
+}
+
+/// transformers 5 writes some text models under the names of a tower's parts.
+#[test]
+fn names_of_text_models_that_are_spelled_like_those_of_towers_are_read() {
+    let cases: [(&str, &str, &dyn Fn(&str) -> String); 3] = [
+        ("kimi_k25", "deepseek_v3", &|name| {
+            format!("language_model.{}", name.replace("model.layers.", "model.blocks."))
+        }),
+        ("qianfan_ocr", "qwen3", &|name| {
+            format!("language_model.{}", name.replace("model.layers.", "model.encoder.layers."))
+        }),
+        ("cosmos3_omni", "qwen3", &|name| {
+            let parts = [
+                ("q_proj", "to_q"),
+                ("k_proj", "to_k"),
+                ("v_proj", "to_v"),
+                ("o_proj", "to_out"),
+                ("q_norm", "norm_q"),
+                ("k_norm", "norm_k"),
+            ];
+            let name = name.strip_prefix("model.").unwrap_or(name).to_owned();
+            parts.iter().fold(name, |name, (usual, part)| {
+                name.replace(&format!("self_attn.{usual}."), &format!("self_attn.{part}."))
+            })
+        }),
+    ];
+    for (model_type, fixture, spelling) in cases {
+        let usual = Copy::of(fixture).open().unwrap();
+        let copy = renamed(Copy::of(fixture), spelling).with_config(|config| wrapped(config, model_type));
+        let copy = copy.with_tensors(FILE, extra("blocks.0.attn.qkv.weight"));
+        let opened = copy.open().unwrap_or_else(|error| panic!("{model_type}: {error}"));
+        assert_eq!(opened.outline().spec.layers, usual.outline().spec.layers, "{model_type}");
+        assert_says(
+            &opened.outline().notes.join(" "),
+            &["1 tensor (0.0 MB) of other parts is left out: blocks"],
+        );
     }
 }
 

@@ -9,7 +9,7 @@ use super::{MORE_HELP, model::SourceArgs};
 #[command(
     after_help = MORE_HELP,
     after_long_help = "Reads config.json and the headers of the weights only: of a model on the hub, a few \
-kilobytes.
+kilobytes. Weights in pickles (pytorch_model.bin) are fetched whole: they do not say at their beginning what they hold.
 
 Examples:
   lens inspect

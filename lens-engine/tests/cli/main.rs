@@ -6,6 +6,7 @@ mod engine;
 mod files;
 mod fitting;
 mod generation;
+mod gguf;
 mod help;
 mod hostile;
 mod interruption;

@@ -204,10 +204,15 @@ fn inspect_says_what_is_quantised() {
 #[test]
 fn families_have_three_forms() {
     let list = json(&["families"]);
-    has(&list[0], &["model_types", "models", "particulars"]);
+    has(&list[0], &["model_types", "models", "particulars", "mechanisms"]);
+    let mechanisms = &list[0]["mechanisms"];
+    has(mechanisms, &["mixers", "attention", "masks", "positions", "wiring", "norms", "mlps"]);
+    assert_eq!(mechanisms["mixers"], serde_json::json!(["attention"]));
     let markdown = ok(&["families", "--format", "markdown"]);
     assert_eq!(markdown.lines().count(), 2 + list.as_array().unwrap().len());
-    says(&ok(&["families"]), &["model_type", "qwen2"]);
+    let table = ok(&["families"]);
+    says(&table, &["model_type", "qwen2", "mixers: attention", "mlps: gated"]);
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "wider than 80 columns");
 }
 
 #[test]

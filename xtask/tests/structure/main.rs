@@ -1,5 +1,5 @@
-//! What holds the house together, checked: which crate knows which, no circles among modules, and modules that name
-//! each other where they live.
+//! What holds the house together, checked: which crate knows which, no circles among modules, modules that name each
+//! other where they live, and fixtures that stay small.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod graph;
@@ -65,4 +65,25 @@ fn modules_name_each_other_where_they_live() {
         found.extend(sources.through_the_face().into_iter().map(|place| format!("{name}/{place}")));
     }
     assert!(found.is_empty(), "paths through the face of their own crate:\n{}", found.join("\n"));
+}
+
+/// What everyone who clones the project has to fetch.
+const FIXTURES: u64 = 12_000_000;
+
+#[test]
+fn fixtures_stay_small() {
+    let bytes = bytes_of(&root().join("tests/fixtures"));
+    assert!(bytes > 1_000_000, "hardly any fixture was found");
+    assert!(bytes <= FIXTURES, "tests/fixtures holds {bytes} bytes, and {FIXTURES} is the limit");
+}
+
+/// The bytes of all files in a folder, but for what Python leaves there.
+fn bytes_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let kept = entries.filter(|entry| entry.file_name() != "__pycache__");
+    kept.map(|entry| match entry.metadata().unwrap() {
+        folder if folder.is_dir() => bytes_of(&entry.path()),
+        file => file.len(),
+    })
+    .sum()
 }
