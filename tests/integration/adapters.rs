@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lens_core::{
-    Backend, Forward, Lens, NormMode, Plan, PointSet, Question, Reading, Selection, StatisticSet, TokenId,
+    Backend, Forward, Lens, NormMode, Plan, PointSet, Question, Reading, Selection, StatisticSet,
 };
 use lens_models::{
     Checkpoint, Decoder, LoadOptions, StoredDtype,
@@ -11,7 +11,6 @@ use lens_models::{
     source::{Silent, SourceOptions, locate, locate_adapter},
 };
 use lens_tests::{Golden, fixtures};
-use safetensors::{Dtype, tensor::TensorView};
 
 /// What float32 may differ from float64, in nats.
 const TOLERANCE: f32 = 1e-4;
