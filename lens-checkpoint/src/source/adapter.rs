@@ -63,7 +63,7 @@ fn choose(names: &BTreeSet<String>, folder: &str, others: &[&str]) -> Vec<String
 
 fn of_folder(path: &Path) -> Result<AdapterFiles, SourceError> {
     let folder = Folder::open(path);
-    let files = choose(&folder.all_names()?, "", &[]);
+    let files = choose(&folder.names()?, "", &[]);
     if files.is_empty() {
         return Err(none(folder.place));
     }

@@ -235,7 +235,8 @@ impl Folder {
         Ok(names)
     }
 
-    fn names(&self) -> Result<BTreeSet<String>, SourceError> {
+    /// The names of the files in the folder itself.
+    pub(super) fn names(&self) -> Result<BTreeSet<String>, SourceError> {
         let list = std::fs::read_dir(&self.root).map_err(SourceError::io("list", &self.root))?;
         Ok(list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }

@@ -90,7 +90,8 @@ fn said(summary: &AdapterSummary) -> String {
         let tensors = if summary.replaced == 1 { "tensor takes" } else { "tensors take" };
         parts.push(format!("{} {tensors} the place of the model's", summary.replaced));
     }
-    format!("the adapter {}{commit} is merged into the model: {}", summary.id, parts.join(", and "))
+    let base = summary.base.as_ref().map(|base| format!(" (made for {base})")).unwrap_or_default();
+    format!("the adapter {}{commit}{base} is merged into the model: {}", summary.id, parts.join(", and "))
 }
 
 impl Adapter {
