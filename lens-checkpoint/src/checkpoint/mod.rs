@@ -391,7 +391,7 @@ fn understand_untied(
     }
 }
 
-/// The tensors of adapters, in files after the first `files`, and their configs. `open` gives a file's bytes.
+/// Opens adapters whose files follow the first `files` of a checkpoint; `contents` are those of their weights.
 fn open_adapters<'b>(
     adapters: &[AdapterFiles],
     contents: impl Iterator<Item = &'b [u8]>,

@@ -77,10 +77,7 @@ impl<'m> Model<'m> {
         let (expert, projection) = rest.split_once('.')?;
         let expert: usize = expert.parse().ok()?;
         let which = PROJECTIONS.iter().position(|names| names.contains(&projection))?;
-        if let Some(matrix) = self.expert(&format!("{experts}.experts"), expert, which) {
-            return Some(matrix);
-        }
-        None
+        self.expert(&format!("{experts}.experts"), expert, which)
     }
 
     /// Where a projection (gate, up or down) of an expert is: by itself, or in a stack `[experts, out, in]` whose first

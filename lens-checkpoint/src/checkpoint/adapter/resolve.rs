@@ -217,10 +217,8 @@ impl<'a, 'm> Changes<'a, 'm> {
                 unplaced.extend(group.0.values().map(|(name, _)| *name));
             }
         }
-        for list in [&mut self.summary.ranks] {
-            list.sort_unstable();
-            list.dedup();
-        }
+        self.summary.ranks.sort_unstable();
+        self.summary.ranks.dedup();
         self.summary.scales.sort_by(f64::total_cmp);
         self.summary.scales.dedup();
         self.summary.targets.sort_unstable();
