@@ -119,6 +119,11 @@ impl Made {
         Self { shape: shape.to_vec(), ..self }
     }
 
+    /// The same under another name.
+    pub(crate) fn with_name(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
     /// Bytes that it takes in the files.
     pub(crate) fn stored_bytes(&self) -> usize {
         self.how.parts().into_iter().map(|part| part.range.len()).sum()

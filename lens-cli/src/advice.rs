@@ -1,8 +1,8 @@
 //! What to type: the libraries say what is wrong, and this is where an error becomes an option or a command.
 
 use lens_checkpoint::{
-    ChatError, CheckpointError, config::ConfigError, device::DeviceError, directions::DirectionFileError,
-    source::SourceError,
+    ChatError, CheckpointError, checkpoint::AdapterError, config::ConfigError, device::DeviceError,
+    directions::DirectionFileError, source::SourceError,
 };
 use lens_core::{
     BackendError, LensError,
@@ -65,6 +65,8 @@ fn of_source(error: &SourceError) -> Option<String> {
             Some(format!("run once without --offline{other}"))
         }
         SourceError::Unreachable { .. } => Some("--offline uses what the cache has".to_owned()),
+        SourceError::NoBase { .. } => Some("say -m MODEL --adapter ADAPTER".to_owned()),
+        SourceError::Base { place, .. } => Some(format!("say -m MODEL --adapter {place}")),
         SourceError::BadName { name, .. } => {
             let (id, revision) = name.split_once(['@', ':']).filter(|(_, rest)| !rest.starts_with('/'))?;
             Some(format!("write -m {id} --revision {revision}"))
@@ -77,6 +79,9 @@ fn of_checkpoint(error: &CheckpointError) -> Option<String> {
     match error {
         CheckpointError::Config(error) => of_config(error),
         CheckpointError::Unknown { .. } | CheckpointError::OtherHead { .. } => Some(ignore_extra()),
+        CheckpointError::Adapter(AdapterError::Unplaced { .. } | AdapterError::Unread { .. }) => {
+            Some(ignore_extra())
+        }
         _ => None,
     }
 }

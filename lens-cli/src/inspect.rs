@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use lens_checkpoint::{DecoderSpec, Outline, StoredDtype};
+use lens_checkpoint::{DecoderSpec, Outline, StoredDtype, checkpoint::AdapterSummary};
 use lens_core::{ByteSize, Point, Site};
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ struct Facts<'a> {
     stored_dtypes: Vec<&'static str>,
     /// How weights are quantised; null where none is.
     quantisation: Option<QuantisationFacts<'a>>,
+    /// The adapters that are merged, in order.
+    adapters: Vec<AdapterFacts<'a>>,
     /// Bytes of all weights in each type that they can be used in.
     needed_bytes: NeededBytes,
     shards: Vec<ShardFacts<'a>>,
@@ -58,6 +60,58 @@ struct QuantisationFacts<'a> {
     method: &'a str,
     bits: &'a [usize],
     tensors: usize,
+}
+
+#[derive(Serialize)]
+struct AdapterFacts<'a> {
+    id: &'a str,
+    revision: Option<&'a str>,
+    base: Option<&'a str>,
+    method: &'static str,
+    ranks: &'a [usize],
+    scales: &'a [f64],
+    /// The last parts of the names of the modules that are changed.
+    targets: &'a [String],
+    matrices: usize,
+    replaced: usize,
+    parameters: usize,
+}
+
+impl<'a> From<&'a AdapterSummary> for AdapterFacts<'a> {
+    fn from(summary: &'a AdapterSummary) -> Self {
+        Self {
+            id: &summary.id,
+            revision: summary.revision.as_deref(),
+            base: summary.base.as_deref(),
+            method: if summary.dora { "DoRA" } else { "LoRA" },
+            ranks: &summary.ranks,
+            scales: &summary.scales,
+            targets: &summary.targets,
+            matrices: summary.matrices,
+            replaced: summary.replaced,
+            parameters: summary.parameters,
+        }
+    }
+}
+
+impl AdapterFacts<'_> {
+    fn line(&self) -> String {
+        fn all<T: ToString>(values: &[T]) -> String {
+            values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        }
+        let commit = self.revision.map(|commit| format!("@{commit}")).unwrap_or_default();
+        let mut parts = vec![format!("{}{commit}", self.id)];
+        if self.matrices > 0 {
+            let (ranks, scales) = (all(self.ranks), all(self.scales));
+            parts.push(format!("{} of rank {ranks}, scale {scales}", self.method));
+            parts.push(format!("{} matrices: {}", self.matrices, self.targets.join(", ")));
+        }
+        if self.replaced > 0 {
+            parts.push(format!("{} tensors of its own", self.replaced));
+        }
+        parts.push(format!("{} parameters", grouped(self.parameters as u64)));
+        parts.join("; ")
+    }
 }
 
 #[derive(Serialize)]
@@ -105,6 +159,7 @@ impl<'a> Facts<'a> {
                 bits: &quantisation.bits,
                 tensors: quantisation.tensors,
             }),
+            adapters: outline.adapters.iter().map(AdapterFacts::from).collect(),
             needed_bytes: NeededBytes {
                 f32: needed(StoredDtype::F32),
                 bf16: needed(StoredDtype::Bf16),
@@ -155,6 +210,9 @@ impl<'a> Facts<'a> {
                 "quantised",
                 &format!("{tensors} tensors ({method}, {bits} bits), each dequantised when it is loaded"),
             )?;
+        }
+        for adapter in &self.adapters {
+            say("adapter", &adapter.line())?;
         }
         let NeededBytes { f32, bf16, f16 } = self.needed_bytes;
         let [f32, bf16, f16] = [f32, bf16, f16].map(|needed| ByteSize(needed as u64).to_string());

@@ -5,7 +5,7 @@ use lens_checkpoint::{
     Checkpoint, Outline,
     checkpoint::{Io, OpenOptions},
     demo,
-    source::{self, SourceOptions},
+    source::{self, AdapterFiles, SourceOptions},
 };
 
 use crate::{args::SourceArgs, progress::Downloads, style::Console};
@@ -24,6 +24,7 @@ pub fn open(model: &str, args: &SourceArgs, io: Io, console: &Console) -> Result
         return Ok(demo::checkpoint()?);
     }
     let files = source::locate(model, &options(args), &mut Downloads::new(console))?;
+    let files = files.with_adapters(adapters(args, console)?);
     let opened = Checkpoint::open_with(&files, &opening(args).with_io(io));
     // Otherwise the outline has them.
     Ok(opened.inspect_err(|_| files.notes.iter().for_each(|note| console.note(note)))?)
@@ -36,6 +37,7 @@ pub fn outline(model: &str, args: &SourceArgs, console: &Console) -> Result<(Out
         return Ok((outline, Vec::new()));
     }
     let headers = source::headers(model, &options(args), &mut Downloads::new(console))?;
+    let headers = headers.with_adapters(adapters(args, console)?);
     let outline = Outline::of_headers_with(&headers, &opening(args))
         .inspect_err(|_| headers.notes.iter().for_each(|note| console.note(note)))?;
     outline.notes.iter().for_each(|note| console.note(note));
@@ -54,10 +56,19 @@ fn is_demo(model: &str, args: &SourceArgs, console: &Console) -> Result<bool> {
     if args.assume_family.is_some() {
         bail!("the family of the demo model is known: leave out --assume-family, or name a --model");
     }
+    if !args.adapter.is_empty() {
+        bail!("the demo model has no adapters: leave out --adapter, or name a --model");
+    }
     if std::path::Path::new(model).is_dir() {
         console.note("demo is the model that is part of lens; for the folder of that name, write ./demo");
     }
     Ok(true)
+}
+
+/// The adapters that were asked for by name.
+fn adapters(args: &SourceArgs, console: &Console) -> Result<Vec<AdapterFiles>> {
+    let find = |name: &String| source::locate_adapter(name, &options(args), &mut Downloads::new(console));
+    Ok(args.adapter.iter().map(find).collect::<Result<_, _>>()?)
 }
 
 fn opening(args: &SourceArgs) -> OpenOptions {

@@ -1,5 +1,6 @@
 //! What the whole must keep, with libtorch.
 
+mod adapters;
 mod attribution;
 mod demo;
 mod devices;

@@ -56,6 +56,11 @@ pub struct TensorIndex {
 }
 
 impl TensorIndex {
+    /// No tensors yet, of files after the first `files` of a checkpoint.
+    pub(super) fn after(files: usize) -> Self {
+        Self { shards: files, ..Self::default() }
+    }
+
     /// The tensor of that name.
     pub fn get(&self, name: &str) -> Option<&StoredTensor> {
         self.tensors.get(name)
@@ -147,6 +152,17 @@ impl TensorIndex {
     /// Puts a tensor in, in the place of another if there is one.
     pub(super) fn put(&mut self, name: &str, tensor: StoredTensor) {
         self.tensors.insert(name.to_owned(), tensor);
+    }
+
+    /// Lets an embedding be the unembedding `head` as well, as a tensor that is changed by itself; what is to be said.
+    pub(super) fn set_apart(&mut self, embed: &str, head: &str) -> Option<String> {
+        let mut tensor = self.tensors.get(embed)?.clone();
+        tensor.made = tensor.made.map(|made| made.with_name(head));
+        self.put(head, tensor);
+        Some(format!(
+            "the model's unembedding is its embedding, and an adapter changes only one of them or each by itself: {embed} \
+             and {head} are read apart, as while the adapter is attached (peft's merge_and_unload would change both)"
+        ))
     }
 
     /// The tensor of that name, to be changed.

@@ -1,5 +1,6 @@
 //! A checkpoint: its config understood, its tensors indexed and accounted for, its weights mapped.
 
+mod adapter;
 mod bytes;
 mod dequantised;
 mod end_of_text;
@@ -22,6 +23,7 @@ use std::{
 use lens_core::TokenId;
 use serde_json::Value;
 
+pub use adapter::{AdapterError, AdapterSummary};
 pub(crate) use bytes::Bytes;
 pub use bytes::{Aligned, Io};
 pub use header::{StoredDtype, StoredTensor, TensorIndex};
@@ -33,12 +35,12 @@ use values::Recent;
 use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
-    families::{self, Reading, TensorNames, Understood},
+    families::{self, Reading, TensorNames, Understood, is_wrapper},
     made::{Files, MadeError},
     pickle::PickleError,
     quantised::{Quantisation, QuantisedError},
     sidecar::{Sidecar, Sidecars, TokenizerFile},
-    source::{CheckpointFiles, CheckpointHeaders},
+    source::{AdapterFiles, CheckpointFiles, CheckpointHeaders},
     spec::DecoderSpec,
 };
 
@@ -89,6 +91,8 @@ pub struct Outline {
     pub assumed_family: Option<String>,
     /// How weights are quantised, if some are. Their tensors are those that are made.
     pub quantisation: Option<Quantisation>,
+    /// The adapters that were merged, in the order in which they were added.
+    pub adapters: Vec<AdapterSummary>,
     /// Every tensor.
     pub tensors: TensorIndex,
     /// What was assumed, dropped or left out, as sentences for a person.
@@ -107,36 +111,49 @@ impl Outline {
         tensors: TensorIndex,
         options: &OpenOptions,
     ) -> Result<Self, CheckpointError> {
-        Self::with_files(id, revision, config, tensors, options, None)
+        Self::with_files(id, revision, config, tensors, options, &[], None)
     }
 
-    /// [`Outline::new`], where the contents of the weight files are at hand.
+    /// [`Outline::new`] with adapters, where the contents of the weight files may be at hand.
     fn with_files(
         id: String,
         revision: Option<String>,
         config: &[u8],
         tensors: TensorIndex,
         options: &OpenOptions,
+        adapters: &[adapter::Opened],
         files: Option<Files<'_>>,
     ) -> Result<Self, CheckpointError> {
         let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
-        let (mut tensors, renamed) = names::usual(&config, tensors, options.assume_family.as_deref());
+        let ignore_extra = options.ignore_extra;
+        let adapters = adapters.iter().map(|opened| adapter::Adapter::read(opened, ignore_extra));
+        let adapters = adapters.collect::<Result<Vec<_>, _>>()?;
+        let assume = options.assume_family.as_deref();
+        let is_wrapper = is_wrapper(&config, assume);
+        let (mut tensors, renamed) = names::usual(&config, tensors, assume);
         let dequantised = Dequantised::new(&config, &mut tensors, files)?;
         let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
-        let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
-        let rows =
-            tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
-        let names = names.with_rows(rows);
-        let reading =
-            Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
-        let Understood { spec, notes: more } = families::understand(read, &names, &reading)?;
+        let mut names = names_of(&tensors, None);
+        let reading = Reading { assume, ignore_extra };
+        let mut understood = families::understand(read, &names, &reading)?;
+        // The embedding and the unembedding that are one in the model and two with the adapters.
+        let untied = adapter::unties(&adapters, &understood.spec, &tensors, is_wrapper);
+        let embed = untied.then(|| understood.spec.embed.tokens.name.clone());
+        if untied {
+            (understood, names) = understand_untied(read, &tensors, &reading)?;
+        }
+        let Understood { spec, notes: more } = understood;
         let (quantisation, dequantised) = Dequantised::settle(dequantised, &spec, &mut tensors);
-        let left_out = ledger::close(&spec, &names, &tensors, options.ignore_extra)?;
+        let apart = embed.and_then(|embed| tensors.set_apart(&embed, &spec.readout.unembed.name));
+        let merged = adapter::merge(&adapters, &spec, &mut tensors, is_wrapper, ignore_extra)?;
+        let left_out = ledger::close(&spec, &names, &tensors, ignore_extra)?;
         let assumed = options.assume_family.clone();
         let assumed_family = assumed.filter(|family| config["model_type"] != family.as_str());
         let assumed = assumed_family.iter().map(|family| assumption(&config, family));
-        let notes = assumed.chain(dequantised).chain(more).chain(renamed).chain(left_out).collect();
-        Ok(Self { id, revision, config, spec, assumed_family, quantisation, tensors, notes })
+        let notes = assumed.chain(dequantised).chain(more).chain(renamed).chain(left_out);
+        let notes = notes.chain(merged.notes).chain(apart).collect();
+        let adapters = merged.summaries;
+        Ok(Self { id, revision, config, spec, assumed_family, quantisation, adapters, tensors, notes })
     }
 
     /// The outline of a checkpoint from its headers alone: its weights need not be on this machine.
@@ -173,7 +190,14 @@ impl Outline {
             .collect();
         let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
         let (id, revision) = (headers.id.clone(), headers.revision.clone());
-        let mut outline = Self::new(id, revision, &said.config, tensors, options)?;
+        let adapters: Vec<Bytes> = headers
+            .adapters
+            .iter()
+            .map(|adapter| Ok(Bytes::of_file(&adapter.weights)?.0))
+            .collect::<Result<_, CheckpointError>>()?;
+        let adapters = adapters.iter().map(Bytes::as_slice);
+        let adapters = open_adapters(&headers.adapters, adapters, headers.shards.len())?;
+        let mut outline = Self::with_files(id, revision, &said.config, tensors, options, &adapters, None)?;
         outline.quantisation = outline.quantisation.or(said.quantisation);
         outline.notes.splice(..0, headers.notes.iter().cloned().chain(said.notes));
         Ok(outline)
@@ -267,14 +291,20 @@ impl Checkpoint {
             shards.push(Bytes::open(path, io)?);
             names.push(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
         }
+        for adapter in &files.adapters {
+            shards.push(Bytes::open(&adapter.weights, io)?);
+        }
         let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
         let weights: Vec<gguf::File<'_>> =
             names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
         let mut sidecars = Sidecars::of_files(files);
         let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
         let (id, revision) = (files.id.clone(), files.revision.clone());
+        let of_adapters = contents.iter().skip(files.weights.len()).copied();
+        let adapters = open_adapters(&files.adapters, of_adapters, files.weights.len())?;
+        let contents = Some(Files(&contents));
         let mut outline =
-            Outline::with_files(id, revision, &said.config, tensors, options, Some(Files(&contents)))?;
+            Outline::with_files(id, revision, &said.config, tensors, options, &adapters, contents)?;
         outline.quantisation = outline.quantisation.or(said.quantisation);
         outline.notes.splice(..0, files.notes.iter().cloned().chain(said.notes));
         outline.notes.extend(note);
@@ -283,7 +313,6 @@ impl Checkpoint {
             Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() };
         let tie = checkpoint.note_on_tie()?;
         checkpoint.outline.notes.extend(tie);
-        checkpoint.outline.notes.extend(note_on_adapter(&files.root));
         Ok(checkpoint)
     }
 
@@ -339,6 +368,50 @@ impl Checkpoint {
     }
 }
 
+/// The names of tensors, with their first dimensions, and one name more.
+fn names_of(tensors: &TensorIndex, more: Option<&str>) -> TensorNames {
+    let names: TensorNames = tensors.iter().map(|(name, _)| name).chain(more).collect();
+    let rows = tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
+    names.with_rows(rows)
+}
+
+/// What a config means without its tie of the unembedding to the embedding, and the names with the unembedding's.
+fn understand_untied(
+    config: &Value,
+    tensors: &TensorIndex,
+    reading: &Reading<'_>,
+) -> Result<(Understood, TensorNames), CheckpointError> {
+    let config = adapter::untied_config(config);
+    let names = names_of(tensors, None);
+    match families::understand(&config, &names, reading) {
+        Err(ConfigError::NoUnembedding { name }) => {
+            let names = names_of(tensors, Some(name));
+            Ok((families::understand(&config, &names, reading)?, names))
+        }
+        understood => Ok((understood?, names)),
+    }
+}
+
+/// Opens adapters whose files follow the first `files` of a checkpoint; `contents` are those of their weights.
+fn open_adapters<'b>(
+    adapters: &[AdapterFiles],
+    contents: impl Iterator<Item = &'b [u8]>,
+    files: usize,
+) -> Result<Vec<adapter::Opened>, CheckpointError> {
+    let open = |(i, (adapter, bytes)): (usize, (&AdapterFiles, &[u8]))| {
+        let mut tensors = TensorIndex::after(files + i);
+        let path = adapter.weights.as_path();
+        let name = format!("{}/{}", adapter.id, path.file_name().unwrap_or_default().to_string_lossy());
+        match torch::is_torch(&name) {
+            true => tensors.add_torch(&name, bytes)?,
+            false => tensors.add_shard(&name, bytes, bytes.len() as u64)?,
+        }
+        let (id, revision) = (adapter.id.clone(), adapter.revision.clone());
+        Ok(adapter::Opened { id, revision, config: read(&adapter.config)?, tensors })
+    };
+    adapters.iter().zip(contents).enumerate().map(open).collect()
+}
+
 /// What weight files say apart from their tensors, and the config beside them.
 struct Said {
     /// The text of the config.
@@ -378,19 +451,6 @@ fn assumption(config: &Value, family: &str) -> String {
     )
 }
 
-/// What the reader should know of an adapter in the checkpoint's folder.
-fn note_on_adapter(folder: &Path) -> Option<String> {
-    const CONFIG: &str = "adapter_config.json";
-    let weights = ["adapter_model.safetensors", "adapter_model.bin"];
-    let weights = weights.into_iter().find(|file| folder.join(file).is_file())?;
-    folder.join(CONFIG).is_file().then(|| {
-        format!(
-            "an adapter ({CONFIG}, {weights}) lies beside the model and is not applied: what is read is the model \
-             without it. To read both, merge them with peft's merge_and_unload and save the result"
-        )
-    })
-}
-
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     let read = || {
         let mut bytes = Vec::new();
@@ -422,6 +482,9 @@ pub enum CheckpointError {
     /// A tensor that cannot be made from what is stored.
     #[error(transparent)]
     Made(#[from] MadeError),
+    /// An adapter that cannot be merged.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// A file beside config.json cannot be used.
     #[error("{file} cannot be used: {reason}")]
     BrokenFile {

@@ -93,6 +93,42 @@ pub enum SourceError {
         /// What might have been meant; empty, or a sentence that starts with `: `.
         hint: String,
     },
+    /// There is an adapter, and no model.
+    #[error("{place} is an adapter without a model")]
+    OnlyAdapter {
+        /// The folder, or the model and its revision.
+        place: String,
+    },
+    /// An adapter does not name the model that it is for.
+    #[error(
+        "{place} is an adapter whose adapter_config.json {reason}: give the model, and this as its adapter"
+    )]
+    NoBase {
+        /// The folder, or the hub id of the adapter.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model that an adapter is for cannot be had.
+    #[error(
+        "{place} is an adapter for the model {base}, which cannot be had: give the model, and this as its adapter"
+    )]
+    Base {
+        /// The folder, or the hub id of the adapter.
+        place: String,
+        /// The model, as the adapter's config names it.
+        base: String,
+        /// Why.
+        source: Box<SourceError>,
+    },
+    /// There is no adapter.
+    #[error("{place} holds no adapter of PEFT: {reason}")]
+    NoAdapter {
+        /// The folder, or the hub id.
+        place: String,
+        /// What is missing.
+        reason: String,
+    },
     /// There are weights, in the pickle format only.
     #[error(
         "{place} has its weights as {file} only, a pickle, which runs code when it is opened: convert it \

@@ -11,6 +11,7 @@ use ureq::http::{Method, StatusCode};
 use crate::gguf::{Header, HeaderError};
 
 use super::SourceError;
+use super::beside::{AdapterFiles, with_given};
 use super::client::{Client, Follow, Subject, unreachable};
 use super::gguf::is_gguf;
 
@@ -38,8 +39,19 @@ pub struct CheckpointHeaders {
     pub config: PathBuf,
     /// The headers, in the order of the shards.
     pub shards: Vec<ShardHeader>,
+    /// The adapters that are merged into the model, all of them on this machine.
+    pub adapters: Vec<AdapterFiles>,
     /// What was assumed to find them, as [`CheckpointFiles::notes`](super::CheckpointFiles::notes) says.
     pub notes: Vec<String>,
+}
+
+impl CheckpointHeaders {
+    /// The same with these adapters, if there are any, as [`super::CheckpointFiles::with_adapters`].
+    #[must_use]
+    pub fn with_adapters(mut self, given: Vec<AdapterFiles>) -> Self {
+        (self.adapters, self.notes) = with_given(self.adapters, self.notes, given);
+        self
+    }
 }
 
 /// The header of one safetensors file, not yet parsed.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hf_hub::api::RepoInfo;
 use ureq::http::Method;
 
+use super::beside::Base;
 use super::cache::ModelCache;
 use super::client::{Client, Follow, Subject};
 use super::download::Download;
@@ -45,7 +46,7 @@ impl<'a> Hub<'a> {
         let all = |commit: &str| self.nothing_to_ask(commit);
         let (files, notes) =
             self.get(progress, all, Folder::files, |online, progress| online.files(progress))?;
-        Ok(CheckpointFiles { notes, ..files })
+        Ok(CheckpointFiles { notes: [notes, files.notes].concat(), ..files })
     }
 
     /// The config and the headers of the weights, without the weights.
@@ -53,7 +54,7 @@ impl<'a> Hub<'a> {
         let all = |commit: &str| self.nothing_to_ask(commit);
         let (headers, notes) =
             self.get(progress, all, Folder::headers, |online, progress| online.headers(progress))?;
-        Ok(CheckpointHeaders { notes, ..headers })
+        Ok(CheckpointHeaders { notes: [notes, headers.notes].concat(), ..headers })
     }
 
     /// The files that `choose` picks among the names of all, fetched where they are not cached: their paths, and the
@@ -117,6 +118,8 @@ impl<'a> Hub<'a> {
             let found = in_cache.unwrap_or_else(|| Err(self.not_cached(None)));
             return found.map(|found| (found, Vec::from_iter(assumed))).map_err(|error| self.offline(error));
         }
+        // An adapter alone is one in the cache as well, if the hub cannot be asked.
+        let mut only_adapter = None;
         let in_cache = match (in_cache, commit) {
             (Some(Ok(found)), Some(commit)) => {
                 if self.revision.is_commit() && all(&commit) {
@@ -126,6 +129,10 @@ impl<'a> Hub<'a> {
             }
             // A link out of the cache is not mended by a download.
             (Some(Err(error @ SourceError::EscapingLink { .. })), _) => return Err(error),
+            (Some(Err(error @ SourceError::OnlyAdapter { .. })), _) => {
+                only_adapter = Some(error);
+                None
+            }
             _ => None,
         };
         let client = Client::new(self.options)?;
@@ -136,7 +143,7 @@ impl<'a> Hub<'a> {
                     let note = format!("{error}; using the cached copy of {} at commit {commit}", self.id);
                     Ok((found, [note].into_iter().chain(assumed).collect()))
                 }
-                None => Err(error),
+                None => Err(only_adapter.unwrap_or(error)),
             },
             result => Ok((result?, Vec::new())),
         }
@@ -268,8 +275,9 @@ impl<'a> Online<'a> {
             Some(file) if is_gguf(file) => folder.root.join(file),
             _ => folder.required(layout::CONFIG)?,
         };
-        let (id, revision, notes) = (folder.id, folder.revision, Vec::new());
-        Ok(CheckpointHeaders { id, revision, config, shards, notes })
+        let (adapters, notes) = folder.beside()?.into_parts();
+        let (id, revision) = (folder.id, folder.revision);
+        Ok(CheckpointHeaders { id, revision, config, shards, adapters, notes })
     }
 
     /// Fetches the config, the index and those of the `optional` files that exist; says which files hold the
@@ -285,6 +293,7 @@ impl<'a> Online<'a> {
             return Ok(files.clone());
         }
         self.fetch(layout::CONFIG, progress)?;
+        self.adapter_beside(progress)?;
         for file in optional {
             if self.names.contains(*file) {
                 self.fetch(file, progress)?;
@@ -309,6 +318,19 @@ impl<'a> Online<'a> {
             Some(shard) => Err(SourceError::MissingShard { place: folder.place, shard: shard.clone() }),
             None => Ok(shards),
         }
+    }
+
+    /// Fetches the adapter that lies beside the model, if it is one for it.
+    fn adapter_beside(&self, progress: &mut dyn Progress) -> Result<(), SourceError> {
+        let weights = layout::ADAPTER_WEIGHTS.into_iter().find(|file| self.names.contains(*file));
+        let Some(weights) = weights.filter(|_| self.names.contains(layout::ADAPTER_CONFIG)) else {
+            return Ok(());
+        };
+        self.fetch(layout::ADAPTER_CONFIG, progress)?;
+        // The folder anew: its bounds exist since something was fetched into it.
+        let folder = self.hub.folder(&self.commit);
+        let base = Base::read(&folder.required(layout::ADAPTER_CONFIG)?, &folder.place)?;
+        if base.is_of(&folder.root, &folder.id) { self.fetch(weights, progress) } else { Ok(()) }
     }
 
     fn subject<'s>(&'s self, file: &'s str) -> Subject<'s> {

@@ -25,6 +25,10 @@ pub(super) const TORCH: &str = "pytorch_model.bin";
 pub(super) const TORCH_END: &str = ".bin";
 pub(super) const TORCH_INDEX: &str = "pytorch_model.bin.index.json";
 
+/// What an adapter of PEFT is: its config, and its tensors in one of two formats.
+pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
+pub(super) const ADAPTER_WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+
 /// The files that a checkpoint may do without.
 pub(super) const OPTIONAL: [&str; 7] = [
     GENERATION_CONFIG,
@@ -64,6 +68,9 @@ pub(super) fn choose(
     {
         return Ok(Weights::Gguf(files));
     }
+    if !others.iter().any(|file| names.contains(*file)) && names.contains(ADAPTER_CONFIG) {
+        return Err(SourceError::OnlyAdapter { place: place.to_owned() });
+    }
     if !names.contains(CONFIG) {
         return Err(SourceError::NoConfig { place: place.to_owned(), hint: hint(names) });
     }
@@ -93,8 +100,8 @@ fn hint(names: &BTreeSet<String>) -> String {
     if names.contains("snapshots") && names.contains("refs") {
         ": it is the hub cache's folder of a model: give the hub id, or one of the folders in snapshots/"
             .into()
-    } else if names.contains("adapter_config.json") {
-        ": it is an adapter (LoRA): merge it into its base model and save that".into()
+    } else if names.contains(ADAPTER_CONFIG) {
+        ": it holds an adapter (LoRA) beside weights without their config".into()
     } else if let Some(file) = ends(".h5").or_else(|| ends(".msgpack")) {
         format!(
             ": {file} holds weights for TensorFlow or Flax: load them with transformers (from_tf or from_flax) and save \

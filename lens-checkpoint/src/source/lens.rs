@@ -199,7 +199,7 @@ fn of_collection(names: &BTreeSet<String>, id: &str) -> Vec<String> {
 
 /// Whether a name is a path inside a repository that can be an address and a path as it is: folders and a file of
 /// plain names.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let plain = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::beside::{AdapterFiles, Base, Beside};
 use super::bounds::Bounds;
 use super::headers::{ShardHeader, read_local_header};
 use super::layout::{self, Weights};
@@ -114,8 +115,10 @@ impl Folder {
             root: self.root.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),
+            adapters: Vec::new(),
             notes: Vec::new(),
-        })
+        }
+        .with_beside(self.beside()?))
     }
 
     /// The files of a model in the GGUF format, which needs no others.
@@ -139,8 +142,35 @@ impl Folder {
             root: self.root.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),
+            adapters: Vec::new(),
             notes: Vec::new(),
-        })
+        }
+        .with_beside(self.beside()?))
+    }
+
+    /// What there is of an adapter beside the model.
+    pub(super) fn beside(&self) -> Result<Beside, SourceError> {
+        let Some(config) = self.optional(layout::ADAPTER_CONFIG)? else { return Ok(Beside::None) };
+        let base = Base::read(&config, &self.place)?;
+        if !base.is_of(&self.root, &self.id) {
+            return Ok(Beside::Other(base));
+        }
+        for file in layout::ADAPTER_WEIGHTS {
+            if let Some(weights) = self.optional(file)? {
+                let (id, revision) = (self.id.clone(), self.revision.clone());
+                let (root, notes) = (self.root.clone(), Vec::new());
+                return Ok(Beside::Own(AdapterFiles {
+                    root,
+                    id,
+                    revision,
+                    config,
+                    weights,
+                    notes,
+                    is_beside: true,
+                }));
+            }
+        }
+        Ok(Beside::None)
     }
 
     /// The config and the headers of the weights.
@@ -153,6 +183,7 @@ impl Folder {
             revision: files.revision,
             config: files.config,
             shards: shards?,
+            adapters: files.adapters,
             notes: files.notes,
         })
     }
@@ -204,7 +235,8 @@ impl Folder {
         Ok(names)
     }
 
-    fn names(&self) -> Result<BTreeSet<String>, SourceError> {
+    /// The names of the files in the folder itself.
+    pub(super) fn names(&self) -> Result<BTreeSet<String>, SourceError> {
         let list = std::fs::read_dir(&self.root).map_err(SourceError::io("list", &self.root))?;
         Ok(list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }

@@ -26,7 +26,9 @@
 //! compared. The access token goes to the hub's own address and does not follow a redirect to another; it is
 //! part of no message.
 
+mod adapter;
 mod address;
+mod beside;
 mod bounds;
 mod cache;
 mod client;
@@ -51,6 +53,11 @@ mod token;
 
 use std::path::PathBuf;
 
+use adapter::Alone;
+use beside::{Beside, with_given};
+
+pub use adapter::locate_adapter;
+pub use beside::AdapterFiles;
 pub use error::SourceError;
 pub use headers::{CheckpointHeaders, ShardHeader};
 pub use lens::{LensSource, locate_lens};
@@ -97,12 +104,32 @@ pub struct CheckpointFiles {
     pub chat_template: Option<PathBuf>,
     /// chat_template.json.
     pub chat_template_json: Option<PathBuf>,
+    /// The adapters that are merged into the model, in the order in which they are added.
+    pub adapters: Vec<AdapterFiles>,
     /// What was assumed to find them, as sentences for a person: a cached copy that stands in for a hub that cannot be
     /// reached, the only snapshot of a cache that names no commit. A note may quote a server.
     pub notes: Vec<String>,
 }
 
-/// Finds a checkpoint's files, and downloads those that are missing.
+impl CheckpointFiles {
+    /// The same with these adapters, if there are any: one that lies beside the model is left out then, with a note.
+    #[must_use]
+    pub fn with_adapters(mut self, given: Vec<AdapterFiles>) -> Self {
+        (self.adapters, self.notes) = with_given(self.adapters, self.notes, given);
+        self
+    }
+
+    /// The same with what there is of an adapter beside the model.
+    fn with_beside(mut self, beside: Beside) -> Self {
+        let (adapters, notes) = beside.into_parts();
+        self.adapters.extend(adapters);
+        self.notes.extend(notes);
+        self
+    }
+}
+
+/// Finds a checkpoint's files, and downloads those that are missing. Of an adapter without a model these are the files
+/// of the model that its config names, with the adapter among them.
 ///
 /// # Errors
 /// The name means nothing, the model cannot be had, or its files are not what they should be:
@@ -112,11 +139,30 @@ pub fn locate(
     options: &SourceOptions,
     progress: &mut dyn Progress,
 ) -> Result<CheckpointFiles, SourceError> {
-    match source(model, options)? {
-        Source::Folder(root) => local::Folder::open(&root).files(),
-        Source::Gguf(path) => local::Folder::of_gguf(&path).files(),
-        Source::Hub(id) => hub::Hub::new(id, options)?.files(progress),
-        Source::HubGguf(id, file) => hub::Hub::new(id, options)?.of_gguf(file).files(progress),
+    let source = source(model, options)?;
+    match files_of(&source, options, progress) {
+        Err(SourceError::OnlyAdapter { .. }) => {
+            let alone = Alone::find(&source, options, progress)?;
+            let (base, options) = alone.base(options)?;
+            let found = files_of(&base, &options, progress).map_err(|error| alone.failed(error))?;
+            Ok(alone.merged_into(found))
+        }
+        found => found,
+    }
+}
+
+fn files_of(
+    source: &Source,
+    options: &SourceOptions,
+    progress: &mut dyn Progress,
+) -> Result<CheckpointFiles, SourceError> {
+    match source {
+        Source::Folder(root) => local::Folder::open(root).files(),
+        Source::Gguf(path) => local::Folder::of_gguf(path).files(),
+        Source::Hub(id) => hub::Hub::new(id.clone(), options)?.files(progress),
+        Source::HubGguf(id, file) => {
+            hub::Hub::new(id.clone(), options)?.of_gguf(file.clone()).files(progress)
+        }
     }
 }
 
@@ -129,11 +175,30 @@ pub fn headers(
     options: &SourceOptions,
     progress: &mut dyn Progress,
 ) -> Result<CheckpointHeaders, SourceError> {
-    match source(model, options)? {
-        Source::Folder(root) => local::Folder::open(&root).headers(),
-        Source::Gguf(path) => local::Folder::of_gguf(&path).headers(),
-        Source::Hub(id) => hub::Hub::new(id, options)?.headers(progress),
-        Source::HubGguf(id, file) => hub::Hub::new(id, options)?.of_gguf(file).headers(progress),
+    let source = source(model, options)?;
+    match headers_of(&source, options, progress) {
+        Err(SourceError::OnlyAdapter { .. }) => {
+            let alone = Alone::find(&source, options, progress)?;
+            let (base, options) = alone.base(options)?;
+            let found = headers_of(&base, &options, progress).map_err(|error| alone.failed(error))?;
+            Ok(alone.headers_merged_into(found))
+        }
+        found => found,
+    }
+}
+
+fn headers_of(
+    source: &Source,
+    options: &SourceOptions,
+    progress: &mut dyn Progress,
+) -> Result<CheckpointHeaders, SourceError> {
+    match source {
+        Source::Folder(root) => local::Folder::open(root).headers(),
+        Source::Gguf(path) => local::Folder::of_gguf(path).headers(),
+        Source::Hub(id) => hub::Hub::new(id.clone(), options)?.headers(progress),
+        Source::HubGguf(id, file) => {
+            hub::Hub::new(id.clone(), options)?.of_gguf(file.clone()).headers(progress)
+        }
     }
 }
 

@@ -281,17 +281,20 @@ fn block_of(name: &str) -> Option<usize> {
 impl DecoderSpec {
     /// Every tensor that the model is made of; one that is used twice appears twice.
     pub fn tensors(&self) -> Vec<&TensorSpec> {
+        let params = self.params().into_iter().flat_map(|param| &param.tensors);
+        [&self.embed.tokens, &self.readout.unembed].into_iter().chain(params).collect()
+    }
+
+    /// Every parameter but the embedding and the unembedding of tokens.
+    pub(crate) fn params(&self) -> Vec<&Param> {
         let embed = &self.embed;
-        let params = (embed.project.iter().flat_map(LinearSpec::params))
+        (embed.project.iter().flat_map(LinearSpec::params))
             .chain(embed.positions.iter().filter_map(PositionTable::param))
             .chain(embed.norm.iter().flat_map(NormSpec::params))
             .chain(self.layers.iter().flat_map(LayerSpec::params))
             .chain(self.readout.norm.iter().flat_map(NormSpec::params))
             .chain(self.readout.project.iter().flat_map(LinearSpec::params))
-            .chain(&self.readout.bias);
-        [&embed.tokens, &self.readout.unembed]
-            .into_iter()
-            .chain(params.flat_map(|param| &param.tensors))
+            .chain(&self.readout.bias)
             .collect()
     }
 

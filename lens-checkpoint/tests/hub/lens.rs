@@ -12,7 +12,7 @@ use crate::server::{Ask, COMMIT, Reply, Server, sha256};
 use crate::{Bench, assert_says_no_secret};
 
 /// Files of repositories by their addresses, such as `spaces/owner/name`.
-type Repositories = BTreeMap<&'static str, BTreeMap<String, Vec<u8>>>;
+pub(crate) type Repositories = BTreeMap<&'static str, BTreeMap<String, Vec<u8>>>;
 
 fn fixture(name: &str) -> Vec<u8> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lenses/files");
@@ -43,7 +43,7 @@ fn repositories() -> Repositories {
 }
 
 /// Answers as the hub does.
-fn answer(repositories: &Repositories, ask: &Ask) -> Reply {
+pub(crate) fn answer(repositories: &Repositories, ask: &Ask) -> Reply {
     for (address, files) in repositories {
         let (kind, id) = address.strip_prefix("spaces/").map_or(("models", *address), |id| ("spaces", id));
         let revision = format!("/api/{kind}/{id}/revision/");

@@ -3,6 +3,7 @@
 // The helpers of the tests are tests, too.
 #![allow(clippy::unwrap_used)]
 
+mod adapter;
 mod cache;
 mod download;
 mod drip;

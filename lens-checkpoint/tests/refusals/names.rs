@@ -333,15 +333,6 @@ fn a_stored_unembedding_that_differs_from_a_tied_one_is_said() {
 }
 
 #[test]
-fn an_adapter_beside_the_model_is_said_not_to_be_applied() {
-    let copy = Copy::of("llama2")
-        .with_file("adapter_config.json", b"{\"peft_type\": \"LORA\"}")
-        .with_file("adapter_model.safetensors", b"");
-    let notes = copy.open().unwrap().outline().notes.join(" ");
-    assert_says(&notes, &["adapter_config.json", "not applied", "merge_and_unload"]);
-}
-
-#[test]
 fn only_a_family_that_reads_every_key_is_suggested() {
     let exotic = |key: &str, value: Value| {
         Copy::of("llama2").with_key("model_type", json!("exotic9")).with_key(key, value)

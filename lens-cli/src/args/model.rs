@@ -11,6 +11,9 @@ pub struct SourceArgs {
     /// Branch, tag or commit of a model on the hub
     #[arg(long, value_name = "REV")]
     pub revision: Option<String>,
+    /// Merge a LoRA adapter into the model: a folder or a name on the hub (@REV may follow); several are added in order
+    #[arg(long, value_name = "PATH|HUB")]
+    pub adapter: Vec<String>,
     /// Use what is on this machine only
     #[arg(long)]
     pub offline: bool,

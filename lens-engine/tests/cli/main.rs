@@ -1,5 +1,6 @@
 //! What the binary keeps: exit codes, streams, files and messages.
 
+mod adapters;
 mod attribute;
 mod cache;
 mod engine;

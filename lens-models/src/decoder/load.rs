@@ -140,7 +140,7 @@ impl Decoder {
             budget,
             seen: 0,
             depth: 0,
-            _checkpoint: checkpoint,
+            checkpoint,
         })
     }
 }

@@ -83,10 +83,19 @@ pub struct Decoder {
     /// Blocks whose caches hold them: a run may have been left before the last one.
     depth: usize,
     /// Last, because fields are dropped in order: the tensors above lie in its maps.
-    _checkpoint: Checkpoint,
+    checkpoint: Checkpoint,
 }
 
 impl Decoder {
+    /// The adapters that are merged into the model, by their names and commits.
+    pub(crate) fn adapters(&self) -> Vec<String> {
+        let adapters = &self.checkpoint.outline().adapters;
+        let commit = |revision: &Option<String>| {
+            revision.as_ref().map(|commit| format!("@{commit}")).unwrap_or_default()
+        };
+        adapters.iter().map(|adapter| format!("{}{}", adapter.id, commit(&adapter.revision))).collect()
+    }
+
     /// The device of each of its parts.
     pub fn placement(&self) -> &Placement {
         &self.placement

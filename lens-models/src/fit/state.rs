@@ -151,7 +151,10 @@ pub(super) fn settings_of(kind: &str, model: &Decoder) -> BTreeMap<String, Value
         ("d_model", info.d_model.into()),
         ("dtype", info.dtype.to_string().into()),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    // With an adapter in it a model is another one.
+    let adapters = Some(model.adapters()).filter(|adapters| !adapters.is_empty());
+    let adapters = adapters.map(|adapters| ("adapters", adapters.join(" + ").into()));
+    pairs.into_iter().chain(adapters).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What a lens's file says of how it was fitted: the settings, without those that it says elsewhere.
