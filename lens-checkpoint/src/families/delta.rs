@@ -4,8 +4,8 @@ use super::shape::Shape;
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Activation, AttentionSpec, Cut, FilterSpec, GatedDeltaSpec, LinearSpec, NormSpec, Param, QkNorm,
-        QkScope,
+        Activation, AttentionGate, AttentionSpec, Cut, FilterSpec, GatedDeltaSpec, LinearSpec, NormSpec,
+        Param, QkNorm, QkScope,
     },
 };
 
@@ -174,7 +174,7 @@ pub(super) fn gate_attention(shape: &Shape, i: usize, attn: &mut AttentionSpec) 
         shape.qkv_bias,
     );
     let part = |slot: usize| both.part(&Cut::Heads { groups: shape.n_heads, slots: 2, take: slot..slot + 1 });
-    (attn.q, attn.gate) = (part(0), Some(part(1)));
+    (attn.q, attn.gate) = (part(0), Some(AttentionGate::sigmoid(part(1))));
     let norm = |part: &str| (shape.norm)(&shape.name(i, part), shape.d_head, shape.eps);
     attn.qk_norm =
         Some(QkNorm { q: norm("self_attn.q_norm"), k: norm("self_attn.k_norm"), scope: QkScope::Head });

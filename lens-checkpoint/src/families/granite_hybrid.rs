@@ -3,7 +3,7 @@
 use super::{
     Family,
     granite::scaled,
-    granitemoe::{put_experts, shared_expert},
+    granitemoe::{put_experts, shared_mlp},
     shape::Shape,
     state_space::{StateSpace, pass_over_training},
 };
@@ -39,7 +39,7 @@ pub(super) const FAMILY: Family = Family {
             None => pass_over_state_space(config),
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.mlp = MlpSpec::Gated(shared_expert(&shape, i, shared).mlp);
+            layer.mlp = MlpSpec::Gated(shared_mlp(&shape, i, shared));
             if let Some(mixers) = mixers.as_ref().filter(|_| !attends[i]) {
                 layer.mixer = MixerSpec::Mamba2(Box::new(mixers.mixer(&shape.name(i, "mamba"))));
             }

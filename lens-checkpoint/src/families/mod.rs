@@ -7,8 +7,10 @@ mod alibi;
 mod apertus;
 mod bamba;
 mod biogpt;
+mod bitnet;
 mod bloom;
 mod cohere;
+mod cohere_moe;
 mod ctrl;
 mod dbrx;
 mod deepseek;
@@ -39,6 +41,8 @@ mod hy_v3;
 mod hyperclovax;
 mod jamba;
 mod keys;
+mod kinds;
+mod laguna;
 mod lara_mini;
 mod latent;
 mod lfm2;
@@ -48,6 +52,7 @@ mod llama;
 mod llama4;
 mod mamba;
 mod mellum;
+mod mimo;
 mod minicpm3;
 mod minimax_m2;
 mod mistral;
@@ -137,6 +142,8 @@ pub const FAMILIES: &[Family] = &[
     hunyuan_moe::FAMILY,
     sarvam_moe::FAMILY,
     afmoe::FAMILY,
+    laguna::FAMILY,
+    mimo::FAMILY,
     olmoe::OLMOE,
     olmoe::FLEX_OLMO,
     mellum::FAMILY,
@@ -152,7 +159,8 @@ pub const FAMILIES: &[Family] = &[
     olmo::OLMO2,
     olmo::OLMO3,
     granite::FAMILY,
-    granite_swa::FAMILY,
+    granite_swa::GRANITE_SWA,
+    granite_swa::GRANITEMOE_SWA,
     hyperclovax::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
@@ -160,6 +168,7 @@ pub const FAMILIES: &[Family] = &[
     cohere::COHERE,
     cohere::COHERE2,
     cohere::COMPASS,
+    cohere_moe::FAMILY,
     glm::GLM,
     glm::GLM4,
     exaone::EXAONE,
@@ -172,6 +181,7 @@ pub const FAMILIES: &[Family] = &[
     apertus::FAMILY,
     hunyuan::FAMILY,
     nanochat::FAMILY,
+    bitnet::FAMILY,
     persimmon::FAMILY,
     openai_gpt::FAMILY,
     gpt2::GPT2,
