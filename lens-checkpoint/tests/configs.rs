@@ -13,8 +13,8 @@ use lens_checkpoint::{
     config::{ConfigError, parse},
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, DecoderSpec, Divisor, EmbedScale, ExpertSpec, ExpertsSpec, Gating, LayerSpec, Mamba2Spec, Mask,
-        MixerSpec, MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
+        Activation, DecoderSpec, Divisor, EmbedScale, ExpertSpec, ExpertsSpec, Gating, LayerSpec, Mamba2Spec,
+        Mask, MixerSpec, MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
     },
 };
 use lens_core::{Point, Site};

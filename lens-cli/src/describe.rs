@@ -223,6 +223,9 @@ fn rotary(rope: &Rope) -> String {
     });
     let scaling = match &rope.scaling {
         RopeScaling::Default => return text,
+        RopeScaling::Proportional { pairs, factor } => {
+            format!("proportional: {} of them turn, factor {}", 2 * pairs, number(*factor))
+        }
         RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
         RopeScaling::Dynamic { factor, .. } => format!("dynamic, factor {}", number(*factor)),
         RopeScaling::Llama3 { factor, original, .. } => {
@@ -269,7 +272,7 @@ fn mlp(mlp: &MlpSpec) -> String {
 fn routing(routing: &RoutingSpec) -> String {
     let mut text = match routing.scores {
         Scores::Softmax | Scores::SoftmaxOfChosen => String::new(),
-        Scores::Sigmoid => " by sigmoids".to_owned(),
+        Scores::Sigmoid | Scores::SigmoidOfChosen => " by sigmoids".to_owned(),
         Scores::SparseMixer { .. } => " by sparsemixer".to_owned(),
     };
     if let Some(Groups { n, chosen, .. }) = routing.groups {

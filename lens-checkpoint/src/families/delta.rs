@@ -1,6 +1,6 @@
 //! Gated delta nets, and the attention beside them, as Qwen names them in config and tensors.
 
-use super::shape::Shape;
+use super::{kinds, shape::Shape};
 use crate::{
     config::{Config, ConfigError},
     spec::{
@@ -134,23 +134,9 @@ pub(super) fn attends(
     n_layers: usize,
     otherwise: impl FnOnce() -> Result<Vec<bool>, ConfigError>,
 ) -> Result<Vec<bool>, ConfigError> {
-    let Some(kinds) = config.texts("layer_types")? else { return otherwise() };
-    if kinds.len() != n_layers {
-        let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
-    }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "full_attention" => Ok(true),
-            "linear_attention" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name("layer_types"),
-                value: other.to_owned(),
-                supported: "full_attention, linear_attention",
-            }),
-        })
-        .collect()
+    let known = [("full_attention", true), ("linear_attention", false)];
+    let said = kinds::of_layers(config, "layer_types", n_layers, &known, "full_attention, linear_attention")?;
+    said.map_or_else(otherwise, Ok)
 }
 
 /// Refuses another nonlinearity behind the filter than the kernels have.

@@ -1,4 +1,5 @@
-//! Layers with a window and layers without, each kind with a rotation of its own: a section of `rope_parameters` for each.
+//! Kinds of layers: what lists of names say of each, and rotations that each kind has to itself, in a section of
+//! `rope_parameters`.
 
 use std::sync::Arc;
 
@@ -8,6 +9,30 @@ use crate::{
     config::{Config, ConfigError, RopeQuery},
     spec::{Mask, Position},
 };
+
+/// What a list of names, one for each layer, says of every layer, where `known` says what a name means and `supported` lists
+/// them; nothing where the list is not there.
+///
+/// # Errors
+/// When it has another number of entries than there are layers, or names something else.
+pub(super) fn of_layers<T: Copy>(
+    config: &Config<'_>,
+    key: &'static str,
+    n_layers: usize,
+    known: &[(&str, T)],
+    supported: &'static str,
+) -> Result<Option<Vec<T>>, ConfigError> {
+    let Some(names) = config.texts(key)? else { return Ok(None) };
+    if names.len() != n_layers {
+        let what = format!("{key} has {} entries for {n_layers} layers", names.len());
+        return Err(ConfigError::Inconsistent { what });
+    }
+    let meaning = |name: &str| match known.iter().find(|(known, _)| *known == name) {
+        Some((_, meaning)) => Ok(*meaning),
+        None => Err(ConfigError::Unsupported { key: config.name(key), value: name.to_owned(), supported }),
+    };
+    names.into_iter().map(meaning).collect::<Result<_, _>>().map(Some)
+}
 
 /// A config's keys, with `sections` in the place of `rope_parameters` where there are none.
 pub(super) fn with_sections(config: &Config<'_>, sections: Value) -> Map<String, Value> {

@@ -1,7 +1,7 @@
 //! Parts that families with experts share: how many there are, how they lie on disk, and DeepSeek's ways of choosing.
 
 use super::{
-    TensorNames,
+    TensorNames, kinds,
     shape::{Shape, plausible},
 };
 use crate::{
@@ -354,25 +354,9 @@ pub(super) fn by_kind_or(
     n_layers: usize,
     silence: impl Fn(usize) -> bool,
 ) -> Result<Vec<bool>, ConfigError> {
-    let Some(kinds) = config.texts("mlp_layer_types")? else {
-        return Ok((0..n_layers).map(silence).collect());
-    };
-    if kinds.len() != n_layers {
-        let what = format!("mlp_layer_types has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
-    }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "sparse" => Ok(true),
-            "dense" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name("mlp_layer_types"),
-                value: other.to_owned(),
-                supported: "dense, sparse",
-            }),
-        })
-        .collect()
+    let known = [("sparse", true), ("dense", false)];
+    let said = kinds::of_layers(config, "mlp_layer_types", n_layers, &known, "dense, sparse")?;
+    Ok(said.unwrap_or_else(|| (0..n_layers).map(silence).collect()))
 }
 
 /// Leaves aside the blocks after the last, which predict further tokens in one pass, and says so if there are any.
