@@ -13,8 +13,8 @@ use lens_checkpoint::{
     config::{ConfigError, parse},
     families::{FAMILIES, TensorNames, resolve},
     spec::{
-        Activation, DecoderSpec, Divisor, EmbedScale, ExpertsSpec, Gating, LayerSpec, Mamba2Spec, Mask,
-        MixerSpec, MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
+        Activation, DecoderSpec, Divisor, EmbedScale, ExpertSpec, ExpertsSpec, Gating, LayerSpec, Mamba2Spec,
+        Mask, MixerSpec, MlpSpec, Pairing, Position, QkScope, Rope, RopeScaling, Scores,
     },
 };
 use lens_core::{Point, Site};
@@ -777,7 +777,7 @@ fn gpt_oss_is_refused_as_published_and_understood_in_bf16() {
     let experts = experts(&spec, 0);
     assert_eq!((experts.experts.len(), experts.routing.per_token), (32, 4));
     assert_eq!((experts.routing.scores, experts.routing.divisor), (Scores::SoftmaxOfChosen, None));
-    assert_eq!(experts.experts[0].gating, Gating::ClampedSwiglu { alpha: 1.702, limit: 7.0 });
+    assert_eq!(gating_of(&experts.experts[0]), Gating::ClampedSwiglu { alpha: 1.702, limit: 7.0 });
     assert!(spec.layers.iter().all(|layer| layer.attention().unwrap().sinks.is_some()));
 }
 
@@ -931,10 +931,10 @@ fn scales_and_caps_are_read() {
 fn norms_and_nonlinearities_are_those_of_the_family() {
     let activation = |name| match spec(name).layers[0].mlp {
         MlpSpec::Gated(ref gated) => gated.gating,
-        MlpSpec::Plain { activation, .. } => Gating::Plain(activation),
+        MlpSpec::Plain(ref plain) => Gating::Plain(plain.activation),
         MlpSpec::Absent => panic!("layer 0 has no MLP"),
         MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
-        MlpSpec::Experts(ref experts) => experts.experts[0].gating,
+        MlpSpec::Experts(ref experts) => gating_of(&experts.experts[0]),
     };
     for (name, expected) in [
         ("llama-2-7b", Activation::Silu),
@@ -1151,10 +1151,17 @@ fn parameters(spec: &DecoderSpec) -> u64 {
     shapes(spec).values().map(|shape| shape.iter().map(|n| *n as u64).product::<u64>()).sum()
 }
 
+fn gating_of(expert: &ExpertSpec) -> Gating {
+    match expert {
+        ExpertSpec::Gated(gated) => gated.gating,
+        ExpertSpec::Plain(plain) => Gating::Plain(plain.activation),
+    }
+}
+
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) | MlpSpec::Absent => {
+        MlpSpec::Gated(_) | MlpSpec::Plain(_) | MlpSpec::Xielu(_) | MlpSpec::Absent => {
             panic!("layer {layer} has no experts")
         }
     }

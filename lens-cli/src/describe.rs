@@ -7,9 +7,9 @@ use std::{fmt::Write, sync::Arc};
 use lens_checkpoint::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, GateNorm, GatedSpec, Gating, Groups, LayerSpec,
-        LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing, Param, Position, PositionRows,
-        QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, ExpertSpec, GateFunction, GateNorm, GateScope, GatedSpec,
+        Gating, Groups, LayerSpec, LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing,
+        Param, PlainSpec, Position, PositionRows, QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -149,7 +149,11 @@ fn attention(attn: &AttentionSpec) -> String {
         n if n == attn.n_heads => format!("{} heads", attn.n_heads),
         n => format!("{} heads on {n} key-value heads", attn.n_heads),
     };
-    let _ = write!(text, ", d_head {}, scale {}", attn.d_head, number(attn.scale));
+    let _ = write!(text, ", d_head {}", attn.d_head);
+    if attn.d_value != attn.d_head {
+        let _ = write!(text, ", values of {}", attn.d_value);
+    }
+    let _ = write!(text, ", scale {}", number(attn.scale));
     if let Some(norm) = &attn.qk_norm {
         text.push_str(match norm.scope {
             QkScope::Head => ", queries and keys normed per head",
@@ -169,8 +173,19 @@ fn attention(attn: &AttentionSpec) -> String {
     if attn.sinks.is_some() {
         text.push_str(", sinks");
     }
-    if attn.gate.is_some() {
-        text.push_str(", gated");
+    if let Some(factor) = attn.value_factor {
+        let _ = write!(text, ", values times {}", number(factor));
+    }
+    if let Some(gate) = &attn.gate {
+        text.push_str(match (gate.function, gate.scope) {
+            (GateFunction::Sigmoid, GateScope::Value) => ", gated",
+            (GateFunction::Sigmoid, GateScope::Head) => ", gated by head",
+            (GateFunction::Softplus, GateScope::Value) => ", gated by softplus",
+            (GateFunction::Softplus, GateScope::Head) => ", gated by softplus by head",
+        });
+    }
+    if attn.z_norm.is_some() {
+        text.push_str(", a norm on what all heads weigh");
     }
     text
 }
@@ -208,6 +223,9 @@ fn rotary(rope: &Rope) -> String {
     });
     let scaling = match &rope.scaling {
         RopeScaling::Default => return text,
+        RopeScaling::Proportional { pairs, factor } => {
+            format!("proportional: {} of them turn, factor {}", 2 * pairs, number(*factor))
+        }
         RopeScaling::Linear { factor } => format!("linear, factor {}", number(*factor)),
         RopeScaling::Dynamic { factor, .. } => format!("dynamic, factor {}", number(*factor)),
         RopeScaling::Llama3 { factor, original, .. } => {
@@ -233,16 +251,17 @@ fn mlp(mlp: &MlpSpec) -> String {
     match mlp {
         MlpSpec::Gated(gated) => self::gated(gated),
         MlpSpec::Absent => "none".to_owned(),
-        MlpSpec::Plain { activation, down, .. } => {
-            format!("{}, d_mlp {}", name(*activation), width(down))
-        }
+        MlpSpec::Plain(plain) => self::plain(plain),
         MlpSpec::Xielu(xielu) => format!("xIELU, d_mlp {}", width(&xielu.down)),
         MlpSpec::Experts(experts) => {
-            let each = experts.experts.first().map(gated).unwrap_or_default();
+            let each = experts.experts.first().map(expert).unwrap_or_default();
             let (chosen, n) = (experts.routing.per_token, experts.experts.len());
             let mut text = format!("{chosen} of {n} experts{}, each {each}", routing(&experts.routing));
+            if let Some(latent) = &experts.latent {
+                let _ = write!(text, ", in a space of {}", shape(&latent.down.weight).first().unwrap_or(&0));
+            }
             if let Some(shared) = &experts.shared {
-                let _ = write!(text, ", and a shared one, {}", gated(&shared.mlp));
+                let _ = write!(text, ", and a shared one, {}", expert(&shared.mlp));
             }
             text
         }
@@ -253,7 +272,7 @@ fn mlp(mlp: &MlpSpec) -> String {
 fn routing(routing: &RoutingSpec) -> String {
     let mut text = match routing.scores {
         Scores::Softmax | Scores::SoftmaxOfChosen => String::new(),
-        Scores::Sigmoid => " by sigmoids".to_owned(),
+        Scores::Sigmoid | Scores::SigmoidOfChosen => " by sigmoids".to_owned(),
         Scores::SparseMixer { .. } => " by sparsemixer".to_owned(),
     };
     if let Some(Groups { n, chosen, .. }) = routing.groups {
@@ -267,7 +286,19 @@ fn gated(mlp: &GatedSpec) -> String {
         Gating::Plain(activation) | Gating::Scaled { activation, .. } => name(activation),
         Gating::ClampedSwiglu { .. } => "clamped swiglu",
     };
-    format!("gated, {gating}, d_mlp {}", width(&mlp.down))
+    let norm = if mlp.norm.is_some() { ", normed" } else { "" };
+    format!("gated, {gating}, d_mlp {}{norm}", width(&mlp.down))
+}
+
+fn plain(mlp: &PlainSpec) -> String {
+    format!("{}, d_mlp {}", name(mlp.activation), width(&mlp.down))
+}
+
+fn expert(expert: &ExpertSpec) -> String {
+    match expert {
+        ExpertSpec::Gated(mlp) => gated(mlp),
+        ExpertSpec::Plain(mlp) => plain(mlp),
+    }
 }
 
 fn name(activation: Activation) -> &'static str {
@@ -356,11 +387,15 @@ fn biases(layer: &LayerSpec) -> String {
     };
     linears.extend(match &layer.mlp {
         MlpSpec::Gated(mlp) => linears_of(mlp),
-        MlpSpec::Plain { up, down, .. } => vec![("up", up), ("down", down)],
+        MlpSpec::Plain(plain) => vec![("up", &plain.up), ("down", &plain.down)],
         MlpSpec::Absent => Vec::new(),
         MlpSpec::Xielu(xielu) => vec![("up", &xielu.up), ("down", &xielu.down)],
         MlpSpec::Experts(experts) => {
-            let first = experts.experts.first().map(linears_of).unwrap_or_default();
+            let first = match experts.experts.first() {
+                Some(ExpertSpec::Gated(mlp)) => linears_of(mlp),
+                Some(ExpertSpec::Plain(mlp)) => vec![("up", &mlp.up), ("down", &mlp.down)],
+                None => Vec::new(),
+            };
             std::iter::once(("router", &experts.routing.router)).chain(first).collect()
         }
     });

@@ -240,7 +240,7 @@ const OF_FAMILY: &[(&[&str], &[&str])] = &[
     ),
     (&["starcoder2"], &["activation_function", "mlp_type", "norm_type", "scale_attn_weights"]),
     (
-        &["cohere", "cohere2"],
+        &["cohere", "cohere2", "cohere2_moe"],
         &[
             "position_embedding_type",
             "order_of_interleaved_layers",

@@ -562,6 +562,14 @@ pub enum ConfigError {
         /// What it has instead.
         why: &'static str,
     },
+    /// A decoder that needs what this library does not have.
+    #[error("unsupported model_type \"{model_type}\": {why}, which is not implemented")]
+    NotImplemented {
+        /// The `model_type`.
+        model_type: String,
+        /// What it needs.
+        why: &'static str,
+    },
     /// A family was asked for that this library does not know.
     #[error("no family is called \"{}\" (supported: {supported}){hint}", cut(family))]
     NoSuchFamily {

@@ -21,6 +21,8 @@ struct Heads<'a> {
     /// `[n_heads * d_value, d_model]`
     o: View<'a>,
     d_value: usize,
+    /// The weight of the norm on what all heads weighed, `[n_heads * d_value]`, if there is one.
+    weight: Option<Vec<f32>>,
     /// The model's own factor on what a branch adds.
     factor: f64,
 }
@@ -47,12 +49,18 @@ impl<'a> Heads<'a> {
         let (weights, d_model) = (Weights::of(checkpoint), checkpoint.outline().spec.d_model);
         let Some(values) = Values::of(weights, &layer.mixer, d_model)? else { return Ok(None) };
         let Some((output, [n_heads, d_value])) = output_of(layer) else { return Ok(None) };
+        let z_norm = layer.attention().and_then(|attention| attention.z_norm.as_ref());
+        // Its width is that of all heads, or this is an error.
+        weights.norm(z_norm, n_heads * d_value)?;
+        let weight = weights.vector(z_norm.and_then(|norm| norm.weight.as_ref()))?;
+        let offset = z_norm.map_or(0.0, |norm| norm.offset as f32);
         let o = output.weight.clone().cut(Cut::Transpose);
         let heads = Self {
             norm: weights.norm(layer.attn_norm.as_ref(), d_model)?,
             values,
             o: weights.matrix(&o, [Some(n_heads * d_value), Some(d_model)])?,
             d_value,
+            weight: weight.map(|weight| weight.into_iter().map(|w| w + offset).collect()),
             factor: layer.attention_factor(),
         };
         Ok(Some((heads, n_heads)))
@@ -60,7 +68,10 @@ impl<'a> Heads<'a> {
 
     /// Appends what a head writes of `x`, `[d_model]`.
     fn write(&self, head: usize, x: &[f32], out: &mut Vec<f32>) -> Result<(), HostError> {
-        let value = self.values.of_head(head, x)?; // [d_value]
+        let mut value = self.values.of_head(head, x)?; // [d_value]
+        if let Some(weight) = &self.weight {
+            value.iter_mut().zip(&weight[head * self.d_value..]).for_each(|(value, weight)| *value *= weight);
+        }
         let mut rows = Vec::new(); // [d_value, d_model]
         let own: Vec<usize> = (head * self.d_value..(head + 1) * self.d_value).collect();
         self.o.rows(&own, &mut rows)?;
@@ -76,7 +87,7 @@ impl<'a> Heads<'a> {
 /// The projection that the heads of a layer write through, how many there are, and the width of their values.
 fn output_of(layer: &LayerSpec) -> Option<(&LinearSpec, [usize; 2])> {
     match layer.attention() {
-        Some(attention) => Some((&attention.o, [attention.n_heads, attention.d_head])),
+        Some(attention) => Some((&attention.o, [attention.n_heads, attention.d_value])),
         None => layer.mixer.output().zip(layer.mixer.z_shape()),
     }
 }
@@ -142,6 +153,8 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
         _ => false,
     });
     let clipped = has(&|attention| attention.clip.is_some());
+    let gated = has(&|attention| attention.gate.is_some());
+    let normed = has(&|attention| attention.z_norm.is_some());
     let said = |layers: &[usize], says: &str| {
         (!layers.is_empty()).then(|| format!("{} {says}", layers::named(layers)))
     };
@@ -156,6 +169,15 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
         }),
         said(&narrowed, "norm the narrow vector that values are made of after a bias: that bias is in it"),
         said(&clipped, "clamp the values that attention reads: that is left out"),
+        said(
+            &gated,
+            "gate what heads weigh, by a factor that is another at every position: that is left out",
+        ),
+        said(
+            &normed,
+            "norm what all heads weigh together: the weights of that norm are in it, and its scale, which is that of all \
+             heads, is left out",
+        ),
         layers::note_on_norm(layers, specs, "attention", |spec| spec.attn_post_norm.as_ref()),
         layers::note_on_wiring(layers, specs),
     ];

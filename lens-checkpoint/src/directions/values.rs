@@ -11,9 +11,9 @@ use crate::{
 pub(super) enum Values<'a> {
     /// A map of the normed stream.
     Plain {
-        /// `[n_kv_heads * d_head, d_model]`
+        /// `[n_kv_heads * d_value, d_model]`
         v: View<'a>,
-        d_head: usize,
+        d_value: usize,
         /// Query heads that share one head of values.
         shared_by: usize,
     },
@@ -51,10 +51,10 @@ impl<'a> Values<'a> {
     }
 
     fn plain(weights: Weights<'a>, spec: &AttentionSpec, d_model: usize) -> Result<Self, HostError> {
-        let &AttentionSpec { n_heads, n_kv_heads, d_head, .. } = spec;
+        let &AttentionSpec { n_heads, n_kv_heads, d_value, .. } = spec;
         Ok(Self::Plain {
-            v: weights.matrix(&spec.v.weight, [Some(n_kv_heads * d_head), Some(d_model)])?,
-            d_head,
+            v: weights.matrix(&spec.v.weight, [Some(n_kv_heads * d_value), Some(d_model)])?,
+            d_value,
             shared_by: (n_heads / n_kv_heads.max(1)).max(1),
         })
     }
@@ -76,9 +76,9 @@ impl<'a> Values<'a> {
     pub(super) fn of_head(&self, head: usize, x: &[f32]) -> Result<Vec<f32>, HostError> {
         let (mut weight, mut value) = (Vec::new(), Vec::new());
         match self {
-            Self::Plain { v, d_head, shared_by } => {
-                let start = head / shared_by * d_head;
-                v.rows(&(start..start + d_head).collect::<Vec<_>>(), &mut weight)?;
+            Self::Plain { v, d_value, shared_by } => {
+                let start = head / shared_by * d_value;
+                v.rows(&(start..start + d_value).collect::<Vec<_>>(), &mut weight)?;
                 HostLinear::new(weight, None, x.len()).apply(x, &mut value);
             }
             Self::Latent { down, norm, up, d_content, d_value } => {

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     config::Config,
-    spec::{EmbedScale, ExpertsSpec, LinearSpec, Mask, MlpSpec, Position, RoutingSpec, Scores, Wiring},
+    spec::{
+        AttentionGate, EmbedScale, ExpertsSpec, LinearSpec, Mask, MlpSpec, Position, RoutingSpec, Scores,
+        Wiring,
+    },
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -43,8 +46,8 @@ pub(super) const FAMILY: Family = Family {
         head_norms(&shape, &mut spec);
         for (i, attn) in spec.attentions_mut() {
             let width = shape.n_heads * shape.d_head;
-            attn.gate =
-                Some(LinearSpec::new(&shape.name(i, "self_attn.gate_proj"), width, shape.d_model, false));
+            let gate = LinearSpec::new(&shape.name(i, "self_attn.gate_proj"), width, shape.d_model, false);
+            attn.gate = Some(AttentionGate::sigmoid(gate));
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
             layer.attn_post_norm = Some(shape.layer_norm(i, "post_attention_layernorm"));
@@ -64,6 +67,7 @@ pub(super) const FAMILY: Family = Family {
                     ..routing.renormalised(1e-20)
                 },
                 experts: Stored::new(&shape, &block, n, d_mlp).experts(names),
+                latent: None,
                 shared: d_shared.map(|d_mlp| ungated(names, &shape, &block, d_mlp)),
             }));
         }

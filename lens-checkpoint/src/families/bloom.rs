@@ -33,11 +33,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 sizes.attention([q, k, v, LinearSpec::new(&at("self_attention.dense"), d, d, true)]);
             attn.position =
                 Position::Alibi(Alibi { slopes: slopes(sizes.n_heads), precision: AlibiPrecision::Single });
-            let mlp = MlpSpec::Plain {
-                activation: Activation::GeluTanh,
-                up: LinearSpec::new(&at("mlp.dense_h_to_4h"), 4 * d, d, true),
-                down: LinearSpec::new(&at("mlp.dense_4h_to_h"), d, 4 * d, true),
-            };
+            let mlp = MlpSpec::plain(
+                Activation::GeluTanh,
+                LinearSpec::new(&at("mlp.dense_h_to_4h"), 4 * d, d, true),
+                LinearSpec::new(&at("mlp.dense_4h_to_h"), d, 4 * d, true),
+            );
             let mlp_norm = sizes.norm(&at("post_attention_layernorm"));
             let mut layer =
                 LayerSpec::pre_norm(sizes.norm(&at("input_layernorm")), attn, mlp_norm.clone(), mlp);

@@ -65,7 +65,7 @@ fn read(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Shape,
     read_with(config, names, family, &defaults)
 }
 
-fn read_with(
+pub(super) fn read_with(
     config: &Config<'_>,
     names: &TensorNames,
     family: &str,
@@ -85,7 +85,11 @@ fn decoder(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<De
 }
 
 /// The decoder with its branches side by side under one norm.
-fn parallel(config: &Config<'_>, names: &TensorNames, shape: &Shape) -> Result<DecoderSpec, ConfigError> {
+pub(super) fn parallel(
+    config: &Config<'_>,
+    names: &TensorNames,
+    shape: &Shape,
+) -> Result<DecoderSpec, ConfigError> {
     let mut spec = shape.decoder(config, names)?;
     for layer in &mut spec.layers {
         layer.wiring = Wiring::Parallel { mlp_norm: None };

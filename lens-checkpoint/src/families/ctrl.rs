@@ -31,11 +31,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
             let qkvo = ["Wq", "Wk", "Wv", "dense"]
                 .map(|part| LinearSpec::new(&at(&format!("multi_head_attention.{part}")), d, d, true));
-            let mlp = MlpSpec::Plain {
-                activation: Activation::Relu,
-                up: LinearSpec::new(&at("ffn.0"), d_mlp, d, true),
-                down: LinearSpec::new(&at("ffn.2"), d, d_mlp, true),
-            };
+            let mlp = MlpSpec::plain(
+                Activation::Relu,
+                LinearSpec::new(&at("ffn.0"), d_mlp, d, true),
+                LinearSpec::new(&at("ffn.2"), d, d_mlp, true),
+            );
             let norm = |part: &str| sizes.norm(&at(part));
             LayerSpec::pre_norm(norm("layernorm1"), sizes.attention(qkvo), norm("layernorm2"), mlp)
         })

@@ -117,11 +117,10 @@ impl Experts {
                 .cut(Cut::Rows(e * self.d_mlp..(e + 1) * self.d_mlp))
         };
         let linear = |weight: Param| LinearSpec { weight, bias: None };
-        let expert = |e: usize| GatedSpec {
-            gating: Gating::Plain(self.activation),
-            gate: linear(rows("w1", e)),
-            up: linear(rows("v1", e)),
-            down: linear(rows("w2", e).cut(Cut::Transpose)),
+        let expert = |e: usize| {
+            let down = rows("w2", e).cut(Cut::Transpose);
+            let linears = [rows("w1", e), rows("v1", e), down].map(linear);
+            GatedSpec::new(Gating::Plain(self.activation), linears).into()
         };
         let router = LinearSpec::new(&format!("{block}.router.layer"), self.n, d_model, false);
         let mut routing = RoutingSpec::new(router, self.per_token, Scores::Softmax);
@@ -129,6 +128,7 @@ impl Experts {
         MlpSpec::Experts(Box::new(ExpertsSpec {
             routing,
             experts: (0..self.n).map(expert).collect(),
+            latent: None,
             shared: None,
         }))
     }

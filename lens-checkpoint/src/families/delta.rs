@@ -1,11 +1,11 @@
 //! Gated delta nets, and the attention beside them, as Qwen names them in config and tensors.
 
-use super::shape::Shape;
+use super::{kinds, shape::Shape};
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Activation, AttentionSpec, Cut, FilterSpec, GatedDeltaSpec, LinearSpec, NormSpec, Param, QkNorm,
-        QkScope,
+        Activation, AttentionGate, AttentionSpec, Cut, FilterSpec, GatedDeltaSpec, LinearSpec, NormSpec,
+        Param, QkNorm, QkScope,
     },
 };
 
@@ -134,23 +134,9 @@ pub(super) fn attends(
     n_layers: usize,
     otherwise: impl FnOnce() -> Result<Vec<bool>, ConfigError>,
 ) -> Result<Vec<bool>, ConfigError> {
-    let Some(kinds) = config.texts("layer_types")? else { return otherwise() };
-    if kinds.len() != n_layers {
-        let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
-    }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "full_attention" => Ok(true),
-            "linear_attention" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name("layer_types"),
-                value: other.to_owned(),
-                supported: "full_attention, linear_attention",
-            }),
-        })
-        .collect()
+    let known = [("full_attention", true), ("linear_attention", false)];
+    let said = kinds::of_layers(config, "layer_types", n_layers, &known, "full_attention, linear_attention")?;
+    said.map_or_else(otherwise, Ok)
 }
 
 /// Refuses another nonlinearity behind the filter than the kernels have.
@@ -174,7 +160,7 @@ pub(super) fn gate_attention(shape: &Shape, i: usize, attn: &mut AttentionSpec) 
         shape.qkv_bias,
     );
     let part = |slot: usize| both.part(&Cut::Heads { groups: shape.n_heads, slots: 2, take: slot..slot + 1 });
-    (attn.q, attn.gate) = (part(0), Some(part(1)));
+    (attn.q, attn.gate) = (part(0), Some(AttentionGate::sigmoid(part(1))));
     let norm = |part: &str| (shape.norm)(&shape.name(i, part), shape.d_head, shape.eps);
     attn.qk_norm =
         Some(QkNorm { q: norm("self_attn.q_norm"), k: norm("self_attn.k_norm"), scope: QkScope::Head });

@@ -69,6 +69,7 @@ impl Experts {
                 ..routing
             },
             experts: Stored::new(shape, block, self.n, self.d_mlp).experts(names),
+            latent: None,
             shared: self.d_shared.map(|d_mlp| ungated(names, shape, block, d_mlp)),
         }))
     }

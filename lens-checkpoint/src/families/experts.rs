@@ -45,7 +45,7 @@ pub(super) const QWEN2_MOE: Family = Family {
             let Some(mut mlp) = qwen_experts(config, names, &shape, i)? else { continue };
             let block = shape.name(i, "mlp");
             mlp.shared = Some(SharedExpert {
-                mlp: shape.gated(&format!("{block}.shared_expert"), shared),
+                mlp: shape.gated(&format!("{block}.shared_expert"), shared).into(),
                 gate: Some(LinearSpec::new(&format!("{block}.shared_expert_gate"), 1, shape.d_model, false)),
             });
             layer.mlp = MlpSpec::Experts(mlp);
@@ -124,6 +124,7 @@ pub(super) fn of_softmax<'b>(
     Ok(ExpertsSpec {
         routing: if renormalise { routing.renormalised(0.0) } else { routing },
         experts: stored.experts(names),
+        latent: None,
         shared: None,
     })
 }

@@ -71,11 +71,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 mixer: attn.into(),
                 attn_post_norm: None,
                 wiring,
-                mlp: MlpSpec::Plain {
+                mlp: MlpSpec::plain(
                     activation,
-                    up: LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, bias),
-                    down: LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, bias),
-                },
+                    LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, bias),
+                    LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, bias),
+                ),
                 mlp_post_norm: None,
                 multiplier: None,
                 mlp_multiplier: None,

@@ -147,7 +147,7 @@ fn resolve(
         .map(|i| {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
             let (attn, up, down) = layer(&sizes, &at, i)?;
-            let mlp = MlpSpec::Plain { activation, up, down };
+            let mlp = MlpSpec::plain(activation, up, down);
             Ok(LayerSpec::pre_norm(sizes.norm(&at("ln_1")), attn, sizes.norm(&at("ln_2")), mlp))
         })
         .collect::<Result<_, ConfigError>>()?;

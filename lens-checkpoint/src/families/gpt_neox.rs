@@ -40,11 +40,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             let [q, k, v] = sizes.interleaved(&qkv, sizes.n_heads);
             let mut attn = sizes.attention([q, k, v, LinearSpec::new(&at("attention.dense"), d, d, bias)]);
             attn.position = Position::Rotary(Arc::clone(&rope));
-            let mlp = MlpSpec::Plain {
+            let mlp = MlpSpec::plain(
                 activation,
-                up: LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, true),
-                down: LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, true),
-            };
+                LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, true),
+                LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, true),
+            );
             let mlp_norm = sizes.norm(&at("post_attention_layernorm"));
             let mut layer =
                 LayerSpec::pre_norm(sizes.norm(&at("input_layernorm")), attn, mlp_norm.clone(), mlp);

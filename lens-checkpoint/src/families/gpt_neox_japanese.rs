@@ -43,11 +43,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             }
             let mut attn = sizes.attention([q, k, v, o]);
             attn.position = Position::Rotary(Arc::clone(&rope));
-            let mlp = MlpSpec::Plain {
+            let mlp = MlpSpec::plain(
                 activation,
-                up: LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, false),
-                down: LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, false),
-            };
+                LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, false),
+                LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, false),
+            );
             let mlp_norm = sizes.norm(&at("post_attention_layernorm"));
             LayerSpec::pre_norm(sizes.norm(&at("input_layernorm")), attn, mlp_norm, mlp)
         })

@@ -45,12 +45,9 @@ pub(super) const FAMILY: Family = Family {
             let experts = (0..n)
                 .map(|e| {
                     let gate_up = expert("gate_up_proj", 2 * d_mlp, d_model, e);
-                    GatedSpec {
-                        gating,
-                        gate: gate_up.part(&Cut::Every { start: 0, step: 2 }),
-                        up: gate_up.part(&Cut::Every { start: 1, step: 2 }),
-                        down: expert("down_proj", d_model, d_mlp, e),
-                    }
+                    let [gate, up] = [0, 1].map(|start| gate_up.part(&Cut::Every { start, step: 2 }));
+                    let down = expert("down_proj", d_model, d_mlp, e);
+                    GatedSpec::new(gating, [gate, up, down]).into()
                 })
                 .collect();
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
@@ -60,6 +57,7 @@ pub(super) const FAMILY: Family = Family {
                     Scores::SoftmaxOfChosen,
                 ),
                 experts,
+                latent: None,
                 shared: None,
             }));
         }

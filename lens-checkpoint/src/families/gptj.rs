@@ -79,11 +79,11 @@ fn resolve(
                 mixer: attn.into(),
                 attn_post_norm: None,
                 wiring: Wiring::Parallel { mlp_norm: None },
-                mlp: MlpSpec::Plain {
+                mlp: MlpSpec::plain(
                     activation,
-                    up: LinearSpec::new(&at("mlp.fc_in"), d_mlp, d, true),
-                    down: LinearSpec::new(&at("mlp.fc_out"), d, d_mlp, true),
-                },
+                    LinearSpec::new(&at("mlp.fc_in"), d_mlp, d, true),
+                    LinearSpec::new(&at("mlp.fc_out"), d, d_mlp, true),
+                ),
                 mlp_post_norm: None,
                 multiplier: None,
                 mlp_multiplier: None,

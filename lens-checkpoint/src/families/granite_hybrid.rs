@@ -3,7 +3,8 @@
 use super::{
     Family,
     granite::scaled,
-    granitemoe::{put_experts, shared_expert},
+    granitemoe::{put_experts, shared_mlp},
+    kinds,
     shape::Shape,
     state_space::{StateSpace, pass_over_training},
 };
@@ -39,7 +40,7 @@ pub(super) const FAMILY: Family = Family {
             None => pass_over_state_space(config),
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.mlp = MlpSpec::Gated(shared_expert(&shape, i, shared).mlp);
+            layer.mlp = MlpSpec::Gated(shared_mlp(&shape, i, shared));
             if let Some(mixers) = mixers.as_ref().filter(|_| !attends[i]) {
                 layer.mixer = MixerSpec::Mamba2(Box::new(mixers.mixer(&shape.name(i, "mamba"))));
             }
@@ -67,23 +68,11 @@ fn rotates(config: &Config<'_>) -> Result<bool, ConfigError> {
 /// Which layers attend: `layer_types` says it; without them none does.
 fn attends(config: &Config<'_>, n_layers: usize) -> Result<Vec<bool>, ConfigError> {
     let key = if config.has("layer_types") { "layer_types" } else { "layers_block_type" };
-    let Some(kinds) = config.texts(key)? else { return Ok(vec![false; n_layers]) };
-    if kinds.len() != n_layers {
-        let what = format!("{key} has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
-    }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "attention" | "full_attention" => Ok(true),
-            "mamba" | "linear_attention" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name(key),
-                value: other.to_owned(),
-                supported: "attention, full_attention, mamba, linear_attention",
-            }),
-        })
-        .collect()
+    let known =
+        [("attention", true), ("full_attention", true), ("mamba", false), ("linear_attention", false)];
+    let supported = "attention, full_attention, mamba, linear_attention";
+    let said = kinds::of_layers(config, key, n_layers, &known, supported)?;
+    Ok(said.unwrap_or_else(|| vec![false; n_layers]))
 }
 
 /// Sizes of a state space that no layer has.

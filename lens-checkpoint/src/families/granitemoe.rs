@@ -59,7 +59,7 @@ pub(super) fn put_experts(
         };
         let expert = |e: usize| {
             let gate_up = map(&input, [n, 2 * d_mlp, d_model], e);
-            gated(gating, &gate_up, d_mlp, map(&output, [n, d_model, d_mlp], e))
+            gated(gating, &gate_up, d_mlp, map(&output, [n, d_model, d_mlp], e)).into()
         };
         let router = ["router.layer", "router"].map(|router| format!("{block}.{router}"));
         let router =
@@ -71,28 +71,25 @@ pub(super) fn put_experts(
                 Scores::SoftmaxOfChosen,
             ),
             experts: (0..n).map(expert).collect(),
-            shared: shared.map(|width| shared_expert(shape, i, width)),
+            latent: None,
+            shared: shared.map(|width| SharedExpert { mlp: shared_mlp(shape, i, width).into(), gate: None }),
         }));
     }
     Ok(())
 }
 
-/// The expert of layer `i` that sees every token.
-pub(super) fn shared_expert(shape: &Shape, i: usize, width: usize) -> SharedExpert {
+/// The MLP of layer `i` that sees every token.
+pub(super) fn shared_mlp(shape: &Shape, i: usize, width: usize) -> GatedSpec {
     let linear = |part: &str, d_out, d_in| {
         LinearSpec::new(&shape.name(i, &format!("shared_mlp.{part}")), d_out, d_in, false)
     };
     let gate_up = linear("input_linear", 2 * width, shape.d_model);
     let down = linear("output_linear", shape.d_model, width);
-    SharedExpert { mlp: gated(Gating::Plain(shape.activation), &gate_up, width, down), gate: None }
+    gated(Gating::Plain(shape.activation), &gate_up, width, down)
 }
 
 /// A gated MLP whose gate and up projections are one map, the gate first.
 fn gated(gating: Gating, gate_up: &LinearSpec, width: usize, down: LinearSpec) -> GatedSpec {
-    GatedSpec {
-        gating,
-        gate: gate_up.part(&Cut::Rows(0..width)),
-        up: gate_up.part(&Cut::Rows(width..2 * width)),
-        down,
-    }
+    let [gate, up] = [0..width, width..2 * width].map(|rows| gate_up.part(&Cut::Rows(rows)));
+    GatedSpec::new(gating, [gate, up, down])
 }

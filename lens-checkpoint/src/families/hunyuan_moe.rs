@@ -28,6 +28,7 @@ pub(super) const FAMILY: Family = Family {
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
                 routing: routing.renormalised(0.0),
                 experts: Stored::new(&shape, &block, n, shape.d_mlp).experts(names),
+                latent: None,
                 shared: Some(ungated(names, &shape, &block, shape.d_mlp)),
             }));
         }

@@ -40,6 +40,7 @@ pub(super) const FAMILY: Family = Family {
                     ..routing.wide().renormalised(1e-20)
                 },
                 experts: Stored::new(&shape, &block, n, d_mlp).experts(names),
+                latent: None,
                 shared: d_shared.map(|d_mlp| ungated(names, &shape, &block, d_mlp)),
             }));
         }

@@ -82,6 +82,7 @@ fn experts(names: &TensorNames, shape: &Shape, i: usize, n: usize, per_token: us
     MlpSpec::Experts(Box::new(ExpertsSpec {
         routing: RoutingSpec::new(router, per_token, Scores::Softmax),
         experts: Stored::new(shape, &block, n, shape.d_mlp).experts(names),
+        latent: None,
         shared: None,
     }))
 }

@@ -143,7 +143,8 @@ impl Experts {
         MlpSpec::Experts(Box::new(ExpertsSpec {
             routing: if self.renormalise { routing.renormalised(0.0) } else { routing },
             experts: Stored::new(shape, &block, self.n, self.d_mlp).experts(names),
-            shared: Some(SharedExpert { mlp, gate: None }),
+            latent: None,
+            shared: Some(SharedExpert { mlp: mlp.into(), gate: None }),
         }))
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Family, TensorNames,
+    Family, TensorNames, kinds,
     shape::{Defaults, Epsilon, Shape, written_by},
 };
 use crate::{
@@ -39,18 +39,12 @@ pub(super) fn hybrid(
         ..Defaults::default()
     };
     let mut shape = Shape::read_with(config, names, family, &defaults)?;
-    if shape.activation != Activation::Silu {
-        return Err(ConfigError::Unsupported {
-            key: config.name("hidden_act"),
-            value: config.text("hidden_act")?.unwrap_or_default().to_owned(),
-            supported: "silu: LFM2 has no other",
-        });
-    }
+    silu(config, &shape)?;
     (shape.qkv_bias, shape.o_bias, shape.mlp_bias) = (false, false, false);
     shape.tied_by_default = true;
     shape.d_mlp = width(config, shape.d_mlp)?;
     let attends = attends(config, shape.n_layers)?;
-    let convolution = Convolution::read(config)?;
+    let convolution = Convolution::read(config, 3)?;
     pass_over_training(config, &shape);
 
     let mut spec = shape.decoder(config, names)?;
@@ -63,6 +57,18 @@ pub(super) fn hybrid(
         }
     }
     Ok((shape, spec))
+}
+
+/// Refuses another nonlinearity than the one that the classes have.
+pub(super) fn silu(config: &Config<'_>, shape: &Shape) -> Result<(), ConfigError> {
+    if shape.activation == Activation::Silu {
+        return Ok(());
+    }
+    Err(ConfigError::Unsupported {
+        key: config.name("hidden_act"),
+        value: config.text("hidden_act")?.unwrap_or_default().to_owned(),
+        supported: "silu: LFM has no other",
+    })
 }
 
 /// The keys under their usual names: LFM2's first files have others for three of them.
@@ -104,41 +110,26 @@ fn width_of_mlp(config: &Config<'_>, named: usize) -> Result<usize, ConfigError>
 /// Which layers attend: `layer_types` says it, or else a list of indices; without either all do.
 fn attends(config: &Config<'_>, n_layers: usize) -> Result<Vec<bool>, ConfigError> {
     let indices = config.numbers("full_attn_idxs")?;
-    let Some(kinds) = config.texts("layer_types")? else {
-        let is_one = |i: usize| indices.as_ref().is_none_or(|indices| indices.contains(&(i as f64)));
-        return Ok((0..n_layers).map(is_one).collect());
-    };
-    if kinds.len() != n_layers {
-        let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
-    }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "full_attention" => Ok(true),
-            "conv" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name("layer_types"),
-                value: other.to_owned(),
-                supported: "full_attention, conv",
-            }),
-        })
-        .collect()
+    let known = [("full_attention", true), ("conv", false)];
+    let said = kinds::of_layers(config, "layer_types", n_layers, &known, "full_attention, conv")?;
+    let is_one = |i: usize| indices.as_ref().is_none_or(|indices| indices.contains(&(i as f64)));
+    Ok(said.unwrap_or_else(|| (0..n_layers).map(is_one).collect()))
 }
 
 /// What the convolutions of all layers have in common.
-struct Convolution {
+pub(super) struct Convolution {
     kernel: usize,
     bias: bool,
 }
 
 impl Convolution {
-    fn read(config: &Config<'_>) -> Result<Self, ConfigError> {
-        let kernel = config.size_or("conv_L_cache", 3)?;
+    /// Those of a config that says nothing of how many positions they reach over have this many.
+    pub(super) fn read(config: &Config<'_>, kernel: usize) -> Result<Self, ConfigError> {
+        let kernel = config.size_or("conv_L_cache", kernel)?;
         Ok(Self { kernel, bias: config.flag("conv_bias")?.unwrap_or(false) })
     }
 
-    fn of_layer(&self, shape: &Shape, i: usize) -> ShortConvolutionSpec {
+    pub(super) fn of_layer(&self, shape: &Shape, i: usize) -> ShortConvolutionSpec {
         let (channels, bias) = (shape.d_model, self.bias);
         let name = |part: &str| shape.name(i, &format!("conv.{part}"));
         let input = LinearSpec::new(&name("in_proj"), 3 * channels, shape.d_model, bias);
@@ -156,7 +147,7 @@ impl Convolution {
     }
 }
 
-fn norm(shape: &Shape, name: &str, width: usize) -> NormSpec {
+pub(super) fn norm(shape: &Shape, name: &str, width: usize) -> NormSpec {
     (shape.norm)(name, width, shape.eps)
 }
 
@@ -175,7 +166,7 @@ fn attention(shape: &Shape, spec: &mut DecoderSpec) {
 }
 
 /// LFM2's names of what stands around the mixer: its norms and the MLP.
-fn around(shape: &Shape, i: usize, layer: &mut LayerSpec) {
+pub(super) fn around(shape: &Shape, i: usize, layer: &mut LayerSpec) {
     layer.attn_norm = Some(shape.layer_norm(i, "operator_norm"));
     layer.wiring = Wiring::Sequential { mlp_norm: Some(shape.layer_norm(i, "ffn_norm")) };
     let linear = |part: &str, d_out: usize, d_in: usize| {

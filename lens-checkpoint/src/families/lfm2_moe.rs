@@ -33,6 +33,7 @@ pub(super) const FAMILY: Family = Family {
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
                 routing: if renormalise { routing.renormalised(1e-6) } else { routing },
                 experts: stored.experts(names),
+                latent: None,
                 shared: None,
             }));
         }

@@ -117,12 +117,9 @@ fn experts(names: &TensorNames, shape: &Shape, block: &str, n: usize, per_token:
     };
     let expert = |e: usize| {
         let gate_up = stack("gate_up_proj", [n, d_model, 2 * d_mlp], e);
-        GatedSpec {
-            gating: Gating::Plain(shape.activation),
-            gate: gate_up.part(&Cut::Rows(0..d_mlp)),
-            up: gate_up.part(&Cut::Rows(d_mlp..2 * d_mlp)),
-            down: stack("down_proj", [n, d_mlp, d_model], e),
-        }
+        let [gate, up] = [0..d_mlp, d_mlp..2 * d_mlp].map(|rows| gate_up.part(&Cut::Rows(rows)));
+        let down = stack("down_proj", [n, d_mlp, d_model], e);
+        GatedSpec::new(Gating::Plain(shape.activation), [gate, up, down]).into()
     };
     let mut routing = RoutingSpec::new(router(names, block, n, d_model), per_token, Scores::Sigmoid);
     routing.weighted = Weighted::Input;
@@ -132,6 +129,7 @@ fn experts(names: &TensorNames, shape: &Shape, block: &str, n: usize, per_token:
             true => Stored::new(shape, block, n, d_mlp).experts(names),
             false => (0..n).map(expert).collect(),
         },
+        latent: None,
         shared: Some(ungated(names, shape, block, d_mlp)),
     }))
 }

@@ -52,6 +52,7 @@ pub(super) const FAMILY: Family = Family {
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
                 routing,
                 experts: stored.experts(names),
+                latent: None,
                 shared: None,
             }));
         }

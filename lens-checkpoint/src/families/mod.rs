@@ -7,8 +7,10 @@ mod alibi;
 mod apertus;
 mod bamba;
 mod biogpt;
+mod bitnet;
 mod bloom;
 mod cohere;
+mod cohere_moe;
 mod ctrl;
 mod dbrx;
 mod deepseek;
@@ -20,6 +22,7 @@ mod exaone_moe;
 mod experts;
 mod falcon;
 mod falcon_h1;
+mod flint;
 mod gemma;
 mod glm;
 mod glm4_moe;
@@ -39,16 +42,21 @@ mod hy_v3;
 mod hyperclovax;
 mod jamba;
 mod keys;
+mod kinds;
+mod kolibri;
+mod laguna;
 mod lara_mini;
 mod latent;
 mod lfm2;
 mod lfm2_moe;
+mod lfm3;
 mod likeness;
 mod llama;
 mod llama4;
 mod mamba;
 mod mechanisms;
 mod mellum;
+mod mimo;
 mod minicpm3;
 mod minimax_m2;
 mod mistral;
@@ -61,6 +69,7 @@ mod olmo_hybrid;
 mod olmoe;
 mod openai_gpt;
 mod opt;
+mod others;
 mod parts;
 mod persimmon;
 mod phi;
@@ -88,6 +97,7 @@ use serde_json::Value;
 pub(crate) use likeness::{Difference, listed};
 pub(crate) use wrapper::{is_tower, is_wrapper, text_name, text_section};
 
+use others::Why;
 use wrapper::TextPart;
 
 use crate::{
@@ -138,6 +148,10 @@ pub const FAMILIES: &[Family] = &[
     hunyuan_moe::FAMILY,
     sarvam_moe::FAMILY,
     afmoe::FAMILY,
+    laguna::FAMILY,
+    kolibri::FAMILY,
+    flint::FAMILY,
+    mimo::FAMILY,
     olmoe::OLMOE,
     olmoe::FLEX_OLMO,
     mellum::FAMILY,
@@ -153,7 +167,8 @@ pub const FAMILIES: &[Family] = &[
     olmo::OLMO2,
     olmo::OLMO3,
     granite::FAMILY,
-    granite_swa::FAMILY,
+    granite_swa::GRANITE_SWA,
+    granite_swa::GRANITEMOE_SWA,
     hyperclovax::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
@@ -161,6 +176,7 @@ pub const FAMILIES: &[Family] = &[
     cohere::COHERE,
     cohere::COHERE2,
     cohere::COMPASS,
+    cohere_moe::FAMILY,
     glm::GLM,
     glm::GLM4,
     exaone::EXAONE,
@@ -173,6 +189,7 @@ pub const FAMILIES: &[Family] = &[
     apertus::FAMILY,
     hunyuan::FAMILY,
     nanochat::FAMILY,
+    bitnet::FAMILY,
     persimmon::FAMILY,
     openai_gpt::FAMILY,
     gpt2::GPT2,
@@ -190,6 +207,7 @@ pub const FAMILIES: &[Family] = &[
     bloom::FAMILY,
     mpt::FAMILY,
     lfm2::FAMILY,
+    lfm3::FAMILY,
     minicpm3::FAMILY,
     youtu::FAMILY,
     deepseek::V2,
@@ -212,13 +230,6 @@ pub const FAMILIES: &[Family] = &[
     falcon_h1::FAMILY,
     jamba::FAMILY,
 ];
-
-/// Decoders whose stream is no residual stream as a lens means it, and what it is instead.
-const STREAMLESS: &[(&[&str], &str)] = &[(
-    &["gemma3n", "gemma3n_text"],
-    "it runs several streams beside each other that every block mixes anew (AltUp), and no one of them is what its \
-     unembedding reads",
-)];
 
 /// The names of the tensors that a checkpoint holds: some choices are visible only there.
 #[derive(Debug, Clone, Default)]
@@ -318,8 +329,14 @@ pub fn understand(
     let model_type =
         config.text("model_type")?.ok_or_else(|| ConfigError::Missing { key: config.name("model_type") })?;
     refuse_quantised(&config)?;
-    if let Some((_, why)) = STREAMLESS.iter().find(|(types, _)| types.contains(&model_type)) {
-        return Err(ConfigError::NoStream { model_type: model_type.to_owned(), why });
+    match others::why(model_type) {
+        Some(Why::NoStream(why)) => {
+            return Err(ConfigError::NoStream { model_type: model_type.to_owned(), why });
+        }
+        Some(Why::NotImplemented(why)) => {
+            return Err(ConfigError::NotImplemented { model_type: model_type.to_owned(), why });
+        }
+        None => {}
     }
     if let Some(text) = wrapper::text_part(&config, model_type)? {
         return read_text_part(&config, names, model_type, &text)?.settle(reading.ignore_extra);

@@ -69,11 +69,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 Position::Alibi(Alibi { slopes: slopes.clone(), precision: AlibiPrecision::Single });
             attn.scale = scale.unwrap_or(attn.scale);
             attn.clip = clip;
-            let mlp = MlpSpec::Plain {
-                activation: Activation::Gelu,
-                up: LinearSpec::new(&at("ffn.up_proj"), 4 * d, d, false),
-                down: LinearSpec::new(&at("ffn.down_proj"), d, 4 * d, false),
-            };
+            let mlp = MlpSpec::plain(
+                Activation::Gelu,
+                LinearSpec::new(&at("ffn.up_proj"), 4 * d, d, false),
+                LinearSpec::new(&at("ffn.down_proj"), d, 4 * d, false),
+            );
             LayerSpec::pre_norm(norm(&at("norm_1")), attn, norm(&at("norm_2")), mlp)
         })
         .collect();

@@ -1,29 +1,37 @@
-//! Nemotron-H: blocks that are one branch each, a Mamba-2 mixer, attention or an MLP.
+//! Nemotron-H: blocks that are one branch each, a Mamba-2 mixer, attention, an MLP or experts.
 
 use lens_core::Post;
 
 use super::{
     Family, TensorNames,
+    routed::{DeepSeek, Silence},
     shape::{MOST_LAYERS, head_width, plausible, plausible_heads, unembedding},
     state_space::{StateSpace, pass_over_training},
 };
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Activation, AttentionSpec, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask, MixerSpec,
-        MlpSpec, NormSpec, Position, ReadoutSpec,
+        Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, ExpertSpec, ExpertsSpec, Ignored, LatentSpec,
+        LayerSpec, LinearSpec, MixerSpec, MlpSpec, NormSpec, Param, PlainSpec, ReadoutSpec, SharedExpert,
     },
 };
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["nemotron_h"],
-    models: "Nemotron-H 4B to 56B, Nemotron Nano 2 (those without experts)",
+    models: "Nemotron-H 4B to 56B, Nemotron Nano 2, Nemotron 3",
     particulars: "every block is one branch: a Mamba-2 mixer, attention without positions, or a plain MLP with a squared \
-                  ReLU; what a block lacks is no point",
+                  ReLU, or experts of that kind like DeepSeek-V3's, optionally in a narrower space; what a block lacks is no \
+                  point",
     resolve: |config, names, family| {
         let kinds = kinds(config)?;
         let sizes = Sizes::read(config, names, kinds.len())?;
-        let layers = kinds.iter().enumerate().map(|(i, kind)| sizes.layer(i, *kind)).collect();
+        let experts = match kinds.contains(&Kind::Experts) {
+            true => Some(Experts::read(config, &sizes, kinds.len())?),
+            false => None,
+        };
+        pass_over_experts(config);
+        let layers = kinds.iter().enumerate().map(|(i, kind)| sizes.layer(i, *kind, names, experts.as_ref()));
+        let layers = layers.collect();
         let embed =
             EmbedSpec::plain(format!("{}embeddings.weight", sizes.prefix), sizes.n_vocab, sizes.d_model);
         let unembed = unembedding(config, names, &embed.tokens, &["lm_head.weight"], false)?;
@@ -53,6 +61,7 @@ enum Kind {
     StateSpace,
     Attention,
     Mlp,
+    Experts,
 }
 
 /// The kind of every block, from a list of names or a pattern of letters.
@@ -60,7 +69,7 @@ fn kinds(config: &Config<'_>) -> Result<Vec<Kind>, ConfigError> {
     let unsupported = |key: &'static str, value: &str| ConfigError::Unsupported {
         key: config.name(key),
         value: value.to_owned(),
-        supported: "Mamba-2 (mamba, M), attention (attention, *) and MLPs (mlp, -), no experts",
+        supported: "Mamba-2 (mamba, M), attention (attention, *), MLPs (mlp, -) and experts (moe, E)",
     };
     for key in ["layers_block_type", "layer_types"] {
         let Some(names) = config.texts(key)? else { continue };
@@ -71,6 +80,7 @@ fn kinds(config: &Config<'_>) -> Result<Vec<Kind>, ConfigError> {
             "mamba" | "linear_attention" => Ok(Kind::StateSpace),
             "attention" | "full_attention" => Ok(Kind::Attention),
             "mlp" => Ok(Kind::Mlp),
+            "moe" => Ok(Kind::Experts),
             other => Err(unsupported(key, other)),
         };
         return names.into_iter().map(kind).collect();
@@ -85,6 +95,7 @@ fn kinds(config: &Config<'_>) -> Result<Vec<Kind>, ConfigError> {
             'M' => Ok(Kind::StateSpace),
             '*' => Ok(Kind::Attention),
             '-' => Ok(Kind::Mlp),
+            'E' => Ok(Kind::Experts),
             other => Err(unsupported("hybrid_override_pattern", &other.to_string())),
         })
         .collect()
@@ -124,7 +135,6 @@ impl Sizes {
         config.pass_over_number("attention_head_dim", d_head as f64);
         // Attention has none whatever the config says.
         config.refuse_flag("attention_bias")?;
-        pass_over_experts(config);
         config.pass_over_number("rms_norm_eps", eps);
         Ok(Self {
             prefix: names.prefix(&["backbone.", "model.", ""], "embeddings.weight"),
@@ -146,24 +156,26 @@ impl Sizes {
         NormSpec::rms(name, self.d_model, self.eps).rounded_last()
     }
 
-    fn layer(&self, i: usize, kind: Kind) -> LayerSpec {
+    /// A plain MLP under `prefix`.
+    fn plain(&self, prefix: &str, d_mlp: usize) -> PlainSpec {
+        let linear = |part: &str, d_out, d_in| {
+            LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
+        };
+        let (up, down) = (linear("up_proj", d_mlp, self.d_model), linear("down_proj", self.d_model, d_mlp));
+        PlainSpec::new(self.activation, up, down)
+    }
+
+    fn layer(&self, i: usize, kind: Kind, names: &TensorNames, experts: Option<&Experts>) -> LayerSpec {
         let name = |part: &str| format!("{}layers.{i}.{part}", self.prefix);
-        let norm = self.norm(&name("norm"));
-        match kind {
-            Kind::StateSpace => {
-                let mixer = self.mixers.mixer(&name("mixer"));
-                LayerSpec::mixer_alone(norm, MixerSpec::Mamba2(Box::new(mixer)))
+        let (norm, block) = (self.norm(&name("norm")), name("mixer"));
+        match (kind, experts) {
+            (Kind::StateSpace, _) => {
+                LayerSpec::mixer_alone(norm, MixerSpec::Mamba2(Box::new(self.mixers.mixer(&block))))
             }
-            Kind::Attention => LayerSpec::mixer_alone(norm, self.attention(&name("mixer"))),
-            Kind::Mlp => {
-                let linear = |part: &str, d_out, d_in| {
-                    LinearSpec::new(&name(&format!("mixer.{part}")), d_out, d_in, self.mlp_bias)
-                };
-                let (up, down) = (
-                    linear("up_proj", self.d_mlp, self.d_model),
-                    linear("down_proj", self.d_model, self.d_mlp),
-                );
-                LayerSpec::mlp_alone(norm, MlpSpec::Plain { activation: self.activation, up, down })
+            (Kind::Attention, _) => LayerSpec::mixer_alone(norm, self.attention(&block)),
+            (Kind::Experts, Some(experts)) => LayerSpec::mlp_alone(norm, experts.of(self, names, &block)),
+            (Kind::Mlp | Kind::Experts, _) => {
+                LayerSpec::mlp_alone(norm, MlpSpec::Plain(self.plain(&block, self.d_mlp)))
             }
         }
     }
@@ -172,24 +184,74 @@ impl Sizes {
         let &Self { d_model, n_heads, n_kv_heads, d_head, .. } = self;
         let linear =
             |part: &str, d_out, d_in| LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, false);
-        AttentionSpec {
-            n_heads,
-            n_kv_heads,
-            d_head,
-            scale: (d_head as f64).powf(-0.5),
-            mask: Mask::Causal,
-            position: Position::None,
-            qk_norm: None,
-            growth: None,
-            clip: None,
-            softcap: None,
-            sinks: None,
-            gate: None,
-            q: linear("q_proj", n_heads * d_head, d_model),
-            k: linear("k_proj", n_kv_heads * d_head, d_model),
-            v: linear("v_proj", n_kv_heads * d_head, d_model),
-            o: linear("o_proj", d_model, n_heads * d_head),
+        AttentionSpec::plain(
+            [n_heads, n_kv_heads, d_head],
+            [
+                linear("q_proj", n_heads * d_head, d_model),
+                linear("k_proj", n_kv_heads * d_head, d_model),
+                linear("v_proj", n_kv_heads * d_head, d_model),
+                linear("o_proj", d_model, n_heads * d_head),
+            ],
+        )
+    }
+}
+
+/// The experts of all blocks that are some.
+struct Experts {
+    routed: DeepSeek,
+    /// Width of the expert that sees every token.
+    d_shared: usize,
+    /// Width of the space that the others work in, where it is not the stream.
+    d_latent: Option<usize>,
+}
+
+impl Experts {
+    fn read(config: &Config<'_>, sizes: &Sizes, n_layers: usize) -> Result<Self, ConfigError> {
+        let silence = Silence { groups: Some([1, 1]), renormalise: true, factor: 1.0, shared: None };
+        let d_latent = config.size("moe_latent_size")?;
+        if d_latent.is_some() && sizes.mlp_bias {
+            return Err(ConfigError::Unsupported {
+                key: config.name("mlp_bias"),
+                value: "true".to_owned(),
+                supported: "false, where moe_latent_size gives the experts a space of their own",
+            });
         }
+        Ok(Self {
+            routed: DeepSeek::v3_of(config, n_layers, &silence)?,
+            d_shared: config.size_or("moe_shared_expert_intermediate_size", 7688)?,
+            d_latent,
+        })
+    }
+
+    /// Those under `block`.
+    fn of(&self, sizes: &Sizes, names: &TensorNames, block: &str) -> MlpSpec {
+        let (n, d_mlp, width) = (self.routed.n, self.routed.d_mlp, self.d_latent.unwrap_or(sizes.d_model));
+        let stacked = names.has(&format!("{block}.experts.up_proj"));
+        let map = |e: usize, part: &str, [d_out, d_in]: [usize; 2]| LinearSpec {
+            weight: match stacked {
+                true => Param::whole(format!("{block}.experts.{part}"), [n, d_out, d_in]).cut(Cut::Index(e)),
+                false => Param::whole(format!("{block}.experts.{e}.{part}.weight"), [d_out, d_in]),
+            },
+            bias: None,
+        };
+        let expert = |e: usize| {
+            let (up, down) = (map(e, "up_proj", [d_mlp, width]), map(e, "down_proj", [width, d_mlp]));
+            ExpertSpec::Plain(PlainSpec::new(sizes.activation, up, down))
+        };
+        let linear =
+            |part: &str, d_out, d_in| LinearSpec::new(&format!("{block}.{part}"), d_out, d_in, false);
+        MlpSpec::Experts(Box::new(ExpertsSpec {
+            routing: self.routed.routing(names, block, sizes.d_model),
+            experts: (0..n).map(expert).collect(),
+            latent: self.d_latent.map(|d_latent| LatentSpec {
+                down: linear("fc1_latent_proj", d_latent, sizes.d_model),
+                up: linear("fc2_latent_proj", sizes.d_model, d_latent),
+            }),
+            shared: Some(SharedExpert {
+                mlp: sizes.plain(&format!("{block}.shared_experts"), self.d_shared).into(),
+                gate: None,
+            }),
+        }))
     }
 }
 
@@ -243,7 +305,7 @@ fn mixers(config: &Config<'_>, d_model: usize, eps: f64) -> Result<StateSpace, C
     .checked(n_heads * d_head)
 }
 
-/// Sizes of experts that no block has.
+/// Sizes of experts that no block has, and words on what the class always does.
 fn pass_over_experts(config: &Config<'_>) {
     config.pass_over(&[
         "n_routed_experts",

@@ -32,11 +32,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 sizes.blocks(&LinearSpec::transposed(&at("attn.c_attn"), 3 * d, d), sizes.n_heads);
             let attn = sizes.attention([q, k, v, LinearSpec::transposed(&at("attn.c_proj"), d, d)]);
             let (attn_norm, mlp_norm) = (sizes.norm(&at("ln_1")), sizes.norm(&at("ln_2")));
-            let mlp = MlpSpec::Plain {
+            let mlp = MlpSpec::plain(
                 activation,
-                up: LinearSpec::transposed(&at("mlp.c_fc"), 4 * d, d),
-                down: LinearSpec::transposed(&at("mlp.c_proj"), d, 4 * d),
-            };
+                LinearSpec::transposed(&at("mlp.c_fc"), 4 * d, d),
+                LinearSpec::transposed(&at("mlp.c_proj"), d, 4 * d),
+            );
             let mut layer = LayerSpec::pre_norm(attn_norm.clone(), attn, mlp_norm.clone(), mlp);
             layer.attn_norm = None;
             layer.wiring = Wiring::PostNorm { attn_norm, mlp_norm };

@@ -33,8 +33,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             let qkvo = ["q_proj", "k_proj", "v_proj", "out_proj"]
                 .map(|part| linear(&format!("self_attn.{part}"), d, d));
             let (attn_norm, mlp_norm) = (norm(&at("self_attn_layer_norm")), norm(&at("final_layer_norm")));
-            let mlp =
-                MlpSpec::Plain { activation, up: linear("fc1", d_mlp, d), down: linear("fc2", d, d_mlp) };
+            let mlp = MlpSpec::plain(activation, linear("fc1", d_mlp, d), linear("fc2", d, d_mlp));
             let mut layer =
                 LayerSpec::pre_norm(attn_norm.clone(), sizes.attention(qkvo), mlp_norm.clone(), mlp);
             if !pre_norm {

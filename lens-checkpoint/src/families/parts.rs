@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask,
-        MlpSpec, NormSpec, Param, Position, PositionRows, PositionTable, ReadoutSpec, Sines,
+        Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, MlpSpec,
+        NormSpec, Param, PositionRows, PositionTable, ReadoutSpec, Sines,
     },
 };
 
@@ -64,25 +64,8 @@ impl Sizes {
     }
 
     /// Attention with as many key-value heads as query heads, scaled by `d_head^-1/2`, without positions.
-    pub(super) fn attention(&self, [q, k, v, o]: [LinearSpec; 4]) -> AttentionSpec {
-        AttentionSpec {
-            n_heads: self.n_heads,
-            n_kv_heads: self.n_heads,
-            d_head: self.d_head,
-            scale: (self.d_head as f64).powf(-0.5),
-            mask: Mask::Causal,
-            position: Position::None,
-            qk_norm: None,
-            growth: None,
-            clip: None,
-            softcap: None,
-            sinks: None,
-            gate: None,
-            q,
-            k,
-            v,
-            o,
-        }
+    pub(super) fn attention(&self, qkvo: [LinearSpec; 4]) -> AttentionSpec {
+        AttentionSpec::plain([self.n_heads, self.n_heads, self.d_head], qkvo)
     }
 
     /// A block under fairseq's names, which begin with `block`: attention and a plain MLP with biases, a layer norm before
@@ -92,11 +75,11 @@ impl Sizes {
         let at = |part: &str| format!("{block}.{part}");
         let qkvo = ["q_proj", "k_proj", "v_proj", "out_proj"]
             .map(|part| LinearSpec::new(&at(&format!("self_attn.{part}")), d, d, true));
-        let mlp = MlpSpec::Plain {
+        let mlp = MlpSpec::plain(
             activation,
-            up: LinearSpec::new(&at("fc1"), d_mlp, d, true),
-            down: LinearSpec::new(&at("fc2"), d, d_mlp, true),
-        };
+            LinearSpec::new(&at("fc1"), d_mlp, d, true),
+            LinearSpec::new(&at("fc2"), d, d_mlp, true),
+        );
         let norms = ["self_attn_layer_norm", "final_layer_norm"].map(|norm| self.norm(&at(norm)));
         let [attn_norm, mlp_norm] = norms;
         LayerSpec::pre_norm(attn_norm, self.attention(qkvo), mlp_norm, mlp)

@@ -44,11 +44,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 k: norm("k_layernorm"),
                 scope: QkScope::Head,
             });
-            let mlp = MlpSpec::Plain {
+            let mlp = MlpSpec::plain(
                 activation,
-                up: LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, true),
-                down: LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, true),
-            };
+                LinearSpec::new(&at("mlp.dense_h_to_4h"), d_mlp, d, true),
+                LinearSpec::new(&at("mlp.dense_4h_to_h"), d, d_mlp, true),
+            );
             let mlp_norm = sizes.norm(&at("post_attention_layernorm"));
             LayerSpec::pre_norm(sizes.norm(&at("input_layernorm")), attn, mlp_norm, mlp)
         })

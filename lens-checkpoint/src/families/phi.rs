@@ -57,11 +57,11 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 mixer: attn.into(),
                 attn_post_norm: None,
                 wiring: Wiring::Parallel { mlp_norm: None },
-                mlp: MlpSpec::Plain {
+                mlp: MlpSpec::plain(
                     activation,
-                    up: LinearSpec::new(&at("mlp.fc1"), d_mlp, d, true),
-                    down: LinearSpec::new(&at("mlp.fc2"), d, d_mlp, true),
-                },
+                    LinearSpec::new(&at("mlp.fc1"), d_mlp, d, true),
+                    LinearSpec::new(&at("mlp.fc2"), d, d_mlp, true),
+                ),
                 mlp_post_norm: None,
                 multiplier: None,
                 mlp_multiplier: None,

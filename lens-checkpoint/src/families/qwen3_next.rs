@@ -151,8 +151,9 @@ impl Hybrid {
             layer.mlp = MlpSpec::Experts(Box::new(ExpertsSpec {
                 routing: if renormalise { routing.renormalised(0.0) } else { routing },
                 experts: Stored::new(shape, &block, n, d_mlp).experts(names),
+                latent: None,
                 shared: Some(SharedExpert {
-                    mlp: shape.gated(&format!("{block}.shared_expert"), d_shared),
+                    mlp: shape.gated(&format!("{block}.shared_expert"), d_shared).into(),
                     gate: Some(linear("shared_expert_gate", 1)),
                 }),
             }));

@@ -1,14 +1,14 @@
 //! Parts that families with experts share: how many there are, how they lie on disk, and DeepSeek's ways of choosing.
 
 use super::{
-    TensorNames,
+    TensorNames, kinds,
     shape::{Shape, plausible},
 };
 use crate::{
     config::{Config, ConfigError},
     spec::{
-        Activation, Cut, DecoderSpec, ExpertsSpec, GatedSpec, Gating, GroupScore, Groups, LinearSpec,
-        MlpSpec, Param, RoutingSpec, Scores, SharedExpert,
+        Activation, Cut, DecoderSpec, ExpertSpec, ExpertsSpec, GatedSpec, Gating, GroupScore, Groups,
+        LinearSpec, MlpSpec, Param, RoutingSpec, Scores, SharedExpert,
     },
 };
 
@@ -79,9 +79,9 @@ impl<'a> Stored<'a> {
 
     /// Every expert: stored singly (`experts.0.gate_proj.weight`), or as two stacks (`experts.gate_up_proj`, the gate
     /// first, and `experts.down_proj`).
-    pub(super) fn experts(&self, names: &TensorNames) -> Vec<GatedSpec> {
+    pub(super) fn experts(&self, names: &TensorNames) -> Vec<ExpertSpec> {
         let stacked = names.has(&format!("{}.experts.gate_up_proj", self.block));
-        (0..self.n).map(|e| if stacked { self.stacked(e) } else { self.single(e) }).collect()
+        (0..self.n).map(|e| if stacked { self.stacked(e) } else { self.single(e) }.into()).collect()
     }
 
     fn stacked(&self, e: usize) -> GatedSpec {
@@ -91,23 +91,17 @@ impl<'a> Stored<'a> {
             bias: None,
         };
         let gate_up = stack("gate_up_proj", [n, 2 * d_mlp, d_model]);
-        GatedSpec {
-            gating: Gating::Plain(self.activation),
-            gate: gate_up.part(&Cut::Rows(0..d_mlp)),
-            up: gate_up.part(&Cut::Rows(d_mlp..2 * d_mlp)),
-            down: stack("down_proj", [n, d_model, d_mlp]),
-        }
+        let [gate, up] = [0..d_mlp, d_mlp..2 * d_mlp].map(|rows| gate_up.part(&Cut::Rows(rows)));
+        GatedSpec::new(Gating::Plain(self.activation), [gate, up, stack("down_proj", [n, d_model, d_mlp])])
     }
 
     fn single(&self, e: usize) -> GatedSpec {
         let &Self { d_model, d_mlp, .. } = self;
         let [gate, up, down] = self.parts.map(|part| format!("{}.experts.{e}.{part}", self.block));
-        GatedSpec {
-            gating: Gating::Plain(self.activation),
-            gate: LinearSpec::new(&gate, d_mlp, d_model, false),
-            up: LinearSpec::new(&up, d_mlp, d_model, false),
-            down: LinearSpec::new(&down, d_model, d_mlp, false),
-        }
+        let inward = [gate, up].map(|name| LinearSpec::new(&name, d_mlp, d_model, false));
+        let [gate, up] = inward;
+        let down = LinearSpec::new(&down, d_model, d_mlp, false);
+        GatedSpec::new(Gating::Plain(self.activation), [gate, up, down])
     }
 }
 
@@ -142,7 +136,16 @@ impl DeepSeek {
     /// DeepSeek-V3's: sigmoids with a correction, the best groups by their two best experts, weights that sum to the
     /// factor.
     pub(super) fn v3(config: &Config<'_>, shape: &Shape, silence: &Silence) -> Result<Self, ConfigError> {
-        let mut experts = Self::read(config, shape, silence)?;
+        Self::v3_of(config, shape.n_layers, silence)
+    }
+
+    /// The same for a model of so many layers.
+    pub(super) fn v3_of(
+        config: &Config<'_>,
+        n_layers: usize,
+        silence: &Silence,
+    ) -> Result<Self, ConfigError> {
+        let mut experts = Self::read(config, n_layers, silence)?;
         experts.groups = experts.read_groups(config, silence, GroupScore::BestTwo)?;
         experts.renormalise = config.flag("norm_topk_prob")?.unwrap_or(silence.renormalise);
         config.pass_over_texts("scoring_func", &["sigmoid", "noaux_tc"]);
@@ -154,7 +157,7 @@ impl DeepSeek {
     /// so. `norm_topk_prob` is read by nobody there.
     #[allow(dead_code, reason = "families with latent attention use it")]
     pub(super) fn v2(config: &Config<'_>, shape: &Shape, silence: &Silence) -> Result<Self, ConfigError> {
-        let mut experts = Self::read(config, shape, silence)?;
+        let mut experts = Self::read(config, shape.n_layers, silence)?;
         (experts.scores, experts.corrected) = (Scores::Softmax, false);
         match config.text("topk_method")?.unwrap_or("greedy") {
             "greedy" => config.pass_over(&["n_group", "topk_group"]),
@@ -174,8 +177,8 @@ impl DeepSeek {
         Ok(experts)
     }
 
-    fn read(config: &Config<'_>, shape: &Shape, silence: &Silence) -> Result<Self, ConfigError> {
-        let (n, per_token) = counts(config, shape.n_layers, ROUTED_EXPERTS)?;
+    fn read(config: &Config<'_>, n_layers: usize, silence: &Silence) -> Result<Self, ConfigError> {
+        let (n, per_token) = counts(config, n_layers, ROUTED_EXPERTS)?;
         let d_mlp = config.required_size("moe_intermediate_size")?;
         // Words of the published files for how they were trained, and for what the class always does.
         config.pass_over(&["ep_size", "seq_aux"]);
@@ -251,6 +254,7 @@ impl DeepSeek {
         MlpSpec::Experts(Box::new(ExpertsSpec {
             routing: self.routing(names, block, shape.d_model),
             experts: Stored::new(shape, block, self.n, self.d_mlp).experts(names),
+            latent: None,
             shared: self.d_shared.map(|d_mlp| ungated(names, shape, block, d_mlp)),
         }))
     }
@@ -290,7 +294,7 @@ pub(super) fn correction(names: &TensorNames, block: &str, n: usize) -> Param {
 /// The expert of `block` that sees every token, without a gate.
 pub(super) fn ungated(names: &TensorNames, shape: &Shape, block: &str, d_mlp: usize) -> SharedExpert {
     let shared = part(names, block, SHARED_EXPERTS, ".gate_proj.weight");
-    SharedExpert { mlp: shape.gated(&format!("{block}.{shared}"), d_mlp), gate: None }
+    SharedExpert { mlp: shape.gated(&format!("{block}.{shared}"), d_mlp).into(), gate: None }
 }
 
 /// What the names of the experts of layer `i` begin with in Mixtral and what descends from it: on disk
@@ -337,26 +341,22 @@ pub(super) fn by_kind(
     n_layers: usize,
     silence: usize,
 ) -> Result<Vec<bool>, ConfigError> {
-    let Some(kinds) = config.texts("mlp_layer_types")? else {
+    if !config.keys().get("mlp_layer_types").is_some_and(|kinds| !kinds.is_null()) {
         return after_dense(config, n_layers, silence);
-    };
-    config.pass_over(&["first_k_dense_replace"]);
-    if kinds.len() != n_layers {
-        let what = format!("mlp_layer_types has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
     }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "sparse" => Ok(true),
-            "dense" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name("mlp_layer_types"),
-                value: other.to_owned(),
-                supported: "dense, sparse",
-            }),
-        })
-        .collect()
+    config.pass_over(&["first_k_dense_replace"]);
+    by_kind_or(config, n_layers, |_| false)
+}
+
+/// Which layers have experts: those that `mlp_layer_types` calls sparse, or else those of the class.
+pub(super) fn by_kind_or(
+    config: &Config<'_>,
+    n_layers: usize,
+    silence: impl Fn(usize) -> bool,
+) -> Result<Vec<bool>, ConfigError> {
+    let known = [("sparse", true), ("dense", false)];
+    let said = kinds::of_layers(config, "mlp_layer_types", n_layers, &known, "dense, sparse")?;
+    Ok(said.unwrap_or_else(|| (0..n_layers).map(silence).collect()))
 }
 
 /// Leaves aside the blocks after the last, which predict further tokens in one pass, and says so if there are any.

@@ -206,12 +206,9 @@ impl Shape {
         let linear = |part: &str, d_out, d_in| {
             LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
         };
-        GatedSpec {
-            gating: Gating::Plain(self.activation),
-            gate: linear("gate_proj", d_mlp, self.d_model),
-            up: linear("up_proj", d_mlp, self.d_model),
-            down: linear("down_proj", self.d_model, d_mlp),
-        }
+        let inward = ["gate_proj", "up_proj"].map(|part| linear(part, d_mlp, self.d_model));
+        let [gate, up] = inward;
+        GatedSpec::new(Gating::Plain(self.activation), [gate, up, linear("down_proj", self.d_model, d_mlp)])
     }
 
     /// A gated MLP under `prefix` whose gate and up projections are one matrix, the gate first.
@@ -231,11 +228,11 @@ impl Shape {
         let linear = |part: &str, d_out, d_in| {
             LinearSpec::new(&format!("{prefix}.{part}"), d_out, d_in, self.mlp_bias)
         };
-        MlpSpec::Plain {
-            activation: self.activation,
-            up: linear(up, self.d_mlp, self.d_model),
-            down: linear(down, self.d_model, self.d_mlp),
-        }
+        MlpSpec::plain(
+            self.activation,
+            linear(up, self.d_mlp, self.d_model),
+            linear(down, self.d_model, self.d_mlp),
+        )
     }
 
     /// The spec: Llama's blocks, final norm and unembedding.
@@ -271,22 +268,18 @@ impl Shape {
             LinearSpec::new(&self.name(i, &format!("self_attn.{part}")), d_out, d_in, bias)
         };
         let attn = AttentionSpec {
-            n_heads,
-            n_kv_heads,
-            d_head,
             scale: self.scale,
             mask: self.masks[i],
             position: self.positions[i].clone(),
-            qk_norm: None,
-            growth: None,
-            clip: None,
-            softcap: None,
-            sinks: None,
-            gate: None,
-            q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
-            k: linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
-            v: linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
-            o: linear("o_proj", d_model, n_heads * d_head, self.o_bias),
+            ..AttentionSpec::plain(
+                [n_heads, n_kv_heads, d_head],
+                [
+                    linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),
+                    linear("k_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
+                    linear("v_proj", n_kv_heads * d_head, d_model, self.qkv_bias),
+                    linear("o_proj", d_model, n_heads * d_head, self.o_bias),
+                ],
+            )
         };
         LayerSpec::pre_norm(
             self.layer_norm(i, "input_layernorm"),

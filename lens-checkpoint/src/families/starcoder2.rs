@@ -24,11 +24,11 @@ pub(super) const FAMILY: Family = Family {
         shape.tied_by_default = true;
         let mut spec = shape.decoder(config, names)?;
         for (i, layer) in spec.layers.iter_mut().enumerate() {
-            layer.mlp = MlpSpec::Plain {
-                activation: shape.activation,
-                up: LinearSpec::new(&shape.name(i, "mlp.c_fc"), shape.d_mlp, shape.d_model, bias),
-                down: LinearSpec::new(&shape.name(i, "mlp.c_proj"), shape.d_model, shape.d_mlp, bias),
-            };
+            layer.mlp = MlpSpec::plain(
+                shape.activation,
+                LinearSpec::new(&shape.name(i, "mlp.c_fc"), shape.d_mlp, shape.d_model, bias),
+                LinearSpec::new(&shape.name(i, "mlp.c_proj"), shape.d_model, shape.d_mlp, bias),
+            );
         }
         Ok(spec)
     },

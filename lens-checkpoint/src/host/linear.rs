@@ -17,6 +17,11 @@ impl HostLinear {
         Self { weight, bias, d_in }
     }
 
+    /// The width of what it reads.
+    pub(crate) fn d_in(&self) -> usize {
+        self.d_in
+    }
+
     /// Appends `W x + b`.
     pub(crate) fn apply(&self, x: &[f32], out: &mut Vec<f32>) {
         let dot = |(i, row): (usize, &[f32])| {

@@ -2,7 +2,7 @@
 
 use lens_core::Site;
 
-use super::{LinearSpec, Param, RoutingSpec};
+use super::{LinearSpec, NormSpec, Param, RoutingSpec};
 
 /// An elementwise nonlinearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum Gating {
     },
 }
 
-/// A gated MLP: `down(gating(gate(x), up(x)))`.
+/// A gated MLP: `down(norm(gating(gate(x), up(x))))`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GatedSpec {
@@ -50,8 +50,82 @@ pub struct GatedSpec {
     pub gate: LinearSpec,
     /// Up projection, which is gated, `[d_mlp, d_model]`.
     pub up: LinearSpec,
+    /// Norm on the neurons (BitNet).
+    pub norm: Option<NormSpec>,
     /// Down projection, `[d_model, d_mlp]`.
     pub down: LinearSpec,
+}
+
+/// A plain MLP: `down(activation(up(x)))`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PlainSpec {
+    /// The nonlinearity.
+    pub activation: Activation,
+    /// Up projection, `[d_mlp, d_model]`.
+    pub up: LinearSpec,
+    /// Down projection, `[d_model, d_mlp]`.
+    pub down: LinearSpec,
+}
+
+impl PlainSpec {
+    /// `down(activation(up(x)))`.
+    pub fn new(activation: Activation, up: LinearSpec, down: LinearSpec) -> Self {
+        Self { activation, up, down }
+    }
+
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        self.up.params().chain(self.down.params())
+    }
+}
+
+/// One expert.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExpertSpec {
+    /// Gated.
+    Gated(GatedSpec),
+    /// Plain.
+    Plain(PlainSpec),
+}
+
+impl From<GatedSpec> for ExpertSpec {
+    fn from(gated: GatedSpec) -> Self {
+        Self::Gated(gated)
+    }
+}
+
+impl From<PlainSpec> for ExpertSpec {
+    fn from(plain: PlainSpec) -> Self {
+        Self::Plain(plain)
+    }
+}
+
+impl ExpertSpec {
+    /// Its down projection, `[width, d_mlp]`.
+    pub fn down(&self) -> &LinearSpec {
+        match self {
+            Self::Gated(gated) => &gated.down,
+            Self::Plain(plain) => &plain.down,
+        }
+    }
+
+    fn params(&self) -> Vec<&Param> {
+        match self {
+            Self::Gated(gated) => gated.params().collect(),
+            Self::Plain(plain) => plain.params().collect(),
+        }
+    }
+}
+
+/// A narrower space that the chosen experts read and write: `up(sum(down(x)))` (Nemotron 3). Routers and shared experts
+/// read the stream itself.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LatentSpec {
+    /// Into the narrower space, `[d_latent, d_model]`.
+    pub down: LinearSpec,
+    /// Out of it, `[d_model, d_latent]`, without a bias.
+    pub up: LinearSpec,
 }
 
 /// A mixture of experts.
@@ -61,7 +135,9 @@ pub struct ExpertsSpec {
     /// Which experts see a token, and with which weights.
     pub routing: RoutingSpec,
     /// The experts.
-    pub experts: Vec<GatedSpec>,
+    pub experts: Vec<ExpertSpec>,
+    /// The narrower space that they work in, if it is not the stream.
+    pub latent: Option<LatentSpec>,
     /// An expert that sees every token; several of one input are one that is as wide as all of them.
     pub shared: Option<SharedExpert>,
 }
@@ -71,14 +147,14 @@ pub struct ExpertsSpec {
 #[non_exhaustive]
 pub struct SharedExpert {
     /// The expert.
-    pub mlp: GatedSpec,
+    pub mlp: ExpertSpec,
     /// The gate, `[1, d_model]`, whose sigmoid scales what it computes.
     pub gate: Option<LinearSpec>,
 }
 
 impl SharedExpert {
     fn params(&self) -> impl Iterator<Item = &Param> {
-        self.mlp.params().chain(self.gate.iter().flat_map(LinearSpec::params))
+        self.mlp.params().into_iter().chain(self.gate.iter().flat_map(LinearSpec::params))
     }
 }
 
@@ -113,15 +189,8 @@ impl XieluSpec {
 pub enum MlpSpec {
     /// Gated.
     Gated(GatedSpec),
-    /// `down(activation(up(x)))`.
-    Plain {
-        /// The nonlinearity.
-        activation: Activation,
-        /// Up projection, `[d_mlp, d_model]`.
-        up: LinearSpec,
-        /// Down projection, `[d_model, d_mlp]`.
-        down: LinearSpec,
-    },
+    /// Plain.
+    Plain(PlainSpec),
     /// Plain, with a nonlinearity that is learned.
     Xielu(Box<XieluSpec>),
     /// None: the block is a mixer alone.
@@ -131,17 +200,28 @@ pub enum MlpSpec {
 }
 
 impl GatedSpec {
+    /// `down(gating(gate(x), up(x)))`, without a norm.
+    pub fn new(gating: Gating, [gate, up, down]: [LinearSpec; 3]) -> Self {
+        Self { gating, gate, up, norm: None, down }
+    }
+
     fn params(&self) -> impl Iterator<Item = &Param> {
-        [&self.gate, &self.up, &self.down].into_iter().flat_map(LinearSpec::params)
+        let linears = [&self.gate, &self.up, &self.down].into_iter().flat_map(LinearSpec::params);
+        linears.chain(self.norm.iter().flat_map(NormSpec::params))
     }
 }
 
 impl MlpSpec {
+    /// `down(activation(up(x)))`.
+    pub fn plain(activation: Activation, up: LinearSpec, down: LinearSpec) -> Self {
+        Self::Plain(PlainSpec::new(activation, up, down))
+    }
+
     /// The sites that a block with this MLP does not have.
     pub fn absent_sites(&self) -> &'static [Site] {
         match self {
             Self::Absent => &[Site::ResidMid, Site::MlpOut],
-            Self::Gated(_) | Self::Plain { .. } | Self::Xielu(_) | Self::Experts(_) => &[],
+            Self::Gated(_) | Self::Plain(_) | Self::Xielu(_) | Self::Experts(_) => &[],
         }
     }
 
@@ -149,11 +229,13 @@ impl MlpSpec {
     pub fn params(&self) -> Vec<&Param> {
         match self {
             Self::Gated(gated) => gated.params().collect(),
-            Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
+            Self::Plain(plain) => plain.params().collect(),
             Self::Xielu(xielu) => xielu.params().collect(),
             Self::Absent => Vec::new(),
             Self::Experts(experts) => {
-                let each = experts.experts.iter().flat_map(GatedSpec::params);
+                let each = experts.experts.iter().flat_map(ExpertSpec::params);
+                let latent = experts.latent.iter().flat_map(|latent| [&latent.down, &latent.up]);
+                let each = each.chain(latent.flat_map(LinearSpec::params));
                 let shared = experts.shared.iter().flat_map(SharedExpert::params);
                 experts.routing.params().chain(each).chain(shared).collect()
             }

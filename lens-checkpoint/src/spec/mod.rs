@@ -16,11 +16,14 @@ use lens_core::{Point, PointSet, Post, Site};
 
 pub use mechanisms::Mechanisms;
 pub use mixer::{
-    Alibi, AlibiPrecision, AttentionSpec, FilterSpec, GateNorm, GatedDeltaSpec, LatentAttentionSpec,
-    LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope,
-    QueryGrowth, ScanNorms, ShortConvolutionSpec, SideBySideSpec,
+    Alibi, AlibiPrecision, AttentionGate, AttentionSpec, FilterSpec, GateFunction, GateNorm, GateScope,
+    GatedDeltaSpec, LatentAttentionSpec, LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec,
+    Position, QkNorm, QkScope, QueryGrowth, ScanNorms, ShortConvolutionSpec, SideBySideSpec,
 };
-pub use mlp::{Activation, ExpertsSpec, GatedSpec, Gating, MlpSpec, SharedExpert, XieluSpec};
+pub use mlp::{
+    Activation, ExpertSpec, ExpertsSpec, GatedSpec, Gating, LatentSpec, MlpSpec, PlainSpec, SharedExpert,
+    XieluSpec,
+};
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
 pub use positions::{PositionRows, PositionTable, Sines};
@@ -151,7 +154,8 @@ impl LayerSpec {
 
     /// The factor between what attention computes of a normed stream's values and what it adds.
     pub(crate) fn attention_factor(&self) -> f64 {
-        let multiplier = self.multiplier.unwrap_or(1.0);
+        let values = self.attention().and_then(|attention| attention.value_factor);
+        let multiplier = self.multiplier.unwrap_or(1.0) * values.unwrap_or(1.0);
         match &self.mixer {
             MixerSpec::SideBySide(both) => multiplier * both.attention_in * both.attention_out,
             _ => multiplier,

@@ -11,6 +11,8 @@ pub enum Scores {
     Sigmoid,
     /// The logits themselves; the weights are the softmax over those that were chosen (Granite, gpt-oss).
     SoftmaxOfChosen,
+    /// The logits themselves; the weights are the sigmoids of those that were chosen (Kolibri).
+    SigmoidOfChosen,
     /// Two experts, one after the other: the weight of each is its share of a softmax over those experts that were not
     /// chosen before it and whose logits are close to its own (SparseMixer, Liu et al. 2024, as it runs after training).
     SparseMixer {

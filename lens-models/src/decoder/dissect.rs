@@ -23,7 +23,11 @@ impl Dissect for Decoder {
         let output = output.ok_or_else(|| {
             BackendError::Other(format!("layer {layer} has no output projection {map:?}").into())
         })?;
-        Ok(transposed_times(output.weight(), direction)?)
+        let mut direction = direction.to_vec();
+        for linear in output.into_iter().rev() {
+            direction = transposed_times(linear.weight(), &direction)?;
+        }
+        Ok(direction)
     }
 
     fn token_readout(&self, token: TokenId) -> Result<TokenReadout, BackendError> {

@@ -4,23 +4,21 @@ mod dissect;
 mod experts;
 mod gated;
 mod nonlinearity;
+mod plain;
 mod routing;
 
 use tch::Tensor;
 
 pub(super) use self::gated::activate;
-use self::{experts::Experts, gated::Gated, nonlinearity::Nonlinearity};
-use super::{
-    ModelError,
-    weights::{Linear, Weights},
-};
+use self::{experts::Experts, gated::Gated, plain::Plain};
+use super::{ModelError, weights::Weights};
 use crate::spec::MlpSpec;
 
 /// The MLP of one block.
 #[derive(Debug)]
 pub(super) enum Mlp {
     Gated(Gated),
-    Plain { activation: Nonlinearity, up: Linear, down: Linear },
+    Plain(Plain),
     Experts(Box<Experts>),
 }
 
@@ -30,16 +28,8 @@ impl Mlp {
         Ok(Some(match spec {
             MlpSpec::Absent => return Ok(None),
             MlpSpec::Gated(gated) => Self::Gated(Gated::load(gated, weights)?),
-            MlpSpec::Plain { activation, up, down } => Self::Plain {
-                activation: Nonlinearity::Fixed(*activation),
-                up: weights.linear(up)?,
-                down: weights.linear(down)?,
-            },
-            MlpSpec::Xielu(xielu) => Self::Plain {
-                activation: Nonlinearity::load_xielu(xielu, weights)?,
-                up: weights.linear(&xielu.up)?,
-                down: weights.linear(&xielu.down)?,
-            },
+            MlpSpec::Plain(plain) => Self::Plain(Plain::load(plain, weights)?),
+            MlpSpec::Xielu(xielu) => Self::Plain(Plain::load_xielu(xielu, weights)?),
             MlpSpec::Experts(experts) => Self::Experts(Box::new(Experts::load(experts, weights)?)),
         }))
     }
@@ -48,7 +38,7 @@ impl Mlp {
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
             Self::Gated(gated) => gated.forward(x),
-            Self::Plain { activation, up, down } => down.forward(&activation.of(&up.forward(x)?)?),
+            Self::Plain(plain) => plain.forward(x),
             Self::Experts(experts) => experts.forward(x),
         }
     }

@@ -97,6 +97,43 @@ impl QueryGrowth {
     }
 }
 
+/// What a gate makes of its map's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateFunction {
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// `ln(1 + e^x)` (Laguna).
+    Softplus,
+}
+
+/// What a gate has a factor for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateScope {
+    /// Every value that a head weighed.
+    Value,
+    /// A head as a whole.
+    Head,
+}
+
+/// A gate on what heads weighed: a factor that the normed stream decides on.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AttentionGate {
+    /// From the normed stream, `[n_heads * d_value, d_model]`, or `[n_heads, d_model]` for heads as a whole.
+    pub map: LinearSpec,
+    /// What the factor is made of.
+    pub function: GateFunction,
+    /// What has a factor of its own.
+    pub scope: GateScope,
+}
+
+impl AttentionGate {
+    /// A sigmoid for every value that a head weighed.
+    pub fn sigmoid(map: LinearSpec) -> Self {
+        Self { map, function: GateFunction::Sigmoid, scope: GateScope::Value }
+    }
+}
+
 /// Attention of one block.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -105,8 +142,10 @@ pub struct AttentionSpec {
     pub n_heads: usize,
     /// Key and value heads; each serves `n_heads / n_kv_heads` query heads.
     pub n_kv_heads: usize,
-    /// Width of a head.
+    /// Width of a query and of a key.
     pub d_head: usize,
+    /// Width of a value.
+    pub d_value: usize,
     /// Factor on `q · k`.
     pub scale: f64,
     /// Which earlier positions each position sees.
@@ -127,15 +166,45 @@ pub struct AttentionSpec {
     pub q: LinearSpec,
     /// Key projection, `[n_kv_heads * d_head, d_model]`.
     pub k: LinearSpec,
-    /// Value projection, `[n_kv_heads * d_head, d_model]`.
+    /// Value projection, `[n_kv_heads * d_value, d_model]`.
     pub v: LinearSpec,
-    /// What is multiplied with what the heads weighed, after a sigmoid, `[n_heads * d_head, d_model]`.
-    pub gate: Option<LinearSpec>,
-    /// Output projection, `[d_model, n_heads * d_head]`.
+    /// Factor on values (MiMo).
+    pub value_factor: Option<f64>,
+    /// The gate on what the heads weighed.
+    pub gate: Option<AttentionGate>,
+    /// Norm on what all heads weighed together, before the output projection (BitNet).
+    pub z_norm: Option<NormSpec>,
+    /// Output projection, `[d_model, n_heads * d_value]`.
     pub o: LinearSpec,
 }
 
 impl AttentionSpec {
+    /// Attention of heads whose values are as wide as their keys, `[n_heads, n_kv_heads, d_head]`, to all earlier
+    /// positions, scaled by `d_head^-1/2`, without positions and without norms: the common case, to be changed from there.
+    pub fn plain([n_heads, n_kv_heads, d_head]: [usize; 3], [q, k, v, o]: [LinearSpec; 4]) -> Self {
+        Self {
+            n_heads,
+            n_kv_heads,
+            d_head,
+            d_value: d_head,
+            scale: (d_head as f64).powf(-0.5),
+            mask: Mask::Causal,
+            position: Position::None,
+            qk_norm: None,
+            growth: None,
+            clip: None,
+            softcap: None,
+            sinks: None,
+            q,
+            k,
+            v,
+            value_factor: None,
+            gate: None,
+            z_norm: None,
+            o,
+        }
+    }
+
     /// Its parameters.
     pub fn params(&self) -> impl Iterator<Item = &Param> {
         let norms = self.qk_norm.iter().flat_map(|norm| norm.q.params().chain(norm.k.params()));
@@ -144,12 +213,13 @@ impl AttentionSpec {
             .flat_map(LinearSpec::params)
             .chain(norms)
             .chain(&self.sinks)
-            .chain(self.gate.iter().flat_map(LinearSpec::params))
+            .chain(self.gate.iter().flat_map(|gate| gate.map.params()))
+            .chain(self.z_norm.iter().flat_map(NormSpec::params))
     }
 
     /// How many values it keeps of a sequence of `room` tokens: keys and values.
     pub fn kept_values(&self, room: usize) -> usize {
-        (2 * self.n_kv_heads * self.d_head).saturating_mul(room)
+        (self.n_kv_heads * (self.d_head + self.d_value)).saturating_mul(room)
     }
 
     /// The rotary embedding, if there is one.

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use lens_core::{MixerKind, Site};
 
-pub use attention::{Alibi, AlibiPrecision, AttentionSpec, Mask, Position, QkNorm, QkScope, QueryGrowth};
+pub use attention::{
+    Alibi, AlibiPrecision, AttentionGate, AttentionSpec, GateFunction, GateScope, Mask, Position, QkNorm,
+    QkScope, QueryGrowth,
+};
 pub use convolution::ShortConvolutionSpec;
 pub use delta::GatedDeltaSpec;
 pub use filter::FilterSpec;
@@ -126,7 +129,7 @@ impl MixerSpec {
     /// The shape of `z` at one position, `[n_heads, width of a value]`; `None` if the mixer has no `z`.
     pub fn z_shape(&self) -> Option<[usize; 2]> {
         match self {
-            Self::Attention(attention) => Some([attention.n_heads, attention.d_head]),
+            Self::Attention(attention) => Some([attention.n_heads, attention.d_value]),
             Self::LatentAttention(attention) => Some([attention.n_heads, attention.d_value]),
             Self::GatedDelta(delta) => Some([delta.n_heads, delta.d_value]),
             Self::Mamba2(mamba) => Some([mamba.n_heads, mamba.d_head]),

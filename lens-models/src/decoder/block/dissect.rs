@@ -103,10 +103,10 @@ impl Block {
         }
     }
 
-    /// An output projection of the block, if it has it.
-    pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<&Linear> {
+    /// The maps of an output projection of the block, in the order in which they act, if it has it.
+    pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<Vec<&Linear>> {
         match map {
-            OutputMap::Attention => self.mixer.as_ref().and_then(Mixer::output),
+            OutputMap::Attention => self.mixer.as_ref().and_then(Mixer::output).map(|output| vec![output]),
             map => self.mlp.as_ref().and_then(|mlp| mlp.output(map)),
         }
     }

@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::{
     fused::{attend, card_groups},
+    gate::Gate,
     growth::grown,
     kept::Kept,
 };
@@ -33,7 +34,8 @@ pub(in crate::decoder) struct Attention {
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
     sinks: Option<Tensor>, // [n_heads]
-    gate: Option<Linear>,
+    gate: Option<Gate>,
+    z_norm: Option<Norm>,
     place: Place,
     cache: Cache,
 }
@@ -47,14 +49,15 @@ impl Attention {
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
             k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
             sinks: weights.optional(spec.sinks.as_ref())?,
-            gate: spec.gate.as_ref().map(|gate| weights.linear(gate)).transpose()?,
+            gate: spec.gate.as_ref().map(|gate| Gate::load(gate, weights)).transpose()?,
+            z_norm: Norm::load_optional(spec.z_norm.as_ref(), weights)?,
             place: weights.place,
             spec: spec.clone(),
             cache: Cache::default(),
         })
     }
 
-    /// The output projection, `[d_model, n_heads * d_head]`.
+    /// The output projection, `[d_model, n_heads * d_value]`.
     pub(super) fn output(&self) -> &Linear {
         &self.o
     }
@@ -77,12 +80,12 @@ impl Attention {
         self.project(&z)
     }
 
-    /// What the heads add, `[pos, d_model]`, of what they attended to, `[pos, n_heads, d_head]`.
+    /// What the heads add, `[pos, d_model]`, of what they attended to, `[pos, n_heads, d_value]`.
     pub(super) fn project(&self, z: &Tensor) -> Result<Tensor, ModelError> {
-        self.o.forward(&z.f_reshape([z.size()[0], (self.spec.n_heads * self.spec.d_head) as i64])?)
+        self.o.forward(&z.f_reshape([z.size()[0], (self.spec.n_heads * self.spec.d_value) as i64])?)
     }
 
-    /// The values that each head attends to, weighed, `[pos, n_heads, d_head]`.
+    /// The values that each head attends to, weighed, gated and normed, `[pos, n_heads, d_value]`.
     pub(super) fn attend(
         &mut self,
         x: &Tensor,
@@ -94,7 +97,11 @@ impl Attention {
         let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
         let q = grown(self.spec.growth.as_ref(), q, step)?;
         let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
-        let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_head as i64])?;
+        let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_value as i64])?;
+        let v = match self.spec.value_factor {
+            Some(factor) => v.f_mul_scalar(factor)?,
+            None => v,
+        };
         for (input, value) in
             [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
         {
@@ -110,19 +117,22 @@ impl Attention {
                     let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
                     self.cache.before(k, v, step.past)?
                 }
-            }; // [batch, n_kv_heads, past + pos, d_head]
+            }; // [batch, n_kv_heads, past + pos, d_head or d_value]
             let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
             let weighed = self.weighed(&q, &k, &v, part, written_out)?;
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
         }
-        let z = joined(z)?;
-        match &self.gate {
-            Some(gate) => Ok(z.f_mul(&gate.forward(x)?.f_sigmoid()?.f_view_as(&z)?)?),
+        let mut z = joined(z)?;
+        if let Some(gate) = &self.gate {
+            z = gate.on(x, &z)?;
+        }
+        match &self.z_norm {
+            Some(norm) => Ok(norm.forward(&z.f_flatten(1, -1)?)?.f_view_as(&z)?),
             None => Ok(z),
         }
     }
 
-    /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_head]`; `written_out` asks for
+    /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_value]`; `written_out` asks for
     /// attention step by step where libtorch's would not do.
     fn weighed(
         &self,
@@ -210,7 +220,7 @@ impl Attention {
             scores = Tensor::f_cat(&[scores, column], 3)?;
         }
         let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(3, 0, visible.keys.len() as i64)?;
-        Ok(weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?) // [batch, n_heads, pos, d_head]
+        Ok(weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?) // [batch, n_heads, pos, d_value]
     }
 }
 
@@ -229,14 +239,14 @@ struct Cache {
 }
 
 impl Cache {
-    /// Keys and values of branches, `[batch, n_kv_heads, pos, d_head]`, with those of the `past` positions before them,
+    /// Keys and values of branches, `[batch, n_kv_heads, pos, ..]`, with those of the `past` positions before them,
     /// which stay as they are.
     fn before(&self, k: Tensor, v: Tensor, past: usize) -> Result<(Tensor, Tensor), ModelError> {
         Ok((self.keys.before(k, past)?, self.values.before(v, past)?))
     }
 
-    /// Appends a step's keys and values, `[pos, n_kv_heads, d_head]`, and returns all of them,
-    /// `[n_kv_heads, past + pos, d_head]`.
+    /// Appends a step's keys and values, `[pos, n_kv_heads, ..]`, and returns all of them,
+    /// `[n_kv_heads, past + pos, ..]`.
     fn extend(&mut self, k: &Tensor, v: &Tensor, step: &Step) -> Result<(Tensor, Tensor), ModelError> {
         let keys = self.keys.extend(&k.f_transpose(0, 1)?, step)?;
         Ok((keys, self.values.extend(&v.f_transpose(0, 1)?, step)?))

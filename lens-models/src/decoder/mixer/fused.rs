@@ -4,8 +4,8 @@ use tch::{Kind, Tensor};
 
 use crate::decoder::{ModelError, visible::Seen};
 
-/// What queries see, weighed: `[batch, n_heads, pos, d_head]` of queries of that shape and of keys and values of shape
-/// `[batch, n_kv_heads, keys, d_head]`. `grouped` says whether libtorch is given keys that heads share as they are.
+/// What queries see, weighed: `[batch, n_heads, pos, d_value]` of queries `[batch, n_heads, pos, d_head]`, keys
+/// `[batch, n_kv_heads, keys, d_head]` and values `[batch, n_kv_heads, keys, d_value]`. `grouped` says whether libtorch is given keys that heads share as they are.
 pub(super) fn attend(
     q: &Tensor,
     k: &Tensor,
@@ -30,7 +30,8 @@ pub(super) fn attend(
     if is_one_query {
         // Heads that share keys are as many queries of one head: the keys are read once for all of them.
         let folded = q.f_reshape([q_shape[0], k.size()[1], shared, q_shape[3]])?;
-        return Ok(fused(&folded, k, v, false)?.f_reshape(q_shape.as_slice())?);
+        let shape = [q_shape[0], q_shape[1], 1, v.size()[3]];
+        return Ok(fused(&folded, k, v, false)?.f_reshape(shape)?);
     }
     if grouped {
         return Ok(fused(q, k, v, true)?);

@@ -5,6 +5,7 @@ mod convolution;
 mod delta;
 mod filter;
 mod fused;
+mod gate;
 mod growth;
 mod kept;
 mod latent;

@@ -3,7 +3,7 @@
 use lens_core::attribution::{BranchInputs, OutputMap};
 use tch::{Kind, Tensor};
 
-use super::{Mlp, gated::Gated, routing::Choices};
+use super::{Mlp, routing::Choices};
 use crate::{
     decoder::{
         ModelError,
@@ -17,28 +17,30 @@ impl Mlp {
     pub(in crate::decoder) fn inputs(&self, x: &Tensor) -> Result<Vec<BranchInputs>, ModelError> {
         match self {
             Self::Gated(gated) => Ok(vec![neurons(OutputMap::Mlp, &gated.inner(x)?, &gated.down, 1.0)?]),
-            Self::Plain { activation, up, down } => {
-                Ok(vec![neurons(OutputMap::Mlp, &activation.of(&up.forward(x)?)?, down, 1.0)?])
-            }
+            Self::Plain(plain) => Ok(vec![neurons(OutputMap::Mlp, &plain.inner(x)?, &plain.down, 1.0)?]),
             Self::Experts(experts) => {
                 let Choices { weights, experts: chosen } = experts.router.choose(x)?; // [1, per_token] both
                 let weights = values(&weights)?;
                 let chosen = chosen.f_to_kind(Kind::Int64)?;
+                let input = match &experts.latent {
+                    Some(latent) => latent.down.forward(x)?,
+                    None => x.shallow_clone(),
+                };
                 let mut inputs = Vec::with_capacity(weights.len() + 1);
                 for (slot, weight) in (0..).zip(weights.into_iter().map(f64::from)) {
                     let index = chosen.f_int64_value(&[0, slot])? as usize;
                     let expert = &experts.experts[index];
                     let (inner, weight) = match experts.router.weighted() {
-                        Weighted::Output => (expert.inner(x)?, weight),
-                        Weighted::Input => (expert.inner(&x.f_mul_scalar(weight)?)?, 1.0),
+                        Weighted::Output => (expert.inner(&input)?, weight),
+                        Weighted::Input => (expert.inner(&input.f_mul_scalar(weight)?)?, 1.0),
                     };
-                    inputs.push(neurons(OutputMap::Expert(index), &inner, &expert.down, weight)?);
+                    inputs.push(neurons(OutputMap::Expert(index), &inner, expert.down(), weight)?);
                 }
                 if let Some(shared) = &experts.shared {
                     let factor =
                         shared.factor(x)?.map(|factor| factor.f_double_value(&[0, 0])).transpose()?;
-                    let Gated { down, .. } = &shared.mlp;
                     let inner = shared.mlp.inner(x)?;
+                    let down = shared.mlp.down();
                     inputs.push(neurons(OutputMap::SharedExpert, &inner, down, factor.unwrap_or(1.0))?);
                 }
                 Ok(inputs)
@@ -46,15 +48,17 @@ impl Mlp {
         }
     }
 
-    /// An output projection, if there is one of that name.
-    pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<&Linear> {
+    /// The maps from neurons to the stream, the one that they enter first, if there are some of that name.
+    pub(in crate::decoder) fn output(&self, map: OutputMap) -> Option<Vec<&Linear>> {
         match (self, map) {
-            (Self::Gated(Gated { down, .. }) | Self::Plain { down, .. }, OutputMap::Mlp) => Some(down),
+            (Self::Gated(gated), OutputMap::Mlp) => Some(vec![&gated.down]),
+            (Self::Plain(plain), OutputMap::Mlp) => Some(vec![&plain.down]),
             (Self::Experts(experts), OutputMap::Expert(index)) => {
-                experts.experts.get(index).map(|expert| &expert.down)
+                let down = experts.experts.get(index)?.down();
+                Some(std::iter::once(down).chain(experts.latent.as_ref().map(|latent| &latent.up)).collect())
             }
             (Self::Experts(experts), OutputMap::SharedExpert) => {
-                experts.shared.as_ref().map(|shared| &shared.mlp.down)
+                experts.shared.as_ref().map(|shared| vec![shared.mlp.down()])
             }
             _ => None,
         }

@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     gated::Gated,
+    plain::Plain,
     routing::{Choices, Router},
 };
 use crate::{
@@ -11,28 +12,81 @@ use crate::{
         ModelError,
         weights::{Linear, Weights},
     },
-    spec::{ExpertsSpec, SharedExpert, Weighted},
+    spec::{ExpertSpec, ExpertsSpec, LatentSpec, SharedExpert, Weighted},
 };
 
 /// A mixture of experts.
 #[derive(Debug)]
 pub(in crate::decoder) struct Experts {
     pub(super) router: Router,
-    pub(super) experts: Vec<Gated>,
+    pub(super) experts: Vec<Expert>,
+    pub(super) latent: Option<Latent>,
     pub(super) shared: Option<Shared>,
+}
+
+/// One expert.
+#[derive(Debug)]
+pub(in crate::decoder) enum Expert {
+    Gated(Gated),
+    Plain(Plain),
+}
+
+impl Expert {
+    fn load(spec: &ExpertSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        Ok(match spec {
+            ExpertSpec::Gated(gated) => Self::Gated(Gated::load(gated, weights)?),
+            ExpertSpec::Plain(plain) => Self::Plain(Plain::load(plain, weights)?),
+        })
+    }
+
+    /// `[pos, width]` to `[pos, width]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        self.down().forward(&self.inner(x)?)
+    }
+
+    /// The neurons, `[pos, d_mlp]`, as they enter the down projection.
+    pub(super) fn inner(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        match self {
+            Self::Gated(gated) => gated.inner(x),
+            Self::Plain(plain) => plain.inner(x),
+        }
+    }
+
+    /// The down projection, `[width, d_mlp]`.
+    pub(super) fn down(&self) -> &Linear {
+        match self {
+            Self::Gated(gated) => &gated.down,
+            Self::Plain(plain) => &plain.down,
+        }
+    }
+}
+
+/// The narrower space that the chosen experts work in.
+#[derive(Debug)]
+pub(in crate::decoder) struct Latent {
+    /// `[d_latent, d_model]`
+    pub(super) down: Linear,
+    /// `[d_model, d_latent]`
+    pub(super) up: Linear,
+}
+
+impl Latent {
+    fn load(spec: &LatentSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        Ok(Self { down: weights.linear(&spec.down)?, up: weights.linear(&spec.up)? })
+    }
 }
 
 /// An expert that sees every token, and the gate that scales it.
 #[derive(Debug)]
 pub(in crate::decoder) struct Shared {
-    pub(super) mlp: Gated,
+    pub(super) mlp: Expert,
     gate: Option<Linear>,
 }
 
 impl Shared {
     fn load(spec: &SharedExpert, weights: &Weights<'_>) -> Result<Self, ModelError> {
         let gate = spec.gate.as_ref().map(|gate| weights.linear(gate)).transpose()?;
-        Ok(Self { mlp: Gated::load(&spec.mlp, weights)?, gate })
+        Ok(Self { mlp: Expert::load(&spec.mlp, weights)?, gate })
     }
 
     /// The factor on what it computes, `[pos, 1]`, if there is one.
@@ -68,30 +122,34 @@ impl Experts {
             experts: spec
                 .experts
                 .iter()
-                .map(|expert| Gated::load(expert, weights))
+                .map(|expert| Expert::load(expert, weights))
                 .collect::<Result<_, _>>()?,
+            latent: spec.latent.as_ref().map(|latent| Latent::load(latent, weights)).transpose()?,
             shared: spec.shared.as_ref().map(|shared| Shared::load(shared, weights)).transpose()?,
         })
     }
 
     /// `[pos, d_model]` to `[pos, d_model]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let sum = self.chosen(x)?;
+        let sum = match &self.latent {
+            None => self.chosen(x, x)?,
+            Some(latent) => latent.up.forward(&self.chosen(x, &latent.down.forward(x)?)?)?,
+        };
         match &self.shared {
             Some(shared) => Ok(sum.f_add(&shared.forward(x)?)?),
             None => Ok(sum),
         }
     }
 
-    /// The weighted sum of the chosen experts, `[pos, d_model]`.
-    fn chosen(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    /// The weighted sum of what the experts that are chosen by `x`, `[pos, d_model]`, make of `input`, `[pos, width]`.
+    fn chosen(&self, x: &Tensor, input: &Tensor) -> Result<Tensor, ModelError> {
         if x.size()[0] == 0 {
-            return Ok(x.f_zeros_like()?);
+            return Ok(input.f_zeros_like()?);
         }
         let Routing { weights, order, counts } = self.routing(x)?;
         let per_token = self.router.per_token();
         let tokens = order.f_div_scalar_mode(per_token, "floor")?;
-        let mut inputs = x.f_index_select(0, &tokens)?; // [pos * per_token, d_model]
+        let mut inputs = input.f_index_select(0, &tokens)?; // [pos * per_token, width]
         if self.router.weighted() == Weighted::Input {
             let weights = weights.f_flatten(0, 1)?.f_index_select(0, &order)?;
             inputs = inputs.f_mul(&weights.f_unsqueeze(-1)?)?.f_to_kind(x.kind())?;
@@ -104,7 +162,7 @@ impl Experts {
         }
         let (_, back) = order.f_sort(0, false)?;
         let mut outputs =
-            Tensor::f_cat(&outputs, 0)?.f_index_select(0, &back)?.f_view([-1, per_token, x.size()[1]])?;
+            Tensor::f_cat(&outputs, 0)?.f_index_select(0, &back)?.f_view([-1, per_token, input.size()[1]])?;
         if self.router.weighted() == Weighted::Output {
             outputs = outputs.f_mul(&weights.f_unsqueeze(-1)?)?.f_to_kind(x.kind())?;
         }
@@ -154,11 +212,13 @@ mod tests {
         let linear = |rows, columns| Linear::new(random(rows, columns, kind) * 0.3, None);
         let gated = || {
             let gate_up = Joint::Each([linear(6, 8), linear(6, 8)]);
-            Gated { gating: Gating::Plain(Activation::Silu), gate_up, down: linear(8, 6) }
+            let gating = Gating::Plain(Activation::Silu);
+            Expert::Gated(Gated { gating, gate_up, norm: None, down: linear(8, 6) })
         };
         Experts {
             router: router(linear(n as i64, 8), per_token as usize),
             experts: (0..n).map(|_| gated()).collect(),
+            latent: None,
             shared: None,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     decoder::{
         ModelError,
         joint::Joint,
+        norm::{Norm, normed},
         weights::{Linear, Weights},
     },
     spec::{Activation, GatedSpec, Gating},
@@ -16,6 +17,7 @@ use crate::{
 pub(in crate::decoder) struct Gated {
     pub(super) gating: Gating,
     pub(super) gate_up: Joint<2>,
+    pub(super) norm: Option<Norm>,
     pub(super) down: Linear,
 }
 
@@ -24,6 +26,7 @@ impl Gated {
         Ok(Self {
             gating: spec.gating,
             gate_up: Joint::load([&spec.gate, &spec.up], weights)?,
+            norm: Norm::load_optional(spec.norm.as_ref(), weights)?,
             down: weights.linear(&spec.down)?,
         })
     }
@@ -33,10 +36,10 @@ impl Gated {
         self.down.forward(&self.inner(x)?)
     }
 
-    /// The neurons after activation and gate, `[pos, d_mlp]`.
+    /// The neurons after activation, gate and norm, `[pos, d_mlp]`.
     pub(super) fn inner(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let [gate, up] = self.gate_up.forward(x)?;
-        Ok(match self.gating {
+        let neurons = match self.gating {
             Gating::Plain(activation) => activate(activation, &gate)?.f_mul(&up)?,
             Gating::Scaled { activation, factor } => {
                 activate(activation, &gate.f_mul_scalar(factor)?)?.f_mul(&up)?
@@ -46,7 +49,8 @@ impl Gated {
                 let glu = gate.f_mul(&gate.f_mul_scalar(alpha)?.f_sigmoid()?)?;
                 up.f_clamp(-limit, limit)?.f_add_scalar(1.0)?.f_mul(&glu)?
             }
-        })
+        };
+        normed(self.norm.as_ref(), &neurons)
     }
 }
 

@@ -83,7 +83,9 @@ impl Router {
         let scores = match self.spec.scores {
             Scores::Softmax => logits.f_softmax(-1, Kind::Float)?,
             Scores::Sigmoid => logits.f_sigmoid()?,
-            Scores::SoftmaxOfChosen | Scores::SparseMixer { .. } => logits.shallow_clone(),
+            Scores::SoftmaxOfChosen | Scores::SigmoidOfChosen | Scores::SparseMixer { .. } => {
+                logits.shallow_clone()
+            }
         };
         let mut preference = match &self.correction {
             Some(correction) => scores.f_add(correction)?,
@@ -100,6 +102,7 @@ impl Router {
         }
         let weights = match self.spec.scores {
             Scores::SoftmaxOfChosen => weights.f_softmax(-1, Kind::Float)?,
+            Scores::SigmoidOfChosen => weights.f_sigmoid()?,
             _ => weights,
         };
         Ok(Choices { weights, experts })
