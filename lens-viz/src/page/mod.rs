@@ -27,6 +27,7 @@ mod escape;
 mod faithfulness;
 mod head;
 mod heads;
+mod models;
 mod number;
 mod pairs;
 mod places;
@@ -39,6 +40,7 @@ use std::borrow::Cow;
 use lens_core::{ByteSize, LensTrace, TraceError};
 
 pub use attribution::attribution;
+pub use models::diff;
 
 use crate::named::Named;
 
