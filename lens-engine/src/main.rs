@@ -7,6 +7,7 @@ mod advice;
 mod attribute;
 mod check;
 mod compare_prompts;
+mod diff;
 mod evaluate;
 mod failure;
 mod fit;
@@ -20,6 +21,7 @@ mod reader;
 mod records;
 mod request;
 mod run;
+mod sequences;
 mod show;
 mod text;
 mod watched;
@@ -54,6 +56,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
         Command::Check(args) => check::check(args, console),
         Command::Fit(args) => fit::fit(args, console),
         Command::Evaluate(args) => evaluate::evaluate(args, console),
+        Command::Diff(args) => diff::diff(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

@@ -11,7 +11,7 @@ use lens_core::{ComponentSelection, Selection};
 use super::{MORE_HELP, lens::LensNames, model::MachineArgs, text::ReaderArgs};
 use crate::{
     format::{is_folder, is_misnamed, of_file},
-    values::{Pictures, from_one},
+    values::{Pictures, from_one, share},
 };
 
 /// Measure how well lenses predict a text, layer by layer
@@ -141,9 +141,4 @@ pub enum EvaluateFormat {
     Table,
     Json,
     Csv,
-}
-
-fn share(written: &str) -> Result<f64, String> {
-    let share: f64 = written.parse().map_err(|_| "it is not a number".to_owned())?;
-    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("it is not above 0 and below 1".to_owned()) }
 }

@@ -5,6 +5,7 @@
 mod attribute;
 mod check;
 mod decode;
+mod diff;
 mod evaluate;
 mod families;
 mod fit;
@@ -23,6 +24,7 @@ pub use self::{
     attribute::{AttributeArgs, AttributeFormat},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
+    diff::{DiffArgs, DiffOut, SideArgs},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
     fitting::{
@@ -85,6 +87,7 @@ impl Cli {
             Command::Decode(args) => args.contradiction(),
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.contradiction(),
+            Command::Diff(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -103,6 +106,7 @@ pub enum Command {
     Check(CheckArgs),
     Fit(FitArgs),
     Evaluate(Box<EvaluateArgs>),
+    Diff(Box<DiffArgs>),
     Families(FamiliesArgs),
     Lens(LensArgs),
     /// Print a completion script for a shell

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::{
     compare::Compare,
     error::{CompareError, DiffError},
+    gate::{Condition, ConditionError, DiffMeasure},
     pair::{Compared, PairError},
     places::{Places, begins, captured_at},
     report::{Changed, DiffReport, DiffRow},
@@ -107,6 +108,19 @@ impl<'m, M: Compare> Diff<'m, M> {
     /// Whether the difference that begins at a point is known: not of sums.
     pub fn has_own(&self, point: Point) -> bool {
         self.places.own.contains(point) || begins(point)
+    }
+
+    /// Whether a condition will be decided by what is compared.
+    ///
+    /// # Errors
+    /// When it is about a point that is not compared, or about a number that the point does not have.
+    pub fn check(&self, condition: &Condition) -> Result<(), ConditionError> {
+        let Some(point) = condition.point() else { return Ok(()) };
+        let is_there = condition.measure() != DiffMeasure::Own || self.has_own(point);
+        match self.places.points.contains(point) && is_there {
+            true => Ok(()),
+            false => Err(ConditionError::NotMeasured { written: condition.to_string() }),
+        }
     }
 
     /// What has to be known of the comparison, as sentences.
