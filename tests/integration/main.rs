@@ -3,6 +3,7 @@
 mod attribution;
 mod demo;
 mod devices;
+mod diff;
 mod generation;
 mod gguf;
 mod half;

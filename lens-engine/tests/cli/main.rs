@@ -2,6 +2,7 @@
 
 mod attribute;
 mod cache;
+mod diff;
 mod engine;
 mod files;
 mod fitting;
