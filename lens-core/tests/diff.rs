@@ -62,14 +62,15 @@ fn a_model_beside_itself_is_exactly_zero_everywhere() {
         for one in [row.cosine, row.top1, row.reciprocal_rank] {
             assert!(is(one, 1.0), "{}: {one:?}", row.point);
         }
-        let is_sum = matches!(
-            row.point,
-            Point::Block { site: Site::ResidPre | Site::ResidMid | Site::ResidPost, .. }
-        );
+        let is_sum =
+            matches!(row.point, Point::Block { site: Site::ResidPre | Site::ResidMid | Site::ResidPost, .. });
         assert_eq!(row.own.is_none(), is_sum, "{}", row.point);
     }
     let finals = &report.finals;
-    assert_eq!((finals.kl.spread.max, finals.js.high, finals.own.high, finals.top1.low), (0.0, 0.0, 0.0, 1.0));
+    assert_eq!(
+        (finals.kl.spread.max, finals.js.high, finals.own.high, finals.top1.low),
+        (0.0, 0.0, 0.0, 1.0)
+    );
     let surprise = finals.cross_entropy.unwrap();
     assert_eq!((surprise.spread.max, surprise.spread.min, surprise.low, surprise.high), (0.0, 0.0, 0.0, 0.0));
     assert_eq!(finals.cross_entropy_a, finals.cross_entropy_b);
@@ -248,9 +249,15 @@ fn conditions_decide_by_the_number_of_the_report() {
     let kl = report.finals.kl.spread.mean;
     assert!(!judge(&format!("kl>{kl}")).unwrap().failed && judge(&format!("kl>={kl}")).unwrap().failed);
     let judged = judge("kl.max>0.0001").unwrap();
-    assert_eq!((judged.value, judged.at), (report.finals.kl.spread.max, Some(report.finals.kl.spread.at_max)));
+    assert_eq!(
+        (judged.value, judged.at),
+        (report.finals.kl.spread.max, Some(report.finals.kl.spread.at_max))
+    );
     let said = judged.to_string();
-    assert!(said.contains(&report.finals.kl.spread.max.to_string()) && said.contains("at position"), "{said}");
+    assert!(
+        said.contains(&report.finals.kl.spread.max.to_string()) && said.contains("at position"),
+        "{said}"
+    );
     let own = report.row("L2.attn_out".parse().unwrap()).unwrap().own.unwrap();
     assert_eq!(judge("L2.attn_out.own<9").unwrap().value, own.mean);
     for missing in ["L9.attn_out.own>1", "L1.resid_post.own>1", "L1.head.0.kl>1"] {

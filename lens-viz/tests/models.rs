@@ -48,7 +48,9 @@ fn there_is_a_picture_for_every_number_with_every_cell() {
     for picture in &pictures {
         let svg = &picture.pages[0].svg;
         roxmltree::Document::parse(svg).unwrap();
-        for says in ["A: toy · toy · 3 layers · f32 · cpu", "3 sequences of up to 4 tokens, 12 positions", "layer"] {
+        for says in
+            ["A: toy · toy · 3 layers · f32 · cpu", "3 sequences of up to 4 tokens, 12 positions", "layer"]
+        {
             assert!(svg.contains(says), "{says} is not in {}", picture.stem);
         }
     }
@@ -60,7 +62,8 @@ fn there_is_a_picture_for_every_number_with_every_cell() {
     };
     // Of six components one differs by its own doing.
     let own = texts("own");
-    let (zeros, at) = (own.iter().filter(|text| *text == "0").count(), own.iter().filter(|t| *t == "attn_out").count());
+    let (zeros, at) =
+        (own.iter().filter(|text| *text == "0").count(), own.iter().filter(|t| *t == "attn_out").count());
     // Five cells, the name of a layer, and the beginning of the scale.
     assert_eq!((zeros, at), (7, 1), "{own:?}");
     assert!(texts("heads_own").iter().any(|text| text == "head"));
@@ -74,15 +77,33 @@ fn what_is_equal_is_drawn_too_and_nothing_is_refused() {
     let error = picture::diff(&trace("embed", false), &PictureOptions::default()).unwrap_err();
     assert!(matches!(error, PictureError::Empty { .. }), "{error}");
     let ranged = PictureOptions::default().with_range(Some((0.0, 2.0)));
-    assert_ne!(picture::diff(&trace("all", true), &ranged).unwrap(), picture::diff(&trace("all", true), &PictureOptions::default()).unwrap());
+    assert_ne!(
+        picture::diff(&trace("all", true), &ranged).unwrap(),
+        picture::diff(&trace("all", true), &PictureOptions::default()).unwrap()
+    );
 }
 
 #[test]
 fn a_terminal_has_the_answers_first_and_then_where() {
     let trace = trace("all,heads", true);
     let text = terminal::diff(&trace, 4, &plain().with_width(100));
-    let order = ["A ", "B ", "text", "note", "final", "KL(A || B)", "same top-1", "changed", "gate", "fails", "passes", "most by own", "layer"];
-    let places: Vec<usize> = order.iter().map(|says| text.find(says).unwrap_or_else(|| panic!("{says}: {text}"))).collect();
+    let order = [
+        "A ",
+        "B ",
+        "text",
+        "note",
+        "final",
+        "KL(A || B)",
+        "same top-1",
+        "changed",
+        "gate",
+        "fails",
+        "passes",
+        "most by own",
+        "layer",
+    ];
+    let places: Vec<usize> =
+        order.iter().map(|says| text.find(says).unwrap_or_else(|| panic!("{says}: {text}"))).collect();
     assert!(places.is_sorted(), "{places:?}: {text}");
     assert!(text.contains("2 of 13 components, beyond rounding (3.9e-6): the first is L1.head.1"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -105,7 +126,11 @@ fn a_page_loads_nothing_and_no_text_is_markup() {
     assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains('\u{202e}'));
     for (start, _) in page.match_indices("http") {
         let rest = &page[start..];
-        assert!(rest.starts_with("http-equiv") || rest.starts_with("http://www.w3.org/2000/svg"), "{}", &rest[..40]);
+        assert!(
+            rest.starts_with("http-equiv") || rest.starts_with("http://www.w3.org/2000/svg"),
+            "{}",
+            &rest[..40]
+        );
     }
     assert!(page.contains("<th scope=\"row\">L1.attn_out</th>"));
     assert_eq!(page.matches("<tr><th scope=\"row\">").count(), trace.report.rows.len());

@@ -60,7 +60,14 @@ fn ends_in(tensor: &Stored) -> Option<Site> {
     if tensor.shape.len() != 2 || !name.contains(".1.") || is_of(&["expert", "bias", "norm", "vision"]) {
         return None;
     }
-    if is_of(&["o_proj.", "attn.c_proj.", "attention.dense.", "self_attn.dense.", "attn.out_proj.", "self_attn.out_proj."]) {
+    if is_of(&[
+        "o_proj.",
+        "attn.c_proj.",
+        "attention.dense.",
+        "self_attn.dense.",
+        "attn.out_proj.",
+        "self_attn.out_proj.",
+    ]) {
         return Some(Site::AttnOut);
     }
     is_of(&["mlp.down_proj.", "mlp.c_proj.", "mlp.dense_4h_to_h.", "mlp.fc_out.", "mlp.fc2.", ".fc2."])
@@ -76,7 +83,8 @@ fn a_changed_matrix_is_found_in_every_family_and_nothing_before_it_differs_by_a_
         for tensor in &copied.tensors {
             let Some(site) = ends_in(tensor) else { continue };
             // A norm after the branch would not see a factor.
-            let before = copied.change(tensor, |values| values.iter_mut().step_by(3).for_each(|w| *w *= -1.5));
+            let before =
+                copied.change(tensor, |values| values.iter_mut().step_by(3).for_each(|w| *w *= -1.5));
             let (mut a, mut b) = (decoder(&name), changed(&copied));
             let summand = Point::block(1, site);
             let place = if a.info().has(summand) { summand } else { Point::block(1, Site::ResidPost) };
@@ -90,7 +98,8 @@ fn a_changed_matrix_is_found_in_every_family_and_nothing_before_it_differs_by_a_
             let is_head = |point: &Point| point.head().is_none_or(|(layer, _)| layer == 1);
             assert!(above.iter().all(is_head), "{what}: {above:?}");
             for row in &report.rows {
-                let is_own_head = site == Site::AttnOut && row.point.head().is_some_and(|(layer, _)| layer == 1);
+                let is_own_head =
+                    site == Site::AttnOut && row.point.head().is_some_and(|(layer, _)| layer == 1);
                 if row.point < place && !is_own_head {
                     assert_eq!([row.relative.max, row.kl.max], [0.0; 2], "{what}: {}", row.point);
                 }
@@ -151,7 +160,8 @@ fn dtypes_differ_by_what_rounding_makes() {
     let found = report.changed.clone().unwrap();
     let roundings = 8.0 * (f64::exp2(-24.0) + f64::exp2(-8.0));
     assert_eq!((found.threshold, rounding(a.info(), b.info())), (roundings, roundings));
-    let owns: Vec<(Point, f64)> = report.rows.iter().filter_map(|row| Some((row.point, row.own?.mean))).collect();
+    let owns: Vec<(Point, f64)> =
+        report.rows.iter().filter_map(|row| Some((row.point, row.own?.mean))).collect();
     assert!(found.above.is_empty(), "{owns:?}");
     // A threshold that everything is below would prove nothing.
     let largest = owns.iter().map(|(_, own)| *own).fold(0.0, f64::max);
@@ -211,7 +221,8 @@ fn numbers_are_those_of_the_captured_activations_in_float64() {
     let inputs: Vec<Point> = (0..2)
         .flat_map(|layer| [Site::ResidPre, Site::ResidMid].map(|site| Point::block(layer, site)))
         .collect();
-    let given: BTreeMap<Point, Vec<Vec<f64>>> = inputs.iter().copied().zip(captured(&mut a, &tokens, &inputs)).collect();
+    let given: BTreeMap<Point, Vec<Vec<f64>>> =
+        inputs.iter().copied().zip(captured(&mut a, &tokens, &inputs)).collect();
     let [of_a, of_b] = [captured(&mut a, &tokens, &points), captured(&mut b, &tokens, &points)];
     let mut guided: BTreeMap<Point, Vec<Vec<f64>>> = BTreeMap::new();
     let mut seen: Vec<(Point, Tensor)> = Vec::new();
@@ -231,7 +242,10 @@ fn numbers_are_those_of_the_captured_activations_in_float64() {
         guided.insert(*point, wide(&b, value, tokens.len()));
     }
     let near = |got: f64, expected: f64, what: &str, point: Point| {
-        assert!((got - expected).abs() <= 2e-5 * (1.0 + expected.abs()), "{what} of {point}: {got}, not {expected}");
+        assert!(
+            (got - expected).abs() <= 2e-5 * (1.0 + expected.abs()),
+            "{what} of {point}: {got}, not {expected}"
+        );
     };
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
     for (i, point) in points.iter().enumerate() {

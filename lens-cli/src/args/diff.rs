@@ -222,9 +222,10 @@ impl DiffArgs {
     pub(super) fn contradiction(&self) -> Option<String> {
         let is_table = self.format == EvaluateFormat::Table;
         match self.destination() {
-            DiffOut::Results(path, form) if !is_table && self.format != form => {
-                Some(format!("{} is not the name of what --format asks for: leave --format out", path.display()))
-            }
+            DiffOut::Results(path, form) if !is_table && self.format != form => Some(format!(
+                "{} is not the name of what --format asks for: leave --format out",
+                path.display()
+            )),
             DiffOut::Page(path) | DiffOut::Pictures(path) if !is_table => {
                 Some(format!("{} is the name of a page or a picture: leave --format out", path.display()))
             }

@@ -208,8 +208,11 @@ impl<'m, M: Compare> Diff<'m, M> {
         points: &PointSet,
     ) -> Result<Captured<M::Hidden>, DiffError> {
         let model = &mut *self.models[side as usize];
-        run(model, tokens, steps, points)
-            .map_err(|source| DiffError::Run { side, model: self.name(side), source })
+        run(model, tokens, steps, points).map_err(|source| DiffError::Run {
+            side,
+            model: self.name(side),
+            source,
+        })
     }
 
     /// Runs B on the inputs that A's blocks have.
@@ -372,7 +375,8 @@ impl<'m, M: Compare> Diff<'m, M> {
             let off = plain.logits.first().map_or(f32::INFINITY, |z| (z - compared.top_logit[i]).abs());
             // The sum of a part of the vocabulary is another one.
             let whole = model.info().n_vocab == common;
-            let sum_off = if whole { (plain.log_sum_exp - compared.log_sum_exp[i]).abs() as f32 } else { 0.0 };
+            let sum_off =
+                if whole { (plain.log_sum_exp - compared.log_sum_exp[i]).abs() as f32 } else { 0.0 };
             if !(off <= plain.logit_tolerance && sum_off <= plain.log_sum_exp_tolerance) {
                 return Err(DiffError::SelfCheck { side, model: self.name(side) });
             }

@@ -106,11 +106,7 @@ impl<'a> PairReadout<'a> {
     ///
     /// # Errors
     /// When a vector or a logit is not finite, or the rows do not fit.
-    pub fn read(
-        &self,
-        vectors: [&[f32]; 2],
-        next: &[Option<TokenId>],
-    ) -> Result<Vec<Compared>, PairError> {
+    pub fn read(&self, vectors: [&[f32]; 2], next: &[Option<TokenId>]) -> Result<Vec<Compared>, PairError> {
         let d = self.norms.map(FinalNorm::d_model);
         let rows = vectors[0].len() / d[0].max(1);
         for (side, (values, d_model)) in Side::BOTH.into_iter().zip(vectors.into_iter().zip(d)) {
@@ -349,7 +345,8 @@ mod tests {
         let error = pair.read([&x, &infinite], &[]).unwrap_err();
         let side = Side::B;
         assert_eq!(error, PairError::NonFinite { side, what: NonFinite::Activation, row: 2 });
-        let error = PairReadout::new((&norm, of(&broken)), (&norm, of(&rows))).read([&x, &x], &[]).unwrap_err();
+        let error =
+            PairReadout::new((&norm, of(&broken)), (&norm, of(&rows))).read([&x, &x], &[]).unwrap_err();
         assert_eq!(error, PairError::NonFinite { side: Side::A, what: NonFinite::Logit, row: 0 });
         assert!(matches!(pair.read([&x, &x[..D]], &[]), Err(PairError::Shape { side: Side::B, .. })));
         let unknown = pair.read([&x, &x], &[None, None, Some(TokenId(20))]);

@@ -164,7 +164,10 @@ mod tests {
         let mut b = info();
         b.n_vocab = 64;
         let notes = places(&b, "all", "all").unwrap().notes;
-        assert!(notes[0].contains("50 and 64 rows") && notes[0].contains("the 50 that both have"), "{notes:?}");
+        assert!(
+            notes[0].contains("50 and 64 rows") && notes[0].contains("the 50 that both have"),
+            "{notes:?}"
+        );
         assert!(places(&info(), "all", "all").unwrap().notes.is_empty());
     }
 
@@ -182,8 +185,7 @@ mod tests {
             .flat_map(|layer| [Site::AttnOut, Site::ResidMid, Site::MlpOut].map(|s| Point::block(layer, s)))
             .collect();
         let (a, b) = (info().with_absent(absent.clone()), info().with_absent(absent));
-        let whole =
-            Places::new([&a, &b], &Selection::all(), &ComponentSelection::all()).unwrap();
+        let whole = Places::new([&a, &b], &Selection::all(), &ComponentSelection::all()).unwrap();
         assert_eq!(names(&whole.own), ["L0.resid_post", "L1.resid_post", "L2.resid_post"]);
         assert_eq!(names(&whole.inputs), ["L0.resid_pre", "L1.resid_pre", "L2.resid_pre"]);
     }

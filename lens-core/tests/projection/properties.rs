@@ -670,9 +670,12 @@ fn an_end_of_a_readout_that_is_not_finite_is_an_error_of_its_own() {
 #[test]
 fn whole_rows_have_the_logits_of_the_projection_to_the_bit() {
     for kernel in kernels() {
-        for (dtype, d, v, n) in
-            [(Dtype::F32, 5, 3, 1), (Dtype::F32, 64, 700, 4), (Dtype::Bf16, 33, 2100, 70), (Dtype::F16, 16, 900, 17)]
-        {
+        for (dtype, d, v, n) in [
+            (Dtype::F32, 5, 3, 1),
+            (Dtype::F32, 64, 700, 4),
+            (Dtype::Bf16, 33, 2100, 70),
+            (Dtype::F16, 16, 900, 17),
+        ] {
             let mut case = Case::random(dtype, d, v, n, 11);
             case.bias = Some(Random::new(5).values(v, 2.0));
             case.post = Post { scale: 0.5, softcap: Some(3.0) };

@@ -78,7 +78,8 @@ impl Opened {
         let own = args.side(side);
         let named = |error: anyhow::Error| error.context(format!("model {side} cannot be opened"));
         let loading = machine::loading(&own.machine)?;
-        let checkpoint = model::open(own.model, &own.source, own.machine.io.into(), console).map_err(named)?;
+        let checkpoint =
+            model::open(own.model, &own.source, own.machine.io.into(), console).map_err(named)?;
         let speech = Speech::of(&checkpoint)?;
         let notes = checkpoint.outline().notes.iter().chain(speech.notes());
         notes.for_each(|note| console.note(&format!("model {side}: {note}")));

@@ -13,7 +13,11 @@ const PROBE: &str = "The quick brown fox can't  jump 1234567 times.\n\n\tfn main
 /// # Errors
 /// When one token has two texts, one of the models has tokens for which the other has no row, and when they divide a text
 /// in other ways.
-pub(super) fn common<'a>(a: &'a Speech, b: &'a Speech, rows: [usize; 2]) -> Result<(&'a Speech, Vec<String>)> {
+pub(super) fn common<'a>(
+    a: &'a Speech,
+    b: &'a Speech,
+    rows: [usize; 2],
+) -> Result<(&'a Speech, Vec<String>)> {
     let (first, second) = match (a.tokenizer(), b.tokenizer()) {
         (Ok(first), Ok(second)) => (first, second),
         (Err(_), Ok(_)) => return Ok((b, vec![alone("A", "B")])),
@@ -24,7 +28,8 @@ pub(super) fn common<'a>(a: &'a Speech, b: &'a Speech, rows: [usize; 2]) -> Resu
     };
     let mut unnamed = [0, 0];
     for id in (0..rows[0].max(rows[1])).map(|id| TokenId(id as u32)) {
-        let of = |tokenizer: &Tokenizer, rows: usize| (id.index() < rows).then(|| tokenizer.bytes(id)).flatten();
+        let of =
+            |tokenizer: &Tokenizer, rows: usize| (id.index() < rows).then(|| tokenizer.bytes(id)).flatten();
         match (of(first, rows[0]), of(second, rows[1])) {
             (Some(x), Some(y)) if x != y => bail!(
                 "the models have different vocabularies: token {id} is {} in A and {} in B",
@@ -62,7 +67,8 @@ pub(super) fn common<'a>(a: &'a Speech, b: &'a Speech, rows: [usize; 2]) -> Resu
     }
     let note = |(side, n): (&str, usize)| {
         let tokens = if n == 1 { "1 token".to_owned() } else { format!("{n} tokens") };
-        (n > 0).then(|| format!("{tokens} of the other model have no text in {side}, which has rows for them"))
+        (n > 0)
+            .then(|| format!("{tokens} of the other model have no text in {side}, which has rows for them"))
     };
     Ok((a, ["A", "B"].into_iter().zip(unnamed).filter_map(note).collect()))
 }

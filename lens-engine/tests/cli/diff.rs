@@ -86,7 +86,10 @@ fn a_failed_gate_ends_with_1_and_says_which_condition_with_the_number_shown() {
     assert!(!outcome.stderr.contains("1000"), "{}", outcome.stderr);
     // The results are there all the same, and the gate in them.
     let said: Value = serde_json::from_str(&outcome.stdout).unwrap();
-    assert_eq!((&said["conditions"][0]["failed"], &said["conditions"][1]["failed"]), (&true.into(), &false.into()));
+    assert_eq!(
+        (&said["conditions"][0]["failed"], &said["conditions"][1]["failed"]),
+        (&true.into(), &false.into())
+    );
     assert_eq!(said["conditions"][0]["value"], kl);
     // At the number itself, and just below it.
     for (condition, code) in [(format!("kl>{kl}"), 0), (format!("kl>={kl}"), 1)] {
@@ -129,7 +132,10 @@ fn dtypes_of_one_model_are_compared() {
     let kl = trace["final"]["kl"]["mean"].as_f64().unwrap();
     assert!(kl > 0.0 && kl < 0.01, "{kl}");
     let [first, last] = [4, 8].map(|row| trace["rows"][row]["relative"]["mean"].as_f64().unwrap());
-    assert_eq!((&trace["rows"][4]["point"], &trace["rows"][8]["point"]), (&"L0.resid_post".into(), &"L1.resid_post".into()));
+    assert_eq!(
+        (&trace["rows"][4]["point"], &trace["rows"][8]["point"]),
+        (&"L0.resid_post".into(), &"L1.resid_post".into())
+    );
     assert!(first > 0.0 && last > first && last < 0.05, "{first} {last}");
 }
 
@@ -158,7 +164,8 @@ fn models_that_do_not_mean_the_same_are_refused_with_what_differs() {
 #[test]
 fn a_weight_that_is_no_number_names_its_model() {
     let one = model();
-    let nan = changed(&one, "model.layers.1.mlp.down_proj.weight", |i, value| if i == 5 { 0x7fc0 } else { value });
+    let nan =
+        changed(&one, "model.layers.1.mlp.down_proj.weight", |i, value| if i == 5 { 0x7fc0 } else { value });
     let broken = model().with("model.safetensors", nan);
     let said = diff(&one, &broken, &[]);
     assert_eq!((said.code, &*said.stdout), (1, ""));
@@ -171,7 +178,8 @@ fn a_folder_has_everything_and_files_what_their_names_say() {
     let (a, b) = (model(), tuned());
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let outcome = diff(&a, &b, &["--components", "all,heads", "-o", out.to_str().unwrap(), "--fail-if", "kl>0"]);
+    let outcome =
+        diff(&a, &b, &["--components", "all,heads", "-o", out.to_str().unwrap(), "--fail-if", "kl>0"]);
     assert_eq!(outcome.code, 1, "{}", outcome.stderr);
     says(&outcome.stdout, &["KL(A || B)", "layer"]);
     let trace: Value = serde_json::from_str(&fs::read_to_string(out.join("diff.json")).unwrap()).unwrap();
@@ -191,9 +199,17 @@ fn a_folder_has_everything_and_files_what_their_names_say() {
     let page = fs::read_to_string(out.join("diff.html")).unwrap();
     says(&page, &["default-src 'none'", "L1.mlp_out", "class=\"failed\"", "<svg "]);
     let addresses = page.matches("http").count();
-    assert_eq!(addresses, page.matches("http-equiv").count() + page.matches("http://www.w3.org/2000/svg").count());
+    assert_eq!(
+        addresses,
+        page.matches("http-equiv").count() + page.matches("http://www.w3.org/2000/svg").count()
+    );
 
-    for (name, begins) in [("d.json", "{\"schema\":\"lens-diff/1\""), ("d.csv", "point,"), ("d.html", "<!DOCTYPE html>"), ("d.txt", "A ")] {
+    for (name, begins) in [
+        ("d.json", "{\"schema\":\"lens-diff/1\""),
+        ("d.csv", "point,"),
+        ("d.html", "<!DOCTYPE html>"),
+        ("d.txt", "A "),
+    ] {
         let file = folder.path().join(name);
         let outcome = diff(&a, &b, &["-o", file.to_str().unwrap()]);
         assert_eq!((outcome.code, &*outcome.stdout), (0, ""), "{}", outcome.stderr);
@@ -212,8 +228,12 @@ fn a_folder_has_everything_and_files_what_their_names_say() {
 #[test]
 fn the_text_is_cut_as_asked() {
     let (a, b) = (model(), tuned());
-    let trace = json(&a, &b, &["--context", "5", "--sequences", "2", "--layers", "1", "--components", "mlp_out"]);
-    assert_eq!((&trace["sequences"], &trace["positions"], &trace["next_tokens"]), (&2.into(), &10.into(), &8.into()));
+    let trace =
+        json(&a, &b, &["--context", "5", "--sequences", "2", "--layers", "1", "--components", "mlp_out"]);
+    assert_eq!(
+        (&trace["sequences"], &trace["positions"], &trace["next_tokens"]),
+        (&2.into(), &10.into(), &8.into())
+    );
     assert_eq!(trace["rows"].as_array().unwrap().len(), 1);
     assert_eq!(trace["text"]["context"], 5);
     let estimate = &trace["final"]["cross_entropy"];

@@ -44,15 +44,14 @@ pub fn diff(trace: &DiffTrace, options: &PictureOptions) -> Result<String, Pictu
 
 /// The models, the text and what was found, as terms and what they are.
 fn facts(trace: &DiffTrace) -> String {
-    let mut facts = vec![
-        ("A", models::model(&trace.a)),
-        ("B", models::model(&trace.b)),
-        ("text", models::text(trace)),
-    ];
+    let mut facts =
+        vec![("A", models::model(&trace.a)), ("B", models::model(&trace.b)), ("text", models::text(trace))];
     facts.extend(models::finals(trace));
     facts.extend(models::changed(trace).map(|says| ("changed", says)));
-    let facts: String =
-        facts.into_iter().map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", html(name), html(&value))).collect();
+    let facts: String = facts
+        .into_iter()
+        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", html(name), html(&value)))
+        .collect();
     let condition = |judged: &lens_core::diff::Judged| {
         let (class, says) = if judged.failed { ("failed", "fails") } else { ("passed", "passes") };
         format!("<dt>gate</dt><dd class=\"{class}\">{says}: {}</dd>", html(&judged.to_string()))

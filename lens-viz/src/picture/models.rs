@@ -114,7 +114,8 @@ fn title(trace: &DiffTrace, grid: &Grid, heads: bool) -> String {
 }
 
 fn facts(trace: &DiffTrace) -> Vec<String> {
-    let [a, b] = [("A", &trace.a), ("B", &trace.b)].map(|(side, model)| format!("{side}: {}", models::model(model)));
+    let [a, b] =
+        [("A", &trace.a), ("B", &trace.b)].map(|(side, model)| format!("{side}: {}", models::model(model)));
     vec![a, b, models::text(trace)]
 }
 
