@@ -6,6 +6,7 @@ use lens_checkpoint::{
 };
 use lens_core::{
     BackendError, LensError,
+    diff::ConditionError,
     patch::{AlignError, PatchError},
 };
 use lens_data::PromptError;
@@ -39,6 +40,7 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_directions))
         .or_else(|| is(error, of_align))
         .or_else(|| is(error, of_patch))
+        .or_else(|| is(error, of_condition))
 }
 
 fn of_align(error: &AlignError) -> Option<String> {
@@ -55,6 +57,11 @@ fn of_patch(error: &PatchError) -> Option<String> {
         PatchError::NoTarget => Some("give --target, or --metric prob".to_owned()),
         _ => None,
     }
+}
+
+fn of_condition(error: &ConditionError) -> Option<String> {
+    matches!(error, ConditionError::NotMeasured { .. })
+        .then(|| "have it read with --layers and --components (heads with --components all,heads)".to_owned())
 }
 
 fn of_source(error: &SourceError) -> Option<String> {

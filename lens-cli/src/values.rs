@@ -21,6 +21,24 @@ pub fn from_one(written: &str) -> Result<NonZeroUsize, BadValue> {
     number.ok_or_else(|| BadValue(format!("{written:?} is not a whole number from 1")))
 }
 
+/// A share above 0 and below 1.
+pub fn share(written: &str) -> Result<f64, BadValue> {
+    match written.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        Ok(_) => bad("it is not above 0 and below 1"),
+        Err(_) => bad("it is not a number"),
+    }
+}
+
+/// A number from 0 on that something may exceed.
+pub fn threshold(written: &str) -> Result<f64, BadValue> {
+    match written.parse::<f64>() {
+        Ok(threshold) if threshold >= 0.0 && threshold.is_finite() => Ok(threshold),
+        Ok(_) => bad("it is not a number from 0 on"),
+        Err(_) => bad("it is not a number"),
+    }
+}
+
 /// `--token-ids`: ids with commas between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenIds(pub Vec<TokenId>);

@@ -15,6 +15,7 @@
 //! - [`Backend`]: the narrow interface to a model, and [`toy::ToyBackend`], a complete small one;
 //! - [`Lens`]: the pipeline from a sequence of tokens to a [`Reading`], and [`LensTrace`], its JSON form;
 //! - [`evaluate`]: how well lenses predict, over many sequences;
+//! - [`diff`]: where two models compute something else;
 //! - [`Session`] and [`Request`]: the whole way from what a user asks to the trace, which a [`Sink`] can take as it
 //!   grows.
 //!
@@ -45,6 +46,7 @@ mod choice;
 pub mod conformance;
 pub mod corpus;
 mod decision;
+pub mod diff;
 mod direction;
 mod dtype;
 mod edit;

@@ -13,6 +13,7 @@ use crate::{
     },
     branches::Branches,
     choice::Choice,
+    diff::{Compare, CompareError, PairError, PairReadout},
     dtype::Dtype,
     edit::Edits,
     host::HostReadout,
@@ -101,6 +102,21 @@ impl ToyBackend {
     /// Overwrites one value of the embedding, `[n_vocab, d_model]`: to see what a broken weight does.
     pub fn set_embedding(&mut self, token: TokenId, dimension: usize, value: f32) {
         self.embedding[token.index() * self.info.d_model + dimension] = value;
+    }
+
+    /// Adds to one weight of what a branch of a block adds to the stream, `[d_model, d_model]`: to see where a change is
+    /// found. The values of head `h` are the columns `h * d_model / 2` to `(h + 1) * d_model / 2` of attention's matrix.
+    ///
+    /// # Panics
+    /// When the site is neither `attn_out` nor `mlp_out`, or there is no such weight.
+    pub fn add_to_weight(&mut self, layer: u16, site: Site, (row, column): (usize, usize), change: f32) {
+        let layer = &mut self.layers[usize::from(layer)];
+        let matrix = match site {
+            Site::AttnOut => &mut layer.attention,
+            Site::MlpOut => &mut layer.mlp_out,
+            _ => panic!("{site} has no matrix of its own"),
+        };
+        matrix[row * self.info.d_model + column] += change;
     }
 
     /// Runs one token through every block up to the one of `through`; `record` sees what is at every point after its
@@ -195,6 +211,22 @@ impl Dissect for ToyBackend {
         let d = self.info.d_model;
         let row = self.unembedding[token.index() * d..][..d].to_vec();
         Ok(TokenReadout::new(row, 0.0, self.norm.clone(), Post::default()))
+    }
+}
+
+impl Compare for ToyBackend {
+    fn with_readouts<T>(
+        &self,
+        other: &Self,
+        with: impl FnOnce(PairReadout<'_>) -> Result<T, CompareError>,
+    ) -> Result<T, CompareError> {
+        let readout = |model| -> Result<_, CompareError> {
+            let Self { norm, unembedding, info, .. }: &Self = model;
+            let rows = VocabRows::F32(unembedding);
+            let unembedding = Unembedding::new(rows, info.d_model, None, Post::default());
+            Ok((norm, unembedding.map_err(PairError::from)?))
+        };
+        with(PairReadout::new(readout(self)?, readout(other)?))
     }
 }
 

@@ -18,6 +18,13 @@ const WORTH_A_THREAD: u64 = 2 << 20;
 /// Says how to load a model, and makes sure that its device is there. Everything that computes has as many threads from
 /// here on as the user has named, or as there are cores.
 pub(crate) fn apply(args: &MachineArgs) -> Result<LoadOptions> {
+    let loading = loading(args)?;
+    threads(args)?;
+    Ok(loading)
+}
+
+/// Says how to load a model, and makes sure that its device is there.
+pub(crate) fn loading(args: &MachineArgs) -> Result<LoadOptions> {
     let map = match (&args.device_map, args.device) {
         (Some(map), _) => map.clone(),
         (None, Device::Auto) => DeviceMap::Best,
@@ -26,12 +33,6 @@ pub(crate) fn apply(args: &MachineArgs) -> Result<LoadOptions> {
             DeviceMap::One(place)
         }
     };
-    let threads = args.threads.map_or_else(cores, usize::from);
-    use_threads(threads);
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .with_context(|| format!("cannot start {threads} threads"))?;
     let dtype = match args.dtype {
         Dtype::Auto => None,
         Dtype::F32 => Some(StoredDtype::F32),
@@ -39,6 +40,16 @@ pub(crate) fn apply(args: &MachineArgs) -> Result<LoadOptions> {
         Dtype::F16 => Some(StoredDtype::F16),
     };
     Ok(LoadOptions::default().with_dtype(dtype).with_map(map))
+}
+
+/// Gives everything that computes as many threads as the user has named, or as there are cores.
+pub(crate) fn threads(args: &MachineArgs) -> Result<()> {
+    let threads = args.threads.map_or_else(cores, usize::from);
+    use_threads(threads);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .with_context(|| format!("cannot start {threads} threads"))
 }
 
 /// Has libtorch use no more threads than `tokens` in one pass through the layers of a model are worth, unless the user

@@ -8,6 +8,7 @@ mod attribute;
 mod check;
 mod compare_prompts;
 mod corpus;
+mod diff;
 mod evaluate;
 mod failure;
 mod fit;
@@ -21,6 +22,7 @@ mod reader;
 mod records;
 mod request;
 mod run;
+mod sequences;
 mod show;
 mod text;
 mod watched;
@@ -56,6 +58,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
         Command::Fit(args) => fit::fit(args, console),
         Command::Evaluate(args) => evaluate::evaluate(args, console),
         Command::Corpus(CorpusArgs { what: Corpus::Run(args) }) => corpus::run(args, console),
+        Command::Diff(args) => diff::diff(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

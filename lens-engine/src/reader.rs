@@ -47,11 +47,16 @@ impl Reader {
 
     /// Tokens of a sequence: as many as were asked for, else what the model takes, but no more than `usual`.
     pub(crate) fn context(&self, asked: Option<NonZeroUsize>, usual: usize) -> usize {
-        let spec = &self.checkpoint.outline().spec;
-        let learned = spec.embed.positions.as_ref().map(|positions| positions.n);
-        let longest = [spec.context, learned].into_iter().flatten().min().unwrap_or(usual);
-        asked.map_or(longest.min(usual), usize::from)
+        context(&self.checkpoint, asked, usual)
     }
+}
+
+/// Tokens of a sequence: as many as were asked for, else what the model takes, but no more than `usual`.
+pub(crate) fn context(checkpoint: &Checkpoint, asked: Option<NonZeroUsize>, usual: usize) -> usize {
+    let spec = &checkpoint.outline().spec;
+    let learned = spec.embed.positions.as_ref().map(|positions| positions.n);
+    let longest = [spec.context, learned].into_iter().flatten().min().unwrap_or(usual);
+    asked.map_or(longest.min(usual), usize::from)
 }
 
 /// Loads the weights.

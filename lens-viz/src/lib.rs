@@ -20,6 +20,7 @@ mod digits;
 mod excerpt;
 pub mod logitlenskit;
 mod measure;
+mod models;
 mod named;
 pub mod page;
 mod patching;

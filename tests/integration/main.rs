@@ -4,6 +4,7 @@ mod adapters;
 mod attribution;
 mod demo;
 mod devices;
+mod diff;
 mod generation;
 mod gguf;
 mod half;

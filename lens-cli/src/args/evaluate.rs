@@ -11,7 +11,7 @@ use lens_core::{ComponentSelection, Selection};
 use super::{MORE_HELP, lens::LensNames, model::MachineArgs, share::share, text::ReaderArgs};
 use crate::{
     format::{is_folder, is_misnamed, of_file},
-    values::{Pictures, from_one},
+    values::{Pictures, from_one, share},
 };
 
 /// Measure how well lenses predict a text, layer by layer

@@ -6,6 +6,7 @@ mod attribute;
 mod check;
 mod corpus;
 mod decode;
+mod diff;
 mod evaluate;
 mod families;
 mod fit;
@@ -26,6 +27,7 @@ pub use self::{
     check::CheckArgs,
     corpus::{Corpus, CorpusArgs, CorpusFile, CorpusFormat, CorpusMergeArgs, CorpusOut, CorpusRunArgs},
     decode::{DecodeArgs, DecodeFormat},
+    diff::{DiffArgs, DiffOut, SideArgs},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
     fitting::{
@@ -89,6 +91,7 @@ impl Cli {
             Command::Fit(args) => args.what.contradiction(),
             Command::Evaluate(args) => args.contradiction(),
             Command::Corpus(args) => args.what.contradiction(),
+            Command::Diff(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -108,6 +111,7 @@ pub enum Command {
     Fit(FitArgs),
     Evaluate(Box<EvaluateArgs>),
     Corpus(CorpusArgs),
+    Diff(Box<DiffArgs>),
     Families(FamiliesArgs),
     Lens(LensArgs),
     /// Print a completion script for a shell

@@ -51,6 +51,13 @@ impl Edits {
         self.by_point.entry(point).or_default().push(edit);
     }
 
+    /// Puts these vectors in the place of the whole activation, one for each position from 0 on.
+    pub(crate) fn replace(&mut self, point: Point, vectors: Vec<Vec<f32>>) {
+        let mut by_position = Vectors::default();
+        by_position.add_by_position(vectors);
+        self.push(point, Edit { heads: None, positions: None, change: Change::Replace(by_position) });
+    }
+
     /// Whether anything is changed at this point.
     pub fn change(&self, point: Point) -> bool {
         self.by_point.contains_key(&point)

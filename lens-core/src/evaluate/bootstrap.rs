@@ -24,7 +24,7 @@ pub struct Estimate {
 /// the sequence comes (Chamandy et al. 2012): nothing has to be kept of the sequences, and all sums of a resampling
 /// share its draws.
 #[derive(Debug, Clone)]
-pub(super) struct Bootstrap {
+pub(crate) struct Bootstrap {
     random: ChaCha12Rng,
     width: usize,
     /// `[1 + resamplings, width]`; the first row is the sum as it is.
@@ -33,7 +33,7 @@ pub(super) struct Bootstrap {
 
 impl Bootstrap {
     /// `resamplings` of `width` sums, drawn by `seed`.
-    pub(super) fn new(width: usize, resamplings: usize, seed: u64) -> Self {
+    pub(crate) fn new(width: usize, resamplings: usize, seed: u64) -> Self {
         Self {
             random: ChaCha12Rng::seed_from_u64(seed),
             width,
@@ -42,7 +42,7 @@ impl Bootstrap {
     }
 
     /// Adds one sequence's values, `[width]`.
-    pub(super) fn add(&mut self, values: &[f64]) {
+    pub(crate) fn add(&mut self, values: &[f64]) {
         for (i, sums) in self.sums.chunks_exact_mut(self.width.max(1)).enumerate() {
             let times = if i == 0 { 1.0 } else { f64::from(poisson(self.random.next_u32())) };
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += times * value);
@@ -50,13 +50,13 @@ impl Bootstrap {
     }
 
     /// The sum at an index.
-    pub(super) fn sum(&self, index: usize) -> f64 {
+    pub(crate) fn sum(&self, index: usize) -> f64 {
         self.sums.get(index).copied().unwrap_or(0.0)
     }
 
     /// The quotient of two sums, with the interval that a share of `confidence` of the resamplings fall into; `None`
     /// where there is nothing to divide by.
-    pub(super) fn ratio(&self, above: usize, below: usize, confidence: f64) -> Option<Estimate> {
+    pub(crate) fn ratio(&self, above: usize, below: usize, confidence: f64) -> Option<Estimate> {
         let of = |sums: &[f64]| (sums[below] > 0.0).then(|| sums[above] / sums[below]);
         let mut rows = self.sums.chunks_exact(self.width.max(1));
         let value = of(rows.next()?)?;

@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bootstrap;
+pub(crate) mod bootstrap;
 mod report;
 
 use std::sync::Arc;

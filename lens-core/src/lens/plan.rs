@@ -54,6 +54,14 @@ impl Plan {
         Ok(self.places_of(info)?.notes)
     }
 
+    /// The points that the plain lens reads of a model, in order of execution.
+    ///
+    /// # Errors
+    /// When a selection does not fit the model.
+    pub fn points(&self, info: &ModelInfo) -> Result<PointSet, LensError> {
+        self.points_of(info, &self.layers_of(info)?)
+    }
+
     /// What every lens reads of a model, and what has to be said about it.
     fn places_of(&self, info: &ModelInfo) -> Result<Places, LensError> {
         let layers = self.layers_of(info)?;

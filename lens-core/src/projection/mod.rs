@@ -92,6 +92,7 @@ mod stats;
 mod sweep;
 mod tile;
 mod topk;
+mod whole;
 
 pub use job::{
     BothEnds, Job, NonFiniteLogits, Post, Projected, ProjectionError, Tracked, Unembedding, VocabRows,

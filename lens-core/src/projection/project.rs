@@ -21,6 +21,7 @@ use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
 use super::stats::{self, Statistics, runs, shifted_square};
 use super::sweep::{Matrix, sweep};
 use super::topk::{SharedBound, TopK};
+use super::whole;
 use crate::token::TokenId;
 
 type Answers = Vec<Result<Projected, NonFiniteLogits>>;
@@ -122,6 +123,41 @@ impl Unembedding<'_> {
             tracked: &[],
         };
         self.dispatch::<EndsOnly>(kernel, &job)
+    }
+
+    /// Every logit of each of `readouts`, `[n, d_model]`, with the kernel that [`Kernel::chosen`] names: `[n_vocab]` for
+    /// each, the same to the bit as those that [`project`](Self::project) takes its sums of.
+    ///
+    /// This holds `n * n_vocab` logits: it is for few readouts at a time.
+    ///
+    /// # Errors
+    /// As [`project`](Self::project).
+    pub fn all_logits(
+        &self,
+        readouts: &[f32],
+    ) -> Result<Vec<Result<Vec<f32>, NonFiniteLogits>>, ProjectionError> {
+        self.all_logits_with(Kernel::chosen()?, readouts)
+    }
+
+    /// [`all_logits`](Self::all_logits) with a given kernel.
+    ///
+    /// # Errors
+    /// As [`all_logits`](Self::all_logits), and when this machine cannot run the kernel.
+    pub fn all_logits_with(
+        &self,
+        kernel: Kernel,
+        readouts: &[f32],
+    ) -> Result<Vec<Result<Vec<f32>, NonFiniteLogits>>, ProjectionError> {
+        let job = Job {
+            readouts,
+            top_k: 0,
+            entropy: false,
+            variance: false,
+            finals: None,
+            distances: false,
+            tracked: &[],
+        };
+        self.dispatch::<WholeRows>(kernel, &job)
     }
 
     fn dispatch<P: Purpose>(&self, kernel: Kernel, job: &Job<'_>) -> Result<Vec<P::Answer>, ProjectionError> {
@@ -291,6 +327,17 @@ impl Purpose for EndsOnly {
     }
 }
 
+/// Whole rows of logits.
+struct WholeRows;
+
+impl Purpose for WholeRows {
+    type Answer = Result<Vec<f32>, NonFiniteLogits>;
+
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+        sweep.whole_rows()
+    }
+}
+
 /// One group of readouts on its way.
 struct Sweep<'a, W, S> {
     simd: S,
@@ -352,6 +399,19 @@ impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
                 })
             })
             .collect()
+    }
+
+    /// All logits, lane by lane.
+    fn whole_rows(&self) -> Vec<Result<Vec<f32>, NonFiniteLogits>> {
+        let Self { simd, matrix, job, group, .. } = *self;
+        let panels = Panels::pack::<W, S>(job.readouts, matrix.d_model, &group.readouts);
+        let pass = whole::Rows { readouts: group.readouts.len() };
+        let kept: Vec<whole::Kept> = sweep(simd, &matrix, &panels, &pass);
+        let of_lane = |lane: usize| {
+            let logits: Vec<f32> = kept.iter().flat_map(|kept| &kept.logits[lane]).copied().collect();
+            if logits.iter().all(|logit| logit.is_finite()) { Ok(logits) } else { Err(NonFiniteLogits) }
+        };
+        (0..group.readouts.len()).into_par_iter().map(of_lane).collect()
     }
 
     /// The largest and the smallest logits, lane by lane.

@@ -666,3 +666,30 @@ fn an_end_of_a_readout_that_is_not_finite_is_an_error_of_its_own() {
         }
     }
 }
+
+#[test]
+fn whole_rows_have_the_logits_of_the_projection_to_the_bit() {
+    for kernel in kernels() {
+        for (dtype, d, v, n) in [
+            (Dtype::F32, 5, 3, 1),
+            (Dtype::F32, 64, 700, 4),
+            (Dtype::Bf16, 33, 2100, 70),
+            (Dtype::F16, 16, 900, 17),
+        ] {
+            let mut case = Case::random(dtype, d, v, n, 11);
+            case.bias = Some(Random::new(5).values(v, 2.0));
+            case.post = Post { scale: 0.5, softcap: Some(3.0) };
+            case.readouts[..d].fill(f32::INFINITY);
+            let rows = case.unembedding().all_logits_with(kernel, &case.readouts).unwrap();
+            let whole = case.project(kernel, Job { top_k: v, ..JOB });
+            assert_eq!(rows.len(), n);
+            assert!(rows[0].is_err() && whole[0].is_err(), "{kernel}, {dtype:?}");
+            for (row, whole) in rows.iter().zip(&whole).skip(1) {
+                let (row, top) = (row.as_ref().unwrap(), &whole.as_ref().unwrap().top);
+                assert_eq!((row.len(), top.len()), (v, v));
+                // Zero has one sign in lists.
+                assert!(top.iter().all(|(id, logit)| row[id.index()] == *logit), "{kernel}, {dtype:?}");
+            }
+        }
+    }
+}

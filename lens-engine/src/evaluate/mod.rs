@@ -15,6 +15,7 @@ use lens_models::{Decoder, fit::Documents};
 use crate::{
     lenses::Lenses,
     reader::{self, Reader},
+    sequences::Sequences,
     text::{self, Text},
 };
 
@@ -50,8 +51,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
         notes,
         console,
     };
-    let sequences = Sequences { text, context, waiting: Vec::new(), left: args.sequences.map(u64::from) };
-    reading.read(sequences)?;
+    reading.read(Sequences::new(text, context, args.sequences))?;
     let Some(report) = reading.evaluation.report() else {
         bail!("the text {} has no sequence of two tokens or more", args.reader.text.text.display())
     };
@@ -63,37 +63,6 @@ pub(crate) fn evaluate(args: &EvaluateArgs, console: &Console) -> Result<()> {
         notes: reading.notes,
     };
     out.show(&report, &about, args, console)
-}
-
-/// A text in sequences of one length; the last one is shorter.
-struct Sequences<'a> {
-    text: Text<'a>,
-    context: usize,
-    waiting: Vec<TokenId>,
-    /// How many are still wanted.
-    left: Option<u64>,
-}
-
-impl Sequences<'_> {
-    /// The next sequence of at least two tokens; `None` at the end.
-    fn next(&mut self) -> Result<Option<Vec<TokenId>>> {
-        if self.left == Some(0) {
-            return Ok(None);
-        }
-        while self.waiting.len() < self.context {
-            let Some(document) = self.text.next()? else { break };
-            self.waiting.extend(document);
-        }
-        let n = self.waiting.len().min(self.context);
-        let rest = self.waiting.split_off(n);
-        let sequence = std::mem::replace(&mut self.waiting, rest);
-        if sequence.len() < 2 {
-            self.text.end();
-            return Ok(None);
-        }
-        self.left = self.left.map(|left| left - 1);
-        Ok(Some(sequence))
-    }
 }
 
 /// Reads sequences and adds up what lenses say of them.

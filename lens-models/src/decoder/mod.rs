@@ -4,6 +4,7 @@ mod batch;
 mod block;
 mod branches;
 mod budget;
+mod compare;
 mod device_readout;
 mod dissect;
 mod edit;

@@ -1,6 +1,6 @@
 //! The way from the stream to logits: the host projection for readouts, libtorch's product for the self-check.
 
-use std::ops::Range;
+use std::{cell::OnceCell, ops::Range};
 
 use lens_core::{
     BackendError, Choice, FinalNorm, HostReadout, PlainLogits, Post, ReadRequest, Readings, TokenId,
@@ -42,6 +42,8 @@ pub(super) struct Readout {
     place: Place,
     /// What decodes on the device; on the processor lens-core does.
     device: Option<DeviceReadout>,
+    /// A copy of an unembedding that is on a device, once somebody needs it in host memory.
+    copied: OnceCell<Tensor>,
 }
 
 impl Readout {
@@ -96,6 +98,7 @@ impl Readout {
             post: readout.post,
             place: weights.place,
             device,
+            copied: OnceCell::new(),
         })
     }
 
@@ -135,9 +138,25 @@ impl Readout {
 
     /// The projection on the processor.
     fn host(&self) -> Result<HostReadout<'_>, BackendError> {
-        let (rows, d_model) = (host_rows(&self.unembed)?, self.host_norm.d_model());
-        let unembedding = Unembedding::new(rows, d_model, self.bias.as_deref(), self.post)?;
-        Ok(HostReadout::new(&self.host_norm, unembedding, self.n_layers))
+        let (norm, unembedding) = self.in_host_memory()?;
+        Ok(HostReadout::new(norm, unembedding, self.n_layers))
+    }
+
+    /// Final norm and unembedding in host memory, wherever readouts are decoded.
+    pub(super) fn in_host_memory(&self) -> Result<(&FinalNorm, Unembedding<'_>), BackendError> {
+        let unembed = match self.place.is_host() {
+            true => &self.unembed,
+            false => match self.copied.get() {
+                Some(copied) => copied,
+                None => {
+                    let copied = self.unembed.f_to_device(Device::Cpu).map_err(ModelError::from)?;
+                    self.copied.get_or_init(|| copied)
+                }
+            },
+        };
+        let rows = host_rows(unembed)?;
+        let unembedding = Unembedding::new(rows, self.host_norm.d_model(), self.bias.as_deref(), self.post)?;
+        Ok((&self.host_norm, unembedding))
     }
 
     /// Some rows of what was captured, as [`lens_core::Backend::rows`] gives them.

@@ -28,6 +28,7 @@ mod escape;
 mod faithfulness;
 mod head;
 mod heads;
+mod models;
 mod number;
 mod pairs;
 mod places;
@@ -41,6 +42,7 @@ use lens_core::{ByteSize, LensTrace, TraceError};
 
 pub use attribution::attribution;
 pub use corpus::corpus;
+pub use models::diff;
 
 use crate::named::Named;
 

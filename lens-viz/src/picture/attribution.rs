@@ -72,7 +72,8 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
             rule: Some(rule(trace)),
             against: None,
             fonts,
-        },
+        }
+        .into(),
         rows: layers.iter().map(row).collect(),
         columns: names.map(|name| column(&name)).collect(),
         columns_are: "head",

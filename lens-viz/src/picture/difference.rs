@@ -55,7 +55,8 @@ pub fn difference(
             rule: None,
             against: Some(difference),
             fonts,
-        },
+        }
+        .into(),
         // What differs says nothing of how far either lens can be trusted.
         rows: rows(source, &cells.places, None, fonts)
             .into_iter()

@@ -43,7 +43,7 @@ pub(super) fn grid(
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
     let scale = scale.named(&measure.describe(only_component(&places)));
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: None, rule: None, against: None, fonts },
+        heading: Heading { source, title, position: None, rule: None, against: None, fonts }.into(),
         rows: rows(source, &places, None, fonts),
         columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
         columns_are: "position",

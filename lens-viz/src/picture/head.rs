@@ -41,6 +41,29 @@ pub(super) struct Heading<'a> {
     pub(super) fonts: Fonts,
 }
 
+/// What is said above a picture.
+pub(super) enum Above<'a> {
+    /// Of one run, or of two.
+    Runs(Heading<'a>),
+    /// A title, and facts in order.
+    Facts { title: String, facts: Vec<String>, fonts: Fonts },
+}
+
+impl<'a> From<Heading<'a>> for Above<'a> {
+    fn from(heading: Heading<'a>) -> Self {
+        Self::Runs(heading)
+    }
+}
+
+impl Above<'_> {
+    pub(super) fn head(&self, width: f64) -> Head {
+        match self {
+            Self::Runs(heading) => heading.head(width),
+            Self::Facts { title, facts, fonts } => Head::of_facts(title, facts.clone(), width, *fonts),
+        }
+    }
+}
+
 /// The lines above a picture, made for a width.
 pub(super) struct Head {
     title: Shown,

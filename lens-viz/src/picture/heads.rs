@@ -60,7 +60,7 @@ pub(super) fn heads(
     let column = |head: &u16| Column { name: fonts.words(&head.to_string()), below: None, above: None };
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: Some(position), rule: None, against: None, fonts },
+        heading: Heading { source, title, position: Some(position), rule: None, against: None, fonts }.into(),
         rows: layers.iter().map(row).collect(),
         columns: heads.iter().map(column).collect(),
         columns_are: "head",

@@ -117,7 +117,8 @@ fn picture(
             rule: Some(rule(trace, fonts)),
             against: None,
             fonts,
-        },
+        }
+        .into(),
         rows: rows.iter().map(row).collect(),
         columns: columns.iter().map(column).collect(),
         columns_are: match first.columns {

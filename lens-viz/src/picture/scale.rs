@@ -97,6 +97,18 @@ impl Scale {
         })
     }
 
+    /// The scale of distances: zero is light, and the dark end as far as the values or `options` reach.
+    pub(crate) fn from_zero(name: &str, values: impl Iterator<Item = f64>, options: &PictureOptions) -> Self {
+        let furthest = values.filter(|value| value.is_finite()).fold(0.0_f64, f64::max);
+        let (mut low, mut high) = (0.0, if furthest > 0.0 { round_up(furthest) } else { 1.0 });
+        if let Some((asked_low, asked_high)) = options.range {
+            (low, high) = (f64::from(asked_low), f64::from(asked_high));
+        }
+        let colours = Colours::Sequential(options.ramp);
+        let name = name.to_owned();
+        Self { name, low, high, logarithmic: false, reversed: true, unit: 1.0, colours }
+    }
+
     /// Whether the colours stand for differences.
     pub(crate) fn is_diverging(&self) -> bool {
         matches!(self.colours, Colours::Diverging)

@@ -106,7 +106,7 @@ fn draw(
     let rows = rows(source, places, source.last(position), fonts);
     let is_decided_here = rows.iter().any(|row| row.marked);
     let heatmap = Heatmap {
-        heading: Heading { source, title, position: Some(position), rule, against: None, fonts },
+        heading: Heading { source, title, position: Some(position), rule, against: None, fonts }.into(),
         rows,
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",

@@ -1,5 +1,6 @@
 //! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers up and
-//! positions across; [`difference()`] of two traces; [`attribution()`], what contributes to a logit; [`patching()`], what changes an answer; runs beside one
+//! positions across; [`difference()`] of two traces; [`attribution()`], what contributes to a logit; [`patching()`], what changes an answer; [`diff()`], where
+//! two models compute something else; runs beside one
 //! another, [`compare()`] and [`side_by_side()`]; and a line at a time, [`StepsView`] for every token of a continuation,
 //! [`PromptsView`] for every prompt and [`DirectionsView`] for every decoded direction.
 //!
@@ -29,6 +30,7 @@ mod directions;
 mod grid;
 mod header;
 mod layout;
+mod models;
 mod patching;
 mod positions;
 mod prompts;
@@ -53,6 +55,7 @@ pub use attribution::attribution;
 pub use compare::compare;
 pub use difference::difference;
 pub use directions::{DirectionLine, DirectionsView};
+pub use models::diff;
 pub use patching::patching;
 pub use positions::heatmap;
 pub use prompts::PromptsView;

@@ -8,7 +8,7 @@ use super::{
     Fonts, Picture, PictureError,
     canvas::{Frame, page},
     fonts::Face,
-    head::{Head, Heading, MARGIN},
+    head::{Above, Head, MARGIN},
     legend::Legend,
     pages::split,
     text::{Shown, TokenLabel},
@@ -49,7 +49,7 @@ pub(super) struct Cell {
 
 /// A heatmap that fits any page.
 pub(super) struct Heatmap<'a> {
-    pub(super) heading: Heading<'a>,
+    pub(super) heading: Above<'a>,
     pub(super) rows: Vec<Row>,
     pub(super) columns: Vec<Column>,
     /// What the columns' names are.

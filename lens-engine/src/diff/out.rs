@@ -1,0 +1,123 @@
+//! Where a comparison goes: to stdout, into files, or all of it into a folder.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use lens_cli::{
+    args::{DiffArgs, DiffOut, EvaluateFormat},
+    drawn::{self, DrawnAs},
+    folder::Folder,
+    output, results,
+    style::Console,
+    values::Pictures,
+};
+use lens_core::diff::DiffTrace;
+use lens_viz::{
+    page,
+    picture::{self, PictureOptions},
+};
+
+use super::show;
+
+/// Pixels of a PNG for each pixel of the page.
+const SCALE: f32 = 2.0;
+
+/// Where a comparison goes.
+pub(super) enum Out {
+    Stdout,
+    File(PathBuf, EvaluateFormat),
+    Page(PathBuf),
+    Pictures(PathBuf, DrawnAs),
+    Folder(Folder),
+}
+
+impl Out {
+    /// The place that was asked for; a folder is made before anything is read.
+    pub(super) fn begin(args: &DiffArgs) -> Result<Self> {
+        Ok(match args.destination() {
+            DiffOut::Stdout => Self::Stdout,
+            DiffOut::Results(path, format) => Self::File(path.to_owned(), format),
+            DiffOut::Page(path) => Self::Page(path.to_owned()),
+            DiffOut::Pictures(path) => {
+                let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+                let drawn = if is_png { DrawnAs::Png { scale: SCALE } } else { DrawnAs::Svg };
+                Self::Pictures(path.to_owned(), drawn)
+            }
+            DiffOut::Folder(path) => Self::Folder(Folder::for_results(path)?),
+        })
+    }
+
+    /// Writes a comparison.
+    pub(super) fn show(self, trace: &DiffTrace, args: &DiffArgs, console: &Console) -> Result<()> {
+        let print = || output::print(|out| show::write(out, trace, args.format, console));
+        let path = match self {
+            Self::Stdout => return print(),
+            Self::File(path, format) => {
+                output::write_file(&path, |out| show::write(out, trace, format, &console.plain()))?;
+                path
+            }
+            Self::Page(path) => {
+                let page = page::diff(trace, &PictureOptions::default())?;
+                output::write_file(&path, |out| out.write_all(page.as_bytes()))?;
+                path
+            }
+            Self::Pictures(path, drawn) => {
+                for picture in picture::diff(trace, &PictureOptions::default().with_fonts(drawn.fonts()))? {
+                    let path = beside(&path, &picture.stem);
+                    drawn::write_pages(&picture.pages, &path, drawn, console)?;
+                    console.note(&format!("results in {}", path.display()));
+                }
+                return Ok(());
+            }
+            Self::Folder(mut folder) => {
+                fill(&mut folder, trace, args.pictures.unwrap_or(Pictures::USUAL), console)?;
+                console.note(&format!("results in {}/", folder.path().display()));
+                return print();
+            }
+        };
+        console.note(&format!("results in {}", path.display()));
+        Ok(())
+    }
+}
+
+/// `a.svg` with what it shows in its name: `a_own.svg`.
+fn beside(path: &Path, stem: &str) -> PathBuf {
+    let (own, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    path.with_file_name(format!("{}_{stem}.{}", own.to_string_lossy(), ending.to_string_lossy()))
+}
+
+/// Writes all that there is of a comparison. A picture that cannot be drawn takes nothing from the numbers.
+fn fill(folder: &mut Folder, trace: &DiffTrace, wanted: Pictures, console: &Console) -> Result<()> {
+    let files = [("diff.json", EvaluateFormat::Json), ("diff.csv", EvaluateFormat::Csv)];
+    for (name, format) in files {
+        folder.write(name, |out| show::write(out, trace, format, &console.plain()))?;
+    }
+    results::note_cleared(folder, console);
+    match page::diff(trace, &PictureOptions::default()) {
+        Ok(page) => folder.write("diff.html", |out| out.write_all(page.as_bytes()))?,
+        Err(error) => console.note(&format!("there is no diff.html: {error}")),
+    }
+    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::Png { scale: SCALE })];
+    let mut missing = BTreeSet::new();
+    for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
+        let pictures = match picture::diff(trace, &PictureOptions::default().with_fonts(drawn.fonts())) {
+            Ok(pictures) => pictures,
+            Err(error) => {
+                console.note(&format!("there is no picture: {error}"));
+                return Ok(());
+            }
+        };
+        for picture in &pictures {
+            for page in &picture.pages {
+                missing.extend(page.missing.iter().copied());
+                let (stem, bytes) = (page.file_stem(&picture.stem), drawn.bytes(page)?);
+                folder.write(&format!("heatmaps/{stem}.{ending}"), |out| out.write_all(&bytes))?;
+            }
+        }
+    }
+    results::note_missing(&missing, console);
+    Ok(())
+}
