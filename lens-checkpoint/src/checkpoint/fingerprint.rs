@@ -13,13 +13,20 @@ const SAMPLE: usize = 4096;
 const STRIDE: usize = 1 << 20;
 
 impl Checkpoint {
-    /// The SHA-256, in hexadecimal, of the config and of samples of the weight files: their lengths, their beginnings and
+    /// The SHA-256, in hexadecimal, of the config, of what adapters say, and of samples of the weight files: their lengths, their beginnings and
     /// ends, and 4 KiB of every MiB. Copies of a checkpoint have the same one wherever they lie. Another training of the
     /// model, another type of its weights and another quantisation have another; a change of fewer than some thousand
     /// weights may go unseen.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.outline().config.to_string());
+        // Their files are among the weights; this is how much of them is added.
+        for adapter in &self.outline().adapters {
+            let numbers = [adapter.matrices, adapter.replaced, usize::from(adapter.dora)];
+            numbers.into_iter().for_each(|n| hash.update((n as u64).to_le_bytes()));
+            adapter.ranks.iter().for_each(|rank| hash.update((*rank as u64).to_le_bytes()));
+            adapter.scales.iter().for_each(|scale| hash.update(scale.to_le_bytes()));
+        }
         for file in self.shards.iter().map(Bytes::as_slice) {
             hash.update((file.len() as u64).to_le_bytes());
             hash.update(&file[..file.len().min(STRIDE)]);

@@ -188,6 +188,7 @@ impl Mechanisms {
             RopeScaling::Dynamic { .. } => self.position("dynamic"),
             RopeScaling::Llama3 { .. } => self.position("llama3"),
             RopeScaling::Yarn { .. } => self.position("YaRN"),
+            RopeScaling::Proportional { .. } => self.position("proportional"),
             RopeScaling::LongRope { .. } => self.position("LongRoPE"),
         }
     }
@@ -216,6 +217,7 @@ impl Mechanisms {
             Scores::Softmax => "experts by softmax",
             Scores::Sigmoid => "experts by sigmoid",
             Scores::SoftmaxOfChosen => "experts by softmax of the chosen",
+            Scores::SigmoidOfChosen => "experts by sigmoid of the chosen",
             Scores::SparseMixer { .. } => "experts by SparseMixer",
         });
         if routing.correction.is_some() {

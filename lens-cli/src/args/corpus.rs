@@ -13,12 +13,11 @@ use super::{
     MORE_HELP,
     lens::LensNames,
     model::{MachineArgs, SourceArgs},
-    share::share,
 };
 use crate::{
     format::is_folder,
     shard::ShardChoice,
-    values::{Pictures, from_one},
+    values::{Pictures, from_one, share},
 };
 
 /// Statistics of a corpus, layer by layer, on one machine or on many

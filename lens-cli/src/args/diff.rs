@@ -37,7 +37,8 @@ reciprocal_rank. Where one holds, the results are written and lens ends with 1.
 Examples:
   lens diff demo demo --dtype-b bf16 --corpus documents.jsonl
   lens diff org/base org/tuned --corpus documents.jsonl --fail-if 'kl>0.01' --fail-if 'top1<0.99'
-  lens diff base/ tuned/ --corpus documents.jsonl --components all,heads -o diff/"
+  lens diff base/ tuned/ --corpus documents.jsonl --components all,heads -o diff/
+  lens diff base/ base/ --adapter-b adapter/ --corpus documents.jsonl"
 )]
 pub struct DiffArgs {
     /// The model to compare with: hub id, local folder or GGUF file, or demo
@@ -53,6 +54,12 @@ pub struct DiffArgs {
     /// Branch, tag or commit of B on the hub
     #[arg(long, value_name = "REV", help_heading = "Models")]
     pub revision_b: Option<String>,
+    /// Merge a LoRA adapter into A: a folder or a name on the hub (@REV may follow); several are added in order
+    #[arg(long, value_name = "PATH|HUB", help_heading = "Models")]
+    pub adapter_a: Vec<String>,
+    /// Merge a LoRA adapter into B
+    #[arg(long, value_name = "PATH|HUB", help_heading = "Models")]
+    pub adapter_b: Vec<String>,
     /// Type of A's weights; auto keeps the one they are stored in
     #[arg(long, value_enum, default_value_t = Dtype::Auto, value_name = "DTYPE", help_heading = "Models")]
     pub dtype_a: Dtype,
@@ -172,14 +179,15 @@ pub enum DiffOut<'a> {
 impl DiffArgs {
     /// One of the models: the only place where what the two have of their own is told apart.
     pub fn side(&self, side: Side) -> SideArgs<'_> {
-        let (model, revision, dtype) = match side {
-            Side::A => (&self.a, &self.revision_a, self.dtype_a),
-            Side::B => (&self.b, &self.revision_b, self.dtype_b),
+        let (model, revision, adapter, dtype) = match side {
+            Side::A => (&self.a, &self.revision_a, &self.adapter_a, self.dtype_a),
+            Side::B => (&self.b, &self.revision_b, &self.adapter_b, self.dtype_b),
         };
         SideArgs {
             model,
             source: SourceArgs {
                 revision: revision.clone(),
+                adapter: adapter.clone(),
                 offline: self.offline,
                 assume_family: self.assume_family.clone(),
                 ignore_extra: self.ignore_extra,

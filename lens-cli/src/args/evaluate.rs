@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lens_core::{ComponentSelection, Selection};
 
-use super::{MORE_HELP, lens::LensNames, model::MachineArgs, share::share, text::ReaderArgs};
+use super::{MORE_HELP, lens::LensNames, model::MachineArgs, text::ReaderArgs};
 use crate::{
     format::{is_folder, is_misnamed, of_file},
     values::{Pictures, from_one, share},

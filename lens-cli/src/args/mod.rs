@@ -17,7 +17,6 @@ mod model;
 mod patch;
 mod render;
 mod run;
-mod share;
 mod text;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
