@@ -3,6 +3,7 @@
 mod adapters;
 mod attribute;
 mod cache;
+mod corpus;
 mod diff;
 mod engine;
 mod files;
