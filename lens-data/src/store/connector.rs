@@ -48,8 +48,7 @@ impl HttpConnector for Connector {
             None => Ok(Duration::from_secs(otherwise)),
         };
         let connect = duration(ClientConfigKey::ConnectTimeout, 5)?;
-        let silence =
-            if cfg!(test) { Duration::from_millis(500) } else { duration(ClientConfigKey::Timeout, 30)? };
+        let silence = duration(ClientConfigKey::Timeout, 30)?;
         let http = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|value| value == "true");
         let mut tls = TlsConfig::builder();
         if let Some(certificates) = certificates()? {

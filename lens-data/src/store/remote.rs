@@ -62,6 +62,9 @@ impl Pin {
     }
 }
 
+/// How long a server may send nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// How often, and for how long, what fails is tried again: half a minute, for a server that is restarted.
 fn tries() -> RetryConfig {
     let (first, most) = if cfg!(test) { (1, 2) } else { (100, 8) };
@@ -76,6 +79,11 @@ fn tries() -> RetryConfig {
 impl Remote {
     /// The folder at an address.
     pub(crate) fn open(address: &Address) -> Result<Self, StoreError> {
+        Self::patient(address, SILENCE)
+    }
+
+    /// The same, with another patience for web servers that send nothing; that for other stores is theirs to say.
+    pub(super) fn patient(address: &Address, silence: Duration) -> Result<Self, StoreError> {
         let wrong = |problem: String| StoreError::Place { place: address.root.clone(), problem };
         let root = address.root.as_str();
         let inner: Result<Arc<dyn ObjectStore>, Error> = match address.service {
@@ -99,7 +107,9 @@ impl Remote {
                 .map(|store| Arc::new(store) as _),
             Service::Http => HttpBuilder::new()
                 .with_url(root)
-                .with_client_options(ClientOptions::new().with_allow_http(root.starts_with("http://")))
+                .with_client_options(
+                    ClientOptions::new().with_allow_http(root.starts_with("http://")).with_timeout(silence),
+                )
                 .with_http_connector(Connector)
                 .with_retry(tries())
                 .build()

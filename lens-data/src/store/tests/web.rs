@@ -102,7 +102,10 @@ fn a_body_that_ends_too_early_is_gone_on_with_or_an_error() {
 #[test]
 fn a_server_that_is_silent_or_absent_is_unreachable() {
     let web = Web::new(|_, asked| Answer { wait: Duration::from_secs(1), ..Answer::file(asked, b"x", "1") });
-    assert_eq!(reason(&store(&web).get("a", 1).unwrap_err()), Reason::Unreachable);
+    let Ok(Place::Remote(address)) = web.address.parse() else { panic!("{}", web.address) };
+    let remote = Remote::patient(&address, Duration::from_millis(300)).unwrap();
+    let silent = Store { kind: Kind::Remote(remote) };
+    assert_eq!(reason(&silent.get("a", 1).unwrap_err()), Reason::Unreachable);
     // A port that was free a moment ago.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let absent = Store::open(&format!("http://{address}/x")).unwrap();
