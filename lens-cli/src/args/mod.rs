@@ -24,7 +24,7 @@ pub use self::{
     attribute::{AttributeArgs, AttributeFormat},
     check::CheckArgs,
     decode::{DecodeArgs, DecodeFormat},
-    diff::{DiffArgs, DiffOut, SideArgs},
+    diff::{DiffArgs, DiffOut, ReadoutsName, SideArgs},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
     fitting::{
