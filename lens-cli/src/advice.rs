@@ -60,8 +60,10 @@ fn of_patch(error: &PatchError) -> Option<String> {
 }
 
 fn of_condition(error: &ConditionError) -> Option<String> {
-    matches!(error, ConditionError::NotMeasured { .. })
-        .then(|| "have it read with --layers and --components (heads with --components all,heads)".to_owned())
+    matches!(error, ConditionError::NotMeasured { .. }).then(|| {
+        "have it read with --layers, --components (heads with --components all,heads) and --readouts all"
+            .to_owned()
+    })
 }
 
 fn of_source(error: &SourceError) -> Option<String> {

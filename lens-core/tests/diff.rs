@@ -56,10 +56,10 @@ fn a_model_beside_itself_is_exactly_zero_everywhere() {
     assert_eq!(report.rows.len(), 1 + 3 * 7);
     let is = |spread: Spread, value: f64| (spread.mean, spread.min, spread.max) == (value, value, value);
     for row in &report.rows {
-        for zero in [row.relative, row.kl, row.js].into_iter().chain(row.own) {
+        for zero in [row.relative, row.kl.unwrap(), row.js.unwrap()].into_iter().chain(row.own) {
             assert!(is(zero, 0.0), "{}: {zero:?}", row.point);
         }
-        for one in [row.cosine, row.top1, row.reciprocal_rank] {
+        for one in [row.cosine, row.top1.unwrap(), row.reciprocal_rank.unwrap()] {
             assert!(is(one, 1.0), "{}: {one:?}", row.point);
         }
         let is_sum =
@@ -150,8 +150,8 @@ fn numbers_are_those_of_the_formulas_in_float64() {
         let checked = [
             ("relative", row.relative, &of.relative),
             ("cosine", row.cosine, &of.cosine),
-            ("kl", row.kl, &of.kl),
-            ("js", row.js, &of.js),
+            ("kl", row.kl.unwrap(), &of.kl),
+            ("js", row.js.unwrap(), &of.js),
         ];
         for (name, got, expected) in checked.into_iter().chain(row.own.map(|own| ("own", own, &of.own))) {
             let what = format!("{name} of {}", row.point);
@@ -183,7 +183,7 @@ fn a_changed_matrix_is_found_and_nothing_before_it_differs_by_a_bit() {
         assert_eq!(names(&report.changed.as_ref().unwrap().above), [changed.to_string()]);
         for row in &report.rows {
             let before = row.point < changed;
-            let ends = [row.relative.max, row.kl.max, row.js.max];
+            let ends = [row.relative.max, row.kl.unwrap().max, row.js.unwrap().max];
             match before {
                 true => assert_eq!(ends, [0.0; 3], "{}", row.point),
                 false => assert!(row.relative.mean > 0.0, "{} does not show it", row.point),
@@ -227,6 +227,12 @@ fn a_part_is_what_the_whole_says_of_it() {
     }
     let sums = found(&mut toy(7), &mut toy(8), plan("resid_post"));
     assert_eq!(sums.changed, None);
+    let vectors = found(&mut toy(7), &mut toy(8), plan("all,heads").with_inner_readouts(false));
+    assert_eq!((&vectors.finals, &vectors.changed), (&whole.finals, &whole.changed));
+    for (row, whole) in vectors.rows.iter().zip(&whole.rows) {
+        assert_eq!((row.relative, row.cosine, row.own), (whole.relative, whole.cosine, whole.own));
+        assert_eq!((row.kl, row.js, row.top1, row.reciprocal_rank), (None, None, None, None));
+    }
 }
 
 #[test]
@@ -260,6 +266,11 @@ fn conditions_decide_by_the_number_of_the_report() {
     );
     let own = report.row("L2.attn_out".parse().unwrap()).unwrap().own.unwrap();
     assert_eq!(judge("L2.attn_out.own<9").unwrap().value, own.mean);
+    let (mut a, mut b) = (toy(7), toy(8));
+    let bare = Diff::new(&mut a, &mut b, plan("all").with_inner_readouts(false)).unwrap();
+    let check = |written: &str| bare.check(&written.parse().unwrap()).is_ok();
+    assert!(check("kl>1") && check("L1.mlp_out.own>1") && check("embed.relative>1"));
+    assert!(!check("L1.mlp_out.kl>1") && !check("L1.resid_mid.own>1") && !check("L1.head.0.own>1"));
     for missing in ["L9.attn_out.own>1", "L1.resid_post.own>1", "L1.head.0.kl>1"] {
         assert!(matches!(judge(missing), Err(ConditionError::NotMeasured { .. })), "{missing}");
     }
@@ -319,6 +330,13 @@ fn the_json_keeps_to_its_schema_and_reads_back() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lens-diff-1.schema.json");
     let schema: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut bare = trace("all");
+    for row in &mut bare.report.rows {
+        (row.kl, row.js, row.top1, row.reciprocal_rank) = (None, None, None, None);
+    }
+    let json = serde_json::to_value(&bare).unwrap();
+    assert!(validator.is_valid(&json));
+    assert_eq!(serde_json::from_value::<DiffTrace>(json).unwrap(), bare);
     for trace in [trace("all"), trace("all,heads"), trace("embed,attn_out,resid_pre")] {
         assert_eq!(trace.schema, SCHEMA);
         let json = serde_json::to_value(&trace).unwrap();

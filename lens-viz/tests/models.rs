@@ -106,7 +106,7 @@ fn a_terminal_has_the_answers_first_and_then_where() {
         order.iter().map(|says| text.find(says).unwrap_or_else(|| panic!("{says}: {text}"))).collect();
     assert!(places.is_sorted(), "{places:?}: {text}");
     assert!(text.contains("2 of 13 components, beyond rounding (3.9e-6): the first is L1.head.1"), "{text}");
-    assert!(!text.contains('\u{1b}'), "{text}");
+    assert!(!text.contains('\u{1b}') && text.contains("kl>1e-9: it is "), "{text}");
     for width in [20, 40, 79] {
         let narrow = terminal::diff(&trace, 4, &plain().with_width(width));
         assert!(narrow.lines().all(|line| line.chars().count() <= width), "{narrow}");

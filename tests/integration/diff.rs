@@ -41,9 +41,9 @@ fn a_model_beside_itself_is_exactly_zero_in_every_family() {
             let report = compared(&mut load(&name, dtype), &mut load(&name, dtype), &tokens);
             for row in &report.rows {
                 let own = row.own.map_or(0.0, |own| own.max);
-                let far = [row.relative.max, row.kl.max, row.js.max, own];
+                let far = [row.relative.max, row.kl.unwrap().max, row.js.unwrap().max, own];
                 assert_eq!(far, [0.0; 4], "{name}, {dtype:?}: {}", row.point);
-                let near = [row.cosine.min, row.top1.min, row.reciprocal_rank.min];
+                let near = [row.cosine.min, row.top1.unwrap().min, row.reciprocal_rank.unwrap().min];
                 assert_eq!(near, [1.0; 3], "{name}, {dtype:?}: {}", row.point);
             }
             assert_eq!(report.finals.kl.spread.max, 0.0, "{name}");
@@ -101,7 +101,7 @@ fn a_changed_matrix_is_found_in_every_family_and_nothing_before_it_differs_by_a_
                 let is_own_head =
                     site == Site::AttnOut && row.point.head().is_some_and(|(layer, _)| layer == 1);
                 if row.point < place && !is_own_head {
-                    assert_eq!([row.relative.max, row.kl.max], [0.0; 2], "{what}: {}", row.point);
+                    assert_eq!([row.relative.max, row.kl.unwrap().max], [0.0; 2], "{what}: {}", row.point);
                 }
                 if let (Some(own), false) = (row.own, is_own_head) {
                     assert_eq!(own.max > 0.0, row.point == place, "{what}: {}", row.point);
@@ -256,7 +256,7 @@ fn numbers_are_those_of_the_captured_activations_in_float64() {
             let (p, q) = (log_probs(a), log_probs(b));
             p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
         };
-        near(row.kl.mean, mean(pairs().map(kl).collect()), "kl", *point);
+        near(row.kl.unwrap().mean, mean(pairs().map(kl).collect()), "kl", *point);
         if let Some(own) = row.own {
             let expected = of_a[i].iter().zip(&guided[point]).map(|(a, b)| relative(a, b)).collect();
             near(own.mean, mean(expected), "own", *point);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lens_core::{
     ComponentSelection, Selection,
     diff::{Condition, Side},
@@ -102,6 +102,11 @@ pub struct DiffArgs {
     #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
     #[arg(help_heading = "What to compare")]
     pub components: ComponentSelection,
+    /// Which readouts to compare: all, or those at the end alone (final), which is many times faster and leaves kl, js, top1
+    /// and reciprocal_rank of points out
+    #[arg(long, value_enum, default_value_t = ReadoutsName::All, value_name = "all|final")]
+    #[arg(hide_possible_values = true, help_heading = "What to compare")]
+    pub readouts: ReadoutsName,
     /// The difference of its own that a component has to exceed to be called changed [default: what the rounding of
     /// the dtypes may make]
     #[arg(long, value_name = "X", value_parser = threshold, help_heading = "What to compare")]
@@ -148,6 +153,13 @@ pub struct DiffArgs {
     /// How the pictures of a folder are drawn: none, svg, png, or svg,png [default: svg]
     #[arg(long, value_name = "FORMS", help_heading = "Results")]
     pub pictures: Option<Pictures>,
+}
+
+/// Which readouts of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReadoutsName {
+    All,
+    Final,
 }
 
 /// A model of a comparison, and how it is to be opened and run.

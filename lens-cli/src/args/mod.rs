@@ -26,7 +26,7 @@ pub use self::{
     check::CheckArgs,
     corpus::{Corpus, CorpusArgs, CorpusFile, CorpusFormat, CorpusMergeArgs, CorpusOut, CorpusRunArgs},
     decode::{DecodeArgs, DecodeFormat},
-    diff::{DiffArgs, DiffOut, SideArgs},
+    diff::{DiffArgs, DiffOut, ReadoutsName, SideArgs},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},
     families::{FamiliesArgs, ListFormat},
     fitting::{

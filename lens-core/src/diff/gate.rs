@@ -59,6 +59,11 @@ impl DiffMeasure {
         }
     }
 
+    /// Whether it is made of readouts.
+    pub(super) fn is_of_readouts(self) -> bool {
+        matches!(self, Self::Kl | Self::Js | Self::Top1 | Self::ReciprocalRank | Self::CrossEntropy)
+    }
+
     fn is_of(self, point: bool) -> bool {
         match self {
             Self::CrossEntropy => !point,
@@ -70,10 +75,10 @@ impl DiffMeasure {
     /// The number of a point.
     pub fn of_row(self, row: &DiffRow) -> Option<Spread> {
         match self {
-            Self::Kl => Some(row.kl),
-            Self::Js => Some(row.js),
-            Self::Top1 => Some(row.top1),
-            Self::ReciprocalRank => Some(row.reciprocal_rank),
+            Self::Kl => row.kl,
+            Self::Js => row.js,
+            Self::Top1 => row.top1,
+            Self::ReciprocalRank => row.reciprocal_rank,
             Self::CrossEntropy => None,
             Self::Relative => Some(row.relative),
             Self::Cosine => Some(row.cosine),

@@ -34,6 +34,9 @@ pub struct DiffPlan {
     pub layers: Selection,
     /// Which components of each block.
     pub components: ComponentSelection,
+    /// Whether the readouts of all points are compared, and not the final ones alone. Each costs both models a product
+    /// with the whole vocabulary at every position, which is most of the time that a comparison takes.
+    pub inner_readouts: bool,
     /// How intervals are found.
     pub options: EvaluationOptions,
     /// The difference of its own that a component has to exceed to be called changed; `None` is what the rounding of the
@@ -42,11 +45,12 @@ pub struct DiffPlan {
 }
 
 impl Default for DiffPlan {
-    /// All blocks, and every component but heads.
+    /// All blocks, every component but heads, and all readouts.
     fn default() -> Self {
         Self {
             layers: Selection::all(),
             components: ComponentSelection::all(),
+            inner_readouts: true,
             options: EvaluationOptions::default(),
             threshold: None,
         }
@@ -59,6 +63,8 @@ impl DiffPlan {
         with_layers => layers: Selection,
         /// Which components of each block.
         with_components => components: ComponentSelection,
+        /// Whether the readouts of all points are compared, and not the final ones alone.
+        with_inner_readouts => inner_readouts: bool,
         /// How intervals are found.
         with_options => options: EvaluationOptions,
         /// The difference of its own that a component has to exceed to be called changed.
@@ -116,7 +122,11 @@ impl<'m, M: Compare> Diff<'m, M> {
     /// When it is about a point that is not compared, or about a number that the point does not have.
     pub fn check(&self, condition: &Condition) -> Result<(), ConditionError> {
         let Some(point) = condition.point() else { return Ok(()) };
-        let is_there = condition.measure() != DiffMeasure::Own || self.has_own(point);
+        let measure = condition.measure();
+        let is_there = match measure {
+            DiffMeasure::Own => self.has_own(point),
+            _ => self.plan.inner_readouts || !measure.is_of_readouts(),
+        };
         match self.places.points.contains(point) && is_there {
             true => Ok(()),
             false => Err(ConditionError::NotMeasured { written: condition.to_string() }),
@@ -255,14 +265,15 @@ impl<'m, M: Compare> Diff<'m, M> {
             let apart = self.apart(read, point, [a.get(), b.get()])?;
             // Of the last output it matters what comes next.
             let next = if point == last { read.next() } else { Vec::new() };
-            let compared = self.compared(read, point, [a.get(), b.get()], &next)?;
+            let compared = match self.plan.inner_readouts {
+                true => self.compared(read, point, [a.get(), b.get()], &next)?,
+                false => Vec::new(),
+            };
             let row = self.sums.row(index);
-            for (i, (apart, compared)) in apart.iter().zip(&compared).enumerate() {
-                let at = Place::new(self.sequences, read.step.start + i);
-                row.vectors(*apart, at);
-                row.readouts(compared, at);
-            }
-            if point == last {
+            let at = |i: usize| Place::new(self.sequences, read.step.start + i);
+            apart.iter().enumerate().for_each(|(i, apart)| row.vectors(*apart, at(i)));
+            compared.iter().enumerate().for_each(|(i, compared)| row.readouts(compared, at(i)));
+            if point == last && self.plan.inner_readouts {
                 finals = Some(compared);
             }
         }

@@ -87,14 +87,14 @@ pub struct DiffRow {
     pub cosine: Spread,
     /// `|a - b| / |a|` where B's component was given A's inputs: what of the difference begins here. `None` for sums.
     pub own: Option<Spread>,
-    /// KL(A's readout ‖ B's readout), nats.
-    pub kl: Spread,
+    /// KL(A's readout ‖ B's readout), nats. This and what follows is `None` where inner readouts were not compared.
+    pub kl: Option<Spread>,
     /// Jensen-Shannon divergence of the readouts, nats.
-    pub js: Spread,
+    pub js: Option<Spread>,
     /// The share of positions at which both readouts have the same most probable token.
-    pub top1: Spread,
+    pub top1: Option<Spread>,
     /// 1 divided by the rank that the most probable token of A's readout has in B's.
-    pub reciprocal_rank: Spread,
+    pub reciprocal_rank: Option<Spread>,
 }
 
 /// Which components compute something else.

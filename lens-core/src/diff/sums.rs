@@ -144,10 +144,10 @@ impl Sums {
                 relative: row.relative.spread()?,
                 cosine: row.cosine.spread()?,
                 own: own.spread(),
-                kl: row.kl.spread()?,
-                js: row.js.spread()?,
-                top1: row.top1.spread()?,
-                reciprocal_rank: row.reciprocal_rank.spread()?,
+                kl: row.kl.spread(),
+                js: row.js.spread(),
+                top1: row.top1.spread(),
+                reciprocal_rank: row.reciprocal_rank.spread(),
             })
         };
         points.iter().zip(&self.rows).filter_map(row).collect()

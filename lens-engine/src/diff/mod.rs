@@ -5,7 +5,13 @@ mod show;
 mod tokenizers;
 
 use anyhow::{Result, anyhow, bail};
-use lens_cli::{args::DiffArgs, model, progress::Running, signals, style::Console};
+use lens_cli::{
+    args::{DiffArgs, ReadoutsName},
+    model,
+    progress::Running,
+    signals,
+    style::Console,
+};
 use lens_core::{
     Backend, ModelInfo,
     diff::{Diff, DiffPlan, DiffText, DiffTrace, Judged, Side},
@@ -95,6 +101,7 @@ fn plan(args: &DiffArgs) -> DiffPlan {
     DiffPlan::default()
         .with_layers(args.layers.clone())
         .with_components(args.components.clone())
+        .with_inner_readouts(args.readouts == ReadoutsName::All)
         .with_options(options)
         .with_threshold(args.threshold)
 }

@@ -74,7 +74,8 @@ impl Out {
             }
             Self::Folder(mut folder) => {
                 fill(&mut folder, trace, args.pictures.unwrap_or(Pictures::USUAL), console)?;
-                console.note(&format!("results in {}/", folder.path().display()));
+                let place = folder.path().display().to_string();
+                console.note(&format!("results in {}/", place.trim_end_matches('/')));
                 return print();
             }
         };

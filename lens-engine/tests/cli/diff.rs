@@ -239,6 +239,14 @@ fn the_text_is_cut_as_asked() {
     let estimate = &trace["final"]["cross_entropy"];
     let number = |name: &str| estimate[name].as_f64().unwrap();
     assert!(number("low") <= number("mean") && number("mean") <= number("high"), "{estimate}");
+    let fast = json(&a, &b, &["--readouts", "final"]);
+    let whole = json(&a, &b, &[]);
+    assert_eq!((&fast["final"], &fast["changed"]), (&whole["final"], &whole["changed"]));
+    assert!(fast["rows"][3]["kl"].is_null() && whole["rows"][3]["kl"].is_object());
+    assert_eq!(fast["rows"][3]["own"], whole["rows"][3]["own"]);
+    let undecided = diff(&a, &b, &["--readouts", "final", "--fail-if", "L1.mlp_out.kl>1"]);
+    assert_eq!(undecided.code, 1);
+    says(&undecided.stderr, &["cannot be decided", "--readouts all"]);
     let changed = json(&a, &b, &["--threshold", "1000"]);
     assert_eq!(changed["changed"], serde_json::json!({"threshold": 1000.0, "above": []}));
 }

@@ -8,8 +8,12 @@ use super::{
 };
 use crate::{
     measure::Measure,
+    models::number,
     ramp::{Ramp, Rgb, diverging},
 };
+
+/// A scale that ends below this has ticks that four decimals could not tell apart.
+const SMALL: f64 = 0.002;
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
 pub(crate) struct Scale {
@@ -140,7 +144,7 @@ impl Scale {
 
     /// The values at the dark and the light end of the colours, as text.
     pub(crate) fn ends(&self) -> (String, String) {
-        let (low, high) = (short(self.low * self.unit), short(self.high * self.unit));
+        let (low, high) = (self.written(self.low), self.written(self.high));
         if self.reversed { (high, low) } else { (low, high) }
     }
 
@@ -151,7 +155,14 @@ impl Scale {
         } else {
             linear_ticks(self.low, self.high, 5)
         };
-        ticks.into_iter().map(|tick| (self.share(tick), short(tick * self.unit))).collect()
+        ticks.into_iter().map(|tick| (self.share(tick), self.written(tick))).collect()
+    }
+
+    /// A value as it is written at the bar of colours.
+    fn written(&self, value: f64) -> String {
+        let value = value * self.unit;
+        // Where the whole scale is too small for a few decimals, all of it is written in powers of ten.
+        if self.high.abs() * self.unit < SMALL && !self.logarithmic { number(value) } else { short(value) }
     }
 }
 
@@ -237,6 +248,20 @@ mod tests {
         let options = PictureOptions { range: Some((-1.0, 2.0)), ..PictureOptions::default() };
         let error = Scale::diverging("x", std::iter::empty(), &options).err().unwrap();
         assert!(error.to_string().contains("-2 to 2"), "{error}");
+    }
+
+    #[test]
+    fn distances_are_light_at_zero_and_small_ones_have_ticks_that_differ() {
+        for most in [3.0, 0.02, 0.00027, 1e-9] {
+            let scale = Scale::from_zero("x", [most, 0.0].into_iter(), &PictureOptions::default());
+            assert_eq!((scale.share(0.0), scale.colour(0.0)), (1.0, Ramp::Viridis.at(1.0)));
+            assert!(scale.share(most) < 0.4, "{most}");
+            let ticks: Vec<String> = scale.ticks().into_iter().map(|(_, tick)| tick).collect();
+            let different: std::collections::BTreeSet<&String> = ticks.iter().collect();
+            assert_eq!(ticks.len(), different.len(), "{ticks:?}");
+        }
+        let nothing = Scale::from_zero("x", [0.0].into_iter(), &PictureOptions::default());
+        assert_eq!(nothing.share(0.0), 1.0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How far two models are apart: the answers, what changed most, and layers down with components across.
 
-use lens_core::diff::{DiffMeasure, DiffTrace};
+use lens_core::diff::{DiffMeasure, DiffTrace, Judged};
 
 use super::{
     TableOptions,
@@ -65,14 +65,13 @@ fn finals(trace: &DiffTrace, sheet: &Sheet) -> Vec<Line> {
 
 /// Conditions, with a mark for those that fail.
 fn conditions(trace: &DiffTrace, sheet: &Sheet) -> Vec<Line> {
-    let line = |judged: &lens_core::diff::Judged| {
-        let mut line = named("gate", sheet);
-        let (mark, ink) = if judged.failed { ("fails  ", Ink::Bad) } else { ("passes ", Ink::Good) };
-        line.push(sheet.span(mark, ink));
-        line.push(sheet.span(&judged.to_string(), Ink::Plain));
-        line
+    let lines = |judged: &Judged| {
+        let (mark, ink) = if judged.failed { ("fails", Ink::Bad) } else { ("passes", Ink::Good) };
+        let mut first = named("gate", sheet);
+        first.push(sheet.span(mark, ink));
+        std::iter::once(first).chain(told("", &judged.to_string(), sheet)).collect::<Vec<_>>()
     };
-    trace.conditions.iter().map(line).collect()
+    trace.conditions.iter().flat_map(lines).collect()
 }
 
 /// The points that differ most in one number.
