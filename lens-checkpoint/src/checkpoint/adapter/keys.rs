@@ -44,11 +44,11 @@ impl Key {
             path = rest;
         }
         let parts: Vec<&str> = path.split('.').filter(|part| *part != "_orig_mod").collect();
-        let mark = |part: &&str| {
+        let mark = |part: &str| {
             part.starts_with("lora_")
-                || ["token_adapter", "modules_to_save", "original_module"].contains(part)
+                || ["token_adapter", "modules_to_save", "original_module"].contains(&part)
         };
-        let Some(at) = parts.iter().position(|part| mark(&part)) else {
+        let Some(at) = parts.iter().position(|part| mark(part)) else {
             return Some(Self::whole(&parts));
         };
         let (before, rest) = (&parts[..at], &parts[at + 1..]);
