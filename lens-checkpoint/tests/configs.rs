@@ -1122,6 +1122,7 @@ fn scaling(scaling: &RopeScaling) -> String {
     match scaling {
         RopeScaling::Default => String::new(),
         RopeScaling::Linear { factor } => format!(", linear {factor}"),
+        RopeScaling::Proportional { pairs, factor } => format!(", proportional {pairs} by {factor}"),
         RopeScaling::Dynamic { factor, max_positions } => format!(", dynamic {factor} of {max_positions}"),
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original } => {
             format!(", llama3 {factor} {low_freq_factor} {high_freq_factor} of {original}")
