@@ -123,9 +123,8 @@ impl Outline {
         let dequantised = Dequantised::new(&config, &mut tensors, files)?;
         let read = dequantised.as_ref().map_or(&config, |dequantised| &dequantised.config);
         let names: TensorNames = tensors.iter().map(|(name, _)| name).collect();
-        let rows =
-            tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
-        let names = names.with_rows(rows);
+        let names =
+            names.with_shapes(tensors.iter().map(|(name, stored)| (name.to_owned(), stored.shape.clone())));
         let reading =
             Reading { assume: options.assume_family.as_deref(), ignore_extra: options.ignore_extra };
         let Understood { spec, notes: more } = families::understand(read, &names, &reading)?;
