@@ -1,5 +1,7 @@
 //! Parts that families with experts share: how many there are, how they lie on disk, and DeepSeek's ways of choosing.
 
+use serde_json::Value;
+
 use super::{
     TensorNames, kinds,
     shape::{Shape, plausible},
@@ -358,7 +360,7 @@ pub(super) fn by_kind(
     n_layers: usize,
     silence: usize,
 ) -> Result<Vec<bool>, ConfigError> {
-    if !config.keys().get("mlp_layer_types").is_some_and(|kinds| !kinds.is_null()) {
+    if config.keys().get("mlp_layer_types").is_none_or(Value::is_null) {
         return after_dense(config, n_layers, silence);
     }
     config.pass_over(&["first_k_dense_replace"]);

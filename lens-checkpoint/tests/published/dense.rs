@@ -265,7 +265,11 @@ pub(super) const MODELS: &[Model] = &[
         disk: &[],
         sizes: [24, 2048, 16, 4, 128, 128_000],
         wiring: TIED,
-        layers: &[(0, "convolution of 7"), (2, "full, rope 1000000 over 128, proportional 32 by 1"), (4, "window 256, rope 10000 over 128")],
+        layers: &[
+            (0, "convolution of 7"),
+            (2, "full, rope 1000000 over 128, proportional 32 by 1"),
+            (4, "window 256, rope 10000 over 128"),
+        ],
         parameters: 1_728_801_536,
     },
 ];
