@@ -92,7 +92,8 @@ impl<'a> Stored<'a> {
     /// Whether the stacks on disk have the shapes of turned ones, and not those of the usual ones. One of the two tells
     /// even where the other is square.
     fn is_turned(&self, names: &TensorNames) -> bool {
-        let stacks = [("gate_up_proj", [2 * self.d_mlp, self.d_model]), ("down_proj", [self.d_model, self.d_mlp])];
+        let stacks =
+            [("gate_up_proj", [2 * self.d_mlp, self.d_model]), ("down_proj", [self.d_model, self.d_mlp])];
         stacks.into_iter().any(|(part, [rows, columns])| {
             let stored = names.shape(&format!("{}.experts.{part}", self.block));
             rows != columns && stored == Some(&[self.n, columns, rows])

@@ -230,8 +230,7 @@ fn turn(tensor: &mut Tensor) {
     let width = tensor.bytes.len() / (n * rows * columns);
     let at = |e: usize, row: usize, column: usize| ((e * rows + row) * columns + column) * width;
     let places = (0..n).flat_map(|e| (0..columns).flat_map(move |c| (0..rows).map(move |r| (e, r, c))));
-    tensor.bytes =
-        places.flat_map(|(e, r, c)| tensor.bytes[at(e, r, c)..][..width].to_vec()).collect();
+    tensor.bytes = places.flat_map(|(e, r, c)| tensor.bytes[at(e, r, c)..][..width].to_vec()).collect();
     tensor.shape = vec![n, columns, rows];
 }
 
