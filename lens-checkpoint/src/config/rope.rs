@@ -79,7 +79,7 @@ impl Config<'_> {
         self.rotates(query, dims)?;
         let scaling = match inner {
             None => RopeScaling::Default,
-            Some(inner) => self.rope_scaling(&inner, dims)?,
+            Some(inner) => self.rope_scaling(&inner, query, dims)?,
         };
         Ok(Rope { theta, dims, pairing: query.pairing, scaling })
     }
@@ -136,7 +136,12 @@ impl Config<'_> {
         if self.keys.iter().any(told) { Err(self.missing("rope_type")) } else { Ok("default") }
     }
 
-    fn rope_scaling(&self, inner: &Config<'_>, dims: usize) -> Result<RopeScaling, ConfigError> {
+    fn rope_scaling(
+        &self,
+        inner: &Config<'_>,
+        query: &RopeQuery,
+        dims: usize,
+    ) -> Result<RopeScaling, ConfigError> {
         let kind = inner.rope_type()?;
         let required = |key| inner.positive(key)?.ok_or_else(|| inner.missing(key));
         let factor = || required("factor");
@@ -146,6 +151,18 @@ impl Config<'_> {
             "yarn" | "longrope" | "su" if !dims.is_multiple_of(2) => Err(ConfigError::Inconsistent {
                 what: format!("{kind} on {dims} rotated dimensions: their number must be even"),
             }),
+            // A share of the dimensions turns here in a way that leaves the others among them.
+            "proportional" if query.partial.is_none() => {
+                let share = inner.positive("partial_rotary_factor")?.unwrap_or(1.0);
+                let pairs = (share * dims as f64 / 2.0) as usize;
+                if pairs > dims / 2 {
+                    let what =
+                        format!("partial_rotary_factor is {share}: more than all dimensions of a head");
+                    return Err(ConfigError::Inconsistent { what });
+                }
+                let factor = inner.positive("factor")?.unwrap_or(1.0);
+                Ok(RopeScaling::Proportional { pairs, factor })
+            }
             "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
             "dynamic" if dims > 2 => Ok(RopeScaling::Dynamic {
                 factor: factor()?,
@@ -165,7 +182,7 @@ impl Config<'_> {
             _ => Err(ConfigError::Unsupported {
                 key: inner.name("rope_type"),
                 value: kind.to_owned(),
-                supported: "default, linear, dynamic, llama3, yarn, longrope",
+                supported: "default, linear, dynamic, llama3, yarn, longrope, proportional",
             }),
         }
     }

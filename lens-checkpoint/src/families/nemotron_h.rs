@@ -11,7 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     spec::{
         Activation, AttentionSpec, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask, MixerSpec,
-        MlpSpec, NormSpec, Position, ReadoutSpec,
+        MlpSpec, NormSpec, Position, ReadoutSpec, Sharing,
     },
 };
 
@@ -183,6 +183,9 @@ impl Sizes {
             growth: None,
             clip: None,
             softcap: None,
+            v_norm: None,
+            sharing: Sharing::Own,
+            differential: None,
             sinks: None,
             gate: None,
             q: linear("q_proj", n_heads * d_head, d_model),

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError},
     spec::{
         Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, Ignored, LayerSpec, LinearSpec, Mask,
-        MlpSpec, NormSpec, Param, Position, PositionRows, PositionTable, ReadoutSpec, Sines,
+        MlpSpec, NormSpec, Param, Position, PositionRows, PositionTable, ReadoutSpec, Sharing, Sines,
     },
 };
 
@@ -26,6 +26,7 @@ pub(super) const BUFFERS: Ignored = Ignored {
     ],
     prefixes: &[],
     blocks_from: None,
+    borrowing_from: None,
 };
 
 /// The epsilon of layer norms as GPT-2's descendants name it.
@@ -76,6 +77,9 @@ impl Sizes {
             growth: None,
             clip: None,
             softcap: None,
+            v_norm: None,
+            sharing: Sharing::Own,
+            differential: None,
             sinks: None,
             gate: None,
             q,

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError, RopeQuery},
     spec::{
         Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, GatedSpec, Gating, Ignored, LayerSpec,
-        LinearSpec, Mask, MlpSpec, NormSpec, Pairing, Position, ReadoutSpec, TensorSpec,
+        LinearSpec, Mask, MlpSpec, NormSpec, Pairing, Position, ReadoutSpec, Sharing, TensorSpec,
     },
 };
 
@@ -281,6 +281,9 @@ impl Shape {
             growth: None,
             clip: None,
             softcap: None,
+            v_norm: None,
+            sharing: Sharing::Own,
+            differential: None,
             sinks: None,
             gate: None,
             q: linear("q_proj", n_heads * d_head, d_model, self.qkv_bias),

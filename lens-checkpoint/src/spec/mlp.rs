@@ -2,7 +2,7 @@
 
 use lens_core::Site;
 
-use super::{LinearSpec, Param, RoutingSpec};
+use super::{LinearSpec, NormSpec, Param, RoutingSpec};
 
 /// An elementwise nonlinearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,28 @@ impl XieluSpec {
     }
 }
 
+/// A dense MLP and a mixture of experts side by side, each between norms of its own (Gemma 4). Both, and the router, read
+/// the stream itself; the block has no norm before them.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BesideSpec {
+    /// The dense MLP.
+    pub dense: GatedSpec,
+    /// Norms before and after it.
+    pub around_dense: [NormSpec; 2],
+    /// The experts, whose router norms the stream by itself.
+    pub experts: ExpertsSpec,
+    /// Norms before and after them.
+    pub around_experts: [NormSpec; 2],
+}
+
+impl BesideSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let norms = self.around_dense.iter().chain(&self.around_experts).flat_map(NormSpec::params);
+        self.dense.params().chain(self.experts.params()).chain(norms)
+    }
+}
+
 /// The MLP of one block.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MlpSpec {
@@ -128,6 +150,16 @@ pub enum MlpSpec {
     Absent,
     /// A mixture of experts.
     Experts(Box<ExpertsSpec>),
+    /// A dense one beside a mixture of experts.
+    Beside(Box<BesideSpec>),
+}
+
+impl ExpertsSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let each = self.experts.iter().flat_map(GatedSpec::params);
+        let shared = self.shared.iter().flat_map(SharedExpert::params);
+        self.routing.params().chain(each).chain(shared)
+    }
 }
 
 impl GatedSpec {
@@ -141,7 +173,7 @@ impl MlpSpec {
     pub fn absent_sites(&self) -> &'static [Site] {
         match self {
             Self::Absent => &[Site::ResidMid, Site::MlpOut],
-            Self::Gated(_) | Self::Plain { .. } | Self::Xielu(_) | Self::Experts(_) => &[],
+            Self::Gated(_) | Self::Plain { .. } | Self::Xielu(_) | Self::Experts(_) | Self::Beside(_) => &[],
         }
     }
 
@@ -152,11 +184,8 @@ impl MlpSpec {
             Self::Plain { up, down, .. } => up.params().chain(down.params()).collect(),
             Self::Xielu(xielu) => xielu.params().collect(),
             Self::Absent => Vec::new(),
-            Self::Experts(experts) => {
-                let each = experts.experts.iter().flat_map(GatedSpec::params);
-                let shared = experts.shared.iter().flat_map(SharedExpert::params);
-                experts.routing.params().chain(each).chain(shared).collect()
-            }
+            Self::Experts(experts) => experts.params().collect(),
+            Self::Beside(both) => both.params().collect(),
         }
     }
 }

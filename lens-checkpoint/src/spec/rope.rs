@@ -70,6 +70,13 @@ pub enum RopeScaling {
         /// Whether the ends of the ramp are rounded outwards to whole dimensions.
         truncate: bool,
     },
+    /// The first frequencies divided by `factor`; the dimensions of all others do not turn (Gemma 4).
+    Proportional {
+        /// How many pairs of dimensions turn.
+        pairs: usize,
+        /// The divisor.
+        factor: f64,
+    },
     /// One divisor a dimension, from one of two lists (LongRoPE, Ding et al. 2024).
     LongRope {
         /// Divisors of a sequence that fits the original context, `[width / 2]`.
@@ -99,6 +106,9 @@ impl Rope {
                 plain.into_iter().zip(divisors).map(|(f, divisor)| f / divisor).collect()
             }
             RopeScaling::Linear { factor } => plain.into_iter().map(|f| f / factor).collect(),
+            RopeScaling::Proportional { pairs, factor } => {
+                plain.into_iter().enumerate().map(|(i, f)| if i < pairs { f / factor } else { 0.0 }).collect()
+            }
             RopeScaling::Dynamic { factor, max_positions } => {
                 let (length, max, dims) =
                     (length.max(max_positions) as f64, max_positions as f64, self.dims as f64);

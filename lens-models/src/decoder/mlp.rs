@@ -1,5 +1,6 @@
 //! The MLP of a block: gated, plain, or a mixture of experts.
 
+mod beside;
 mod dissect;
 mod experts;
 mod gated;
@@ -9,7 +10,7 @@ mod routing;
 use tch::Tensor;
 
 pub(super) use self::gated::activate;
-use self::{experts::Experts, gated::Gated, nonlinearity::Nonlinearity};
+use self::{beside::Beside, experts::Experts, gated::Gated, nonlinearity::Nonlinearity};
 use super::{
     ModelError,
     weights::{Linear, Weights},
@@ -22,6 +23,7 @@ pub(super) enum Mlp {
     Gated(Gated),
     Plain { activation: Nonlinearity, up: Linear, down: Linear },
     Experts(Box<Experts>),
+    Beside(Box<Beside>),
 }
 
 impl Mlp {
@@ -41,6 +43,7 @@ impl Mlp {
                 down: weights.linear(&xielu.down)?,
             },
             MlpSpec::Experts(experts) => Self::Experts(Box::new(Experts::load(experts, weights)?)),
+            MlpSpec::Beside(both) => Self::Beside(Box::new(Beside::load(both, weights)?)),
         }))
     }
 
@@ -50,6 +53,7 @@ impl Mlp {
             Self::Gated(gated) => gated.forward(x),
             Self::Plain { activation, up, down } => down.forward(&activation.of(&up.forward(x)?)?),
             Self::Experts(experts) => experts.forward(x),
+            Self::Beside(both) => both.forward(x),
         }
     }
 }

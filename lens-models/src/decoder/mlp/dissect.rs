@@ -20,6 +20,8 @@ impl Mlp {
             Self::Plain { activation, up, down } => {
                 Ok(vec![neurons(OutputMap::Mlp, &activation.of(&up.forward(x)?)?, down, 1.0)?])
             }
+            // Neurons of the two meet the stream through different norms.
+            Self::Beside(_) => Ok(Vec::new()),
             Self::Experts(experts) => {
                 let Choices { weights, experts: chosen } = experts.router.choose(x)?; // [1, per_token] both
                 let weights = values(&weights)?;

@@ -76,7 +76,12 @@ impl Experts {
 
     /// `[pos, d_model]` to `[pos, d_model]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let sum = self.chosen(x)?;
+        self.routed_by(x, x)
+    }
+
+    /// The same of `x` by experts that `judged`, `[pos, d_model]`, chooses.
+    pub(super) fn routed_by(&self, judged: &Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
+        let sum = self.chosen(judged, x)?;
         match &self.shared {
             Some(shared) => Ok(sum.f_add(&shared.forward(x)?)?),
             None => Ok(sum),
@@ -84,11 +89,11 @@ impl Experts {
     }
 
     /// The weighted sum of the chosen experts, `[pos, d_model]`.
-    fn chosen(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    fn chosen(&self, judged: &Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
         if x.size()[0] == 0 {
             return Ok(x.f_zeros_like()?);
         }
-        let Routing { weights, order, counts } = self.routing(x)?;
+        let Routing { weights, order, counts } = self.routing(judged)?;
         let per_token = self.router.per_token();
         let tokens = order.f_div_scalar_mode(per_token, "floor")?;
         let mut inputs = x.f_index_select(0, &tokens)?; // [pos * per_token, d_model]
