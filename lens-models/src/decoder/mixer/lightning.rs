@@ -137,3 +137,49 @@ fn decaying(
     };
     Ok((read, state))
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// Position by position, as the rule is written.
+    fn expected(q: &Tensor, k: &Tensor, v: &Tensor, rates: &Tensor) -> (Tensor, Tensor) {
+        let size = q.size();
+        let mut state = Tensor::zeros([size[0], size[1], size[3], size[3]], (Kind::Float, Device::Cpu));
+        let mut read = Vec::new();
+        for i in 0..size[2] {
+            let at = |x: &Tensor| x.narrow(2, i, 1);
+            state = state * (-rates).exp() + at(k).transpose(2, 3).matmul(&at(v));
+            read.push(at(q).matmul(&state));
+        }
+        (Tensor::cat(&read, 2), state)
+    }
+
+    #[test]
+    fn chunks_give_what_positions_one_by_one_give() {
+        tch::manual_seed(9);
+        let rates = Tensor::from_slice(&[0.5f32, 0.02, 1.7]).view([3, 1, 1]);
+        let random = |n: i64| Tensor::randn([2, 3, n, 4], (Kind::Float, Device::Cpu));
+        for n in [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7] {
+            let (q, k, v) = (random(n), random(n), random(n));
+            let (read, state) = decaying(&q, &k, &v, &rates, None).unwrap();
+            let (expected_read, expected_state) = expected(&q, &k, &v, &rates);
+            assert!(read.allclose(&expected_read, 1e-4, 1e-4, false), "{n} positions");
+            assert!(state.allclose(&expected_state, 1e-4, 1e-4, false), "the state after {n} positions");
+            // In two steps as in one.
+            let some = |x: &Tensor, from: i64, n: i64| x.narrow(2, from, n);
+            let first = n / 2;
+            let part = |from, n, state| {
+                decaying(&some(&q, from, n), &some(&k, from, n), &some(&v, from, n), &rates, state).unwrap()
+            };
+            if first > 0 {
+                let (one, between) = part(0, first, None);
+                let (other, last) = part(first, n - first, Some(between));
+                assert!(Tensor::cat(&[one, other], 2).allclose(&expected_read, 1e-4, 1e-4, false), "{n}");
+                assert!(last.allclose(&expected_state, 1e-4, 1e-4, false), "{n}");
+            }
+        }
+    }
+}
