@@ -21,7 +21,8 @@ use lens_core::{Point, Site};
 use serde_json::Value;
 
 /// Types of which no model is known whose config.json could stand here.
-const UNPUBLISHED: &[&str] = &["granitemoeshared", "hunyuan_v1_moe"];
+const UNPUBLISHED: &[&str] =
+    &["granitemoeshared", "hunyuan_v1_moe", "gemma4_unified_text", "aria_text", "minimax", "diffllama"];
 
 #[path = "published/dense.rs"]
 mod dense;
@@ -267,6 +268,20 @@ const MODELS: &[Model] = &[
             (61, "window 1024, rope 10000 over 128"),
         ],
         parameters: 27_009_346_304,
+    },
+    Model {
+        // The text part; with eyes and ears, 5.1 billion.
+        config: "gemma-4-e2b-text",
+        disk: &["model.embed_tokens.weight"],
+        sizes: [35, 1536, 8, 1, 256, 262_144],
+        wiring: TIED,
+        layers: &[
+            (0, "window 512, rope 10000 over 256"),
+            (4, "full, rope 1000000 over 512, 64 pairs over 1"),
+            (33, "window 512, rope 10000 over 256"),
+            (34, "full, rope 1000000 over 512, 64 pairs over 1"),
+        ],
+        parameters: 4_628_569_379,
     },
     Model {
         config: "gpt2",
@@ -806,6 +821,7 @@ fn only_norms_after_the_sums_leave_no_summands_and_only_heads_have_z() {
         let expected = |layer: &LayerSpec| -> &[Site] {
             match (model.config, &layer.mixer, &layer.mlp) {
                 ("opt-350m" | "openai-gpt", ..) => &[Site::AttnOut, Site::ResidMid, Site::MlpOut],
+                _ if layer.end.is_some() => &[Site::MlpOut],
                 (_, MixerSpec::Absent, _) => &[Site::Z, Site::AttnOut, Site::ResidMid],
                 (_, MixerSpec::Mamba(_), MlpSpec::Absent) => &[Site::Z, Site::ResidMid, Site::MlpOut],
                 (_, _, MlpSpec::Absent) => &[Site::ResidMid, Site::MlpOut],
@@ -933,6 +949,7 @@ fn norms_and_nonlinearities_are_those_of_the_family() {
         MlpSpec::Gated(ref gated) => gated.gating,
         MlpSpec::Plain(ref plain) => Gating::Plain(plain.activation),
         MlpSpec::Absent => panic!("layer 0 has no MLP"),
+        MlpSpec::Beside(ref both) => both.dense.gating,
         MlpSpec::Xielu(_) => panic!("{name} has no fixed nonlinearity"),
         MlpSpec::Experts(ref experts) => gating_of(&experts.experts[0]),
     };
@@ -1093,6 +1110,7 @@ fn described(mixer: &MixerSpec) -> String {
         MixerSpec::Mamba2(mamba) => return mamba2(mamba),
         MixerSpec::SideBySide(both) => return format!("attention and {}", mamba2(&both.mamba2)),
         MixerSpec::Absent => return "mlp".to_owned(),
+        MixerSpec::Lightning(lightning) => return format!("lightning of {} heads", lightning.n_heads),
         MixerSpec::ShortConvolution(convolution) => return format!("convolution of {}", convolution.kernel),
     };
     let mask = match attn.mask {
@@ -1122,7 +1140,7 @@ fn scaling(scaling: &RopeScaling) -> String {
     match scaling {
         RopeScaling::Default => String::new(),
         RopeScaling::Linear { factor } => format!(", linear {factor}"),
-        RopeScaling::Proportional { pairs, factor } => format!(", proportional {pairs} by {factor}"),
+        RopeScaling::Proportional { pairs, factor } => format!(", {pairs} pairs over {factor}"),
         RopeScaling::Dynamic { factor, max_positions } => format!(", dynamic {factor} of {max_positions}"),
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original } => {
             format!(", llama3 {factor} {low_freq_factor} {high_freq_factor} of {original}")
@@ -1162,7 +1180,7 @@ fn gating_of(expert: &ExpertSpec) -> Gating {
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain(_) | MlpSpec::Xielu(_) | MlpSpec::Absent => {
+        MlpSpec::Gated(_) | MlpSpec::Plain(_) | MlpSpec::Xielu(_) | MlpSpec::Beside(_) | MlpSpec::Absent => {
             panic!("layer {layer} has no experts")
         }
     }

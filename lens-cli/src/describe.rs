@@ -7,9 +7,10 @@ use std::{fmt::Write, sync::Arc};
 use lens_checkpoint::{
     DecoderSpec,
     spec::{
-        Activation, AttentionSpec, Cut, EmbedScale, ExpertSpec, GateFunction, GateNorm, GateScope, GatedSpec,
-        Gating, Groups, LayerSpec, LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing,
-        Param, PlainSpec, Position, PositionRows, QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
+        Activation, AttentionSpec, Cut, EmbedScale, ExpertSpec, ExpertsSpec, GateFunction, GateNorm,
+        GateScope, GatedSpec, Gating, Groups, LayerSpec, LinearSpec, Mamba2Spec, Mask, MixerSpec, MlpSpec,
+        NormSpec, Pairing, Param, PlainSpec, Position, PositionRows, QkScope, Rope, RopeScaling, RoutingSpec,
+        Scores, Sharing, Wiring,
     },
 };
 use lens_core::NormKind;
@@ -59,6 +60,7 @@ fn seen(mixer: &MixerSpec) -> Option<Mask> {
         | MixerSpec::ShortConvolution(_)
         | MixerSpec::Mamba(_)
         | MixerSpec::Mamba2(_)
+        | MixerSpec::Lightning(_)
         | MixerSpec::Absent => None,
     }
 }
@@ -106,10 +108,26 @@ fn wiring(layer: &LayerSpec) -> String {
         Wiring::PostNorm { .. } => "attention, then MLP, a norm after each sum",
         Wiring::NormedResidual { .. } => "attention, then MLP, each added to the normed stream",
     };
-    match layer.multiplier {
-        Some(factor) => format!("{wiring}, each times {}", number(factor)),
-        None => wiring.to_owned(),
+    let mut text = match (layer.multiplier, layer.mlp_factor()) {
+        (Some(attn), Some(mlp)) if attn == mlp => format!("{wiring}, each times {}", number(attn)),
+        (None, None) => wiring.to_owned(),
+        (attn, mlp) => {
+            let [attn, mlp] = [attn, mlp].map(|factor| number(factor.unwrap_or(1.0)));
+            format!("{wiring}, times {attn} and {mlp}")
+        }
+    };
+    if let Wiring::NormedResidual { stream, .. } = &layer.wiring
+        && *stream != [1.0; 2]
+    {
+        let _ = write!(text, ", which is times {} and {}", number(stream[0]), number(stream[1]));
     }
+    if let Some(end) = &layer.end {
+        if end.branch.is_some() {
+            text.push_str(", then the token's vector for the block through a gate");
+        }
+        text.push_str(", and all of it times a learned number");
+    }
+    text
 }
 
 fn mixer(mixer: &MixerSpec) -> String {
@@ -126,6 +144,9 @@ fn mixer(mixer: &MixerSpec) -> String {
             format!("{}; beside it {}", attention(&both.attention), mamba2(&both.mamba2))
         }
         MixerSpec::Absent => "none".to_owned(),
+        MixerSpec::Lightning(lightning) => {
+            format!("lightning attention, {} heads, d_head {}, gated", lightning.n_heads, lightning.d_head)
+        }
         MixerSpec::ShortConvolution(convolution) => {
             format!("short convolution over {} positions, gated", convolution.kernel)
         }
@@ -170,6 +191,15 @@ fn attention(attn: &AttentionSpec) -> String {
     if let Some(cap) = attn.softcap {
         let _ = write!(text, ", soft cap {}", number(cap));
     }
+    if attn.v_norm.is_some() {
+        text.push_str(", values normed per head");
+    }
+    if attn.differential.is_some() {
+        text.push_str(", half of the heads subtracted from the others");
+    }
+    if let Sharing::Borrows { from } = attn.sharing {
+        let _ = write!(text, ", keys and values of layer {from}");
+    }
     if attn.sinks.is_some() {
         text.push_str(", sinks");
     }
@@ -210,6 +240,7 @@ fn positions(spec: &DecoderSpec) -> String {
         | MixerSpec::ShortConvolution(_)
         | MixerSpec::Mamba(_)
         | MixerSpec::Mamba2(_)
+        | MixerSpec::Lightning(_)
         | MixerSpec::Absent => None,
     })
 }
@@ -253,19 +284,24 @@ fn mlp(mlp: &MlpSpec) -> String {
         MlpSpec::Absent => "none".to_owned(),
         MlpSpec::Plain(plain) => self::plain(plain),
         MlpSpec::Xielu(xielu) => format!("xIELU, d_mlp {}", width(&xielu.down)),
-        MlpSpec::Experts(experts) => {
-            let each = experts.experts.first().map(expert).unwrap_or_default();
-            let (chosen, n) = (experts.routing.per_token, experts.experts.len());
-            let mut text = format!("{chosen} of {n} experts{}, each {each}", routing(&experts.routing));
-            if let Some(latent) = &experts.latent {
-                let _ = write!(text, ", in a space of {}", shape(&latent.down.weight).first().unwrap_or(&0));
-            }
-            if let Some(shared) = &experts.shared {
-                let _ = write!(text, ", and a shared one, {}", expert(&shared.mlp));
-            }
-            text
+        MlpSpec::Experts(experts) => self::experts(experts),
+        MlpSpec::Beside(both) => {
+            format!("{}; beside it {}", self::gated(&both.dense), self::experts(&both.experts))
         }
     }
+}
+
+fn experts(experts: &ExpertsSpec) -> String {
+    let each = experts.experts.first().map(expert).unwrap_or_default();
+    let (chosen, n) = (experts.routing.per_token, experts.experts.len());
+    let mut text = format!("{chosen} of {n} experts{}, each {each}", routing(&experts.routing));
+    if let Some(latent) = &experts.latent {
+        let _ = write!(text, ", in a space of {}", shape(&latent.down.weight).first().unwrap_or(&0));
+    }
+    if let Some(shared) = &experts.shared {
+        let _ = write!(text, ", and a shared one, {}", expert(&shared.mlp));
+    }
+    text
 }
 
 /// How experts are chosen, where it is not by a softmax.
@@ -341,7 +377,7 @@ fn shape(param: &Param) -> Vec<usize> {
 fn norms(layer: &LayerSpec) -> String {
     let (mlp_norm, behind) = match &layer.wiring {
         Wiring::Sequential { mlp_norm } | Wiring::Parallel { mlp_norm } => (mlp_norm.as_ref(), None),
-        Wiring::NormedResidual { mlp_norm } => (Some(mlp_norm), None),
+        Wiring::NormedResidual { mlp_norm, .. } => (Some(mlp_norm), None),
         Wiring::PostNorm { attn_norm, .. } => (None, Some(attn_norm)),
     };
     let before = layer.attn_norm.as_ref().or(mlp_norm);
@@ -382,6 +418,9 @@ fn biases(layer: &LayerSpec) -> String {
         MixerSpec::Mamba2(mamba) => {
             vec![("state space in", &mamba.filtered), ("state space out", &mamba.output)]
         }
+        MixerSpec::Lightning(lightning) => {
+            vec![("q", &lightning.q), ("k", &lightning.k), ("v", &lightning.v), ("o", &lightning.o)]
+        }
         MixerSpec::Absent => Vec::new(),
         MixerSpec::ShortConvolution(mixer) => vec![("convolution in", &mixer.value), ("out", &mixer.output)],
     };
@@ -398,6 +437,7 @@ fn biases(layer: &LayerSpec) -> String {
             };
             std::iter::once(("router", &experts.routing.router)).chain(first).collect()
         }
+        MlpSpec::Beside(both) => linears_of(&both.dense),
     });
     let biased = linears.into_iter().filter(|(_, linear)| linear.bias.is_some());
     let names: Vec<&str> = biased.map(|(name, _)| name).collect();
@@ -418,6 +458,9 @@ fn embedding(spec: &DecoderSpec) -> String {
         facts.push(format!("projected from {}", embed.tokens.shape[1]));
     }
     facts.extend(embed.norm.as_ref().map(norm));
+    if let Some(per_layer) = &embed.per_layer {
+        facts.push(format!("a vector of {} for each block", per_layer.d_vector));
+    }
     facts.join("; ")
 }
 

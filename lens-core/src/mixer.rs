@@ -25,6 +25,8 @@ pub enum MixerKind {
     None,
     /// A short convolution of each channel with its last few values, between two gates.
     ShortConvolution,
+    /// Heads that keep a matrix from keys to values, which decays at a rate of each head's own (lightning attention).
+    LightningAttention,
 }
 
 impl MixerKind {
@@ -39,6 +41,7 @@ impl MixerKind {
             Self::AttentionAndMamba2 => "attention_and_mamba2",
             Self::None => "none",
             Self::ShortConvolution => "short_convolution",
+            Self::LightningAttention => "lightning_attention",
         }
     }
 }

@@ -125,6 +125,36 @@ fn blocks_of_one_branch_have_its_points_alone() {
     assert_eq!(kinds("falcon_h1"), ["attention_and_mamba2"; 2]);
 }
 
+/// What comes after the MLP of a block makes what the MLP adds no summand; the sum before it stays what it is.
+#[test]
+fn a_block_that_ends_with_a_factor_has_no_point_of_its_mlp() {
+    let has = vec!["resid_pre", "z", "attn_out", "resid_mid", "resid_post"];
+    assert_eq!(sites("gemma4"), vec![has.clone(); 4]);
+    assert_eq!(sites("gemma4_moe"), vec![has; 2]);
+    assert_eq!(sites("minimax"), vec![vec!["resid_pre", "z", "resid_post"]; 2]);
+    for name in ["gemma4", "gemma4_moe"] {
+        let tokens = Golden::of(name).tokens;
+        let mut model = decoder(name);
+        let plan = Plan::default().with_components("mlp_out".parse().unwrap());
+        let message = Lens::new(&mut model).read(&tokens, &plan).unwrap_err().to_string();
+        assert!(message.contains("mlp_out") && message.contains("gemma4_text"), "{message}");
+        let sites = [Site::ResidPre, Site::AttnOut, Site::ResidMid];
+        let rows: Vec<usize> = (0..tokens.len()).collect();
+        for layer in 0..model.info().n_layers {
+            let points = sites.map(|site| Point::block(layer, site)).into_iter().collect();
+            let hidden = model.forward(&Forward::new(&tokens, &points, &rows)).unwrap();
+            let values = hidden.iter().map(|hidden| {
+                let mut values = Vec::new();
+                model.rows(hidden, 0..tokens.len(), &mut values).unwrap();
+                values
+            });
+            let [before, added, sum] = values.collect::<Vec<_>>().try_into().unwrap();
+            let added = before.iter().zip(&added).map(|(x, y)| x + y);
+            assert!(added.zip(&sum).all(|(x, y): (f32, &f32)| (x - y).abs() < 1e-5), "{name}: layer {layer}");
+        }
+    }
+}
+
 /// What a block of one branch adds is the difference that it makes.
 #[test]
 fn one_branch_is_one_sum() {

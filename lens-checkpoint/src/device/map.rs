@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{DeviceError, Place};
-use crate::spec::{DecoderSpec, TensorSpec};
+use crate::spec::{DecoderSpec, PerLayerEmbedding, TensorSpec};
 
 /// Memory of a card that weights leave free: for activations, readouts and libtorch itself.
 const RESERVE: u64 = 2 << 30;
@@ -68,8 +68,9 @@ impl PartSizes {
             values.sum::<u64>() * bytes_per_value as u64
         };
         let layers = spec.layers.iter();
+        let per_layer = spec.embed.per_layer.iter().flat_map(PerLayerEmbedding::tensors);
         Self {
-            embed: bytes(&mut std::iter::once(&spec.embed.tokens)),
+            embed: bytes(&mut std::iter::once(&spec.embed.tokens).chain(per_layer)),
             layers: layers.map(|layer| bytes(&mut layer.params().flat_map(|param| &param.tensors))).collect(),
             unembed: if spec.is_tied() { 0 } else { bytes(&mut std::iter::once(&spec.readout.unembed)) },
         }

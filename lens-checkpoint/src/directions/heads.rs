@@ -140,7 +140,9 @@ impl<'a> Directions<'a> {
 fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String> {
     let frozen = "a head's circuit is its values and its output on one token, read by the layer's own input norm with the \
                   statistics of that token's embedding: what earlier layers write, and every other position, is left out";
-    let without: Vec<usize> = chosen.iter().copied().filter(|layer| !layers.contains(layer)).collect();
+    let left: Vec<usize> = chosen.iter().copied().filter(|layer| !layers.contains(layer)).collect();
+    let (other, without): (Vec<usize>, Vec<usize>) =
+        left.into_iter().partition(|layer| specs[*layer].attention().is_some());
     let has = |holds: &dyn Fn(&AttentionSpec) -> bool| {
         layers::where_it_holds(layers, specs, |spec| spec.attention().is_some_and(holds))
     };
@@ -161,6 +163,7 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
     let notes = [
         Some(frozen.to_owned()),
         said(&without, "are left out: they have no attention"),
+        said(&other, "are left out: what their heads read is not a map of their own normed stream"),
         (!biased.is_empty()).then(|| {
             format!(
                 "biases of values and output in {} belong to no token and are left out",
@@ -180,6 +183,7 @@ fn notes(chosen: &[usize], layers: &[usize], specs: &[LayerSpec]) -> Vec<String>
         ),
         layers::note_on_norm(layers, specs, "attention", |spec| spec.attn_post_norm.as_ref()),
         layers::note_on_wiring(layers, specs),
+        layers::note_on_end(layers, specs),
     ];
     notes.into_iter().flatten().collect()
 }

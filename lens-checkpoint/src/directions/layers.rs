@@ -66,6 +66,17 @@ pub(super) fn note_on_wiring(layers: &[usize], specs: &[LayerSpec]) -> Option<St
     })
 }
 
+/// A sentence on blocks that do something to the whole stream at their end.
+pub(super) fn note_on_end(layers: &[usize], specs: &[LayerSpec]) -> Option<String> {
+    let scaled = where_it_holds(layers, specs, |spec| spec.end.is_some());
+    (!scaled.is_empty()).then(|| {
+        format!(
+            "{} multiply the whole stream at their end, and so what is written there: that is not part of these directions",
+            named(&scaled)
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::named;

@@ -76,7 +76,7 @@ fn downs(mlp: &MlpSpec) -> Vec<(Option<Expert>, &LinearSpec)> {
     match mlp {
         MlpSpec::Gated(gated) => vec![(None, &gated.down)],
         MlpSpec::Plain(plain) => vec![(None, &plain.down)],
-        MlpSpec::Absent => Vec::new(),
+        MlpSpec::Absent | MlpSpec::Beside(_) => Vec::new(),
         MlpSpec::Xielu(xielu) => vec![(None, &xielu.down)],
         MlpSpec::Experts(experts) => {
             let routed =
@@ -109,6 +109,7 @@ fn notes(layers: &[usize], specs: &[LayerSpec]) -> Vec<String> {
     let notes = [
         layers::note_on_norm(layers, specs, "the MLP", |spec| spec.mlp_post_norm.as_ref()),
         layers::note_on_wiring(layers, specs),
+        layers::note_on_end(layers, specs),
         (!biased.is_empty()).then(|| {
             format!(
                 "the bias of the down projection in {} belongs to no neuron and is left out",

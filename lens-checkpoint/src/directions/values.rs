@@ -16,6 +16,8 @@ pub(super) enum Values<'a> {
         d_value: usize,
         /// Query heads that share one head of values.
         shared_by: usize,
+        /// The norm on a head's value.
+        norm: Option<FinalNorm>,
     },
     /// A map of a narrow vector that all heads share.
     Latent {
@@ -31,7 +33,16 @@ pub(super) enum Values<'a> {
 
 /// Whether the heads of a mixer make a value of one position alone.
 pub(super) fn has_values(mixer: &MixerSpec) -> bool {
-    matches!(mixer, MixerSpec::Attention(_) | MixerSpec::LatentAttention(_) | MixerSpec::SideBySide(_))
+    match mixer {
+        MixerSpec::Attention(attention) => makes_values(attention),
+        MixerSpec::LatentAttention(_) | MixerSpec::SideBySide(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a head's value is a map of the normed stream of its own block.
+fn makes_values(attention: &AttentionSpec) -> bool {
+    !attention.borrows() && attention.differential.is_none()
 }
 
 impl<'a> Values<'a> {
@@ -42,11 +53,12 @@ impl<'a> Values<'a> {
         d_model: usize,
     ) -> Result<Option<Self>, HostError> {
         Ok(match mixer {
+            MixerSpec::Attention(attention) if !makes_values(attention) => None,
             MixerSpec::Attention(attention) => Some(Self::plain(weights, attention, d_model)?),
             MixerSpec::LatentAttention(attention) => Some(Self::latent(weights, attention, d_model)?),
             MixerSpec::SideBySide(both) => Some(Self::plain(weights, &both.attention, d_model)?),
             MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => None,
-            MixerSpec::ShortConvolution(_) | MixerSpec::Absent => None,
+            MixerSpec::ShortConvolution(_) | MixerSpec::Lightning(_) | MixerSpec::Absent => None,
         })
     }
 
@@ -56,6 +68,7 @@ impl<'a> Values<'a> {
             v: weights.matrix(&spec.v.weight, [Some(n_kv_heads * d_value), Some(d_model)])?,
             d_value,
             shared_by: (n_heads / n_kv_heads.max(1)).max(1),
+            norm: spec.v_norm.as_ref().map(|norm| weights.norm(Some(norm), d_value)).transpose()?,
         })
     }
 
@@ -76,10 +89,14 @@ impl<'a> Values<'a> {
     pub(super) fn of_head(&self, head: usize, x: &[f32]) -> Result<Vec<f32>, HostError> {
         let (mut weight, mut value) = (Vec::new(), Vec::new());
         match self {
-            Self::Plain { v, d_value, shared_by } => {
+            Self::Plain { v, d_value, shared_by, norm } => {
                 let start = head / shared_by * d_value;
                 v.rows(&(start..start + d_value).collect::<Vec<_>>(), &mut weight)?;
                 HostLinear::new(weight, None, x.len()).apply(x, &mut value);
+                if let Some(norm) = norm {
+                    let scale = norm.scale(&value);
+                    norm.apply(&mut value, scale);
+                }
             }
             Self::Latent { down, norm, up, d_content, d_value } => {
                 let mut narrow = Vec::new();

@@ -42,7 +42,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
             let mut layer =
                 LayerSpec::pre_norm(sizes.norm(&at("input_layernorm")), attn, mlp_norm.clone(), mlp);
             if normed_residual {
-                layer.wiring = Wiring::NormedResidual { mlp_norm };
+                layer.wiring = Wiring::NormedResidual { mlp_norm, stream: [1.0; 2] };
             }
             layer
         })

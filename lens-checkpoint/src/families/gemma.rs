@@ -128,7 +128,7 @@ fn resolve_gemma3(
             "model.vision_tower.",
             "model.multi_modal_projector.",
         ],
-        blocks_from: None,
+        ..Ignored::default()
     };
     scale_embedding(&mut spec);
     sandwich(&shape, &mut spec);
@@ -174,10 +174,10 @@ fn read(
 }
 
 /// What Gemma's files call their nonlinearity.
-const GELU: [&str; 3] = ["gelu", "gelu_pytorch_tanh", "gelu_new"];
+pub(super) const GELU: [&str; 3] = ["gelu", "gelu_pytorch_tanh", "gelu_new"];
 
 /// What Gemma has instead of Llama's keys, from its second version on.
-fn gated() -> Defaults {
+pub(super) fn gated() -> Defaults {
     Defaults {
         activation: Some(Activation::GeluTanh),
         activation_key: Some("hidden_activation"),
@@ -185,12 +185,12 @@ fn gated() -> Defaults {
     }
 }
 
-fn scale_embedding(spec: &mut DecoderSpec) {
+pub(super) fn scale_embedding(spec: &mut DecoderSpec) {
     spec.embed.scale = Some(EmbedScale::RoundedFactor((spec.d_model as f64).sqrt()));
 }
 
 /// Norms before and after each branch.
-fn sandwich(shape: &Shape, spec: &mut DecoderSpec) {
+pub(super) fn sandwich(shape: &Shape, spec: &mut DecoderSpec) {
     for (i, layer) in spec.layers.iter_mut().enumerate() {
         layer.attn_post_norm = Some(shape.layer_norm(i, "post_attention_layernorm"));
         layer.wiring =

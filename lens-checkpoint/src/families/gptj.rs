@@ -87,6 +87,7 @@ fn resolve(
                 mlp_post_norm: None,
                 multiplier: None,
                 mlp_multiplier: None,
+                end: None,
             })
         })
         .collect::<Result<_, ConfigError>>()?;

@@ -5,6 +5,7 @@
 mod afmoe;
 mod alibi;
 mod apertus;
+mod aria;
 mod bamba;
 mod biogpt;
 mod bitnet;
@@ -15,6 +16,7 @@ mod ctrl;
 mod dbrx;
 mod deepseek;
 mod delta;
+mod diffllama;
 mod dots1;
 mod ernie4_5_moe;
 mod exaone;
@@ -24,6 +26,7 @@ mod falcon;
 mod falcon_h1;
 mod flint;
 mod gemma;
+mod gemma4;
 mod glm;
 mod glm4_moe;
 mod gpt2;
@@ -58,6 +61,7 @@ mod mechanisms;
 mod mellum;
 mod mimo;
 mod minicpm3;
+mod minimax;
 mod minimax_m2;
 mod mistral;
 mod mpt;
@@ -127,6 +131,7 @@ pub const FAMILIES: &[Family] = &[
     llama::CWM,
     llama::INTERNLM3,
     llama::IQUEST_CODER,
+    diffllama::FAMILY,
     mistral::FAMILY,
     mistral::MINISTRAL,
     mistral::MINISTRAL3,
@@ -134,6 +139,7 @@ pub const FAMILIES: &[Family] = &[
     gemma::GEMMA2,
     gemma::VAULT_GEMMA,
     gemma::GEMMA3,
+    gemma4::FAMILY,
     experts::MIXTRAL,
     experts::QWEN2_MOE,
     experts::QWEN3_MOE,
@@ -160,6 +166,7 @@ pub const FAMILIES: &[Family] = &[
     dbrx::FAMILY,
     llama4::FAMILY,
     lfm2_moe::FAMILY,
+    aria::FAMILY,
     phi3::FAMILY,
     phi3::PHI4_MULTIMODAL,
     phi::FAMILY,
@@ -221,6 +228,7 @@ pub const FAMILIES: &[Family] = &[
     qwen3_next::QWEN3_5_MOE,
     olmo_hybrid::FAMILY,
     lara_mini::FAMILY,
+    minimax::FAMILY,
     mamba::MAMBA,
     mamba::FALCON_MAMBA,
     mamba::MAMBA2,
@@ -445,7 +453,9 @@ fn pass_over_layer_types(config: &Config<'_>, spec: &DecoderSpec) {
             Mask::Chunked { .. } => CHUNKED,
         },
         MixerSpec::LatentAttention(_) => FULL,
-        MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => LINEAR,
+        MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Lightning(_) => {
+            LINEAR
+        }
         MixerSpec::SideBySide(_) => HYBRID,
         MixerSpec::Absent => MLP_ALONE,
         MixerSpec::ShortConvolution(_) => CONVOLUTION,

@@ -26,6 +26,7 @@ pub(super) const BUFFERS: Ignored = Ignored {
     ],
     prefixes: &[],
     blocks_from: None,
+    borrowing_from: None,
 };
 
 /// The epsilon of layer norms as GPT-2's descendants name it.

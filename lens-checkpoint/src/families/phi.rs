@@ -65,6 +65,7 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
                 mlp_post_norm: None,
                 multiplier: None,
                 mlp_multiplier: None,
+                end: None,
             }
         })
         .collect();

@@ -85,8 +85,15 @@ const OTHERWISE: &[(&str, &str)] = &[
 ];
 
 /// Models that scale or cap the logits as their text model does by itself; the others leave that out.
-const SCALED: &[&str] =
-    &["granite_docling", "granite4_vision", "hyperclovax_vision_v2", "cohere_compass", "gemma3n", "gemma4"];
+const SCALED: &[&str] = &[
+    "granite_docling",
+    "granite4_vision",
+    "hyperclovax_vision_v2",
+    "cohere_compass",
+    "gemma3n",
+    "gemma4",
+    "gemma4_unified",
+];
 
 /// Where the parts for what is not text lie.
 pub(super) const TOWERS: &[&str] = &[
@@ -125,6 +132,8 @@ pub(super) const TOWERS: &[&str] = &[
     "model.projector.",
     "model.sam_model.",
     "vit.",
+    "model.embed_vision.",
+    "model.embed_audio.",
     "mlp_AR.",
     "mlp1.",
     "vit_large_projector.",

@@ -6,8 +6,8 @@ use lens_core::NormKind;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, DecoderSpec, LayerSpec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing, Position,
-    PositionRows, QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
+    AttentionSpec, DecoderSpec, ExpertsSpec, LayerSpec, Mask, MixerSpec, MlpSpec, NormSpec, Pairing,
+    Position, PositionRows, QkScope, Rope, RopeScaling, RoutingSpec, Scores, Wiring,
 };
 
 /// The mechanisms of one decoder or of several, by their kind. Each list is sorted and names a thing once.
@@ -90,16 +90,13 @@ impl Mechanisms {
                 (mlp_norm.as_ref(), [None, None])
             }
             Wiring::PostNorm { attn_norm, mlp_norm } => (None, [Some(attn_norm), Some(mlp_norm)]),
-            Wiring::NormedResidual { mlp_norm } => (Some(mlp_norm), [None, None]),
+            Wiring::NormedResidual { mlp_norm, .. } => (Some(mlp_norm), [None, None]),
         };
         let before = [layer.attn_norm.as_ref(), mlp];
         let after = [layer.attn_post_norm.as_ref(), layer.mlp_post_norm.as_ref()];
         let places = [(before, "before branches"), (after, "after branches"), (sums, "after sums")];
         for (norms, place) in places {
-            for norm in norms.into_iter().flatten() {
-                self.norm(norm);
-                self.norm_word(place);
-            }
+            norms.into_iter().flatten().for_each(|norm| self.placed_norm(norm, place));
         }
         let wiring = match &layer.wiring {
             Wiring::Sequential { .. } => "sequential",
@@ -108,6 +105,13 @@ impl Mechanisms {
             Wiring::NormedResidual { .. } => "onto the normed stream",
         };
         self.wiring.insert(wiring.to_owned());
+        if let Some(end) = &layer.end {
+            self.wiring.insert("a factor on the stream".to_owned());
+            if let Some(branch) = &end.branch {
+                self.wiring.insert("a vector of the token".to_owned());
+                self.placed_norm(&branch.norm, "after branches");
+            }
+        }
     }
 
     fn mixer(&mut self, mixer: &MixerSpec, placed: bool) {
@@ -120,6 +124,7 @@ impl Mechanisms {
             MixerSpec::SideBySide(_) => "attention beside Mamba-2",
             MixerSpec::Absent => "none",
             MixerSpec::ShortConvolution(_) => "short convolution",
+            MixerSpec::Lightning(_) => "lightning attention",
         };
         self.mixers.insert(name.to_owned());
         match mixer {
@@ -136,7 +141,8 @@ impl Mechanisms {
                     self.attention.insert("growing queries".to_owned());
                 }
             }
-            _ => {}
+            MixerSpec::GatedDelta(_) | MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) => {}
+            MixerSpec::ShortConvolution(_) | MixerSpec::Lightning(_) | MixerSpec::Absent => {}
         }
     }
 
@@ -164,6 +170,12 @@ impl Mechanisms {
         let has = [
             (grouped && attention.n_kv_heads == 1, "one key-value head"),
             (grouped && attention.n_kv_heads > 1, "grouped queries"),
+            (attention.d_value != attention.d_head, "values of another width"),
+            (attention.v_norm.is_some(), "value norms"),
+            (attention.value_factor.is_some(), "factor on values"),
+            (attention.borrows(), "shared keys and values"),
+            (attention.differential.is_some(), "differential"),
+            (attention.z_norm.is_some(), "norm on all heads"),
             (attention.gate.is_some(), "gate"),
             (attention.sinks.is_some(), "sinks"),
             (attention.softcap.is_some(), "soft cap"),
@@ -196,20 +208,32 @@ impl Mechanisms {
     fn mlp(&mut self, mlp: &MlpSpec) {
         let name = match mlp {
             MlpSpec::Gated(_) => "gated",
-            MlpSpec::Plain { .. } => "plain",
+            MlpSpec::Plain(_) => "plain",
             MlpSpec::Xielu(_) => "xIELU",
             MlpSpec::Absent => "none",
-            MlpSpec::Experts(experts) => {
-                match &experts.shared {
-                    None => {}
-                    Some(shared) if shared.gate.is_some() => self.mlp_word("gated shared expert"),
-                    Some(_) => self.mlp_word("shared expert"),
+            MlpSpec::Experts(experts) => return self.experts(experts),
+            MlpSpec::Beside(both) => {
+                for [before, after] in [&both.around_dense, &both.around_experts] {
+                    self.placed_norm(before, "before branches");
+                    self.placed_norm(after, "after branches");
                 }
-                self.routing(&experts.routing);
-                return;
+                self.experts(&both.experts);
+                "experts beside a dense one"
             }
         };
         self.mlp_word(name);
+    }
+
+    fn experts(&mut self, experts: &ExpertsSpec) {
+        match &experts.shared {
+            None => {}
+            Some(shared) if shared.gate.is_some() => self.mlp_word("gated shared expert"),
+            Some(_) => self.mlp_word("shared expert"),
+        }
+        if experts.latent.is_some() {
+            self.mlp_word("experts in a narrower space");
+        }
+        self.routing(&experts.routing);
     }
 
     fn routing(&mut self, routing: &RoutingSpec) {
@@ -235,6 +259,11 @@ impl Mechanisms {
             (NormKind::Layer, Some(_)) => "layer",
             (NormKind::Layer, None) => "layer without weights",
         });
+    }
+
+    fn placed_norm(&mut self, norm: &NormSpec, place: &str) {
+        self.norm(norm);
+        self.norm_word(place);
     }
 
     fn norm_word(&mut self, word: &str) {

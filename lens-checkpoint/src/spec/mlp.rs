@@ -184,6 +184,28 @@ impl XieluSpec {
     }
 }
 
+/// A dense MLP and a mixture of experts side by side, each between norms of its own (Gemma 4). Both, and the router, read
+/// the stream itself; the block has no norm before them.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BesideSpec {
+    /// The dense MLP.
+    pub dense: GatedSpec,
+    /// Norms before and after it.
+    pub around_dense: [NormSpec; 2],
+    /// The experts, whose router norms the stream by itself.
+    pub experts: ExpertsSpec,
+    /// Norms before and after them.
+    pub around_experts: [NormSpec; 2],
+}
+
+impl BesideSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let norms = self.around_dense.iter().chain(&self.around_experts).flat_map(NormSpec::params);
+        self.dense.params().chain(self.experts.params()).chain(norms)
+    }
+}
+
 /// The MLP of one block.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MlpSpec {
@@ -197,6 +219,17 @@ pub enum MlpSpec {
     Absent,
     /// A mixture of experts.
     Experts(Box<ExpertsSpec>),
+    /// A dense one beside a mixture of experts.
+    Beside(Box<BesideSpec>),
+}
+
+impl ExpertsSpec {
+    fn params(&self) -> impl Iterator<Item = &Param> {
+        let each = self.experts.iter().flat_map(ExpertSpec::params);
+        let latent = self.latent.iter().flat_map(|latent| [&latent.down, &latent.up]);
+        let shared = self.shared.iter().flat_map(SharedExpert::params);
+        self.routing.params().chain(each).chain(latent.flat_map(LinearSpec::params)).chain(shared)
+    }
 }
 
 impl GatedSpec {
@@ -221,7 +254,7 @@ impl MlpSpec {
     pub fn absent_sites(&self) -> &'static [Site] {
         match self {
             Self::Absent => &[Site::ResidMid, Site::MlpOut],
-            Self::Gated(_) | Self::Plain(_) | Self::Xielu(_) | Self::Experts(_) => &[],
+            Self::Gated(_) | Self::Plain(_) | Self::Xielu(_) | Self::Experts(_) | Self::Beside(_) => &[],
         }
     }
 
@@ -232,13 +265,8 @@ impl MlpSpec {
             Self::Plain(plain) => plain.params().collect(),
             Self::Xielu(xielu) => xielu.params().collect(),
             Self::Absent => Vec::new(),
-            Self::Experts(experts) => {
-                let each = experts.experts.iter().flat_map(ExpertSpec::params);
-                let latent = experts.latent.iter().flat_map(|latent| [&latent.down, &latent.up]);
-                let each = each.chain(latent.flat_map(LinearSpec::params));
-                let shared = experts.shared.iter().flat_map(SharedExpert::params);
-                experts.routing.params().chain(each).chain(shared).collect()
-            }
+            Self::Experts(experts) => experts.params().collect(),
+            Self::Beside(both) => both.params().collect(),
         }
     }
 }

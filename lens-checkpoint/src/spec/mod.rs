@@ -3,6 +3,7 @@
 //! A family resolves every choice here, when a model is loaded. The forward pass reads the spec and never asks
 //! which family it came from.
 
+mod end;
 mod mechanisms;
 mod mixer;
 mod mlp;
@@ -14,15 +15,17 @@ mod routing;
 
 use lens_core::{Point, PointSet, Post, Site};
 
+pub use end::{EndSpec, PerLayerBranch, PerLayerEmbedding};
 pub use mechanisms::Mechanisms;
 pub use mixer::{
-    Alibi, AlibiPrecision, AttentionGate, AttentionSpec, FilterSpec, GateFunction, GateNorm, GateScope,
-    GatedDeltaSpec, LatentAttentionSpec, LatentQuery, Mamba2Factors, Mamba2Spec, MambaSpec, Mask, MixerSpec,
-    Position, QkNorm, QkScope, QueryGrowth, ScanNorms, ShortConvolutionSpec, SideBySideSpec,
+    Alibi, AlibiPrecision, AttentionGate, AttentionSpec, DifferentialSpec, FilterSpec, GateFunction,
+    GateNorm, GateScope, GatedDeltaSpec, LatentAttentionSpec, LatentQuery, LightningSpec, Mamba2Factors,
+    Mamba2Spec, MambaSpec, Mask, MixerSpec, Position, QkNorm, QkScope, QueryGrowth, ScanNorms, Sharing,
+    ShortConvolutionSpec, SideBySideSpec,
 };
 pub use mlp::{
-    Activation, ExpertSpec, ExpertsSpec, GatedSpec, Gating, LatentSpec, MlpSpec, PlainSpec, SharedExpert,
-    XieluSpec,
+    Activation, BesideSpec, ExpertSpec, ExpertsSpec, GatedSpec, Gating, LatentSpec, MlpSpec, PlainSpec,
+    SharedExpert, XieluSpec,
 };
 pub use norm::{NormSpec, Rounding};
 pub use param::{Cut, LinearSpec, Param, TensorSpec};
@@ -54,6 +57,8 @@ pub enum Wiring {
     NormedResidual {
         /// Norm before the MLP and before the second sum.
         mlp_norm: NormSpec,
+        /// Factors on the normed stream in the first and in the second sum.
+        stream: [f64; 2],
     },
 }
 
@@ -74,7 +79,7 @@ impl Wiring {
                 mlp_norm.iter().flat_map(NormSpec::params).collect()
             }
             Self::PostNorm { attn_norm, mlp_norm } => attn_norm.params().chain(mlp_norm.params()).collect(),
-            Self::NormedResidual { mlp_norm } => mlp_norm.params().collect(),
+            Self::NormedResidual { mlp_norm, .. } => mlp_norm.params().collect(),
         }
     }
 }
@@ -99,6 +104,9 @@ pub struct LayerSpec {
     pub multiplier: Option<f64>,
     /// One more factor on what the MLP alone adds.
     pub mlp_multiplier: Option<f64>,
+    /// What happens to the stream after the MLP, if anything does: then `mlp_out` is no point, because the output is not
+    /// `resid_mid` and something added to it.
+    pub end: Option<EndSpec>,
 }
 
 impl LayerSpec {
@@ -118,6 +126,7 @@ impl LayerSpec {
             mlp_post_norm: None,
             multiplier: None,
             mlp_multiplier: None,
+            end: None,
         }
     }
 
@@ -139,7 +148,8 @@ impl LayerSpec {
     pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
         let norms = [&self.attn_norm, &self.attn_post_norm, &self.mlp_post_norm];
         let norms = norms.into_iter().flatten().flat_map(NormSpec::params);
-        norms.chain(self.mixer.params()).chain(self.wiring.params()).chain(self.mlp.params())
+        let end = self.end.iter().flat_map(EndSpec::params);
+        norms.chain(self.mixer.params()).chain(self.wiring.params()).chain(self.mlp.params()).chain(end)
     }
 
     /// The attention of the block, if that is its mixer and keeps keys and values.
@@ -148,7 +158,7 @@ impl LayerSpec {
             MixerSpec::Attention(attention) => Some(attention),
             MixerSpec::SideBySide(both) => Some(&both.attention),
             MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
-            MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => None,
+            MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Lightning(_) | MixerSpec::Absent => None,
         }
     }
 
@@ -173,7 +183,8 @@ impl LayerSpec {
     /// The sites that this block does not have.
     pub fn absent_sites(&self) -> impl Iterator<Item = Site> {
         let branches = self.mixer.absent_sites().iter().chain(self.mlp.absent_sites());
-        self.wiring.absent_sites().iter().chain(branches).copied()
+        let end = self.end.iter().map(|_| Site::MlpOut);
+        self.wiring.absent_sites().iter().chain(branches).copied().chain(end)
     }
 }
 
@@ -200,6 +211,8 @@ pub struct EmbedSpec {
     pub positions: Option<PositionTable>,
     /// Norm after all of these.
     pub norm: Option<NormSpec>,
+    /// A vector of each token for each block, which the blocks read beside the stream.
+    pub per_layer: Option<PerLayerEmbedding>,
 }
 
 impl EmbedSpec {
@@ -211,6 +224,7 @@ impl EmbedSpec {
             project: None,
             positions: None,
             norm: None,
+            per_layer: None,
         }
     }
 }
@@ -265,6 +279,8 @@ pub struct Ignored {
     pub prefixes: &'static [&'static str],
     /// The first block that is not part of the decoder: those after the last predict further tokens in one pass.
     pub blocks_from: Option<usize>,
+    /// The first block that reads keys and values of another, and may all the same have parameters to make its own.
+    pub borrowing_from: Option<usize>,
 }
 
 impl Ignored {
@@ -273,6 +289,11 @@ impl Ignored {
         self.suffixes.iter().any(|end| name.ends_with(end))
             || self.prefixes.iter().any(|start| name.starts_with(start))
             || self.blocks_from.is_some_and(|first| block_of(name).is_some_and(|block| block >= first))
+            || self.borrowing_from.is_some_and(|first| {
+                let makes = ["k_proj", "v_proj", "k_norm", "v_norm"];
+                let is_one = makes.iter().any(|part| name.contains(&format!(".self_attn.{part}.")));
+                is_one && block_of(name).is_some_and(|block| block >= first)
+            })
     }
 }
 
@@ -295,6 +316,7 @@ impl DecoderSpec {
         (embed.project.iter().flat_map(LinearSpec::params))
             .chain(embed.positions.iter().filter_map(PositionTable::param))
             .chain(embed.norm.iter().flat_map(NormSpec::params))
+            .chain(embed.per_layer.iter().flat_map(PerLayerEmbedding::params))
             .chain(self.layers.iter().flat_map(LayerSpec::params))
             .chain(self.readout.norm.iter().flat_map(NormSpec::params))
             .chain(self.readout.project.iter().flat_map(LinearSpec::params))
@@ -319,7 +341,7 @@ impl DecoderSpec {
 
     /// Whether some layer chooses among experts.
     pub fn is_routed(&self) -> bool {
-        self.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_)))
+        self.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_) | MlpSpec::Beside(_)))
     }
 
     /// The points that this model does not have.
@@ -334,7 +356,7 @@ impl DecoderSpec {
             MixerSpec::Attention(attention) => Some((i, attention)),
             MixerSpec::SideBySide(both) => Some((i, &mut both.attention)),
             MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => None,
-            MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => None,
+            MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Lightning(_) | MixerSpec::Absent => None,
         })
     }
 }

@@ -216,6 +216,17 @@ mod tests {
     }
 
     #[test]
+    fn of_proportional_frequencies_the_first_alone_turn() {
+        let scaling = RopeScaling::Proportional { pairs: 3, factor: 2.0 };
+        let plain = rope(100.0, 16, RopeScaling::Default).frequencies(1);
+        let frequencies = rope(100.0, 16, scaling).frequencies(1);
+        assert_eq!(frequencies.len(), 8);
+        for (i, (got, plain)) in frequencies.iter().zip(&plain).enumerate() {
+            assert_eq!(*got, if i < 3 { plain / 2.0 } else { 0.0 }, "pair {i}");
+        }
+    }
+
+    #[test]
     fn llama_3_frequencies_are_those_published() {
         let scaling = |factor| RopeScaling::Llama3 {
             factor,

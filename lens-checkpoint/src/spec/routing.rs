@@ -1,6 +1,6 @@
 //! Routing as data: which experts see a token, and with which weights.
 
-use super::{LinearSpec, Param};
+use super::{LinearSpec, NormSpec, Param};
 
 /// What a router's logits are compared by, and what the weights of the chosen experts are made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +70,10 @@ pub enum Weighted {
 pub struct RoutingSpec {
     /// The router, `[experts, d_model]`.
     pub router: LinearSpec,
+    /// Norm on what the router reads, where it reads the stream by itself.
+    pub norm: Option<NormSpec>,
+    /// Factor on the logits.
+    pub logit_factor: f64,
     /// Logits become `cap * tanh(logit / cap)` first.
     pub logit_cap: Option<f64>,
     /// What logits are compared by.
@@ -84,6 +88,8 @@ pub struct RoutingSpec {
     pub divisor: Option<Divisor>,
     /// Factor on the weights in the end.
     pub factor: f64,
+    /// One more for each expert, `[experts]`.
+    pub expert_factors: Option<Param>,
     /// What the weights multiply.
     pub weighted: Weighted,
     /// Whether logits are computed in float32 instead of the model's dtype.
@@ -97,6 +103,8 @@ impl RoutingSpec {
     pub fn new(router: LinearSpec, per_token: usize, scores: Scores) -> Self {
         Self {
             router,
+            norm: None,
+            logit_factor: 1.0,
             logit_cap: None,
             scores,
             correction: None,
@@ -104,6 +112,7 @@ impl RoutingSpec {
             per_token,
             divisor: None,
             factor: 1.0,
+            expert_factors: None,
             weighted: Weighted::Output,
             wide_logits: false,
             wide_weights: false,
@@ -124,6 +133,7 @@ impl RoutingSpec {
 
     /// Its parameters.
     pub fn params(&self) -> impl Iterator<Item = &Param> {
-        self.router.params().chain(&self.correction)
+        let norm = self.norm.iter().flat_map(NormSpec::params);
+        self.router.params().chain(&self.correction).chain(norm).chain(&self.expert_factors)
     }
 }

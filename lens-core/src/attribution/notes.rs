@@ -21,6 +21,12 @@ pub(super) fn of(facts: &[LayerFacts], cap: Option<f32>, info: &ModelInfo) -> Ve
              norms after it, with their statistics at this position"
         )
     });
+    say(|facts| facts.scaled_stream, &|layers| {
+        format!(
+            "{layers}, the stream is multiplied by a number after the branches were added: each is led through that \
+             factor, and mlp_out is all that the block adds after attention"
+        )
+    });
     say(|facts| facts.normed_heads, &|layers| {
         format!(
             "{layers}, a norm stands between the heads and the stream: heads are led through it with its statistics at \

@@ -7,24 +7,43 @@ use crate::{
     token::TokenId,
 };
 
-/// A norm at one vector: with its statistics given, it is an affine map.
+/// A norm at one vector, and a factor after it: with its statistics given, it is an affine map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FixedNorm {
     norm: FinalNorm,
     scale: f64,
+    factor: f64,
 }
 
 impl FixedNorm {
     /// The norm with the statistics that it has at `x`, `[d_model]`.
     pub fn at(norm: FinalNorm, x: &[f32]) -> Self {
         let scale = norm.scale(x);
-        Self { norm, scale }
+        Self { norm, scale, factor: 1.0 }
+    }
+
+    /// No norm, and a factor on vectors of `d_model`.
+    pub fn factor(d_model: usize, factor: f64) -> Self {
+        Self { norm: FinalNorm::identity(d_model), scale: 1.0, factor }
+    }
+
+    /// This norm, with one more factor on what it makes.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self { factor: self.factor * factor, ..self }
+    }
+
+    /// Whether it is a factor alone.
+    pub(super) fn is_factor(&self) -> bool {
+        self.norm.kind().is_none()
     }
 
     /// The direction to multiply what is normed with, `[d_model]`, for the product of the normed vector with
     /// `direction`; and the part of that product that the norm's bias makes.
     pub(super) fn pull_back(&self, direction: &[f64]) -> (Vec<f64>, f64) {
-        (self.norm.pull_back(direction, self.scale), dot(direction, self.norm.bias().unwrap_or_default()))
+        let direction: Vec<f64> = direction.iter().map(|g| g * self.factor).collect();
+        let bias = dot(&direction, self.norm.bias().unwrap_or_default());
+        (self.norm.pull_back(&direction, self.scale), bias)
     }
 }
 
@@ -38,13 +57,8 @@ pub struct BlockValues<'a, H> {
     pub z: Option<&'a H>,
     /// The stream between the branches, `[1, d_model]`, if it is the sum of its parts in this block.
     pub resid_mid: Option<&'a H>,
-}
-
-impl<'a, H> BlockValues<'a, H> {
-    /// The values of a block that were captured.
-    pub(super) fn new(resid_pre: &'a H, z: Option<&'a H>, resid_mid: Option<&'a H>) -> Self {
-        Self { resid_pre, z, resid_mid }
-    }
+    /// The block's output, `[1, d_model]`, unless an intervention changed it.
+    pub resid_post: Option<&'a H>,
 }
 
 /// What a block does at one position.
@@ -58,7 +72,7 @@ pub struct BlockParts {
     pub before: Option<FixedNorm>,
     /// A norm on the stream after the attention branch was added.
     pub after_attention: Option<FixedNorm>,
-    /// A norm on the stream after the MLP branch was added.
+    /// A norm or a factor on the stream after the MLP branch was added.
     pub after_mlp: Option<FixedNorm>,
     /// Attention, or what stands in its place.
     pub attention: BranchParts,
@@ -72,7 +86,7 @@ impl BlockParts {
         with_before => before: Option<FixedNorm>,
         /// A norm on the stream after the attention branch was added.
         with_after_attention => after_attention: Option<FixedNorm>,
-        /// A norm on the stream after the MLP branch was added.
+        /// A norm or a factor on the stream after the MLP branch was added.
         with_after_mlp => after_mlp: Option<FixedNorm>,
         /// Attention, or what stands in its place.
         with_attention => attention: BranchParts,
@@ -80,9 +94,18 @@ impl BlockParts {
         with_mlp => mlp: BranchParts,
     }
 
-    /// Whether a branch reaches the stream only through a norm of the stream itself.
-    pub(super) fn norms_the_stream(&self) -> bool {
-        self.before.is_some() || self.after_attention.is_some() || self.after_mlp.is_some()
+    /// Whether a branch reaches the stream only through a norm of the stream itself, or a factor on it.
+    pub(super) fn changes_the_stream(&self) -> bool {
+        self.on_the_stream().next().is_some()
+    }
+
+    /// Whether what stands on the stream are factors alone.
+    pub(super) fn scales_the_stream(&self) -> bool {
+        self.changes_the_stream() && self.on_the_stream().all(FixedNorm::is_factor)
+    }
+
+    fn on_the_stream(&self) -> impl Iterator<Item = &FixedNorm> {
+        [&self.before, &self.after_attention, &self.after_mlp].into_iter().flatten()
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct LayerFacts {
     pub(super) normed_neurons: bool,
     /// Branches reach the stream only through norms of the stream.
     pub(super) normed_stream: bool,
+    /// The stream is multiplied by a number after the branches were added.
+    pub(super) scaled_stream: bool,
     /// There is a mixer, and it has no heads.
     pub(super) headless: bool,
     /// There is no mixer.
@@ -75,7 +77,7 @@ impl<B: Dissect> Walk<'_, B> {
             *rounding += beyond.rounding;
         }
         let parts = self.parts(layer)?;
-        let after = parts.norms_the_stream().then(|| self.direction.clone());
+        let after = parts.changes_the_stream().then(|| self.direction.clone());
         let mut bias = self.through(parts.after_mlp.as_ref());
         let mlp = self.branch(layer, Site::MlpOut, &parts.mlp)?;
         bias += self.through(parts.after_attention.as_ref());
@@ -83,8 +85,10 @@ impl<B: Dissect> Walk<'_, B> {
         bias += self.through(parts.before.as_ref());
         if let Some(after) = after {
             self.stream_norms.push((layer, bias));
-            let added = [&mlp, &attention].map(|branch| branch.whole + branch.changed.unwrap_or(0.0));
-            let sum = bias + added.iter().sum::<f64>() + self.input(layer)?;
+            let [mlp, attention] =
+                [&mlp, &attention].map(|branch| branch.whole + branch.changed.unwrap_or(0.0));
+            let before = attention + self.input(layer)?;
+            let sum = bias + mlp + before + self.changed_middle(layer, before)?;
             self.beyond_norms(layer, &after, sum)?;
         }
         self.note_changes(layer, beyond.changes, &mlp, &attention);
@@ -93,7 +97,8 @@ impl<B: Dissect> Walk<'_, B> {
             layer,
             normed_heads: parts.attention.norm.is_some() && attention.units.is_some(),
             normed_neurons: parts.mlp.norm.is_some() && mlp.units.is_some(),
-            normed_stream: parts.norms_the_stream(),
+            normed_stream: parts.changes_the_stream() && !parts.scales_the_stream(),
+            scaled_stream: parts.scales_the_stream(),
             headless: attention.units.is_none() && !parts.attention.is_absent,
             no_mixer: parts.attention.is_absent,
             no_mlp: parts.mlp.is_absent,
@@ -137,6 +142,19 @@ impl<B: Dissect> Walk<'_, B> {
         Ok(())
     }
 
+    /// What an intervention adds to the stream between the branches of a block whose sums are not compared: what is there,
+    /// less what is known to come there.
+    fn changed_middle(&mut self, layer: u16, known: f64) -> Result<f64, AttributionError> {
+        let point = Point::block(layer, Site::ResidMid);
+        if !self.edits.has(point) {
+            return Ok(0.0);
+        }
+        let Some(values) = self.captured.values(self.backend, point)? else { return Ok(0.0) };
+        let change = dot(&self.direction, &values) - known;
+        self.changes.push((point, change));
+        Ok(change)
+    }
+
     /// Leads the direction through what was changed between the output of a block, or the embedding, and the input of the
     /// next.
     pub(super) fn enter(&mut self, layer: u16) -> Result<(), AttributionError> {
@@ -164,7 +182,13 @@ impl<B: Dissect> Walk<'_, B> {
     fn parts(&self, layer: u16) -> Result<BlockParts, AttributionError> {
         let at = |site| self.captured.get(Point::block(layer, site));
         let resid_pre = at(Site::ResidPre).ok_or(AttributionError::NoOutput { branch: "input", layer })?;
-        let values = BlockValues::new(resid_pre, at(Site::Z), at(Site::ResidMid));
+        let is_changed = self.edits.has(Point::block(layer, Site::ResidPost));
+        let values = BlockValues {
+            resid_pre,
+            z: at(Site::Z),
+            resid_mid: at(Site::ResidMid),
+            resid_post: at(Site::ResidPost).filter(|_| !is_changed),
+        };
         Ok(self.backend.dissect(layer, &values)?)
     }
 

@@ -60,7 +60,10 @@ fn assert_close(at: &str, a: &Value, b: &Value) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{at}");
-            for (key, a) in a.iter().filter(|(key, _)| !["parts", "part_documents", "texts_sha256"].contains(&key.as_str())) {
+            for (key, a) in a
+                .iter()
+                .filter(|(key, _)| !["parts", "part_documents", "texts_sha256"].contains(&key.as_str()))
+            {
                 assert_close(&format!("{at}/{key}"), a, &b[key]);
             }
         }
@@ -85,7 +88,10 @@ fn shards_say_what_one_process_says() {
     let said = read(&text, &one, &["--languages"]).stderr;
     assert!(said.contains("5 of 5 parts made") && said.contains("2 documents could not be read"), "{said}");
     let whole = merged(&one);
-    assert_eq!((&whole["format"], &whole["documents"], &whole["parts"]), (&"lens-corpus/1".into(), &21.into(), &5.into()));
+    assert_eq!(
+        (&whole["format"], &whole["documents"], &whole["parts"]),
+        (&"lens-corpus/1".into(), &21.into(), &5.into())
+    );
     assert_eq!(whole["rows"].as_array().unwrap().len(), 8);
     let failures: Vec<(u64, &str)> = whole["failures"]
         .as_array()
@@ -97,7 +103,10 @@ fn shards_say_what_one_process_says() {
     assert!(failures[1].0 == 7 && failures[1].1.contains("99999999"), "{failures:?}");
     assert_eq!(whole["failures"][1]["id"], "far");
     let languages = whole["final"]["languages"].as_array().unwrap();
-    assert_eq!(languages.iter().map(|l| l["n"].as_u64().unwrap()).sum::<u64>(), whole["positions"].as_u64().unwrap());
+    assert_eq!(
+        languages.iter().map(|l| l["n"].as_u64().unwrap()).sum::<u64>(),
+        whole["positions"].as_u64().unwrap()
+    );
 
     for index in [2, 0, 1] {
         read(&text, &three, &["--languages", "--shard", &format!("{index}/3")]);
@@ -106,7 +115,11 @@ fn shards_say_what_one_process_says() {
 
     for index in ["5", "4"] {
         let outcome: Outcome = lens(&arguments(&text, &auto, &["--languages", "--shard", "auto"]))
-            .envs([("SLURM_ARRAY_TASK_ID", index), ("SLURM_ARRAY_TASK_COUNT", "2"), ("SLURM_ARRAY_TASK_MIN", "4")])
+            .envs([
+                ("SLURM_ARRAY_TASK_ID", index),
+                ("SLURM_ARRAY_TASK_COUNT", "2"),
+                ("SLURM_ARRAY_TASK_MIN", "4"),
+            ])
             .assert()
             .into();
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -168,7 +181,10 @@ fn what_is_lost_broken_or_of_another_run_is_named() {
     read(&text, &out, &["--shard", "1/2"]);
     let merge = ["corpus", "merge", path(&out)];
     let said = refused(&merge);
-    assert!(said.contains("2 of 3 parts are missing: 0 (documents 0 to 4), 2 (documents 10 to 13)"), "{said}");
+    assert!(
+        said.contains("2 of 3 parts are missing: 0 (documents 0 to 4), 2 (documents 10 to 13)"),
+        "{said}"
+    );
     let partial = run(&[&merge[..], &["--partial", "--format", "json"]].concat());
     let partial: Value = serde_json::from_str(&partial.stdout).unwrap();
     assert_eq!((&partial["parts"], &partial["parts_missing"]), (&1.into(), &serde_json::json!([0, 2])));
@@ -187,7 +203,10 @@ fn what_is_lost_broken_or_of_another_run_is_named() {
     other[bytes.len() / 2] ^= 1;
     fs::write(&file, other).unwrap();
     let said = refused(&merge);
-    assert!(said.contains("part-00000002.parquet is not the file that part-00000002.json describes"), "{said}");
+    assert!(
+        said.contains("part-00000002.parquet is not the file that part-00000002.json describes"),
+        "{said}"
+    );
     fs::write(&file, bytes).unwrap();
 
     for (more, named) in [
@@ -221,11 +240,18 @@ fn a_folder_has_numbers_pictures_and_a_page() {
     assert!(rows.len() > 1000);
     let outcome = run(&["corpus", "merge", path(&out), "-o", path(&results)]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stdout.contains("decided at:") && outcome.stdout.contains("the model"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("decided at:") && outcome.stdout.contains("the model"),
+        "{}",
+        outcome.stdout
+    );
     let table = fs::read_to_string(results.join("corpus.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 16 + 1);
-    assert!(table.lines().all(|line| line.split(',').count() == table.lines().next().unwrap().split(',').count()));
-    let json: Value = serde_json::from_str(&fs::read_to_string(results.join("corpus.json")).unwrap()).unwrap();
+    assert!(
+        table.lines().all(|line| line.split(',').count() == table.lines().next().unwrap().split(',').count())
+    );
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(results.join("corpus.json")).unwrap()).unwrap();
     assert_eq!(json, merged(&out));
     let page = fs::read_to_string(results.join("corpus.html")).unwrap();
     assert!(page.contains("default-src 'none'") && page.matches("<figure>").count() == 4, "{page}");

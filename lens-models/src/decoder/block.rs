@@ -8,6 +8,7 @@ use tch::Tensor;
 
 use super::{
     ModelError, Step,
+    end::End,
     finite::Watch,
     mixer::Mixer,
     mlp::Mlp,
@@ -28,6 +29,7 @@ pub(super) struct Block {
     mlp_post_norm: Option<Norm>,
     multiplier: Option<f64>,
     mlp_factor: Option<f64>,
+    end: Option<End>,
 }
 
 /// [`Wiring`] with its norms loaded.
@@ -36,7 +38,7 @@ enum Wired {
     Sequential { mlp_norm: Option<Norm> },
     Parallel { mlp_norm: Option<Norm> },
     PostNorm { attn_norm: Norm, mlp_norm: Norm },
-    NormedResidual { mlp_norm: Norm },
+    NormedResidual { mlp_norm: Norm, stream: [f64; 2] },
 }
 
 impl Wired {
@@ -49,8 +51,8 @@ impl Wired {
                 attn_norm: Norm::load(attn_norm, weights)?,
                 mlp_norm: Norm::load(mlp_norm, weights)?,
             },
-            Wiring::NormedResidual { mlp_norm } => {
-                Self::NormedResidual { mlp_norm: Norm::load(mlp_norm, weights)? }
+            Wiring::NormedResidual { mlp_norm, stream } => {
+                Self::NormedResidual { mlp_norm: Norm::load(mlp_norm, weights)?, stream: *stream }
             }
         })
     }
@@ -61,7 +63,7 @@ impl Wired {
     fn mlp_norm(&self) -> Option<&Norm> {
         match self {
             Self::Sequential { mlp_norm } | Self::Parallel { mlp_norm } => mlp_norm.as_ref(),
-            Self::PostNorm { mlp_norm, .. } | Self::NormedResidual { mlp_norm } => Some(mlp_norm),
+            Self::PostNorm { mlp_norm, .. } | Self::NormedResidual { mlp_norm, .. } => Some(mlp_norm),
         }
     }
 }
@@ -79,6 +81,7 @@ impl Block {
             mlp_post_norm: norm(&spec.mlp_post_norm)?,
             multiplier: spec.multiplier,
             mlp_factor: spec.mlp_factor(),
+            end: spec.end.as_ref().map(|end| End::load(end, weights)).transpose()?,
         })
     }
 
@@ -129,11 +132,17 @@ impl Block {
                 let sum = middle.f_add(&mlp.forward(&middle)?)?;
                 return tap.at(here(Site::ResidPost), mlp_norm.forward(&sum)?);
             }
-            Wired::NormedResidual { mlp_norm } => {
-                let middle = mlp_norm.forward(&attn_in.f_add(&attn_out)?)?;
-                return tap.at(here(Site::ResidPost), middle.f_add(&mlp.forward(&middle)?)?);
+            Wired::NormedResidual { mlp_norm, stream } => {
+                let middle = mlp_norm.forward(&times(stream[0], attn_in)?.f_add(&attn_out)?)?;
+                let added = scaled(self.mlp_factor, mlp.forward(&middle)?)?;
+                return tap.at(here(Site::ResidPost), times(stream[1], middle)?.f_add(&added)?);
             }
         };
+        if let Some(end) = &self.end {
+            // What comes after the MLP makes what the MLP adds no summand of the output.
+            let sum = resid_mid.f_add(&self.mlp_adds(mlp, &mlp_in)?)?;
+            return tap.at(here(Site::ResidPost), end.forward(sum, layer, step)?);
+        }
         let mlp_out = self.mlp_out(mlp, &mlp_in, tap)?;
         tap.at(here(Site::ResidPost), resid_mid.f_add(&mlp_out)?)
     }
@@ -160,9 +169,18 @@ impl Block {
 
     /// What the MLP adds to the stream, `[pos, d_model]`, of its normed input.
     fn mlp_out(&self, mlp: &Mlp, mlp_in: &Tensor, tap: &mut Watch<'_>) -> Result<Tensor, ModelError> {
-        let computed = normed(self.mlp_post_norm.as_ref(), &mlp.forward(mlp_in)?)?;
-        tap.at(Point::block(self.layer, Site::MlpOut), scaled(self.mlp_factor, computed)?)
+        tap.at(Point::block(self.layer, Site::MlpOut), self.mlp_adds(mlp, mlp_in)?)
     }
+
+    /// The same, not yet seen by a tap.
+    fn mlp_adds(&self, mlp: &Mlp, mlp_in: &Tensor) -> Result<Tensor, ModelError> {
+        scaled(self.mlp_factor, normed(self.mlp_post_norm.as_ref(), &mlp.forward(mlp_in)?)?)
+    }
+}
+
+/// A value times a factor, unless that is one.
+fn times(factor: f64, x: Tensor) -> Result<Tensor, ModelError> {
+    scaled((factor != 1.0).then_some(factor), x)
 }
 
 /// A branch times its factor, if it has one.

@@ -6,18 +6,22 @@ use lens_core::{Branches, Edits, Point};
 use tch::Tensor;
 
 use super::{Decoder, ModelError, Tap, block::Block, edit::apply, finite::Watch, span::Span, step::Step};
-use crate::device::OnTorch as _;
+use crate::{
+    device::OnTorch as _,
+    spec::{LayerSpec, Sharing},
+};
 
 impl Decoder {
     /// Runs branches side by side, as a rectangle of equal sequences, and returns the last block's output of each at the
-    /// row asked for, `[runs, d_model]`; `None` where the model is being changed by something else. Positions before the
+    /// row asked for, `[runs, d_model]`; `None` where the model is being changed by something else, or blocks read keys of
+    /// others that are not run. Positions before the
     /// first that is changed are read from the caches, if these hold them and every mixer can go on from any position.
     pub(super) fn run_branches(
         &mut self,
         branches: &Branches<'_, Tensor>,
     ) -> Result<Option<Tensor>, ModelError> {
         let (layer, runs) = (usize::from(branches.layer), branches.edits.len());
-        if !self.is_unchanged() || runs == 0 || layer >= self.blocks.len() {
+        if !self.is_unchanged() || runs == 0 || layer >= self.blocks.len() || self.borrows_across(layer) {
             return Ok(None);
         }
         let _guard = tch::no_grad_guard();
@@ -31,6 +35,12 @@ impl Decoder {
         }
         let span = Span { past, n: branches.tokens.len() - past, total: branches.total };
         let step = Step::of_branches(span, runs, self.tables(&vec![span; runs])?);
+        if self.spec.embed.per_layer.is_some() {
+            let tokens = &branches.tokens[past..];
+            let embedded = self.embed.forward(tokens, &step.positions[..tokens.len()])?;
+            let vectors = self.embed.vectors(tokens, &embedded)?;
+            step.set_vectors(vectors.map(|of_one| of_one.f_repeat([runs as i64, 1, 1])).transpose()?);
+        }
         let named =
             |error: ModelError| error.of_memory(|| format!("{runs} runs of {} tokens at once", span.n));
         let last = self.branches_forward(branches, layer, span, &step).map_err(named)?;
@@ -38,6 +48,14 @@ impl Decoder {
         let rows: Vec<i64> = (0..runs).map(|run| (run * span.n + row) as i64).collect();
         let rows = Tensor::f_from_slice(&rows)?.f_to_device(last.device())?;
         Ok(Some(last.f_index_select(0, &rows)?))
+    }
+
+    /// Whether a block from `layer` on reads keys and values of one before it, which branches do not run.
+    fn borrows_across(&self, layer: usize) -> bool {
+        let attentions = self.spec.layers[layer..].iter().filter_map(LayerSpec::attention);
+        attentions
+            .map(|attention| attention.sharing)
+            .any(|sharing| matches!(sharing, Sharing::Borrows { from } if from < layer))
     }
 
     /// Whether the model runs as it is.

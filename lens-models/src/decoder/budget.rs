@@ -57,7 +57,7 @@ fn writes_scores(mixer: &MixerSpec) -> bool {
         MixerSpec::Attention(attention) => mixer::writes_scores(attention),
         MixerSpec::SideBySide(both) => mixer::writes_scores(&both.attention),
         MixerSpec::LatentAttention(_) | MixerSpec::GatedDelta(_) | MixerSpec::ShortConvolution(_) => false,
-        MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Absent => false,
+        MixerSpec::Mamba(_) | MixerSpec::Mamba2(_) | MixerSpec::Lightning(_) | MixerSpec::Absent => false,
     }
 }
 

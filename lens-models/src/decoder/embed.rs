@@ -8,7 +8,7 @@ use super::{
     norm::{Norm, normed},
     weights::{Linear, Weights},
 };
-use crate::spec::{EmbedScale, EmbedSpec, PositionRows, PositionTable, Sines};
+use crate::spec::{EmbedScale, EmbedSpec, PerLayerEmbedding, PositionRows, PositionTable, Sines};
 
 /// The embedding of tokens and, where they are learned, positions.
 #[derive(Debug)]
@@ -18,6 +18,18 @@ pub(super) struct Embedding {
     project: Option<Linear>,
     positions: Option<Positions>,
     norm: Option<Norm>,
+    per_layer: Option<PerLayer>,
+}
+
+/// A vector of each token for each block.
+#[derive(Debug)]
+struct PerLayer {
+    tokens: Tensor, // [n_vocab, n_layers * d_vector]
+    scale: f64,
+    project: Linear,
+    factor: f64,
+    norm: Norm,
+    d_vector: i64,
 }
 
 #[derive(Debug)]
@@ -40,9 +52,7 @@ impl Embedding {
         let scale = match spec.scale {
             None => None,
             Some(EmbedScale::Factor(factor)) => Some(factor),
-            Some(EmbedScale::RoundedFactor(factor)) => {
-                Some(Tensor::f_from_slice(&[factor])?.f_to_kind(tokens.kind())?.f_double_value(&[0])?)
-            }
+            Some(EmbedScale::RoundedFactor(factor)) => Some(rounded(factor, tokens.kind())?),
         };
         let positions = match &spec.positions {
             Some(table) => Some(Positions::load(table, &tokens, weights)?),
@@ -53,6 +63,7 @@ impl Embedding {
             project: spec.project.as_ref().map(|project| weights.linear(project)).transpose()?,
             positions,
             norm: Norm::load_optional(spec.norm.as_ref(), weights)?,
+            per_layer: spec.per_layer.as_ref().map(|spec| PerLayer::load(spec, weights)).transpose()?,
             tokens,
         })
     }
@@ -87,15 +98,19 @@ impl Embedding {
         normed(self.norm.as_ref(), &x)
     }
 
+    /// The vectors of tokens for blocks, `[pos, n_layers, d_vector]`, where the model has some; `embedded` is what enters
+    /// block 0, `[pos, d_model]`, before anything changes it.
+    pub(super) fn vectors(
+        &self,
+        tokens: &[TokenId],
+        embedded: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        self.per_layer.as_ref().map(|per_layer| per_layer.of(tokens, embedded)).transpose()
+    }
+
     /// The part of the tokens, scaled and projected, `[pos, d_model]`.
     fn of_tokens(&self, tokens: &[TokenId]) -> Result<Tensor, ModelError> {
-        let n_vocab = self.tokens.size()[0] as usize;
-        if let Some(token) = tokens.iter().find(|token| token.index() >= n_vocab) {
-            return Err(ModelError::UnknownToken { token: *token, n_vocab });
-        }
-        let ids: Vec<i64> = tokens.iter().map(|token| token.index() as i64).collect();
-        let ids = Tensor::f_from_slice(&ids)?.f_to_device(self.tokens.device())?;
-        let mut x = self.tokens.f_index_select(0, &ids)?;
+        let mut x = rows_of(&self.tokens, tokens)?;
         if let Some(scale) = self.scale {
             x = x.f_mul_scalar(scale)?;
         }
@@ -104,6 +119,44 @@ impl Embedding {
             None => Ok(x),
         }
     }
+}
+
+impl PerLayer {
+    fn load(spec: &PerLayerEmbedding, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let tokens = weights.param(&spec.tokens)?;
+        Ok(Self {
+            scale: rounded(spec.scale, tokens.kind())?,
+            tokens,
+            project: weights.linear(&spec.project)?,
+            factor: spec.factor,
+            norm: Norm::load(&spec.norm, weights)?,
+            d_vector: spec.d_vector as i64,
+        })
+    }
+
+    /// The vectors of these tokens, `[pos, n_layers, d_vector]`.
+    fn of(&self, tokens: &[TokenId], embedded: &Tensor) -> Result<Tensor, ModelError> {
+        let shape = [tokens.len() as i64, -1, self.d_vector];
+        let own = rows_of(&self.tokens, tokens)?.f_mul_scalar(self.scale)?.f_view(shape)?;
+        let projected = self.project.forward(embedded)?.f_mul_scalar(self.factor)?.f_view(shape)?;
+        Ok(self.norm.forward(&projected)?.f_add(&own)?.f_mul_scalar(std::f64::consts::FRAC_1_SQRT_2)?)
+    }
+}
+
+/// A number as this dtype has it.
+fn rounded(number: f64, kind: Kind) -> Result<f64, ModelError> {
+    Ok(Tensor::f_from_slice(&[number])?.f_to_kind(kind)?.f_double_value(&[0])?)
+}
+
+/// The rows of a table that belong to these tokens, `[pos, ..]`.
+fn rows_of(table: &Tensor, tokens: &[TokenId]) -> Result<Tensor, ModelError> {
+    let n_vocab = table.size()[0] as usize;
+    if let Some(token) = tokens.iter().find(|token| token.index() >= n_vocab) {
+        return Err(ModelError::UnknownToken { token: *token, n_vocab });
+    }
+    let ids: Vec<i64> = tokens.iter().map(|token| token.index() as i64).collect();
+    let ids = Tensor::f_from_slice(&ids)?.f_to_device(table.device())?;
+    Ok(table.f_index_select(0, &ids)?)
 }
 
 impl Positions {

@@ -1,5 +1,6 @@
 //! The MLP of a block: gated, plain, or a mixture of experts.
 
+mod beside;
 mod dissect;
 mod experts;
 mod gated;
@@ -10,7 +11,7 @@ mod routing;
 use tch::Tensor;
 
 pub(super) use self::gated::activate;
-use self::{experts::Experts, gated::Gated, plain::Plain};
+use self::{beside::Beside, experts::Experts, gated::Gated, plain::Plain};
 use super::{ModelError, weights::Weights};
 use crate::spec::MlpSpec;
 
@@ -20,6 +21,7 @@ pub(super) enum Mlp {
     Gated(Gated),
     Plain(Plain),
     Experts(Box<Experts>),
+    Beside(Box<Beside>),
 }
 
 impl Mlp {
@@ -31,6 +33,7 @@ impl Mlp {
             MlpSpec::Plain(plain) => Self::Plain(Plain::load(plain, weights)?),
             MlpSpec::Xielu(xielu) => Self::Plain(Plain::load_xielu(xielu, weights)?),
             MlpSpec::Experts(experts) => Self::Experts(Box::new(Experts::load(experts, weights)?)),
+            MlpSpec::Beside(both) => Self::Beside(Box::new(Beside::load(both, weights)?)),
         }))
     }
 
@@ -40,6 +43,7 @@ impl Mlp {
             Self::Gated(gated) => gated.forward(x),
             Self::Plain(plain) => plain.forward(x),
             Self::Experts(experts) => experts.forward(x),
+            Self::Beside(both) => both.forward(x),
         }
     }
 }

@@ -9,6 +9,7 @@ mod device_readout;
 mod dissect;
 mod edit;
 mod embed;
+mod end;
 mod error;
 mod finite;
 mod head;
@@ -166,6 +167,7 @@ impl Decoder {
     fn run_step(&mut self, tokens: &[TokenId], step: &Step, tap: &mut dyn Tap) -> Result<Tensor, ModelError> {
         let named = |error: ModelError| error.of_memory(|| format!("a step of {} tokens", tokens.len()));
         let embedded = self.embed.forward(tokens, &step.positions).map_err(named)?; // [pos, d_model]
+        step.set_vectors(self.embed.vectors(tokens, &embedded).map_err(named)?);
         // Until every block has its new keys, the caches disagree with each other.
         (self.seen, self.depth) = (0, step.depth);
         if step.past == 0 {

@@ -1,7 +1,29 @@
 //! One step of a forward pass: which tokens it has, and what all blocks share while it runs.
 
+use std::cell::{OnceCell, RefCell};
+
+use tch::{Device, Tensor};
+
 use super::{ModelError, part::Part, rotary::RotaryTables, span::Span, visible::Masks};
 use crate::device::Place;
+
+/// Keys and values of a step and of what comes before it.
+pub(super) struct Lent {
+    /// For each part of the step, `[batch, n_kv_heads, past + pos, d_head]` both.
+    pub(super) parts: Vec<(Tensor, Tensor)>,
+    /// The largest magnitude of a key.
+    pub(super) largest_key: f64,
+}
+
+impl Lent {
+    /// The same, in another place.
+    fn to(&self, device: Device) -> Result<Self, ModelError> {
+        let there = |(k, v): &(Tensor, Tensor)| -> Result<_, ModelError> {
+            Ok((k.f_to_device(device)?, v.f_to_device(device)?))
+        };
+        Ok(Self { parts: self.parts.iter().map(there).collect::<Result<_, _>>()?, ..*self })
+    }
+}
 
 /// One step of a forward pass: more tokens of a sequence, or several whole sequences.
 pub(super) struct Step {
@@ -19,6 +41,10 @@ pub(super) struct Step {
     pub(super) tables: RotaryTables,
     /// Sequences that mixers run together: one part of one sequence, or several parts of a pack.
     pub(super) parts: Vec<Part>,
+    /// The tokens' vectors for blocks, `[n, n_layers, d_vector]`, where the model has some.
+    vectors: OnceCell<Tensor>,
+    /// Keys and values that blocks of this step lend to later ones, by the block.
+    lent: RefCell<Vec<(u16, Lent)>>,
     /// Whether it is several runs that part from one sequence, which is kept as it is.
     branches: bool,
 }
@@ -36,6 +62,8 @@ impl Step {
             positions: (past..past + n).collect(),
             tables,
             parts: vec![part],
+            vectors: OnceCell::new(),
+            lent: RefCell::default(),
             branches: false,
         }
     }
@@ -46,7 +74,9 @@ impl Step {
         let Span { past, n, .. } = span;
         let positions = (0..runs).flat_map(|_| past..past + n).collect();
         let parts = vec![Part::equal(runs, n, Masks::new(past, n))];
-        Self { past, n: runs * n, room: 0, depth: usize::MAX, positions, tables, parts, branches: true }
+        let n = runs * n;
+        let (vectors, lent) = (OnceCell::new(), RefCell::default());
+        Self { past, n, room: 0, depth: usize::MAX, positions, tables, parts, vectors, lent, branches: true }
     }
 
     /// Whole sequences, which ascend in length. The parts lie in these places.
@@ -68,12 +98,48 @@ impl Step {
             parts.push(part);
             rest = &rest[alike..];
         }
-        Ok(Self { past: 0, n, room: 0, depth: usize::MAX, positions, tables, parts, branches: false })
+        Ok(Self {
+            past: 0,
+            n,
+            room: 0,
+            depth: usize::MAX,
+            positions,
+            tables,
+            parts,
+            vectors: OnceCell::new(),
+            lent: RefCell::default(),
+            branches: false,
+        })
     }
 
     /// The same through the first `depth` blocks alone.
     pub(super) fn through(self, depth: usize) -> Self {
         Self { depth, ..self }
+    }
+
+    /// Sets the tokens' vectors for blocks, `[n, n_layers, d_vector]`, before the first block is run.
+    pub(super) fn set_vectors(&self, vectors: Option<Tensor>) {
+        if let Some(vectors) = vectors {
+            let _ = self.vectors.set(vectors);
+        }
+    }
+
+    /// The tokens' vectors for a block, `[n, d_vector]`.
+    pub(super) fn vectors(&self, layer: u16, device: Device) -> Result<Tensor, ModelError> {
+        let vectors = self.vectors.get().ok_or(ModelError::MissedPoint)?;
+        Ok(vectors.f_select(1, i64::from(layer))?.f_to_device(device)?)
+    }
+
+    /// Keeps keys and values of block `layer` for later ones.
+    pub(super) fn lend(&self, layer: u16, lent: Lent) {
+        self.lent.borrow_mut().push((layer, lent));
+    }
+
+    /// The keys and values of block `layer`, which was run in this step.
+    pub(super) fn borrow(&self, layer: u16, device: Device) -> Result<Lent, ModelError> {
+        let all = self.lent.borrow();
+        let (_, lent) = all.iter().find(|(lender, _)| *lender == layer).ok_or(ModelError::MissedPoint)?;
+        lent.to(device)
     }
 
     /// Whether what it computes is kept: the sequence may go on, or does so already.

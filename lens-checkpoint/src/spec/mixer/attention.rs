@@ -160,13 +160,19 @@ pub struct AttentionSpec {
     pub clip: Option<f64>,
     /// Scores become `cap * tanh(score / cap)` before the mask.
     pub softcap: Option<f64>,
+    /// Norm on every head's values.
+    pub v_norm: Option<NormSpec>,
+    /// Whose keys and values the heads read.
+    pub sharing: Sharing,
+    /// Whether the second half of the heads is subtracted from the first, and how.
+    pub differential: Option<DifferentialSpec>,
     /// One more score for each head, `[n_heads]`, that takes part in the softmax and carries no value.
     pub sinks: Option<Param>,
     /// Query projection, `[n_heads * d_head, d_model]`.
     pub q: LinearSpec,
-    /// Key projection, `[n_kv_heads * d_head, d_model]`.
+    /// Key projection, `[n_kv_heads * d_head, d_model]`; of a block that borrows its keys, that of their own block.
     pub k: LinearSpec,
-    /// Value projection, `[n_kv_heads * d_value, d_model]`.
+    /// Value projection, `[n_kv_heads * d_value, d_model]`; of a block that borrows its values, that of their own block.
     pub v: LinearSpec,
     /// Factor on values (MiMo).
     pub value_factor: Option<f64>,
@@ -176,6 +182,34 @@ pub struct AttentionSpec {
     pub z_norm: Option<NormSpec>,
     /// Output projection, `[d_model, n_heads * d_value]`.
     pub o: LinearSpec,
+}
+
+/// Whose keys and values the heads of a block read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Those of their own block, which nobody else reads.
+    Own,
+    /// Those of their own block, which later ones read as well.
+    Lends,
+    /// Those of an earlier block.
+    Borrows {
+        /// That block.
+        from: usize,
+    },
+}
+
+/// Differential attention (Ye et al. 2024). The heads are two halves, and each half of the key-value heads makes half of a
+/// value: with `A_1` and `A_2` what head `h` of the first and of the second half weighs, both of twice the width of a head,
+/// `z_h = (1 - initial) norm(A_1 - lambda A_2)`, where `lambda = exp(q_1 · k_1) - exp(q_2 · k_2) + initial`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DifferentialSpec {
+    /// `q_1, k_1` and `q_2, k_2`, `[d_head]` each.
+    pub lambdas: [[Param; 2]; 2],
+    /// What lambda is beside these.
+    pub initial: f64,
+    /// The norm on a difference, over twice the width of a head.
+    pub norm: NormSpec,
 }
 
 impl AttentionSpec {
@@ -194,6 +228,9 @@ impl AttentionSpec {
             growth: None,
             clip: None,
             softcap: None,
+            v_norm: None,
+            sharing: Sharing::Own,
+            differential: None,
             sinks: None,
             q,
             k,
@@ -207,18 +244,43 @@ impl AttentionSpec {
 
     /// Its parameters.
     pub fn params(&self) -> impl Iterator<Item = &Param> {
-        let norms = self.qk_norm.iter().flat_map(|norm| norm.q.params().chain(norm.k.params()));
-        [&self.q, &self.k, &self.v, &self.o]
+        let own = !self.borrows();
+        let norms = self
+            .qk_norm
+            .iter()
+            .flat_map(move |norm| norm.q.params().chain(norm.k.params().filter(move |_| own)));
+        let lambdas = self.differential.iter().flat_map(|differential| differential.lambdas.iter().flatten());
+        let made = [&self.k, &self.v].into_iter().filter(move |_| own);
+        [&self.q, &self.o]
             .into_iter()
+            .chain(made)
             .flat_map(LinearSpec::params)
             .chain(norms)
+            .chain(self.v_norm.iter().filter(move |_| own).flat_map(NormSpec::params))
+            .chain(lambdas)
             .chain(&self.sinks)
             .chain(self.gate.iter().flat_map(|gate| gate.map.params()))
             .chain(self.z_norm.iter().flat_map(NormSpec::params))
     }
 
+    /// Whether it reads keys and values of another block.
+    pub fn borrows(&self) -> bool {
+        matches!(self.sharing, Sharing::Borrows { .. })
+    }
+
+    /// The shape of `z` at one position, `[heads, width of a value]`.
+    pub fn z_shape(&self) -> [usize; 2] {
+        match self.differential {
+            Some(_) => [self.n_heads / 2, 2 * self.d_value],
+            None => [self.n_heads, self.d_value],
+        }
+    }
+
     /// How many values it keeps of a sequence of `room` tokens: keys and values.
     pub fn kept_values(&self, room: usize) -> usize {
+        if self.borrows() {
+            return 0;
+        }
         (self.n_kv_heads * (self.d_head + self.d_value)).saturating_mul(room)
     }
 

@@ -5,6 +5,7 @@ mod convolution;
 mod delta;
 mod filter;
 mod latent;
+mod lightning;
 mod side_by_side;
 mod state_space;
 
@@ -13,13 +14,14 @@ use std::sync::Arc;
 use lens_core::{MixerKind, Site};
 
 pub use attention::{
-    Alibi, AlibiPrecision, AttentionGate, AttentionSpec, GateFunction, GateScope, Mask, Position, QkNorm,
-    QkScope, QueryGrowth,
+    Alibi, AlibiPrecision, AttentionGate, AttentionSpec, DifferentialSpec, GateFunction, GateScope, Mask,
+    Position, QkNorm, QkScope, QueryGrowth, Sharing,
 };
 pub use convolution::ShortConvolutionSpec;
 pub use delta::GatedDeltaSpec;
 pub use filter::FilterSpec;
 pub use latent::{LatentAttentionSpec, LatentQuery};
+pub use lightning::LightningSpec;
 pub use side_by_side::SideBySideSpec;
 pub use state_space::{GateNorm, Mamba2Factors, Mamba2Spec, MambaSpec, ScanNorms};
 
@@ -47,6 +49,8 @@ pub enum MixerSpec {
     Absent,
     /// A gated short convolution.
     ShortConvolution(ShortConvolutionSpec),
+    /// Lightning attention.
+    Lightning(Box<LightningSpec>),
 }
 
 impl From<AttentionSpec> for MixerSpec {
@@ -85,6 +89,7 @@ impl MixerSpec {
             Self::SideBySide(_) => MixerKind::AttentionAndMamba2,
             Self::Absent => MixerKind::None,
             Self::ShortConvolution(_) => MixerKind::ShortConvolution,
+            Self::Lightning(_) => MixerKind::LightningAttention,
         }
     }
 
@@ -99,6 +104,7 @@ impl MixerSpec {
             Self::SideBySide(both) => both.params().collect(),
             Self::Absent => Vec::new(),
             Self::ShortConvolution(convolution) => convolution.params().collect(),
+            Self::Lightning(lightning) => lightning.params().collect(),
         }
     }
 
@@ -112,6 +118,7 @@ impl MixerSpec {
             Self::Mamba2(mamba) => Some(&mamba.output),
             Self::SideBySide(_) | Self::Absent => None,
             Self::ShortConvolution(convolution) => Some(&convolution.output),
+            Self::Lightning(lightning) => Some(&lightning.o),
         }
     }
 
@@ -122,17 +129,18 @@ impl MixerSpec {
             Self::LatentAttention(attention) => attention.rope.as_ref(),
             Self::SideBySide(both) => both.attention.rope(),
             Self::GatedDelta(_) | Self::Mamba(_) | Self::Mamba2(_) | Self::Absent => None,
-            Self::ShortConvolution(_) => None,
+            Self::ShortConvolution(_) | Self::Lightning(_) => None,
         }
     }
 
     /// The shape of `z` at one position, `[n_heads, width of a value]`; `None` if the mixer has no `z`.
     pub fn z_shape(&self) -> Option<[usize; 2]> {
         match self {
-            Self::Attention(attention) => Some([attention.n_heads, attention.d_value]),
+            Self::Attention(attention) => Some(attention.z_shape()),
             Self::LatentAttention(attention) => Some([attention.n_heads, attention.d_value]),
             Self::GatedDelta(delta) => Some([delta.n_heads, delta.d_value]),
             Self::Mamba2(mamba) => Some([mamba.n_heads, mamba.d_head]),
+            Self::Lightning(lightning) => Some([lightning.n_heads, lightning.d_head]),
             Self::Mamba(_) | Self::SideBySide(_) | Self::Absent => None,
             Self::ShortConvolution(_) => None,
         }
@@ -160,6 +168,7 @@ impl MixerSpec {
             }
             Self::Absent => 0,
             Self::ShortConvolution(convolution) => convolution.channels * convolution.kept_positions(),
+            Self::Lightning(lightning) => lightning.kept_values(),
         }
     }
 }

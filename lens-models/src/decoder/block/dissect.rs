@@ -1,9 +1,9 @@
 //! What a block does at one position, computed again from what was captured there, so that a logit can be taken apart.
 
 use lens_core::attribution::{BlockParts, BlockValues, BranchInputs, BranchParts, FixedNorm, OutputMap};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::{Block, Wired, scaled};
+use super::{Block, End, Wired, scaled, times};
 use crate::decoder::{
     ModelError,
     mixer::Mixer,
@@ -32,6 +32,9 @@ impl Block {
             None => parts,
         };
         let pre = at.resid_pre;
+        if let Some(end) = &self.end {
+            return ending(attended(parts), end, at);
+        }
         match (&self.wiring, &attention) {
             (Wired::Sequential { mlp_norm }, _) => {
                 let mlp_in = at.resid_mid.map(|mid| normed(mlp_norm.as_ref(), mid)).transpose()?;
@@ -53,14 +56,15 @@ impl Block {
                     .with_after_attention(Some(fixed(attn_norm, &first)?))
                     .with_after_mlp(Some(fixed(mlp_norm, &second)?)))
             }
-            (Wired::NormedResidual { mlp_norm }, Some(branch)) => {
+            (Wired::NormedResidual { mlp_norm, stream }, Some(branch)) => {
                 let before = self.attn_norm.as_ref().map(|norm| fixed(norm, pre)).transpose()?;
-                let first = normed(self.attn_norm.as_ref(), pre)?.f_add(&branch.added)?;
-                let mlp = plain_mlp_again(mlp, &mlp_norm.forward(&first)?)?;
+                let first = times(stream[0], normed(self.attn_norm.as_ref(), pre)?)?.f_add(&branch.added)?;
+                let mlp_in = mlp_norm.forward(&first)?;
+                let mlp = self::branch(mlp.forward(&mlp_in)?, None, self.mlp_factor, mlp.inputs(&mlp_in)?)?;
                 Ok(attended(parts)
-                    .with_before(before)
+                    .with_before(before.map(|norm| norm.times(stream[0])))
                     .with_mlp(mlp.parts)
-                    .with_after_attention(Some(fixed(mlp_norm, &first)?)))
+                    .with_after_attention(Some(fixed(mlp_norm, &first)?.times(stream[1]))))
             }
             // Without z, what such a block's mixer adds cannot be had again.
             (Wired::PostNorm { .. } | Wired::NormedResidual { .. }, None) => Ok(parts),
@@ -110,6 +114,23 @@ impl Block {
             map => self.mlp.as_ref().and_then(|mlp| mlp.output(map)),
         }
     }
+}
+
+/// The parts of a block with an end of its own: a factor on the stream, and before it everything that came after attention
+/// as one branch, which is what the output, without the factor, has beyond the stream between the branches.
+fn ending(parts: BlockParts, end: &End, at: &BlockValues<'_, Tensor>) -> Result<BlockParts, ModelError> {
+    let factor = end.factor()?;
+    let output = match (at.resid_mid, at.resid_post) {
+        (Some(mid), Some(post)) if factor != 0.0 => {
+            let wide = |x: &Tensor| x.f_to_kind(Kind::Double);
+            Some(values(&wide(post)?.f_div_scalar(factor)?.f_sub(&wide(mid)?)?.f_to_kind(Kind::Float)?)?)
+        }
+        _ => None,
+    };
+    let d_model = at.resid_pre.size().last().map_or(0, |d| *d as usize);
+    Ok(parts
+        .with_after_mlp(Some(FixedNorm::factor(d_model, factor)))
+        .with_mlp(BranchParts::default().with_output(output)))
 }
 
 /// What an MLP does with its input, `[1, d_model]`, where neither norm nor factor follows.

@@ -4,6 +4,7 @@ use lens_core::{AttentionInput, Point, Site};
 use tch::{Kind, Tensor};
 
 use super::{
+    differential::Differential,
     fused::{attend, card_groups},
     gate::Gate,
     growth::grown,
@@ -16,12 +17,12 @@ use crate::{
         joint::Joint,
         norm::{Norm, normed},
         part::{Part, joined},
-        step::Step,
+        step::{Lent, Step},
         visible::{MaskForm, Masks, Seen, Visible},
         weights::{Linear, Weights},
     },
-    device::Place,
-    spec::{AttentionSpec, Position, QkScope},
+    device::{OnTorch as _, Place},
+    spec::{AttentionSpec, Position, QkScope, Sharing},
 };
 
 /// The attention of one block.
@@ -29,10 +30,12 @@ use crate::{
 pub(in crate::decoder) struct Attention {
     layer: u16,
     spec: AttentionSpec,
-    qkv: Joint<3>,
+    maps: Maps,
     o: Linear,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
+    v_norm: Option<Norm>,
+    differential: Option<Differential>,
     sinks: Option<Tensor>, // [n_heads]
     gate: Option<Gate>,
     z_norm: Option<Norm>,
@@ -40,14 +43,37 @@ pub(in crate::decoder) struct Attention {
     cache: Cache,
 }
 
+/// What makes queries, keys and values.
+#[derive(Debug)]
+enum Maps {
+    /// All three.
+    Own(Joint<3>),
+    /// Queries alone; keys and values are those of block `from`.
+    Borrowing { q: Linear, from: u16 },
+}
+
 impl Attention {
     pub(super) fn load(layer: u16, spec: &AttentionSpec, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let own = !spec.borrows();
         Ok(Self {
             layer,
-            qkv: Joint::load([&spec.q, &spec.k, &spec.v], weights)?,
+            maps: match spec.sharing {
+                Sharing::Own | Sharing::Lends => {
+                    Maps::Own(Joint::load([&spec.q, &spec.k, &spec.v], weights)?)
+                }
+                Sharing::Borrows { from } => {
+                    Maps::Borrowing { q: weights.linear(&spec.q)?, from: from as u16 }
+                }
+            },
             o: weights.linear(&spec.o)?,
             q_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.q), weights)?,
-            k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k), weights)?,
+            k_norm: Norm::load_optional(spec.qk_norm.as_ref().map(|norm| &norm.k).filter(|_| own), weights)?,
+            v_norm: Norm::load_optional(spec.v_norm.as_ref(), weights)?,
+            differential: spec
+                .differential
+                .as_ref()
+                .map(|spec| Differential::load(spec, weights))
+                .transpose()?,
             sinks: weights.optional(spec.sinks.as_ref())?,
             gate: spec.gate.as_ref().map(|gate| Gate::load(gate, weights)).transpose()?,
             z_norm: Norm::load_optional(spec.z_norm.as_ref(), weights)?,
@@ -92,35 +118,32 @@ impl Attention {
         step: &Step,
         tap: &mut Watch<'_>,
     ) -> Result<Tensor, ModelError> {
-        let (n_heads, n_kv_heads) = (self.spec.n_heads as i64, self.spec.n_kv_heads as i64);
-        let [q, k, v] = self.qkv.forward(x)?;
-        let q = self.placed(&q, n_heads, self.q_norm.as_ref(), step)?;
-        let q = grown(self.spec.growth.as_ref(), q, step)?;
-        let k = self.placed(&k, n_kv_heads, self.k_norm.as_ref(), step)?;
-        let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_value as i64])?;
-        let v = match self.spec.value_factor {
-            Some(factor) => v.f_mul_scalar(factor)?,
-            None => v,
+        let (q, read) = match &self.maps {
+            Maps::Own(qkv) => {
+                let [q, k, v] = qkv.forward(x)?;
+                let q = self.queries(&q, step, tap)?;
+                let read = self.keys_and_values(&k, v, step, tap)?;
+                (q, read)
+            }
+            Maps::Borrowing { q, from } => {
+                (self.queries(&q.forward(x)?, step, tap)?, step.borrow(*from, self.place.device())?)
+            }
         };
-        for (input, value) in
-            [(AttentionInput::Queries, &q), (AttentionInput::Keys, &k), (AttentionInput::Values, &v)]
-        {
-            tap.attention(self.layer, input, value)?;
-        }
-        let written_out = writes_scores(&self.spec) || self.may_overflow(&q, &k)?;
-        let seen = step.is_kept().then(|| self.cache.extend(&k, &v, step)).transpose()?;
+        let written_out = writes_scores(&self.spec) || self.may_overflow(&q, read.largest_key)?;
         let mut z = Vec::with_capacity(step.parts.len());
-        for part in &step.parts {
-            let (k, v) = match &seen {
-                Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
-                None => {
-                    let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
-                    self.cache.before(k, v, step.past)?
-                }
-            }; // [batch, n_kv_heads, past + pos, d_head or d_value]
+        for (part, (k, v)) in step.parts.iter().zip(&read.parts) {
             let q = part.spread(&q)?.f_transpose(1, 2)?; // [batch, n_heads, pos, d_head]
-            let weighed = self.weighed(&q, &k, &v, part, written_out)?;
+            let weighed = match &self.differential {
+                None => self.weighed(&q, k, v, part, written_out)?,
+                Some(differential) => {
+                    let half = |of: &Tensor| self.weighed(&q, k, of, part, written_out);
+                    differential.of(v, half)?
+                }
+            };
             z.push(part.gather(&weighed.f_transpose(1, 2)?)?);
+        }
+        if self.spec.sharing == Sharing::Lends {
+            step.lend(self.layer, read);
         }
         let mut z = joined(z)?;
         if let Some(gate) = &self.gate {
@@ -130,6 +153,50 @@ impl Attention {
             Some(norm) => Ok(norm.forward(&z.f_flatten(1, -1)?)?.f_view_as(&z)?),
             None => Ok(z),
         }
+    }
+
+    /// What a step's queries are, `[pos, n_heads, d_head]`, of what their map made.
+    fn queries(&self, q: &Tensor, step: &Step, tap: &mut Watch<'_>) -> Result<Tensor, ModelError> {
+        let q = self.placed(q, self.spec.n_heads as i64, self.q_norm.as_ref(), step)?;
+        let q = grown(self.spec.growth.as_ref(), q, step)?;
+        tap.attention(self.layer, AttentionInput::Queries, &q)?;
+        Ok(q)
+    }
+
+    /// The keys and values that a step reads, its own and those before them, of what their maps made of its own.
+    fn keys_and_values(
+        &mut self,
+        k: &Tensor,
+        v: Tensor,
+        step: &Step,
+        tap: &mut Watch<'_>,
+    ) -> Result<Lent, ModelError> {
+        let n_kv_heads = self.spec.n_kv_heads as i64;
+        let k = self.placed(k, n_kv_heads, self.k_norm.as_ref(), step)?;
+        let v = self.clipped(v)?.f_view([step.n as i64, n_kv_heads, self.spec.d_value as i64])?;
+        let v = normed(self.v_norm.as_ref(), &v)?;
+        let v = match self.spec.value_factor {
+            Some(factor) => v.f_mul_scalar(factor)?,
+            None => v,
+        };
+        for (input, value) in [(AttentionInput::Keys, &k), (AttentionInput::Values, &v)] {
+            tap.attention(self.layer, input, value)?;
+        }
+        if self.place.is_host() {
+            self.cache.largest_key = largest(&k)?.max(self.cache.largest_key);
+        }
+        let seen = step.is_kept().then(|| self.cache.extend(&k, &v, step)).transpose()?;
+        let mut parts = Vec::with_capacity(step.parts.len());
+        for part in &step.parts {
+            parts.push(match &seen {
+                Some((k, v)) => (k.f_unsqueeze(0)?, v.f_unsqueeze(0)?),
+                None => {
+                    let (k, v) = (part.spread(&k)?.f_transpose(1, 2)?, part.spread(&v)?.f_transpose(1, 2)?);
+                    self.cache.before(k, v, step.past)?
+                }
+            }); // [batch, n_kv_heads, past + pos, d_head or d_value]
+        }
+        Ok(Lent { parts, largest_key: self.cache.largest_key })
     }
 
     /// The values that the queries of a part see, weighed, `[batch, n_heads, pos, d_value]`; `written_out` asks for
@@ -180,12 +247,11 @@ impl Attention {
 
     /// Whether a score of finite queries and keys may be infinite. libtorch's fused attention on the processor drops
     /// the NaN that the softmax makes of it; attention written out hands it on to z.
-    fn may_overflow(&mut self, q: &Tensor, k: &Tensor) -> Result<bool, ModelError> {
+    fn may_overflow(&self, q: &Tensor, largest_key: f64) -> Result<bool, ModelError> {
         if !self.place.is_host() {
             return Ok(false);
         }
-        self.cache.largest_key = largest(k)?.max(self.cache.largest_key);
-        let bound = largest(q)? * self.cache.largest_key * self.spec.d_head as f64;
+        let bound = largest(q)? * largest_key * self.spec.d_head as f64;
         Ok(bound * self.spec.scale.max(1.0) > f64::from(f32::MAX))
     }
 

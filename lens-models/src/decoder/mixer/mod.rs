@@ -3,12 +3,14 @@
 mod attention;
 mod convolution;
 mod delta;
+mod differential;
 mod filter;
 mod fused;
 mod gate;
 mod growth;
 mod kept;
 mod latent;
+mod lightning;
 mod mamba;
 mod mamba2;
 mod scan;
@@ -19,7 +21,7 @@ use tch::Tensor;
 pub(super) use self::attention::writes_scores;
 use self::{
     attention::Attention, convolution::ShortConvolution, delta::GatedDelta, latent::LatentAttention,
-    mamba::Mamba, mamba2::Mamba2, side_by_side::SideBySide,
+    lightning::Lightning, mamba::Mamba, mamba2::Mamba2, side_by_side::SideBySide,
 };
 use super::{
     ModelError,
@@ -39,6 +41,7 @@ pub(super) enum Mixer {
     Mamba2(Box<Mamba2>),
     SideBySide(Box<SideBySide>),
     ShortConvolution(Box<ShortConvolution>),
+    Lightning(Box<Lightning>),
 }
 
 impl Mixer {
@@ -59,6 +62,7 @@ impl Mixer {
             MixerSpec::SideBySide(spec) => {
                 Self::SideBySide(Box::new(SideBySide::load(layer, spec, weights)?))
             }
+            MixerSpec::Lightning(spec) => Self::Lightning(Box::new(Lightning::load(layer, spec, weights)?)),
             MixerSpec::Absent => return Ok(None),
             MixerSpec::ShortConvolution(spec) => {
                 Self::ShortConvolution(Box::new(ShortConvolution::load(spec, weights)?))
@@ -76,6 +80,7 @@ impl Mixer {
             Self::Mamba2(mamba) => Some(mamba.output()),
             Self::SideBySide(_) => None,
             Self::ShortConvolution(convolution) => Some(convolution.output()),
+            Self::Lightning(lightning) => Some(lightning.output()),
         }
     }
 
@@ -89,6 +94,7 @@ impl Mixer {
             Self::Mamba2(mamba) => mamba.reset(),
             Self::SideBySide(both) => both.reset(),
             Self::ShortConvolution(convolution) => convolution.reset(),
+            Self::Lightning(lightning) => lightning.reset(),
         }
     }
 
@@ -113,6 +119,7 @@ impl Mixer {
             Self::Mamba2(mamba) => mamba.forward(x, step, tap),
             Self::SideBySide(both) => both.forward(x, step, tap),
             Self::ShortConvolution(convolution) => convolution.forward(x, step),
+            Self::Lightning(lightning) => lightning.forward(x, step, tap),
         }
     }
 }

@@ -18,6 +18,8 @@ impl Mlp {
         match self {
             Self::Gated(gated) => Ok(vec![neurons(OutputMap::Mlp, &gated.inner(x)?, &gated.down, 1.0)?]),
             Self::Plain(plain) => Ok(vec![neurons(OutputMap::Mlp, &plain.inner(x)?, &plain.down, 1.0)?]),
+            // Neurons of the two meet the stream through different norms.
+            Self::Beside(_) => Ok(Vec::new()),
             Self::Experts(experts) => {
                 let Choices { weights, experts: chosen } = experts.router.choose(x)?; // [1, per_token] both
                 let weights = values(&weights)?;

@@ -131,9 +131,14 @@ impl Experts {
 
     /// `[pos, d_model]` to `[pos, d_model]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        self.routed_by(x, x)
+    }
+
+    /// The same of `x` by experts that `judged`, `[pos, d_model]`, chooses.
+    pub(super) fn routed_by(&self, judged: &Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
         let sum = match &self.latent {
-            None => self.chosen(x, x)?,
-            Some(latent) => latent.up.forward(&self.chosen(x, &latent.down.forward(x)?)?)?,
+            None => self.chosen(judged, x)?,
+            Some(latent) => latent.up.forward(&self.chosen(judged, &latent.down.forward(x)?)?)?,
         };
         match &self.shared {
             Some(shared) => Ok(sum.f_add(&shared.forward(x)?)?),
@@ -141,15 +146,15 @@ impl Experts {
         }
     }
 
-    /// The weighted sum of what the experts that are chosen by `x`, `[pos, d_model]`, make of `input`, `[pos, width]`.
-    fn chosen(&self, x: &Tensor, input: &Tensor) -> Result<Tensor, ModelError> {
+    /// The weighted sum of what the experts that `judged`, `[pos, d_model]`, chooses make of `x`, `[pos, width]`.
+    fn chosen(&self, judged: &Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
         if x.size()[0] == 0 {
-            return Ok(input.f_zeros_like()?);
+            return Ok(x.f_zeros_like()?);
         }
-        let Routing { weights, order, counts } = self.routing(x)?;
+        let Routing { weights, order, counts } = self.routing(judged)?;
         let per_token = self.router.per_token();
         let tokens = order.f_div_scalar_mode(per_token, "floor")?;
-        let mut inputs = input.f_index_select(0, &tokens)?; // [pos * per_token, width]
+        let mut inputs = x.f_index_select(0, &tokens)?; // [pos * per_token, width]
         if self.router.weighted() == Weighted::Input {
             let weights = weights.f_flatten(0, 1)?.f_index_select(0, &order)?;
             inputs = inputs.f_mul(&weights.f_unsqueeze(-1)?)?.f_to_kind(x.kind())?;
@@ -162,7 +167,7 @@ impl Experts {
         }
         let (_, back) = order.f_sort(0, false)?;
         let mut outputs =
-            Tensor::f_cat(&outputs, 0)?.f_index_select(0, &back)?.f_view([-1, per_token, input.size()[1]])?;
+            Tensor::f_cat(&outputs, 0)?.f_index_select(0, &back)?.f_view([-1, per_token, x.size()[1]])?;
         if self.router.weighted() == Weighted::Output {
             outputs = outputs.f_mul(&weights.f_unsqueeze(-1)?)?.f_to_kind(x.kind())?;
         }

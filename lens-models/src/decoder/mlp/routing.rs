@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 use crate::{
     decoder::{
         ModelError,
+        norm::{Norm, normed},
         weights::{Linear, Weights},
     },
     spec::{Divisor, GroupScore, Groups, RoutingSpec, Scores, Weighted},
@@ -15,6 +16,8 @@ use crate::{
 pub(super) struct Router {
     logits: Linear,
     correction: Option<Tensor>, // [experts], float32
+    norm: Option<Norm>,
+    expert_factors: Option<Tensor>, // [experts], float32
     spec: RoutingSpec,
 }
 
@@ -34,11 +37,14 @@ impl Router {
             false => weights.linear(&spec.router)?,
         };
         let correction = spec.correction.as_ref().map(|param| weights.wide_param(param)).transpose()?;
-        Ok(Self::new(spec.clone(), logits, correction))
+        let norm = Norm::load_optional(spec.norm.as_ref(), weights)?;
+        let expert_factors =
+            spec.expert_factors.as_ref().map(|param| weights.wide_param(param)).transpose()?;
+        Ok(Self { norm, expert_factors, ..Self::new(spec.clone(), logits, correction) })
     }
 
     pub(super) fn new(spec: RoutingSpec, logits: Linear, correction: Option<Tensor>) -> Self {
-        Self { logits, correction, spec }
+        Self { logits, correction, norm: None, expert_factors: None, spec }
     }
 
     /// How many experts see a token.
@@ -53,10 +59,14 @@ impl Router {
 
     /// The experts that tokens choose, of `x`, `[pos, d_model]`.
     pub(super) fn choose(&self, x: &Tensor) -> Result<Choices, ModelError> {
-        let logits = match self.spec.wide_logits {
-            true => self.logits.forward(&x.f_to_kind(Kind::Float)?)?,
-            false => self.logits.forward(x)?,
+        let read = normed(self.norm.as_ref(), x)?;
+        let mut logits = match self.spec.wide_logits {
+            true => self.logits.forward(&read.f_to_kind(Kind::Float)?)?,
+            false => self.logits.forward(&read)?,
         }; // [pos, experts]
+        if self.spec.logit_factor != 1.0 {
+            logits = logits.f_mul_scalar(self.spec.logit_factor)?;
+        }
         let Choices { mut weights, experts } = match self.spec.scores {
             Scores::SparseMixer { jitter } => one_after_the_other(&logits, jitter, self.spec.per_token)?,
             _ => self.best(&self.capped(logits.f_to_kind(Kind::Float)?)?)?,
@@ -64,6 +74,9 @@ impl Router {
         weights = self.divided(weights)?;
         if self.spec.factor != 1.0 {
             weights = weights.f_mul_scalar(self.spec.factor)?;
+        }
+        if let Some(factors) = &self.expert_factors {
+            weights = weights.f_mul(&factors.f_take(&experts)?)?;
         }
         if !self.spec.wide_weights {
             weights = weights.f_to_kind(x.kind())?;
