@@ -237,14 +237,15 @@ fn turn(tensor: &mut Tensor) {
 /// transformers 5 writes some text models under the names of a tower's parts.
 #[test]
 fn names_of_text_models_that_are_spelled_like_those_of_towers_are_read() {
-    let cases: [(&str, &str, &dyn Fn(&str) -> String); 3] = [
-        ("kimi_k25", "deepseek_v3", &|name| {
+    type Spelling = fn(&str) -> String;
+    let cases: [(&str, &str, Spelling); 3] = [
+        ("kimi_k25", "deepseek_v3", |name| {
             format!("language_model.{}", name.replace("model.layers.", "model.blocks."))
         }),
-        ("qianfan_ocr", "qwen3", &|name| {
+        ("qianfan_ocr", "qwen3", |name| {
             format!("language_model.{}", name.replace("model.layers.", "model.encoder.layers."))
         }),
-        ("cosmos3_omni", "qwen3", &|name| {
+        ("cosmos3_omni", "qwen3", |name| {
             let parts = [
                 ("q_proj", "to_q"),
                 ("k_proj", "to_k"),
