@@ -21,14 +21,8 @@ use lens_core::{Point, Site};
 use serde_json::Value;
 
 /// Types of which no model is known whose config.json could stand here.
-const UNPUBLISHED: &[&str] = &[
-    "granitemoeshared",
-    "hunyuan_v1_moe",
-    "gemma4_unified_text",
-    "aria_text",
-    "minimax",
-    "diffllama",
-];
+const UNPUBLISHED: &[&str] =
+    &["granitemoeshared", "hunyuan_v1_moe", "gemma4_unified_text", "aria_text", "minimax", "diffllama"];
 
 #[path = "published/dense.rs"]
 mod dense;
@@ -1179,7 +1173,11 @@ fn parameters(spec: &DecoderSpec) -> u64 {
 fn experts(spec: &DecoderSpec, layer: usize) -> &ExpertsSpec {
     match &spec.layers[layer].mlp {
         MlpSpec::Experts(experts) => experts,
-        MlpSpec::Gated(_) | MlpSpec::Plain { .. } | MlpSpec::Xielu(_) | MlpSpec::Beside(_) | MlpSpec::Absent => {
+        MlpSpec::Gated(_)
+        | MlpSpec::Plain { .. }
+        | MlpSpec::Xielu(_)
+        | MlpSpec::Beside(_)
+        | MlpSpec::Absent => {
             panic!("layer {layer} has no experts")
         }
     }
