@@ -116,6 +116,14 @@ fn mechanisms_are_those_that_papers_name() {
         ("openai-gpt", &["norms after sums", "no final one"]),
         ("gptj", &["parallel", "interleaved", "partial RoPE"]),
         ("lfm2", &["short convolution"]),
+        ("minimax", &["lightning attention", "onto the normed stream"]),
+        (
+            "gemma4_text",
+            &["shared keys and values", "proportional", "a factor on the stream", "beside a dense one"],
+        ),
+        ("diffllama", &["differential"]),
+        ("bitnet", &["norm on what heads weigh", "norm on neurons"]),
+        ("mimo_v2_flash", &["values of another width", "sinks"]),
     ] {
         let said = of(model_type);
         for word in words {

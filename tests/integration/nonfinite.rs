@@ -33,11 +33,11 @@ fn element(tensor: &Stored, n_vocab: usize, first: TokenId) -> usize {
 }
 
 /// Whether some sequences have nothing to do with the element: experts that no token chooses, positions beyond, the parts
-/// of a multimodal model that read no text, and what old checkpoints store beside weights (masks and frequencies).
+/// of a multimodal model that read no text, and what checkpoints store beside weights (masks, frequencies and decays).
 fn may_not_matter(tensor: &Stored, n_vocab: usize) -> bool {
     let is_position = layer(&tensor.name).is_none() && tensor.shape.len() == 2 && tensor.shape[0] != n_vocab;
     let is_mask = tensor.shape.len() == 4 || tensor.name.ends_with("masked_bias");
-    let parts = ["expert", "block_sparse_moe", "vision", "multi_modal", "inv_freq"];
+    let parts = ["expert", "block_sparse_moe", "vision", "multi_modal", "inv_freq", "_decay", "slope_rate"];
     is_position || is_mask || parts.iter().any(|part| tensor.name.contains(part))
 }
 
@@ -47,6 +47,11 @@ fn is_first(tensor: &Stored, what: NonFinite, point: Point, summands: bool) -> b
     let name = tensor.name.as_str();
     let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
     let Some(layer) = layer(name) else {
+        if has(&["per_layer"]) {
+            // The tokens' vectors for blocks, which these read at their ends.
+            return what == NonFinite::Activation
+                && matches!(point, Point::Block { site: Site::ResidPost, .. });
+        }
         // The embedding, or what only the readout uses.
         return point == Point::Embed && what == NonFinite::Activation || what == NonFinite::Logit;
     };

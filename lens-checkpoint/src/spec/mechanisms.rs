@@ -175,7 +175,7 @@ impl Mechanisms {
             (attention.value_factor.is_some(), "factor on values"),
             (attention.borrows(), "shared keys and values"),
             (attention.differential.is_some(), "differential"),
-            (attention.z_norm.is_some(), "norm on all heads"),
+            (attention.z_norm.is_some(), "norm on what heads weigh"),
             (attention.gate.is_some(), "gate"),
             (attention.sinks.is_some(), "sinks"),
             (attention.softcap.is_some(), "soft cap"),
@@ -207,7 +207,12 @@ impl Mechanisms {
 
     fn mlp(&mut self, mlp: &MlpSpec) {
         let name = match mlp {
-            MlpSpec::Gated(_) => "gated",
+            MlpSpec::Gated(gated) => {
+                if gated.norm.is_some() {
+                    self.mlp_word("norm on neurons");
+                }
+                "gated"
+            }
             MlpSpec::Plain(_) => "plain",
             MlpSpec::Xielu(_) => "xIELU",
             MlpSpec::Absent => "none",
