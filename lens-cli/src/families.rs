@@ -67,7 +67,7 @@ impl Columns {
         let names = FAMILIES.iter().flat_map(|family| family.model_types).map(|name| name.width());
         let first = names.chain(["model_type".len()]).max().unwrap_or(0);
         let longest = FAMILIES.iter().map(|family| family.models.width()).max().unwrap_or(0);
-        let words = FAMILIES.iter().flat_map(|family| family.models.split(' ')).map(|word| word.width());
+        let words = FAMILIES.iter().flat_map(|family| family.models.split(' ')).map(UnicodeWidthStr::width);
         let least = words.max().unwrap_or(0);
         let models = |rest: usize, share: usize| (rest / share).min(longest).max(least);
         if width < WIDE {

@@ -160,11 +160,11 @@ pub(crate) fn finals(trace: &DiffTrace) -> Vec<(&'static str, String)> {
 fn name(measure: DiffMeasure) -> &'static str {
     match measure {
         DiffMeasure::Kl => "KL(A || B), nats",
-        DiffMeasure::Own => "of it, norm and unembedding",
+        DiffMeasure::Own => "of it in the readout",
         DiffMeasure::Js => "Jensen-Shannon, nats",
         DiffMeasure::Top1 => "same top-1",
-        DiffMeasure::ReciprocalRank => "1 / rank of A's top-1 in B",
-        _ => "surprise, B less A, nats",
+        DiffMeasure::ReciprocalRank => "1 / rank in B",
+        _ => "surprise B - A, nats",
     }
 }
 

@@ -38,7 +38,8 @@ impl Golden {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a sound golden");
         let tensors = SafeTensors::deserialize(&bytes).expect("a sound golden");
-        let (mut floats, mut ints) = (HashMap::new(), HashMap::new());
+        let (mut floats, mut ints): (HashMap<_, (_, Vec<f32>)>, HashMap<_, _>) =
+            (HashMap::new(), HashMap::new());
         for (name, view) in tensors.tensors() {
             let words = view.data().as_chunks::<4>().0.iter();
             let halves = view.data().as_chunks::<2>().0.iter();

@@ -371,8 +371,7 @@ impl Checkpoint {
 /// The names of tensors, with their first dimensions, and one name more.
 fn names_of(tensors: &TensorIndex, more: Option<&str>) -> TensorNames {
     let names: TensorNames = tensors.iter().map(|(name, _)| name).chain(more).collect();
-    let rows = tensors.iter().filter_map(|(name, stored)| Some((name.to_owned(), *stored.shape.first()?)));
-    names.with_rows(rows)
+    names.with_shapes(tensors.iter().map(|(name, stored)| (name.to_owned(), stored.shape.clone())))
 }
 
 /// What a config means without its tie of the unembedding to the embedding, and the names with the unembedding's.

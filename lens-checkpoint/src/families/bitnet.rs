@@ -27,7 +27,8 @@ pub(super) const FAMILY: Family = Family {
         }
         for (i, layer) in spec.layers.iter_mut().enumerate() {
             let mut mlp = shape.gated(&shape.name(i, "mlp"), shape.d_mlp);
-            mlp.norm = Some(NormSpec::rms(&shape.name(i, "mlp.ffn_sub_norm"), shape.d_mlp, shape.eps));
+            let norm = NormSpec::rms(&shape.name(i, "mlp.ffn_sub_norm"), shape.d_mlp, shape.eps);
+            mlp.norm = Some(Box::new(norm));
             layer.mlp = MlpSpec::Gated(mlp);
         }
         Ok(spec)

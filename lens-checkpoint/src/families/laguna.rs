@@ -103,7 +103,7 @@ fn scope(config: &Config<'_>) -> Result<GateScope, ConfigError> {
         Some(Value::String(text)) if text == "per-element" => Ok(GateScope::Value),
         other => Err(ConfigError::Unsupported {
             key: config.name("gating"),
-            value: other.map_or_else(|| "null".to_owned(), |value| value.to_string()),
+            value: other.map_or_else(|| "null".to_owned(), Value::to_string),
             supported: "true, per-head, per-element",
         }),
     }

@@ -243,8 +243,8 @@ pub const FAMILIES: &[Family] = &[
 #[derive(Debug, Clone, Default)]
 pub struct TensorNames {
     names: BTreeSet<String>,
-    /// The first dimensions of those that have one, where the checkpoint is at hand.
-    rows: BTreeMap<String, usize>,
+    /// Their shapes, where the checkpoint is at hand.
+    shapes: BTreeMap<String, Vec<usize>>,
 }
 
 impl TensorNames {
@@ -258,16 +258,21 @@ impl TensorNames {
         self.names.iter().map(String::as_str)
     }
 
-    /// These names, with the first dimensions of some of them: of tensors that are cut differently by those who write
+    /// These names, with the shapes of some of them: of tensors that are cut or turned differently by those who write
     /// them.
     #[must_use]
-    pub fn with_rows(self, rows: impl IntoIterator<Item = (String, usize)>) -> Self {
-        Self { rows: rows.into_iter().collect(), ..self }
+    pub fn with_shapes(self, shapes: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
+        Self { shapes: shapes.into_iter().collect(), ..self }
     }
 
     /// The first dimension of a tensor, where it is known.
     pub(crate) fn rows(&self, name: &str) -> Option<usize> {
-        self.rows.get(name).copied()
+        self.shape(name)?.first().copied()
+    }
+
+    /// The shape of a tensor, where it is known.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.shapes.get(name).map(Vec::as_slice)
     }
 
     /// The first of `prefixes` under which the checkpoint holds `name`; the first of all if none does, so that
@@ -279,7 +284,7 @@ impl TensorNames {
 
 impl<S: Into<String>> FromIterator<S> for TensorNames {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self { names: names.into_iter().map(Into::into).collect(), rows: BTreeMap::new() }
+        Self { names: names.into_iter().map(Into::into).collect(), shapes: BTreeMap::new() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Parts that families with experts share: how many there are, how they lie on disk, and DeepSeek's ways of choosing.
 
+use serde_json::Value;
+
 use super::{
     TensorNames, kinds,
     shape::{Shape, plausible},
@@ -78,17 +80,35 @@ impl<'a> Stored<'a> {
     }
 
     /// Every expert: stored singly (`experts.0.gate_proj.weight`), or as two stacks (`experts.gate_up_proj`, the gate
-    /// first, and `experts.down_proj`).
+    /// first, and `experts.down_proj`), whose matrices some files have turned: `[experts, in, out]`.
     pub(super) fn experts(&self, names: &TensorNames) -> Vec<ExpertSpec> {
-        let stacked = names.has(&format!("{}.experts.gate_up_proj", self.block));
-        (0..self.n).map(|e| if stacked { self.stacked(e) } else { self.single(e) }.into()).collect()
+        if !names.has(&format!("{}.experts.gate_up_proj", self.block)) {
+            return (0..self.n).map(|e| self.single(e).into()).collect();
+        }
+        let turned = self.is_turned(names);
+        (0..self.n).map(|e| self.stacked(e, turned).into()).collect()
     }
 
-    fn stacked(&self, e: usize) -> GatedSpec {
+    /// Whether the stacks on disk have the shapes of turned ones, and not those of the usual ones. One of the two tells
+    /// even where the other is square.
+    fn is_turned(&self, names: &TensorNames) -> bool {
+        let stacks =
+            [("gate_up_proj", [2 * self.d_mlp, self.d_model]), ("down_proj", [self.d_model, self.d_mlp])];
+        stacks.into_iter().any(|(part, [rows, columns])| {
+            let stored = names.shape(&format!("{}.experts.{part}", self.block));
+            rows != columns && stored == Some(&[self.n, columns, rows])
+        })
+    }
+
+    fn stacked(&self, e: usize, turned: bool) -> GatedSpec {
         let &Self { n, d_model, d_mlp, .. } = self;
-        let stack = |part: &str, shape: [usize; 3]| LinearSpec {
-            weight: Param::whole(format!("{}.experts.{part}", self.block), shape).cut(Cut::Index(e)),
-            bias: None,
+        let stack = |part: &str, [n, rows, columns]: [usize; 3]| {
+            let name = format!("{}.experts.{part}", self.block);
+            let weight = match turned {
+                true => Param::whole(name, [n, columns, rows]).cut(Cut::Index(e)).cut(Cut::Transpose),
+                false => Param::whole(name, [n, rows, columns]).cut(Cut::Index(e)),
+            };
+            LinearSpec { weight, bias: None }
         };
         let gate_up = stack("gate_up_proj", [n, 2 * d_mlp, d_model]);
         let [gate, up] = [0..d_mlp, d_mlp..2 * d_mlp].map(|rows| gate_up.part(&Cut::Rows(rows)));
@@ -341,7 +361,7 @@ pub(super) fn by_kind(
     n_layers: usize,
     silence: usize,
 ) -> Result<Vec<bool>, ConfigError> {
-    if !config.keys().get("mlp_layer_types").is_some_and(|kinds| !kinds.is_null()) {
+    if config.keys().get("mlp_layer_types").is_none_or(Value::is_null) {
         return after_dense(config, n_layers, silence);
     }
     config.pass_over(&["first_k_dense_replace"]);

@@ -51,7 +51,7 @@ pub struct GatedSpec {
     /// Up projection, which is gated, `[d_mlp, d_model]`.
     pub up: LinearSpec,
     /// Norm on the neurons (BitNet).
-    pub norm: Option<NormSpec>,
+    pub norm: Option<Box<NormSpec>>,
     /// Down projection, `[d_model, d_mlp]`.
     pub down: LinearSpec,
 }
@@ -240,7 +240,7 @@ impl GatedSpec {
 
     fn params(&self) -> impl Iterator<Item = &Param> {
         let linears = [&self.gate, &self.up, &self.down].into_iter().flat_map(LinearSpec::params);
-        linears.chain(self.norm.iter().flat_map(NormSpec::params))
+        linears.chain(self.norm.iter().flat_map(|norm| norm.params()))
     }
 }
 

@@ -252,4 +252,24 @@ pub(super) const MODELS: &[Model] = &[
         layers: &[(0, "window 4096, rope 50000 over 128"), (3, "full, none")],
         parameters: 34_980_831_232,
     },
+    Model {
+        config: "bitnet-class",
+        disk: LM_HEAD,
+        sizes: [30, 2560, 20, 5, 128, 128_256],
+        wiring: UNTIED,
+        layers: &[(0, "full, rope 500000 over 128")],
+        parameters: 2_741_155_840,
+    },
+    Model {
+        config: "lfm3-class",
+        disk: &[],
+        sizes: [24, 2048, 16, 4, 128, 128_000],
+        wiring: TIED,
+        layers: &[
+            (0, "convolution of 7"),
+            (2, "full, rope 1000000 over 128, proportional 32 by 1"),
+            (4, "window 256, rope 10000 over 128"),
+        ],
+        parameters: 1_728_801_536,
+    },
 ];

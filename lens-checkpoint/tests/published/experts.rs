@@ -1,6 +1,6 @@
 //! Published models with experts that are chosen otherwise than Mixtral's.
 
-use super::{LM_HEAD, Model, TIED, UNTIED};
+use super::{LM_HEAD, Model, TIED, TIED_PARALLEL, UNTIED};
 
 pub(super) const MODELS: &[Model] = &[
     Model {
@@ -165,5 +165,53 @@ pub(super) const MODELS: &[Model] = &[
         wiring: UNTIED,
         layers: &[(27, "full, rope 500000 over 128")],
         parameters: 12_149_923_072,
+    },
+    Model {
+        config: "granitemoe-swa-class",
+        disk: LM_HEAD,
+        sizes: [32, 4096, 32, 32, 128, 32_000],
+        wiring: UNTIED,
+        layers: &[(0, "full, rope 10000 over 128"), (1, "window 128, rope 10000 over 128")],
+        parameters: 37_039_117_312,
+    },
+    Model {
+        config: "cohere2-moe-class",
+        disk: &[],
+        sizes: [40, 8192, 64, 64, 128, 256_000],
+        wiring: TIED_PARALLEL,
+        layers: &[(0, "window 4096, interleaved rope 10000 over 128"), (3, "full, none")],
+        parameters: 190_004_928_512,
+    },
+    Model {
+        config: "laguna-class",
+        disk: LM_HEAD,
+        sizes: [40, 2048, 48, 8, 128, 100_352],
+        wiring: UNTIED,
+        layers: &[(0, "full, rope 500000 over 64")],
+        parameters: 33_189_975_808,
+    },
+    Model {
+        config: "mimo-v2-flash-class",
+        disk: LM_HEAD,
+        sizes: [48, 4096, 64, 4, 192, 152_576],
+        wiring: UNTIED,
+        layers: &[(0, "full, rope 5000000 over 64"), (1, "window 129, rope 10000 over 64")],
+        parameters: 308_778_780_864,
+    },
+    Model {
+        config: "kolibri-1-class",
+        disk: LM_HEAD,
+        sizes: [50, 2560, 48, 4, 128, 128_000],
+        wiring: UNTIED,
+        layers: &[(0, "window 513, rope 10000 over 128"), (4, "full, none")],
+        parameters: 78_103_074_560,
+    },
+    Model {
+        config: "flint-class",
+        disk: LM_HEAD,
+        sizes: [49, 2048, 32, 4, 128, 150_144],
+        wiring: UNTIED,
+        layers: &[(0, "full, none"), (2, "window 513, rope 10000 over 128")],
+        parameters: 39_785_287_456,
     },
 ];

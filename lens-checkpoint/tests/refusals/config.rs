@@ -295,6 +295,77 @@ fn a_decoder_of_several_streams_is_refused_for_that() {
 }
 
 #[test]
+fn a_known_decoder_that_is_not_read_says_why() {
+    for (model_type, why) in [
+        ("axk2", "an indexer of its own chooses"),
+        ("kimi_linear", "Kimi delta attention"),
+        ("longcat_flash", "two attentions and two MLPs"),
+        ("hy_v4", "hyper-connections"),
+        ("hrm_text", "recurrent depth"),
+        ("doge", "branches are no summands"),
+    ] {
+        let copy = Copy::of("llama2").with_key("model_type", json!(model_type));
+        assert_says(&copy.refusal(), &[model_type, why]);
+    }
+}
+
+#[test]
+fn attention_and_experts_that_cannot_be_are_refused_by_name() {
+    let rotation = json!({"full_attention": {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 2.0}});
+    for (fixture, key, value, words) in [
+        ("laguna", "gating", json!(false), ["gating", "per-head, per-element"]),
+        ("laguna", "gating", json!("per-layer"), ["gating", "per-layer"]),
+        (
+            "laguna",
+            "num_attention_heads_per_layer",
+            json!([4, 3]),
+            ["num_attention_heads_per_layer", "2 key-value heads"],
+        ),
+        (
+            "laguna",
+            "num_attention_heads_per_layer",
+            json!([4]),
+            ["num_attention_heads_per_layer", "2 numbers"],
+        ),
+        (
+            "laguna",
+            "moe_apply_router_weight_on_input",
+            json!(true),
+            ["moe_apply_router_weight_on_input", "true"],
+        ),
+        ("laguna", "mlp_layer_types", json!(["dense"]), ["mlp_layer_types", "1 entries for 2 layers"]),
+        ("laguna", "rope_parameters", rotation, ["20 rotated dimensions", "no more than the head has"]),
+        ("mimo_v2_flash", "num_key_value_heads", json!(4), ["4 attention heads", "8 key-value heads"]),
+        ("mimo_v2_flash", "swa_num_key_value_heads", json!(4), ["swa_num_key_value_heads", "does not read"]),
+        ("mimo_v2_flash", "topk_group", json!(5), ["5 of 3 groups", "groups must be equal"]),
+        ("cohere2_moe", "expert_selection_fn", json!("topk"), ["expert_selection_fn", "softmax, sigmoid"]),
+        (
+            "cohere2_moe",
+            "shared_expert_combination_strategy",
+            json!("max"),
+            ["shared_expert_combination", "average, sum"],
+        ),
+        ("nemotron_h_moe", "mlp_bias", json!(true), ["mlp_bias", "moe_latent_size"]),
+        (
+            "lfm3",
+            "layer_types",
+            json!(["conv", "conv", "mamba"]),
+            ["mamba", "full_attention, sliding_attention, conv"],
+        ),
+        ("flint", "layer_types", json!(["full_attention"]), ["layer_types", "1 entries for 2 layers"]),
+        ("granitemoe_swa", "layer_rope_theta", json!([1.0]), ["layer_rope_theta", "2 numbers"]),
+    ] {
+        assert_says(&Copy::of(fixture).with_key(key, value).refusal(), &words);
+    }
+}
+
+#[test]
+fn packed_ternary_weights_are_refused_by_the_name_of_their_method() {
+    let copy = Copy::of("bitnet").with_key("quantization_config", json!({"quant_method": "bitnet"}));
+    assert_says(&copy.refusal(), &["bitnet", "quantis"]);
+}
+
+#[test]
 fn state_spaces_that_cannot_be_are_refused_by_name() {
     for (fixture, key, value, words) in [
         ("bamba", "mamba_n_heads", json!(5), ["5 heads", "36 channels"]),
@@ -305,7 +376,7 @@ fn state_spaces_that_cannot_be_are_refused_by_name() {
         ("bamba", "time_step_limit", json!("auto"), ["time_step_limit", "auto"]),
         ("granite_hybrid", "position_embedding_type", json!("alibi"), ["position_embedding_type", "alibi"]),
         ("granite_hybrid", "layer_types", json!(["mamba"]), ["layer_types", "1 entries for 3 layers"]),
-        ("nemotron_h", "layers_block_type", json!(["moe"]), ["moe", "no experts"]),
+        ("nemotron_h", "layers_block_type", json!(["rwkv"]), ["rwkv", "experts (moe, E)"]),
         ("falcon_h1", "ssm_multipliers", json!([1.0, 2.0]), ["ssm_multipliers", "2 factors for 5"]),
         ("mamba", "state_size", json!(1 << 24), ["16777216 values of state", "plausible"]),
     ] {

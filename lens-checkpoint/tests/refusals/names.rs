@@ -1,7 +1,8 @@
 //! Tensors under other names than usual, beside others than usual, and checkpoints with more in them than a decoder.
 
 use lens_checkpoint::{
-    checkpoint::OpenOptions,
+    checkpoint::{Checkpoint, OpenOptions},
+    host::Weights,
     spec::{MixerSpec, MlpSpec, Pairing},
 };
 use serde_json::{Value, json};
@@ -192,17 +193,59 @@ fn what_the_class_of_a_text_model_has_of_its_own_is_read() {
     assert_says(&copy.refusal(), &["tensors that glm4 does not use", "q_proj.bias"]);
 }
 
+/// Qwen 3 VL's experts are stored with their matrices turned by transformers 4, and as others' by transformers 5.
+#[test]
+fn stacked_experts_are_read_in_both_directions() {
+    let stacks = ["experts.gate_up_proj", "experts.down_proj"];
+    let opened = Copy::of("qwen3_moe_fused").open().unwrap();
+    let turned = Copy::of("qwen3_moe_fused")
+        .with_tensors(FILE, |tensors| {
+            for (name, tensor) in tensors.iter_mut() {
+                if stacks.iter().any(|stack| name.ends_with(stack)) {
+                    turn(tensor);
+                }
+            }
+        })
+        .open()
+        .unwrap();
+    let value = |checkpoint: &Checkpoint, layer: usize, part: usize| {
+        let MlpSpec::Experts(experts) = &checkpoint.outline().spec.layers[layer].mlp else { return None };
+        let expert = &experts.experts[1];
+        let linear = [&expert.gate, &expert.up, &expert.down][part];
+        Some(Weights::of(checkpoint).view(&linear.weight).unwrap().to_vec().unwrap())
+    };
+    let layers = opened.outline().spec.layers.len();
+    let mut compared = 0;
+    for (layer, part) in (0..layers).flat_map(|layer| (0..3).map(move |part| (layer, part))) {
+        let Some(usual) = value(&opened, layer, part) else { continue };
+        assert_eq!(Some(usual), value(&turned, layer, part), "layer {layer}, part {part}");
+        compared += 1;
+    }
+    assert!(compared >= 3, "no experts were compared");
+}
+
+/// The same stack with each of its matrices transposed.
+fn turn(tensor: &mut Tensor) {
+    let [n, rows, columns] = tensor.shape[..] else { panic!("{:?} is no stack", tensor.shape) };
+    let width = tensor.bytes.len() / (n * rows * columns);
+    let at = |e: usize, row: usize, column: usize| ((e * rows + row) * columns + column) * width;
+    let places = (0..n).flat_map(|e| (0..columns).flat_map(move |c| (0..rows).map(move |r| (e, r, c))));
+    tensor.bytes = places.flat_map(|(e, r, c)| tensor.bytes[at(e, r, c)..][..width].to_vec()).collect();
+    tensor.shape = vec![n, columns, rows];
+}
+
 /// transformers 5 writes some text models under the names of a tower's parts.
 #[test]
 fn names_of_text_models_that_are_spelled_like_those_of_towers_are_read() {
-    let cases: [(&str, &str, &dyn Fn(&str) -> String); 3] = [
-        ("kimi_k25", "deepseek_v3", &|name| {
+    type Spelling = fn(&str) -> String;
+    let cases: [(&str, &str, Spelling); 3] = [
+        ("kimi_k25", "deepseek_v3", |name| {
             format!("language_model.{}", name.replace("model.layers.", "model.blocks."))
         }),
-        ("qianfan_ocr", "qwen3", &|name| {
+        ("qianfan_ocr", "qwen3", |name| {
             format!("language_model.{}", name.replace("model.layers.", "model.encoder.layers."))
         }),
-        ("cosmos3_omni", "qwen3", &|name| {
+        ("cosmos3_omni", "qwen3", |name| {
             let parts = [
                 ("q_proj", "to_q"),
                 ("k_proj", "to_k"),

@@ -21,10 +21,8 @@ pub(super) fn common<'a>(
     let (first, second) = match (a.tokenizer(), b.tokenizer()) {
         (Ok(first), Ok(second)) => (first, second),
         (Err(_), Ok(_)) => return Ok((b, vec![alone("A", "B")])),
-        (_, Err(_)) => {
-            a.tokenizer()?;
-            return Ok((a, vec![alone("B", "A")]));
-        }
+        (Ok(_), Err(_)) => return Ok((a, vec![alone("B", "A")])),
+        (Err(_), Err(_)) => bail!("neither model has a tokenizer, and the text is to be read as tokens"),
     };
     let mut unnamed = [0, 0];
     for id in (0..rows[0].max(rows[1])).map(|id| TokenId(id as u32)) {

@@ -1,6 +1,12 @@
 //! Models in GGUF files: the same answers as from the checkpoint that they were made from, and the same commands.
 
-use crate::support::{fixture, has, json, ok, run, says};
+use serde_json::Value;
+
+use crate::support::{fixture, ok, run, says};
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&ok(&[args, &["--format", "json"]].concat())).expect("JSON on stdout")
+}
 
 /// The GGUF file of a fixture, and the checkpoint that it was made from.
 fn both(name: &str) -> [String; 2] {
@@ -10,7 +16,7 @@ fn both(name: &str) -> [String; 2] {
 
 #[test]
 fn a_gguf_file_runs_as_the_checkpoint_that_it_was_made_from() {
-    for name in ["llama2", "qwen2_tied", "gemma2"] {
+    for name in ["llama2", "qwen2_tied"] {
         let traces = both(name).map(|model| {
             let args = ["run", "-m", &model, "--token-ids", "3,1,4,1,5", "--dtype", "f32", "--device", "cpu"];
             json(&[&args[..], &["--positions", "all", "-k", "3"]].concat())
@@ -27,8 +33,8 @@ fn a_gguf_file_runs_as_the_checkpoint_that_it_was_made_from() {
 #[test]
 fn a_gguf_file_is_inspected_as_the_checkpoint_that_it_was_made_from() {
     let facts = both("llama2").map(|model| json(&["inspect", &model]));
-    has(&facts[0], &["family", "n_layers", "d_model", "tied", "parameters", "needed_bytes"]);
     for key in ["family", "n_layers", "d_model", "tied", "parameters", "needed_bytes", "points"] {
+        assert!(!facts[0][key].is_null(), "{key} is missing");
         assert_eq!(facts[0][key], facts[1][key], "{key}");
     }
     let [file, checkpoint] = both("llama2");

@@ -26,7 +26,7 @@ impl Gated {
         Ok(Self {
             gating: spec.gating,
             gate_up: Joint::load([&spec.gate, &spec.up], weights)?,
-            norm: Norm::load_optional(spec.norm.as_ref(), weights)?,
+            norm: Norm::load_optional(spec.norm.as_deref(), weights)?,
             down: weights.linear(&spec.down)?,
         })
     }
