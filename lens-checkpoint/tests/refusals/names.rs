@@ -3,7 +3,7 @@
 use lens_checkpoint::{
     checkpoint::{Checkpoint, OpenOptions},
     host::Weights,
-    spec::{MixerSpec, MlpSpec, Pairing},
+    spec::{ExpertSpec, MixerSpec, MlpSpec, Pairing},
 };
 use serde_json::{Value, json};
 
@@ -210,7 +210,7 @@ fn stacked_experts_are_read_in_both_directions() {
         .unwrap();
     let value = |checkpoint: &Checkpoint, layer: usize, part: usize| {
         let MlpSpec::Experts(experts) = &checkpoint.outline().spec.layers[layer].mlp else { return None };
-        let expert = &experts.experts[1];
+        let ExpertSpec::Gated(expert) = &experts.experts[1] else { return None };
         let linear = [&expert.gate, &expert.up, &expert.down][part];
         Some(Weights::of(checkpoint).view(&linear.weight).unwrap().to_vec().unwrap())
     };
