@@ -88,7 +88,8 @@ fn make(store: &Store, parts: u64, layers: u16) -> Result<usize, Box<dyn Error>>
         let (positions, table) = &tables[(part % DIFFERENT) as usize];
         bytes = table.len();
         let text = format!("{part:064x}");
-        let manifest = Manifest::new(begun.run(), part, text.clone()).with_documents(1).with_positions(*positions);
+        let manifest =
+            Manifest::new(begun.run(), part, text.clone()).with_documents(1).with_positions(*positions);
         begun.write(manifest, vec![(Manifest::statistics(part), table.clone())])?;
         texts.push(text);
     }
