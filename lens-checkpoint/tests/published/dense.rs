@@ -267,7 +267,7 @@ pub(super) const MODELS: &[Model] = &[
         wiring: TIED,
         layers: &[
             (0, "convolution of 7"),
-            (2, "full, rope 1000000 over 128, proportional 32 by 1"),
+            (2, "full, rope 1000000 over 128, 32 pairs over 1"),
             (4, "window 256, rope 10000 over 128"),
         ],
         parameters: 1_728_801_536,

@@ -126,6 +126,7 @@ fn fixture(model_type: &str) -> (PathBuf, TensorNames) {
 fn like(model_type: &str) -> &str {
     match model_type {
         "kimi_k2" => "deepseek_v3",
+        "gemma4_unified_text" => "gemma4_text",
         "phi4_multimodal" => "phi3",
         "apertus1p5_text" => "apertus",
         own => own,
