@@ -8,14 +8,14 @@ use crate::{Documents, PromptInput};
 /// A bucket of the test's own.
 fn bucket() -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
-    let endpoint = std::env::var("AWS_ENDPOINT_URL").expect("`cargo xtask s3` runs these tests");
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").expect("the chore s3 of xtask runs these tests");
     let name = format!("lens-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
     ureq::put(format!("{endpoint}/{name}")).send_empty().unwrap();
     name
 }
 
 #[test]
-#[ignore = "needs a server: cargo xtask s3"]
+#[ignore = "needs a server: the chore s3 of xtask starts one"]
 fn a_bucket_is_a_store_with_or_without_a_folder() {
     let bucket = bucket();
     behaves(&Store::open(&format!("s3://{bucket}")).unwrap());
@@ -27,7 +27,7 @@ fn a_bucket_is_a_store_with_or_without_a_folder() {
 }
 
 #[test]
-#[ignore = "needs a server: cargo xtask s3"]
+#[ignore = "needs a server: the chore s3 of xtask starts one"]
 fn more_blobs_than_one_answer_lists_are_listed() {
     let store = Store::open(&format!("s3://{}/many", bucket())).unwrap();
     for n in 0..1100 {
@@ -39,7 +39,7 @@ fn more_blobs_than_one_answer_lists_are_listed() {
 }
 
 #[test]
-#[ignore = "needs a server: cargo xtask s3"]
+#[ignore = "needs a server: the chore s3 of xtask starts one"]
 fn a_bucket_that_does_not_exist_is_an_error_of_every_call() {
     let store = Store::open("s3://lens-no-such-bucket/x").unwrap();
     let errors = [
@@ -59,7 +59,7 @@ fn a_bucket_that_does_not_exist_is_an_error_of_every_call() {
 }
 
 #[test]
-#[ignore = "needs a server: cargo xtask s3"]
+#[ignore = "needs a server: the chore s3 of xtask starts one"]
 fn documents_of_a_bucket_are_those_of_a_folder() {
     let bucket = bucket();
     let root = Store::open(&format!("s3://{bucket}/corpus")).unwrap();
@@ -110,7 +110,7 @@ fn read_one(input: &str) -> Vec<crate::Document> {
 }
 
 #[test]
-#[ignore = "needs a server: cargo xtask s3"]
+#[ignore = "needs a server: the chore s3 of xtask starts one"]
 fn an_object_that_is_replaced_while_it_is_read_is_an_error() {
     let bucket = bucket();
     let store = Store::open(&format!("s3://{bucket}")).unwrap();
