@@ -46,7 +46,8 @@ def main():
     parser.add_argument("--dtype", default="float32")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    tokenizer = AutoTokenizer.from_pretrained(asked.checkpoint)
+    # Token ids need none.
+    tokenizer = AutoTokenizer.from_pretrained(asked.checkpoint) if "text" in open(asked.texts).readline() else None
     model = AutoModelForCausalLM.from_pretrained(asked.checkpoint, dtype=getattr(torch, asked.dtype)).eval()
     norm, head = model.model.norm, model.lm_head
     tokens, sums, began = 0, None, time.perf_counter()

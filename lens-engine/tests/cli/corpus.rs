@@ -29,11 +29,12 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a temporary folder's name is text")
 }
 
-/// The arguments of a run over a few documents a part.
+/// The arguments of a run over a few documents a part, with others in their place or besides.
 fn arguments<'a>(text: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let fixed = "--context 24 --part-documents 5 --resamplings 40 --threads 1";
+    let usual = [["--context", "24"], ["--part-documents", "5"], ["--resamplings", "40"], ["--threads", "1"]];
+    let usual = usual.into_iter().filter(|[name, _]| !more.contains(name)).flatten();
     let named = ["corpus", "run", "--input", path(text), "-o", path(out)];
-    named.into_iter().chain(fixed.split(' ')).chain(more.iter().copied()).collect()
+    named.into_iter().chain(usual).chain(more.iter().copied()).collect()
 }
 
 fn read(text: &Path, out: &Path, more: &[&str]) -> Outcome {
