@@ -70,7 +70,7 @@ fn make(store: &Store, parts: u64, layers: u16) -> Result<usize, Box<dyn Error>>
     let options = CorpusOptions::default();
     let part_documents = std::num::NonZeroU64::MIN;
     let run = Run::new(options, part_documents, BTreeMap::new());
-    let begun = Parts::begin(store, run)?;
+    let begun = Parts::begin(store, &run)?;
     let mut model = ToyBackend::new(layers, 16, 50, 7);
     let plan = options.ask(Plan::default().with_components("resid_post".parse()?));
     let (mut bytes, mut texts) = (0, Vec::new());

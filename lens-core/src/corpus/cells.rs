@@ -9,7 +9,10 @@ use super::{
     sketch::Sketch,
     sums::{BINS, Bin, Count, MEASURED, OWN, Sums},
 };
-use crate::point::{Component, Point};
+use crate::{
+    point::{Component, Point},
+    statistic::Statistic,
+};
 
 /// One row: a measure of one column, with as many numbers as it has.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -75,7 +78,7 @@ impl Place<'_> {
 
 /// The names of a column's own sums over documents.
 fn own_sums() -> impl Iterator<Item = &'static str> {
-    MEASURED.into_iter().map(|statistic| statistic.name()).chain(Count::ALL.map(Count::name))
+    MEASURED.into_iter().map(Statistic::name).chain(Count::ALL.map(Count::name))
 }
 
 impl CorpusStatistics {

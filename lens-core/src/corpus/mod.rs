@@ -61,6 +61,7 @@ use crate::{
     point::Point,
     readout::{Question, Readout},
     selection::Selection,
+    statistic::Statistic,
     token::TokenId,
 };
 use resampled::Resampled;
@@ -328,5 +329,5 @@ fn lacking(reading: &Reading) -> Option<&'static str> {
             "entropy" => last.get(*statistic).is_none(),
             _ => inner.is_some_and(|inner| inner.get(*statistic).is_none()),
         })
-        .map(|statistic| statistic.name())
+        .map(Statistic::name)
 }

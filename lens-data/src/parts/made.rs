@@ -38,17 +38,17 @@ impl<'s> Parts<'s> {
     ///
     /// # Errors
     /// When the store holds parts of another run, or cannot be read or written.
-    pub fn begin(store: &'s Store, run: Run) -> Result<Self, PartsError> {
+    pub fn begin(store: &'s Store, run: &Run) -> Result<Self, PartsError> {
         let known = match read_run(store)? {
             Some(known) => known,
             None => {
-                store.put(RUN, to_json(&run))?;
+                store.put(RUN, to_json(run))?;
                 // Another process may have begun another run meanwhile.
                 read_run(store)?.unwrap_or_else(|| run.clone())
             }
         };
         if known.own() != run.own() {
-            let differences = known.differences(&run);
+            let differences = known.differences(run);
             return Err(PartsError::OtherRun { store: store.to_string(), differences });
         }
         Self::of(store, known)

@@ -77,7 +77,7 @@ pub fn of_parquet(bytes: Vec<u8>) -> Result<Vec<Cell>, String> {
     for batch in builder.build().map_err(|error| error.to_string())? {
         let batch = batch.map_err(|error| error.to_string())?;
         let read = of_batch(&batch).ok_or_else(|| {
-            let names: Vec<String> = batch.schema().fields().iter().map(|field| field.to_string()).collect();
+            let names: Vec<String> = batch.schema().fields().iter().map(ToString::to_string).collect();
             format!("its columns are not those of a part: {}", names.join(", "))
         })?;
         cells.extend(read);

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &CorpusRunArgs, console: &Console) -> Result<()> {
     let settings = settings::of(args, &checkpoint, &loading, &plan, context);
     let run =
         Run::new(options, args.part_documents, settings).with_about(settings::about(&name, &checkpoint));
-    let parts = Parts::begin(&store, run)?;
+    let parts = Parts::begin(&store, &run)?;
     let encoder = fit::Documents::new(&speech)?;
     encoder.note().iter().for_each(|note| console.note(note));
     let reading = Reading {

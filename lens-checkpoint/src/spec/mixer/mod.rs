@@ -32,6 +32,7 @@ use super::{
 
 /// The part of a block through which a position sees earlier ones.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each layer, and most are attention")]
 pub enum MixerSpec {
     /// Attention over keys and values.
     Attention(AttentionSpec),
