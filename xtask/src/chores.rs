@@ -9,6 +9,7 @@ mod nvrtc;
 mod pictures;
 mod s3;
 mod setup;
+mod slurm;
 mod test;
 mod throughput;
 
@@ -26,6 +27,7 @@ pub(crate) enum Chore {
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
     S3(s3::S3),
+    Slurm(slurm::Slurm),
     Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
     Throughput(throughput::Throughput),
@@ -39,10 +41,11 @@ impl Chore {
             Self::Test(asked) => test::run(root, asked),
             Self::Browser(_) => browser::run(root),
             Self::Demo(asked) => demo::run(root, asked),
-            Self::Examples(_) => examples::run(root),
+            Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
-            Self::S3(_) => s3::run(root),
+            Self::S3(asked) => s3::run(root, asked),
+            Self::Slurm(_) => slurm::run(root),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
             Self::Throughput(asked) => throughput::run(root, asked),

@@ -17,12 +17,19 @@ Installs Ray and the schemas of Kubernetes with pip into an environment of its o
 Jobs with the schemas, and runs the scripts with programs that stand in for lens and sbatch.
 
   PYTHON=PROGRAM   another Python than python3")]
-pub(crate) struct Examples {}
+pub(crate) struct Examples {
+    /// Only install what it needs
+    #[arg(long)]
+    fetch: bool,
+}
 
 const PACKAGES: [&str; 3] = ["kubernetes-validate==1.37.0", "pyyaml==6.0.4", "ray==2.60.0"];
 
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(root: &Path, asked: &Examples) -> anyhow::Result<()> {
     let python = python::environment(&root.join("target/examples"), &PACKAGES)?;
+    if asked.fetch {
+        return Ok(());
+    }
     let mut check = Command::new(&python);
     check.args(["-I", "-c", include_str!("examples.py")]).arg(root.join("examples")).stdin(Stdio::null());
     let status = check.status().with_context(|| format!("cannot run {}", python.display()))?;

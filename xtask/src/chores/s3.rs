@@ -23,15 +23,22 @@ server on a free port of this machine alone, and runs the tests of lens-data tha
 
   LENS_S3_SERVER=PROGRAM   another server: it is started with -H HOST -p PORT, and lets everyone do everything
   PYTHON=PROGRAM           another Python than python3")]
-pub(crate) struct S3 {}
+pub(crate) struct S3 {
+    /// Only install what it needs
+    #[arg(long)]
+    fetch: bool,
+}
 
 const SERVER: &str = "moto[server]==5.2.5";
 
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(root: &Path, asked: &S3) -> anyhow::Result<()> {
     let server = match std::env::var_os("LENS_S3_SERVER") {
         Some(chosen) => chosen.into(),
         None => python::environment(&root.join("target/s3"), &[SERVER])?.with_file_name("moto_server"),
     };
+    if asked.fetch {
+        return Ok(());
+    }
     let server = Server::start(&server, &root.join("target/s3.log"))?;
     let endpoint = format!("http://{}", server.address);
     let variables = [
