@@ -87,7 +87,7 @@ impl<'a> Heads<'a> {
 /// The projection that the heads of a layer write through, how many there are, and the width of their values.
 fn output_of(layer: &LayerSpec) -> Option<(&LinearSpec, [usize; 2])> {
     match layer.attention() {
-        Some(attention) => Some((&attention.o, [attention.n_heads, attention.d_value])),
+        Some(attention) => Some((&attention.o, attention.z_shape())),
         None => layer.mixer.output().zip(layer.mixer.z_shape()),
     }
 }

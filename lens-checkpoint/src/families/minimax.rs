@@ -3,6 +3,7 @@
 use super::{
     Family, TensorNames,
     experts::of_softmax,
+    kinds,
     routed::{self, Stored},
     shape::{Defaults, Epsilon, Shape},
 };
@@ -64,25 +65,9 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
 
 /// Which layers have lightning attention: those that `layer_types` calls linear, or else every other one.
 fn linear(config: &Config<'_>, n_layers: usize) -> Result<Vec<bool>, ConfigError> {
-    let Some(kinds) = config.texts("layer_types")? else {
-        return Ok((0..n_layers).map(|i| !i.is_multiple_of(2)).collect());
-    };
-    if kinds.len() != n_layers {
-        let what = format!("layer_types has {} entries for {n_layers} layers", kinds.len());
-        return Err(ConfigError::Inconsistent { what });
-    }
-    kinds
-        .into_iter()
-        .map(|kind| match kind {
-            "linear_attention" => Ok(true),
-            "full_attention" | "attention" => Ok(false),
-            other => Err(ConfigError::Unsupported {
-                key: config.name("layer_types"),
-                value: other.to_owned(),
-                supported: "full_attention, linear_attention",
-            }),
-        })
-        .collect()
+    let known = [("full_attention", false), ("attention", false), ("linear_attention", true)];
+    let said = kinds::of_layers(config, "layer_types", n_layers, &known, "full_attention, linear_attention")?;
+    Ok(said.unwrap_or_else(|| (0..n_layers).map(|i| !i.is_multiple_of(2)).collect()))
 }
 
 fn lightning(shape: &Shape, i: usize) -> LightningSpec {

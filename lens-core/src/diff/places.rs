@@ -65,9 +65,11 @@ impl Places {
         let is_own = |point: &Point| match *point {
             Point::Embed => false,
             Point::Block { site: Site::AttnOut | Site::MlpOut | Site::Head(_), .. } => true,
-            // A block whose branches are no summands is one component.
+            // A block whose branches are no summands is one component; so is what comes after the middle of a block that
+            // scales the whole stream at its end. A block that is a mixer alone has no middle.
             Point::Block { layer, site: Site::ResidPost } => {
-                ![Site::AttnOut, Site::MlpOut].into_iter().any(|site| both_have(Point::block(layer, site)))
+                let has = |site| both_have(Point::block(layer, site));
+                !has(Site::MlpOut) && (has(Site::ResidMid) || !has(Site::AttnOut))
             }
             Point::Block { .. } => false,
         };
