@@ -67,7 +67,30 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         lens(&[&["render", &trace, "-o", &out], options].concat())?;
     }
     lens(&PATCHING)?;
+    corpus(root, &results, &lens)?;
     evaluation(root, &results, &lens)
+}
+
+/// The text of the demo model, from layer to layer.
+fn corpus(
+    root: &Path,
+    results: &Path,
+    lens: &dyn Fn(&[&str]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let folder = |name: &str| -> anyhow::Result<String> {
+        let path = results.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        Ok(path.to_str().context("the checkout's path is not UTF-8")?.to_owned())
+    };
+    let (parts, curves) = (folder("parts")?, folder("curves")?);
+    lens(&["corpus", "run", "--input", TEXT, "-o", &parts])?;
+    lens(&["corpus", "merge", &parts, "-o", &curves])?;
+    let picture = root.join("docs/pictures/corpus.svg");
+    fs::copy(format!("{curves}/curves.svg"), &picture)
+        .with_context(|| format!("cannot write {}", picture.display()))?;
+    Ok(())
 }
 
 /// What a tuned lens adds, on text that it was not fitted to.
