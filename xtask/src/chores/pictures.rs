@@ -72,11 +72,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
 }
 
 /// The text of the demo model, from layer to layer.
-fn corpus(
-    root: &Path,
-    results: &Path,
-    lens: &dyn Fn(&[&str]) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+fn corpus(root: &Path, results: &Path, lens: &dyn Fn(&[&str]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let folder = |name: &str| -> anyhow::Result<String> {
         let path = results.join(name);
         if path.exists() {
