@@ -51,7 +51,6 @@ ReturnToService=2
 SlurmctldTimeout=60
 KillWait=2
 MinJobAge=3600
-RequeueExit=0
 NodeName=$(hostname -s) CPUs=$cores State=UNKNOWN
 PartitionName=all Nodes=$(hostname -s) Default=YES MaxTime=INFINITE State=UP
 CONF
