@@ -72,10 +72,9 @@ impl ShardChoice {
     /// # Errors
     /// When it is to be found out and no scheduler says it, or says something that makes no sense.
     pub fn settle(self, lookup: impl Fn(&str) -> Option<String>) -> Result<Shard, String> {
-        let Self::Auto = self else {
-            let Self::Given(shard) = self else { unreachable!("there are two choices") };
+        if let Self::Given(shard) = self {
             return Ok(shard);
-        };
+        }
         for (index, count, first) in SCHEDULERS {
             let Some(own) = lookup(index) else { continue };
             let number = |name: &str, value: String| -> Result<u64, String> {

@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use lens_core::{ComponentSelection, Selection};
 use lens_data::PromptFormat;
 
 use super::{
     MORE_HELP,
+    evaluate::EvaluateFormat,
     lens::LensNames,
     model::{MachineArgs, SourceArgs},
 };
@@ -155,9 +156,9 @@ pub struct CorpusMergeArgs {
     #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
     pub confidence: f64,
     /// What goes to stdout
-    #[arg(long, value_enum, default_value_t = CorpusFormat::Table, value_name = "table|json|csv")]
+    #[arg(long, value_enum, default_value_t = EvaluateFormat::Table, value_name = "table|json|csv")]
     #[arg(hide_possible_values = true, help_heading = "Results")]
-    pub format: CorpusFormat,
+    pub format: EvaluateFormat,
     /// Write the results into a file in place of stdout, in the form that its name ends in (.txt, .json, .csv, .html), or all
     /// of them into a folder too: corpus.json, corpus.csv, corpus.html and pictures
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
@@ -184,7 +185,7 @@ pub enum CorpusOut<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CorpusFile {
     /// A table, JSON or CSV.
-    Results(CorpusFormat),
+    Results(EvaluateFormat),
     /// The page.
     Page,
 }
@@ -198,9 +199,9 @@ impl CorpusMergeArgs {
         match ending.to_ascii_lowercase().as_str() {
             _ if is_folder(path) => CorpusOut::Folder(path),
             "" => CorpusOut::Folder(path),
-            "txt" => results(CorpusFormat::Table),
-            "json" => results(CorpusFormat::Json),
-            "csv" => results(CorpusFormat::Csv),
+            "txt" => results(EvaluateFormat::Table),
+            "json" => results(EvaluateFormat::Json),
+            "csv" => results(EvaluateFormat::Csv),
             "html" => CorpusOut::File(path, CorpusFile::Page),
             _ => CorpusOut::Misnamed(path),
         }
@@ -214,7 +215,7 @@ impl CorpusMergeArgs {
                 named(path)
             )),
             CorpusOut::File(path, file)
-                if self.format != CorpusFormat::Table && file != CorpusFile::Results(self.format) =>
+                if self.format != EvaluateFormat::Table && file != CorpusFile::Results(self.format) =>
             {
                 Some(format!("{} is not the name of what --format asks for: leave --format out", named(path)))
             }
@@ -225,12 +226,4 @@ impl CorpusMergeArgs {
             _ => None,
         }
     }
-}
-
-/// The form of a merged corpus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CorpusFormat {
-    Table,
-    Json,
-    Csv,
 }

@@ -24,7 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 pub use self::{
     attribute::{AttributeArgs, AttributeFormat},
     check::CheckArgs,
-    corpus::{Corpus, CorpusArgs, CorpusFile, CorpusFormat, CorpusMergeArgs, CorpusOut, CorpusRunArgs},
+    corpus::{Corpus, CorpusArgs, CorpusFile, CorpusMergeArgs, CorpusOut, CorpusRunArgs},
     decode::{DecodeArgs, DecodeFormat},
     diff::{DiffArgs, DiffOut, ReadoutsName, SideArgs},
     evaluate::{EvaluateArgs, EvaluateFormat, EvaluateOut},

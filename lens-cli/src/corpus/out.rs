@@ -14,7 +14,7 @@ use lens_viz::{
 
 use super::{csv, merged::Whole, table};
 use crate::{
-    args::{CorpusFile, CorpusFormat, CorpusMergeArgs, CorpusOut},
+    args::{CorpusFile, CorpusMergeArgs, CorpusOut, EvaluateFormat},
     drawn::DrawnAs,
     folder::Folder,
     output, results,
@@ -70,11 +70,11 @@ impl Out {
     }
 }
 
-fn write(out: &mut dyn Write, whole: &Whole<'_>, format: CorpusFormat) -> io::Result<()> {
+fn write(out: &mut dyn Write, whole: &Whole<'_>, format: EvaluateFormat) -> io::Result<()> {
     match format {
-        CorpusFormat::Table => table::write(out, whole.report),
-        CorpusFormat::Json => output::json(out, whole),
-        CorpusFormat::Csv => csv::write(out, whole.report),
+        EvaluateFormat::Table => table::write(out, whole.report),
+        EvaluateFormat::Json => output::json(out, whole),
+        EvaluateFormat::Csv => csv::write(out, whole.report),
     }
 }
 
@@ -84,7 +84,7 @@ fn page_of(whole: &Whole<'_>) -> Result<String, PictureError> {
 
 /// Writes all that there is of a corpus. A picture that cannot be drawn takes nothing from the numbers.
 fn fill(folder: &mut Folder, whole: &Whole<'_>, wanted: Pictures, console: &Console) -> Result<()> {
-    let files = [("corpus.json", CorpusFormat::Json), ("corpus.csv", CorpusFormat::Csv)];
+    let files = [("corpus.json", EvaluateFormat::Json), ("corpus.csv", EvaluateFormat::Csv)];
     for (name, format) in files {
         folder.write(name, |out| write(out, whole, format))?;
     }
