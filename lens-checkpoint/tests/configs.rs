@@ -20,7 +20,7 @@ use lens_checkpoint::{
 use lens_core::{Point, Site};
 use serde_json::Value;
 
-/// Types of which no model is known whose config.json could stand here.
+/// Types without a config.json here: none is known to be published under that type, or its text was not at hand.
 const UNPUBLISHED: &[&str] =
     &["granitemoeshared", "hunyuan_v1_moe", "gemma4_unified_text", "aria_text", "minimax", "diffllama"];
 

@@ -4,6 +4,7 @@
 //! is made when it is asked for, so that a decoder, views in host memory and scans see the same model. Every tensor of an
 //! adapter is used, or the adapter is refused.
 
+mod change;
 mod config;
 mod error;
 mod inert;
@@ -11,7 +12,9 @@ mod keys;
 mod merge;
 mod pattern;
 mod place;
+mod product;
 mod resolve;
+mod stack;
 mod tie;
 
 use std::collections::BTreeMap;
