@@ -27,6 +27,7 @@ from tiny import DECODERS, WRAPPERS, Sizes
 from vary import Draw
 
 RESULTS = "coverage.json"
+ATTEMPTS = 5  # how often a config is drawn for a class that does not take it
 
 
 def main():
@@ -108,12 +109,16 @@ def vary_all(args):
 
 def vary(name, seed, folder):
     """The verdict on one random checkpoint, and what was drawn in its config."""
-    draw = Draw(name, seed)
-    try:
-        make(name, folder, draw.sizes, seed, config=draw.config(), lengths=(7, draw.random.choice([18, 29])))
-    except Exception as error:  # what the class does not take says nothing of lens
-        shutil.rmtree(folder, ignore_errors=True)
-        return Verdict("not made", f"{type(error).__name__}: {str(error)[:150]!r}"), draw.changed
+    for attempt in range(ATTEMPTS):
+        draw = Draw(name, f"{seed}.{attempt}")
+        try:
+            make(name, folder, draw.sizes, seed, config=draw.config(), lengths=(7, draw.random.choice([18, 29])))
+            break
+        except Exception as error:  # what the class does not take says nothing of lens
+            shutil.rmtree(folder, ignore_errors=True)
+            why = f"{type(error).__name__}: {str(error)[:150]!r}"
+    else:
+        return Verdict("not made", why), draw.changed
     verdict = check(folder)
     if verdict.word in ("equal", "refused"):
         shutil.rmtree(folder)

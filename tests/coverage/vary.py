@@ -10,9 +10,12 @@ from tiny import OWN, Sizes, tiny
 
 COMMON = set(PretrainedConfig().to_dict()) - {"tie_word_embeddings"}
 # Switches that change nothing of a text's logits, or ask for kernels that are not here.
-NO_SWITCHES = """use_cache use_mamba_kernels scale_attn_by_inverse_layer_idx reorder_and_upcast_attn summary_use_proj
+# transformers 5.24 rescales what it loads once more where `rescale_prenorm_residual` is set.
+NO_SWITCHES = """rescale_prenorm_residual use_cache use_mamba_kernels reorder_and_upcast_attn summary_use_proj
  output_router_logits is_decoder add_cross_attention do_sample tie_encoder_decoder use_kernels
  summary_proj_to_labels""".split()
+# Types whose state spaces have as many channels as their tiny configs say, whatever the width.
+FIXED_WIDTH = {"bamba", "falcon_h1", "granitemoehybrid", "mamba2", "nemotron_h"}
 # Factors that a wild value turns into noise, or that are counts or probabilities of training.
 NO_FACTORS = ("dropout", "pdrop", "jitter", "initializer", "aux_loss", "_loss_", "time_step", "init", "z_loss", "decay")
 ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "silu", "relu", "relu2", "quick_gelu", "gelu_fast"]
@@ -24,7 +27,7 @@ class Draw:
     """One random config of a type, by its seed."""
 
     def __init__(self, model_type, seed):
-        self.random = random.Random(f"{model_type} {seed}")
+        self.random = random.Random(f"{model_type} {seed}")  # a seed may be any text
         self.model_type = model_type
         self.sizes = self.draw_sizes()
         self.changed = {}
@@ -35,9 +38,12 @@ class Draw:
         layered = any(isinstance(value, list) for value in own.values())
         heads = own.get("num_key_value_heads") or self.random.choice([2, 4, 4, 6])
         divisors = [n for n in range(1, heads + 1) if heads % n == 0]
+        head = self.random.choice([8, 16, 16, 20])
+        if self.model_type in FIXED_WIDTH:
+            heads, head, divisors = 4, 16, [1, 2, 4]
         return Sizes(
             vocab=self.random.choice([101, 160, 307]),
-            width=heads * self.random.choice([8, 16, 16, 20]),
+            width=heads * head,
             heads=heads,
             kv_heads=self.random.choice(divisors),
             layers=4 if layered else self.random.choice([2, 3, 4, 4, 6]),
@@ -125,7 +131,8 @@ class Draw:
         # Shorter than the longer text, so that what begins there is seen.
         length = self.random.choice([8, 12, 16, 64])
         factor = self.random.choice([1.5, 2.0, 4.0, 8.0])
-        kind = self.random.choice(["default", "linear", "dynamic", "yarn", "llama3", "longrope"])
+        kinds = ["default", "linear", "dynamic", "yarn", "llama3", "longrope"]
+        kind = self.random.choice(["default", "longrope"] if self.model_type.startswith("phi") else kinds)
         rope = dict(kept, rope_type=kind)
         if kind != "default":
             rope["factor"] = factor

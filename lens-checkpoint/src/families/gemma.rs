@@ -6,6 +6,7 @@ use super::{
     Family, TensorNames,
     qwen::head_norms,
     shape::{Defaults, Rotation, Shape, unembedding},
+    wrapper::keys_within,
 };
 use crate::{
     config::{Config, ConfigError, RopeQuery},
@@ -93,8 +94,9 @@ fn resolve_gemma3(
     family: &str,
 ) -> Result<DecoderSpec, ConfigError> {
     // A multimodal config nests that of the language model, which may leave out what its class defaults to.
-    let text = config.object("text_config")?;
-    let config = &text.unwrap_or(*config);
+    let section = config.object("text_config")?;
+    let keys = section.map(|section| keys_within(config, &section)).transpose()?;
+    let config = &keys.as_ref().map_or(*config, |keys| config.standing_at(&["text_config"], keys));
     config.refuse_flag("use_bidirectional_attention")?;
     let defaults = Defaults {
         n_heads: Some(8),

@@ -270,6 +270,16 @@ pub(super) fn keeps_scale(model_type: &str) -> bool {
     SCALED.contains(&model_type)
 }
 
+/// The keys of a text model's section, with what the model around says for it.
+pub(super) fn keys_within(
+    config: &Config<'_>,
+    section: &Config<'_>,
+) -> Result<Map<String, Value>, ConfigError> {
+    let mut keys = section.keys().clone();
+    around(config, &mut keys)?;
+    Ok(keys)
+}
+
 /// Puts in what the model around says for its text model: which transformers wrote it and, from version 5 on, whether
 /// the unembedding is tied.
 fn around(config: &Config<'_>, keys: &mut Map<String, Value>) -> Result<(), ConfigError> {

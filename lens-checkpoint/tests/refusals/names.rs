@@ -376,6 +376,41 @@ fn a_stored_unembedding_that_differs_from_a_tied_one_is_said() {
 }
 
 #[test]
+fn from_version_5_on_the_model_around_says_whether_the_unembedding_is_tied() {
+    // Gemma 3 reads its multimodal files by itself, the other by the one mechanism for all.
+    for fixture in ["gemma3", "llama2"] {
+        let copy = |version: &str| {
+            let text = Copy::of("gemma3").config()["text_config"].clone();
+            let copy = Copy::of(fixture).with_config(|config| {
+                match fixture {
+                    "gemma3" => config["text_config"] = text,
+                    _ => wrapped(config, "llava"),
+                }
+                config["text_config"]["tie_word_embeddings"] = json!(true);
+                config["tie_word_embeddings"] = json!(false);
+                config["transformers_version"] = json!(version);
+            });
+            copy.with_tensors(FILE, |tensors| {
+                let name = tensors.keys().find(|name| name.ends_with("embed_tokens.weight")).unwrap();
+                let mut head = tensors[name].clone();
+                head.bytes.reverse();
+                tensors.insert(HEAD.to_owned(), head);
+            })
+        };
+        for (version, read) in [("4.57.6", "embed_tokens.weight"), ("5.24.0", HEAD)] {
+            let opened = copy(version).open().unwrap();
+            let outline = opened.outline();
+            assert!(outline.spec.readout.unembed.name.ends_with(read), "{fixture} of {version}");
+            assert_eq!(
+                outline.spec.tied_and_stored.is_some(),
+                version.starts_with('4'),
+                "{fixture} of {version}"
+            );
+        }
+    }
+}
+
+#[test]
 fn only_a_family_that_reads_every_key_is_suggested() {
     let exotic = |key: &str, value: Value| {
         Copy::of("llama2").with_key("model_type", json!("exotic9")).with_key(key, value)
