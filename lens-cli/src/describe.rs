@@ -342,6 +342,7 @@ fn name(activation: Activation) -> &'static str {
         Activation::Silu => "silu",
         Activation::Gelu => "gelu",
         Activation::GeluTanh => "gelu_tanh",
+        Activation::QuickGelu => "quick_gelu",
         Activation::Relu => "relu",
         Activation::ReluSquared => "relu squared",
     }

@@ -408,12 +408,13 @@ impl<'a> Config<'a> {
             "silu" | "swish" => Ok(Activation::Silu),
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
+            "quick_gelu" => Ok(Activation::QuickGelu),
             "relu" => Ok(Activation::Relu),
             "relu2" => Ok(Activation::ReluSquared),
             _ => Err(ConfigError::Unsupported {
                 key: self.name(key),
                 value: name.to_owned(),
-                supported: "silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, relu2",
+                supported: "silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, quick_gelu, relu, relu2",
             }),
         }
     }

@@ -13,6 +13,8 @@ pub enum Activation {
     Gelu,
     /// The tanh approximation of GELU.
     GeluTanh,
+    /// `x * sigmoid(1.702 x)`, the sigmoid approximation of GELU (Hendrycks and Gimpel 2016).
+    QuickGelu,
     /// `max(x, 0)`.
     Relu,
     /// `max(x, 0)^2`.

@@ -60,7 +60,33 @@ pub(in crate::decoder) fn activate(activation: Activation, x: &Tensor) -> Result
         Activation::Silu => x.f_silu()?,
         Activation::Gelu => x.f_gelu("none")?,
         Activation::GeluTanh => x.f_gelu("tanh")?,
+        Activation::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
         Activation::Relu => x.f_relu()?,
         Activation::ReluSquared => x.f_relu()?.f_square()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonlinearities_are_their_formulas() {
+        let x = [-3.0, -1.0, -0.25, 0.0, 0.5, 2.0, 7.0];
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let tanh = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+        let formulas: [(Activation, &dyn Fn(f64) -> f64); 5] = [
+            (Activation::Silu, &|x| x * sigmoid(x)),
+            (Activation::GeluTanh, &|x| 0.5 * x * (1.0 + tanh(x).tanh())),
+            (Activation::QuickGelu, &|x| x * sigmoid(1.702 * x)),
+            (Activation::Relu, &|x| x.max(0.0)),
+            (Activation::ReluSquared, &|x| x.max(0.0).powi(2)),
+        ];
+        for (activation, formula) in formulas {
+            let got = Vec::<f64>::try_from(activate(activation, &Tensor::from_slice(&x)).unwrap()).unwrap();
+            for (x, got) in x.iter().zip(got) {
+                assert!((got - formula(*x)).abs() < 1e-12, "{activation:?} of {x} is {got}");
+            }
+        }
+    }
 }
