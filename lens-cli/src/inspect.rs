@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) fn inspect(args: &InspectArgs, console: &Console) -> Result<()> {
-    let (outline, shards) = model::outline(&args.model, &args.source, console)?;
+    let (outline, shards) = model::outline(args.model.name(), &args.source, console)?;
     let facts = Facts::new(&outline, &shards);
     output::print(|out| match args.format {
         Format::Json => output::json(out, &facts),

@@ -28,7 +28,7 @@ const NAMED: usize = 8;
 pub(crate) fn check(args: &CheckArgs, console: &Console) -> Result<()> {
     let options = machine::apply(&args.machine)?;
     let kernel = Kernel::chosen()?;
-    let checkpoint = model::open(&args.model, &args.source, args.machine.io.into(), console)?;
+    let checkpoint = model::open(args.model.name(), &args.source, args.machine.io.into(), console)?;
     checkpoint.outline().notes.iter().for_each(|note| console.note(note));
     let tokens = tokens(args, &checkpoint)?;
     machine::suit(&args.machine, &checkpoint.outline().spec, tokens.len());

@@ -1,5 +1,6 @@
 //! The chores. A new one is a file in `chores/`, and a variant and a line here.
 
+mod book;
 mod browser;
 mod demo;
 mod examples;
@@ -21,6 +22,7 @@ use clap::Subcommand;
 pub(crate) enum Chore {
     Setup(setup::Setup),
     Test(test::Test),
+    Book(book::Book),
     Browser(browser::Browser),
     Demo(demo::Demo),
     Examples(examples::Examples),
@@ -39,6 +41,7 @@ impl Chore {
         match self {
             Self::Setup(asked) => setup::run(root, asked),
             Self::Test(asked) => test::run(root, asked),
+            Self::Book(asked) => book::run(root, asked),
             Self::Browser(_) => browser::run(root),
             Self::Demo(asked) => demo::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),

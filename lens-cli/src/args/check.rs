@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     MORE_HELP,
-    model::{MachineArgs, SourceArgs},
+    model::{MachineArgs, NamedModel, SourceArgs},
 };
 use crate::values::TokenIds;
 
@@ -21,9 +21,8 @@ Examples:
   lens check demo --prompt \"The capital of France is\""
 )]
 pub struct CheckArgs {
-    /// Hub id, local folder, GGUF file, or demo
-    #[arg(value_name = "MODEL", default_value = "demo")]
-    pub model: String,
+    #[command(flatten)]
+    pub model: NamedModel,
     #[command(flatten)]
     pub source: SourceArgs,
     /// A text to check with, in place of ids from all over the vocabulary

@@ -2,7 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{MORE_HELP, model::SourceArgs};
+use super::{
+    MORE_HELP,
+    model::{NamedModel, SourceArgs},
+};
 
 /// Say what a model is made of
 #[derive(Debug, Args)]
@@ -16,9 +19,8 @@ Examples:
   lens inspect Qwen/Qwen2.5-0.5B --format json"
 )]
 pub struct InspectArgs {
-    /// Hub id, local folder, GGUF file, or demo
-    #[arg(value_name = "MODEL", default_value = "demo")]
-    pub model: String,
+    #[command(flatten)]
+    pub model: NamedModel,
     #[command(flatten)]
     pub source: SourceArgs,
     /// What goes to stdout

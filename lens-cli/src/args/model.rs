@@ -5,6 +5,24 @@ use lens_checkpoint::{checkpoint::Io, device::DeviceMap};
 
 use crate::values::Device;
 
+/// The model that a command is about: its one argument, or named as for `lens run`.
+#[derive(Debug, Args)]
+pub struct NamedModel {
+    /// Hub id, local folder, GGUF file, or demo [default: demo]
+    #[arg(value_name = "MODEL", conflicts_with = "named")]
+    model: Option<String>,
+    /// The same, written as for lens run
+    #[arg(short = 'm', long = "model", value_name = "MODEL", hide_short_help = true)]
+    named: Option<String>,
+}
+
+impl NamedModel {
+    /// What was named, or the demo model.
+    pub fn name(&self) -> &str {
+        self.model.as_deref().or(self.named.as_deref()).unwrap_or("demo")
+    }
+}
+
 /// Where checkpoints may come from.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
