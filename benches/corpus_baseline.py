@@ -46,14 +46,18 @@ def main():
     parser.add_argument("--dtype", default="float32")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    # Token ids need none.
-    tokenizer = AutoTokenizer.from_pretrained(asked.checkpoint) if "text" in open(asked.texts).readline() else None
+    tokenizer = None
     model = AutoModelForCausalLM.from_pretrained(asked.checkpoint, dtype=getattr(torch, asked.dtype)).eval()
     norm, head = model.model.norm, model.lm_head
     tokens, sums, began = 0, None, time.perf_counter()
     with torch.inference_mode(), open(asked.texts) as lines:
         for _, line in zip(range(asked.documents), lines):
-            ids = tokenizer(json.loads(line)["text"]).input_ids
+            document = json.loads(line)
+            if "token_ids" in document:
+                ids = document["token_ids"]
+            else:
+                tokenizer = tokenizer or AutoTokenizer.from_pretrained(asked.checkpoint)
+                ids = tokenizer(document["text"]).input_ids
             for start in range(0, len(ids), asked.context):
                 window = torch.tensor([ids[start : start + asked.context]])
                 run = model.model(window, output_hidden_states=True)
