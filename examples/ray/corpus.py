@@ -1,7 +1,7 @@
 """A corpus on Ray: each share is a task that runs `lens`, and the merge comes after the last one.
 
     pip install ray
-    python examples/ray/corpus.py --input s3://corpus/texts/ --out s3://corpus/results --shards 16
+    python examples/ray/corpus.py --input s3://corpus/texts/ --out s3://corpus/results --shards 16 -- -m ID --device cuda
 
 Every node needs `lens` on its PATH (or --lens, the path that it has there), and sees the texts and the place of the results.
 A share that fails, or whose node goes away, is begun again and goes on where it stopped.
@@ -16,13 +16,13 @@ import ray
 
 
 @ray.remote
-def share(lens, texts, out, index, shards):
+def share(lens, texts, out, index, shards, options):
     """Runs one share; which one, the program reads from RANK and WORLD_SIZE."""
     # What another launcher says would be another answer to the same question.
     others = ("SLURM_", "JOB_COMPLETION")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     environment.update(RANK=str(index), WORLD_SIZE=str(shards))
-    command = [lens, "corpus", "run", "--input", texts, "-o", out, "--shard", "auto"]
+    command = [lens, "corpus", "run", "--input", texts, "-o", out, "--shard", "auto", *options]
     done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, errors="replace")
     if done.returncode:
         raise RuntimeError(f"share {index} of {shards} failed ({done.returncode}): {done.stderr[-2000:].strip()}")
@@ -38,6 +38,7 @@ def main():
     parser.add_argument("--gpus", type=float, default=0, help="cards of a share")
     parser.add_argument("--retries", type=int, default=3, help="how often a share that fails is begun again")
     parser.add_argument("--lens", default="lens", help="the program")
+    parser.add_argument("options", nargs="*", help="after --: more options of lens corpus run, such as -m MODEL")
     asked = parser.parse_args()
     if asked.shards < 1:
         parser.error("--shards has to be at least 1")
@@ -47,7 +48,8 @@ def main():
     task = share.options(
         num_cpus=asked.cpus, num_gpus=asked.gpus, max_retries=asked.retries, retry_exceptions=True
     )
-    left = [task.remote(asked.lens, asked.input, asked.out, index, asked.shards) for index in range(asked.shards)]
+    given = (asked.lens, asked.input, asked.out)
+    left = [task.remote(*given, index, asked.shards, asked.options) for index in range(asked.shards)]
     while left:
         [done], left = ray.wait(left)
         try:

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -128,46 +128,98 @@ fn shards_say_what_one_process_says() {
     assert_close(&merged(&other), &merged(&exact));
 }
 
+/// Starts the run, kills it after so many milliseconds, and says whether it had come to its end before that.
+fn ended_before(arguments: &[&str], milliseconds: u64) -> bool {
+    let mut child = Command::new(program())
+        .args(arguments)
+        .env("HF_HUB_OFFLINE", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..milliseconds.div_ceil(10) {
+        thread::sleep(Duration::from_millis(10));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    if let Some(status) = child.try_wait().unwrap() {
+        assert!(status.success());
+        return true;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    false
+}
+
 #[test]
 fn what_was_killed_goes_on_and_ends_with_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let text = text(folder.path(), 40);
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
     read(&text, &whole, &["--part-documents", "2"]);
-    let parts = |folder: &Path| {
-        let names = fs::read_dir(folder).into_iter().flatten().flatten();
-        names.filter(|entry| entry.file_name().to_string_lossy().ends_with(".json")).count()
-    };
-    let mut kills = 0;
-    for round in 0u64.. {
-        let mut child = Command::new(program())
-            .args(arguments(&text, &killed, &["--part-documents", "2"]))
-            .env("HF_HUB_OFFLINE", "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Later and later, so that it comes to its end: times that no clock of the program knows.
-        let wait = 40 * round + (round * 7919) % 97;
-        for _ in 0..wait.div_ceil(10) {
-            thread::sleep(Duration::from_millis(10));
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
-        }
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success());
-            break;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
-        assert!(round < 200, "it never ends; {} parts are there", parts(&killed));
-    }
-    assert!(kills > 3, "only {kills} kills");
+    // Later and later, so that it comes to its end: times that no clock of the program knows.
+    let wait = |round: u64| 40 * round + (round * 7919) % 97;
+    let kills = (0..200).take_while(|round| {
+        !ended_before(&arguments(&text, &killed, &["--part-documents", "2"]), wait(*round))
+    });
+    let kills = kills.count();
+    assert!((4..200).contains(&kills), "{kills} kills");
     assert_eq!(merged(&killed), merged(&whole));
     let again = read(&text, &killed, &["--part-documents", "2"]).stderr;
     assert!(again.contains("0 of 21 parts made, 21 were there"), "{again}");
+}
+
+#[test]
+#[ignore = "the long form of the test before it: some minutes"]
+fn fifty_kills_at_random_times_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = text(folder.path(), 60);
+    let whole = folder.path().join("whole");
+    let begun = Instant::now();
+    read(&text, &whole, &["--part-documents", "1"]);
+    // At any time of a run that takes so long, of which some is gone after every kill.
+    let longest = 2 * begun.elapsed().as_millis() as u64 / 3;
+    let (mut kills, mut ends, mut random) = (0, 0, 0x9E37_79B9_7F4A_7C15_u64);
+    while kills < 50 {
+        let out = folder.path().join(format!("killed-{ends}"));
+        let arguments = arguments(&text, &out, &["--part-documents", "1"]);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if !ended_before(&arguments, (random >> 33) % longest) {
+            kills += 1;
+            continue;
+        }
+        ends += 1;
+        assert_eq!(merged(&out), merged(&whole), "after {kills} kills");
+    }
+    let last = folder.path().join(format!("killed-{ends}"));
+    read(&text, &last, &["--part-documents", "1"]);
+    assert_eq!(merged(&last), merged(&whole));
+    println!("{kills} kills in {} corpora", ends + 1);
+}
+
+#[test]
+fn what_cannot_be_written_is_named_and_the_run_goes_on_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = text(folder.path(), 12);
+    let [whole, out] = ["whole", "out"].map(|name| folder.path().join(name));
+    read(&text, &whole, &[]);
+    // Files may be as long as a manifest, and not as long as a part.
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 16; exec \"$0\" \"$@\""])
+        .arg(program())
+        .args(arguments(&text, &out, &[]))
+        .env("HF_HUB_OFFLINE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(limited.stderr).unwrap();
+    assert_eq!(limited.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write part-00000000.parquet") && said.contains("no space left"), "{said}");
+    let left: Vec<_> =
+        fs::read_dir(&out).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("part-")), "{left:?}");
+    read(&text, &out, &[]);
+    assert_eq!(merged(&out), merged(&whole));
 }
 
 #[test]

@@ -1,4 +1,8 @@
-"""Checks the examples for clusters: `examples.py FOLDER`. A program of its own stands in for lens, and writes down how it is called."""
+"""Checks the examples for clusters: `examples.py FOLDER [LENS TEXT]`.
+
+A program of its own stands in for lens, and writes down how it is called. With a LENS, Ray runs that too: the statistics of
+TEXT, on the model inside it, must be those of one process.
+"""
 
 import json
 import os
@@ -71,6 +75,9 @@ def slurm(examples):
         for words, environment in stubs.calls("lens"):
             assert words == ["corpus", "run", "--input", "a b", "-o", "s3://o", "--shard", "auto"], words
         assert [environment["SLURM_ARRAY_TASK_ID"] for _, environment in stubs.calls("lens")] == ["0", "0", "1"]
+        done = stubs.run("bash", str(script), **tasks, SLURM_ARRAY_TASK_ID="2", MODEL="a model")
+        assert done.returncode == 0, done.stderr
+        assert stubs.calls("lens")[-1][0][:5] == ["corpus", "run", "-m", "a model", "--input"], stubs.calls("lens")[-1]
         [(words, _)] = stubs.calls("sbatch")
         assert "--dependency=afterok:7" in words and '--wrap=lens corpus merge "$OUT"' in words, words
         done = stubs.run("bash", str(script), SLURM_ARRAY_TASK_ID="0")
@@ -98,7 +105,35 @@ def ray(examples):
                 assert merges == [] and "the stub fails" in done.stderr, done.stderr
 
 
+def statistics(lens, folder):
+    done = subprocess.run([lens, "corpus", "merge", folder, "--format", "json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ray_with_lens(examples, lens, text):
+    """Three tasks on a real cluster of this machine, and one process."""
+    script = str(examples / "ray/corpus.py")
+    with tempfile.TemporaryDirectory() as folder:
+        documents = pathlib.Path(folder) / "text.jsonl"
+        documents.write_text("".join(pathlib.Path(text).read_text().splitlines(keepends=True)[:24]))
+        alone, spread = f"{folder}/alone", f"{folder}/spread"
+        run = ["corpus", "run", "--input", str(documents), "--part-documents", "4"]
+        done = subprocess.run([lens, *run, "-o", alone], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        # The script says what it needs to say, and the rest as it is told.
+        words = ["--input", str(documents), "--out", spread, "--shards", "3", "--cpus", "0.5", "--lens", lens]
+        done = subprocess.run([sys.executable, script, *words, "--", "--part-documents", "4"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert statistics(lens, spread) == statistics(lens, alone)
+
+
 if __name__ == "__main__":
     for check in (kubernetes, slurm, ray):
         check(pathlib.Path(sys.argv[1]))
         print(f"the example for {check.__name__} holds", file=sys.stderr, flush=True)
+    if len(sys.argv) > 2:
+        ray_with_lens(pathlib.Path(sys.argv[1]), *sys.argv[2:])
+        print("what Ray made with lens is what one process makes", file=sys.stderr, flush=True)
+    else:
+        print("skipped: Ray with lens itself, which is not built", file=sys.stderr, flush=True)

@@ -14,7 +14,8 @@ use crate::python;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Installs Ray and the schemas of Kubernetes with pip into an environment of its own, target/examples (450 MB), compares the
-Jobs with the schemas, and runs the scripts with programs that stand in for lens and sbatch.
+Jobs with the schemas, and runs the scripts with programs that stand in for lens and sbatch. Where target/debug has lens,
+Ray runs that as well, and the statistics of a text must be those of one process.
 
   PYTHON=PROGRAM   another Python than python3")]
 pub(crate) struct Examples {
@@ -32,6 +33,10 @@ pub(crate) fn run(root: &Path, asked: &Examples) -> anyhow::Result<()> {
     }
     let mut check = Command::new(&python);
     check.args(["-I", "-c", include_str!("examples.py")]).arg(root.join("examples")).stdin(Stdio::null());
+    let lens = root.join("target/debug/lens");
+    if lens.exists() && lens.with_file_name("lens-engine").exists() {
+        check.arg(lens).arg(root.join("tests/fixtures/demo/text.jsonl"));
+    }
     let status = check.status().with_context(|| format!("cannot run {}", python.display()))?;
     if !status.success() {
         bail!("an example does not hold ({status})");
