@@ -46,18 +46,13 @@ class Controls {
     const asked = trace.raw.final.flatMap((last) => last.targets?.[0] ?? []);
     const chosen = typeof state.tracked === "number" ? [state.tracked] : [];
     const rows = [...new Set([...chosen, ...pins.curves(), ...asked])];
-    const named = rows.map((row) => [String(row), `${vocabulary.shown(row)} <id ${vocabulary.id(row)}>`]);
+    const named = rows.map((row) => [String(row), `${vocabulary.listed(row)} <id ${vocabulary.id(row)}>`]);
     return [["final", "each position's final answer"], ["next", "the token that comes next"], ...named];
   }
 
   legend() {
     const { trace, statistic, pair } = this.page;
-    const [name, low, high] = statistic.scale(trace);
-    const ramp = element("span", { class: "ramp", "aria-hidden": "true" });
-    for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: levelClass({ level: level / 40, diverging: statistic.diverging }) }));
-    byId("legend").replaceChildren(
-      element("span", {}, name), element("span", {}, low), ramp, element("span", {}, high),
-      element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, pair ? "not in both" : "not in the trace"));
+    byId("legend").replaceChildren(...legendOf(statistic, trace, pair));
     byId("pair-says").hidden = pair === null;
     byId("pair-says").replaceChildren(...(pair ? this.differs(pair) : []));
   }
@@ -102,4 +97,14 @@ class Controls {
     this.page.update({ column });
     this.page.grid.reveal();
   }
+}
+
+/* What colours mean. */
+function legendOf(statistic, trace, pair) {
+  const [name, low, high] = statistic.scale(trace);
+  const ramp = element("span", { class: "ramp", "aria-hidden": "true" });
+  for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: levelClass({ level: level / 40, diverging: statistic.diverging }) }));
+  return [
+    element("span", {}, name), element("span", {}, low), ramp, element("span", {}, high),
+    element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, pair ? "not in both" : "not in the trace")];
 }
