@@ -435,3 +435,169 @@ fn the_new_views_have_no_serious_barrier() {
         assert_eq!(tab.run(found), json!([]), "in {view:?}");
     }
 }
+
+/// A file that a button of the page saves.
+fn saved(tab: &mut Tab, folder: &std::path::Path, what: &str, form: &str) -> Vec<u8> {
+    let file = folder.join(format!("{what}.{form}"));
+    let _ = std::fs::remove_file(&file);
+    tab.click(&format!("[data-save='{what}'][data-as='{form}']"));
+    tab.wait_until(&format!("document.getElementById('saved').textContent === '{what}.{form} was saved.'"));
+    let began = std::time::Instant::now();
+    loop {
+        // Chromium gives a download its name when it is whole.
+        if let Ok(bytes) = std::fs::read(&file) {
+            return bytes;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{} never came", file.display());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn downloads(tab: &mut Tab) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let to = json!({"behavior": "allow", "downloadPath": folder.path()});
+    tab.call("Page.setDownloadBehavior", to);
+    folder
+}
+
+#[test]
+fn what_is_seen_is_saved_as_a_table() {
+    let Some(mut tab) = tab(1280, 1400) else { return };
+    let mut trace = trace(&Model::default());
+    let texts = ["=1+1", "a,b", "\"", "+x", "two\nlines"];
+    trace.model.n_vocab = 200;
+    let formulas = trace.readouts.iter_mut().filter(|r| r.layer == Some(3)).enumerate();
+    for (i, readout) in formulas {
+        readout.top[0].text = texts[i % texts.len()].into();
+        readout.top[0].id = TokenId(100 + (i % texts.len()) as u32);
+    }
+    tab.open(&html(&trace), "");
+    let folder = downloads(&mut tab);
+    let bytes = saved(&mut tab, folder.path(), "grid", "csv");
+    let lines = fields(std::str::from_utf8(&bytes).unwrap());
+    let column = |name: &str| lines[0].iter().position(|head| head == name).unwrap();
+    assert_eq!(lines.len(), 1 + 5 * 8, "a line for every readout of the rows");
+    for line in &lines[1..] {
+        assert_eq!(line.len(), lines[0].len());
+        let position: usize = line[column("position")].parse().unwrap();
+        let here = |r: &&ReadoutTrace| {
+            r.position == position
+                && r.component.name() == line[column("component")]
+                && r.layer.map_or(String::new(), |layer| layer.to_string()) == line[column("layer")]
+        };
+        let top = &trace.readouts.iter().find(here).unwrap().top[0];
+        let number: f64 = line[column("number")].parse().unwrap();
+        assert!((number - f64::from(top.prob)).abs() < 1e-3, "{number} for {}", top.prob);
+        assert_eq!(line[column("shown_id")], top.id.to_string().trim_start_matches('#'));
+        let shown = &line[column("shown")];
+        match &*top.text {
+            text @ ("=1+1" | "+x") => assert_eq!(*shown, format!("'{text}"), "it would be a formula"),
+            text => assert_eq!(shown, text),
+        }
+    }
+    let curves = saved(&mut tab, folder.path(), "by-layer", "csv");
+    let lines = fields(std::str::from_utf8(&curves).unwrap());
+    assert_eq!(lines.len(), 1 + 5, "a line for every layer");
+    assert_eq!(lines[0].len() as u64, 1 + tab.count("#pins bdi"));
+    tab.assert_quiet();
+}
+
+/// The fields of a table as RFC 4180 has them.
+fn fields(csv: &str) -> Vec<Vec<String>> {
+    let (mut lines, mut line, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut rest = csv.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' if quoted && rest.peek() == Some(&'"') => field.push(rest.next().unwrap()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => line.push(std::mem::take(&mut field)),
+            '\r' if !quoted => {}
+            '\n' if !quoted => {
+                line.push(std::mem::take(&mut field));
+                lines.push(std::mem::take(&mut line));
+            }
+            c => field.push(c),
+        }
+    }
+    lines
+}
+
+#[test]
+fn what_is_seen_is_saved_as_pictures() {
+    let Some(mut tab) = tab(1280, 1400) else { return };
+    for (hostile, view) in
+        [(false, "#find=w3"), (true, "#theme=dark&component=all"), (true, "#cells=overview")]
+    {
+        let trace = trace(&Model { hostile, ..Model::default() });
+        tab.open(&html(&trace), view);
+        let folder = downloads(&mut tab);
+        for what in ["grid", "by-layer", "by-position"] {
+            let svg = saved(&mut tab, folder.path(), what, "svg");
+            let svg = String::from_utf8(svg).unwrap();
+            // A strict reader of XML takes it, and it needs neither a style sheet nor anything from elsewhere.
+            let tree = roxmltree::Document::parse(&svg).unwrap();
+            let size = |name: &str| tree.root_element().attribute(name).unwrap().parse::<f32>().unwrap();
+            assert!(!svg.contains("class=") && !svg.contains("<script") && !svg.contains("href"), "{what}");
+            let png = saved(&mut tab, folder.path(), what, "png");
+            assert!(png.starts_with(b"\x89PNG\r\n"), "{what}");
+            let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap()) as f32;
+            assert_eq!(
+                [side(16), side(20)],
+                [size("width") * 2.0, size("height") * 2.0].map(f32::round),
+                "{what}"
+            );
+            if what == "grid" && !hostile {
+                let cells = svg.matches("stroke-width=\"2\"").count();
+                assert_eq!(cells as u64, tab.count(".cell.hit"), "the cells found are framed");
+                assert!(svg.contains("example") || svg.contains("toy"), "the model is named");
+            }
+        }
+        tab.assert_quiet();
+    }
+}
+
+#[test]
+fn a_picture_of_a_long_grid_has_the_positions_around_the_chosen_one_and_says_so() {
+    let Some(mut tab) = tab(1280, 1400) else { return };
+    let mut trace = trace(&Model { layers: 60, positions: 300, ..Model::default() });
+    trace.readouts.retain(|r| ["embed", "resid_post"].contains(&r.component.name()));
+    tab.open(&html(&trace), "#cells=overview&position=150");
+    let folder = downloads(&mut tab);
+    let svg = String::from_utf8(saved(&mut tab, folder.path(), "grid", "svg")).unwrap();
+    assert!(svg.contains("of 300 that were read."), "what is left out is said");
+    assert!(svg.contains(">150<") && !svg.contains(">290<"));
+    tab.assert_quiet();
+}
+
+#[test]
+fn two_runs_differ_in_every_view() {
+    let Some(mut tab) = tab(1280, 1200) else { return };
+    let one = trace(&Model::default());
+    let mut other = one.clone();
+    for readout in &mut other.readouts {
+        readout.top.iter_mut().for_each(|token| token.prob *= 0.5);
+    }
+    let two = pages(&[Named::new("one", &one), Named::new("half", &other)], &PageOptions::default()).unwrap();
+    tab.open(&two, "#minus=1&at=L2.resid_post");
+    // Half of a probability is taken away: red everywhere, in the text as in the grid.
+    for (position, (_, class)) in words(&mut tab).iter().enumerate() {
+        let level: u32 = class.split(' ').find_map(|one| one.strip_prefix('d')).unwrap().parse().unwrap();
+        let in_grid = classes(&mut tab, &cell(3, position));
+        assert!(in_grid.contains(&format!("d{level}")), "{position}: {class} and {in_grid}");
+        assert!(level >= 20, "{position}: {class}");
+    }
+    assert!(tab.text_of("#slice-legend").contains("one − half"));
+    tab.hover("#by-layer");
+    assert!(tab.text_of("#by-layer ~ .tip").contains(" | "), "both runs' numbers");
+    let folder = downloads(&mut tab);
+    let bytes = saved(&mut tab, folder.path(), "grid", "csv");
+    let lines = fields(std::str::from_utf8(&bytes).unwrap());
+    let column = |name: &str| lines[0].iter().position(|head| head == name).unwrap();
+    for line in lines[1..].iter().filter(|line| line[column("layer")] == "2") {
+        assert_eq!((line[column("run")].as_str(), line[column("minus")].as_str()), ("one", "half"));
+        let number: f32 = line[column("number")].parse().unwrap();
+        let top = &readout(&one, "resid_post", 2, line[column("position")].parse().unwrap()).top[0];
+        assert!((number - 50.0 * top.prob).abs() < 0.1, "{number} for {}", top.prob);
+    }
+    tab.assert_quiet();
+}

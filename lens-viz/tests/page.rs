@@ -427,7 +427,9 @@ fn what_one_trace_lacks_is_not_subtracted() {
     assert_eq!(tab.text_of(&format!("{} .number", cell(3, 5))), "–");
     assert_eq!(tab.count("[role=gridcell].unknown"), 1);
     let entries = "[...document.getElementById('minus').options].map((option) => option.textContent)";
-    assert_eq!(tab.run(entries), json!(["nothing", "after"]), "no layer in common with the third");
+    assert_eq!(tab.run(entries), json!(["nothing", "after", "apart: no layer and component in common"]));
+    let open = "[...document.getElementById('minus').options].map((option) => !option.disabled)";
+    assert_eq!(tab.run(open), json!([true, true, false]));
     tab.assert_quiet();
 }
 

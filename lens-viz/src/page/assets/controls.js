@@ -24,8 +24,9 @@ class Controls {
     byId("trace-label").hidden = traces.length < 2;
     options(byId("trace"), traces.map((_, i) => [String(i), name(traces[i])]), String(state.trace));
     const others = page.pairs.of(state.trace);
-    byId("minus-label").hidden = others.length === 0;
+    byId("minus-label").hidden = traces.length < 2;
     options(byId("minus"), [["", "nothing"], ...others.map((i) => [String(i), name(traces[i])])], state.minus === null ? "" : String(state.minus));
+    byId("minus").append(...this.apart(others, name));
     options(byId("statistic"), page.statistics.map((one) => [one.key, one.name]), statistic.key);
     byId("tracked-label").hidden = !statistic.tracked;
     options(byId("tracked"), this.tracked(), String(state.tracked));
@@ -38,6 +39,16 @@ class Controls {
     byId("theme").textContent = page.isDark() ? "Light" : "Dark";
     this.legend();
     this.steps();
+  }
+
+  /* The runs that cannot be taken away from the shown one, and why not. */
+  apart(others, name) {
+    const { page } = this;
+    const { traces, trace, state } = page;
+    return traces.flatMap((other, i) => {
+      if (i === state.trace || others.includes(i)) return [];
+      return [element("option", { disabled: true, value: "none" }, `${name(other)}: ${page.pairs.whyNot(trace, other)}`)];
+    });
   }
 
   /* The tokens whose probability or rank the grid can show. */

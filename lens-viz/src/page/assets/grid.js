@@ -193,13 +193,8 @@ class Grid {
     const point = this.rows[row];
     const said = statistic.read(trace, column, point, this.page.tracked(column));
     const top = trace.top(column, point);
-    const first = top?.[0][0] ?? null;
     const here = row === chosen.row && column === chosen.column;
-    /* Signs are about the token that the cell shows, and only where it is the top-1: of a token that is tracked, the
-       cell shows the number wherever that token stands. */
-    const isTop = first !== null && said.row === first;
-    const agrees = isTop && first === trace.answer(column);
-    const right = isTop && first === trace.next(column);
+    const { agrees, right, differs } = this.signs(column, point, said);
     cell.className = `cell ${levelClass(said)}`;
     cell.classList.toggle("agrees", agrees);
     cell.classList.toggle("chosen", here);
@@ -215,11 +210,23 @@ class Grid {
     }
     cell.removeAttribute("aria-label");
     const token = said.row === null ? "–" : vocabulary.cell(said.row);
-    const differs = pair !== null && said.level !== null && !pair.isSame(first, pair.otherTop(column, point));
     const sign = differs ? [element("span", { class: "right", title: `the top-1 token of ${pair.second.name} is another` }, "≠")] : [];
     const star = right ? [element("span", { class: "right", title: "the token that comes next" }, "*")] : [];
     const found = rank === null ? [] : [element("span", { class: "rank", title: `the token found has rank ${rank} here` }, `#${rank}`)];
     cell.replaceChildren(...found, element("span", { class: "word" }, ...sign, token, ...star), element("span", { class: "number" }, said.number));
+  }
+
+  /* Signs are about the token that the cell shows, and only where it is the top-1: of a token that is tracked, the cell
+     shows the number wherever that token stands. */
+  signs(column, point, said) {
+    const { trace, pair } = this.page;
+    const first = trace.top(column, point)?.[0][0] ?? null;
+    const isTop = first !== null && said.row === first;
+    return {
+      agrees: isTop && first === trace.answer(column),
+      right: isTop && first === trace.next(column),
+      differs: pair !== null && said.level !== null && !pair.isSame(first, pair.otherTop(column, point)),
+    };
   }
 
   chosen() {

@@ -15,6 +15,7 @@ class Page {
     this.slice = new Slice(byId("slice"), this);
     this.film = new Film(this);
     this.curves = new Curves(this);
+    this.export = new Export(this);
     this.found = new Set();
     this.read();
     this.describeGrades();
