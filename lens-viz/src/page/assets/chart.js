@@ -24,7 +24,7 @@ const MOST_COLOURS = 8;
 class Chart {
   /* `choose` is told the index of the place that was clicked. */
   constructor(svg, says, choose) {
-    Object.assign(this, { svg, says, choose, places: 0, drawn: null });
+    Object.assign(this, { svg, says, choose, places: 0, width: 0, drawn: null });
     svg.addEventListener("click", (event) => {
       if (this.places > 0) choose(this.placeAt(event.clientX));
     });
@@ -43,8 +43,7 @@ class Chart {
 
   /* Where a place stands, in pixels of the drawing. */
   x(place) {
-    const width = this.room();
-    return MARGIN.left + (this.places > 1 ? (place / (this.places - 1)) * width : width / 2);
+    return MARGIN.left + (this.places > 1 ? (place / (this.places - 1)) * this.width : this.width / 2);
   }
 
   /* `labels` are texts by place, `curves` and the paler `others` numbers or null by place, `scale` what the numbers are;
@@ -54,7 +53,9 @@ class Chart {
     this.places = labels.length;
     this.drawn = drawn;
     this.says.replaceChildren(...caption);
+    /* Asked once: the browser lays the page out to say it. */
     const width = this.room();
+    this.width = width;
     const x = (i) => this.x(i);
     const y = (level) => MARGIN.top + (1 - level) * (CHART_HEIGHT - MARGIN.top - MARGIN.bottom);
     this.svg.setAttribute("viewBox", `0 0 ${width + MARGIN.left + MARGIN.right} ${CHART_HEIGHT}`);

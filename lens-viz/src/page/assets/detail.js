@@ -78,7 +78,7 @@ class Detail {
     const [first, second] = [of ? score(of) : null, score(pair.otherScore(column, point, row))];
     const shown = (prob) => (prob === null ? "–" : exactPercent(prob));
     const by = first === null || second === null ? "–" : signed(100 * (first - second));
-    return [[element("th", { scope: "row" }, vocabulary.node(row), " ", search.button(row), pins.button(row))], shown(first), shown(second), by];
+    return [[element("th", { scope: "row" }, vocabulary.node(row), " ", element("span", { class: "acts" }, search.button(row), pins.button(row)))], shown(first), shown(second), by];
   }
 
   compared(caption, name, pair, lines) {

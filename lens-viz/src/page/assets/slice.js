@@ -6,7 +6,7 @@ const MOST_WORDS = 2000;
 
 class Slice {
   constructor(host, page) {
-    Object.assign(this, { host, page });
+    Object.assign(this, { host, page, shape: null, nodes: [] });
     for (const text of ["read", "written"]) byId(`text-${text}`).addEventListener("click", () => page.update({ text }));
     const slider = byId("layer");
     slider.addEventListener("input", () => this.toLayer(Number(slider.value)));
@@ -64,9 +64,7 @@ class Slice {
     const chosen = words.findIndex((word) => word.column === page.state.column);
     const from = words.length > MOST_WORDS ? clamp(chosen - MOST_WORDS / 2, 0, words.length - MOST_WORDS) : 0;
     const shown = words.slice(from, from + MOST_WORDS);
-    const held = this.host.contains(document.activeElement);
-    this.host.replaceChildren(...this.lines(shown, chosen));
-    if (held) this.focus();
+    this.lines(shown.map((word) => ({ ...word, here: word.place === chosen })));
     this.legend(words.length, from, shown.length);
   }
 
@@ -86,19 +84,36 @@ class Slice {
     byId("layer-on").disabled = at >= layers.length - 1;
   }
 
-  /* Each line of the text takes its direction from its own first letter, as paragraphs do. */
-  lines(words, chosen) {
-    const lines = [];
-    let line = null;
-    for (const word of words) {
-      if (line === null) lines.push((line = element("div", { class: "line", dir: "auto", role: "presentation" })));
-      line.append(this.word(word, word.place === chosen));
-      if (word.row !== null && this.page.vocabulary.rows[word.row][1].includes("\n")) line = null;
+  /* Each line of the text takes its direction from its own first letter, as paragraphs do. Where the lines are those of
+     before, only what is said of their words changes: laying out a long text takes longer than all the rest. */
+  lines(words) {
+    const ends = words.map(({ row }) => row !== null && this.page.vocabulary.rows[row][1].includes("\n"));
+    const shape = ends.map(Number).join("");
+    if (shape !== this.shape) {
+      this.shape = shape;
+      this.nodes = words.map(() => element("span"));
+      const lines = [];
+      this.nodes.forEach((node, i) => {
+        if (i === 0 || ends[i - 1]) lines.push(element("div", { class: "line", dir: "auto", role: "presentation" }));
+        lines.at(-1).append(node);
+      });
+      this.host.replaceChildren(...lines);
     }
-    return lines;
+    words.forEach((word, i) => this.dress(this.nodes[i], this.word(word)));
   }
 
-  word({ place, column, row, there, isWritten }, here) {
+  /* Only what differs is set. */
+  dress(node, { text, attributes }) {
+    if (node.textContent !== text) node.textContent = text;
+    for (const [name, value] of Object.entries(attributes)) {
+      const wanted = value === null ? null : String(value);
+      if (node.getAttribute(name) === wanted) continue;
+      if (wanted === null) node.removeAttribute(name);
+      else node.setAttribute(name, wanted);
+    }
+  }
+
+  word({ place, column, row, there, isWritten, here }) {
     const { trace, vocabulary, statistic, point, found, film } = this.page;
     const text = row === null ? "?" : vocabulary.running(row);
     const said = column === null ? null : statistic.read(trace, column, point, this.page.tracked(column));
@@ -109,10 +124,22 @@ class Slice {
     if (kept) marks.push("kept");
     if (trace.generated.has(place)) marks.push(trace.generated.has(place - 1) ? "generated" : "generated first");
     if (film.hides(place, this.isOfNext())) marks.push("to-come");
-    if (said === null) return element("span", { class: marks.join(" "), role: "presentation", title: "not read" }, text);
     const instead = isWritten && !kept && there !== null ? `; the text has ${vocabulary.shown(there)}` : "";
-    const name = `${row === null ? "?" : vocabulary.shown(row)}: ${said.number}${instead}`;
-    return element("span", { class: marks.join(" "), role: "option", "data-column": column, "aria-selected": String(here), tabindex: here ? 0 : -1, "aria-label": name, title: `${place}: ${name}`, lang: "" }, text);
+    const name = said === null ? "not read" : `${row === null ? "?" : vocabulary.shown(row)}: ${said.number}${instead}`;
+    const isRead = said !== null;
+    return {
+      text,
+      attributes: {
+        class: marks.join(" "),
+        role: isRead ? "option" : "presentation",
+        "data-column": column,
+        "aria-selected": isRead ? here : null,
+        "aria-label": isRead ? name : null,
+        tabindex: isRead ? (here ? 0 : -1) : null,
+        title: isRead ? `${place}: ${name}` : name,
+        lang: "",
+      },
+    };
   }
 
   legend(all, from, shown) {
