@@ -6,7 +6,7 @@ mod browser;
 mod support;
 
 use browser::{Tab, axe, tab, tab_with_font};
-use lens_core::{LensTrace, ReadoutTrace, TargetTrace, TokenId, TopTrace};
+use lens_core::{LensTrace, ReadoutTrace, Statistic, TargetTrace, TokenId, TopTrace};
 use lens_viz::{
     Named,
     page::{PageOptions, page, pages},
@@ -266,7 +266,11 @@ fn words(tab: &mut Tab) -> Vec<(String, String)> {
 #[test]
 fn the_text_is_coloured_by_one_layer() {
     let Some(mut tab) = tab(1280, 900) else { return };
-    let trace = trace(&Model::default());
+    let mut trace = trace(&Model::default());
+    for readout in trace.readouts.iter_mut().filter(|r| r.position < 7) {
+        let rank = 20 + 3 * readout.position as u32 + u32::from(readout.layer.unwrap_or(0));
+        readout.statistics.set(Statistic::RankOfNext, Some(f64::from(rank)));
+    }
     tab.open(&html(&trace), "#at=L1.resid_post");
     let shown = words(&mut tab);
     assert_eq!(shown.iter().map(|(text, _)| text.as_str()).collect::<String>(), trace.prompt);
@@ -282,10 +286,21 @@ fn the_text_is_coloured_by_one_layer() {
     assert!(shown[0].1.contains("unread"), "nothing was read before the first");
     for (position, (_, class)) in shown.iter().enumerate().skip(1) {
         let before = readout(&trace, "resid_post", 1, position - 1);
-        let prob = (-before.get(lens_core::Statistic::CrossEntropy).unwrap()).exp();
+        let prob = (-before.get(Statistic::CrossEntropy).unwrap()).exp();
         assert!(class.split(' ').any(|one| one == level(prob as f32)), "{position}: {class} for {prob}");
     }
     assert!(tab.text_of("#slice-note").contains("one position before"));
+    // Its rank as well, where it is not among the tokens that were kept.
+    tab.choose("statistic", "rank");
+    let titles = tab.run("[...document.querySelectorAll('.word-here')].map((word) => word.title)");
+    for position in 1..trace.tokens.len() {
+        let before = readout(&trace, "resid_post", 1, position - 1);
+        let kept = before.top.iter().position(|token| token.id == trace.tokens[position].id);
+        let stated = before.statistics.whole(Statistic::RankOfNext).unwrap();
+        let rank = kept.map_or(stated, |at| at as u32 + 1);
+        let title = titles[position].as_str().unwrap();
+        assert!(title.ends_with(&format!(": #{rank}")), "{position}: {title} for {rank}");
+    }
     // A click chooses what was read there, and the grid and the detail agree.
     tab.click(".word-here:nth-child(4)");
     assert!(tab.text_of("#detail .after").starts_with("Position 2, after"));

@@ -185,5 +185,5 @@ class Slice {
   }
 }
 
-/* Statistics of the token that comes next. */
-const OF_NEXT = ["cross_entropy", "rank_of_next"];
+/* Statistics of the token that comes next, whichever token is followed. */
+const OF_NEXT = ["cross_entropy"];

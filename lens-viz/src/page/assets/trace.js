@@ -153,9 +153,10 @@ class Trace {
     const followed = tracked && known.prob === null ? tracked[0].indexOf(row) : -1;
     if (followed >= 0) Object.assign(known, { prob: tracked[1][followed], logit: tracked[2][followed] });
     if (known.rank === null && row === this.answer(column)) known.rank = this.number("rank_of_final", column, point);
-    if (known.prob === null && row === this.next(column)) {
+    if (row !== null && row === this.next(column)) {
       const surprise = this.number("cross_entropy", column, point);
-      if (surprise !== null) known.prob = Math.exp(-surprise);
+      if (known.prob === null && surprise !== null) known.prob = Math.exp(-surprise);
+      if (known.rank === null) known.rank = this.number("rank_of_next", column, point);
     }
     return known;
   }
