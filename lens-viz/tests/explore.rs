@@ -290,6 +290,8 @@ fn the_text_is_coloured_by_one_layer() {
         assert!(class.split(' ').any(|one| one == level(prob as f32)), "{position}: {class} for {prob}");
     }
     assert!(tab.text_of("#slice-note").contains("one position before"));
+    // After the last token nothing comes that could be more or less probable.
+    assert_eq!(tab.text_of(&format!("{} .number", cell(2, 7))), "–");
     // Its rank as well, where it is not among the tokens that were kept.
     tab.choose("statistic", "rank");
     let titles = tab.run("[...document.querySelectorAll('.word-here')].map((word) => word.title)");
@@ -614,5 +616,28 @@ fn two_runs_differ_in_every_view() {
         let top = &readout(&one, "resid_post", 2, line[column("position")].parse().unwrap()).top[0];
         assert!((number - 50.0 * top.prob).abs() < 0.1, "{number} for {}", top.prob);
     }
+    tab.assert_quiet();
+}
+
+#[test]
+fn long_numbers_fit_on_the_axes() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let mut trace = trace(&Model::default());
+    let tokens = trace.tokens.clone();
+    trace.tokens = tokens.iter().cycle().take(12_345).cloned().collect();
+    let shift = 12_345 - 8;
+    trace.readouts.iter_mut().for_each(|readout| readout.position += shift);
+    trace.finals.iter_mut().for_each(|last| last.position += shift);
+    for view in ["", "#cells=overview", "#cells=compact&component=all"] {
+        tab.open(&html(&trace), view);
+        let outside = "[...document.querySelectorAll('.charts text')].filter((text) => { \
+            const box = text.getBoundingClientRect(), svg = text.closest('svg').getBoundingClientRect(); \
+            return box.left < svg.left || box.right > svg.right; }).map((text) => text.textContent)";
+        assert_eq!(tab.run(outside), json!([]), "in {view:?}");
+        let cut = "[...document.querySelectorAll('.head-cell small')].filter((number) => \
+            number.scrollWidth > number.clientWidth && getComputedStyle(number.parentNode).overflow === 'hidden').length";
+        assert_eq!(tab.run(cut), json!(0), "in {view:?}");
+    }
+    assert_eq!(tab.text("[...document.querySelectorAll('#by-position .tick')].at(-1).textContent"), "12344");
     tab.assert_quiet();
 }

@@ -109,7 +109,7 @@ class Chart {
     const ticks = labels.flatMap((label, i) => {
       /* Counted from the last, which always has its label. */
       if ((labels.length - 1 - i) % each !== 0) return [];
-      const anchor = i === labels.length - 1 && label.length > 5 ? "end" : "middle";
+      const anchor = i === labels.length - 1 && label.length > 3 ? "end" : "middle";
       return [shape("text", { class: "tick", x: x(i) + (anchor === "end" ? MARGIN.right : 0), y: base + 16, "text-anchor": anchor }, label)];
     });
     const middle = (x(0) + x(labels.length - 1)) / 2;
