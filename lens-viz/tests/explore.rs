@@ -457,7 +457,7 @@ fn the_new_views_have_no_serious_barrier() {
 fn saved(tab: &mut Tab, folder: &std::path::Path, what: &str, form: &str) -> Vec<u8> {
     let file = folder.join(format!("{what}.{form}"));
     let _ = std::fs::remove_file(&file);
-    tab.click(&format!("[data-save='{what}'][data-as='{form}']"));
+    tab.click(&format!("[data-keep='{what}'][data-as='{form}']"));
     tab.wait_until(&format!("document.getElementById('saved').textContent === '{what}.{form} was saved.'"));
     let began = std::time::Instant::now();
     loop {

@@ -16,9 +16,9 @@ class Export {
     };
     const tables = { grid: () => gridTable(page), "by-layer": () => chartTable(layer), "by-position": () => chartTable(position) };
     document.addEventListener("click", (event) => {
-      const button = event.target.closest("button[data-save]");
+      const button = event.target.closest("button[data-keep]");
       if (!button) return;
-      const { save: what, as } = button.dataset;
+      const { keep: what, as } = button.dataset;
       const name = `${what}.${as}`;
       if (as === "csv") this.keep(name, new Blob([csv(tables[what]())], { type: "text/csv" }));
       else if (as === "svg") this.keep(name, new Blob([drawings[what]()], { type: "image/svg+xml" }));
