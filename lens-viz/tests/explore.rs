@@ -416,7 +416,7 @@ fn texts_of_both_directions_and_hostile_tokens_stay_text() {
 }
 
 #[test]
-fn long_texts_and_many_layers_stay_quick() {
+fn long_texts_and_many_layers_are_gone_through() {
     let Some(mut tab) = tab(1280, 900) else { return };
     let mut trace = trace(&Model { layers: 80, positions: 500, ..Model::default() });
     trace.readouts.retain(|r| ["embed", "resid_post"].contains(&r.component.name()));
@@ -426,7 +426,8 @@ fn long_texts_and_many_layers_stay_quick() {
         for (let i = 0; i < 10; i++) { layer.value = 30 + i; layer.dispatchEvent(new Event('input', {bubbles: true})); } \
         return (performance.now() - began) / 10; })()";
     let each = tab.run(milliseconds).as_f64().unwrap();
-    eprintln!("{each:.1} ms for a layer of 500 positions");
+    // Far beyond what a busy machine takes: a view that grows with layers times positions is not scrubbed through.
+    assert!(each < 2000.0, "{each:.1} ms for a layer of 500 positions");
     assert!(tab.text_of("#layer-says").starts_with("layer 38 of 0–79"));
     tab.assert_quiet();
 }
