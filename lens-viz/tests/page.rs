@@ -303,7 +303,7 @@ fn a_long_prompt_puts_only_what_is_in_sight_into_the_document() {
 fn a_link_restores_the_view() {
     let Some(mut tab) = tab(1280, 900) else { return };
     let html = html(&Model::default());
-    let link = "#show=prob&of=7&component=all&stride=2&cells=compact&at=L1.mlp_out&position=2&pins=7.9&curve=rank&find=w1&theme=dark";
+    let link = "#show=prob&of=7&component=all&stride=2&cells=compact&at=L1.mlp_out&position=2&pins=7.9&lead=9&curve=rank&text=written&find=w1&theme=dark";
     tab.open(&html, link);
     assert_eq!(tab.run("document.getElementById('statistic').value"), json!("prob"));
     assert_eq!(tab.run("document.getElementById('stride').value"), json!("2"));
@@ -318,7 +318,7 @@ fn a_link_restores_the_view() {
     assert_eq!(words(&kept), words(link));
     for nonsense in ["#position=-1&at=L99.x&show=x&pins=99999999.&run=7&stride=0", "#%", "#=&&find=%00%ff"] {
         tab.open(&html, nonsense);
-        assert_eq!(tab.count("[aria-selected=true]"), 1, "{nonsense}");
+        assert_eq!(tab.count("[role=gridcell][aria-selected=true]"), 1, "{nonsense}");
         tab.assert_quiet();
     }
 }
@@ -427,7 +427,9 @@ fn what_one_trace_lacks_is_not_subtracted() {
     assert_eq!(tab.text_of(&format!("{} .number", cell(3, 5))), "–");
     assert_eq!(tab.count("[role=gridcell].unknown"), 1);
     let entries = "[...document.getElementById('minus').options].map((option) => option.textContent)";
-    assert_eq!(tab.run(entries), json!(["nothing", "after"]), "no layer in common with the third");
+    assert_eq!(tab.run(entries), json!(["nothing", "after", "apart: no layer and component in common"]));
+    let open = "[...document.getElementById('minus').options].map((option) => !option.disabled)";
+    assert_eq!(tab.run(open), json!([true, true, false]));
     tab.assert_quiet();
 }
 

@@ -6,7 +6,7 @@ use super::colours;
 pub(super) const MARKUP: &str = include_str!("assets/page.html");
 
 /// The parts of the program, in the order in which they need one another. They share one scope.
-const PROGRAM: [&str; 13] = [
+const PROGRAM: [&str; 19] = [
     include_str!("assets/dom.js"),
     include_str!("assets/trace.js"),
     include_str!("assets/statistics.js"),
@@ -15,10 +15,16 @@ const PROGRAM: [&str; 13] = [
     include_str!("assets/grid.js"),
     include_str!("assets/detail.js"),
     include_str!("assets/pins.js"),
+    include_str!("assets/tips.js"),
     include_str!("assets/chart.js"),
+    include_str!("assets/curves.js"),
     include_str!("assets/search.js"),
+    include_str!("assets/slice.js"),
+    include_str!("assets/film.js"),
     include_str!("assets/controls.js"),
     include_str!("assets/print.js"),
+    include_str!("assets/drawing.js"),
+    include_str!("assets/export.js"),
     include_str!("assets/main.js"),
 ];
 

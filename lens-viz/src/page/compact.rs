@@ -14,7 +14,7 @@ use super::{
     PageError, PageOptions,
     faithfulness::{self, grades},
     number::{Number, Rounded},
-    pairs::{PairRow, Pairs},
+    pairs::{self, PairRow, Pairs},
     places::{Places, PointRow},
     vocabulary::Vocabulary,
 };
@@ -32,6 +32,8 @@ struct Data<'a> {
     pairs: Vec<PairRow>,
     /// The sentences that the pairs' notes refer to by number, each once.
     pair_notes: Vec<String>,
+    /// Of more traces than these no two are compared.
+    most_compared: usize,
 }
 
 /// A statistic's name, unit and scale, as the page's program needs them.
@@ -157,6 +159,7 @@ pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<Str
         traces: parts,
         pairs,
         pair_notes: notes,
+        most_compared: pairs::MOST,
     };
     Ok(serde_json::to_string(&data)?)
 }

@@ -6,7 +6,7 @@ use super::places::Places;
 use crate::{difference::Pairing, named::Named};
 
 /// The most traces of which every two are compared: of 64, there are 2016 pairs.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 
 /// First and second trace, what a position of the first is increased by to give that of the second, 1 if tokens are
 /// recognised by their ids, and the numbers of the notes.

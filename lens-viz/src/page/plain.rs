@@ -10,7 +10,7 @@ use super::{
     colours,
     escape::{html, markup},
     faithfulness::{grade, grades, median},
-    visible::visible,
+    visible::{SPACE, visible},
 };
 
 /// The table of a trace under its name, if it has one, with as many of its last positions as `cells` allow.
@@ -65,7 +65,7 @@ fn caption(component: Component, shown: usize, all: usize) -> String {
         if shown == all { String::new() } else { format!(" The last {shown} of {all} positions.") };
     format!(
         "The most probable next token after each position, by layer ({component}), and its probability.{positions} \
-         ␠ is a space. KL to final says how far a layer's readouts are from the model's own answer (median over the \
+         <span class=\"space\">␠</span> is a space. KL to final says how far a layer's readouts are from the model's own answer (median over the \
          positions, nats): the larger, the less they say about what the model computes. Switch JavaScript on for \
          every component, statistic and token."
     )
@@ -78,7 +78,12 @@ fn column(trace: &LensTrace, position: usize) -> String {
 
 /// A token that is already visible, apart from the text around it.
 fn token(visible: &str) -> String {
-    format!("<bdi lang=\"\">{}</bdi>", markup(visible))
+    let inner = visible.trim_start_matches(SPACE);
+    let body = inner.trim_end_matches(SPACE);
+    // As the page's program has them: the style sheet draws over a mark that the reader's fonts may lack.
+    let spaces = |text: &str| "<span class=\"space\">␠</span>".repeat(text.chars().count());
+    let (lead, trail) = (&visible[..visible.len() - inner.len()], &inner[body.len()..]);
+    format!("<bdi lang=\"\">{}{}{}</bdi>", spaces(lead), markup(body), spaces(trail))
 }
 
 fn line(

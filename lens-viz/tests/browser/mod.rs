@@ -2,6 +2,8 @@
 //!
 //! The protocol goes through a pipe: no port that two tests could fight for, and no crate.
 
+#![allow(dead_code, reason = "shared by tests, none of which uses all of it")]
+
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -32,13 +34,18 @@ pub(crate) struct Tab {
 
 /// What a test opens a page with; `None` says why not.
 pub(crate) fn tab(width: u32, height: u32) -> Option<Tab> {
-    let Some(program) = chromium() else {
+    let folder = tempfile::tempdir().unwrap();
+    Some(Tab::start(&chromium_or_skip()?, width, height, folder, &[]))
+}
+
+fn chromium_or_skip() -> Option<PathBuf> {
+    let found = chromium();
+    if found.is_none() {
         let required = env::var_os("LENS_REQUIRE_BROWSER").is_some_and(|value| value != "0");
         assert!(!required, "LENS_REQUIRE_BROWSER is set and there is no Chromium: run `cargo xtask browser`");
         eprintln!("skipped: no Chromium on the PATH (`cargo xtask browser` installs it)");
-        return None;
-    };
-    Some(Tab::start(&program, width, height))
+    }
+    found
 }
 
 fn chromium() -> Option<PathBuf> {
@@ -50,6 +57,23 @@ fn chromium() -> Option<PathBuf> {
     names
         .iter()
         .find_map(|name| env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()))
+}
+
+/// The same in a browser that has one font and no other.
+pub(crate) fn tab_with_font(width: u32, height: u32, font: &str) -> Option<Tab> {
+    let program = chromium_or_skip()?;
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("fonts")).unwrap();
+    let name = Path::new(font).file_name().unwrap();
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(font), folder.path().join("fonts").join(name))
+        .unwrap();
+    let settings = format!(
+        "<fontconfig><dir>{0}/fonts</dir><cachedir>{0}/cache</cachedir></fontconfig>",
+        folder.path().display()
+    );
+    let file = folder.path().join("fonts.conf");
+    fs::write(&file, settings).unwrap();
+    Some(Tab::start(&program, width, height, folder, &[("FONTCONFIG_FILE", file.as_path())]))
 }
 
 /// The program of axe-core, where `cargo xtask browser` has brought it.
@@ -65,8 +89,13 @@ pub(crate) fn axe() -> Option<String> {
 }
 
 impl Tab {
-    fn start(program: &Path, width: u32, height: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn start(
+        program: &Path,
+        width: u32,
+        height: u32,
+        folder: tempfile::TempDir,
+        environment: &[(&str, &Path)],
+    ) -> Self {
         // Chromium reads its commands from descriptor 3 and answers on 4.
         let mut browser = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
@@ -82,6 +111,7 @@ impl Tab {
             .args(["--remote-debugging-pipe", &format!("--window-size={width},{height}")])
             .arg(format!("--user-data-dir={}", folder.path().display()))
             .arg("about:blank")
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -290,7 +320,11 @@ impl Tab {
             "Log.entryAdded" => Some(event.to_string()),
             "Network.requestWillBeSent" => {
                 let url = event["params"]["request"]["url"].as_str().unwrap_or_default();
-                let own = url.contains("/page.html") || url.starts_with("data:") || url == "about:blank";
+                let own = url.contains("/page.html")
+                    || url.starts_with("data:")
+                    || url.starts_with("blob:file:")
+                    || url.starts_with("blob:null")
+                    || url == "about:blank";
                 (!own).then(|| format!("a request for {url}"))
             }
             _ => None,

@@ -24,8 +24,9 @@ class Controls {
     byId("trace-label").hidden = traces.length < 2;
     options(byId("trace"), traces.map((_, i) => [String(i), name(traces[i])]), String(state.trace));
     const others = page.pairs.of(state.trace);
-    byId("minus-label").hidden = others.length === 0;
+    byId("minus-label").hidden = traces.length < 2;
     options(byId("minus"), [["", "nothing"], ...others.map((i) => [String(i), name(traces[i])])], state.minus === null ? "" : String(state.minus));
+    byId("minus").append(...this.apart(others, name));
     options(byId("statistic"), page.statistics.map((one) => [one.key, one.name]), statistic.key);
     byId("tracked-label").hidden = !statistic.tracked;
     options(byId("tracked"), this.tracked(), String(state.tracked));
@@ -40,24 +41,29 @@ class Controls {
     this.steps();
   }
 
+  /* The runs that cannot be taken away from the shown one, and why not. */
+  apart(others, name) {
+    const { page } = this;
+    const { traces, trace, state } = page;
+    return traces.flatMap((other, i) => {
+      if (i === state.trace || others.includes(i)) return [];
+      return [element("option", { disabled: true, value: "none" }, `${name(other)}: ${page.pairs.whyNot(trace, other)}`)];
+    });
+  }
+
   /* The tokens whose probability or rank the grid can show. */
   tracked() {
     const { vocabulary, pins, trace, state } = this.page;
     const asked = trace.raw.final.flatMap((last) => last.targets?.[0] ?? []);
     const chosen = typeof state.tracked === "number" ? [state.tracked] : [];
     const rows = [...new Set([...chosen, ...pins.curves(), ...asked])];
-    const named = rows.map((row) => [String(row), `${vocabulary.shown(row)} <id ${vocabulary.id(row)}>`]);
+    const named = rows.map((row) => [String(row), `${vocabulary.listed(row)} <id ${vocabulary.id(row)}>`]);
     return [["final", "each position's final answer"], ["next", "the token that comes next"], ...named];
   }
 
   legend() {
     const { trace, statistic, pair } = this.page;
-    const [name, low, high] = statistic.scale(trace);
-    const ramp = element("span", { class: "ramp", "aria-hidden": "true" });
-    for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: levelClass({ level: level / 40, diverging: statistic.diverging }) }));
-    byId("legend").replaceChildren(
-      element("span", {}, name), element("span", {}, low), ramp, element("span", {}, high),
-      element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, pair ? "not in both" : "not in the trace"));
+    byId("legend").replaceChildren(...legendOf(statistic, trace, pair));
     byId("pair-says").hidden = pair === null;
     byId("pair-says").replaceChildren(...(pair ? this.differs(pair) : []));
   }
@@ -102,4 +108,14 @@ class Controls {
     this.page.update({ column });
     this.page.grid.reveal();
   }
+}
+
+/* What colours mean. */
+function legendOf(statistic, trace, pair) {
+  const [name, low, high] = statistic.scale(trace);
+  const ramp = element("span", { class: "ramp", "aria-hidden": "true" });
+  for (let level = 0; level <= 40; level++) ramp.append(element("span", { class: levelClass({ level: level / 40, diverging: statistic.diverging }) }));
+  return [
+    element("span", {}, name), element("span", {}, low), ramp, element("span", {}, high),
+    element("span", { class: "unknown swatch", "aria-hidden": "true" }), element("span", {}, pair ? "not in both" : "not in the trace")];
 }

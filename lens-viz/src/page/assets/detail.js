@@ -12,7 +12,7 @@ class Detail {
     const parts = [this.title(point, column), this.numbers(point, column)];
     const top = trace.top(column, point);
     if (top) parts.push(this.tokens("Most probable next tokens", top, top[3] ?? top[0].map((_, i) => i + 1)));
-    const targets = trace.raw.cells.targets[trace.place(column, point)];
+    const targets = trace.targets(column, point);
     if (targets) parts.push(this.tokens("Tokens asked for", targets, targets[3]));
     if (!top) parts.push(element("p", {}, "Nothing was read here."));
     this.host.replaceChildren(...parts);
@@ -72,13 +72,13 @@ class Detail {
   }
 
   comparedToken(row, point, column, pair) {
-    const { trace, vocabulary, pins } = this.page;
+    const { trace, vocabulary, pins, search } = this.page;
     const score = (one) => one.prob;
     const of = [...pair.twins(row)].map((twin) => trace.score(column, point, twin)).find((one) => one.prob !== null);
     const [first, second] = [of ? score(of) : null, score(pair.otherScore(column, point, row))];
     const shown = (prob) => (prob === null ? "–" : exactPercent(prob));
     const by = first === null || second === null ? "–" : signed(100 * (first - second));
-    return [[element("th", { scope: "row" }, vocabulary.node(row), " ", pins.button(row))], shown(first), shown(second), by];
+    return [[element("th", { scope: "row" }, vocabulary.node(row), " ", element("span", { class: "acts" }, search.button(row), pins.button(row)))], shown(first), shown(second), by];
   }
 
   compared(caption, name, pair, lines) {
@@ -89,7 +89,7 @@ class Detail {
   }
 
   tokens(caption, [rows, probs, logits], ranks) {
-    const heads = ["rank", "token", "id", "probability", "logit", "pin"];
+    const heads = ["rank", "token", "id", "probability", "logit", "mark pin"];
     const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
     const body = rows.map((row, i) => this.line(row, probs[i], logits[i], ranks[i]));
     return element("table", {}, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, ...body));
@@ -106,6 +106,6 @@ class Detail {
       element("td", {}, String(vocabulary.id(row))),
       element("td", { class: "prob" }, bar, element("span", {}, exactPercent(prob))),
       element("td", {}, brief(logit)),
-      element("td", {}, this.page.pins.button(row)));
+      element("td", {}, this.page.search.button(row), this.page.pins.button(row)));
   }
 }

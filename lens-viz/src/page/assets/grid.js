@@ -166,6 +166,8 @@ class Grid {
     cell.classList.toggle("hit", found.has(row));
     if (state.size === "overview") {
       cell.replaceChildren(...(column % 10 === 0 ? [element("small", {}, String(position))] : []));
+      /* Wider than its column: it reaches over the next ones, or from the last ones back. */
+      cell.classList.toggle("back", trace.positions.length - column < 4 && column > 3);
       cell.setAttribute("aria-label", `${position} ${row === undefined ? "" : vocabulary.shown(row)}`);
       return;
     }
@@ -187,35 +189,44 @@ class Grid {
   }
 
   readout(cell, row, column, chosen) {
-    const { trace, vocabulary, state, statistic, found, pair } = this.page;
+    const { trace, vocabulary, state, statistic, search, pair } = this.page;
     const point = this.rows[row];
     const said = statistic.read(trace, column, point, this.page.tracked(column));
     const top = trace.top(column, point);
-    const first = top?.[0][0] ?? null;
     const here = row === chosen.row && column === chosen.column;
-    /* Signs are about the token that the cell shows, and only where it is the top-1: of a token that is tracked, the
-       cell shows the number wherever that token stands. */
-    const isTop = first !== null && said.row === first;
-    const agrees = isTop && first === trace.answer(column);
-    const right = isTop && first === trace.next(column);
+    const { agrees, right, differs } = this.signs(column, point, said);
     cell.className = `cell ${levelClass(said)}`;
     cell.classList.toggle("agrees", agrees);
     cell.classList.toggle("chosen", here);
-    cell.classList.toggle("hit", found.size > 0 && top !== null && top[0].some((token) => found.has(token)));
+    const rank = search.rankIn(top);
+    cell.classList.toggle("hit", rank !== null);
     cell.tabIndex = here ? 0 : -1;
     cell.setAttribute("aria-selected", here);
     if (state.size === "overview") {
       const text = said.row === null ? "" : vocabulary.shown(said.row);
-      cell.setAttribute("aria-label", `${text} ${said.number}`);
+      cell.setAttribute("aria-label", `${text} ${said.number}${rank === null ? "" : `, found at rank ${rank}`}`);
       cell.replaceChildren();
       return;
     }
     cell.removeAttribute("aria-label");
     const token = said.row === null ? "–" : vocabulary.cell(said.row);
-    const differs = pair !== null && said.level !== null && !pair.isSame(first, pair.otherTop(column, point));
     const sign = differs ? [element("span", { class: "right", title: `the top-1 token of ${pair.second.name} is another` }, "≠")] : [];
     const star = right ? [element("span", { class: "right", title: "the token that comes next" }, "*")] : [];
-    cell.replaceChildren(element("span", { class: "word" }, ...sign, token, ...star), element("span", { class: "number" }, said.number));
+    const found = rank === null ? [] : [element("span", { class: "rank", title: `the token found has rank ${rank} here` }, `#${rank}`)];
+    cell.replaceChildren(...found, element("span", { class: "word" }, ...sign, token, ...star), element("span", { class: "number" }, said.number));
+  }
+
+  /* Signs are about the token that the cell shows, and only where it is the top-1: of a token that is tracked, the cell
+     shows the number wherever that token stands. */
+  signs(column, point, said) {
+    const { trace, pair } = this.page;
+    const first = trace.top(column, point)?.[0][0] ?? null;
+    const isTop = first !== null && said.row === first;
+    return {
+      agrees: isTop && first === trace.answer(column),
+      right: isTop && first === trace.next(column),
+      differs: pair !== null && said.level !== null && !pair.isSame(first, pair.otherTop(column, point)),
+    };
   }
 
   chosen() {

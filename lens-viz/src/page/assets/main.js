@@ -12,7 +12,10 @@ class Page {
     this.pins = new Pins(byId("pins"), this);
     this.search = new Search(byId("search"), byId("found"), this);
     this.controls = new Controls(this);
+    this.slice = new Slice(byId("slice"), this);
+    this.film = new Film(this);
     this.curves = new Curves(this);
+    this.export = new Export(this);
     this.found = new Set();
     this.read();
     this.describeGrades();
@@ -72,7 +75,8 @@ class Page {
     }
     this.state = settled(next, trace);
     if ("query" in changes) this.found = this.search.rows(this.state.query);
-    this.write();
+    /* An address for every frame of a film would be too many. */
+    if (!this.film.isRunning()) this.write();
     this.draw();
   }
 
@@ -98,6 +102,8 @@ class Page {
     this.pins.draw();
     this.search.draw();
     this.controls.draw();
+    this.slice.draw();
+    this.film.draw();
     this.curves.draw();
   }
 
@@ -129,6 +135,9 @@ class Page {
       d: () => this.toggleTheme(),
       "[": () => this.controls.by(-1),
       "]": () => this.controls.by(1),
+      h: () => this.markTop(),
+      t: () => this.update({ text: state.text === "read" ? "written" : "read" }),
+      p: () => this.film.start(),
       Escape: () => this.update({ query: "" }),
       Enter: () => this.pinTop(),
       " ": () => this.pinTop(),
@@ -138,9 +147,18 @@ class Page {
     return key in acts;
   }
 
+  get topHere() {
+    return this.trace.top(this.state.column, this.point)?.[0][0];
+  }
+
   pinTop() {
-    const row = this.trace.top(this.state.column, this.point)?.[0][0];
+    const row = this.topHere;
     if (row !== undefined) this.pins.toggle(row);
+  }
+
+  markTop() {
+    const row = this.topHere;
+    if (row !== undefined) this.search.everywhere(row);
   }
 
   describeGrades() {

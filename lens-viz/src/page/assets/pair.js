@@ -73,7 +73,7 @@ class Pair {
 /* All pairs of runs that have something in common. */
 class Pairs {
   constructor(data, traces, vocabulary) {
-    Object.assign(this, { traces, vocabulary, sentences: data.pair_notes, made: new Map() });
+    Object.assign(this, { traces, vocabulary, sentences: data.pair_notes, most: data.most_compared, made: new Map() });
     this.raw = new Map(data.pairs.map((pair) => [`${pair[0]} ${pair[1]}`, pair]));
   }
 
@@ -84,6 +84,13 @@ class Pairs {
 
   find(first, second) {
     return this.raw.get(`${Math.min(first, second)} ${Math.max(first, second)}`) ?? null;
+  }
+
+  /* Why two runs that are no pair are none. */
+  whyNot(first, second) {
+    if (this.traces.length > this.most) return `more than ${this.most} runs are not compared`;
+    const shared = first.points.some((point) => second.points.some((other) => other.key === point.key));
+    return shared ? "no position in common" : "no layer and component in common";
   }
 
   get(first, second) {

@@ -1,4 +1,4 @@
-/* The tokens that the curves show: those that are top-1 at any layer, until somebody chooses others. */
+/* The tokens that the curves show: those asked for and those that are top-1 at any layer, until somebody chooses others. */
 
 /* More curves than these cannot be told apart. */
 const MOST_CURVES = 8;
@@ -15,15 +15,19 @@ class Pins {
     });
   }
 
-  /* Top-1 tokens of the shown component at the chosen position, those first that are ever the most probable. */
+  /* Tokens asked for as they were asked, then the top-1 tokens of the shown component at the chosen position, those first
+     that are ever the most probable. */
   usual() {
     const { trace, state } = this.page;
+    const asked = new Set(trace.finals.get(state.column)?.targets?.[0] ?? []);
     const best = new Map();
     for (const point of trace.rows(state.component, 1)) {
+      for (const row of trace.targets(state.column, point)?.[0] ?? []) asked.add(row);
       const top = trace.top(state.column, point);
       if (top && top[0].length > 0) best.set(top[0][0], Math.max(best.get(top[0][0]) ?? 0, top[1][0]));
     }
-    return [...best].sort((a, b) => b[1] - a[1]).map(([row]) => row);
+    const tops = [...best].sort((a, b) => b[1] - a[1]).map(([row]) => row);
+    return [...new Set([...asked, ...tops])];
   }
 
   all() {
@@ -52,9 +56,9 @@ class Pins {
     for (const row of this.curves()) texts.set(vocabulary.shown(row), (texts.get(vocabulary.shown(row)) ?? 0) + 1);
     const items = this.curves().map((row, i) => {
       const twin = texts.get(vocabulary.shown(row)) > 1 ? [element("small", {}, ` <id ${vocabulary.id(row)}>`)] : [];
-      const key = shape("svg", { class: `key s${i}`, viewBox: "0 0 28 12", "aria-hidden": "true" },
-        shape("path", { class: "curve", d: "M0 6H28" }), marker(i, 14, 6));
-      return element("li", {}, key, vocabulary.node(row), ...twin,
+      /* Where the lines are components, no line is a token's. */
+      const key = state.component === "all" ? [] : [lineKey(i)];
+      return element("li", {}, ...key, vocabulary.node(row), ...twin,
         element("button", { type: "button", "data-pin": row, "aria-label": `Unpin ${vocabulary.shown(row)}` }, "×"));
     });
     const more = this.all().length - items.length;

@@ -11,7 +11,9 @@ const DEFAULTS = {
   point: null,
   column: null,
   pins: null,
+  lead: null,
   curve: "prob",
+  text: "read",
   query: "",
   theme: null,
 };
@@ -32,7 +34,9 @@ function toAddress(state, trace, vocabulary) {
   add("at", state.point, null);
   add("position", trace.positions[state.column], null);
   if (state.pins) words.set("pins", state.pins.map((row) => vocabulary.id(row)).join("."));
+  if (state.lead !== null) words.set("lead", vocabulary.id(state.lead));
   add("curve", state.curve, "prob");
+  add("text", state.text, "read");
   add("find", state.query, "");
   add("theme", state.theme, null);
   return words.toString();
@@ -51,6 +55,7 @@ function fromAddress(address, traces, vocabulary, pairs) {
   state.component = among("component", [...trace.components, "all"], usualComponent(trace));
   state.size = among("cells", ["normal", "compact", "overview"], "normal");
   state.curve = among("curve", ["prob", "rank"], "prob");
+  state.text = among("text", ["read", "written"], "read");
   state.theme = among("theme", ["light", "dark"], null);
   state.stride = clamp(whole("stride") ?? 1, 1, 1000);
   state.query = (words.get("find") ?? "").slice(0, 200);
@@ -60,6 +65,7 @@ function fromAddress(address, traces, vocabulary, pairs) {
     const ids = words.get("pins").split(".").filter((id) => /^\d+$/.test(id));
     state.pins = [...new Set(ids.map((id) => vocabulary.find(Number(id))))].filter((found) => found !== null);
   }
+  state.lead = whole("lead") === null ? null : vocabulary.find(whole("lead"));
   state.point = words.get("at");
   state.column = trace.columnOf.get(whole("position")) ?? null;
   return settled(state, trace);

@@ -34,6 +34,7 @@ const OF_TOKENS = [
     value: (trace, column, point, row) => (row === null ? null : trace.score(column, point, row).prob),
     scale: () => ["probability", "0%", "100%"],
     read(trace, column, point, row) {
+      if (row === null) return UNKNOWN;
       const { prob } = trace.score(column, point, row);
       if (prob !== null) return { row, number: percent(prob), level: prob };
       const least = trace.top(column, point)?.[1].at(-1);
@@ -49,6 +50,7 @@ const OF_TOKENS = [
     value: (trace, column, point, row) => (row === null ? null : trace.score(column, point, row).rank),
     scale: (trace) => ["rank, logarithmic", String(Math.ceil(trace.vocabulary)), "1"],
     read(trace, column, point, row) {
+      if (row === null) return UNKNOWN;
       const { rank } = trace.score(column, point, row);
       if (rank !== null) return { row, number: `#${rank}`, level: 1 - Math.log(rank) / widest(trace) };
       const kept = trace.top(column, point)?.[0].length;

@@ -16,6 +16,16 @@ class Vocabulary {
     return text.replace(/^ +| +$/g, (spaces) => "␠".repeat(spaces.length));
   }
 
+  /* The same within a running text: spaces are spaces. */
+  running(row) {
+    return this.shown(row).replace(/^␠+|␠+$/g, (marks) => " ".repeat(marks.length));
+  }
+
+  /* The same for a list, where nothing can be drawn over the mark of a space that the reader's fonts may lack. */
+  listed(row) {
+    return this.shown(row).replace(/^␠+|␠+$/g, (marks) => "·".repeat(marks.length));
+  }
+
   /* The row of an id; the first, should traces with different vocabularies share the page. */
   find(id) {
     const row = this.rows.findIndex((entry) => entry[0] === id);
@@ -107,6 +117,11 @@ class Trace {
     return this.raw.cells.top[this.place(column, point)] ?? null;
   }
 
+  /* What was asked about at a place: rows, probabilities, logits, ranks. */
+  targets(column, point) {
+    return this.raw.cells.targets[this.place(column, point)] ?? null;
+  }
+
   number(name, column, point) {
     return this.raw.cells[name][this.place(column, point)] ?? null;
   }
@@ -124,7 +139,7 @@ class Trace {
   /* What is known of a token at a place: probability, logit and rank, each null where it is not known. */
   score(column, point, row) {
     const known = { prob: null, logit: null, rank: null };
-    const targets = this.raw.cells.targets[this.place(column, point)];
+    const targets = this.targets(column, point);
     const asked = targets ? targets[0].indexOf(row) : -1;
     if (asked >= 0) {
       Object.assign(known, { prob: targets[1][asked], logit: targets[2][asked], rank: targets[3][asked] || null });
@@ -138,9 +153,10 @@ class Trace {
     const followed = tracked && known.prob === null ? tracked[0].indexOf(row) : -1;
     if (followed >= 0) Object.assign(known, { prob: tracked[1][followed], logit: tracked[2][followed] });
     if (known.rank === null && row === this.answer(column)) known.rank = this.number("rank_of_final", column, point);
-    if (known.prob === null && row === this.next(column)) {
+    if (row !== null && row === this.next(column)) {
       const surprise = this.number("cross_entropy", column, point);
-      if (surprise !== null) known.prob = Math.exp(-surprise);
+      if (known.prob === null && surprise !== null) known.prob = Math.exp(-surprise);
+      if (known.rank === null) known.rank = this.number("rank_of_next", column, point);
     }
     return known;
   }
