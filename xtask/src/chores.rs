@@ -1,6 +1,7 @@
 //! The chores. A new one is a file in `chores/`, and a variant and a line here.
 
 mod browser;
+mod corpus;
 mod demo;
 mod examples;
 mod gpu_check;
@@ -22,6 +23,7 @@ pub(crate) enum Chore {
     Setup(setup::Setup),
     Test(test::Test),
     Browser(browser::Browser),
+    Corpus(corpus::Corpus),
     Demo(demo::Demo),
     Examples(examples::Examples),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
@@ -40,6 +42,7 @@ impl Chore {
             Self::Setup(asked) => setup::run(root, asked),
             Self::Test(asked) => test::run(root, asked),
             Self::Browser(_) => browser::run(root),
+            Self::Corpus(asked) => corpus::run(root, asked),
             Self::Demo(asked) => demo::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
