@@ -5,7 +5,8 @@
 Each document is cut into windows as `lens corpus run` cuts it. Every layer's hidden state goes through the final norm and the
 unembedding, and of its logits come entropy, KL and JS to the final distribution, cross-entropy, ranks of the final and of the
 next token, and the top 5, which are summed up. Prints tokens per second, without loading and the first --warm documents; and what
-the sums are a position, of which `lens corpus merge` says the same (but for positions that have no next token).
+the sums are a position, of which `lens corpus merge` says the same: for `token_ids`, and for texts that the tokenizer begins with
+a mark of its own. Before others `lens corpus run` puts the one that ends texts.
 """
 
 import argparse

@@ -134,8 +134,8 @@ def memory(lens, folder, few, many):
         run = peak(corpus.words)
         taken.append((run, peak([lens, "corpus", "merge", str(out), "--format", "json"])))
     for name, a, b in zip(("run", "merge"), *taken):
-        # An eighth is what one run and the next may differ in: when threads have their memory, and how it is cut.
-        assert b < 1.125 * a, f"{name}: {a} KB for {few} documents and {b} KB for {many}"
+        # Passes of new shapes make it grow at first, so that few should not be very few; one run and the next differ a little.
+        assert b < 1.05 * a, f"{name}: {a} KB for {few} documents and {b} KB for {many}"
     [(run, merge), (run_many, merge_many)] = taken
     return f"{few} documents and {many}: run {run // 1000} and {run_many // 1000} MB at the peak, merge {merge // 1000} and {merge_many // 1000} MB"
 

@@ -20,8 +20,8 @@ pub(crate) struct Corpus {
     /// How often it is killed, at random times
     #[arg(long, default_value_t = 50)]
     kills: u32,
-    /// Documents of the small corpus whose memory is measured
-    #[arg(long, default_value_t = 100)]
+    /// Documents of the small corpus whose memory is measured: so many that most shapes of passes have come up
+    #[arg(long, default_value_t = 1000)]
     few: u32,
     /// Documents of the large one
     #[arg(long, default_value_t = 2000)]
