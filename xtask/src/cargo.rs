@@ -35,6 +35,12 @@ pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
     Ok(root.to_owned())
 }
 
+/// `lens` as it is built for tests, where both binaries are.
+pub(crate) fn built(root: &Path) -> Option<PathBuf> {
+    let [lens, engine] = ["lens", "lens-engine"].map(|name| root.join("target/debug").join(name));
+    (lens.is_file() && engine.is_file()).then_some(lens)
+}
+
 /// Runs cargo in the checkout, with its output where ours goes.
 pub(crate) fn cargo<S: AsRef<OsStr>>(root: &Path, words: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
     cargo_in(root, &[], words)

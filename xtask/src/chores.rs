@@ -2,6 +2,7 @@
 
 mod book;
 mod browser;
+mod corpus;
 mod demo;
 mod examples;
 mod gpu_check;
@@ -24,6 +25,7 @@ pub(crate) enum Chore {
     Test(test::Test),
     Book(book::Book),
     Browser(browser::Browser),
+    Corpus(corpus::Corpus),
     Demo(demo::Demo),
     Examples(examples::Examples),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
@@ -43,6 +45,7 @@ impl Chore {
             Self::Test(asked) => test::run(root, asked),
             Self::Book(asked) => book::run(root, asked),
             Self::Browser(_) => browser::run(root),
+            Self::Corpus(asked) => corpus::run(root, asked),
             Self::Demo(asked) => demo::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -168,34 +168,6 @@ fn what_was_killed_goes_on_and_ends_with_the_same_numbers() {
     assert_eq!(merged(&killed), merged(&whole));
     let again = read(&text, &killed, &["--part-documents", "2"]).stderr;
     assert!(again.contains("0 of 21 parts made, 21 were there"), "{again}");
-}
-
-#[test]
-#[ignore = "the long form of the test before it: some minutes"]
-fn fifty_kills_at_random_times_change_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = text(folder.path(), 60);
-    let whole = folder.path().join("whole");
-    let begun = Instant::now();
-    read(&text, &whole, &["--part-documents", "1"]);
-    // At any time of a run that takes so long, of which some is gone after every kill.
-    let longest = 2 * begun.elapsed().as_millis() as u64 / 3;
-    let (mut kills, mut ends, mut random) = (0, 0, 0x9E37_79B9_7F4A_7C15_u64);
-    while kills < 50 {
-        let out = folder.path().join(format!("killed-{ends}"));
-        let arguments = arguments(&text, &out, &["--part-documents", "1"]);
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        if !ended_before(&arguments, (random >> 33) % longest) {
-            kills += 1;
-            continue;
-        }
-        ends += 1;
-        assert_eq!(merged(&out), merged(&whole), "after {kills} kills");
-    }
-    let last = folder.path().join(format!("killed-{ends}"));
-    read(&text, &last, &["--part-documents", "1"]);
-    assert_eq!(merged(&last), merged(&whole));
-    println!("{kills} kills in {} corpora", ends + 1);
 }
 
 #[test]

@@ -1,7 +1,6 @@
-"""Checks the examples for clusters: `examples.py FOLDER [LENS TEXT]`.
+"""Checks the examples for clusters: `examples.py FOLDER [LENS]`.
 
-A program of its own stands in for lens, and writes down how it is called. With a LENS, Ray runs that too: the statistics of
-TEXT, on the model inside it, must be those of one process.
+A program of its own stands in for lens, and writes down how it is called. Where LENS is named, Ray runs that as well.
 """
 
 import json
@@ -105,35 +104,35 @@ def ray(examples):
                 assert merges == [] and "the stub fails" in done.stderr, done.stderr
 
 
-def statistics(lens, folder):
-    done = subprocess.run([lens, "corpus", "merge", folder, "--format", "json"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def ray_with_lens(examples, lens, text):
-    """Three tasks on a real cluster of this machine, and one process."""
-    script = str(examples / "ray/corpus.py")
+def ray_with_lens(examples, lens):
+    """Shares of a corpus as tasks of Ray, and the same corpus in one process."""
+    shards, documents = 3, 64 * 2 + 3
     with tempfile.TemporaryDirectory() as folder:
-        documents = pathlib.Path(folder) / "text.jsonl"
-        documents.write_text("".join(pathlib.Path(text).read_text().splitlines(keepends=True)[:24]))
-        alone, spread = f"{folder}/alone", f"{folder}/spread"
-        run = ["corpus", "run", "--input", str(documents), "--part-documents", "4"]
-        done = subprocess.run([lens, *run, "-o", alone], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        # The script says what it needs to say, and the rest as it is told.
-        words = ["--input", str(documents), "--out", spread, "--shards", "3", "--cpus", "0.5", "--lens", lens]
-        done = subprocess.run([sys.executable, script, *words, "--", "--part-documents", "4"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert statistics(lens, spread) == statistics(lens, alone)
+        texts, many, one = (pathlib.Path(folder) / name for name in ("texts.jsonl", "many", "one"))
+        texts.write_text("".join(json.dumps({"text": f"{k}, {k + 1}, {k + 2}."}) + "\n" for k in range(documents)))
+        # Ray gives each task as many threads as processors: one, which the other process has as well.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+        def run(*words):
+            done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        run(sys.executable, examples / "ray/corpus.py", "--input", texts, "--out", many, "--shards", shards, "--lens", lens)
+        run(lens, "corpus", "run", "--input", texts, "-o", one)
+        manifests = [json.loads(path.read_text()) for path in sorted(many.glob("part-*.json"))]
+        assert sorted(manifest["made"]["shard"] for manifest in manifests) == [f"{k}/{shards}" for k in range(shards)]
+        merged = [json.loads(run(lens, "corpus", "merge", place, "--format", "json")) for place in (many, one)]
+        assert merged[0]["documents"] == documents and merged[0] == merged[1], "Ray's numbers are not those of one process"
 
 
 if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1])
     for check in (kubernetes, slurm, ray):
-        check(pathlib.Path(sys.argv[1]))
+        check(folder)
         print(f"the example for {check.__name__} holds", file=sys.stderr, flush=True)
     if len(sys.argv) > 2:
-        ray_with_lens(pathlib.Path(sys.argv[1]), *sys.argv[2:])
-        print("what Ray made with lens is what one process makes", file=sys.stderr, flush=True)
+        ray_with_lens(folder, os.path.abspath(sys.argv[2]))
+        print("Ray's numbers are those of one process", file=sys.stderr, flush=True)
     else:
-        print("skipped: Ray with lens itself, which is not built", file=sys.stderr, flush=True)
+        print("skipped: Ray did not run lens, which is not built here", file=sys.stderr, flush=True)

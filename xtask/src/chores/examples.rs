@@ -8,14 +8,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::python;
+use crate::{cargo::built, python};
 
 /// Check the examples for clusters: Slurm, Kubernetes and Ray
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Installs Ray and the schemas of Kubernetes with pip into an environment of its own, target/examples (450 MB), compares the
-Jobs with the schemas, and runs the scripts with programs that stand in for lens and sbatch. Where target/debug has lens,
-Ray runs that as well, and the statistics of a text must be those of one process.
+Jobs with the schemas, and runs the scripts with programs that stand in for lens and sbatch. Where `cargo build` has made lens,
+Ray runs it as well, and its numbers are compared with those of one process.
 
   PYTHON=PROGRAM   another Python than python3")]
 pub(crate) struct Examples {
@@ -32,11 +32,8 @@ pub(crate) fn run(root: &Path, asked: &Examples) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut check = Command::new(&python);
-    check.args(["-I", "-c", include_str!("examples.py")]).arg(root.join("examples")).stdin(Stdio::null());
-    let lens = root.join("target/debug/lens");
-    if lens.exists() && lens.with_file_name("lens-engine").exists() {
-        check.arg(lens).arg(root.join("tests/fixtures/demo/text.jsonl"));
-    }
+    check.args(["-I", "-c", include_str!("examples.py")]).arg(root.join("examples"));
+    check.args(built(root)).stdin(Stdio::null());
     let status = check.status().with_context(|| format!("cannot run {}", python.display()))?;
     if !status.success() {
         bail!("an example does not hold ({status})");

@@ -1,7 +1,7 @@
 //! `cargo xtask s3`.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read as _, Seek as _, SeekFrom},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
@@ -13,13 +13,17 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::{cargo::cargo_in, python};
+use crate::{
+    cargo::{built, cargo_in},
+    python,
+};
 
 /// Test object stores against a server that speaks S3, on this machine
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Installs moto, which plays Amazon's services, with pip into an environment of its own, target/s3 (250 MB), starts its
-server on a free port of this machine alone, and runs the tests of lens-data that need one.
+server on a free port of this machine alone, and runs the tests of lens-data that need one. Where `cargo build` has made lens,
+a corpus is read from the server and its results are kept there, and compared with those of files.
 
   LENS_S3_SERVER=PROGRAM   another server: it is started with -H HOST -p PORT, and lets everyone do everything
   PYTHON=PROGRAM           another Python than python3")]
@@ -48,7 +52,35 @@ pub(crate) fn run(root: &Path, asked: &S3) -> anyhow::Result<()> {
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_REGION", "us-east-1"),
     ];
-    cargo_in(root, &variables, ["test", "-p", "lens-data", "--lib", "--", "--ignored", "store::tests::s3::"])
+    cargo_in(
+        root,
+        &variables,
+        ["test", "-p", "lens-data", "--lib", "--", "--ignored", "store::tests::s3::"],
+    )?;
+    match built(root) {
+        Some(lens) => corpus(root, &lens, &variables),
+        None => {
+            eprintln!("skipped: no corpus went through the server, because lens is not built here");
+            Ok(())
+        }
+    }
+}
+
+/// A corpus from the server to the server. Buckets are made with a library that comes with moto, whatever the server is.
+fn corpus(root: &Path, lens: &Path, variables: &[(&str, &str)]) -> anyhow::Result<()> {
+    let folder = root.join("target/s3-corpus");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    let mut script = Command::new(python::environment(&root.join("target/s3"), &[SERVER])?);
+    script.args(["-I", "-c", include_str!("s3.py")]).arg(lens);
+    script.arg(root.join("tests/fixtures/demo/text.jsonl")).arg(&folder);
+    script.envs(variables.iter().copied()).stdin(Stdio::null());
+    let status = script.status().context("cannot run the Python of target/s3")?;
+    if !status.success() {
+        bail!("the corpus in an object store does not hold ({status})");
+    }
+    Ok(())
 }
 
 /// A server that runs; it ends with this.
