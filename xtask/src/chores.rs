@@ -2,6 +2,7 @@
 
 mod browser;
 mod demo;
+mod dist;
 mod examples;
 mod gpu_check;
 mod make_checkpoint;
@@ -23,6 +24,7 @@ pub(crate) enum Chore {
     Test(test::Test),
     Browser(browser::Browser),
     Demo(demo::Demo),
+    Dist(dist::Dist),
     Examples(examples::Examples),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
@@ -41,6 +43,7 @@ impl Chore {
             Self::Test(asked) => test::run(root, asked),
             Self::Browser(_) => browser::run(root),
             Self::Demo(asked) => demo::run(root, asked),
+            Self::Dist(asked) => dist::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
