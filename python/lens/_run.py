@@ -45,8 +45,10 @@ def run(prompt=None, *, model=None, token_ids=None, messages=None, **options):
         out = inputs / "results"
         words += [f"--out={out}", "--pictures=none"]
         table, said = call(words, text)
-        if said:
-            print(said, end="", file=sys.stderr)
+        # Where the results are, is this object's business.
+        notes = [line for line in said.splitlines() if not line.startswith(f"note: results in {out}")]
+        if notes:
+            print("\n".join(notes), file=sys.stderr)
         return Run(folder, out, table)
     except BaseException:
         folder.cleanup()

@@ -63,9 +63,10 @@ fn texts_tokens_and_refusals_are_those_of_transformers() {
                         tokens += 1;
                         assert_eq!(&rendered.encode(&tokenizer).unwrap().0, ids, "{context}");
                     }
-                    let end = rendered.roles.iter().try_fold(0, |end, part| {
-                        (part.bytes.start == end).then_some(part.bytes.end)
-                    });
+                    let end = rendered
+                        .roles
+                        .iter()
+                        .try_fold(0, |end, part| (part.bytes.start == end).then_some(part.bytes.end));
                     assert_eq!(end, Some(text.len()), "{context}: the parts are not the text");
                 }
                 (Err(ChatError::Refused { message }), None) => {
@@ -87,8 +88,7 @@ fn with(source: &str, extras: Extras) -> ChatTemplate {
 
 #[test]
 fn what_a_template_does_not_read_is_noted() {
-    let variables =
-        ["seen", "unseen"].map(|name| (name.to_owned(), Json::Bool(true))).to_vec();
+    let variables = ["seen", "unseen"].map(|name| (name.to_owned(), Json::Bool(true))).to_vec();
     let extras = Extras { variables, tools: Some(Json::List(Vec::new())), continues: false };
     let notes = with("{% if seen is defined %}{{ messages[0].content }}{% endif %}", extras.clone()).notes();
     assert_eq!(notes.len(), 3, "{notes:?}");
@@ -105,7 +105,10 @@ fn what_follows_from_the_conversation_cannot_be_set() {
     for name in ["messages", "add_generation_prompt", "tools", "continue_final_message"] {
         let variables = vec![(name.to_owned(), Json::Null)];
         let extras = Extras { variables, ..Extras::default() };
-        assert_eq!(template("x").unwrap().with(extras).unwrap_err(), ChatError::Reserved { name: name.to_owned() });
+        assert_eq!(
+            template("x").unwrap().with(extras).unwrap_err(),
+            ChatError::Reserved { name: name.to_owned() }
+        );
     }
 }
 
@@ -123,7 +126,8 @@ fn large_extras_have_the_means_that_they_need_and_no_more() {
     let extras = Extras { tools: Some(many), ..Extras::default() };
     let written = with("{{ tools | tojson }}{{ messages[0].content }}", extras.clone());
     assert!(written.render(&say(&[("user", "a")]), true).unwrap().text.len() > 200_000);
-    let harmful = with("{% for a in tools %}{% for b in tools %}{{ tools | tojson }}{% endfor %}{% endfor %}", extras);
+    let harmful =
+        with("{% for a in tools %}{% for b in tools %}{{ tools | tojson }}{% endfor %}{% endfor %}", extras);
     let error = harmful.render(&say(&[("user", "a")]), true).unwrap_err();
     assert!(matches!(error, ChatError::Unbounded { .. }), "{error}");
 }

@@ -32,7 +32,9 @@ pub(crate) fn run(root: &Path, asked: &Setup) -> anyhow::Result<()> {
     eprintln!("{}", if asked.cuda { libtorch::ensure_cuda(root)? } else { libtorch::ensure(root)? });
     match libtorch::keep_for_installed(root)? {
         Some(said) => eprintln!("{said}"),
-        None => eprintln!("installed binaries look for it where it is now: keep it there, or name it in LENS_LIBTORCH"),
+        None => eprintln!(
+            "installed binaries look for it where it is now: keep it there, or name it in LENS_LIBTORCH"
+        ),
     }
     Ok(())
 }

@@ -47,7 +47,9 @@ pub(crate) enum SetupError {
     )]
     NoCache { variable: &'static str },
 
-    #[error("no place for what installed binaries need: set XDG_DATA_HOME (it is not, and HOME is not either)")]
+    #[error(
+        "no place for what installed binaries need: set XDG_DATA_HOME (it is not, and HOME is not either)"
+    )]
     NoData,
 
     #[error(
