@@ -20,6 +20,7 @@ pub mod format;
 pub mod hint;
 mod inspect;
 pub mod lenses;
+mod manual;
 pub mod model;
 pub mod output;
 mod program;

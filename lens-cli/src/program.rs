@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{
     args::{Cli, Command, Corpus, CorpusArgs},
-    corpus, decode, families, hint, inspect, lenses, output, render, signals,
+    corpus, decode, families, hint, inspect, lenses, manual, output, render, signals,
     style::{Adviser, Console, When},
 };
 
@@ -72,6 +72,7 @@ impl Program {
                 clap_complete::generate(*shell, &mut Cli::command(), "lens", &mut script);
                 output::print(|out| out.write_all(&script))
             }
+            Command::ManPages { folder } => manual::write(folder),
             // Signals are watched by the process that runs the model.
             _ => (self.models)(cli, console),
         }

@@ -2,7 +2,10 @@
 
 use std::{fmt, num::NonZeroUsize, str::FromStr};
 
-use lens_checkpoint::device::{Place, UnknownDevice};
+use lens_checkpoint::{
+    chat::Json,
+    device::{Place, UnknownDevice},
+};
 use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
 use lens_viz::{Measure, picture::PictureKind};
 
@@ -171,6 +174,25 @@ impl FromStr for Pictures {
             }
         }
         Ok(pictures)
+    }
+}
+
+/// `--template-var`: a variable of the chat template, and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TemplateVar(pub String, pub Json);
+
+impl FromStr for TemplateVar {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let Some((name, value)) = written.split_once('=') else {
+            return bad("a variable is written NAME=VALUE, such as enable_thinking=false");
+        };
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_word) {
+            return bad(format_args!("{name:?} is not the name of a variable: letters, digits and _"));
+        }
+        Ok(Self(name.to_owned(), Json::or_text(value)))
     }
 }
 
@@ -383,6 +405,18 @@ mod tests {
             assert!(read(wrong).is_err(), "{wrong}");
         }
         assert!(read("pngg").unwrap_err().to_string().contains("did you mean"));
+    }
+
+    #[test]
+    fn a_variable_of_a_template_is_json_or_a_text() {
+        let read = |written: &str| written.parse::<TemplateVar>();
+        let is = |name: &str, value| Ok(TemplateVar(name.to_owned(), value));
+        assert_eq!(read("enable_thinking=false"), is("enable_thinking", Json::Bool(false)));
+        assert_eq!(read("date=1 May = today"), is("date", Json::Text("1 May = today".to_owned())));
+        assert_eq!(read("x="), is("x", Json::Text(String::new())));
+        for wrong in ["", "x", "=1", "a b=1", "1x=1", "a.b=1"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,15 +7,38 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lens_cli::args::{ChatArgs, InputArgs};
+use lens_cli::{
+    args::{ChatArgs, InputArgs},
+    values::TemplateVar,
+};
 use lens_data::PromptInput;
-use lens_models::{Message, session::Input};
+use lens_models::{
+    Message,
+    chat::{Extras, Json},
+    session::Input,
+};
+use serde::Deserialize;
 
 /// A text beyond this is a mistake.
 const LONGEST_TEXT: u64 = 64 << 20;
 
-/// What the user wants the model to read.
-pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
+/// What the user wants the model to read, and the tools that a file of messages tells it of.
+pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<(Input, Option<Json>)> {
+    if let Some(path) = &args.messages {
+        let what = || format!("cannot read messages from {}", path.display());
+        let text = if path.as_os_str() == "-" {
+            from_reader(io::stdin().lock()).context("cannot read messages from stdin")?
+        } else {
+            from_file(path).with_context(what)?
+        };
+        let Messages { messages, tools } = Messages::parse(&text).with_context(what)?;
+        return Ok((Input::Chat(conversation(messages, chat)), tools));
+    }
+    Ok((plain(args, chat)?, None))
+}
+
+/// What the user wants the model to read where it is no file of messages.
+fn plain(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
     if let Some(ids) = &args.token_ids {
         return Ok(Input::Tokens(ids.0.clone()));
     }
@@ -29,24 +52,75 @@ pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
         }
         (None, None) => bail!("there is no prompt"),
     };
-    if !chat.chat && chat.system.is_none() {
+    if !chat.is_chat() {
         return Ok(Input::Text(text));
     }
+    Ok(Input::Chat(conversation(vec![Message::new("user", text)], chat)))
+}
+
+/// The messages, with what the options put before and after them.
+fn conversation(messages: Vec<Message>, chat: &ChatArgs) -> Vec<Message> {
     let system = chat.system.iter().map(|system| Message::new("system", system));
-    Ok(Input::Chat(system.chain([Message::new("user", text)]).collect()))
+    let prefill = chat.prefill.iter().map(|text| Message::new("assistant", text));
+    system.chain(messages).chain(prefill).collect()
+}
+
+/// What the chat template sees beside the messages.
+pub(crate) fn extras(chat: &ChatArgs, tools: Option<Json>) -> Extras {
+    let variables =
+        chat.template_vars.iter().map(|TemplateVar(name, value)| (name.clone(), value.clone())).collect();
+    Extras { variables, tools, continues: chat.prefill.is_some() }
+}
+
+/// A file of messages: a list of them, or an object with the list and the tools that the model may call.
+struct Messages {
+    messages: Vec<Message>,
+    tools: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    role: String,
+    content: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithTools {
+    messages: Vec<Said>,
+    #[serde(default)]
+    tools: Option<Json>,
+}
+
+impl Messages {
+    fn parse(text: &str) -> Result<Self> {
+        let WithTools { messages, tools } = if text.trim_start().starts_with('[') {
+            WithTools { messages: serde_json::from_str(text)?, tools: None }
+        } else {
+            serde_json::from_str(text)?
+        };
+        if messages.is_empty() {
+            bail!("there are none in it");
+        }
+        if tools.as_ref().is_some_and(|tools| !matches!(tools, Json::List(_) | Json::Null)) {
+            bail!("its tools are not a list");
+        }
+        let messages = messages.into_iter().map(|said| Message::new(said.role, said.content)).collect();
+        Ok(Self { messages, tools: tools.filter(|tools| *tools != Json::Null) })
+    }
 }
 
 /// What a record of a file of prompts has the model read.
 pub(crate) fn of_record(record: PromptInput, chat: &ChatArgs) -> Input {
-    let system = || chat.system.iter().map(|system| Message::new("system", system));
     match record {
-        PromptInput::Text(text) if chat.chat || chat.system.is_some() => {
-            Input::Chat(system().chain([Message::new("user", text)]).collect())
+        PromptInput::Text(text) if chat.is_chat() => {
+            Input::Chat(conversation(vec![Message::new("user", text)], chat))
         }
         PromptInput::Text(text) => Input::Text(text),
         PromptInput::Messages(messages) => {
             let own = messages.into_iter().map(|(role, content)| Message::new(role, content));
-            Input::Chat(system().chain(own).collect())
+            Input::Chat(conversation(own.collect(), chat))
         }
         PromptInput::Tokens(tokens) => Input::Tokens(tokens),
     }

@@ -36,15 +36,16 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
     let folder = args.out_folder().map(Folder::for_results).transpose()?;
     let out = Stdout::new(args.out_file())?;
     note_what_does_nothing(args, console);
-    let input = match &args.input.prompts {
-        None => Some(prompt::input(&args.input, &args.chat)?),
-        Some(_) => None,
+    let (input, tools) = match &args.input.prompts {
+        None => prompt::input(&args.input, &args.chat).map(|(input, tools)| (Some(input), tools))?,
+        Some(_) => (None, None),
     };
 
     let model = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
     let lenses = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
+    session = session.with_chat(prompt::extras(&args.chat, tools))?;
     let Some(input) = input else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;
         return many::run(args, file, session, lenses, Outputs { folder, out: &out }, console);

@@ -4,6 +4,7 @@ mod book;
 mod browser;
 mod corpus;
 mod demo;
+mod dist;
 mod examples;
 mod gpu_check;
 mod make_checkpoint;
@@ -27,6 +28,7 @@ pub(crate) enum Chore {
     Browser(browser::Browser),
     Corpus(corpus::Corpus),
     Demo(demo::Demo),
+    Dist(dist::Dist),
     Examples(examples::Examples),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
@@ -47,6 +49,7 @@ impl Chore {
             Self::Browser(_) => browser::run(root),
             Self::Corpus(asked) => corpus::run(root, asked),
             Self::Demo(asked) => demo::run(root, asked),
+            Self::Dist(asked) => dist::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),

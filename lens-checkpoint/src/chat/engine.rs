@@ -1,6 +1,7 @@
 //! Runs a template, which comes with a checkpoint and is not trusted, within limits.
 
 use std::{
+    collections::BTreeSet,
     fmt, io,
     sync::{
         Arc,
@@ -13,7 +14,7 @@ use jiff::{Timestamp, ZonedDateTime, fmt::strtime, tz::TimeZone};
 use minijinja::{Environment, Error, ErrorKind, State, Value, syntax::SyntaxConfig};
 
 use super::{
-    ChatError, Message, guard, tags,
+    ChatError, Extras, Json, Message, guard, tags,
     thread::{self, Lost},
     tojson::tojson,
 };
@@ -65,6 +66,8 @@ pub(super) struct Engine {
     environment: Environment<'static>,
     /// Variables that every rendering has: `bos_token` and its like.
     variables: Vec<(String, String)>,
+    /// The names of the variables that the template reads.
+    pub(super) reads: BTreeSet<String>,
     /// What time it is for the template, in UTC; `None` for that of the machine, in its own time zone.
     pub(super) now: Option<SystemTime>,
     /// Bytes of stack for it, without values.
@@ -88,11 +91,17 @@ impl Engine {
         }
         let stack = STACK + source.len() * STACK_PER_BYTE;
         let source = tags::without_generation(source);
-        let environment = match thread::run(stack, PATIENCE, || environment(source)) {
-            Ok(environment) => environment?,
+        let read = move || {
+            let environment = environment(source)?;
+            let template = environment.get_template(NAME).map_err(|error| explain(&error, 0))?;
+            let reads = template.undeclared_variables(false).into_iter().collect();
+            Ok((environment, reads))
+        };
+        let (environment, reads) = match thread::run(stack, PATIENCE, read) {
+            Ok(read) => read?,
             Err(lost) => return Err(explain_loss(lost, 0)),
         };
-        Ok(Self { environment, variables, now: None, stack, patience: PATIENCE })
+        Ok(Self { environment, variables, reads, now: None, stack, patience: PATIENCE })
     }
 
     /// The text of a conversation.
@@ -100,9 +109,11 @@ impl Engine {
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
+        extras: &Extras,
     ) -> Result<Output, ChatError> {
         let n_messages = messages.len();
-        let said: usize = messages.iter().map(|message| message.role.len() + message.content.len()).sum();
+        let said = messages.iter().map(|message| message.role.len() + message.content.len()).sum::<usize>()
+            + extras.size();
         if said > LONGEST_CONVERSATION {
             return Err(ChatError::TooLong { bytes: said, limit: LONGEST_CONVERSATION });
         }
@@ -110,7 +121,7 @@ impl Engine {
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel as u64));
         let dated = Arc::new(AtomicBool::new(false));
-        let context = self.context(messages, add_generation_prompt, dated.clone());
+        let context = self.context(messages, add_generation_prompt, extras, dated.clone());
         let mut out = Limited { text: Vec::new(), left: LONGEST_FRAME + said * REPETITIONS };
         let patience = self.patience + MORE_PATIENCE * (said / LONGEST_FRAME) as u32;
         let rendered = thread::run(self.stack + fuel * STACK_PER_FUEL, patience, move || {
@@ -125,18 +136,26 @@ impl Engine {
         Ok(Output { text, dated: dated.load(Ordering::Relaxed) })
     }
 
-    /// What transformers gives a template, for a conversation without tools and documents.
-    fn context(&self, messages: &[Message], add_generation_prompt: bool, dated: Arc<AtomicBool>) -> Value {
+    /// What transformers gives a template. What the user has set wins over special tokens.
+    fn context(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        extras: &Extras,
+        dated: Arc<AtomicBool>,
+    ) -> Value {
         let mut context: Vec<(&str, Value)> =
             self.variables.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str()))).collect();
         let message = |message: &Message| {
             Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
         };
         context.push(("messages", messages.iter().map(message).collect()));
-        context.push(("tools", Value::from(())));
+        context.push(("tools", extras.tools.as_ref().map_or(Value::from(()), Json::value)));
         context.push(("documents", Value::from(())));
         context.push(("add_generation_prompt", Value::from(add_generation_prompt)));
         context.push(("strftime_now", strftime(self.now, dated)));
+        // Of a name that is there twice the last value counts.
+        context.extend(extras.variables.iter().map(|(name, value)| (name.as_str(), value.value())));
         Value::from_pairs(context)
     }
 }
@@ -273,7 +292,10 @@ mod tests {
                       {{ (ns.x ~ '') | length }}";
         let mut engine = Engine::new(source, Vec::new()).unwrap();
         engine.patience = Duration::ZERO;
-        let error = engine.render(&[Message::new("user", "hi")], true).map(|output| output.text).unwrap_err();
+        let error = engine
+            .render(&[Message::new("user", "hi")], true, &Extras::default())
+            .map(|output| output.text)
+            .unwrap_err();
         assert_eq!(error, ChatError::Unbounded { line: None, what: "time", n_messages: 1 });
     }
 }

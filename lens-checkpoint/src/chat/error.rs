@@ -42,6 +42,23 @@ pub enum ChatError {
         /// What is wrong there.
         reason: String,
     },
+    /// A variable that the template gets anyway.
+    #[error(
+        "{name} is nothing that can be set for a chat template: it follows from the conversation and from what is asked"
+    )]
+    Reserved {
+        /// Its name.
+        name: String,
+    },
+    /// The last message is to go on, and the template does not write it.
+    #[error(
+        "the last message, of {role}, cannot go on: the chat template leaves it out or changes it, so that its end is not in \
+         the text"
+    )]
+    NotContinued {
+        /// Whose message it is.
+        role: String,
+    },
     /// The template itself refuses the messages (`raise_exception`).
     #[error("the chat template refuses these messages: {message}")]
     Refused {

@@ -22,8 +22,10 @@
 
 mod engine;
 mod error;
+mod extras;
 mod files;
 mod guard;
+mod json;
 mod place;
 mod tags;
 mod thread;
@@ -33,6 +35,8 @@ mod tokens;
 use std::{ops::Range, time::SystemTime};
 
 pub use error::ChatError;
+pub use extras::Extras;
+pub use json::Json;
 pub use lens_core::Message;
 use serde_json::Value;
 
@@ -46,6 +50,7 @@ pub const TEMPLATE_ROLE: &str = "template";
 pub struct ChatTemplate {
     engine: engine::Engine,
     source: String,
+    extras: Extras,
 }
 
 /// A conversation as the model reads it.
@@ -85,7 +90,11 @@ impl ChatTemplate {
         T: Into<String>,
     {
         let tokens = tokens.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
-        Ok(Self { engine: engine::Engine::new(source, tokens)?, source: source.to_owned() })
+        Ok(Self {
+            engine: engine::Engine::new(source, tokens)?,
+            source: source.to_owned(),
+            extras: Extras::default(),
+        })
     }
 
     pub(crate) fn of(id: &str, files: &Sidecars, config: &Value) -> Result<Self, ChatError> {
@@ -98,6 +107,21 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// This template with more than messages to see: variables, tools, and whether the last message goes on.
+    ///
+    /// # Errors
+    /// [`ChatError::Reserved`], for a variable that the template gets anyway.
+    pub fn with(mut self, extras: Extras) -> Result<Self, ChatError> {
+        extras.check()?;
+        self.extras = extras;
+        Ok(self)
+    }
+
+    /// What of the extras the template does not read, and whether it has no generation prompt, as sentences.
+    pub fn notes(&self) -> Vec<String> {
+        self.extras.notes(&self.engine.reads)
+    }
+
     /// Fixes what `strftime_now` says, in UTC. Without it, a template that writes the date reads the clock and the
     /// time zone of the machine, as in transformers.
     #[must_use]
@@ -106,7 +130,8 @@ impl ChatTemplate {
         self
     }
 
-    /// Renders a conversation; with `add_generation_prompt`, up to where the assistant's answer begins.
+    /// Renders a conversation; with `add_generation_prompt`, up to where the assistant's answer begins. Where the extras
+    /// say that the last message goes on, the text ends with it, and there is no generation prompt.
     ///
     /// # Errors
     /// When the template refuses the messages, fails on them, or goes beyond its limits.
@@ -114,10 +139,14 @@ impl ChatTemplate {
         if messages.is_empty() {
             return Err(ChatError::NoMessages);
         }
-        let engine::Output { text, dated } = self.engine.render(messages, add_generation_prompt)?;
-        let render = |messages: &[Message]| {
-            self.engine.render(messages, add_generation_prompt).map(|output| output.text)
+        let add_generation_prompt = add_generation_prompt && !self.extras.continues;
+        let whole = |messages: &[Message]| self.engine.render(messages, add_generation_prompt, &self.extras);
+        let output = |messages: &[Message]| match self.extras.continues {
+            true => extras::continued(messages, whole),
+            false => whole(messages),
         };
+        let engine::Output { text, dated } = output(messages)?;
+        let render = |messages: &[Message]| output(messages).map(|output| output.text);
         let (roles, unplaced) = place::place(messages, &text, &self.source, render);
         Ok(Rendered { text, roles, unplaced, dated })
     }

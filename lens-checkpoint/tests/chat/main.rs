@@ -3,6 +3,7 @@
 // The helpers of the tests are tests, too.
 #![allow(clippy::unwrap_used)]
 
+mod extras;
 mod files;
 mod hostile;
 mod oracle;

@@ -40,9 +40,9 @@ struct Row {
 }
 
 #[derive(Deserialize)]
-struct Said {
-    role: String,
-    content: String,
+pub(crate) struct Said {
+    pub(crate) role: String,
+    pub(crate) content: String,
 }
 
 impl Row {
@@ -57,7 +57,7 @@ fn rows(family: &str) -> Vec<Row> {
 }
 
 /// The template of a checkpoint that has the family's files.
-fn family(family: &str) -> ChatTemplate {
+pub(crate) fn family(family: &str) -> ChatTemplate {
     let folder = fixtures().join("chat").join(family);
     let files =
         ["tokenizer_config.json", "chat_template.jinja"].map(|file| (file, std::fs::read(folder.join(file))));

@@ -109,7 +109,8 @@ impl AttributeArgs {
         });
         let plain = (self.lens == Some(LensName::Logit))
             .then(|| "--lens logit is how --point reads by itself: leave --lens out".to_owned());
-        other.or(plain).or_else(|| self.machine.contradiction())
+        let chat = || self.chat.contradiction(&self.input);
+        other.or(plain).or_else(chat).or_else(|| self.machine.contradiction())
     }
 }
 

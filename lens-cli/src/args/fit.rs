@@ -27,7 +27,11 @@ impl RunArgs {
 
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
-        let wrong = self.generate.contradiction().or_else(|| self.fits_many()).or_else(|| self.fits_name());
+        let chat = || self.chat.contradiction(&self.input);
+        let wrong = chat()
+            .or_else(|| self.generate.contradiction())
+            .or_else(|| self.fits_many())
+            .or_else(|| self.fits_name());
         let wrong = wrong.or_else(|| self.fits_pictures());
         if wrong.is_some() {
             return wrong;

@@ -19,6 +19,8 @@ mod render;
 mod run;
 mod text;
 
+use std::path::PathBuf;
+
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{
@@ -119,6 +121,14 @@ pub enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, one for each command
+    #[command(hide = true, after_help = MORE_HELP, after_long_help = "Example:
+  lens man-pages ~/.local/share/man/man1")]
+    ManPages {
+        /// The folder, which is made if it is not there
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
 }
 

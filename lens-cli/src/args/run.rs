@@ -15,7 +15,8 @@ use super::{
 use crate::{
     format::RunFormat,
     values::{
-        Percent, Pictures, Size, StatisticNames, StopText, Target, Temperature, TokenIds, TopP, from_one,
+        Percent, Pictures, Size, StatisticNames, StopText, Target, Temperature, TemplateVar, TokenIds, TopP,
+        from_one,
     },
 };
 
@@ -40,6 +41,7 @@ Examples:
   lens run \"The capital of France is\" --positions all --grid
   lens run --token-ids 5,7,11 --layers 0,-1 --format json
   lens run -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\"
+  lens run -m Qwen/Qwen3-0.6B --chat \"2+2?\" --prefill \"It is\" --template-var enable_thinking=false
   lens run -m openai-community/gpt2 \"The capital of France is\" --lens logit,tuned=gpt2"
 )]
 pub struct RunArgs {
@@ -233,6 +235,10 @@ pub struct InputArgs {
     /// Token ids such as 1,2,3 in place of a text; no special token is added
     #[arg(long, value_name = "IDS")]
     pub token_ids: Option<TokenIds>,
+    /// A conversation for the model's chat template: a JSON list of objects with role and content, or an object with
+    /// messages and perhaps tools; - reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub messages: Option<PathBuf>,
     /// Many prompts, one load: a file with one on each line (.jsonl: objects with text, messages or token_ids, and an id;
     /// .csv: the column text), - reads stdin
     #[arg(long, value_name = "FILE")]
@@ -265,4 +271,30 @@ pub struct ChatArgs {
     /// What the system message says; implies --chat
     #[arg(long, value_name = "TEXT", conflicts_with = "token_ids")]
     pub system: Option<String>,
+    /// How the assistant's answer begins: the model goes on from there (with --chat, --system or --messages)
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "token_ids")]
+    pub prefill: Option<String>,
+    /// A variable for the chat template, such as enable_thinking=false: JSON, or else a text; can be repeated
+    #[arg(long = "template-var", value_name = "NAME=VALUE", conflicts_with = "token_ids")]
+    pub template_vars: Vec<TemplateVar>,
+}
+
+impl ChatArgs {
+    /// Whether a text is what a user asks.
+    pub fn is_chat(&self) -> bool {
+        self.chat || self.system.is_some()
+    }
+
+    /// Options that need a conversation where there is none, in words.
+    pub(super) fn contradiction(&self, input: &InputArgs) -> Option<String> {
+        if self.is_chat() || input.messages.is_some() {
+            return None;
+        }
+        let option = match (&self.prefill, self.template_vars.is_empty()) {
+            (Some(_), _) => "--prefill is how an answer begins",
+            (None, false) => "--template-var is for the chat template",
+            (None, true) => return None,
+        };
+        Some(format!("{option}: it needs --chat, --system or --messages"))
+    }
 }

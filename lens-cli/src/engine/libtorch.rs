@@ -40,6 +40,13 @@ const CHOICE: &str = "LENS_LIBTORCH";
 /// The variable by which libtorch is named when something is built with it.
 const BUILT_WITH: &str = "LIBTORCH";
 
+/// Where set-up leaves a libtorch for installed binaries, in the user's folder for data.
+const PER_USER: &str = "lens/libtorch-2.11.0/lib";
+
+/// Where a libtorch may be that belongs to the engine, from the engine's folder: in a folder that was put together by hand,
+/// and in an installation with `bin/` and `lib/`.
+const BESIDE: [&str; 4] = ["", "libtorch/lib", ".libtorch/lib", "../lib/lens/libtorch/lib"];
+
 /// What the search depends on.
 pub(super) struct Surroundings<'a> {
     /// The environment.
@@ -85,6 +92,12 @@ impl Surroundings<'_> {
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
+    /// The folder for data of this user: `XDG_DATA_HOME` or what stands for it.
+    fn data(&self) -> Option<PathBuf> {
+        let named = self.value("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        named.or_else(|| Some(Path::new(&self.value("HOME")?).join(".local/share")))
+    }
+
     /// The libtorch that the user has named.
     fn chosen(chosen: &OsStr) -> Result<PathBuf> {
         let Some(folder) = below(chosen).into_iter().find(|folder| has_libtorch(folder)) else {
@@ -107,10 +120,14 @@ impl Surroundings<'_> {
             Place { what: SEARCH_PATH.to_owned(), folders: given.to_vec() },
             Place {
                 what: "beside lens-engine".to_owned(),
-                folders: ["", "libtorch/lib", ".libtorch/lib"].map(|below| beside.join(below)).to_vec(),
+                folders: BESIDE.map(|below| beside.join(below)).to_vec(),
             },
             Place { what: "where it was when lens-engine was built".to_owned(), folders: written.to_vec() },
         ];
+        if let Some(data) = self.data() {
+            let folders = vec![data.join(PER_USER)];
+            places.push(Place { what: "the user's data folder".to_owned(), folders });
+        }
         if let Some(named) = self.value(BUILT_WITH) {
             places.push(Place { what: BUILT_WITH.to_owned(), folders: below(&named) });
         }
@@ -202,8 +219,11 @@ mod tests {
         named: Option<&Path>,
         python: Option<&Path>,
     ) -> Result<PathBuf> {
-        let lookup =
-            |name: &str| named.filter(|_| name == BUILT_WITH).map(|named| named.as_os_str().to_owned());
+        let lookup = |name: &str| match name {
+            BUILT_WITH => named.map(|named| named.as_os_str().to_owned()),
+            "HOME" => Some(folder.join("home").into_os_string()),
+            _ => None,
+        };
         let around = Surroundings { lookup: &lookup, python: &|| python.map(Path::to_owned) };
         around.first(&folder.join("bin/lens-engine"), given, written)
     }
@@ -240,6 +260,27 @@ mod tests {
         fs::create_dir_all(folder("bin")).unwrap();
         let beside = libtorch(&folder("bin/libtorch"), "build-version", "2.11.0");
         assert_eq!(both(&[], &[]), beside.canonicalize().unwrap());
+    }
+
+    #[test]
+    fn what_set_up_left_for_installed_binaries_is_found_when_the_checkout_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("home/.local/share/lens/libtorch-2.11.0");
+        let own = libtorch(&data, "build-version", "2.11.0");
+        let gone = [root.path().join("checkout/.libtorch/lib")];
+        assert_eq!(first(root.path(), &[], &gone, None, None).unwrap(), own);
+        // What lies where an installation keeps its own comes before.
+        fs::create_dir_all(root.path().join("bin")).unwrap();
+        let installed = libtorch(&root.path().join("lib/lens/libtorch"), "build-version", "2.11.0");
+        let found = first(root.path(), &[], &gone, None, None).unwrap();
+        assert_eq!(found.canonicalize().unwrap(), installed.canonicalize().unwrap());
+
+        let named = root.path().join("data");
+        let lookup = |name: &str| (name == "XDG_DATA_HOME").then(|| named.clone().into_os_string());
+        let around = Surroundings { lookup: &lookup, python: &|| None };
+        assert_eq!(around.data(), Some(named.clone()));
+        let lookup = |name: &str| (name == "XDG_DATA_HOME").then(|| "relative".into());
+        assert_eq!(Surroundings { lookup: &lookup, python: &|| None }.data(), None);
     }
 
     #[test]

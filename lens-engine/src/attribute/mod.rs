@@ -27,14 +27,15 @@ use out::Form;
 pub(crate) fn attribute(args: &AttributeArgs, console: &Console) -> Result<()> {
     let form = Form::of(args)?;
     let options = machine::apply(&args.machine)?;
-    let input = match &args.input.prompts {
-        None => Some(prompt::input(&args.input, &args.chat)?),
-        Some(_) => None,
+    let (input, tools) = match &args.input.prompts {
+        None => prompt::input(&args.input, &args.chat).map(|(input, tools)| (Some(input), tools))?,
+        Some(_) => (None, None),
     };
     let name = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
     let lens = lens(args, &checkpoint, console)?;
     let session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
+    let session = session.with_chat(prompt::extras(&args.chat, tools))?;
     let mut asked = Asked::new(args, session, lens)?;
     let Some(input) = input else {
         let file = args.input.prompts.as_deref().context("there is no file of prompts")?;

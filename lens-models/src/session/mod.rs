@@ -25,6 +25,7 @@ pub use lens_core::{Conversation, Input, Prepared, Request, Target};
 pub use speech::Speech;
 
 use crate::{
+    chat::Extras,
     checkpoint::{Checkpoint, Outline},
     decoder::{Decoder, LoadOptions, LoadProgress, VectorFilesOnDisk},
     demo,
@@ -81,6 +82,15 @@ impl Session {
     #[must_use]
     pub fn with_generator(self, name: &'static str, version: &'static str) -> Self {
         Self { generator: (name, version), ..self }
+    }
+
+    /// This session, with more than messages in every conversation: variables of the chat template, tools, and whether the
+    /// last message goes on.
+    ///
+    /// # Errors
+    /// When they cannot be for a chat template.
+    pub fn with_chat(self, extras: Extras) -> Result<Self, SessionError> {
+        Ok(Self { speech: self.speech.with_chat(extras)?, ..self })
     }
 
     /// What the config and the headers of the weights say.

@@ -23,7 +23,7 @@ That was `lens run \"The capital of France is\"` on the embedded demo model. Go 
   cargo run --release -- run --help                every option, with examples
   cargo run --release -- run -m DIR \"your prompt\"  a checkpoint of your own
   cargo install --path lens-cli && cargo install --path lens-engine
-                                                   `lens` on your PATH (keep this checkout: libtorch stays in it)";
+                                                   `lens` on your PATH";
 
 pub(crate) fn run(root: &Path, asked: &Demo) -> anyhow::Result<()> {
     eprintln!("{}", libtorch::ensure(root)?);

@@ -48,6 +48,11 @@ pub(crate) enum SetupError {
     NoCache { variable: &'static str },
 
     #[error(
+        "no place for what installed binaries need: set XDG_DATA_HOME (it is not, and HOME is not either)"
+    )]
+    NoData,
+
+    #[error(
         "not enough room in {}: set-up needs {needed_mb} MB and {free_mb} MB are free; make room, \
          or set {variable} to a folder on a larger disk",
         dir.display()

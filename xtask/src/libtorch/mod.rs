@@ -47,6 +47,33 @@ pub(crate) fn ensure_cuda(root: &Path) -> Result<String, SetupError> {
     })
 }
 
+/// Puts the checkout's libtorch where installed binaries look for it (lens-cli/src/engine/libtorch.rs), so that the checkout
+/// may go; it is linked where the disk allows it, and copied elsewhere. `None` where libtorch is the user's own, and stays
+/// where it is. The checkout is ready.
+pub(crate) fn keep_for_installed(root: &Path) -> Result<Option<String>, SetupError> {
+    let around = Surroundings::from_env(root);
+    if own::find(&around)?.is_some() {
+        return Ok(None);
+    }
+    let bundles: Vec<_> = [pins::for_host_with_cuda(), pins::for_host()].into_iter().flatten().collect();
+    keep(&around, &bundles)
+}
+
+/// The step of [`keep_for_installed`], with the bundles that may be there; those that have more come first.
+fn keep(around: &Surroundings, bundles: &[&'static Bundle]) -> Result<Option<String>, SetupError> {
+    let (from, to) = (around.own_place(), around.installed_place()?);
+    let which = |place: &Path| bundles.iter().position(|bundle| tree::is_whole(place, &bundle.id()));
+    let Some(here) = which(&from) else { return Ok(None) };
+    // What has the CUDA half is not replaced by what has none.
+    if which(&to).is_none_or(|there| there > here) {
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent).map_err(SetupError::io("make", parent))?;
+        }
+        tree::place(&from, &to)?;
+    }
+    Ok(Some(format!("installed binaries find it in {}", to.display())))
+}
+
 /// The steps of [`ensure`], with the pins and the download as arguments: tests have neither a network nor half a
 /// gigabyte.
 fn set_up(

@@ -18,6 +18,8 @@ pub(crate) struct Surroundings {
     pub(crate) in_virtual_env: bool,
     /// The folder that checkouts share.
     pub(crate) cache: Option<PathBuf>,
+    /// The user's folder for data.
+    pub(crate) data: Option<PathBuf>,
     pub(crate) python: Option<OsString>,
     pub(crate) cxx: Option<OsString>,
 }
@@ -38,6 +40,9 @@ impl Surroundings {
             bypass_version_check: var("LIBTORCH_BYPASS_VERSION_CHECK").is_some(),
             in_virtual_env: var("VIRTUAL_ENV").is_some(),
             cache: folder(CACHE_VARIABLE).or_else(user_cache),
+            data: folder("XDG_DATA_HOME")
+                .filter(|folder| folder.is_absolute())
+                .or_else(|| Some(folder("HOME")?.join(".local/share"))),
             python: var("PYTHON").filter(|value| !value.is_empty()),
             cxx: var("CXX").filter(|value| !value.is_empty()),
         }
@@ -46,6 +51,12 @@ impl Surroundings {
     /// Where the project's own libtorch goes; `.cargo/config.toml` says the same.
     pub(crate) fn own_place(&self) -> PathBuf {
         self.root.join(".libtorch")
+    }
+
+    /// Where installed binaries look for it; lens-cli/src/engine/libtorch.rs says the same.
+    pub(crate) fn installed_place(&self) -> Result<PathBuf, SetupError> {
+        let data = self.data.as_deref().ok_or(SetupError::NoData)?;
+        Ok(data.join(format!("lens/libtorch-{}", super::pins::VERSION)))
     }
 
     pub(crate) fn cache(&self) -> Result<&Path, SetupError> {

@@ -195,3 +195,28 @@ fn too_little_room_is_said_before_the_download() {
     assert!(matches!(error, SetupError::NoRoom { .. }), "{error}");
     assert_eq!(machine.downloads.get(), 0);
 }
+
+#[test]
+fn what_installed_binaries_need_outlives_the_checkout() {
+    let machine = Machine::new();
+    let data = machine.dir.path().join("data");
+    let checkout = Surroundings { data: Some(data.clone()), ..machine.checkout("one") };
+    assert_eq!(keep(&checkout, &[machine.bundle]).unwrap(), None, "there is nothing to keep yet");
+    machine.set_up(&checkout).unwrap();
+    let said = keep(&checkout, &[machine.bundle]).unwrap().unwrap();
+    let place = data.join("lens/libtorch-2.11.0");
+    assert!(said.contains(&place.display().to_string()), "{said}");
+    fs::remove_dir_all(&checkout.root).unwrap();
+    assert!(tree::is_whole(&place, &machine.bundle.id()));
+
+    // A second time, and from a checkout with less, nothing is placed.
+    fs::write(place.join("extra"), "").unwrap();
+    let fuller = machine.bundle;
+    let less = Box::leak(Box::new(Bundle { platform: "less", ..*machine.bundle }));
+    let checkout = Surroundings { data: Some(data), ..machine.checkout("two") };
+    machine.set_up(&checkout).unwrap();
+    keep(&checkout, &[fuller]).unwrap().unwrap();
+    tree::seal(&checkout.own_place(), &less.id()).unwrap();
+    keep(&checkout, &[fuller, less]).unwrap().unwrap();
+    assert!(place.join("extra").exists(), "it was whole, and is placed anew");
+}

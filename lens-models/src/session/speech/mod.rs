@@ -6,7 +6,7 @@ use lens_core::{Conversation, Message, Named, PromptTokens, Target, Texts, Token
 
 use super::error::SessionError;
 use crate::{
-    chat::{ChatError, ChatTemplate},
+    chat::{ChatError, ChatTemplate, Extras},
     checkpoint::Checkpoint,
     tokenizer::Tokenizer,
 };
@@ -41,6 +41,22 @@ impl Speech {
         }
         let (id, bos) = (outline.id.clone(), outline.bos_token_ids());
         Ok(Self { id, tokenizer, chat: checkpoint.chat_template(), end_of_text, own_end, bos })
+    }
+
+    /// These texts, with more than messages in every conversation.
+    ///
+    /// # Errors
+    /// When they cannot be for a chat template; where there is no template at all, the first conversation says so.
+    pub fn with_chat(mut self, extras: Extras) -> Result<Self, SessionError> {
+        if let Ok(template) = self.chat {
+            self.chat = Ok(template.with(extras)?);
+        }
+        Ok(self)
+    }
+
+    /// What a reader of a conversation has to know of the chat template, as sentences.
+    fn notes_on_chat(&self) -> Vec<String> {
+        self.chat.as_ref().map(ChatTemplate::notes).unwrap_or_default()
     }
 
     /// The tokenizer.

@@ -8,7 +8,8 @@ use super::Speech;
 pub(super) fn of_prompt(prompt: &PromptTokens<'_>, speech: &Speech) -> Vec<String> {
     let of_files = speech.notes().iter().filter(|_| prompt.origin.is_some()).cloned();
     let bos = prompt.origin.and_then(|origin| bos(prompt, origin, speech));
-    of_files.chain(bos).chain(own_end(prompt, speech)).collect()
+    let of_chat = prompt.origin.filter(|origin| *origin == Origin::Chat).map(|_| speech.notes_on_chat());
+    of_files.chain(bos).chain(of_chat.into_iter().flatten()).chain(own_end(prompt, speech)).collect()
 }
 
 /// Whether the prompt begins as the model's sequences do: with the token that the config names, or the tokenizer.

@@ -1,0 +1,156 @@
+//! What was made, tried where there is no Rust.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+
+use super::{BINARIES, Parts, VERSION, output, tarball::folder, wheel};
+use crate::python;
+
+const PROMPT: &str = "The capital of France is";
+
+/// What it has to say to that.
+const ANSWER: &str = "\"text\":\" Paris\"";
+
+/// Runs `lens` of the tarball in a root that has the machine's C and C++ libraries and nothing else: no shell, no Python, no
+/// Rust; or in a root that somebody has made.
+pub(super) fn tarball(parts: &Parts, tarball: &Path, out: &Path, given: Option<&Path>) -> anyhow::Result<()> {
+    let scratch = empty(&out.join("check"))?;
+    let root = match given {
+        Some(root) => root.canonicalize().with_context(|| format!("cannot find {}", root.display()))?,
+        None => scratch.join("root"),
+    };
+    // Not where it would be installed, and with a space.
+    let (first, second) = ("opt/some where", "srv/lens");
+    for place in [first, second] {
+        let place = root.join(place);
+        if place.exists() {
+            fs::remove_dir_all(&place)?;
+        }
+    }
+    fs::create_dir_all(root.join(first))?;
+    fs::create_dir_all(root.join("tmp"))?;
+    fs::create_dir_all(root.join("proc"))?;
+    output(Command::new("tar").arg("-xzf").arg(tarball).arg("-C").arg(root.join(first)))?;
+    let unpacked = root.join(first).join(folder());
+    if given.is_none() {
+        copy_libraries(&unpacked, &root)?;
+    }
+    leaves_no_trace_of_the_checkout(parts, &unpacked)?;
+    run_in(&root, &format!("/{first}/{}", folder()))?;
+    // It is moved, and runs again.
+    fs::create_dir_all(root.join("srv"))?;
+    fs::rename(&unpacked, root.join(second))?;
+    run_in(&root, &format!("/{second}"))?;
+
+    // Installed, without anything of this process's environment.
+    let to = scratch.join("installed");
+    let mut install = Command::new("/bin/sh");
+    install.arg(root.join(second).join("install.sh")).arg(&to).env_clear().env("PATH", "/usr/bin:/bin");
+    output(&mut install)?;
+    let said =
+        output(Command::new(to.join("bin/lens")).args(["run", PROMPT, "--format", "json"]).env_clear())?;
+    answers(&said)?;
+    fs::remove_dir_all(root.join(second))?;
+    fs::remove_dir_all(&scratch)?;
+    eprintln!("the tarball runs in a root without Rust and Python, from two folders, and installed");
+    Ok(())
+}
+
+fn empty(folder: &Path) -> anyhow::Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder.to_owned())
+}
+
+/// Copies what the loader of this machine would load for the binaries and is not in the tarball.
+fn copy_libraries(unpacked: &Path, root: &Path) -> anyhow::Result<()> {
+    for name in BINARIES {
+        let said = output(Command::new("ldd").arg(unpacked.join("bin").join(name)))?;
+        if said.contains("not found") {
+            bail!("{name} is not complete:\n{said}");
+        }
+        // Lines such as `libm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`.
+        let paths = said.lines().filter_map(|line| {
+            let line = line.split_once("=>").map_or(line, |(_, path)| path).trim();
+            Some(Path::new(line.rsplit_once(" (0x")?.0)).filter(|path| path.is_absolute())
+        });
+        for path in paths.filter(|path| !path.starts_with(unpacked)) {
+            let to = root.join(path.strip_prefix("/")?);
+            fs::create_dir_all(to.parent().context("a library has a folder")?)?;
+            fs::copy(path, &to).with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails where a binary would look for libraries in the checkout.
+fn leaves_no_trace_of_the_checkout(parts: &Parts, unpacked: &Path) -> anyhow::Result<()> {
+    let checkout = parts.root.join(".libtorch").into_os_string().into_encoded_bytes();
+    for name in BINARIES {
+        let bytes = fs::read(unpacked.join("bin").join(name))?;
+        if bytes.windows(checkout.len()).any(|part| part == checkout) {
+            bail!("{name} still names {}", parts.root.join(".libtorch").display());
+        }
+    }
+    Ok(())
+}
+
+/// Runs `lens` in the root, in namespaces of its own and with an empty environment.
+fn run_in(root: &Path, installation: &str) -> anyhow::Result<()> {
+    let lens = |words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]);
+        command.arg("--root").arg(root).arg("--").arg(format!("{installation}/bin/lens")).args(words);
+        command.env_clear();
+        output(&mut command)
+    };
+    answers(&lens(&["run", PROMPT, "--format", "json"])?)?;
+    if !lens(&["--version"])?.contains(VERSION) {
+        bail!("lens is not of version {VERSION}");
+    }
+    Ok(())
+}
+
+fn answers(said: &str) -> anyhow::Result<()> {
+    if !said.contains(ANSWER) {
+        bail!("lens ran and did not find \" Paris\"");
+    }
+    Ok(())
+}
+
+/// Installs the wheel in a fresh Python and runs the command, the module and a notebook.
+pub(super) fn wheel(parts: &Parts, made: &Path, out: &Path, with_torch: bool) -> anyhow::Result<()> {
+    let folder = out.join("python");
+    let packages = ["pandas", "pyarrow", "nbconvert", "ipykernel", "nbformat"];
+    let python = python::environment(&folder, &packages)?;
+    let script = out.join("check_wheel.py");
+    fs::write(&script, include_str!("check_wheel.py"))?;
+    let mut command = Command::new(&python);
+    command.arg("-I").arg(&script).args([made, &parts.root.join(".libtorch")]);
+    command.args([wheel::NAME, VERSION]).arg(if with_torch { "install" } else { "lend" });
+    // What a user has: no Rust, and nothing that names a libtorch.
+    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(out);
+    for kept in
+        ["HOME", "PIP_INDEX_URL", "PIP_CONFIG_FILE", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]
+            .iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)))
+    {
+        command.env(kept.0, kept.1);
+    }
+    let status = command.status().with_context(|| format!("cannot run {}", python.display()))?;
+    if !status.success() {
+        bail!("the wheel does not hold what it promises ({status})");
+    }
+    if with_torch {
+        fs::remove_dir_all(&folder)?;
+    }
+    eprintln!("the wheel runs: the command, the module, and a notebook");
+    Ok(())
+}
