@@ -17,6 +17,7 @@ mod model;
 mod patch;
 mod render;
 mod run;
+mod serve;
 mod text;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -40,6 +41,7 @@ pub use self::{
     patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
+    serve::ServeArgs,
     text::{ReaderArgs, TextArgs},
 };
 use crate::style::When;
@@ -84,6 +86,7 @@ impl Cli {
         let says = match &self.command {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
+            Command::Serve(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
             Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
@@ -101,6 +104,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Serve(Box<ServeArgs>),
     Attribute(Box<AttributeArgs>),
     Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),
