@@ -118,7 +118,7 @@ fn every_request_that_is_not_this_page_s_is_refused() {
 
 #[test]
 fn too_much_is_refused_with_the_limit_in_the_error() {
-    let limits = Limits::default().with_prompt(4).with_written(3).with_top_k(5).with_targets(2);
+    let limits = Limits::default().with_prompt(4).with_written(3).with_top_k(12).with_targets(2);
     let open = open(limits, Duration::ZERO);
     let with = |name: &str, value: serde_json::Value| {
         let mut question = reading("page", "5 7", 0);
@@ -127,8 +127,8 @@ fn too_much_is_refused_with_the_limit_in_the_error() {
     };
     for (name, value, says) in [
         ("write", json!(4), "the most is 3"),
-        ("top_k", json!(6), "the most is 5"),
-        ("top_k", json!(0), "the most is 5"),
+        ("top_k", json!(13), "the most is 12"),
+        ("top_k", json!(0), "the most is 12"),
         ("targets", json!([1, 2, 3]), "the most is 2"),
         ("runs", json!([]), "the most is 2"),
         ("runs", json!([{"text": "1"}, {"text": "1"}, {"text": "1"}]), "the most is 2"),

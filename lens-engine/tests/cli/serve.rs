@@ -55,7 +55,9 @@ impl Served {
     fn events(&self, path: &str, question: &Value) -> Vec<(Duration, Value)> {
         let began = Instant::now();
         let lines = BufReader::new(self.begin(path, question)).lines().map_while(Result::ok);
-        lines.filter_map(|line| Some((began.elapsed(), serde_json::from_str(&line).ok()?))).collect()
+        // Between the events stand the sizes of the pieces in which they come.
+        let event = |line: &String| serde_json::from_str(line).ok().filter(Value::is_object);
+        lines.filter_map(|line| Some((began.elapsed(), event(&line)?))).collect()
     }
 
     fn signal(&self, name: &str) {

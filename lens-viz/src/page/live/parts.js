@@ -67,7 +67,9 @@ class Parts {
     const says = `The logit of ${JSON.stringify(trace.target.text)} after position ${trace.position} is ${trace.logit_before_cap.toFixed(3)}; `
       + `the parts add up to it within ${trace.error.toExponential(1)}.`;
     const tables = lists.map(([caption, shares]) => [caption, Object.entries(shares ?? {})]).filter(([, entries]) => entries.length > 0);
-    const notes = trace.notes.length > 0 ? [element("ul", {}, ...trace.notes.map((note) => element("li", {}, sentence(note))))] : [];
+    /* What has nothing to say is left out of a trace. */
+    const said = trace.notes ?? [];
+    const notes = said.length > 0 ? [element("ul", {}, ...said.map((note) => element("li", {}, sentence(note))))] : [];
     const passed = trace.self_check.passed ? [] : [element("p", { class: "notice", role: "note" }, "The self-check failed: do not believe these numbers.")];
     return [...passed, element("p", {}, says), element("div", { class: "shares" }, ...tables.map(([caption, entries]) => this.table(caption, entries))), ...notes];
   }
