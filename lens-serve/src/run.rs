@@ -6,7 +6,7 @@ use std::{
 };
 
 use lens_core::{
-    Intervention, LensTrace, PositionTrace, Prepared, Request, Sink, SinkError, StepTrace, TokenId,
+    Intervention, LensTrace, PositionTrace, Prepared, Progress, Request, Sink, SinkError, StepTrace, TokenId,
     TokenTrace,
     attribution::AttributionRequest,
     sink::{Collected, End},
@@ -77,7 +77,7 @@ fn read(
     let mut kept: Vec<KeptRun> = Vec::new();
     let mut said: Option<Vec<String>> = None;
     for ((one, run), name) in prepared.iter().zip(&reading.runs).zip(reading.names()) {
-        let trace = run_one(one, name, of, model, told, &kept, limits)?;
+        let trace = run_one(one, name, (of, reading.write > 0), model, told, &kept, limits)?;
         let Some(trace) = trace else { return Ok(()) };
         said.get_or_insert_default().extend(trace.notes.iter().cloned());
         kept.push(KeptRun { name, trace, changes: reading.changes(run, &about)? });
@@ -104,11 +104,12 @@ fn read(
     Ok(())
 }
 
-/// Runs one prompt and shows it; `None` where nobody wants it any more.
+/// Runs one prompt and shows it; `None` where nobody wants it any more. `of` is how many positions all runs may have, and
+/// whether the model writes.
 fn run_one(
     prepared: &Prepared,
     name: &'static str,
-    of: usize,
+    of: (usize, bool),
     model: &mut dyn Model,
     told: &Told,
     before: &[KeptRun],
@@ -118,7 +119,8 @@ fn run_one(
         told,
         before,
         name,
-        of,
+        of: of.0,
+        writes: of.1,
         options: PageOptions::default().with_max_bytes(limits.data),
         collected: Collected::default(),
         next: Instant::now(),
@@ -141,6 +143,8 @@ struct Shown<'a> {
     before: &'a [KeptRun],
     name: &'static str,
     of: usize,
+    /// Whether the model goes on after the prompt.
+    writes: bool,
     options: PageOptions,
     collected: Collected,
     /// When it is drawn again at the earliest.
@@ -193,8 +197,11 @@ impl Sink for Shown<'_> {
         self.collected.position(position)
     }
 
-    fn progress(&mut self, _: lens_core::Progress) -> Result<(), SinkError> {
-        self.draw_soon();
+    fn progress(&mut self, progress: Progress) -> Result<(), SinkError> {
+        // After the last step of a prompt that nothing is written to comes the end, which is drawn anyway.
+        if progress.done < progress.total || self.writes {
+            self.draw_soon();
+        }
         Ok(())
     }
 

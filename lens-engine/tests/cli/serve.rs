@@ -82,7 +82,9 @@ fn the_demo_model_is_read_as_one_types() {
     let served = Served::start(&[]);
     served.events("/api/run", &question("The capital", 0));
     let mut times = Vec::new();
-    for text in ["The capital of", "The capital of France", "The capital of France is"] {
+    let prompt = "The capital of France is";
+    for n in 4..prompt.len() {
+        let text = &prompt[..n];
         let events = served.events("/api/run", &question(text, 0));
         let first = events.iter().find(|(_, event)| event["event"] == "data").expect("a grid");
         times.push(first.0);
