@@ -23,6 +23,7 @@ mod records;
 mod request;
 mod run;
 mod sequences;
+mod serve;
 mod show;
 mod text;
 mod watched;
@@ -52,6 +53,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
     signals::watch().context("cannot watch for signals")?;
     match &cli.command {
         Command::Run(args) => run::run(args, console),
+        Command::Serve(args) => serve::serve(args, console),
         Command::Attribute(args) => attribute::attribute(args, console),
         Command::Patch(args) => patch::patch(args, console),
         Command::Check(args) => check::check(args, console),

@@ -17,6 +17,7 @@ mod model;
 mod patch;
 mod render;
 mod run;
+mod serve;
 mod text;
 
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use self::{
     patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
+    serve::ServeArgs,
     text::{ReaderArgs, TextArgs},
 };
 use crate::style::When;
@@ -86,6 +88,7 @@ impl Cli {
         let says = match &self.command {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
+            Command::Serve(args) => args.machine.contradiction(),
             Command::Attribute(args) => args.contradiction(),
             Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
@@ -103,6 +106,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Serve(Box<ServeArgs>),
     Attribute(Box<AttributeArgs>),
     Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),

@@ -21,5 +21,6 @@ mod patch;
 mod refusal;
 mod render;
 mod results;
+mod serve;
 mod stale;
 mod support;

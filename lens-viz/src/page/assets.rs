@@ -28,9 +28,17 @@ const PROGRAM: [&str; 19] = [
     include_str!("assets/main.js"),
 ];
 
+/// What makes a page of the data that lies in it.
+const START: &str = include_str!("assets/start.js");
+
 /// The program.
 pub(super) fn program() -> String {
-    format!("\"use strict\";\n(() => {{\n{}}})();\n", PROGRAM.concat())
+    program_with(&[START])
+}
+
+/// The program up to where a page is made, and what makes one.
+pub(super) fn program_with(rest: &[&str]) -> String {
+    format!("\"use strict\";\n(() => {{\n{}{}}})();\n", PROGRAM.concat(), rest.concat())
 }
 
 /// The style sheet.

@@ -28,6 +28,7 @@ mod escape;
 mod faithfulness;
 mod head;
 mod heads;
+mod live;
 mod models;
 mod number;
 mod pairs;
@@ -42,6 +43,7 @@ use lens_core::{ByteSize, LensTrace, TraceError};
 
 pub use attribution::attribution;
 pub use corpus::corpus;
+pub use live::{LivePage, data, live, tokens};
 pub use models::diff;
 
 use crate::named::Named;
@@ -127,13 +129,7 @@ pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageErro
 /// When no trace is given, or one cannot be [true](LensTrace::validate) or has no readout, and when the page would be
 /// larger than `options` allows.
 pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
-    if traces.is_empty() {
-        return Err(PageError::Empty);
-    }
-    for named in traces {
-        named.trace.validate()?;
-    }
-    let parts = by_lens(traces);
+    let parts = shown(traces)?;
     let traces: Vec<Named<'_>> = parts.iter().map(|(name, trace)| Named::new(name, trace)).collect();
     let data = compact::compact(&traces, options)?;
     let html = document::document(&traces, &data, options);
@@ -141,6 +137,17 @@ pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, Page
         return Err(compact::too_large(&traces, options, html.len()));
     }
     Ok(html)
+}
+
+/// The traces as a page shows them, if they can be true.
+fn shown<'a>(traces: &[Named<'a>]) -> Result<Vec<(String, Cow<'a, LensTrace>)>, PageError> {
+    if traces.is_empty() {
+        return Err(PageError::Empty);
+    }
+    for named in traces {
+        named.trace.validate()?;
+    }
+    Ok(by_lens(traces))
 }
 
 /// Every trace, once for each of its lenses, which then is part of its name.

@@ -28,6 +28,8 @@ pub(crate) struct Tab {
     session: Option<String>,
     next: u64,
     scripts: bool,
+    /// Where a page may ask, beside its own file.
+    server: Option<String>,
     // Last, so that the browser is gone when its folder goes.
     folder: tempfile::TempDir,
 }
@@ -135,6 +137,7 @@ impl Tab {
             session: None,
             next: 1,
             scripts: true,
+            server: None,
             folder,
         };
         let target = tab.call("Target.createTarget", json!({"url": "about:blank"}));
@@ -185,6 +188,17 @@ impl Tab {
         self.navigate("about:blank");
         self.events.clear();
         self.navigate(&format!("file://{}{after}", file.display()));
+        self.settle();
+    }
+
+    /// Opens what a server serves, which the page may ask from then on, and waits until it is loaded.
+    #[allow(dead_code, reason = "not all who use this have a server")]
+    pub(crate) fn visit(&mut self, url: &str) {
+        let end = url.match_indices('/').nth(2).map_or(url.len(), |(end, _)| end);
+        self.server = Some(url[..end].to_owned());
+        self.navigate("about:blank");
+        self.events.clear();
+        self.navigate(url);
         self.settle();
     }
 
@@ -308,6 +322,12 @@ impl Tab {
         self.settle();
     }
 
+    /// Whether a request goes to the page's own server, or to what the page has made of its answers.
+    fn is_served(&self, event: &Value) -> bool {
+        let url = event["params"]["request"]["url"].as_str().unwrap_or_default();
+        self.server.as_ref().is_some_and(|own| url.trim_start_matches("blob:").starts_with(&**own))
+    }
+
     /// Complaints on the console, and requests for anything but the page itself.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let complaint = |event: &Value| match event["method"].as_str()? {
@@ -318,7 +338,7 @@ impl Tab {
                 Some(event.to_string())
             }
             "Log.entryAdded" => Some(event.to_string()),
-            "Network.requestWillBeSent" => {
+            "Network.requestWillBeSent" if !self.is_served(event) => {
                 let url = event["params"]["request"]["url"].as_str().unwrap_or_default();
                 let own = url.contains("/page.html")
                     || url.starts_with("data:")

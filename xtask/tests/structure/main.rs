@@ -11,15 +11,16 @@ use std::{collections::BTreeSet, fs, path::Path};
 use crate::{graph::circles, sources::Sources};
 
 /// Every crate, and the crates of the house that it may know (to run: what only its tests use is not asked).
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("lens-core", &[]),
     ("lens-cuda", &["lens-core"]),
     ("lens-data", &["lens-core"]),
     ("lens-viz", &["lens-core"]),
     ("lens-checkpoint", &["lens-core"]),
     ("lens-models", &["lens-checkpoint", "lens-core", "lens-cuda", "tch"]),
+    ("lens-serve", &["lens-core", "lens-data", "lens-viz"]),
     ("lens-cli", &["lens-checkpoint", "lens-core", "lens-data", "lens-viz"]),
-    ("lens-engine", &["lens-cli", "lens-core", "lens-data", "lens-models", "lens-viz"]),
+    ("lens-engine", &["lens-cli", "lens-core", "lens-data", "lens-models", "lens-serve", "lens-viz"]),
 ];
 
 fn root() -> &'static Path {

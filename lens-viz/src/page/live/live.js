@@ -1,0 +1,3 @@
+/* Begins. */
+
+new Live(JSON.parse(byId("about").textContent));
