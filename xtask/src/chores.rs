@@ -2,7 +2,9 @@
 
 mod browser;
 mod demo;
+mod deny;
 mod examples;
+mod fuzz;
 mod gpu_check;
 mod make_checkpoint;
 mod nvrtc;
@@ -23,7 +25,9 @@ pub(crate) enum Chore {
     Test(test::Test),
     Browser(browser::Browser),
     Demo(demo::Demo),
+    Deny(deny::Deny),
     Examples(examples::Examples),
+    Fuzz(fuzz::Fuzz),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
     S3(s3::S3),
@@ -40,7 +44,9 @@ impl Chore {
             Self::Setup(asked) => setup::run(root, asked),
             Self::Test(asked) => test::run(root, asked),
             Self::Browser(_) => browser::run(root),
+            Self::Deny(asked) => deny::run(root, asked),
             Self::Demo(asked) => demo::run(root, asked),
+            Self::Fuzz(asked) => fuzz::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),

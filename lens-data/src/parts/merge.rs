@@ -6,7 +6,7 @@ use lens_core::corpus::CorpusStatistics;
 
 use super::{
     error::PartsError,
-    made::{Parts, Stored, of_texts},
+    made::{MOST_PARTS, Parts, Stored, of_texts},
     manifest::{End, Failure, FileOf, Manifest, Run, sha256},
     table::of_parquet,
 };
@@ -62,6 +62,10 @@ pub fn merge(
     let there: BTreeSet<u64> = parts.numbers().collect();
     if end.is_none() && !partial {
         return Err(PartsError::NoEnd { parts: there.len() });
+    }
+    if let Some(beyond) = there.range(MOST_PARTS..).next() {
+        let reason = format!("no corpus has more than {MOST_PARTS} parts");
+        return Err(PartsError::Broken { name: Manifest::name(*beyond), reason });
     }
     let n = end.as_ref().map_or_else(|| there.last().map_or(0, |last| last + 1), |end| end.parts);
     if let Some(beyond) = there.range(n..).next() {
@@ -131,7 +135,7 @@ fn add(parts: &Parts<'_>, manifest: &Manifest, merged: &mut Merged) -> Result<()
     let failed = |source| PartsError::Statistics { name: name.clone(), source };
     let part = CorpusStatistics::from_cells(parts.run().options(), &cells).map_err(failed)?;
     if part.positions() != manifest.positions
-        || part.documents() + manifest.failures.len() as u64 != manifest.documents
+        || part.documents().checked_add(manifest.failures.len() as u64) != Some(manifest.documents)
     {
         return Err(other("it is of other documents".to_owned()));
     }
@@ -162,8 +166,8 @@ fn lost(missing: &[u64], parts: u64, end: Option<&End>, run: &Run) -> PartsError
         .iter()
         .take(NAMED)
         .map(|(from, to)| {
-            let documents =
-                format!("documents {} to {}", from * of, ((to + 1) * of).min(last).saturating_sub(1));
+            let last = (to + 1).saturating_mul(of).min(last).saturating_sub(1);
+            let documents = format!("documents {} to {last}", from.saturating_mul(of));
             if from == to { format!("{from} ({documents})") } else { format!("{from} to {to} ({documents})") }
         })
         .collect();
@@ -171,4 +175,56 @@ fn lost(missing: &[u64], parts: u64, end: Option<&End>, run: &Run) -> PartsError
         which.push(format!("and {} more", ranges.len() - NAMED));
     }
     PartsError::Missing { missing: missing.len() as u64, parts, which: which.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, num::NonZeroU64};
+
+    use super::*;
+    use crate::Store;
+
+    /// What is said of a store with these files beside the run of one part of five documents each.
+    fn said(files: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_str().unwrap()).unwrap();
+        let run = Run::new(Default::default(), NonZeroU64::new(5).unwrap(), BTreeMap::new());
+        drop(Parts::begin(&store, &run).unwrap());
+        for (name, text) in files {
+            let text = text.replace("RUN", &run.digest());
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let parts = Parts::open(&store).unwrap();
+        parts.numbers().for_each(|part| drop(parts.stored(part)));
+        let mut steps = 0;
+        let merged = merge(&parts, true, &mut |_, _| {
+            steps += 1;
+            assert!(steps < 100, "it goes on and on");
+            ControlFlow::Continue(())
+        });
+        merged
+            .map(|merged| format!("{:?}", merged.unwrap().missing))
+            .unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_that_no_corpus_has_are_refused_and_neither_counted_to_nor_multiplied() {
+        let end = |documents: u64, parts: u64| {
+            format!(
+                r#"{{"format":"lens-corpus-end/1","run":"RUN","documents":{documents},"parts":{parts},"texts_sha256":""}}"#
+            )
+        };
+        let part = format!(
+            r#"{{"format":"lens-corpus-part/1","run":"RUN","part":{0},"first_document":5,"documents":5,"positions":1,
+            "texts_sha256":"","files":[],"failures":[],"notes":[],"made":{{"time":0.0}}}}"#,
+            u64::MAX
+        );
+        assert!(said(&[("end.json", &end(u64::MAX, u64::MAX))]).contains("in 18446744073709551615 parts"));
+        assert!(said(&[("end.json", &end(5, 1 << 40))]).contains("5 documents in 1099511627776 parts"));
+        assert!(said(&[("end.json", &end(u64::MAX, u64::MAX / 5))]).contains("cannot be read"));
+        assert!(said(&[("part-18446744073709551615.json", &part)]).contains("no corpus has more than"));
+        // Other spellings of a number are no names of parts.
+        assert_eq!(said(&[("part-+0000001.json", &part), ("part-1.json", &part)]), said(&[]));
+        assert_eq!(said(&[("end.json", &end(6, 2))]), "Some(Missing { parts: [0, 1], end: false })");
+    }
 }
