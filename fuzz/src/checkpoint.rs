@@ -112,19 +112,21 @@ pub fn gguf(data: &[u8]) {
 /// that is accepted has values in the number that its shape says, all of them finite where it is made, or is refused by
 /// name.
 pub fn quantised_blocks(data: &[u8]) {
-    static CHECKPOINTS: OnceLock<Vec<(Vec<u8>, Vec<u8>)>> = OnceLock::new();
+    /// The name of a file of weights, its config, and its bytes.
+    type Stored = (&'static str, Vec<u8>, Vec<u8>);
+    static CHECKPOINTS: OnceLock<Vec<Stored>> = OnceLock::new();
     let checkpoints = CHECKPOINTS.get_or_init(|| {
         let folders = fixtures::names("quantised");
         let of = |file: &str, folder: &String| fixtures::read(&format!("quantised/{folder}/{file}"));
-        folders.iter().map(|folder| (of("config.json", folder), of("model.safetensors", folder))).collect()
+        let other =
+            |folder| ("model.safetensors", of("config.json", folder), of("model.safetensors", folder));
+        // Every type of ggml's blocks in one model, whose config is its own.
+        let blocks = ("model.gguf", b"{}".to_vec(), fixtures::read("gguf/mixed/model.gguf"));
+        folders.iter().map(other).chain([blocks]).collect()
     });
     let Some((which, edits)) = data.split_first() else { return };
     let which = usize::from(*which);
-    let gguf = which == 255;
-    if gguf {
-        return blocks(edits);
-    }
-    let (config, weights) = &checkpoints[which % checkpoints.len()];
+    let (name, config, weights) = &checkpoints[which % checkpoints.len()];
     let (mut config, mut weights) = (config.clone(), weights.clone());
     for edit in edits.chunks_exact(5) {
         let at = u32::from_le_bytes([edit[0], edit[1], edit[2], edit[3] & 0x7f]) as usize;
@@ -132,50 +134,10 @@ pub fn quantised_blocks(data: &[u8]) {
         let at = at % into.len();
         into[at] = edit[4];
     }
-    let files = [("model.safetensors", &weights[..])];
+    let files = [(*name, &weights[..])];
     if let Ok(checkpoint) = Checkpoint::of_contents("quantised", &config, &files, &OpenOptions::default()) {
         check_values(&checkpoint);
     }
-}
-
-/// Blocks of ggml as one row of a vector. What two halves mean is what the whole means.
-fn blocks(data: &[u8]) {
-    const TYPES: [(u32, usize, usize); 17] = [
-        (0, 1, 4),
-        (1, 1, 2),
-        (2, 32, 18),
-        (3, 32, 20),
-        (6, 32, 22),
-        (7, 32, 24),
-        (8, 32, 34),
-        (10, 256, 84),
-        (11, 256, 110),
-        (12, 256, 144),
-        (13, 256, 176),
-        (14, 256, 210),
-        (15, 256, 292),
-        (20, 32, 18),
-        (23, 256, 136),
-        (30, 1, 2),
-        (39, 32, 17),
-    ];
-    let Some((kind, blocks)) = data.split_first() else { return };
-    let (number, values, bytes) = TYPES[usize::from(*kind) % TYPES.len()];
-    let n = (blocks.len() / bytes).min(8);
-    if n == 0 {
-        return;
-    }
-    let read = |blocks: &[u8]| -> Vec<u32> {
-        let count = blocks.len() / bytes * values;
-        let file = crate::seeds::vector(number, count, blocks);
-        let vectors = VectorFile::parse("blocks", &file).expect("a sound file of whole blocks");
-        let vector = vectors.for_layer(Some("direction.1"), 0).expect("its only tensor").to_vec();
-        assert_eq!(vector.len(), count);
-        vector.into_iter().map(f32::to_bits).collect()
-    };
-    let whole = read(&blocks[..n * bytes]);
-    let apart: Vec<u32> = blocks[..n * bytes].chunks_exact(bytes).flat_map(read).collect();
-    assert_eq!(whole, apart);
 }
 
 /// Reads every tensor of a checkpoint.

@@ -31,9 +31,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "gguf" => vec![vector(0, 2, &[0; 8]), vector(2, 32, &[1; 18]), vector(14, 256, &[7; 210]), model()],
         "quantised_blocks" => {
-            let checkpoints = (0..16).map(|which| vec![which, 9, 1, 0, 0, 255, 3, 0, 0, 128, b'3']);
-            let blocks = (0..17).map(|kind| [[255, kind].to_vec(), vec![0x3c; 584]].concat());
-            checkpoints.chain(blocks).collect()
+            let checkpoints = (0..17).map(|which| vec![which, 9, 1, 0, 0, 255, 3, 0, 0, 128, b'3']);
+            checkpoints.collect()
         }
         "tokenizer_load" => {
             let files = ["byte_level", "byte_fallback"].map(|name| fixtures::read(&format!("tokenizer/{name}/tokenizer.json")));
@@ -141,7 +140,7 @@ fn gguf(metadata: &[(&str, Said<'_>)], tensors: &[(&str, &[u64], u32, &[u8])]) -
 }
 
 /// A control vector of `count` values in blocks of ggml's type `kind`.
-pub(crate) fn vector(kind: u32, count: usize, blocks: &[u8]) -> Vec<u8> {
+fn vector(kind: u32, count: usize, blocks: &[u8]) -> Vec<u8> {
     let metadata = [
         ("general.architecture", Said::Text("controlvector")),
         ("controlvector.model_hint", Said::Text("llama")),
