@@ -4,8 +4,10 @@ mod book;
 mod browser;
 mod corpus;
 mod demo;
+mod deny;
 mod dist;
 mod examples;
+mod fuzz;
 mod gpu_check;
 mod make_checkpoint;
 mod nvrtc;
@@ -28,8 +30,10 @@ pub(crate) enum Chore {
     Browser(browser::Browser),
     Corpus(corpus::Corpus),
     Demo(demo::Demo),
+    Deny(deny::Deny),
     Dist(dist::Dist),
     Examples(examples::Examples),
+    Fuzz(fuzz::Fuzz),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
     S3(s3::S3),
@@ -49,7 +53,9 @@ impl Chore {
             Self::Browser(_) => browser::run(root),
             Self::Corpus(asked) => corpus::run(root, asked),
             Self::Demo(asked) => demo::run(root, asked),
+            Self::Deny(asked) => deny::run(root, asked),
             Self::Dist(asked) => dist::run(root, asked),
+            Self::Fuzz(asked) => fuzz::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),

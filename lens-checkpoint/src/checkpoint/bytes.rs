@@ -79,6 +79,13 @@ impl Bytes {
         memory.make_read_only().map(Self::Memory)
     }
 
+    /// Bytes that are at hand already, copied to where they are aligned as a map is.
+    pub(super) fn copied(bytes: &[u8]) -> io::Result<Self> {
+        let mut memory = MmapMut::map_anon(bytes.len())?;
+        memory.copy_from_slice(bytes);
+        memory.make_read_only().map(Self::Memory)
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Map { map, .. } | Self::Memory(map) => map,

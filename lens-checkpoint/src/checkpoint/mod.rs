@@ -15,7 +15,6 @@ mod torch;
 mod values;
 
 use std::{
-    io::Read,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -40,7 +39,7 @@ use crate::{
     pickle::PickleError,
     quantised::{Quantisation, QuantisedError},
     sidecar::{Sidecar, Sidecars, TokenizerFile},
-    source::{AdapterFiles, CheckpointFiles, CheckpointHeaders},
+    source::{AdapterFiles, CheckpointFiles, CheckpointHeaders, files::read_at_most},
     spec::DecoderSpec,
 };
 
@@ -188,7 +187,7 @@ impl Outline {
                 (shard.file.clone(), bytes, shard.file_size)
             })
             .collect();
-        let said = add_weights(&mut tensors, &weights, &headers.config, &mut Sidecars::default())?;
+        let said = add_weights(&mut tensors, &weights, || read(&headers.config), &mut Sidecars::default())?;
         let (id, revision) = (headers.id.clone(), headers.revision.clone());
         let adapters: Vec<Bytes> = headers
             .adapters
@@ -298,7 +297,7 @@ impl Checkpoint {
         let weights: Vec<gguf::File<'_>> =
             names.into_iter().zip(&contents).map(|(name, file)| (name, *file, file.len() as u64)).collect();
         let mut sidecars = Sidecars::of_files(files);
-        let said = add_weights(&mut tensors, &weights, &files.config, &mut sidecars)?;
+        let said = add_weights(&mut tensors, &weights, || read(&files.config), &mut sidecars)?;
         let (id, revision) = (files.id.clone(), files.revision.clone());
         let of_adapters = contents.iter().skip(files.weights.len()).copied();
         let adapters = open_adapters(&files.adapters, of_adapters, files.weights.len())?;
@@ -338,6 +337,37 @@ impl Checkpoint {
             recent: Recent::default(),
             unembed_sha256: OnceLock::new(),
         })
+    }
+
+    /// A checkpoint whose files are in memory: the text of config.json, and weight files by name, whose endings say what
+    /// they are (`.gguf`, whose config is its own; `.bin`; else safetensors). The contents are copied.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::open`].
+    pub fn of_contents(
+        id: &str,
+        config: &[u8],
+        files: &[(&str, &[u8])],
+        options: &OpenOptions,
+    ) -> Result<Self, CheckpointError> {
+        let failed = |name: &str| {
+            let path = PathBuf::from(name);
+            move |source| CheckpointError::Read { path, source }
+        };
+        let shards = files.iter().map(|(name, bytes)| Bytes::copied(bytes).map_err(failed(name)));
+        let shards = shards.collect::<Result<Vec<_>, _>>()?;
+        let contents: Vec<&[u8]> = shards.iter().map(Bytes::as_slice).collect();
+        let names = files.iter().map(|(name, _)| (*name).to_owned());
+        let weights: Vec<gguf::File<'_>> =
+            names.zip(&contents).map(|(name, bytes)| (name, *bytes, bytes.len() as u64)).collect();
+        let (mut tensors, mut sidecars) = (TensorIndex::default(), Sidecars::default());
+        let said = add_weights(&mut tensors, &weights, || Ok(config.to_vec()), &mut sidecars)?;
+        let contents = Some(Files(&contents));
+        let mut outline =
+            Outline::with_files(id.to_owned(), None, &said.config, tensors, options, &[], contents)?;
+        outline.quantisation = outline.quantisation.or(said.quantisation);
+        outline.notes.splice(..0, said.notes);
+        Ok(Self { outline, shards, sidecars, recent: Recent::default(), unembed_sha256: OnceLock::new() })
     }
 
     /// What the config and the headers of the weights say.
@@ -423,7 +453,7 @@ struct Said {
 fn add_weights(
     tensors: &mut TensorIndex,
     files: &[gguf::File<'_>],
-    config: &Path,
+    config: impl FnOnce() -> Result<Vec<u8>, CheckpointError>,
     sidecars: &mut Sidecars,
 ) -> Result<Said, CheckpointError> {
     if files.first().is_some_and(|(name, ..)| gguf::is_gguf(name)) {
@@ -438,7 +468,7 @@ fn add_weights(
             false => tensors.add_shard(name, start, *size)?,
         }
     }
-    Ok(Said { config: read(config)?, notes: Vec::new(), quantisation: None })
+    Ok(Said { config: config()?, notes: Vec::new(), quantisation: None })
 }
 
 /// Nothing here can know whether the assumption is right: whoever reads the results must.
@@ -451,16 +481,8 @@ fn assumption(config: &Value, family: &str) -> String {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(LARGEST_CONFIG + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LARGEST_CONFIG {
-            Err(std::io::ErrorKind::FileTooLarge.into())
-        } else {
-            Ok(bytes)
-        }
-    };
-    read().map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
+    read_at_most(path, LARGEST_CONFIG)
+        .map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
 }
 
 /// A checkpoint that cannot be used.

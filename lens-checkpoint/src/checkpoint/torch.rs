@@ -65,7 +65,7 @@ impl TensorIndex {
     ///
     /// # Errors
     /// When its pickle asks for anything but tensors, or names a tensor that another file has.
-    pub(super) fn add_torch(&mut self, file: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+    pub fn add_torch(&mut self, file: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
         if bytes.starts_with(b"version https://git-lfs") {
             return Err(CheckpointError::LfsPointer { file: file.to_owned() });
         }

@@ -17,11 +17,18 @@ struct WeightIndex {
 
 /// The shards that an index names, each once, in the order of their names.
 pub(super) fn shard_names(path: &Path) -> Result<Vec<String>, SourceError> {
-    let bytes = super::files::read_whole(path, LARGEST_INDEX)?;
+    names_of(path, &super::files::read_whole(path, LARGEST_INDEX)?)
+}
+
+/// The shards that the contents of an index name, each once, in the order of their names; `path` is the index.
+///
+/// # Errors
+/// When it is no index, or a shard's name is more than the plain name of a file of the index's own kind.
+pub fn names_of(path: &Path, bytes: &[u8]) -> Result<Vec<String>, SourceError> {
     // An index names files of its own kind.
     let is_torch = path.file_name().is_some_and(|name| name == super::layout::TORCH_INDEX);
     let end = if is_torch { super::layout::TORCH_END } else { ".safetensors" };
-    let index: WeightIndex = serde_json::from_slice(&bytes)
+    let index: WeightIndex = serde_json::from_slice(bytes)
         .map_err(|source| SourceError::BadIndex { path: path.to_owned(), source })?;
     let mut names = BTreeSet::new();
     for (tensor, shard) in index.weight_map {

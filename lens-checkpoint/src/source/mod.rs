@@ -39,7 +39,7 @@ pub(crate) mod files;
 mod gguf;
 mod headers;
 mod hub;
-mod index;
+pub mod index;
 mod layout;
 mod lens;
 mod local;

@@ -125,23 +125,31 @@ impl VectorFile {
     pub fn read(path: &Path) -> Result<Self, VectorError> {
         let name = path.display().to_string();
         let failed = |source| VectorError::Read { path: name.clone(), source };
-        let broken = |reason: String| VectorError::Broken { path: name.clone(), reason };
         let bytes = read_at_most(path, LARGEST).map_err(failed)?;
+        Self::parse(&name, &bytes)
+    }
+
+    /// Reads all tensors of the contents of a file; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// When it is neither safetensors nor GGUF with float tensors.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, VectorError> {
+        let broken = |reason: String| VectorError::Broken { path: name.to_owned(), reason };
         let (tensors, origin) = if bytes.starts_with(b"GGUF") {
             let Gguf { tensors, architecture, model_hint, layer_count } =
-                gguf::read(&bytes).map_err(broken)?;
+                gguf::read(bytes).map_err(broken)?;
             let origin = match architecture.as_deref() {
                 Some("controlvector") => Origin::ControlVector { model_hint, layer_count },
                 _ => Origin::OtherGguf { architecture },
             };
             (tensors, origin)
         } else {
-            (safetensors(&bytes).map_err(broken)?, Origin::Safetensors)
+            (safetensors(bytes).map_err(broken)?, Origin::Safetensors)
         };
         if tensors.is_empty() {
             return Err(broken("it holds no tensor".to_owned()));
         }
-        Ok(Self { path: name.clone(), tensors, origin })
+        Ok(Self { path: name.to_owned(), tensors, origin })
     }
 
     /// Sentences for a person on what does not fit a model of this family, id and number of layers.

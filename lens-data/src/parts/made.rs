@@ -13,6 +13,10 @@ use crate::store::Store;
 /// A manifest beyond this is not one: a failure of every document of a large part takes a few mebibytes.
 const LARGEST_JSON: u64 = 256 << 20;
 
+/// The most parts of a corpus. Each has statistics of some hundred kilobytes, so that a number beyond this is a mistake; what
+/// a store claims is looked at part by part.
+pub(super) const MOST_PARTS: u64 = 1 << 22;
+
 /// The parts of one run.
 pub struct Parts<'s> {
     store: &'s Store,
@@ -92,7 +96,9 @@ impl<'s> Parts<'s> {
 
     /// The numbers of the parts that had a manifest at the beginning.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.files.keys().filter_map(|name| name.strip_prefix("part-")?.strip_suffix(".json")?.parse().ok())
+        let number = |name: &String| name.strip_prefix("part-")?.strip_suffix(".json")?.parse().ok();
+        // Another spelling of a number is no part's name.
+        self.files.keys().filter_map(move |name| number(name).filter(|part| Manifest::name(*part) == *name))
     }
 
     /// What the store had of a part at the beginning.
@@ -110,7 +116,7 @@ impl<'s> Parts<'s> {
             other if other.format != Manifest::FORMAT => format!("its format is {:?}", other.format),
             other if other.run != self.digest => "it is of another run".to_owned(),
             other if other.part != part => format!("it is of part {}", other.part),
-            other if other.first_document != part * self.run.part_documents.get() => {
+            other if Some(other.first_document) != part.checked_mul(self.run.part_documents.get()) => {
                 format!("it begins with document {}", other.first_document)
             }
             _ => {
@@ -147,6 +153,11 @@ impl<'s> Parts<'s> {
         let end: End = of_json(End::NAME, &bytes)?;
         if end.format != End::FORMAT || end.run != self.digest {
             let reason = "it is of another run".to_owned();
+            return Err(PartsError::Broken { name: End::NAME.to_owned(), reason });
+        }
+        if end.parts > MOST_PARTS || end.parts != end.documents.div_ceil(self.run.part_documents.get()) {
+            let reason =
+                format!("{} documents in {} parts of {}", end.documents, end.parts, self.run.part_documents);
             return Err(PartsError::Broken { name: End::NAME.to_owned(), reason });
         }
         Ok(Some(end))

@@ -6,7 +6,7 @@ use lens_core::corpus::CorpusStatistics;
 
 use super::{
     error::PartsError,
-    made::{Parts, Stored, of_texts},
+    made::{MOST_PARTS, Parts, Stored, of_texts},
     manifest::{End, Failure, FileOf, Manifest, Run, sha256},
     table::of_parquet,
 };
@@ -62,6 +62,10 @@ pub fn merge(
     let there: BTreeSet<u64> = parts.numbers().collect();
     if end.is_none() && !partial {
         return Err(PartsError::NoEnd { parts: there.len() });
+    }
+    if let Some(beyond) = there.range(MOST_PARTS..).next() {
+        let reason = format!("no corpus has more than {MOST_PARTS} parts");
+        return Err(PartsError::Broken { name: Manifest::name(*beyond), reason });
     }
     let n = end.as_ref().map_or_else(|| there.last().map_or(0, |last| last + 1), |end| end.parts);
     if let Some(beyond) = there.range(n..).next() {
@@ -131,7 +135,7 @@ fn add(parts: &Parts<'_>, manifest: &Manifest, merged: &mut Merged) -> Result<()
     let failed = |source| PartsError::Statistics { name: name.clone(), source };
     let part = CorpusStatistics::from_cells(parts.run().options(), &cells).map_err(failed)?;
     if part.positions() != manifest.positions
-        || part.documents() + manifest.failures.len() as u64 != manifest.documents
+        || part.documents().checked_add(manifest.failures.len() as u64) != Some(manifest.documents)
     {
         return Err(other("it is of other documents".to_owned()));
     }
@@ -162,8 +166,8 @@ fn lost(missing: &[u64], parts: u64, end: Option<&End>, run: &Run) -> PartsError
         .iter()
         .take(NAMED)
         .map(|(from, to)| {
-            let documents =
-                format!("documents {} to {}", from * of, ((to + 1) * of).min(last).saturating_sub(1));
+            let last = (to + 1).saturating_mul(of).min(last).saturating_sub(1);
+            let documents = format!("documents {} to {last}", from.saturating_mul(of));
             if from == to { format!("{from} ({documents})") } else { format!("{from} to {to} ({documents})") }
         })
         .collect();

@@ -124,6 +124,21 @@ fn a_small_budget_and_one_thread_change_nothing() {
 }
 
 #[test]
+fn the_same_threads_give_the_same_bits() {
+    let model = Model::new();
+    for dtype in ["f32", "bf16"] {
+        for threads in ["1", "3"] {
+            let args = ["run", "-m", model.path(), "--token-ids", "1,2,3,4,5,6,7", "--positions", "all"];
+            let args = [&args[..], &["--dtype", dtype, "--threads", threads]].concat();
+            let (one, again) = (json(&args), json(&args));
+            // Digits are written so that they mean the very number.
+            assert_eq!(one["readouts"], again["readouts"], "{dtype} on {threads} threads");
+            assert_eq!(one["final"], again["final"], "{dtype} on {threads} threads");
+        }
+    }
+}
+
+#[test]
 fn files_are_whole_and_alone() {
     let model = Model::new();
     let root = tempfile::tempdir().unwrap();

@@ -20,8 +20,17 @@ pub(crate) struct Test {
 }
 
 /// What can be tested without libtorch.
-const WITHOUT_TORCH: [&str; 8] =
-    ["lens-core", "lens-checkpoint", "lens-cuda", "lens-data", "lens-viz", "lens-serve", "lens-cli", "xtask"];
+const WITHOUT_TORCH: [&str; 8] = [
+    "lens-core",
+    "lens-checkpoint",
+    "lens-cuda",
+    "lens-data",
+    "lens-viz",
+    "lens-serve",
+    "lens-cli",
+    "lens-fuzz",
+    "xtask",
+];
 
 pub(crate) fn run(root: &Path, asked: &Test) -> anyhow::Result<()> {
     let through = || asked.through.iter().cloned();

@@ -2,6 +2,7 @@
 //! other where they live, and fixtures that stay small.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod by_hand;
 mod graph;
 mod paths;
 mod sources;
@@ -66,6 +67,35 @@ fn modules_name_each_other_where_they_live() {
         found.extend(sources.through_the_face().into_iter().map(|place| format!("{name}/{place}")));
     }
     assert!(found.is_empty(), "paths through the face of their own crate:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_unsafe_block_is_listed_with_its_argument() {
+    let counted = by_hand::counted(root(), CRATES.into_iter().map(|(name, _)| name));
+    let listed = by_hand::listed(&fs::read_to_string(root().join("docs/unsafe.md")).unwrap());
+    assert!(counted.len() > 10, "hardly any was found");
+    for (file, n) in &counted {
+        assert_eq!(listed.get(file), Some(n), "docs/unsafe.md should say of {file} that it has {n}");
+    }
+    let gone: Vec<&String> = listed.keys().filter(|file| !counted.contains_key(*file)).collect();
+    assert!(gone.is_empty(), "docs/unsafe.md lists what has none: {gone:?}");
+}
+
+#[test]
+fn a_word_in_a_comment_or_a_text_is_no_use_and_a_nested_one_is() {
+    let source = "// unsafe\nfn f() { let _ = \"unsafe\"; if true { unsafe { g() } } } type T = unsafe extern \"C\" fn();";
+    let folder = tempfile();
+    fs::create_dir_all(folder.join("a/src/tests")).unwrap();
+    fs::write(folder.join("a/src/lib.rs"), source).unwrap();
+    fs::write(folder.join("a/src/tests/mod.rs"), "unsafe {}").unwrap();
+    let counted = by_hand::counted(&folder, ["a"].into_iter());
+    assert_eq!(counted, [("a/src/lib.rs".to_owned(), 1)].into());
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A folder for one test.
+fn tempfile() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("structure-{}", std::process::id()))
 }
 
 /// What everyone who clones the project has to fetch.

@@ -85,6 +85,17 @@ pub(super) fn add(index: &mut TensorIndex, files: &[File<'_>]) -> Result<Describ
     })
 }
 
+impl TensorIndex {
+    /// Adds the tensors of a model in one GGUF file: `start` is its beginning, at least up to the end of the header, and
+    /// `file_size` its whole length. Returns the config.json that its metadata amounts to, as its text.
+    ///
+    /// # Errors
+    /// When the header is broken or lies about the file, or the model is not understood.
+    pub fn add_gguf(&mut self, file: &str, start: &[u8], file_size: u64) -> Result<Vec<u8>, CheckpointError> {
+        add(self, &[(file.to_owned(), start, file_size)]).map(|described| described.config)
+    }
+}
+
 /// How tensors are stored in blocks with a scale, if any are.
 fn quantisation(shards: &Shards<'_>) -> Option<Quantisation> {
     let kinds = || shards.tensors().map(|(_, tensor)| tensor.kind).filter(|kind| !kind.is_plain());

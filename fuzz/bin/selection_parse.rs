@@ -1,0 +1,4 @@
+//! libFuzzer's way to [`lens_fuzz::selection_parse`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: lens_fuzz::panics_as_in_life(), |data: &[u8]| lens_fuzz::selection_parse(data));
