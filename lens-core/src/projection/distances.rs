@@ -119,12 +119,6 @@ impl<S: Simd> Task<S> for BetweenFinals<'_> {
     }
 }
 
-/// `x ln x`, and 0 at 0. A function: a closure is not inlined into those that have the processor's features.
-#[inline(always)]
-fn entropic<S: Simd>(simd: S, x: S::V) -> S::V {
-    simd.mul(x, ln(simd, simd.max(x, simd.splat(f32::MIN_POSITIVE))))
-}
-
 /// Adds the terms of two probabilities to the sums of both distances.
 #[inline(always)]
 fn add_terms<S: Simd>(simd: S, p: S::V, q: S::V, (js, tv): (S::V, S::V)) -> (S::V, S::V) {
