@@ -20,7 +20,7 @@ pub(crate) struct Test {
 }
 
 /// What can be tested without libtorch.
-const WITHOUT_TORCH: [&str; 8] = [
+const WITHOUT_TORCH: [&str; 9] = [
     "lens-core",
     "lens-checkpoint",
     "lens-cuda",
