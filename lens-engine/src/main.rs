@@ -25,6 +25,7 @@ mod run;
 mod sequences;
 mod show;
 mod text;
+mod tui;
 mod watched;
 mod weights;
 
@@ -59,6 +60,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
         Command::Evaluate(args) => evaluate::evaluate(args, console),
         Command::Corpus(CorpusArgs { what: Corpus::Run(args) }) => corpus::run(args, console),
         Command::Diff(args) => diff::diff(args, console),
+        Command::Tui(args) => tui::tui(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

@@ -29,11 +29,16 @@ pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
         }
         (None, None) => bail!("there is no prompt"),
     };
+    Ok(of_text(text, chat))
+}
+
+/// A text as it is, or as what a user asks.
+pub(crate) fn of_text(text: String, chat: &ChatArgs) -> Input {
     if !chat.chat && chat.system.is_none() {
-        return Ok(Input::Text(text));
+        return Input::Text(text);
     }
     let system = chat.system.iter().map(|system| Message::new("system", system));
-    Ok(Input::Chat(system.chain([Message::new("user", text)]).collect()))
+    Input::Chat(system.chain([Message::new("user", text)]).collect())
 }
 
 /// What a record of a file of prompts has the model read.

@@ -18,6 +18,7 @@ mod patch;
 mod render;
 mod run;
 mod text;
+mod tui;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -41,6 +42,7 @@ pub use self::{
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     text::{ReaderArgs, TextArgs},
+    tui::TuiArgs,
 };
 use crate::style::When;
 
@@ -91,6 +93,7 @@ impl Cli {
             Command::Evaluate(args) => args.contradiction(),
             Command::Corpus(args) => args.what.contradiction(),
             Command::Diff(args) => args.contradiction(),
+            Command::Tui(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -105,6 +108,7 @@ pub enum Command {
     Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
+    Tui(Box<TuiArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
     Fit(FitArgs),
