@@ -338,7 +338,10 @@ impl App {
             self.pins =
                 asked.map(|target| Pin { id: target.token.id, text: target.token.text.clone() }).collect();
         }
-        self.row = self.row.min(self.rows().len().saturating_sub(1));
+        // Before anything was read, it is not known which rows there will be: the cursor begins in the last one.
+        if !self.run.positions().is_empty() {
+            self.row = self.row.min(self.rows().len().saturating_sub(1));
+        }
         let last = self.run.positions().len().saturating_sub(1);
         self.column = if self.follows { last } else { self.column.min(last) };
     }
@@ -610,9 +613,11 @@ impl App {
         let page = (self.shown.0.saturating_sub(1).max(1), self.shown.1.saturating_sub(1).max(1));
         match key {
             Key::Up | Key::Char('k') => self.row = self.row.saturating_sub(1),
-            Key::Down | Key::Char('j') => self.row = (self.row + 1).min(rows.saturating_sub(1)),
+            Key::Down | Key::Char('j') => self.row = self.row.saturating_add(1).min(rows.saturating_sub(1)),
             Key::PageUp | Key::Ctrl('u') => self.row = self.row.saturating_sub(page.0),
-            Key::PageDown | Key::Ctrl('d') => self.row = (self.row + page.0).min(rows.saturating_sub(1)),
+            Key::PageDown | Key::Ctrl('d') => {
+                self.row = self.row.saturating_add(page.0).min(rows.saturating_sub(1))
+            }
             Key::Left | Key::Char('h') => self.go_to(self.column.saturating_sub(1)),
             Key::Right | Key::Char('l') => self.go_to((self.column + 1).min(columns.saturating_sub(1))),
             Key::Char('b') => self.go_to(self.column.saturating_sub(page.1)),
@@ -648,11 +653,13 @@ impl App {
             Key::Home | Key::Char('0') => self.film.go(isize::MIN + 1, frames),
             Key::End | Key::Char('$') => self.film.go(isize::MAX, frames),
             Key::Up | Key::Char('k') => self.row = self.row.saturating_sub(1),
-            Key::Down | Key::Char('j') => self.row = (self.row + 1).min(rows.saturating_sub(1)),
+            Key::Down | Key::Char('j') => self.row = self.row.saturating_add(1).min(rows.saturating_sub(1)),
             Key::Char('t') => self.row = 0,
             Key::Char('G') => self.row = rows.saturating_sub(1),
             Key::PageUp => self.row = self.row.saturating_sub(self.shown.0.max(1)),
-            Key::PageDown => self.row = (self.row + self.shown.0.max(1)).min(rows.saturating_sub(1)),
+            Key::PageDown => {
+                self.row = self.row.saturating_add(self.shown.0.max(1)).min(rows.saturating_sub(1))
+            }
             Key::Char('+' | '=') => self.film.faster(),
             Key::Char('-') => self.film.slower(),
             Key::Char('p') => self.pin_top(0),
@@ -710,7 +717,7 @@ impl App {
         }
         let (rows, columns) = (self.rows(), self.run.positions().len());
         let cells = rows.len() * columns;
-        let here = self.column * rows.len() + self.row;
+        let here = self.column * rows.len() + self.row.min(rows.len().saturating_sub(1));
         let by = |i: usize| if forwards { (here + i) % cells } else { (here + cells - i % cells) % cells };
         let is_here = |at: &usize| {
             let (column, row) = (at / rows.len(), at % rows.len());

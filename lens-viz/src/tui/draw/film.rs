@@ -33,7 +33,8 @@ pub(super) fn film(app: &mut App, pen: &mut Pen<'_>, area: Rect) {
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2 + below), ..area };
     let shown = usize::from(body.height).max(1);
     app.shown.0 = shown;
-    let first = app.first.0.min(app.row).max((app.row + 1).saturating_sub(shown));
+    let row = app.row.min(rows.len().saturating_sub(1));
+    let first = app.first.0.min(row).max((row + 1).saturating_sub(shown));
     app.first.0 = first.min(rows.len().saturating_sub(shown));
     let app = &*app;
     if frames.is_empty() {

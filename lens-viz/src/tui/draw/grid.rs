@@ -48,7 +48,9 @@ pub(super) fn grid(app: &mut App, pen: &mut Pen<'_>, area: Rect) {
 
 /// The first of what is seen, so that the cursor is seen and nothing is empty that need not be.
 fn seen(first: usize, cursor: usize, shown: usize, all: usize) -> usize {
-    let first = if cursor < first { cursor } else { first.max((cursor + 1).saturating_sub(shown)) };
+    let cursor = cursor.min(all.saturating_sub(1));
+    let first =
+        if cursor < first { cursor } else { first.max(cursor.saturating_add(1).saturating_sub(shown)) };
     first.min(all.saturating_sub(shown))
 }
 
