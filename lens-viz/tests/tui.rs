@@ -6,7 +6,7 @@ mod synthetic;
 use std::time::Duration;
 
 use lens_core::{
-    LensTrace, Request, Session, TokenId, TraceContext,
+    LensTrace, Request, Session, TokenId,
     sink::{End, Sink, SinkError},
     toy::ToyBackend,
 };
