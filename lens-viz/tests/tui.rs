@@ -49,7 +49,7 @@ fn keys(app: &mut App, keys: &str) {
 
 #[test]
 fn a_small_screen_shows_the_grid_and_the_cell_under_the_cursor() {
-    let mut app = App::of_trace(trace(None), Look::default());
+    let mut app = App::of_trace(&trace(None), Look::default());
     let shown = lines(&screen(&mut app, 60, 10));
     assert!(shown[0].starts_with(" lens toy · resid_post · logit lens"), "{shown:#?}");
     assert!(shown[1].starts_with("  pos"));
@@ -62,7 +62,7 @@ fn a_small_screen_shows_the_grid_and_the_cell_under_the_cursor() {
 
 #[test]
 fn the_cursor_goes_where_keys_say_and_never_further() {
-    let mut app = App::of_trace(trace(None), Look::default());
+    let mut app = App::of_trace(&trace(None), Look::default());
     let at = |app: &mut App| {
         text(app, 60, 10).lines().nth(8).unwrap().split_whitespace().next().unwrap().to_owned()
     };
@@ -101,7 +101,7 @@ fn no_size_and_no_view_breaks_the_screen() {
         for (color, ascii) in [(ColorLevel::None, true), (ColorLevel::TrueColor, false)] {
             let mut look = Look::default();
             (look.color, look.ascii) = (color, ascii);
-            let mut app = App::of_trace(trace.clone(), look);
+            let mut app = App::of_trace(&trace, look);
             keys(&mut app, "p");
             for view in [Key::Enter, Key::Enter, Key::Tab, Key::Char('?'), Key::Char('?'), Key::Char('N')] {
                 app.key(view);
@@ -127,7 +127,7 @@ fn colours_are_those_of_the_terminal() {
     let grounds = |color| {
         let mut look = Look::default();
         look.color = color;
-        let mut app = App::of_trace(trace(None), look);
+        let mut app = App::of_trace(&trace(None), look);
         let buffer = screen(&mut app, 100, 30);
         buffer
             .content()
@@ -147,7 +147,7 @@ fn colours_are_those_of_the_terminal() {
 
 #[test]
 fn a_token_is_followed_and_no_longer() {
-    let mut app = App::of_trace(trace(None), Look::default());
+    let mut app = App::of_trace(&trace(None), Look::default());
     assert!(text(&mut app, 120, 40).contains("p follows the token under the cursor"));
     keys(&mut app, "p");
     let shown = text(&mut app, 120, 40);
@@ -158,7 +158,7 @@ fn a_token_is_followed_and_no_longer() {
 
 #[test]
 fn the_film_plays_from_token_to_token_and_goes_from_layer_to_layer() {
-    let mut app = App::of_trace(trace(Some(6)), Look::default());
+    let mut app = App::of_trace(&trace(Some(6)), Look::default());
     app.key(Key::Tab);
     app.key(Key::Home);
     let first = text(&mut app, 100, 30);
@@ -234,7 +234,7 @@ fn a_prompt_is_typed_run_shown_as_it_is_read_and_cancelled() {
 
 #[test]
 fn a_saved_trace_has_no_prompt_to_type() {
-    let mut app = App::of_trace(trace(None), Look::default());
+    let mut app = App::of_trace(&trace(None), Look::default());
     assert_eq!(app.key(Key::Char('i')), None);
     assert!(text(&mut app, 80, 24).contains("no model to run"));
     assert_eq!(app.key(Key::Char('q')), Some(Effect::Quit));
@@ -245,7 +245,7 @@ fn a_saved_trace_has_no_prompt_to_type() {
 fn a_token_is_found() {
     let trace = trace(None);
     let last = trace.finals.last().unwrap().top[0].text.clone();
-    let mut app = App::of_trace(trace, Look::default());
+    let mut app = App::of_trace(&trace, Look::default());
     app.key(Key::Home);
     keys(&mut app, "f");
     keys(&mut app, &last);
@@ -259,7 +259,7 @@ fn a_token_is_found() {
 
 #[test]
 fn an_export_names_what_is_shown_and_replaces_nothing_unasked() {
-    let mut app = App::of_trace(trace(None), Look::default());
+    let mut app = App::of_trace(&trace(None), Look::default());
     keys(&mut app, "e");
     let Some(Effect::Export(what)) = app.key(Key::Enter) else { panic!("nothing was asked") };
     assert_eq!((&*what.file, what.replace, what.component.name()), ("lens.html", false, "resid_post"));

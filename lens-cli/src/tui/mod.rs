@@ -102,7 +102,7 @@ pub fn look(console: &Console) -> Look {
 /// When it cannot be read, or the terminal fails.
 pub fn show_trace(path: &Path, args: &TuiArgs, console: &Console) -> Result<()> {
     let trace = render::one_trace(path, args.trace.as_deref())?;
-    show(App::of_trace(trace, look(console)), None, None, console)
+    show(App::of_trace(&trace, look(console)), None, None, console)
 }
 
 /// Shows the screen until the user leaves. `first` is to be done at once.

@@ -175,7 +175,7 @@ pub(super) struct Writing {
 
 impl App {
     /// A saved trace, without a model.
-    pub fn of_trace(trace: LensTrace, look: Look) -> Self {
+    pub fn of_trace(trace: &LensTrace, look: Look) -> Self {
         let mut app = Self::new(look, None);
         app.prompt.clone_from(&trace.prompt);
         app.run = Run::of(trace);
@@ -425,7 +425,7 @@ impl App {
             match self.view {
                 View::Film => self.in_film(key),
                 View::Grid | View::Detail => self.in_grid(key),
-            }
+            };
             None
         })
     }
@@ -616,7 +616,7 @@ impl App {
             Key::Down | Key::Char('j') => self.row = self.row.saturating_add(1).min(rows.saturating_sub(1)),
             Key::PageUp | Key::Ctrl('u') => self.row = self.row.saturating_sub(page.0),
             Key::PageDown | Key::Ctrl('d') => {
-                self.row = self.row.saturating_add(page.0).min(rows.saturating_sub(1))
+                self.row = self.row.saturating_add(page.0).min(rows.saturating_sub(1));
             }
             Key::Left | Key::Char('h') => self.go_to(self.column.saturating_sub(1)),
             Key::Right | Key::Char('l') => self.go_to((self.column + 1).min(columns.saturating_sub(1))),
@@ -658,7 +658,7 @@ impl App {
             Key::Char('G') => self.row = rows.saturating_sub(1),
             Key::PageUp => self.row = self.row.saturating_sub(self.shown.0.max(1)),
             Key::PageDown => {
-                self.row = self.row.saturating_add(self.shown.0.max(1)).min(rows.saturating_sub(1))
+                self.row = self.row.saturating_add(self.shown.0.max(1)).min(rows.saturating_sub(1));
             }
             Key::Char('+' | '=') => self.film.faster(),
             Key::Char('-') => self.film.slower(),

@@ -13,7 +13,7 @@
 //! let request = Request::tokens([3, 14, 15].map(TokenId)).positions("all".parse()?);
 //! let trace = Session::new(&mut model, &()).run(&request)?;
 //!
-//! let mut app = App::of_trace(trace, Look::default());
+//! let mut app = App::of_trace(&trace, Look::default());
 //! app.key(Key::Up);
 //! let mut terminal = Terminal::new(TestBackend::new(80, 24))?;
 //! terminal.draw(|frame| draw(&mut app, frame))?;

@@ -28,10 +28,10 @@ pub(super) struct Run {
 
 impl Run {
     /// A run that is over.
-    pub(super) fn of(trace: LensTrace) -> Self {
+    pub(super) fn of(trace: &LensTrace) -> Self {
         let mut run = Self::default();
         // Nothing that is told to this sink can fail.
-        let _ = run.collected.whole(&trace);
+        let _ = run.collected.whole(trace);
         run.name_lenses();
         run.index();
         run

@@ -25,15 +25,11 @@ pub(super) fn detail(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let for_tokens =
         (readout.top.len() as u16).min(inner.height.saturating_sub(wanted + 1).max(inner.height / 2));
     tokens(app, pen, Rect { height: for_tokens.min(inner.height), ..inner }, readout);
-    let mut y = inner.y + for_tokens + u16::from(for_tokens + wanted < inner.height);
-    for (name, value) in facts {
-        if y >= inner.bottom() {
-            break;
-        }
+    let y = inner.y + for_tokens + u16::from(for_tokens + wanted < inner.height);
+    for (y, (name, value)) in (y..inner.bottom()).zip(facts) {
         let value_room = (value.width() as u16).min(inner.width / 2);
         pen.put(inner.x, y, inner.width - value_room - 1, &name, pen.ink(Ink::Faint));
         pen.put_right(inner.right(), y, inner.width / 2, &value, Style::new());
-        y += 1;
     }
 }
 
