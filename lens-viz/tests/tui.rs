@@ -14,7 +14,12 @@ use lens_viz::{
     terminal::ColorLevel,
     tui::{App, Effect, Key, Look, Told, draw},
 };
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::{Buffer, Cell},
+    style::Color,
+};
 
 /// A run of the toy model, whose tokens are ids.
 fn trace(write: Option<usize>) -> LensTrace {
@@ -36,7 +41,7 @@ fn screen(app: &mut App, width: u16, height: u16) -> Buffer {
 fn lines(buffer: &Buffer) -> Vec<String> {
     let width = usize::from(buffer.area.width);
     let rows = buffer.content().chunks(width);
-    rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned()).collect()
+    rows.map(|row| row.iter().map(Cell::symbol).collect::<String>().trim_end().to_owned()).collect()
 }
 
 fn text(app: &mut App, width: u16, height: u16) -> String {
@@ -99,8 +104,7 @@ fn no_size_and_no_view_breaks_the_screen() {
             step.token.text = next().into();
         }
         for (color, ascii) in [(ColorLevel::None, true), (ColorLevel::TrueColor, false)] {
-            let mut look = Look::default();
-            (look.color, look.ascii) = (color, ascii);
+            let look = Look { color, ascii };
             let mut app = App::of_trace(&trace, look);
             keys(&mut app, "p");
             for view in [Key::Enter, Key::Enter, Key::Tab, Key::Char('?'), Key::Char('?'), Key::Char('N')] {
@@ -125,8 +129,7 @@ fn no_size_and_no_view_breaks_the_screen() {
 #[test]
 fn colours_are_those_of_the_terminal() {
     let grounds = |color| {
-        let mut look = Look::default();
-        look.color = color;
+        let look = Look { color, ..Look::default() };
         let mut app = App::of_trace(&trace(None), look);
         let buffer = screen(&mut app, 100, 30);
         buffer
