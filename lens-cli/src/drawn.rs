@@ -48,14 +48,19 @@ pub fn write_pages(pages: &[Picture], path: &Path, drawn: DrawnAs, console: &Con
     if pages.len() > 1 {
         console.note(&format!("the picture has {} pages, each in a file of its own", pages.len()));
     }
+    note_missing(&write_quietly(pages, path, drawn)?, console);
+    Ok(())
+}
+
+/// The same without a word; the characters that no font has are returned.
+pub(crate) fn write_quietly(pages: &[Picture], path: &Path, drawn: DrawnAs) -> Result<BTreeSet<char>> {
     let mut missing = BTreeSet::new();
     for page in pages {
         missing.extend(&page.missing);
         let bytes = drawn.bytes(page)?;
         output::write_file(&path.with_file_name(named(path, page)), |out| out.write_all(&bytes))?;
     }
-    note_missing(&missing, console);
-    Ok(())
+    Ok(missing)
 }
 
 /// The name of a page's file.

@@ -34,6 +34,7 @@ pub mod style;
 pub mod tables;
 mod temporary;
 mod to_file;
+pub mod tui;
 pub mod values;
 
 pub use lens_data::packed;

@@ -12,6 +12,7 @@ use crate::{
     args::{Cli, Command, Corpus, CorpusArgs},
     corpus, decode, families, hint, inspect, lenses, manual, output, render, signals,
     style::{Adviser, Console, When},
+    tui,
 };
 
 /// What the user got wrong, as opposed to what went wrong.
@@ -49,7 +50,8 @@ impl Program {
                 Some(interrupted) => ExitCode::from(interrupted.status()),
                 None => {
                     console.error(&error);
-                    if error.is::<render::NoEffect>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+                    let is_usage = error.is::<render::NoEffect>() || error.is::<tui::NoTerminal>();
+                    if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
                 }
             },
         }
@@ -67,6 +69,10 @@ impl Program {
             Command::Corpus(CorpusArgs { what: Corpus::Merge(args) }) => {
                 watch().and_then(|()| corpus::merge(args, console))
             }
+            Command::Tui(args) => match tui::trace_of(args)? {
+                Some(path) => watch().and_then(|()| tui::show_trace(&path, args, console)),
+                None => (self.models)(cli, console),
+            },
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Cli::command(), "lens", &mut script);
@@ -105,6 +111,8 @@ fn report_panic(info: &panic::PanicHookInfo<'_>) {
     if std::thread::current().name() == Some(lens_checkpoint::tokenizer::THREAD) {
         return;
     }
+    // What follows is for the screen as it was before.
+    tui::leave_screen();
     let what = info.payload_as_str().unwrap_or("no message");
     let place = info.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
     Console::new(When::Auto).bug(&format!("{what}{}", place.unwrap_or_default()));

@@ -104,6 +104,16 @@ fn input(args: &RenderArgs, console: &Console) -> Result<Input> {
     Ok(input)
 }
 
+/// The one trace of a file or folder, or the one that was chosen of several.
+pub(crate) fn one_trace(path: &Path, chosen: Option<&str>) -> Result<LensTrace> {
+    let mut input = Input::read(&[path.to_owned()])?;
+    let chosen: Vec<String> = chosen.map(str::to_owned).into_iter().collect();
+    input.choose(&chosen)?;
+    let Run { mut trace, .. } = input.only("the screen")?;
+    trace.notes.extend(input.notes);
+    Ok(trace)
+}
+
 /// Writes text into a file, where it is plain, or to stdout, as the console shows it.
 fn write_text(
     path: Option<&Path>,

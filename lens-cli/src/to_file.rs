@@ -34,17 +34,25 @@ impl ToFile {
     }
 
     /// Gives the file its name, if anything was written and nothing failed, and says so.
-    pub(crate) fn finish(mut self, failure: Option<io::Error>, console: &Console) -> Result<()> {
+    pub(crate) fn finish(self, failure: Option<io::Error>, console: &Console) -> Result<()> {
+        let path = self.path.clone();
+        if self.finish_quietly(failure)? {
+            console.note(&format!("results in {}", path.display()));
+        }
+        Ok(())
+    }
+
+    /// The same without a word; whether there is a file is returned.
+    pub(crate) fn finish_quietly(mut self, failure: Option<io::Error>) -> Result<bool> {
         let failed = || format!("cannot write {}", self.path.display());
         if let Some(error) = failure {
             return Err(error).with_context(failed);
         }
         if self.is_empty {
-            return Ok(());
+            return Ok(false);
         }
         let growing = self.out.finish().with_context(failed)?;
         self.folder.finish(growing)?;
-        console.note(&format!("results in {}", self.path.display()));
-        Ok(())
+        Ok(true)
     }
 }

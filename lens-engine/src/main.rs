@@ -26,6 +26,7 @@ mod sequences;
 mod serve;
 mod show;
 mod text;
+mod tui;
 mod watched;
 mod weights;
 
@@ -61,6 +62,7 @@ fn follow(cli: &Cli, console: &Console) -> Result<()> {
         Command::Evaluate(args) => evaluate::evaluate(args, console),
         Command::Corpus(CorpusArgs { what: Corpus::Run(args) }) => corpus::run(args, console),
         Command::Diff(args) => diff::diff(args, console),
+        Command::Tui(args) => tui::tui(args, console),
         _ => bail!("this lens-engine does not know the command: install the one that belongs to lens"),
     }
 }

@@ -52,10 +52,15 @@ fn plain(args: &InputArgs, chat: &ChatArgs) -> Result<Input> {
         }
         (None, None) => bail!("there is no prompt"),
     };
+    Ok(of_text(text, chat))
+}
+
+/// A text as it is, or as what a user asks.
+pub(crate) fn of_text(text: String, chat: &ChatArgs) -> Input {
     if !chat.is_chat() {
-        return Ok(Input::Text(text));
+        return Input::Text(text);
     }
-    Ok(Input::Chat(conversation(vec![Message::new("user", text)], chat)))
+    Input::Chat(conversation(vec![Message::new("user", text)], chat))
 }
 
 /// The messages, with what the options put before and after them.

@@ -1,6 +1,6 @@
 //! From the command line to a request.
 
-use lens_cli::args::RunArgs;
+use lens_cli::args::{GenerateArgs, RunArgs, TuiArgs};
 use lens_core::{LensSet, Sampling};
 use lens_models::{Request, session::Input};
 
@@ -28,16 +28,44 @@ pub(crate) fn of(args: &RunArgs, lenses: &LensSet, input: Input) -> Request {
         request = request.memory_budget(size.0.get());
     }
     request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
-    let generate = &args.generate;
+    let n = args.generate.max_new_tokens.map(usize::from);
+    request = writing(request, &args.generate, n);
+    args.steer.iter().cloned().fold(request, Request::steer)
+}
+
+/// The same for the screen, which says itself how many tokens are written.
+pub(crate) fn of_screen(args: &TuiArgs, lenses: &LensSet, input: Input, tokens: Option<usize>) -> Request {
+    let mut request = Request::new(input)
+        .layers(args.layers.clone())
+        .components(args.components.clone())
+        .positions(args.positions.clone())
+        .norm(args.norm)
+        .lenses(lenses.clone());
+    if let Some(names) = args.statistics {
+        request = request.statistics(names.0);
+    }
+    if let Some(k) = args.top_k {
+        request = request.top_k(k.get());
+    }
+    if let Some(size) = args.memory_budget {
+        request = request.memory_budget(size.0.get());
+    }
+    request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
+    request = writing(request, &args.generate, tokens);
+    args.steer.iter().cloned().fold(request, Request::steer)
+}
+
+/// Up to `tokens` tokens are written after the prompt.
+fn writing(request: Request, generate: &GenerateArgs, tokens: Option<usize>) -> Request {
     let sampling = Sampling::default()
         .with_temperature(generate.temperature.0)
         .with_top_p(generate.top_p.0)
         .with_top_k(generate.top_k_sampling)
         .with_seed(generate.seed);
-    request = request.sampling(sampling);
-    if let Some(n) = generate.max_new_tokens {
-        request = request.max_new_tokens(n.get());
-    }
-    request = generate.stop.iter().fold(request, |request, stop| request.stop(&stop.0));
-    args.steer.iter().cloned().fold(request, Request::steer)
+    let request = request.sampling(sampling);
+    let request = match tokens {
+        Some(n) => request.max_new_tokens(n),
+        None => request,
+    };
+    generate.stop.iter().fold(request, |request, stop| request.stop(&stop.0))
 }

@@ -6,6 +6,7 @@
 //! - [`picture`]: heatmaps, grids and curves as SVG and PNG.
 //! - [`terminal`]: a table for one position, layers down and components across; a heatmap of layers and positions; runs
 //!   side by side, and a line for each token of a continuation.
+//! - [`tui`]: a trace on the screen of a terminal, to walk about in while the model runs or afterwards.
 //! - [`page`]: one HTML file that needs neither a server nor a network, to look into every position and layer.
 //! - [`sink`]: tables, pages and JSON as outputs that are written while a model runs.
 //! - [`difference`]: what differs between two traces, as a picture and on the terminal.
@@ -31,6 +32,7 @@ mod sheet;
 pub mod sink;
 mod source;
 pub mod terminal;
+pub mod tui;
 
 pub use excerpt::excerpt;
 pub use measure::{Measure, ParseKindError};

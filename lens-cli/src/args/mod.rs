@@ -19,6 +19,7 @@ mod render;
 mod run;
 mod serve;
 mod text;
+mod tui;
 
 use std::path::PathBuf;
 
@@ -45,6 +46,7 @@ pub use self::{
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     serve::ServeArgs,
     text::{ReaderArgs, TextArgs},
+    tui::TuiArgs,
 };
 use crate::style::When;
 
@@ -96,6 +98,7 @@ impl Cli {
             Command::Evaluate(args) => args.contradiction(),
             Command::Corpus(args) => args.what.contradiction(),
             Command::Diff(args) => args.contradiction(),
+            Command::Tui(args) => args.contradiction(),
             _ => None,
         };
         says.map(|says| Self::command().error(clap::error::ErrorKind::ArgumentConflict, says))
@@ -111,6 +114,7 @@ pub enum Command {
     Patch(Box<PatchArgs>),
     Decode(Box<DecodeArgs>),
     Render(Box<RenderArgs>),
+    Tui(Box<TuiArgs>),
     Inspect(InspectArgs),
     Check(CheckArgs),
     Fit(FitArgs),

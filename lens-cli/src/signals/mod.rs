@@ -13,7 +13,10 @@ mod watcher;
 
 use std::{
     io,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use signal_hook::consts::SIGINT;
@@ -25,6 +28,9 @@ static SEEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the run ends by itself soon after a signal.
 static HELD: AtomicBool = AtomicBool::new(false);
+
+/// What is done before the program ends at once.
+static LAST: OnceLock<fn()> = OnceLock::new();
 
 /// The user ended it. What was read is written; the exit status still says so.
 #[derive(Debug, thiserror::Error)]
@@ -66,4 +72,16 @@ pub fn hold() {
 /// Ends what [`hold`] began: all that was worth writing is written.
 pub fn release() {
     HELD.store(false, Ordering::SeqCst);
+}
+
+/// Has a signal that ends the program at once do this first, on a thread of its own kind, where locks may be taken. One
+/// such thing is remembered, the first.
+pub fn before_leaving(last: fn()) {
+    let _ = LAST.set(last);
+}
+
+/// Ends the program now, with success, whatever other threads compute: they are left to the system.
+pub fn end_now() -> ! {
+    leftovers::remove();
+    signal_hook::low_level::exit(0)
 }

@@ -14,7 +14,7 @@ use signal_hook::{
     low_level,
 };
 
-use super::{HELD, SEEN, leftovers};
+use super::{HELD, LAST, SEEN, leftovers};
 
 /// How long the last words may take: whoever reads stderr may have stopped reading.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -38,6 +38,7 @@ pub(super) fn start() -> io::Result<()> {
 /// Ends the program at once, without unfinished files. No destructor runs: other threads are still computing.
 fn leave(signal: i32, why: &'static str) {
     leftovers::remove();
+    LAST.get().inspect(|last| last());
     let (said, heard) = mpsc::channel();
     // Past std's lock of stderr, which another thread may hold for ever.
     thread::spawn(move || {

@@ -1,0 +1,142 @@
+//! `lens tui` with a model: prompts come from the screen, and it is told what runs find, as they find it.
+//!
+//! The model stays on the thread that loaded it, because libtorch's threads belong to that one; the screen has a thread of
+//! its own.
+
+use std::{
+    panic,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result};
+use lens_cli::{
+    args::{ChatArgs, TuiArgs},
+    model,
+    progress::Running,
+    style::Console,
+    tui::{self, Model},
+};
+use lens_core::{
+    LensTrace, PositionTrace, Progress, StepTrace, TokenTrace,
+    sink::{End, Sink, SinkError},
+};
+use lens_models::{Session, demo};
+use lens_viz::tui::{App, Ask, Told};
+
+use crate::{lenses::Lenses, machine, prompt, request, run::GENERATOR, weights};
+
+pub(crate) fn tui(args: &TuiArgs, console: &Console) -> Result<()> {
+    let options = machine::apply(&args.machine)?;
+    let name = args.model.as_deref().unwrap_or(demo::ID);
+    let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
+    let lenses = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
+    let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
+    let running = Running::new("loading the model");
+    session.model_with(&mut |progress| running.load(progress.done, progress.total))?;
+    drop(running);
+
+    let (asks, asked) = channel();
+    let (tell, told) = channel();
+    let wanted = Arc::new(AtomicU64::new(0));
+    let model = Model { asks, told, wanted: wanted.clone() };
+    let tokens = args.generate.max_new_tokens.map(usize::from);
+    let (app, first) = App::of_model(args.what.clone(), tokens, tui::look(console));
+    thread::scope(|scope| {
+        let screen = thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn_scoped(scope, move || tui::show(app, first, Some(model), console))
+            .context("cannot start a thread for the screen")?;
+        let mut runs = Runs { args, console, session, lenses, tell, wanted };
+        runs.follow(&asked);
+        screen.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    })
+}
+
+/// A model that runs prompts as they come.
+struct Runs<'a> {
+    args: &'a TuiArgs,
+    console: &'a Console,
+    session: Session,
+    lenses: Lenses,
+    tell: Sender<(u64, Told)>,
+    wanted: Arc<AtomicU64>,
+}
+
+impl Runs<'_> {
+    /// Runs what is asked for until nobody asks any more.
+    fn follow(&mut self, asked: &Receiver<Ask>) {
+        while let Ok(ask) = asked.recv() {
+            let run = ask.run;
+            // What was asked for meanwhile takes the place of this.
+            if self.wanted.load(Ordering::SeqCst) != run {
+                let _ = self.tell.send((run, Told::Failed("cancelled before it began".to_owned())));
+                continue;
+            }
+            if let Err(error) = self.run(&ask) {
+                let _ = self.tell.send((run, Told::Failed(tui::said(&error, self.console))));
+            }
+        }
+    }
+
+    fn run(&mut self, ask: &Ask) -> Result<()> {
+        let (chat, system) = (self.args.chat, self.args.system.clone());
+        let chat = ChatArgs { chat, system, prefill: None, template_vars: Vec::new() };
+        let input = prompt::of_text(ask.prompt.clone(), &chat);
+        let request = request::of_screen(self.args, &self.lenses.set, input, ask.tokens);
+        let mut prepared = self.session.prepare(&request)?;
+        prepared.notes.extend(self.lenses.notes.iter().cloned());
+        let tokens = if ask.tokens.is_some() { 1 } else { prepared.tokens.len() };
+        machine::suit(&self.args.machine, &self.session.outline().spec, tokens);
+        let mut telling = Telling { run: ask.run, tell: &self.tell, wanted: &self.wanted };
+        Ok(self.session.run_prepared_into(&prepared, &mut telling)?)
+    }
+}
+
+/// A run that is told to the screen.
+struct Telling<'a> {
+    run: u64,
+    tell: &'a Sender<(u64, Told)>,
+    wanted: &'a AtomicU64,
+}
+
+impl Telling<'_> {
+    /// Tells the screen, if there still is one: without it, [`stop`](Sink::stop) ends the run.
+    fn tell(&self, told: Told) -> Result<(), SinkError> {
+        if self.tell.send((self.run, told)).is_err() {
+            self.wanted.store(0, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Telling<'_> {
+    fn begin(&mut self, head: &LensTrace) -> Result<(), SinkError> {
+        self.tell(Told::Begin(Box::new(head.clone())))
+    }
+
+    fn progress(&mut self, progress: Progress) -> Result<(), SinkError> {
+        self.tell(Told::Progress(progress.done, progress.total))
+    }
+
+    fn stop(&mut self) -> bool {
+        self.wanted.load(Ordering::SeqCst) != self.run
+    }
+
+    fn position(&mut self, position: PositionTrace) -> Result<(), SinkError> {
+        self.tell(Told::Position(Box::new(position)))
+    }
+
+    fn step(&mut self, step: StepTrace, token: TokenTrace) -> Result<(), SinkError> {
+        self.tell(Told::Step(Box::new((step, token))))
+    }
+
+    fn end(&mut self, mut end: End) -> Result<(), SinkError> {
+        end.notes.extend(weights::changed_weights());
+        self.tell(Told::End(Box::new(end)))
+    }
+}

@@ -1,0 +1,157 @@
+//! A run that may still be growing, indexed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use lens_core::{
+    Component, FinalTrace, LensTrace, PositionTrace, ReadoutTrace, Site, StepTrace, TokenTrace, TopTrace,
+    sink::{Collected, End, Sink},
+};
+
+use crate::source::{Place, place};
+
+/// A trace that grows as a sink is told of it, and whose readouts can be found.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    collected: Collected,
+    /// The names of its lenses, the first one first.
+    lenses: Vec<String>,
+    /// Of every lens, by position and place, the index of the readout.
+    readouts: Vec<HashMap<(usize, Place), usize>>,
+    /// By position, the index of the model's own answer.
+    finals: HashMap<usize, usize>,
+    /// The positions that were read, ascending.
+    positions: Vec<usize>,
+    /// The places that were read.
+    places: BTreeSet<Place>,
+    indexed: usize,
+}
+
+impl Run {
+    /// A run that is over.
+    pub(super) fn of(trace: &LensTrace) -> Self {
+        let mut run = Self::default();
+        // Nothing that is told to this sink can fail.
+        let _ = run.collected.whole(trace);
+        run.name_lenses();
+        run.index();
+        run
+    }
+
+    /// A run that begins.
+    pub(super) fn begin(head: &LensTrace) -> Self {
+        let mut run = Self::default();
+        let _ = run.collected.begin(head);
+        run.name_lenses();
+        run.index();
+        run
+    }
+
+    pub(super) fn position(&mut self, position: PositionTrace) {
+        let _ = self.collected.position(position);
+        self.index();
+    }
+
+    pub(super) fn step(&mut self, step: StepTrace, token: TokenTrace) {
+        let _ = self.collected.step(step, token);
+    }
+
+    pub(super) fn end(&mut self, end: End) {
+        let _ = self.collected.end(end);
+    }
+
+    fn name_lenses(&mut self) {
+        let names = self.trace().map(|trace| trace.lens_names().into_iter().map(str::to_owned).collect());
+        self.lenses = names.unwrap_or_default();
+        self.readouts = vec![HashMap::new(); self.lenses.len().max(1)];
+    }
+
+    /// Takes up what is new.
+    fn index(&mut self) {
+        let Some(trace) = self.collected.trace() else { return };
+        for (at, last) in trace.finals.iter().enumerate().skip(self.finals.len()) {
+            self.finals.entry(last.position).or_insert(at);
+        }
+        let known = |positions: &Vec<usize>, position| positions.binary_search(&position);
+        for (at, readout) in trace.readouts.iter().enumerate().skip(self.indexed) {
+            let named = readout.lens.as_deref().and_then(|name| self.lenses.iter().position(|l| l == name));
+            let place = place(readout);
+            self.readouts[named.unwrap_or(0)].entry((readout.position, place)).or_insert(at);
+            self.places.insert(place);
+            if let Err(before) = known(&self.positions, readout.position) {
+                self.positions.insert(before, readout.position);
+            }
+        }
+        self.indexed = trace.readouts.len();
+    }
+
+    pub(super) fn trace(&self) -> Option<&LensTrace> {
+        self.collected.trace()
+    }
+
+    pub(super) fn lenses(&self) -> &[String] {
+        &self.lenses
+    }
+
+    pub(super) fn positions(&self) -> &[usize] {
+        &self.positions
+    }
+
+    pub(super) fn tokens(&self) -> &[TokenTrace] {
+        self.trace().map_or(&[], |trace| &trace.tokens)
+    }
+
+    /// The components that were read, but for the embedding where the stream after blocks was read too: it is the first
+    /// row of that.
+    pub(super) fn components(&self) -> Vec<Component> {
+        let read: BTreeSet<Component> = self.places.iter().map(|(_, component)| *component).collect();
+        let has_stream = read.iter().any(|component| is_stream(*component));
+        read.into_iter().filter(|component| *component != Component::Embed || !has_stream).collect()
+    }
+
+    /// The rows of a component, the first layer first. The embedding stands before states of the stream.
+    pub(super) fn rows(&self, component: Component) -> Vec<Place> {
+        if self.places.is_empty() {
+            let layers = 0..self.trace().map_or(0, |trace| trace.model.n_layers);
+            return layers.map(|layer| (Some(layer), component)).collect();
+        }
+        let embed = (None, Component::Embed);
+        let first = (is_stream(component) && self.places.contains(&embed)).then_some(embed);
+        first.into_iter().chain(self.places.iter().filter(|place| place.1 == component).copied()).collect()
+    }
+
+    pub(super) fn at(&self, lens: usize, position: usize, place: Place) -> Option<&ReadoutTrace> {
+        let of_lens = self.readouts.get(lens)?;
+        self.trace()?.readouts.get(*of_lens.get(&(position, place))?)
+    }
+
+    /// The model's own answer at a position.
+    pub(super) fn last(&self, position: usize) -> Option<&FinalTrace> {
+        self.trace()?.finals.get(*self.finals.get(&position)?)
+    }
+
+    /// The token that comes after a position.
+    pub(super) fn next(&self, position: usize) -> Option<&TokenTrace> {
+        self.tokens().get(position.checked_add(1)?)
+    }
+
+    /// Whether the first token of a readout is the one that comes next.
+    pub(super) fn is_right(&self, readout: &ReadoutTrace) -> bool {
+        let next = self.next(readout.position).map(|token| token.id);
+        next.is_some() && readout.top.first().map(|top| top.id) == next
+    }
+
+    /// A token that a readout names, by the beginning or a part of its text.
+    pub(super) fn named(&self, text: &str) -> Option<&TopTrace> {
+        let readouts = || self.trace().into_iter().flat_map(|trace| &trace.readouts);
+        let all = || {
+            readouts().flat_map(|r| r.top.iter().chain(r.targets.iter().map(|t| &t.token)).chain(&r.tracked))
+        };
+        let same = |top: &&TopTrace| *top.text == *text;
+        all().find(same).or_else(|| all().find(|top| top.text.trim() == text.trim()))
+    }
+}
+
+/// Whether the component is a state of the stream, before which the embedding is one.
+pub(super) fn is_stream(component: Component) -> bool {
+    [Site::ResidPre, Site::ResidMid, Site::ResidPost].map(Component::Site).contains(&component)
+}

@@ -1,0 +1,272 @@
+//! The screen: what keys and runs do to it, and what is drawn.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod synthetic;
+
+use std::time::Duration;
+
+use lens_core::{
+    LensTrace, Request, Session, TokenId,
+    sink::{End, Sink, SinkError},
+    toy::ToyBackend,
+};
+use lens_viz::{
+    terminal::ColorLevel,
+    tui::{App, Effect, Key, Look, Told, draw},
+};
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::{Buffer, Cell},
+    style::Color,
+};
+
+/// A run of the toy model, whose tokens are ids.
+fn trace(write: Option<usize>) -> LensTrace {
+    let mut model = ToyBackend::new(3, 16, 50, 7);
+    let mut request = Request::tokens([3, 14, 15, 9].map(TokenId)).positions("all".parse().unwrap());
+    if let Some(n) = write {
+        request = request.max_new_tokens(n);
+    }
+    Session::new(&mut model, &()).run(&request).unwrap()
+}
+
+fn screen(app: &mut App, width: u16, height: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(app, frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// The lines of a screen, without blanks at their ends.
+fn lines(buffer: &Buffer) -> Vec<String> {
+    let width = usize::from(buffer.area.width);
+    let rows = buffer.content().chunks(width);
+    rows.map(|row| row.iter().map(Cell::symbol).collect::<String>().trim_end().to_owned()).collect()
+}
+
+fn text(app: &mut App, width: u16, height: u16) -> String {
+    lines(&screen(app, width, height)).join("\n")
+}
+
+fn keys(app: &mut App, keys: &str) {
+    keys.chars().for_each(|c| drop(app.key(Key::Char(c))));
+}
+
+#[test]
+fn a_small_screen_shows_the_grid_and_the_cell_under_the_cursor() {
+    let mut app = App::of_trace(&trace(None), Look::default());
+    let shown = lines(&screen(&mut app, 60, 10));
+    assert!(shown[0].starts_with(" lens toy · resid_post · logit lens"), "{shown:#?}");
+    assert!(shown[1].starts_with("  pos"));
+    let rows: Vec<&str> =
+        shown[3..].iter().map(|line| line.split_whitespace().next().unwrap_or("")).collect();
+    assert_eq!(&rows[..4], ["embed", "0", "1", "2"], "the first layer stands at the top");
+    assert!(shown[8].starts_with(" L2 <id "), "{shown:#?}");
+    assert!(shown[9].starts_with(" ? help  q quit"), "{shown:#?}");
+}
+
+#[test]
+fn the_cursor_goes_where_keys_say_and_never_further() {
+    let mut app = App::of_trace(&trace(None), Look::default());
+    let at = |app: &mut App| {
+        text(app, 60, 10).lines().nth(8).unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(at(&mut app), "L2", "it begins at the last row and position");
+    keys(&mut app, "kkkkkk");
+    assert_eq!(at(&mut app), "embed");
+    app.key(Key::Down);
+    assert_eq!(at(&mut app), "L0");
+    app.key(Key::PageDown);
+    assert_eq!(at(&mut app), "L2");
+    for key in [Key::Home, Key::Left, Key::Right, Key::End, Key::Right, Key::PageUp, Key::Up] {
+        app.key(key);
+        text(&mut app, 60, 10);
+    }
+    assert_eq!(at(&mut app), "embed");
+}
+
+#[test]
+fn no_size_and_no_view_breaks_the_screen() {
+    for hostile in [&synthetic::HOSTILE[..], &synthetic::MIXED[..]] {
+        let mut trace = trace(Some(5));
+        let mut at = 0;
+        let mut next = || {
+            at += 1;
+            hostile[at % hostile.len()]
+        };
+        for token in &mut trace.tokens {
+            token.text = next().into();
+        }
+        for readout in &mut trace.readouts {
+            readout.top.iter_mut().for_each(|top| top.text = next().into());
+        }
+        for step in &mut trace.steps {
+            step.token.text = next().into();
+        }
+        for (color, ascii) in [(ColorLevel::None, true), (ColorLevel::TrueColor, false)] {
+            let look = Look { color, ascii };
+            let mut app = App::of_trace(&trace, look);
+            keys(&mut app, "p");
+            for view in [Key::Enter, Key::Enter, Key::Tab, Key::Char('?'), Key::Char('?'), Key::Char('N')] {
+                app.key(view);
+                for (width, height) in
+                    [(1, 1), (39, 9), (40, 10), (41, 13), (60, 20), (95, 30), (96, 25), (200, 60)]
+                {
+                    let buffer = screen(&mut app, width, height);
+                    for cell in buffer.content() {
+                        let bad = |c: char| {
+                            c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{200b}'..='\u{200f}')
+                        };
+                        assert!(!cell.symbol().chars().any(bad), "{:?} at {width}x{height}", cell.symbol());
+                        assert!(!ascii || cell.symbol().is_ascii(), "{:?} is not ASCII", cell.symbol());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn colours_are_those_of_the_terminal() {
+    let grounds = |color| {
+        let look = Look { color, ..Look::default() };
+        let mut app = App::of_trace(&trace(None), look);
+        let buffer = screen(&mut app, 100, 30);
+        buffer
+            .content()
+            .iter()
+            .flat_map(|cell| [cell.bg, cell.fg])
+            .filter(|c| *c != Color::Reset)
+            .collect::<Vec<_>>()
+    };
+    assert!(grounds(ColorLevel::None).is_empty(), "NO_COLOR means none");
+    let some = grounds(ColorLevel::Ansi256);
+    assert!(
+        some.iter().any(|c| matches!(c, Color::Indexed(_)))
+            && !some.iter().any(|c| matches!(c, Color::Rgb(..)))
+    );
+    assert!(grounds(ColorLevel::TrueColor).iter().any(|c| matches!(c, Color::Rgb(..))));
+}
+
+#[test]
+fn a_token_is_followed_and_no_longer() {
+    let mut app = App::of_trace(&trace(None), Look::default());
+    assert!(text(&mut app, 120, 40).contains("p follows the token under the cursor"));
+    keys(&mut app, "p");
+    let shown = text(&mut app, 120, 40);
+    assert!(shown.contains("¹<id ") && shown.contains("#1 "), "{shown}");
+    keys(&mut app, "p");
+    assert!(!text(&mut app, 120, 40).contains("¹<id "));
+}
+
+#[test]
+fn the_film_plays_from_token_to_token_and_goes_from_layer_to_layer() {
+    let mut app = App::of_trace(&trace(Some(6)), Look::default());
+    app.key(Key::Tab);
+    app.key(Key::Home);
+    let first = text(&mut app, 100, 30);
+    assert!(first.contains("what each layer would have written ‖ 1 of 6"), "{first}");
+    keys(&mut app, " ");
+    assert!(app.moves() && app.tick(Duration::from_millis(400)));
+    assert!(text(&mut app, 100, 30).contains("▶ 2 of 6"));
+    keys(&mut app, " k");
+    let paused = text(&mut app, 100, 30);
+    assert!(
+        paused.contains("‖ 2 of 6") && paused.contains("layer 1, after the model's own text"),
+        "{paused}"
+    );
+    app.key(Key::End);
+    let written = text(&mut app, 100, 30);
+    let trace = trace(Some(6));
+    let model = written.lines().find(|line| line.starts_with("model")).unwrap();
+    for step in &trace.steps {
+        assert!(model.contains(&*step.token.text), "{model}");
+    }
+}
+
+/// A sink that tells the screen, as an engine does.
+struct Telling<'a>(&'a mut App, u64, usize);
+
+impl Sink for Telling<'_> {
+    fn begin(&mut self, head: &LensTrace) -> Result<(), SinkError> {
+        self.0.told(self.1, Told::Begin(Box::new(head.clone())));
+        Ok(())
+    }
+
+    fn position(&mut self, position: lens_core::PositionTrace) -> Result<(), SinkError> {
+        self.0.told(self.1, Told::Position(Box::new(position)));
+        self.2 += 1;
+        text(self.0, 100, 30);
+        Ok(())
+    }
+
+    fn step(&mut self, step: lens_core::StepTrace, token: lens_core::TokenTrace) -> Result<(), SinkError> {
+        self.0.told(self.1, Told::Step(Box::new((step, token))));
+        Ok(())
+    }
+
+    fn end(&mut self, end: End) -> Result<(), SinkError> {
+        self.0.told(self.1, Told::End(Box::new(end)));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_prompt_is_typed_run_shown_as_it_is_read_and_cancelled() {
+    let (mut app, first) = App::of_model(None, Some(4), Look::default());
+    assert!(first.is_none());
+    keys(&mut app, "hello q?");
+    assert!(text(&mut app, 80, 24).ends_with(" prompt › hello q?"));
+    let Some(Effect::Ask(ask)) = app.key(Key::Enter) else { panic!("nothing was asked") };
+    assert_eq!((ask.run, &*ask.prompt, ask.tokens), (1, "hello q?", Some(4)));
+    let whole = trace(Some(4));
+    Telling(&mut app, 1, 0).whole(&whole).unwrap();
+    assert!(!app.is_running());
+    assert_eq!(app.trace().unwrap().readouts, whole.readouts);
+    assert_eq!(app.trace().unwrap().steps, whole.steps);
+    // What an older run still tells is dropped.
+    keys(&mut app, "i");
+    let Some(Effect::Ask(again)) = app.key(Key::Enter) else { panic!("nothing was asked") };
+    assert_eq!((again.run, &*again.prompt), (2, "hello q?"));
+    app.told(1, Told::Failed("too late".to_owned()));
+    assert!(app.is_running());
+    assert_eq!(app.key(Key::Esc), Some(Effect::Cancel));
+    app.told(2, Told::Failed("cancelled".to_owned()));
+    assert!(!app.is_running() && text(&mut app, 80, 24).contains("cancelled"));
+}
+
+#[test]
+fn a_saved_trace_has_no_prompt_to_type() {
+    let mut app = App::of_trace(&trace(None), Look::default());
+    assert_eq!(app.key(Key::Char('i')), None);
+    assert!(text(&mut app, 80, 24).contains("no model to run"));
+    assert_eq!(app.key(Key::Char('q')), Some(Effect::Quit));
+    assert_eq!(app.key(Key::Ctrl('c')), Some(Effect::Quit));
+}
+
+#[test]
+fn a_token_is_found() {
+    let trace = trace(None);
+    let last = trace.finals.last().unwrap().top[0].text.clone();
+    let mut app = App::of_trace(&trace, Look::default());
+    app.key(Key::Home);
+    keys(&mut app, "f");
+    keys(&mut app, &last);
+    app.key(Key::Enter);
+    let shown = text(&mut app, 100, 12);
+    assert!(shown.contains(&format!("[{last}")), "{shown}");
+    keys(&mut app, "fzzz");
+    app.key(Key::Enter);
+    assert!(text(&mut app, 100, 12).contains("no cell shows"));
+}
+
+#[test]
+fn an_export_names_what_is_shown_and_replaces_nothing_unasked() {
+    let mut app = App::of_trace(&trace(None), Look::default());
+    keys(&mut app, "e");
+    let Some(Effect::Export(what)) = app.key(Key::Enter) else { panic!("nothing was asked") };
+    assert_eq!((&*what.file, what.replace, what.component.name()), ("lens.html", false, "resid_post"));
+    app.exists(what.file);
+    let Some(Effect::Export(what)) = app.key(Key::Enter) else { panic!("nothing was asked") };
+    assert!(what.replace);
+}
