@@ -7,7 +7,7 @@ use lens_core::{
     diff::{DiffMeasure, DiffRow, DiffTrace},
 };
 
-/// A number of a comparison in rows of layers: the last layer first.
+/// A number of a comparison in rows of layers: the first layer first.
 pub(crate) struct Grid {
     pub(crate) measure: DiffMeasure,
     pub(crate) layers: Vec<u16>,
@@ -32,7 +32,7 @@ impl Grid {
         if columns.is_empty() {
             return None;
         }
-        let (layers, columns) = (layers.into_iter().rev().collect::<Vec<_>>(), Vec::from_iter(columns));
+        let (layers, columns) = (Vec::from_iter(layers), Vec::from_iter(columns));
         let at = |layer: u16, component: Component| match component {
             Component::Embed => None,
             Component::Site(site) => trace.report.row(Point::block(layer, site)).and_then(value),

@@ -210,8 +210,8 @@ fn a_stride_keeps_the_last_layer() {
     let options = PictureOptions::default().with_stride(NonZeroU16::new(5).unwrap());
     let texts = texts(&one(&trace, PictureKind::Grid(KL), &options).svg);
     let layers: Vec<&str> =
-        ["11", "10", "6", "5"].into_iter().filter(|layer| texts.iter().any(|text| text == layer)).collect();
-    assert_eq!(layers, ["11", "10", "5"]);
+        ["5", "6", "10", "11"].into_iter().filter(|layer| texts.iter().any(|text| text == layer)).collect();
+    assert_eq!(layers, ["5", "10", "11"]);
     assert!(texts.iter().any(|text| text == "embed"));
 }
 
@@ -286,7 +286,118 @@ fn what_does_not_fit_a_page_is_split_between_layers() {
     let note = texts(&pages[1].svg).into_iter().find(|text| text.starts_with("page 2 of")).unwrap();
     assert!(note.contains("layers"), "{note}");
     let grid = svg(&trace, PictureKind::Grid(Measure::Logit), &PictureOptions::default()).unwrap();
-    assert!(grid.len() > 1);
+    assert_eq!(grid.len(), 1, "positions go on in a second band");
+    let asked = PictureOptions::default().with_width(Some(1000));
+    assert!(svg(&trace, PictureKind::Grid(Measure::Logit), &asked).unwrap().len() > 1);
+}
+
+/// Texts with the places that they are written at, in pixels.
+fn placed(svg: &str) -> Vec<(f64, f64, String)> {
+    let document = roxmltree::Document::parse(svg).unwrap();
+    let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+    texts
+        .map(|node| {
+            let number = |name| node.attribute(name).unwrap().parse::<f64>().unwrap() / 10.0;
+            let text = node.text().unwrap_or_default().trim_matches('\n').to_owned();
+            (number("x"), number("y"), text)
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_layer_is_at_the_top_of_every_grid() {
+    let trace = small(9, 0..3, &MIXED);
+    for kind in kinds() {
+        if matches!(kind, PictureKind::Trajectories | PictureKind::Curves) {
+            continue;
+        }
+        let picture = one(&trace, kind, &PictureOptions::default());
+        let height = |layer: &str| {
+            let found = placed(&picture.svg).into_iter().filter(|(x, _, text)| *x < 90.0 && text == layer);
+            found.map(|(_, y, _)| y).next().unwrap_or_else(|| panic!("{kind} has no row {layer}"))
+        };
+        assert!(height("3") < height("8"), "{kind}");
+        assert!(texts(&picture.svg).iter().any(|text| text == "layer, the first at the top"), "{kind}");
+    }
+}
+
+#[test]
+fn a_long_prompt_goes_on_below_on_one_page() {
+    for (layers, positions) in [(32, 60), (80, 60), (12, 36), (4, 150)] {
+        let shape = Shape { layers, components: &SITES, positions: 0..positions, top: 1, texts: &MIXED };
+        let picture = one(&synthetic::trace(&shape), PictureKind::Grid(KL), &PictureOptions::default());
+        assert!(
+            picture.width <= 2400.0 && picture.height <= 1.52 * picture.width.max(1000.0),
+            "{layers} by {positions}: {} by {}",
+            picture.width,
+            picture.height
+        );
+        // Every position has its column, and every band the names of all layers.
+        let texts = texts(&picture.svg);
+        for position in 0..positions {
+            assert!(texts.iter().any(|text| *text == position.to_string()), "{position}");
+        }
+        assert!(texts.iter().filter(|text| *text == "embed").count() > 1);
+    }
+}
+
+#[test]
+fn wrapped_cells_are_wide_enough_for_their_tokens() {
+    let shape = Shape {
+        layers: 6,
+        components: &[RESID_POST],
+        positions: 0..70,
+        top: 1,
+        texts: &[" the", " capitalisation"],
+    };
+    let picture = one(&synthetic::trace(&shape), PictureKind::Grid(KL), &PictureOptions::default());
+    let texts = texts(&picture.svg);
+    assert!(texts.iter().any(|text| text == "·capitalisation" || text == " capitalisation"), "{texts:?}");
+    let is_cut = |text: &&String| text.contains('…') && !text.starts_with("prompt:");
+    assert_eq!(texts.iter().find(is_cut), None);
+}
+
+#[test]
+fn a_line_stands_before_what_the_model_wrote() {
+    let mut trace = small(3, 0..8, &["a", "b"]);
+    let lines = |trace: &LensTrace| {
+        let picture = one(trace, PictureKind::Grid(KL), &PictureOptions::default());
+        let says = texts(&picture.svg).iter().filter(|text| text.starts_with("upright line: ")).count();
+        let document = roxmltree::Document::parse(&picture.svg).unwrap();
+        let wide = |node: &roxmltree::Node<'_, '_>| node.attribute("stroke-width") == Some("18");
+        (document.descendants().filter(wide).count(), says)
+    };
+    assert_eq!(lines(&trace), (0, 0));
+    trace.tokens.iter_mut().skip(5).for_each(|token| token.generated = true);
+    assert_eq!(lines(&trace), (1, 1));
+    trace.tokens.iter_mut().for_each(|token| token.generated = true);
+    assert_eq!(lines(&trace), (0, 0), "there is no prompt to set it apart from");
+}
+
+#[test]
+fn a_token_that_repeats_the_input_is_pale() {
+    let mut trace = small(2, 0..3, &["a", "b"]);
+    for (i, token) in trace.tokens.iter_mut().enumerate() {
+        token.id = TokenId(100 + i as u32);
+    }
+    let grid = PictureKind::Grid(KL);
+    let drawn = |trace: &LensTrace| one(trace, grid, &PictureOptions::default()).svg;
+    let before = drawn(&trace);
+    assert!(!texts(&before).iter().any(|text| text.starts_with("pale: ")));
+    let echo = trace.readouts.iter_mut().find(|r| r.component == RESID_POST && r.position == 1).unwrap();
+    echo.top[0].id = TokenId(101);
+    let after = drawn(&trace);
+    assert!(texts(&after).iter().any(|text| text.starts_with("pale: ")));
+    let inks = |svg: &str| -> Vec<String> {
+        let document = roxmltree::Document::parse(svg).unwrap();
+        let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+        let texts = texts.filter(|node| !node.text().unwrap_or_default().contains("pale: "));
+        texts.map(|node| node.attribute("fill").unwrap_or_default().to_owned()).collect()
+    };
+    let changed = inks(&before).iter().zip(inks(&after)).filter(|(a, b)| *a != b).count();
+    assert_eq!(changed, 1, "one token is written in another ink");
+    let fills = |svg: &str| rects(svg).into_iter().map(|(_, fill)| fill).collect::<Vec<_>>();
+    assert_eq!(fills(&before), fills(&after), "colours of cells say what they said");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Layers up, heads across: what each brought to a logit, centred at zero.
+//! Layers down, heads across: what each brought to a logit, centred at zero.
 
 use lens_core::attribution::{AttributionTrace, TargetLogit};
 
@@ -17,7 +17,7 @@ use crate::{
 
 const WIDTH: u32 = 1000;
 
-/// Draws what the parts of a model contribute to a logit: layers up, the heads of a layer across and after them what
+/// Draws what the parts of a model contribute to a logit: layers down, the heads of a layer across and after them what
 /// attention and the MLP add as a whole. Zero has no colour, what is above is red, what is below is blue; a cell of a
 /// layer without such a head is crossed out. There is at least one page.
 ///
@@ -36,7 +36,6 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
     let mut layers = source.chosen_layers(options)?;
     // Where a logit is read in the middle, later layers have no part in it.
     layers.retain(|layer| trace.contributions.get(&format!("L{layer}.attn_out")).is_some());
-    layers.reverse();
     if layers.is_empty() {
         return Err(PictureError::Empty { what: "layer".to_owned() });
     }
@@ -50,7 +49,7 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         })
         .collect();
     let shown = || values.iter().flatten().flatten().copied();
-    let column = |name: &str| Column { name: fonts.words(name), below: None, above: None };
+    let column = |name: &str| Column { name: fonts.words(name), below: None, above: None, written: false };
     let names = (0..most).map(|head| head.to_string()).chain(["attn_out", "mlp_out"].map(str::to_owned));
     let row = |layer: &u16| Row {
         group: fonts.words(&layer.to_string()),
@@ -63,6 +62,7 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         value: Some(value),
         number: Shown::default(),
         sign: None,
+        echoes: false,
     };
     let heatmap = Heatmap {
         heading: Heading {
@@ -77,7 +77,6 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         rows: layers.iter().map(row).collect(),
         columns: names.map(|name| column(&name)).collect(),
         columns_are: "head",
-        rows_are: Some("layer"),
         above_is: "next token",
         cells: values.iter().map(|row| row.iter().map(|value| value.map(cell)).collect()).collect(),
         legend: Legend {
@@ -86,6 +85,7 @@ pub fn attribution(trace: &AttributionTrace, options: &PictureOptions) -> Result
         },
         fonts,
         width: options.width_or(WIDTH),
+        is_width_asked: options.width.is_some(),
         advice: "fewer layers, a larger stride or a wider page",
     };
     heatmap.draw()

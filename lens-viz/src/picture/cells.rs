@@ -20,7 +20,7 @@ pub(crate) struct Pair<'a> {
 
 /// A difference in rows and columns.
 pub(crate) struct Cells<'a> {
-    /// The rows, the last layer first.
+    /// The rows, the first layer first.
     pub(crate) places: Vec<Place>,
     /// The columns: positions of the first trace, each with its partner in the second.
     pub(crate) columns: Vec<(usize, usize)>,
@@ -120,5 +120,5 @@ fn places(difference: &Difference<'_>, options: &PictureOptions) -> Result<Vec<P
             second.components(&[])?.into_iter().filter(|one| components.contains(one)).collect();
         places.extend(second.places(&shared, options)?);
     }
-    Ok(places.into_iter().rev().collect())
+    Ok(places.into_iter().collect())
 }

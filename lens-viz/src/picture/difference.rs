@@ -1,11 +1,11 @@
-//! Layers up, positions across: what differs between two traces, centred at zero.
+//! Layers down, positions across: what differs between two traces, centred at zero.
 
 use super::{
     Picture, PictureError, PictureOptions,
     cells::{Cells, Pair},
     grid::column,
     head::Heading,
-    heatmap::{Cell, Heatmap, Row},
+    heatmap::{Cell, Column, Heatmap, Row, note_on_written},
     legend::Legend,
     step::rows,
     text::{Names, TokenLabel},
@@ -21,7 +21,7 @@ const WIDTH: u32 = 1000;
 /// The sign of a cell whose top-1 token is another one in the second trace.
 const DIFFERS: char = '≠';
 
-/// Draws what differs between two traces: layers up, positions across, the first trace's top-1 token in the cell, the
+/// Draws what differs between two traces: layers down, the first at the top, positions across, the first trace's top-1 token in the cell, the
 /// difference as the colour. Zero has no colour, what is above is red, what is below is blue, and a cell that one of
 /// the traces lacks is blank. There is at least one page.
 ///
@@ -45,7 +45,11 @@ pub fn difference(
         value: Some(pair.value),
         number: fonts.words(&signed(pair.value)),
         sign: (!pair.is_same_top).then_some(DIFFERS),
+        echoes: false,
     };
+    let columns: Vec<Column> =
+        cells.columns.iter().map(|(position, _)| column(source, *position, fonts)).collect();
+    let written = note_on_written(&columns);
     let title = || contrast.describe(difference, only_component(&cells.places));
     let heatmap = Heatmap {
         heading: Heading {
@@ -62,18 +66,21 @@ pub fn difference(
             .into_iter()
             .map(|row| Row { trusted: true, ..row })
             .collect(),
-        columns: cells.columns.iter().map(|(position, _)| column(source, *position, fonts)).collect(),
+        columns,
         columns_are: "position",
-        rows_are: None,
         above_is: "next token",
         cells: cells
             .rows
             .iter()
             .map(|row| row.iter().map(|pair| pair.as_ref().map(cell)).collect())
             .collect(),
-        legend: Legend { notes: notes(difference, &cells), scale: cells.scale },
+        legend: Legend {
+            notes: notes(difference, &cells).into_iter().chain(written).collect(),
+            scale: cells.scale,
+        },
         fonts,
         width: options.width_or(WIDTH),
+        is_width_asked: options.width.is_some(),
         advice: "fewer positions, fewer layers, a larger stride, fewer components or a wider page",
     };
     heatmap.draw()

@@ -1,11 +1,12 @@
-//! Layers up, positions across: what the model would say at every place.
+//! Layers down, positions across: what the model would say at every place.
 
 use lens_core::{ReadoutTrace, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
+    echo::{ECHO, is_echo},
     head::Heading,
-    heatmap::{Cell, Column, Heatmap},
+    heatmap::{Cell, Column, Heatmap, note_on_written},
     legend::Legend,
     scale::Scale,
     step::rows,
@@ -23,8 +24,7 @@ pub(super) fn grid(
 ) -> Result<Vec<Picture>, PictureError> {
     let (fonts, width) = (options.fonts, options.width_or(WIDTH));
     let positions = source.positions(&options.positions)?;
-    let mut places = source.places(&source.stream(&options.components)?, options)?;
-    places.reverse();
+    let places = source.places(&source.stream(&options.components)?, options)?;
     let readouts: Vec<Vec<Option<&ReadoutTrace>>> =
         places.iter().map(|place| positions.iter().map(|p| source.at(*p, *place)).collect()).collect();
     let all = || readouts.iter().flatten().flatten();
@@ -42,20 +42,26 @@ pub(super) fn grid(
     let title = options.title.clone().unwrap_or_else(|| default_title(&places, measure));
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
     let scale = scale.named(&measure.describe(only_component(&places)));
+    let columns: Vec<Column> = positions.iter().map(|position| column(source, *position, fonts)).collect();
+    let written = note_on_written(&columns);
     let heatmap = Heatmap {
         heading: Heading { source, title, position: None, rule: None, against: None, fonts }.into(),
         rows: rows(source, &places, None, fonts),
-        columns: positions.iter().map(|position| column(source, *position, fonts)).collect(),
+        columns,
         columns_are: "position",
-        rows_are: None,
         above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
             scale,
-            notes: notes(source, all().copied()).into_iter().chain(source.note_on_trust(&places)).collect(),
+            notes: notes(source, all().copied())
+                .into_iter()
+                .chain(written)
+                .chain(source.note_on_trust(&places))
+                .collect(),
         },
         fonts,
         width,
+        is_width_asked: options.width.is_some(),
         advice: "fewer positions, fewer layers, a larger stride, fewer components or a wider page",
     };
     heatmap.draw()
@@ -84,6 +90,7 @@ pub(super) fn cell(
         value: measure.value(readout),
         number: fonts.words(&measure.digits(readout)),
         sign: is_right(source, top, position).then_some('*'),
+        echoes: is_echo(source, top, position),
     }
 }
 
@@ -99,6 +106,7 @@ pub(super) fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Colu
         name: fonts.words(&position.to_string()),
         below: token.map(|token| fonts.token(&token.text)),
         above: next.map(|token| fonts.token(&token.text)),
+        written: token.is_some_and(|token| token.generated),
     }
 }
 
@@ -107,6 +115,9 @@ fn notes<'a>(source: &Source<'_>, readouts: impl Iterator<Item = &'a ReadoutTrac
     let mut notes = vec!["in cells: the top-1 token (· is a space)".to_owned()];
     if readouts.clone().any(|readout| is_right(source, readout.top.first(), readout.position)) {
         notes.push("* it is the token that actually comes next".to_owned());
+    }
+    if readouts.clone().any(|readout| is_echo(source, readout.top.first(), readout.position)) {
+        notes.push(ECHO.to_owned());
     }
     let mut readouts = readouts;
     if readouts.any(|readout| readout.is_virtual) {

@@ -1,9 +1,10 @@
-//! One position: layers up, heads across, and what each head would say.
+//! One position: layers down, heads across, and what each head would say.
 
 use lens_core::{Component, ReadoutTrace, Site};
 
 use super::{
     Picture, PictureError, PictureOptions,
+    echo::{ECHO, is_echo},
     grid::cell,
     head::Heading,
     heatmap::{Column, Heatmap, Row},
@@ -31,7 +32,6 @@ pub(super) fn heads(
         .filter_map(|(layer, _)| layer)
         .collect();
     layers.dedup();
-    layers.reverse();
     let at = |layer: u16| heads.iter().map(move |head| source.at(position, (Some(layer), of(*head))));
     let readouts: Vec<Vec<Option<&ReadoutTrace>>> = layers.iter().map(|layer| at(*layer).collect()).collect();
     let all = || readouts.iter().flatten().flatten();
@@ -57,22 +57,31 @@ pub(super) fn heads(
         marked: false,
         trusted: true,
     };
-    let column = |head: &u16| Column { name: fonts.words(&head.to_string()), below: None, above: None };
+    let column = |head: &u16| Column {
+        name: fonts.words(&head.to_string()),
+        below: None,
+        above: None,
+        written: false,
+    };
     let scale = Scale::new(measure, source.trace.model.n_vocab, values(), options)?;
+    let mut notes = vec!["in cells: the top-1 token (· is a space)".to_owned()];
+    if all().any(|readout| is_echo(source, readout.top.first(), position)) {
+        notes.push(ECHO.to_owned());
+    }
     let heatmap = Heatmap {
         heading: Heading { source, title, position: Some(position), rule: None, against: None, fonts }.into(),
         rows: layers.iter().map(row).collect(),
         columns: heads.iter().map(column).collect(),
         columns_are: "head",
-        rows_are: Some("layer"),
         above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
             scale: scale.named(&format!("{} of what a head adds", measure.describe(None))),
-            notes: vec!["in cells: the top-1 token (· is a space)".to_owned()],
+            notes,
         },
         fonts,
         width,
+        is_width_asked: options.width.is_some(),
         advice: "fewer layers, a larger stride, fewer heads or a wider page",
     };
     heatmap.draw()

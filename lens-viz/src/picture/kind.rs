@@ -14,9 +14,9 @@ pub enum PictureKind {
     /// Like [`AllLayers`](Self::AllLayers), for the important layers alone: those with a token whose probability is
     /// above the threshold.
     ImportantLayers,
-    /// Layers up, positions across, the top-1 token in the cell, a statistic as the colour.
+    /// Layers down, positions across, the top-1 token in the cell, a statistic as the colour.
     Grid(Measure),
-    /// One position: layers up, heads across, the top-1 token of what the head adds in the cell, a statistic as the
+    /// One position: layers down, heads across, the top-1 token of what the head adds in the cell, a statistic as the
     /// colour.
     Heads(Measure),
     /// One position: probability and rank of tokens from layer to layer.

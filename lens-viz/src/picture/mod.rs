@@ -1,8 +1,9 @@
 //! Pictures of a trace: SVG, and PNG made from it.
 //!
 //! What is drawn is chosen by a [`PictureKind`]: heatmaps of one position, grids of layers and positions, and
-//! curves from layer to layer. Each picture fits a page; what does not fit one is split into several, and what
-//! would need too many is refused with advice. Colours mean the same in every picture of a kind, whatever the
+//! curves from layer to layer. Rows are layers as a model runs: the first at the top, which is how the terminal's tables
+//! and the page have them. Positions that do not fit side by side go on in a band below. Each picture fits a page; what does
+//! not fit one is split into several, and what would need too many is refused with advice. Colours mean the same in every picture of a kind, whatever the
 //! trace: the scales are fixed.
 //!
 //! ```
@@ -32,6 +33,7 @@ mod corpus;
 mod curves;
 mod density;
 mod difference;
+mod echo;
 pub(crate) mod error;
 mod evaluation;
 mod files;

@@ -1,4 +1,4 @@
-//! Layers up, components or heads across: where two models compute something else.
+//! Layers down, components or heads across: where two models compute something else.
 
 use lens_core::diff::DiffTrace;
 
@@ -24,7 +24,7 @@ pub struct DiffPicture {
     pub pages: Vec<Picture>,
 }
 
-/// Draws a comparison of two models: layers up, components across, as means over positions. There is a picture for what
+/// Draws a comparison of two models: layers down, components across, as means over positions. There is a picture for what
 /// begins in each component, for what shows there, and for the divergence of the readouts, and the same for heads where
 /// they were read. The darker, the further apart; each picture has a scale of its own.
 ///
@@ -67,6 +67,7 @@ fn draw(
             value: Some(value),
             number: Shown::default(),
             sign: None,
+            echoes: false,
         })
     };
     let row = |layer: &u16| Row {
@@ -82,18 +83,19 @@ fn draw(
         }),
         below: None,
         above: None,
+        written: false,
     };
     let heatmap = Heatmap {
         heading: Above::Facts { title, facts: facts(trace), fonts },
         rows: grid.layers.iter().map(row).collect(),
         columns: grid.columns.iter().map(column).collect(),
         columns_are: if heads { "head" } else { "component" },
-        rows_are: Some("layer"),
         above_is: "",
         cells: grid.values.iter().map(|row| row.iter().map(cell).collect()).collect(),
         legend: Legend { scale, notes: notes(trace, grid) },
         fonts,
         width: options.width_or(WIDTH),
+        is_width_asked: options.width.is_some(),
         advice: "fewer layers, fewer components or a wider page",
     };
     heatmap.draw()

@@ -1,4 +1,4 @@
-//! Layers up, positions or heads across: what became of an answer when activations were others, centred at zero.
+//! Layers down, positions or heads across: what became of an answer when activations were others, centred at zero.
 
 use lens_core::{
     LensTrace,
@@ -32,9 +32,9 @@ pub struct PatchPicture {
     pub pages: Vec<Picture>,
 }
 
-/// Draws a sweep: a picture for each site, layers up and positions or heads across; sites at all positions at once stand
+/// Draws a sweep: a picture for each site, layers down and positions or heads across; sites at all positions at once stand
 /// side by side. Zero has no colour, what is above is red, what is below is blue. All pictures have one scale. Those of a
-/// patchscope have the most probable token in each cell, coloured by its probability, source layers up and target layers
+/// patchscope have the most probable token in each cell, coloured by its probability, source layers down and target layers
 /// across.
 ///
 /// Of `options`, layers, stride, range, ramp, width, title and fonts count; a `range` has to be centred at zero.
@@ -80,8 +80,7 @@ fn picture(
     };
     let columns = columns(table, trace);
     let chosen = source.chosen_layers(options)?;
-    let rows: Vec<usize> =
-        (0..first.layers.len()).rev().filter(|i| chosen.contains(&first.layers[*i])).collect();
+    let rows: Vec<usize> = (0..first.layers.len()).filter(|i| chosen.contains(&first.layers[*i])).collect();
     if rows.is_empty() {
         return Err(PictureError::Empty { what: "changed place in these layers".to_owned() });
     }
@@ -108,6 +107,7 @@ fn picture(
         name: fonts.words(&column.name),
         below: column.token.as_ref().map(|token| fonts.token(token)),
         above: column.source.as_ref().map(|token| fonts.token(token)),
+        written: false,
     };
     let heatmap = Heatmap {
         heading: Heading {
@@ -127,7 +127,6 @@ fn picture(
             GridColumns::All => "site",
             _ => "position",
         },
-        rows_are: Some("layer"),
         above_is: match trace.source.as_ref().map(|source| &*source.name) {
             Some("clean") => "clean token",
             Some("corrupted") => "corrupted token",
@@ -137,6 +136,7 @@ fn picture(
         legend: Legend { scale, notes: notes(trace, is_scope) },
         fonts,
         width: options.width_or(WIDTH),
+        is_width_asked: options.width.is_some(),
         advice: "fewer layers, a larger stride, fewer positions or a wider page",
     };
     heatmap.draw()
@@ -149,6 +149,7 @@ fn number(grid: &PatchingGrid, row: usize, column: usize, fonts: Fonts) -> Optio
         value: Some(value),
         number: Shown::default(),
         sign: None,
+        echoes: false,
     })
 }
 
@@ -159,6 +160,7 @@ fn said(grid: &PatchingGrid, row: usize, column: usize, fonts: Fonts) -> Option<
         value: Some(f64::from(top.prob)),
         number: fonts.words(&percent(top.prob, false)),
         sign: None,
+        echoes: false,
     })
 }
 

@@ -6,6 +6,7 @@ use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
+    echo::{ECHO, is_echo},
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
@@ -92,17 +93,24 @@ fn draw(
     let only = only_component(places);
     let of = only.map_or(String::new(), |only| format!(" of {only}"));
     let title = options.title.clone().unwrap_or(format!("{what}{of} at position {position}{after}"));
-    let cell = |token: &TopTrace| Cell {
+    let cell = |rank: usize, token: &TopTrace| Cell {
         label: names.label(token),
         value: Some(token.prob.into()),
         number: fonts.words(&number(token.prob)),
         sign: None,
+        echoes: rank == 0 && is_echo(source, Some(token), position),
     };
     let cells = readouts.iter().map(|readout| {
         let top = readout.map_or(&[][..], |readout| &readout.top);
-        (0..ranks).map(|rank| top.get(rank).map(cell)).collect()
+        (0..ranks).map(|rank| top.get(rank).map(|token| cell(rank, token))).collect()
     });
-    let column = |rank: usize| Column { name: fonts.words(&rank.to_string()), below: None, above: None };
+    let column = |rank: usize| Column {
+        name: fonts.words(&rank.to_string()),
+        below: None,
+        above: None,
+        written: false,
+    };
+    let echoes = readouts.iter().flatten().any(|readout| is_echo(source, readout.top.first(), position));
     let rows = rows(source, places, source.last(position), fonts);
     let is_decided_here = rows.iter().any(|row| row.marked);
     let heatmap = Heatmap {
@@ -110,7 +118,6 @@ fn draw(
         rows,
         columns: (1..=ranks).map(column).collect(),
         columns_are: "rank",
-        rows_are: None,
         above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
@@ -120,11 +127,13 @@ fn draw(
             )),
             notes: notes(&readouts, is_decided_here)
                 .into_iter()
+                .chain(echoes.then(|| ECHO.to_owned()))
                 .chain(source.note_on_trust(places))
                 .collect(),
         },
         fonts,
         width,
+        is_width_asked: options.width.is_some(),
         advice: "fewer layers, a larger stride, fewer components or a wider page",
     };
     heatmap.draw()

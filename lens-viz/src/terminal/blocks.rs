@@ -1,4 +1,4 @@
-//! Layers up, positions across, in blocks of as many positions as stand side by side.
+//! Layers down, positions across, in blocks of as many positions as stand side by side.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Layers up, positions across: what differs between two traces.
+//! Layers down, positions across: what differs between two traces.
 
 use super::{
     TableOptions,

@@ -1,4 +1,4 @@
-//! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers up and
+//! Text for a terminal: [`table`], one position with layers down and components across; [`heatmap`], layers down and
 //! positions across; [`difference()`] of two traces; [`attribution()`], what contributes to a logit; [`patching()`], what changes an answer; [`diff()`], where
 //! two models compute something else; runs beside one
 //! another, [`compare()`] and [`side_by_side()`]; and a line at a time, [`StepsView`] for every token of a continuation,

@@ -113,7 +113,7 @@ fn table(grid: &Grid, sheet: &Sheet) -> Vec<Line> {
         line.extend(names.map(|name| sheet.span(&format!(" {name:>NUMBER$}"), Ink::Strong)));
         lines.push(line);
         // As a model runs: the first layer at the top.
-        for (layer, row) in grid.layers.iter().zip(&grid.values).rev() {
+        for (layer, row) in grid.layers.iter().zip(&grid.values) {
             let mut line = Line::default();
             line.push(sheet.span(&format!("{layer:>LAYER$}"), Ink::Plain));
             for value in block.iter().map(|i| row[*i]) {

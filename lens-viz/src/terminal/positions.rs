@@ -1,4 +1,4 @@
-//! Layers up, positions across: the top-1 token of every place, coloured by a statistic.
+//! Layers down, positions across: the top-1 token of every place, coloured by a statistic.
 
 use lens_core::{LensTrace, ReadoutTrace};
 
@@ -37,8 +37,7 @@ pub fn heatmap(
     let trace = &*trace.of_lens(what.lens.as_deref())?;
     let source = Source::new(trace)?;
     let positions = source.positions(&what.positions)?;
-    let mut places = source.places(&source.stream(&what.components)?, what)?;
-    places.reverse();
+    let places = source.places(&source.stream(&what.components)?, what)?;
     let sheet = Sheet { width: options.width, paint: Paint(options.color), ascii: options.ascii };
     let readouts = || places.iter().flat_map(|place| positions.iter().filter_map(|p| source.at(*p, *place)));
     let values = || readouts().filter_map(|readout| measure.value(readout));

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Cell, Heatmap, LINE, Layout, NAMES, PADDING, SEAM};
+use super::{
+    Cell, Heatmap,
+    layout::{LINE, Layout, NAMES, PADDING, SEAM, SIGN_ROOM},
+};
 use crate::{
     picture::{
         canvas::{Canvas, FAINT, Frame, GREY, INK, Pen},
@@ -13,8 +16,10 @@ use crate::{
     ramp::Rgb,
 };
 
-/// Pixels that the sign before a token takes.
-const SIGN_ROOM: f64 = 7.0;
+/// How far a token that only repeats the input goes to the colour of its cell.
+const PALE: f32 = 0.55;
+/// The title of the axis of layers.
+const AXIS: &str = "layer, the first at the top";
 
 impl Heatmap<'_> {
     pub(super) fn draw_columns(
@@ -22,24 +27,23 @@ impl Heatmap<'_> {
         canvas: &mut Canvas<'_>,
         layout: &Layout,
         columns: &Range<usize>,
-        body: f64,
+        (top, body): (f64, f64),
     ) {
         let caption = Pen::new(Face::Sans, NAMES, GREY).to_the_left();
         let side = layout.left - 8.0;
-        let above = layout.top - LINE / 2.0 - 1.0;
-        let below = layout.top + body + LINE / 2.0;
+        let above = top - LINE / 2.0 - 1.0;
+        let below = top + body + LINE / 2.0;
         let has_next = self.lines_above() > 1.0;
         canvas.text(&self.fonts.words(self.columns_are), (side, above), caption);
         if has_next {
             canvas.text(&self.fonts.words(self.above_is), (side, above - LINE), caption);
         }
-        let what_is_below = if self.has_tokens_below() { Some("token") } else { self.rows_are };
-        if let Some(what) = what_is_below {
-            canvas.text(&self.fonts.words(what), (side, below), caption);
+        if self.has_tokens_below() {
+            canvas.text(&self.fonts.words("token"), (side, below), caption);
         }
-        let room = layout.cell.0 - SEAM - 2.0;
-        for (j, column) in self.columns[columns.clone()].iter().enumerate() {
-            let x = layout.left + (j as f64 + 0.5) * layout.cell.0 - SEAM / 2.0;
+        for (at, column) in columns.clone().zip(&self.columns[columns.clone()]) {
+            let room = layout.widths[at] - SEAM - 2.0;
+            let x = layout.x(columns, at) + (layout.widths[at] - SEAM) / 2.0;
             canvas.text(&column.name, (x, above), Pen::new(Face::Sans, NAMES - 1.0, GREY).centred());
             for (label, y) in [(&column.below, below), (&column.above, above - LINE)] {
                 let Some((text, size)) = label.as_ref().map(|label| label.fit(room, NAMES)) else { continue };
@@ -61,13 +65,15 @@ impl Heatmap<'_> {
         canvas: &mut Canvas<'_>,
         layout: &Layout,
         rows: &Range<usize>,
-        columns: usize,
+        columns: &Range<usize>,
+        top: f64,
     ) {
-        let (width, height) = layout.cell;
+        let height = layout.row;
         let size = NAMES.min(layout.text);
-        let right = layout.left + width * columns as f64 - SEAM;
+        let right = layout.x(columns, columns.end) - SEAM;
+        self.draw_axis(canvas, top, height * rows.len() as f64);
         for (i, row) in self.rows[rows.clone()].iter().enumerate() {
-            let y = layout.top + i as f64 * height;
+            let y = top + i as f64 * height;
             let middle = y + (height - SEAM) / 2.0;
             let begins = i == 0 || self.rows[rows.start + i - 1].group != row.group;
             let has_name = !row.name.as_str().is_empty();
@@ -85,6 +91,15 @@ impl Heatmap<'_> {
                     canvas.text(&self.fonts.words("▸"), (x, middle), mark);
                 }
             }
+        }
+    }
+
+    /// What the rows are and where they begin, written along them.
+    fn draw_axis(&self, canvas: &mut Canvas<'_>, top: f64, body: f64) {
+        let pen = Pen { upright: true, ..Pen::new(Face::Sans, NAMES - 1.0, GREY).centred() };
+        let says = [AXIS, "layer"].map(|says| self.fonts.words(says));
+        if let Some(says) = says.iter().find(|says| says.width(Face::Sans, pen.size) <= body) {
+            canvas.text(says, (MARGIN / 2.0 + 1.0, top + body / 2.0), pen);
         }
     }
 
@@ -120,7 +135,8 @@ impl Heatmap<'_> {
             right -= cell.number.width(Face::Sans, size) + 3.0;
         }
         let (text, size) = cell.label.fit(right - left, layout.text);
-        let pen = Pen::new(Face::Mono, size, colour);
+        let ink = if cell.echoes && trusted { colour.mix(ground, PALE) } else { colour };
+        let pen = Pen::new(Face::Mono, size, ink);
         if layout.has_numbers {
             canvas.text(&text, (left, y), pen);
         } else {
