@@ -102,8 +102,11 @@ fn every_command_has_a_page_in_the_book() {
         titles.iter().any(|title| words(title))
     };
     // What completions are is said where lens is installed.
-    let commands: Vec<String> =
-        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let commands: Vec<String> = Cli::command()
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(|command| command.get_name().to_owned())
+        .collect();
     let missing: Vec<&String> = commands
         .iter()
         .filter(|name| !["completions", "help"].contains(&name.as_str()) && !listed(name))
