@@ -1,4 +1,5 @@
 //! Every target over its seeds, over changed copies of them, and over whatever broke something once.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::{fs, path::Path, time::Instant};
 

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "../../lens-viz/tests/browser/mod.rs"]
-#[allow(dead_code, reason = "each test uses a part of it")]
 mod browser;
 mod support;
 

@@ -20,6 +20,7 @@
 //! # Ok::<(), lens_checkpoint::ChatError>(())
 //! ```
 
+mod continued;
 mod engine;
 mod error;
 mod extras;
@@ -142,7 +143,7 @@ impl ChatTemplate {
         let add_generation_prompt = add_generation_prompt && !self.extras.continues;
         let whole = |messages: &[Message]| self.engine.render(messages, add_generation_prompt, &self.extras);
         let output = |messages: &[Message]| match self.extras.continues {
-            true => extras::continued(messages, whole),
+            true => continued::continued(messages, whole),
             false => whole(messages),
         };
         let engine::Output { text, dated } = output(messages)?;

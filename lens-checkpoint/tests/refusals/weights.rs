@@ -225,7 +225,7 @@ fn headers_and_configs_of_absurd_size_are_refused_before_they_are_read() {
     assert_says(&copy.refusal(), &[FILE, "names more than 262144 tensors"]);
 
     let copy = Copy::of("llama2").with_file("config.json", &vec![b' '; (16 << 20) + 1]);
-    assert_says(&copy.refusal(), &["cannot read", "config.json", "too large"]);
+    assert_says(&copy.refusal(), &["cannot read", "config.json", "at most 16777216 are read"]);
 }
 
 #[test]

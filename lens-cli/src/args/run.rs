@@ -23,6 +23,7 @@ use crate::{
 /// Read every layer and component for a prompt, and for each token that the model writes after it
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "lens run [OPTIONS] <PROMPT|--prompt-file|--token-ids|--messages|--prompts>",
     after_help = MORE_HELP,
     after_long_help = "The model runs once. At every layer, what attention and MLP add to the residual stream, \
 and the stream itself, are decoded into next tokens by the model's own final norm and unembedding.
