@@ -92,11 +92,13 @@ fn copy_libraries(unpacked: &Path, root: &Path) -> anyhow::Result<()> {
 
 /// Fails where a binary would look for libraries in the checkout.
 fn leaves_no_trace_of_the_checkout(parts: &Parts, unpacked: &Path) -> anyhow::Result<()> {
-    let checkout = parts.root.join(".libtorch").into_os_string().into_encoded_bytes();
+    // Messages of libtorch name the headers that they stand in: those lead nowhere.
+    let checkout = parts.root.join(".libtorch/lib");
+    let sought = checkout.as_os_str().as_encoded_bytes();
     for name in BINARIES {
         let bytes = fs::read(unpacked.join("bin").join(name))?;
-        if bytes.windows(checkout.len()).any(|part| part == checkout) {
-            bail!("{name} still names {}", parts.root.join(".libtorch").display());
+        if bytes.windows(sought.len()).any(|part| part == sought) {
+            bail!("{name} still names {}", checkout.display());
         }
     }
     Ok(())
