@@ -101,28 +101,8 @@ mod tests {
     #[test]
     fn the_live_program_makes_no_markup_of_text_either() {
         let own = PROGRAM.concat();
-        for banned in [
-            "innerHTML",
-            "outerHTML",
-            "insertAdjacentHTML",
-            "document.write",
-            "eval(",
-            "Function(",
-            "parseFromString",
-            "srcdoc",
-            "createContextualFragment",
-            "setAttribute(\"on",
-            "setAttribute(\"style",
-            "import(",
-            "XMLHttpRequest",
-            "WebSocket",
-            "sendBeacon",
-            "document.cookie",
-            "setTimeout(\"",
-            "</script",
-            "<!--",
-            "//",
-        ] {
+        let own_words = ["document.cookie", "</script", "<!--", "//"];
+        for banned in assets::BANNED.into_iter().chain(own_words) {
             assert!(!own.contains(banned), "the live program says {banned}");
         }
         assert_eq!(own.matches("fetch(").count(), 1, "one place asks the server");
