@@ -12,6 +12,8 @@ pub(super) trait BlockProduct<W>: Cells<W> {
     const BLOCK_BYTES: usize;
     /// Rows of a block are a multiple of this, itself a multiple of the rows of every tile and vector.
     const BLOCK_ROWS: usize;
+    /// Whether a second pass had better read logits that the first one left in memory than multiply again.
+    const PRODUCT_COSTS_MORE_THAN_MEMORY: bool = true;
     /// What a thread keeps of the block at hand.
     type Held: Default + Send;
 

@@ -1,4 +1,4 @@
-//! `exp`, `tanh` and the logarithm of a vector, with a relative error of at most 2e-7.
+//! `exp` and `tanh` of a vector, with a relative error of at most 2e-7.
 //!
 //! The coefficients interpolate the function at the Chebyshev nodes of the reduced range.
 
@@ -6,7 +6,7 @@ use super::simd::Simd;
 
 /// The polynomial with these coefficients, lowest power first.
 #[inline(always)]
-fn polynomial<S: Simd, const N: usize>(simd: S, x: S::V, coefficients: [f32; N]) -> S::V {
+pub(super) fn polynomial<S: Simd, const N: usize>(simd: S, x: S::V, coefficients: [f32; N]) -> S::V {
     let mut value = simd.splat(coefficients[N - 1]);
     for i in (0..N - 1).rev() {
         value = simd.mul_add(value, x, simd.splat(coefficients[i]));
@@ -46,24 +46,6 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::V) -> S::V {
     simd.select(simd.greater(simd.splat(-0.625), negative), far, near_zero)
 }
 
-/// `ln(x)` of positive normal numbers.
-#[inline(always)]
-pub(super) fn ln<S: Simd>(simd: S, x: S::V) -> S::V {
-    let one = simd.splat(1.0);
-    let (mantissa, exponent) = simd.split(x);
-    let upper = simd.greater(mantissa, simd.splat(std::f32::consts::SQRT_2));
-    let mantissa = simd.select(upper, simd.mul(mantissa, simd.splat(0.5)), mantissa);
-    let exponent = simd.select(upper, simd.add(exponent, one), exponent);
-    // ln m = 2 artanh s with s = (m - 1) / (m + 1), |s| <= 0.172
-    let s = simd.div(simd.sub(mantissa, one), simd.add(mantissa, one));
-    let square = simd.mul(s, s);
-    let series = polynomial(simd, square, [1.0 / 3.0, 0.2, 1.0 / 7.0, 1.0 / 9.0]);
-    let twice = simd.add(s, s);
-    let near_one = simd.mul_add(simd.mul(twice, square), series, twice);
-    let low = simd.mul_add(exponent, simd.splat(-2.121_944_4e-4), near_one);
-    simd.mul_add(exponent, simd.splat(0.693_359_4), low)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::simd::plain::Lanes;
@@ -76,7 +58,6 @@ mod tests {
     enum Function {
         Exp,
         Tanh,
-        Ln,
     }
 
     struct Apply<'a>(Function, &'a mut [f32]);
@@ -89,7 +70,6 @@ mod tests {
                 let y = match self.0 {
                     Function::Exp => exp(simd, x),
                     Function::Tanh => tanh(simd, x),
-                    Function::Ln => ln(simd, x),
                 };
                 simd.store(y, values);
             }
@@ -161,11 +141,5 @@ mod tests {
             assert_eq!(got[..3], [1.0, -1.0, 0.0], "{name}");
             assert!(got[3].is_nan(), "{name}");
         });
-    }
-
-    #[test]
-    fn ln_is_good_to_two_in_ten_million() {
-        let values: Vec<f32> = (1..=1 << 18).map(|i| 2.0 * i as f32 / (1 << 18) as f32).collect();
-        relative_error_is_small(Function::Ln, &values, f64::ln);
     }
 }

@@ -79,6 +79,7 @@
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+mod beside;
 mod block;
 mod distances;
 mod ends;

@@ -44,7 +44,7 @@ impl Group {
 /// One cache line, so that no vector of cells straddles two.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+pub(super) struct Line([f32; 16]);
 
 /// A group's readouts as panels of a few vectors.
 pub(super) struct Panels {

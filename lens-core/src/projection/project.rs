@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::beside::runs;
 use super::block::BlockProduct;
 use super::distances::{self, Distances};
 use super::ends::{self, Ends};
@@ -18,8 +19,8 @@ use super::simd::plain::{Lanes, Plain};
 use super::simd::{Product, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{avx2::Avx2, avx512::Avx512, avx512bf16::Avx512Bf16};
-use super::stats::{self, Statistics, runs, shifted_square};
-use super::sweep::{Matrix, sweep};
+use super::stats::{self, Statistics, shifted_square};
+use super::sweep::{Logits, Matrix, pass_again, sweep, sweep_and_remember};
 use super::topk::{SharedBound, TopK};
 use super::whole;
 use crate::token::TokenId;
@@ -254,10 +255,13 @@ impl Unembedding<'_> {
     ) -> Vec<P::Answer> {
         let matrix = Matrix { rows, d_model: self.d_model(), bias: self.bias(), post: self.post() };
         let top_k = job.top_k.min(self.n_vocab());
-        let limit = (GROUP_ENTRIES / top_k.max(1)).clamp(64, GROUP);
+        let remember = job.distances && job.finals.is_some() && S::PRODUCT_COSTS_MORE_THAN_MEMORY;
+        let most = if remember { Logits::most::<W, S>(&matrix) / 64 * 64 } else { GROUP };
+        let limit = (GROUP_ENTRIES / top_k.max(1)).min(most).clamp(64, GROUP);
         // Groups of about equal size, in whole panels.
         let size = n.div_ceil(n.div_ceil(limit).max(1)).next_multiple_of(64).max(64);
         let mut answers = Vec::with_capacity(n);
+        let mut logits = remember.then(Logits::default);
         for first in (0..n).step_by(size) {
             let members = first..n.min(first + size);
             let group = Group::new(members.start as u32..members.end as u32, job.finals);
@@ -267,7 +271,7 @@ impl Unembedding<'_> {
                     lane_of[readout as usize - first] = Some(lane);
                 }
             }
-            let by_lane = P::answers(&Sweep { simd, matrix, job, top_k, group: &group });
+            let by_lane = P::answers(&Sweep { simd, matrix, job, top_k, group: &group }, logits.as_mut());
             let mut by_lane: Vec<Option<P::Answer>> = by_lane.into_iter().map(Some).collect();
             answers.extend(lane_of.into_iter().map(|lane| {
                 let lane = lane.expect("every member of a group has a lane");
@@ -287,8 +291,11 @@ trait Purpose {
     /// The answer for one readout.
     type Answer;
 
-    /// The answers, lane by lane.
-    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer>;
+    /// The answers, lane by lane; `logits` is where those of a second pass are kept.
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(
+        sweep: &Sweep<'_, W, S>,
+        logits: Option<&mut Logits>,
+    ) -> Vec<Self::Answer>;
 }
 
 /// Everything that the job asks for, in a pass over the vocabulary.
@@ -297,8 +304,11 @@ struct Whole;
 impl Purpose for Whole {
     type Answer = Result<Projected, NonFiniteLogits>;
 
-    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
-        sweep.project()
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(
+        sweep: &Sweep<'_, W, S>,
+        logits: Option<&mut Logits>,
+    ) -> Vec<Self::Answer> {
+        sweep.project(logits)
     }
 }
 
@@ -308,7 +318,10 @@ struct TrackedOnly;
 impl Purpose for TrackedOnly {
     type Answer = Vec<f32>;
 
-    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(
+        sweep: &Sweep<'_, W, S>,
+        _logits: Option<&mut Logits>,
+    ) -> Vec<Self::Answer> {
         let panels = Panels::pack::<W, S>(sweep.job.readouts, sweep.matrix.d_model, &sweep.group.readouts);
         let mut logits = sweep.tracked_logits(&panels);
         logits.resize(sweep.group.readouts.len(), Vec::new());
@@ -322,7 +335,10 @@ struct EndsOnly;
 impl Purpose for EndsOnly {
     type Answer = Result<BothEnds, NonFiniteLogits>;
 
-    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(
+        sweep: &Sweep<'_, W, S>,
+        _logits: Option<&mut Logits>,
+    ) -> Vec<Self::Answer> {
         sweep.both_ends()
     }
 }
@@ -333,7 +349,10 @@ struct WholeRows;
 impl Purpose for WholeRows {
     type Answer = Result<Vec<f32>, NonFiniteLogits>;
 
-    fn answers<W: Copy + Sync, S: BlockProduct<W>>(sweep: &Sweep<'_, W, S>) -> Vec<Self::Answer> {
+    fn answers<W: Copy + Sync, S: BlockProduct<W>>(
+        sweep: &Sweep<'_, W, S>,
+        _logits: Option<&mut Logits>,
+    ) -> Vec<Self::Answer> {
         sweep.whole_rows()
     }
 }
@@ -349,7 +368,7 @@ struct Sweep<'a, W, S> {
 
 impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
     /// The answers, lane by lane.
-    fn project(&self) -> Answers {
+    fn project(&self, mut logits: Option<&mut Logits>) -> Answers {
         let Self { simd, matrix, job, group, .. } = self;
         let panels = Panels::pack::<W, S>(job.readouts, matrix.d_model, &group.readouts);
         let tracked = self.tracked_logits(&panels);
@@ -363,10 +382,13 @@ impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
             runs: runs::<S>(group, panels.lanes() / S::LANES),
             tracked: tracked_by_column::<S>(&tracked, panels.lanes()),
         };
-        let kept = sweep(*simd, matrix, &panels, &statistics);
+        let kept = match &mut logits {
+            Some(logits) => sweep_and_remember(*simd, matrix, &panels, &statistics, logits),
+            None => sweep(*simd, matrix, &panels, &statistics),
+        };
         let totals: Vec<Total> = (0..n).into_par_iter().map(|lane| Total::of(&kept, lane)).collect();
-        let distances =
-            (job.distances && job.finals.is_some()).then(|| self.distances(&panels, &statistics, &totals));
+        let distances = (job.distances && job.finals.is_some())
+            .then(|| self.distances(&panels, &statistics, &totals, logits.as_deref()));
         (0..n)
             .into_par_iter()
             .map(|lane| {
@@ -443,16 +465,26 @@ impl<W: Copy + Sync, S: BlockProduct<W>> Sweep<'_, W, S> {
         panels: &Panels,
         statistics: &Statistics<'_>,
         totals: &[Total],
+        logits: Option<&Logits>,
     ) -> Vec<distances::Kept> {
-        let mut reference = vec![0.0; panels.lanes()];
-        let mut factor = vec![0.0; panels.lanes()];
+        let [mut reference, mut factor, mut excess] = [0, 1, 2].map(|_| vec![0.0; panels.lanes()]);
         for (lane, total) in totals.iter().enumerate() {
             reference[lane] = total.reference;
             factor[lane] = (1.0 / total.sum) as f32;
+            let last = &totals[self.group.final_lanes[lane] as usize];
+            excess[lane] = (total.log_sum_exp() - last.log_sum_exp()) as f32;
         }
-        let pass =
-            Distances { group: self.group, runs: &statistics.runs, reference: &reference, factor: &factor };
-        sweep(self.simd, &self.matrix, panels, &pass)
+        let pass = Distances {
+            group: self.group,
+            runs: &statistics.runs,
+            reference: &reference,
+            factor: &factor,
+            excess: &excess,
+        };
+        match logits {
+            Some(logits) => pass_again(self.simd, &self.matrix, panels, &pass, logits),
+            None => sweep(self.simd, &self.matrix, panels, &pass),
+        }
     }
 
     fn top(&self, kept: &[stats::Kept], lane: usize) -> Vec<(TokenId, f32)> {

@@ -5,6 +5,7 @@
 //! float64 from there on. For the divergence to the final readout f, `Σ e^(f - m_f) (f - z)`: zero term by
 //! term where the two readouts agree.
 
+use super::beside::{Beside, Run};
 use super::exp::exp;
 use super::panel::{Group, Panel, offset_in_block};
 use super::simd::{MAX_LANES, Simd, Task};
@@ -13,27 +14,6 @@ use super::topk::{SharedBound, TopK};
 
 /// Rows whose terms are added before they meet a longer sum.
 const SHORT: usize = 16;
-
-/// Lanes of one column that are compared with the same final.
-pub(super) struct Run {
-    pub(super) final_lane: usize,
-    /// Lanes within the column.
-    pub(super) lanes: Vec<usize>,
-}
-
-/// Per column, its lanes by their finals; lanes that are finals themselves are left out.
-pub(super) fn runs<S: Simd>(group: &Group, n_columns: usize) -> Vec<Vec<Run>> {
-    let mut runs: Vec<Vec<Run>> = (0..n_columns).map(|_| Vec::new()).collect();
-    for (lane, &final_lane) in group.final_lanes.iter().enumerate().skip(group.n_finals) {
-        let (column, within) = (&mut runs[lane / S::LANES], lane % S::LANES);
-        let final_lane = final_lane as usize;
-        match column.last_mut().filter(|run| run.final_lane == final_lane) {
-            Some(run) => run.lanes.push(within),
-            None => column.push(Run { final_lane, lanes: vec![within] }),
-        }
-    }
-    runs
-}
 
 /// What the pass is asked.
 pub(super) struct Statistics<'a> {
@@ -221,11 +201,15 @@ impl<S: Simd> Task<S> for TakePanel<'_, '_> {
                 add_sums::<S, false>(simd, kept, first_lane, z);
             }
             for run in pass.runs.get(column).into_iter().flatten() {
-                let divergence = divergence(simd, kept.finals.of(run.final_lane, block.n_rows), z);
+                let divergence = if run.has_two() {
+                    divergence(simd, run.beside::<S, true>(simd, &kept.finals, block.n_rows), z)
+                } else {
+                    divergence(simd, run.beside::<S, false>(simd, &kept.finals, block.n_rows), z)
+                };
                 let mut by_lane = [0.0; MAX_LANES];
                 simd.store(divergence, &mut by_lane);
-                for &lane in &run.lanes {
-                    kept.add_divergence(first_lane + lane, run.final_lane, f64::from(by_lane[lane]));
+                for (lane, final_lane) in run.lanes() {
+                    kept.add_divergence(first_lane + lane, final_lane, f64::from(by_lane[lane]));
                 }
             }
         }
@@ -322,14 +306,13 @@ fn add_sums<S: Simd, const SQUARES: bool>(simd: S, kept: &mut Kept, first_lane: 
 
 /// `Σ weight (f - z)` over the rows of a block.
 #[inline(always)]
-fn divergence<S: Simd>(simd: S, (finals, weights): (&[f32], &[f32]), z: &[f32]) -> S::V {
+fn divergence<S: Simd, const TWO: bool>(simd: S, finals: Beside<'_, S, TWO>, z: &[f32]) -> S::V {
     let mut sum = simd.splat(0.0);
-    let by_short = finals.chunks(SHORT).zip(weights.chunks(SHORT));
-    for (rows, (finals, weights)) in z.chunks(SHORT * S::LANES).zip(by_short) {
+    for (rows, first) in z.chunks(SHORT * S::LANES).zip((0..).step_by(SHORT)) {
         let mut short = simd.splat(0.0);
-        for ((logits, &last), &weight) in rows.chunks_exact(S::LANES).zip(finals).zip(weights) {
-            let difference = simd.sub(simd.splat(last), simd.load(logits));
-            short = simd.mul_add(simd.splat(weight), difference, short);
+        for (logits, row) in rows.chunks_exact(S::LANES).zip(first..) {
+            let (last, weight) = finals.at(row);
+            short = simd.mul_add(weight, simd.sub(last, simd.load(logits)), short);
         }
         sum = simd.add(sum, short);
     }

@@ -390,6 +390,33 @@ fn the_number_of_threads_changes_nothing() {
     }
 }
 
+/// A second pass keeps logits in a room for some readouts, and a first one reads the weights once for more: neither is seen.
+#[test]
+fn distances_do_not_depend_on_company() {
+    let (d, v) = (3, 70_000);
+    // More than are kept at a time of so many tokens.
+    let n = 1000;
+    let case = Case::random(Dtype::F32, d, v, n, 23);
+    let finals = finals_of(n, 7);
+    for kernel in [Kernel::Plain, Kernel::chosen().unwrap()] {
+        let job = Job { finals: Some(&finals), distances: true, ..JOB };
+        let all = case.project(kernel, job);
+        let without = case.project(kernel, Job { distances: false, ..job });
+        for (own, without) in all.iter().zip(without) {
+            let own = own.clone().unwrap();
+            assert_eq!(Projected { js_to_final: None, tv_to_final: None, ..own }, without.unwrap());
+        }
+        for first in [0, 497, 994] {
+            let members = first..(first + 7).min(n);
+            let readouts = case.readouts[members.start * d..members.end * d].to_vec();
+            let few = finals_of(members.len(), 7);
+            let alone = Case { readouts, ..Case::random(Dtype::F32, d, v, n, 23) };
+            let alone = alone.project(kernel, Job { finals: Some(&few), ..job });
+            assert_eq!(all[members], alone, "{kernel}");
+        }
+    }
+}
+
 #[test]
 fn ties_go_to_the_smaller_id() {
     for kernel in kernels() {

@@ -73,7 +73,6 @@ impl<V: Simd> Simd for AmxBf16<V> {
         fn bits(self, mask: Self::M) -> u32;
         fn round(self, value: Self::V) -> Self::V;
         fn scale(self, value: Self::V, exponent: Self::V) -> Self::V;
-        fn split(self, value: Self::V) -> (Self::V, Self::V);
         fn transpose(self, square: &mut [Self::V; MAX_LANES]);
         fn prefetch(self, at: *const u8);
     }

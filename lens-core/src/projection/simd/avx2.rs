@@ -66,13 +66,6 @@ impl Simd for Avx2 {
             let biased = _mm256_add_epi32(_mm256_cvtps_epi32(exponent), _mm256_set1_epi32(127));
             _mm256_mul_ps(value, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
         }
-        fn split(self, value: Self::V) -> (Self::V, Self::V) {
-            let bits = _mm256_castps_si256(value);
-            let fraction = _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff));
-            let mantissa = _mm256_or_si256(fraction, _mm256_set1_epi32(0x3f80_0000));
-            let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(127));
-            (_mm256_castsi256_ps(mantissa), _mm256_cvtepi32_ps(exponent))
-        }
         fn transpose(self, square: &mut [Self::V; MAX_LANES]) {
             // halves[c][g], half h: column 4h + c of rows 4g .. 4g + 4.
             let mut halves = [[_mm256_setzero_ps(); 2]; 4];

@@ -69,12 +69,6 @@ macro_rules! avx512_vectors {
                 _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(value)
             }
             fn scale(self, value: Self::V, exponent: Self::V) -> Self::V { _mm512_scalef_ps(value, exponent) }
-            fn split(self, value: Self::V) -> (Self::V, Self::V) {
-                (
-                    _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(value),
-                    _mm512_getexp_ps(value),
-                )
-            }
             fn transpose(self, square: &mut [Self::V; MAX_LANES]) { $crate::projection::simd::avx512::transpose(square) }
             fn prefetch(self, at: *const u8) { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
         }

@@ -70,8 +70,6 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn round(self, value: Self::V) -> Self::V;
     /// `value * 2^exponent` for whole exponents of at most 127, and 0 for that of `EXP_FLOOR`.
     fn scale(self, value: Self::V, exponent: Self::V) -> Self::V;
-    /// Mantissa in [1, 2) and exponent of positive normal numbers.
-    fn split(self, value: Self::V) -> (Self::V, Self::V);
     /// Turns the square of the first `LANES` vectors: lane i of vector j becomes lane j of vector i.
     fn transpose(self, square: &mut [Self::V; MAX_LANES]);
     /// Asks for the cache line at `at`, which need not be a valid address: into L2, which has more requests

@@ -63,13 +63,6 @@ impl Simd for Neon {
             let biased = vaddq_s32(vcvtq_s32_f32(exponent), vdupq_n_s32(127));
             vmulq_f32(value, vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased)))
         }
-        fn split(self, value: Self::V) -> (Self::V, Self::V) {
-            let bits = vreinterpretq_u32_f32(value);
-            let fraction = vandq_u32(bits, vdupq_n_u32(0x007f_ffff));
-            let mantissa = vorrq_u32(fraction, vdupq_n_u32(0x3f80_0000));
-            let exponent = vsubq_s32(vreinterpretq_s32_u32(vshrq_n_u32::<23>(bits)), vdupq_n_s32(127));
-            (vreinterpretq_f32_u32(mantissa), vcvtq_f32_s32(exponent))
-        }
         fn transpose(self, square: &mut [Self::V; MAX_LANES]) {
             let [a, b, c, d] = [square[0], square[1], square[2], square[3]];
             let (even0, odd0) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));

@@ -98,13 +98,6 @@ impl<const N: usize> Simd for Lanes<N> {
         })
     }
     #[inline(always)]
-    fn split(self, value: Self::V) -> (Self::V, Self::V) {
-        (
-            value.map(|value| f32::from_bits((value.to_bits() & 0x007f_ffff) | 0x3f80_0000)),
-            value.map(|value| ((value.to_bits() >> 23) as i32 - 127) as f32),
-        )
-    }
-    #[inline(always)]
     fn transpose(self, square: &mut [Self::V; MAX_LANES]) {
         let from = *square;
         for (i, row) in square.iter_mut().take(N).enumerate() {
