@@ -3,6 +3,7 @@
 mod adapters;
 mod attribute;
 mod cache;
+mod chat;
 mod corpus;
 mod diff;
 mod engine;
