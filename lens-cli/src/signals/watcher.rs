@@ -14,7 +14,7 @@ use signal_hook::{
     low_level,
 };
 
-use super::{HELD, LAST, SEEN, leftovers};
+use super::{HELD, LAST, SEEN, WORDS, leftovers};
 
 /// How long the last words may take: whoever reads stderr may have stopped reading.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -26,7 +26,9 @@ pub(super) fn start() -> io::Result<()> {
             let first = SEEN.compare_exchange(0, signal as usize, Ordering::SeqCst, Ordering::SeqCst).is_ok();
             match (first, HELD.load(Ordering::SeqCst)) {
                 (true, true) => {}
-                (true, false) => leave(signal, "interrupted: there was nothing to write yet"),
+                (true, false) => {
+                    leave(signal, WORDS.get().unwrap_or(&"interrupted: there was nothing to write yet"))
+                }
                 (false, true) => leave(signal, "interrupted again: what was not yet written is lost"),
                 (false, false) => leave(signal, "interrupted"),
             }

@@ -25,3 +25,4 @@ mod results;
 mod serve;
 mod stale;
 mod support;
+mod tui;

@@ -124,6 +124,10 @@ fn a_signal_ends_it_at_once_although_an_answer_is_open() {
         let ended = served.child.wait().expect("it ends");
         assert_eq!(ended.code(), Some(status));
         assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+        let mut said = String::new();
+        served.child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+        says(&said, &["note: the server has ended: pages that are open show what they have"]);
+        assert!(!said.contains("nothing to write"), "{said}");
     }
 }
 
