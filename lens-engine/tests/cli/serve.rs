@@ -92,7 +92,7 @@ fn the_demo_model_is_read_as_one_types() {
     }
     times.sort();
     eprintln!("first grids after {times:?}");
-    // A page waits 25 ms after the last key; the rest of a tenth of a second is for the model. A busy machine may be
+    // A page asks at once, and takes some 25 ms to draw; the rest of a tenth of a second is for the model. A busy machine may be
     // ten times as slow.
     assert!(times[0] < Duration::from_millis(750), "{times:?}");
     // What it writes is what it writes elsewhere.

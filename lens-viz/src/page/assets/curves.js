@@ -73,7 +73,11 @@ class Curves {
       byId(`curve-${kind}`).addEventListener("click", () => page.update({ curve: kind }));
     }
     byId("lead").addEventListener("change", ({ target }) => page.update({ lead: Number(target.value) }));
-    new ResizeObserver(() => this.draw()).observe(byId("by-layer"));
+    const observer = new ResizeObserver(() => {
+      for (const chart of [this.layer, this.position]) chart.wide = chart.svg.clientWidth;
+      this.draw();
+    });
+    for (const chart of [this.layer, this.position]) observer.observe(chart.svg);
   }
 
   /* Of a layer with many rows, the row of the component that was chosen. */

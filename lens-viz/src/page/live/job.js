@@ -6,10 +6,12 @@ class Live {
     this.page = null;
     this.runs = 0;
     this.asked = null;
+    this.busy = false;
     this.form = new Form(about, {
       typed: () => this.run(false),
       write: () => this.run(true),
       stop: () => this.stop(),
+      busy: () => this.busy,
     });
     this.parts = new Parts(this);
     this.save = new Save(this);
@@ -94,7 +96,7 @@ class Live {
     if (list && trace.generated.size > 0) this.strip(list, vocabulary, trace.raw.tokens, trace.generated);
     byId("progress").max = of;
     byId("progress").value = done;
-    this.parts.draw();
+    if (first || this.runs !== before) this.parts.draw();
   }
 
   /* The run of a trace: with several lenses, a run is shown once for each. */
@@ -123,6 +125,7 @@ class Live {
   }
 
   working(is, written = false) {
+    this.busy = is;
     byId("stop").disabled = !is;
     byId("progress").hidden = !is;
     byId("views").setAttribute("aria-busy", String(is));
