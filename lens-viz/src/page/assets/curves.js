@@ -97,8 +97,9 @@ class Curves {
     this.lines = lines;
     this.points = trace.rows(state.component, 1);
     this.keys(lines);
-    const token = trace.raw.tokens[trace.positions[state.column]];
-    const here = token === undefined ? [] : [vocabulary.node(token)];
+    const position = trace.positions[state.column];
+    const token = trace.raw.tokens[position];
+    const here = token === undefined ? [] : [vocabulary.node(token, {}, trace.said(position))];
     const of = () => (lines.apart && lines.row !== null ? [" of ", vocabulary.node(lines.row)] : []);
     const name = kind === "prob" ? "Probability" : "Rank";
     const shared = { scale: curveScale(trace, kind), names: (series) => lines.name(series), written: kind === "prob" ? exactPercent : (rank) => `#${rank}`, second: pair?.second.name };
@@ -142,7 +143,7 @@ class Curves {
     const token = (column) => trace.raw.tokens[trace.positions[column]];
     return {
       labels: trace.positions.map(String),
-      places: (i) => [`position ${trace.positions[i]} `, ...(token(i) === undefined ? [] : [vocabulary.node(token(i))])],
+      places: (i) => [`position ${trace.positions[i]} `, ...(token(i) === undefined ? [] : [vocabulary.node(token(i), {}, trace.said(trace.positions[i]))])],
       here: state.column,
       axis: "position",
       ...this.curves(lines, places),

@@ -8,7 +8,7 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::pen::Pen;
-use crate::{sheet::paint::Ink, source::Place, tui::app::App};
+use crate::{context::in_sequence, sheet::paint::Ink, source::Place, tui::app::App};
 
 /// Columns of a layer's name.
 const GUTTER: u16 = 6;
@@ -70,12 +70,12 @@ fn names(app: &App, pen: &mut Pen<'_>, area: Rect, cells: &Cells) {
     let all: Vec<_> = columns(app, area, cells).collect();
     for (x, at, position) in all {
         let token = app.run.tokens().get(position);
+        let said = in_sequence(app.run.tokens(), position);
         let here = at == app.column;
         let style = |style: Style| if here { style.add_modifier(Modifier::REVERSED) } else { style };
         border(app, pen, x, area.y, 2, position);
         pen.put(x + 1, area.y, cells.width - 1, &format!(" {position} "), style(faint));
-        let text =
-            token.map(|token| pen.label(&token.text, usize::from(cells.width) - 3)).unwrap_or_default();
+        let text = said.map(|said| pen.label(&said, usize::from(cells.width) - 3)).unwrap_or_default();
         let strong = if token.is_some_and(|token| token.generated) {
             pen.ink(Ink::Decided)
         } else {
