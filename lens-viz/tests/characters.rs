@@ -13,7 +13,7 @@ use lens_viz::{
     terminal::{TableOptions, heatmap, table},
     tui::{App, Key, Look, draw},
 };
-use ratatui::{Terminal, backend::TestBackend};
+use ratatui::{Terminal, backend::TestBackend, buffer::Cell};
 use serde_json::json;
 use support::{Model, trace};
 
@@ -42,7 +42,7 @@ fn tables_pictures_and_the_screen_say_it() {
     "v++++++++".chars().for_each(|c| drop(app.key(Key::Char(c))));
     let mut terminal = Terminal::new(TestBackend::new(220, 20)).unwrap();
     terminal.draw(|frame| draw(&mut app, frame)).unwrap();
-    let screen: String = terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect();
+    let screen: String = terminal.backend().buffer().content().iter().map(Cell::symbol).collect();
     let screen = screen.replace("🙂 ", "🙂");
     for said in &SAID[1..] {
         // The columns of a table have an end.
