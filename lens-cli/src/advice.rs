@@ -110,7 +110,8 @@ fn ignore_extra() -> String {
 }
 
 fn of_chat(error: &ChatError) -> Option<String> {
-    matches!(error, ChatError::NoTemplate { .. }).then(|| "run it without --chat and --system".to_owned())
+    matches!(error, ChatError::NoTemplate { .. })
+        .then(|| "run it on a text, without --chat, --system and --messages".to_owned())
 }
 
 fn of_device(error: &DeviceError) -> Option<String> {

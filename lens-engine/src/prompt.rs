@@ -25,16 +25,21 @@ const LONGEST_TEXT: u64 = 64 << 20;
 /// What the user wants the model to read, and the tools that a file of messages tells it of.
 pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<(Input, Option<Json>)> {
     if let Some(path) = &args.messages {
-        let what = || format!("cannot read messages from {}", path.display());
-        let text = if path.as_os_str() == "-" {
-            from_reader(io::stdin().lock()).context("cannot read messages from stdin")?
-        } else {
-            from_file(path).with_context(what)?
-        };
-        let Messages { messages, tools } = Messages::parse(&text).with_context(what)?;
-        return Ok((Input::Chat(conversation(messages, chat)), tools));
+        return of_file(path, chat);
     }
     Ok((plain(args, chat)?, None))
+}
+
+/// The conversation of a file, and the tools that it tells the model of.
+pub(crate) fn of_file(path: &Path, chat: &ChatArgs) -> Result<(Input, Option<Json>)> {
+    let what = || format!("cannot read messages from {}", path.display());
+    let text = if path.as_os_str() == "-" {
+        from_reader(io::stdin().lock()).context("cannot read messages from stdin")?
+    } else {
+        from_file(path).with_context(what)?
+    };
+    let Messages { messages, tools } = Messages::parse(&text).with_context(what)?;
+    Ok((Input::Chat(conversation(messages, chat)), tools))
 }
 
 /// What the user wants the model to read where it is no file of messages.

@@ -60,12 +60,20 @@ pub(crate) struct Shown {
     notes: Vec<String>,
 }
 
+/// A text whose spaces at the ends are seen.
+fn with_spaces(text: &str) -> String {
+    let inner = text.trim_matches(' ');
+    let lead = text.len() - text.trim_start_matches(' ').len();
+    let dots = |count| "·".repeat(count);
+    format!("{}{inner}{}", dots(lead), dots(text.len() - lead - inner.len()))
+}
+
 /// What the page shows of a sweep.
 pub(crate) fn shown(trace: &PatchTrace) -> Option<Shown> {
     let grid = trace.grids.iter().find(|grid| grid.columns == GridColumns::Positions)?;
     let token = |position: &usize| {
         let text = trace.changed.tokens.get(*position).map_or("", |token| &token.text);
-        format!("{position} {}", lens_viz::display_safe(text))
+        format!("{position} {}", with_spaces(&lens_viz::display_safe(text)))
     };
     let word = |token: &Option<PatchedToken>| token.as_ref().map(|token| format!("{:?}", &*token.text));
     let measured = match (word(&trace.target), word(&trace.versus)) {
@@ -79,8 +87,9 @@ pub(crate) fn shown(trace: &PatchTrace) -> Option<Shown> {
     }
     Some(Shown {
         says: format!(
-            "The stream before each block of the second prompt takes the value that the first prompt has there. A number is the \
-             share of {measured} that comes back: 0 as in the second prompt, 1 as in the first."
+            "The stream before each block of the second prompt (the corrupted one) takes the value that the first prompt (the \
+             clean one) has there. A number is the share of {measured} that comes back: 0 as in the second prompt, 1 as in the \
+             first."
         ),
         layers: grid.layers.iter().map(ToString::to_string).collect(),
         positions: grid.of_columns.iter().map(token).collect(),
@@ -92,5 +101,18 @@ pub(crate) fn shown(trace: &PatchTrace) -> Option<Shown> {
 impl Shown {
     pub(crate) fn note(&mut self, note: &str) {
         self.notes.push(note.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_at_the_ends_are_seen() {
+        for (text, seen) in [(" Paris", "·Paris"), ("a b  ", "a b··"), ("  ", "··"), ("", ""), ("x", "x")]
+        {
+            assert_eq!(with_spaces(text), seen);
+        }
     }
 }

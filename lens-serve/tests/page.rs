@@ -10,7 +10,7 @@ use std::{fs, sync::atomic::Ordering, thread, time::Duration};
 use browser::{Tab, axe, tab};
 use lens_serve::Limits;
 use serde_json::json;
-use support::{HOSTILE, open_words};
+use support::{HOSTILE, open_lenses, open_words};
 
 /// Types into a field, letter by letter as far as the page can tell.
 fn write(tab: &mut Tab, id: &str, text: &str) {
@@ -175,6 +175,65 @@ fn two_prompts_differ_and_a_change_is_a_slider() {
     tab.wait_until(
         "document.querySelectorAll('.shares tbody tr').length > 6 || !document.getElementById('trouble').hidden",
     );
+    assert_eq!(tab.text_of("#trouble"), "");
+    tab.assert_quiet();
+}
+
+/// The names in a list of choices.
+fn choices(tab: &mut Tab, id: &str) -> Vec<String> {
+    let texts = format!("[...document.getElementById('{id}').options].map((option) => option.textContent)");
+    serde_json::from_value(tab.run(&texts)).unwrap()
+}
+
+#[test]
+fn several_lenses_read_what_is_typed_and_the_chosen_one_stays() {
+    let Some(mut tab) = tab(1280, 1100) else { return };
+    let open = open_lenses(Limits::default());
+    tab.visit(&open.server.url());
+    write(&mut tab, "prompt-0", "one two three");
+    wait_read(&mut tab, 3);
+    assert_eq!(choices(&mut tab, "trace"), ["logit lens", "jacobian lens"]);
+    let cells = "[...document.querySelectorAll('[role=gridcell]')].map((cell) => cell.textContent).join()";
+    let plain = tab.run(cells);
+    tab.choose("trace", "1");
+    let turned = tab.run(cells);
+    assert_ne!(plain, turned, "both lenses say the same");
+    // It stays chosen while more is typed and written, at the newest position.
+    write(&mut tab, "prompt-0", "one two three four");
+    wait_read(&mut tab, 4);
+    assert_eq!(tab.run("document.getElementById('trace').value"), "1");
+    write(&mut tab, "write-n", "3");
+    tab.click("#write");
+    wait_read(&mut tab, 6);
+    assert_eq!(tab.run("document.getElementById('trace').value"), "1");
+    assert_eq!(tab.count("#tokens-0 .written"), 3);
+    // One lens against the other, and a lens of one prompt against the same of another.
+    tab.choose("minus", "0");
+    assert!(tab.text_of("#pair-says").contains("The lenses differ"), "{}", tab.text_of("#pair-says"));
+    write(&mut tab, "prompt-0", "one two three");
+    wait_read(&mut tab, 3);
+    tab.choose("against", "prompt");
+    write(&mut tab, "prompt-1", "one four three");
+    wait_read(&mut tab, 6);
+    let names = [
+        "first prompt, logit lens",
+        "first prompt, jacobian lens",
+        "second prompt, logit lens",
+        "second prompt, jacobian lens",
+    ];
+    assert_eq!(choices(&mut tab, "trace"), names);
+    tab.choose("trace", "1");
+    tab.choose("minus", "3");
+    assert!(tab.text_of("#pair-says").contains("second prompt, jacobian lens"));
+    // One prompt in the other is asked once, whatever the lenses: the first prompt's part stands where they differ.
+    tab.click("#patch");
+    tab.wait_until("document.querySelectorAll('.places tbody tr').length === 3");
+    assert_eq!(tab.count(".places thead th"), 4);
+    let first: Vec<String> = serde_json::from_value(tab.run(
+        "[...document.querySelectorAll('.places tbody tr:first-child td')].map((cell) => cell.textContent)",
+    ))
+    .unwrap();
+    assert_eq!(first, ["0", "+1.00", "0"], "what enters the first block is the whole difference");
     assert_eq!(tab.text_of("#trouble"), "");
     tab.assert_quiet();
 }

@@ -1,9 +1,13 @@
 //! The screen: what keys and runs do to it, and what is drawn.
+//!
+//! `tests/golden/tui.*.txt` are whole screens: the characters, then the styles of each line (how many cells have which), then what
+//! the numbers of styles mean. After a change that is meant, `UPDATE_GOLDEN=1 cargo test -p lens-viz` writes them anew; read the difference
+//! before keeping it.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod synthetic;
 
-use std::time::Duration;
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use lens_core::{
     LensTrace, Request, Session, TokenId,
@@ -20,6 +24,7 @@ use ratatui::{
     buffer::{Buffer, Cell},
     style::Color,
 };
+use unicode_width::UnicodeWidthStr as _;
 
 /// A run of the toy model, whose tokens are ids.
 fn trace(write: Option<usize>) -> LensTrace {
@@ -46,6 +51,147 @@ fn lines(buffer: &Buffer) -> Vec<String> {
 
 fn text(app: &mut App, width: u16, height: u16) -> String {
     lines(&screen(app, width, height)).join("\n")
+}
+
+/// Texts for the tokens of the toy model, by their ids: with spaces and without, wide, of no letters, long, and of bytes.
+const TEXTS: [&str; 50] = [
+    "<|bos|>",
+    " the",
+    " capital",
+    " of",
+    " France",
+    " is",
+    " Paris",
+    ".",
+    "\n",
+    " a",
+    " city",
+    "法国",
+    "的",
+    "首都",
+    " Rome",
+    "ing",
+    " Tuesday",
+    " unbelievable",
+    "🙂",
+    "é",
+    "\t",
+    " ",
+    "",
+    "\u{fffd}",
+    " 7",
+    "42",
+    " (",
+    "),",
+    "don",
+    "'t",
+    " Ωmega",
+    "naïve",
+    "ß",
+    " Helsinki",
+    " in",
+    "ly",
+    " Oslo",
+    " and",
+    " counterrevolutionaries",
+    "-",
+    "_x",
+    "//",
+    " Wien",
+    " x",
+    " y",
+    " z",
+    "end",
+    "</s>",
+    " 東京",
+    "ö",
+];
+
+/// A run of the toy model whose tokens have texts.
+fn spoken(layers: u16, prompt: &[u32], write: usize) -> LensTrace {
+    let mut model = ToyBackend::new(layers, 16, 50, 7);
+    let request = Request::tokens(prompt.iter().copied().map(TokenId)).positions("all".parse().unwrap());
+    let mut trace = Session::new(&mut model, &()).run(&request.max_new_tokens(write)).unwrap();
+    let say = |text: &mut std::sync::Arc<str>, id: TokenId| *text = TEXTS[id.0 as usize % TEXTS.len()].into();
+    for readout in &mut trace.readouts {
+        let named = readout.top.iter_mut().chain(&mut readout.tracked);
+        named.for_each(|top| say(&mut top.text, top.id));
+    }
+    for last in &mut trace.finals {
+        last.top.iter_mut().for_each(|top| say(&mut top.text, top.id));
+    }
+    trace.tokens.iter_mut().for_each(|token| say(&mut token.text, token.id));
+    trace.steps.iter_mut().for_each(|step| say(&mut step.token.text, step.token.id));
+    trace
+}
+
+/// A screen as a golden file has it: styles are numbered from 1 as they come, and 0 is none.
+fn written(buffer: &Buffer) -> String {
+    let mut numbers: Vec<String> = vec![style(&Cell::EMPTY)];
+    let (mut text, mut styles) = (String::new(), String::new());
+    for row in buffer.content().chunks(buffer.area.width.into()) {
+        let mut covered = 0;
+        let mut line = String::new();
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for cell in row {
+            // The second half of a wide character is no character.
+            if covered == 0 {
+                line.push_str(cell.symbol());
+            }
+            covered = if covered > 0 { covered - 1 } else { cell.symbol().width().saturating_sub(1) };
+            let style = style(cell);
+            let number = numbers.iter().position(|known| *known == style).unwrap_or_else(|| {
+                numbers.push(style);
+                numbers.len() - 1
+            });
+            match runs.last_mut() {
+                Some((last, count)) if *last == number => *count += 1,
+                _ => runs.push((number, 1)),
+            }
+        }
+        writeln!(text, "{}", line.trim_end()).unwrap();
+        let runs: Vec<String> = runs.iter().map(|(number, count)| format!("{count}x{number}")).collect();
+        writeln!(styles, "{}", runs.join(" ")).unwrap();
+    }
+    let meanings = numbers.iter().enumerate().map(|(number, style)| format!("{number}: {style}\n"));
+    format!("{text}\n{styles}\n{}", meanings.collect::<String>())
+}
+
+fn style(cell: &Cell) -> String {
+    format!("{} on {}, {:?}", cell.fg, cell.bg, cell.modifier)
+}
+
+#[test]
+fn whole_screens_equal_the_golden_files() {
+    let trace = spoken(12, &[0, 1, 2, 3, 4, 5], 5);
+    let colors = Look { color: ColorLevel::TrueColor, ascii: false };
+    let plain = Look { color: ColorLevel::None, ascii: true };
+    for (name, look, pressed, width, height) in [
+        ("grid", colors, "", 40, 10),
+        ("grid", colors, "p", 80, 24),
+        ("grid", colors, "p2kkhh", 120, 40),
+        ("ascii", plain, "t", 80, 24),
+        ("film", colors, "\tkk", 80, 24),
+        ("detail", colors, "\np", 80, 24),
+        ("help", colors, "?", 80, 24),
+    ] {
+        let mut app = App::of_trace(&trace, look);
+        for key in pressed.chars() {
+            app.key(match key {
+                '\t' => Key::Tab,
+                '\n' => Key::Enter,
+                c => Key::Char(c),
+            });
+        }
+        let shown = written(&screen(&mut app, width, height));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("tests/golden/tui.{name}.{width}x{height}.txt"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &shown).unwrap();
+        }
+        let golden = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(shown, golden, "{}\n{shown}", path.display());
+    }
 }
 
 fn keys(app: &mut App, keys: &str) {

@@ -109,7 +109,7 @@ impl AttributeArgs {
         });
         let plain = (self.lens == Some(LensName::Logit))
             .then(|| "--lens logit is how --point reads by itself: leave --lens out".to_owned());
-        let chat = || self.chat.contradiction(&self.input);
+        let chat = || self.chat.contradiction(self.input.messages.is_some());
         other.or(plain).or_else(chat).or_else(|| self.machine.contradiction())
     }
 }

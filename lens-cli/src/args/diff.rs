@@ -78,7 +78,7 @@ pub struct DiffArgs {
     pub ignore_extra: bool,
 
     /// The text: lines, each a document; JSON lines (.jsonl) or a table (.csv, .parquet) with a field text; packed with
-    /// gzip or zstd or not
+    /// gzip or zstd or not. Documents are read as they are: no chat template is put around them
     #[arg(long, value_name = "FILE", help_heading = "Text")]
     pub corpus: PathBuf,
     /// Form of the text, where its name does not tell: lines, jsonl or csv (Parquet is recognised by itself)

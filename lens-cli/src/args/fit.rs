@@ -27,7 +27,7 @@ impl RunArgs {
 
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
-        let chat = || self.chat.contradiction(&self.input);
+        let chat = || self.chat.contradiction(self.input.messages.is_some());
         let wrong = chat()
             .or_else(|| self.generate.contradiction())
             .or_else(|| self.fits_many())

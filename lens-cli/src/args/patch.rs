@@ -12,6 +12,7 @@ use super::{
     MORE_HELP,
     attribute::AttributeFormat,
     model::{MachineArgs, SourceArgs},
+    run::ChatArgs,
 };
 use crate::values::{Pictures, Target, TokenIds};
 
@@ -25,13 +26,16 @@ difference between both answers comes with it: 0 is the corrupted answer, 1 the 
 of one prompt by zeros, by a mean, or by those of another prompt; cells are changes of the metric. --patchscope puts the \
 state of every layer of the prompt into every layer of a prompt that makes the model say what it holds.
 Both prompts are run once; what a change cannot reach is not run again.
+With --chat, --system, --prefill and --template-var every text is what a user asks, as for lens run; conversations of \
+several turns come from files. --target-prompt alone is read as it is written.
 
 Examples:
   lens patch --clean \"The capital of France is\" --corrupted \"The capital of Italy is\"
   lens patch --clean-ids 5,7,11 --corrupted-ids 5,9,11 --sites heads --target 3 --versus 4
   lens patch \"The capital of France is\" --ablate mean --sites attn_out,mlp_out,heads
   lens patch \"The capital of France is\" --patchscope --positions 3
-  lens patch -m Qwen/Qwen2.5-0.5B --clean \"The Louvre is in\" --corrupted \"The Prado is in\" -o out"
+  lens patch -m Qwen/Qwen2.5-0.5B --clean \"The Louvre is in\" --corrupted \"The Prado is in\" -o out
+  lens patch -m Qwen/Qwen3-0.6B --chat --clean \"Is 7 prime?\" --corrupted \"Is 8 prime?\" --prefill \"It is\""
 )]
 pub struct PatchArgs {
     /// Hub id or local folder; without it, the demo model that is part of lens
@@ -41,23 +45,34 @@ pub struct PatchArgs {
     pub source: SourceArgs,
 
     /// The prompt, for --ablate and --patchscope
-    #[arg(conflicts_with = "token_ids")]
+    #[arg(conflicts_with_all = ["token_ids", "messages"])]
     pub prompt: Option<String>,
     /// Token ids such as 1,2,3 in place of the prompt; no special token is added
-    #[arg(long, value_name = "IDS")]
+    #[arg(long, value_name = "IDS", conflicts_with = "messages")]
     pub token_ids: Option<TokenIds>,
+    /// A file with a conversation in place of the prompt, as for lens run
+    #[arg(long, value_name = "FILE")]
+    pub messages: Option<PathBuf>,
     /// The prompt with the right answer
-    #[arg(long, value_name = "TEXT", conflicts_with = "clean_ids")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["clean_ids", "clean_messages"])]
     pub clean: Option<String>,
     /// The prompt with another answer
-    #[arg(long, value_name = "TEXT", conflicts_with = "corrupted_ids")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["corrupted_ids", "corrupted_messages"])]
     pub corrupted: Option<String>,
     /// Token ids in place of --clean; no special token is added
-    #[arg(long, value_name = "IDS")]
+    #[arg(long, value_name = "IDS", conflicts_with = "clean_messages")]
     pub clean_ids: Option<TokenIds>,
     /// Token ids in place of --corrupted; no special token is added
-    #[arg(long, value_name = "IDS")]
+    #[arg(long, value_name = "IDS", conflicts_with = "corrupted_messages")]
     pub corrupted_ids: Option<TokenIds>,
+    /// A file with a conversation in place of --clean
+    #[arg(long, value_name = "FILE")]
+    pub clean_messages: Option<PathBuf>,
+    /// A file with a conversation in place of --corrupted
+    #[arg(long, value_name = "FILE")]
+    pub corrupted_messages: Option<PathBuf>,
+    #[command(flatten)]
+    pub chat: ChatArgs,
 
     #[command(flatten)]
     pub places: PlaceArgs,
@@ -183,8 +198,8 @@ impl PatchArgs {
 
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
-        let pair = [self.clean.is_some() || self.clean_ids.is_some(), self.has_corrupted()];
-        let one = self.prompt.is_some() || self.token_ids.is_some();
+        let pair = [self.has_clean(), self.has_corrupted()];
+        let one = self.prompt.is_some() || self.token_ids.is_some() || self.messages.is_some();
         let says = match (self.mode(), pair, one) {
             (PatchMode::Patching, [true, true], false) => None,
             (PatchMode::Patching, _, true) => {
@@ -201,11 +216,32 @@ impl PatchArgs {
             "--format json is for stdout and files that end in .json: a folder has the JSON by itself"
                 .to_owned()
         });
-        says.or(json).or_else(|| self.machine.contradiction())
+        let chat = || self.chat.contradiction(self.has_messages());
+        says.or_else(chat).or(json).or_else(|| self.machine.contradiction())
+    }
+
+    fn has_clean(&self) -> bool {
+        self.clean.is_some() || self.clean_ids.is_some() || self.clean_messages.is_some()
     }
 
     fn has_corrupted(&self) -> bool {
-        self.corrupted.is_some() || self.corrupted_ids.is_some()
+        self.corrupted.is_some() || self.corrupted_ids.is_some() || self.corrupted_messages.is_some()
+    }
+
+    fn has_messages(&self) -> bool {
+        self.messages.is_some() || self.clean_messages.is_some() || self.corrupted_messages.is_some()
+    }
+
+    /// Whether a conversation is asked for where a prompt is given by its token ids.
+    fn converses_in_ids(&self) -> bool {
+        let has_ids = self.token_ids.is_some() || self.clean_ids.is_some() || self.corrupted_ids.is_some();
+        has_ids && (self.chat.is_chat() || self.chat.prefill.is_some() || !self.chat.template_vars.is_empty())
+    }
+
+    /// Whether both files of conversations are to come from one stream.
+    fn reads_stdin_twice(&self) -> bool {
+        let is_stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(|path| path.as_os_str() == "-");
+        is_stdin(&self.clean_messages) && is_stdin(&self.corrupted_messages)
     }
 
     fn is_json_file(&self) -> bool {
@@ -219,6 +255,14 @@ impl PatchArgs {
         let (places, other) = (&self.places, &self.other);
         let is_patching = mode == PatchMode::Patching;
         let resamples = mode == PatchMode::Ablation(Ablated::Resample);
+        if self.converses_in_ids() {
+            return Some(
+                "token ids are read as they are: --chat, --system, --prefill and --template-var are for texts",
+            );
+        }
+        if self.reads_stdin_twice() {
+            return Some("--clean-messages and --corrupted-messages cannot both be read from stdin");
+        }
         if places.direction.is_some() && !is_patching {
             return Some("--direction is for patching: here one prompt alone is changed");
         }

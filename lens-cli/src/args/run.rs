@@ -287,8 +287,8 @@ impl ChatArgs {
     }
 
     /// Options that need a conversation where there is none, in words.
-    pub(super) fn contradiction(&self, input: &InputArgs) -> Option<String> {
-        if self.is_chat() || input.messages.is_some() {
+    pub(super) fn contradiction(&self, has_messages: bool) -> Option<String> {
+        if self.is_chat() || has_messages {
             return None;
         }
         let option = match (&self.prefill, self.template_vars.is_empty()) {
@@ -296,6 +296,6 @@ impl ChatArgs {
             (None, false) => "--template-var is for the chat template",
             (None, true) => return None,
         };
-        Some(format!("{option}: it needs --chat, --system or --messages"))
+        Some(format!("{option}: it needs --chat, --system or messages"))
     }
 }

@@ -4,9 +4,13 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::AsFd,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::{
     consts::{SIGBUS, SIGXFSZ},
     flag, low_level,
@@ -14,6 +18,36 @@ use signal_hook::{
 
 /// A second handle on stderr: its writes take no lock, which a signal may have interrupted.
 static STDERR: OnceLock<File> = OnceLock::new();
+
+/// What a terminal is given back with.
+static TAKEN: OnceLock<Taken> = OnceLock::new();
+
+/// A terminal that shows another screen for a while, in other modes.
+struct Taken {
+    /// Handles of its own, as that of stderr.
+    out: File,
+    keys: File,
+    /// The modes that it had.
+    modes: Termios,
+    back: &'static [u8],
+    is_taken: &'static AtomicBool,
+    /// Waits for who is writing to it.
+    wait: fn(),
+}
+
+/// The terminal on stdin and stdout is about to be taken over. While `is_taken` says that it is, the end of the program
+/// calls `wait`, writes `back` and sets the modes that it has now.
+///
+/// # Errors
+/// When stdin is no terminal, or there are no more handles.
+pub(super) fn give_back(back: &'static [u8], is_taken: &'static AtomicBool, wait: fn()) -> io::Result<()> {
+    let own = |handle: io::Result<std::os::fd::OwnedFd>| handle.map(File::from);
+    let out = own(io::stdout().as_fd().try_clone_to_owned())?;
+    let keys = own(io::stdin().as_fd().try_clone_to_owned())?;
+    let modes = tcgetattr(&keys)?;
+    let _ = TAKEN.set(Taken { out, keys, modes, back, is_taken, wait });
+    Ok(())
+}
 
 /// A write beyond `ulimit -f` becomes an error like that of a full disk, instead of the end of the program.
 pub(super) fn make_file_limits_errors() -> io::Result<()> {
@@ -27,8 +61,8 @@ pub(super) fn explain() -> io::Result<()> {
     if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
         let _ = STDERR.set(File::from(stderr));
     }
-    // SAFETY: the action calls nothing but write(2) and _exit(2), walks a list that only ever grows, and neither
-    // allocates nor locks.
+    // SAFETY: the action calls nothing but write(2), tcsetattr(3), nanosleep(2) and _exit(2), walks a list that only ever
+    // grows, and neither allocates nor locks.
     #[expect(unsafe_code, reason = "a signal handler")]
     unsafe { low_level::register(SIGBUS, lost) }.map(drop)
 }
@@ -36,6 +70,7 @@ pub(super) fn explain() -> io::Result<()> {
 /// What is left to do once weights are gone. Nothing can be computed any more, and nothing is finished in good order:
 /// files without their final name stay, and the next run in that folder removes them.
 fn lost() {
+    leave_screen();
     if let Some(mut stderr) = STDERR.get() {
         let _ = stderr.write_all(
             b"error: a file that is mapped into memory became shorter while it was in use, most likely weights:\n",
@@ -50,4 +85,15 @@ fn lost() {
         );
     }
     low_level::exit(1);
+}
+
+/// Gives a terminal back that was taken, so that the message is seen and the shell after it can be used.
+fn leave_screen() {
+    let Some(taken) = TAKEN.get() else { return };
+    if taken.is_taken.swap(false, Ordering::SeqCst) {
+        (taken.wait)();
+        let mut out = &taken.out;
+        let _ = out.write_all(taken.back);
+        let _ = tcsetattr(&taken.keys, OptionalActions::Now, &taken.modes);
+    }
 }

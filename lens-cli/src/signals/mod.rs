@@ -32,6 +32,9 @@ static HELD: AtomicBool = AtomicBool::new(false);
 /// What is done before the program ends at once.
 static LAST: OnceLock<fn()> = OnceLock::new();
 
+/// What a signal that ends the program at once says, where it is not that nothing was read yet.
+static WORDS: OnceLock<&str> = OnceLock::new();
+
 /// The user ended it. What was read is written; the exit status still says so.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
@@ -78,6 +81,27 @@ pub fn release() {
 /// such thing is remembered, the first.
 pub fn before_leaving(last: fn()) {
     let _ = LAST.set(last);
+}
+
+/// Has a signal that ends the program at once say this: for programs that go on until somebody ends them, and leave no
+/// results behind that could be lacking. The first one is remembered.
+pub fn say_when_left(words: &'static str) {
+    let _ = WORDS.set(words);
+}
+
+/// The terminal on stdin and stdout is about to be taken over: where the program ends without another word, as it does when a
+/// mapped file is cut off, `back` is written to it and its modes are set back, while `is_taken` says that it is taken. Before
+/// that `is_taken` is unset and `wait` is called, to wait for who is writing there: it is called while a signal is handled,
+/// so it may neither lock nor allocate.
+///
+/// # Errors
+/// When stdin is no terminal, or there are no more handles.
+pub fn give_back(back: &'static [u8], is_taken: &'static AtomicBool, wait: fn()) -> io::Result<()> {
+    #[cfg(unix)]
+    fault::give_back(back, is_taken, wait)?;
+    #[cfg(not(unix))]
+    let _ = (back, is_taken, wait);
+    Ok(())
 }
 
 /// Ends the program now, with success, whatever other threads compute: they are left to the system.

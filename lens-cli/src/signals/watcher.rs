@@ -14,10 +14,13 @@ use signal_hook::{
     low_level,
 };
 
-use super::{HELD, LAST, SEEN, leftovers};
+use super::{HELD, LAST, SEEN, WORDS, leftovers};
 
 /// How long the last words may take: whoever reads stderr may have stopped reading.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What is said where nobody said what fits better.
+const NOTHING_YET: &str = "interrupted: there was nothing to write yet";
 
 pub(super) fn start() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -26,7 +29,7 @@ pub(super) fn start() -> io::Result<()> {
             let first = SEEN.compare_exchange(0, signal as usize, Ordering::SeqCst, Ordering::SeqCst).is_ok();
             match (first, HELD.load(Ordering::SeqCst)) {
                 (true, true) => {}
-                (true, false) => leave(signal, "interrupted: there was nothing to write yet"),
+                (true, false) => leave(signal, WORDS.get().unwrap_or(&NOTHING_YET)),
                 (false, true) => leave(signal, "interrupted again: what was not yet written is lost"),
                 (false, false) => leave(signal, "interrupted"),
             }

@@ -146,7 +146,7 @@ impl Shown<'_> {
             }
             is_new |= self.take_up();
             if is_new {
-                screen.0.draw(|frame| draw(&mut self.app, frame)).context(failed)?;
+                screen.draw(|frame| draw(&mut self.app, frame)).context(failed)?;
             }
             let wait = if self.app.moves() { MOVING } else { STILL };
             is_new = event::poll(wait).context(failed)?;

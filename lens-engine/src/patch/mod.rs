@@ -24,17 +24,18 @@ use lens_core::{
 use lens_models::{Decoder, Session, demo};
 
 use crate::{machine, run::GENERATOR, weights};
-use prompts::{Prompts, corresponding};
+use prompts::{Inputs, Prompts, corresponding};
 
 pub(crate) fn patch(args: &PatchArgs, console: &Console) -> Result<()> {
     let form = show::Form::of(args)?;
+    let inputs = Inputs::of(args)?;
     let options = machine::apply(&args.machine)?;
     // Before anything is computed for it.
     let folder = args.out_folder().map(Folder::for_results).transpose()?;
     let name = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
-    let mut session = Session::new(checkpoint, options)?;
-    let prompts = Prompts::of(args, &session, console)?;
+    let mut session = Session::new(checkpoint, options)?.with_chat(inputs.extras.clone())?;
+    let prompts = Prompts::of(inputs, args, &session, console)?;
     let mut notes = prompts.notes.clone();
     let mut ask = Ask::default().with_metric(args.metric);
     let mut token = |target: &Target| -> Result<TokenId> {

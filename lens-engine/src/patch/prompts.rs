@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use lens_cli::{
-    args::{PatchArgs, PatchMode},
+    args::{ChatArgs, PatchArgs, PatchMode},
     style::Console,
     values::TokenIds,
 };
@@ -12,14 +12,77 @@ use lens_core::{
     Prepared, Texts, TokenId,
     patch::{Ablated, AlignError, Direction, Pairing, Prompt, pairs},
 };
-use lens_data::PromptInput;
-use lens_models::{Request, Session, session::Input};
+use lens_models::{Request, Session, chat::Extras, session::Input};
 use sha2::{Digest as _, Sha256};
 
-use crate::records::{self, What};
+use crate::{
+    prompt,
+    records::{self, What},
+};
 
 /// Prompts that a mean is taken over, at most.
 const MOST_PROMPTS: usize = 1 << 16;
+
+/// What the arguments say that the model is to read, before a checkpoint is there to make tokens of it.
+pub(super) struct Inputs {
+    first: Input,
+    second: Option<Input>,
+    /// What chat templates see beside the messages.
+    pub(super) extras: Extras,
+}
+
+impl Inputs {
+    /// Reads the files that are named.
+    pub(super) fn of(args: &PatchArgs) -> Result<Self> {
+        let chat = &args.chat;
+        let mut told = Vec::new();
+        let mut input = |text: Option<&String>, ids: Option<&TokenIds>, file: Option<&Path>| {
+            if let Some(path) = file {
+                let (input, tools) = prompt::of_file(path, chat)?;
+                told.push((path.to_owned(), tools));
+                return Ok(input);
+            }
+            match (text, ids) {
+                (_, Some(ids)) => Ok(Input::Tokens(ids.0.clone())),
+                (Some(text), None) => Ok(prompt::of_text(text.clone(), chat)),
+                (None, None) => bail!("there is no prompt"),
+            }
+        };
+        let one = (args.prompt.as_ref(), args.token_ids.as_ref(), args.messages.as_deref());
+        let (first, second) = match args.mode() {
+            PatchMode::Patching => {
+                let clean =
+                    input(args.clean.as_ref(), args.clean_ids.as_ref(), args.clean_messages.as_deref())?;
+                let file = args.corrupted_messages.as_deref();
+                (clean, Some(input(args.corrupted.as_ref(), args.corrupted_ids.as_ref(), file)?))
+            }
+            PatchMode::Patchscope => {
+                let target = match &args.other.target_ids {
+                    Some(ids) => Input::Tokens(ids.0.clone()),
+                    // It makes the model go on in a form of its own: nothing is asked in it.
+                    None => Input::Text(args.other.target_prompt.clone()),
+                };
+                (input(one.0, one.1, one.2)?, Some(target))
+            }
+            PatchMode::Ablation(_) => {
+                let prompt = input(one.0, one.1, one.2)?;
+                let other = args.other.other.as_ref();
+                (prompt, other.map(|text| input(Some(text), None, None)).transpose()?)
+            }
+        };
+        let tools = match &told[..] {
+            [(a, tools), (b, others)] if tools != others => {
+                bail!(
+                    "{} and {} tell the model of different tools: give both the same",
+                    a.display(),
+                    b.display()
+                )
+            }
+            _ => told.pop().and_then(|(_, tools)| tools),
+        };
+        Ok(Self { first, second, extras: prompt::extras(chat, tools) })
+    }
+}
 
 /// What the model reads.
 pub(super) struct Prompts {
@@ -35,48 +98,27 @@ pub(super) struct Prompts {
 }
 
 impl Prompts {
-    pub(super) fn of(args: &PatchArgs, session: &Session, console: &Console) -> Result<Self> {
-        let prepare = |text: Option<&String>, ids: Option<&TokenIds>| -> Result<Prepared> {
-            let input = match (text, ids) {
-                (_, Some(ids)) => Input::Tokens(ids.0.clone()),
-                (Some(text), None) => Input::Text(text.clone()),
-                (None, None) => bail!("there is no prompt"),
-            };
-            Ok(session.prepare(&Request::new(input))?)
-        };
+    pub(super) fn of(inputs: Inputs, args: &PatchArgs, session: &Session, console: &Console) -> Result<Self> {
+        let prepare = |input: Input| session.prepare(&Request::new(input));
+        let first = prepare(inputs.first)?;
+        let mut second = inputs.second.map(prepare).transpose()?;
         let mut many = Vec::new();
         let mut notes = Vec::new();
-        let (first, second) = match args.mode() {
-            PatchMode::Patching => {
-                let clean = prepare(args.clean.as_ref(), args.clean_ids.as_ref())?;
-                (clean, Some(prepare(args.corrupted.as_ref(), args.corrupted_ids.as_ref())?))
+        if let Some(path) = &args.other.prompts {
+            many = of_file(path, session, &args.chat, console)?;
+            if args.mode() == PatchMode::Ablation(Ablated::Resample) {
+                let (number, tokens) = chosen(&many, first.tokens.len(), args.other.seed, path)?;
+                notes.push(format!(
+                    "activations are those of prompt {number} of {}, which the seed {} chose",
+                    path.display(),
+                    args.other.seed
+                ));
+                second = Some(prepare(Input::Tokens(tokens))?);
+                many.clear();
+            } else {
+                notes.push(format!("means are over all positions of {} prompts", many.len()));
             }
-            PatchMode::Patchscope => {
-                let target = prepare(Some(&args.other.target_prompt), args.other.target_ids.as_ref())?;
-                (prepare(args.prompt.as_ref(), args.token_ids.as_ref())?, Some(target))
-            }
-            PatchMode::Ablation(with) => {
-                let prompt = prepare(args.prompt.as_ref(), args.token_ids.as_ref())?;
-                let mut other =
-                    args.other.other.as_ref().map(|text| prepare(Some(text), None)).transpose()?;
-                if let Some(path) = &args.other.prompts {
-                    many = of_file(path, session, console)?;
-                    if with == Ablated::Resample {
-                        let (number, tokens) = chosen(&many, prompt.tokens.len(), args.other.seed, path)?;
-                        notes.push(format!(
-                            "activations are those of prompt {number} of {}, which the seed {} chose",
-                            path.display(),
-                            args.other.seed
-                        ));
-                        other = Some(session.prepare(&Request::new(Input::Tokens(tokens)))?);
-                        many.clear();
-                    } else {
-                        notes.push(format!("means are over all positions of {} prompts", many.len()));
-                    }
-                }
-                (prompt, other)
-            }
-        };
+        }
         for note in first.notes.iter().chain(second.iter().flat_map(|second| &second.notes)) {
             if !notes.contains(note) {
                 notes.push(note.clone());
@@ -158,7 +200,7 @@ pub(super) fn corresponding(
 }
 
 /// The tokens of every prompt of a file.
-fn of_file(path: &Path, session: &Session, console: &Console) -> Result<Vec<Vec<TokenId>>> {
+fn of_file(path: &Path, session: &Session, chat: &ChatArgs, console: &Console) -> Result<Vec<Vec<TokenId>>> {
     let mut all = Vec::new();
     for record in records::open(path, None, None, What::Prompts)? {
         let record = match record {
@@ -172,13 +214,9 @@ fn of_file(path: &Path, session: &Session, console: &Console) -> Result<Vec<Vec<
         if all.len() == MOST_PROMPTS {
             bail!("{} has more than {MOST_PROMPTS} prompts: give fewer", path.display());
         }
-        all.push(match record.input {
-            PromptInput::Text(text) => session.speech().encode(&text)?,
-            PromptInput::Tokens(tokens) => tokens,
-            PromptInput::Messages(_) => {
-                bail!("prompt {} of {} is a conversation: give texts", record.index, path.display())
-            }
-        });
+        let index = record.index;
+        let prepared = session.prepare(&Request::new(prompt::of_record(record.input, chat)));
+        all.push(prepared.with_context(|| format!("prompt {index} of {}", path.display()))?.tokens);
     }
     if all.is_empty() {
         bail!("there is no prompt in {}", path.display());

@@ -4,7 +4,7 @@ mod browser;
 mod model;
 
 use anyhow::{Context, Result};
-use lens_cli::{args::ServeArgs, model as checkpoints, output, progress::Running, style::Console};
+use lens_cli::{args::ServeArgs, model as checkpoints, output, progress::Running, signals, style::Console};
 use lens_models::{Session, demo};
 use lens_serve::{Limits, Model as _, Server};
 
@@ -30,6 +30,9 @@ pub(crate) fn serve(args: &ServeArgs, console: &Console) -> Result<()> {
     let url = server.url();
     output::print(|out| writeln!(out, "{url}"))?;
     console.note("the page is open to whoever has this address, on this machine alone; Ctrl-C ends it");
+    signals::say_when_left(
+        "the server has ended: pages that are open show what they have, and can ask nothing more",
+    );
     // As long as the server: a browser may be slow to start.
     let _opened = args.open.then(|| browser::open(&url)).transpose().context("cannot open the browser")?;
     server.work(&mut served);

@@ -343,5 +343,5 @@ fn a_chat_goes_through_the_template_and_a_base_model_says_that_it_has_none() {
     let start = user["start"].as_u64().expect("a number") as usize;
     assert_eq!(trace["tokens"][start]["text"], "hello");
 
-    says(&refused(&["run", "hello", "--chat"], 1), &["has no chat template", "without --chat"]);
+    says(&refused(&["run", "hello", "--chat"], 1), &["has no chat template", "on a text, without --chat"]);
 }

@@ -3,6 +3,7 @@
 mod adapters;
 mod attribute;
 mod cache;
+mod chat;
 mod corpus;
 mod diff;
 mod engine;
@@ -24,3 +25,4 @@ mod results;
 mod serve;
 mod stale;
 mod support;
+mod tui;

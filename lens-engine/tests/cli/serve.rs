@@ -92,7 +92,7 @@ fn the_demo_model_is_read_as_one_types() {
     }
     times.sort();
     eprintln!("first grids after {times:?}");
-    // A page waits 25 ms after the last key; the rest of a tenth of a second is for the model. A busy machine may be
+    // A page asks at once, and takes some 25 ms to draw; the rest of a tenth of a second is for the model. A busy machine may be
     // ten times as slow.
     assert!(times[0] < Duration::from_millis(750), "{times:?}");
     // What it writes is what it writes elsewhere.
@@ -124,6 +124,10 @@ fn a_signal_ends_it_at_once_although_an_answer_is_open() {
         let ended = served.child.wait().expect("it ends");
         assert_eq!(ended.code(), Some(status));
         assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+        let mut said = String::new();
+        served.child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+        says(&said, &["note: the server has ended: pages that are open show what they have"]);
+        assert!(!said.contains("nothing to write"), "{said}");
     }
 }
 

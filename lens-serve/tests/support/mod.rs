@@ -14,8 +14,8 @@ use std::{
 };
 
 use lens_core::{
-    Backend as _, Conversation, Message, Named, Prepared, Request, Session, SessionError, Sink, Target,
-    Texts, TokenId, TokenText, TokenTexts,
+    Backend as _, Conversation, LensChoice, LensMap, LensSet, Message, Named, Prepared, Provenance, Request,
+    Session, SessionError, Sink, Site, Target, Texts, TokenId, TokenText, TokenTexts, Translator,
     attribution::{AttributionRequest, AttributionTrace},
     patch::{PatchContext, PatchPrompt, PatchTrace},
     sink::{End, Tee},
@@ -81,10 +81,15 @@ impl Texts for Words {
     }
 }
 
+/// Values of a residual.
+const WIDTH: usize = 16;
+
 /// The toy model, with a pause at every token that it writes, so that there is time to change one's mind.
 pub(crate) struct Toy {
     model: ToyBackend,
     pub(crate) pause: Duration,
+    /// The lenses that everything is read with.
+    lenses: LensSet,
     /// Whether prompts are words; otherwise they are ids.
     pub(crate) words: bool,
     /// Tokens that were written, by any run.
@@ -93,7 +98,13 @@ pub(crate) struct Toy {
 
 impl Toy {
     pub(crate) fn new(pause: Duration) -> Self {
-        Self { model: ToyBackend::new(3, 16, 50, 7), pause, words: false, written: Arc::default() }
+        Self {
+            model: ToyBackend::new(3, WIDTH, 50, 7),
+            pause,
+            lenses: LensSet::default(),
+            words: false,
+            written: Arc::default(),
+        }
     }
 
     fn session(&mut self) -> Session<'_, ToyBackend, Words> {
@@ -131,7 +142,12 @@ impl Model for Toy {
             .with_texts(self.words)
             .with_chat(self.words)
             .with_patch(true)
+            .with_lenses(self.lenses.iter().count().max(1))
             .with_steer(changes.map(|change| change.parse().unwrap()).to_vec())
+    }
+
+    fn lenses(&self) -> LensSet {
+        self.lenses.clone()
     }
 
     fn prepare(&mut self, request: &Request) -> Result<Prepared, Failure> {
@@ -180,6 +196,16 @@ pub(crate) fn open(limits: Limits, pause: Duration) -> Open {
 /// The same for prompts of words.
 pub(crate) fn open_words(limits: Limits, pause: Duration) -> Open {
     open_with(limits, Toy { words: true, ..Toy::new(pause) })
+}
+
+/// The same, read by the plain lens and by a Jacobian one that turns every vector around.
+pub(crate) fn open_lenses(limits: Limits) -> Open {
+    let turned = |i: usize| if i.is_multiple_of(WIDTH + 1) { -1.0 } else { 0.1 };
+    let map = || LensMap::new(WIDTH, (0..WIDTH * WIDTH).map(turned).collect(), None, false).unwrap();
+    let maps = (0..3).map(|layer| (layer, map()));
+    let jacobian = Translator::jacobian(WIDTH, Site::ResidPost, maps, Provenance::default()).unwrap();
+    let lenses = LensSet::new([LensChoice::Logit, LensChoice::Translated(jacobian.into())]).unwrap();
+    open_with(limits, Toy { words: true, lenses, ..Toy::new(Duration::ZERO) })
 }
 
 fn open_with(limits: Limits, mut toy: Toy) -> Open {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use lens_core::{
     Closer, FinalTrace, GenerationTrace, GeneratorTrace, InterventionTrace, LensKindTrace, LensTrace,
-    ModelTrace, Range, ReadoutTrace, RoleTrace, SelfCheckTrace, Statistic, TargetTrace, TopTrace,
+    ModelTrace, Range, ReadoutTrace, RoleTrace, SelfCheckTrace, Statistic, TargetTrace, TokenTrace, TopTrace,
 };
 use serde::Serialize;
 
+use crate::context::in_sequence;
 use crate::named::Named;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     number::{Number, Rounded},
     pairs::{self, PairRow, Pairs},
     places::{Places, PointRow},
+    visible::visible,
     vocabulary::Vocabulary,
 };
 
@@ -78,6 +80,9 @@ struct Trace<'a> {
     self_check: Option<&'a SelfCheckTrace>,
     /// The row of each token of the sequence.
     tokens: Vec<u32>,
+    /// What tokens say that have a part of a character alone, by position, as it is shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    joined: Vec<(usize, String)>,
     /// Which of them the model wrote.
     generated: Vec<usize>,
     /// Step, position, row of the sampled token, its probability.
@@ -201,6 +206,7 @@ fn one<'a>(
             .iter()
             .map(|token| names.vocabulary.row(token.id, &token.text, token.bytes.as_ref()))
             .collect(),
+        joined: joined(&trace.tokens),
         generated: (0..trace.tokens.len()).filter(|i| trace.tokens[*i].generated).collect(),
         steps: trace
             .steps
@@ -216,6 +222,17 @@ fn one<'a>(
         cells: names.cells(trace, places),
         finals: trace.finals.iter().map(|last| names.last(last)).collect(),
     }
+}
+
+/// What tokens with bytes that are no text by themselves say where they stand, by position, if that is more than their own bytes.
+pub(super) fn joined(tokens: &[TokenTrace]) -> Vec<(usize, String)> {
+    let parts = tokens.iter().enumerate().filter(|(_, token)| token.bytes.is_some());
+    let said = parts.filter_map(|(position, token)| {
+        in_sequence(tokens, position)
+            .filter(|said| **said != *token.text)
+            .map(|said| (position, visible(&said)))
+    });
+    said.collect()
 }
 
 struct Names<'a> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use lens_core::{Component, LensTrace, ReadoutTrace, Site};
 
+use crate::context::in_sequence;
 use crate::named::Named;
 
 use super::{
@@ -72,7 +73,7 @@ fn caption(component: Component, shown: usize, all: usize) -> String {
 }
 
 fn column(trace: &LensTrace, position: usize) -> String {
-    let text = trace.tokens.get(position).map(|token| visible(&token.text)).unwrap_or_default();
+    let text = in_sequence(&trace.tokens, position).map(|text| visible(&text)).unwrap_or_default();
     format!("<th scope=\"col\"><small>{position}</small> {}</th>", token(&text))
 }
 

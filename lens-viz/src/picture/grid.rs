@@ -12,6 +12,7 @@ use super::{
     step::rows,
     text::{Names, TokenLabel},
 };
+use crate::context::in_sequence;
 use crate::measure::Measure;
 use crate::source::{Place, Source, VIRTUAL, only_component};
 
@@ -101,11 +102,11 @@ pub(crate) fn is_right(source: &Source<'_>, top: Option<&TopTrace>, position: us
 
 pub(super) fn column(source: &Source<'_>, position: usize, fonts: Fonts) -> Column {
     let token = source.trace.tokens.get(position);
-    let next = source.next_token(position);
+    let said = |position: Option<usize>| in_sequence(&source.trace.tokens, position?);
     Column {
         name: fonts.words(&position.to_string()),
-        below: token.map(|token| fonts.token(&token.text)),
-        above: next.map(|token| fonts.token(&token.text)),
+        below: said(Some(position)).map(|text| fonts.token(&text)),
+        above: said(position.checked_add(1)).map(|text| fonts.token(&text)),
         written: token.is_some_and(|token| token.generated),
     }
 }

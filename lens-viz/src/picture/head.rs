@@ -248,7 +248,8 @@ fn around(trace: &LensTrace, position: usize, fonts: Fonts, room: f64) -> Shown 
     let text = |places: &mut dyn Iterator<Item = usize>| crate::context::text_of(trace, places, COLUMNS);
     let before = fonts.words(&text(&mut (0..position).rev()));
     let after = fonts.words(&text(&mut (position + 1..trace.tokens.len())));
-    let focus = fonts.token(&trace.tokens[position].text).fit(room / 3.0, SMALL).0;
+    let focus = crate::context::in_sequence(&trace.tokens, position).unwrap_or_default();
+    let focus = fonts.token(&focus).fit(room / 3.0, SMALL).0;
     // What the model wrote is not part of the prompt.
     let written = trace.tokens.iter().any(|token| token.generated);
     let name = fonts.words(if written { "text: " } else { "prompt: " });

@@ -13,6 +13,7 @@ use super::{
     scale::Scale,
     text::Names,
 };
+use crate::context::in_sequence;
 use crate::source::{Place, Source, VIRTUAL, only_component};
 use crate::{digits::percent, measure::Measure};
 
@@ -88,7 +89,7 @@ fn draw(
     let ranks = ranks.min(options.top.get());
     let names =
         Names::new(fonts, readouts.iter().flatten().flat_map(|readout| readout.top.iter().take(ranks)));
-    let token = source.trace.tokens.get(position).map(|token| fonts.token(&token.text).whole());
+    let token = in_sequence(&source.trace.tokens, position).map(|text| fonts.token(&text).whole());
     let after = token.map_or(String::new(), |token| format!(", after {}", token.as_str()));
     let only = only_component(places);
     let of = only.map_or(String::new(), |only| format!(" of {only}"));

@@ -5,6 +5,7 @@ use std::ops::Range;
 use lens_core::TopTrace;
 
 use super::header::told;
+use crate::context::in_sequence;
 use crate::source::{Place, Source};
 use crate::{
     picture::scale::Scale,
@@ -114,12 +115,12 @@ impl Blocks<'_> {
         };
         let fitted = |text: &str| Label::new(text, sheet).fit(label, sheet.ellipsis()).plain();
         let next = |position: usize| {
-            let next = self.source.next_token(position);
-            sheet.span(&next.map_or(String::new(), |next| format!(" {}", fitted(&next.text))), Ink::Plain)
+            let next = in_sequence(&self.source.trace.tokens, position + 1);
+            sheet.span(&next.map_or(String::new(), |next| format!(" {}", fitted(&next))), Ink::Plain)
         };
         let token = |position: usize| {
-            let token = self.source.trace.tokens.get(position);
-            sheet.span(&token.map_or(String::new(), |token| format!(" {}", fitted(&token.text))), Ink::Strong)
+            let token = in_sequence(&self.source.trace.tokens, position);
+            sheet.span(&token.map_or(String::new(), |token| format!(" {}", fitted(&token))), Ink::Strong)
         };
         let mut lines = vec![
             header("next", &next),

@@ -3,7 +3,7 @@
 use lens_core::{FinalTrace, LensTrace, MixerKind};
 use unicode_width::UnicodeWidthStr;
 
-use crate::context::text_of;
+use crate::context::{in_sequence, text_of};
 use crate::digits::ranges;
 use crate::named::Named;
 use crate::sheet::{
@@ -203,7 +203,8 @@ fn intervention(text: &str, sheet: &Sheet) -> Line {
 /// The tokens around the position, itself in brackets. What came before it matters more than what follows.
 pub(super) fn prompt(trace: &LensTrace, position: usize, sheet: &Sheet) -> Line {
     let width = sheet.width.saturating_sub(NAMES + 2);
-    let focus = Label::new(&trace.tokens[position].text, sheet).fit(width / 2, sheet.ellipsis());
+    let focus = in_sequence(&trace.tokens, position).unwrap_or_default();
+    let focus = Label::new(&focus, sheet).fit(width / 2, sheet.ellipsis());
     let room = width.saturating_sub(focus.width());
     let before = sheet.safe(&text_of(trace, (0..position).rev(), room));
     let after = sheet.safe(&text_of(trace, position + 1..trace.tokens.len(), room));
@@ -223,7 +224,8 @@ pub(super) fn position(trace: &LensTrace, position: usize, sheet: &Sheet) -> Lin
     let mut line = named("position", sheet);
     let label = |index: usize, room: usize| -> Vec<Span> {
         let Some(token) = trace.tokens.get(index) else { return Vec::new() };
-        let label = Label::new(&token.text, sheet).fit(room, sheet.ellipsis());
+        let text = in_sequence(&trace.tokens, index).unwrap_or_default();
+        let label = Label::new(&text, sheet).fit(room, sheet.ellipsis());
         vec![sheet.span(&label.plain(), Ink::Strong), sheet.span(&format!(" <id {}>", token.id), Ink::Faint)]
     };
     let room = sheet.width.saturating_sub(NAMES + 52).clamp(8, 24) / 2 + 6;

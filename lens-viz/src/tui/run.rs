@@ -24,6 +24,9 @@ pub(super) struct Run {
     /// The places that were read.
     places: BTreeSet<Place>,
     indexed: usize,
+    /// How many readouts were looked up.
+    #[cfg(test)]
+    pub(super) looked: std::cell::Cell<usize>,
 }
 
 impl Run {
@@ -120,6 +123,8 @@ impl Run {
     }
 
     pub(super) fn at(&self, lens: usize, position: usize, place: Place) -> Option<&ReadoutTrace> {
+        #[cfg(test)]
+        self.looked.set(self.looked.get() + 1);
         let of_lens = self.readouts.get(lens)?;
         self.trace()?.readouts.get(*of_lens.get(&(position, place))?)
     }

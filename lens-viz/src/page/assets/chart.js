@@ -31,8 +31,10 @@ class Chart {
     this.tips = new Tips(this, svg.parentNode);
   }
 
+  /* Columns of pixels for the curves. Asking the drawing how wide it is makes the browser lay the page out, in the midst of what
+     changes it: it tells that by itself, before it paints. */
   room() {
-    return Math.max(this.svg.clientWidth - MARGIN.left - MARGIN.right, 60);
+    return Math.max((this.wide ?? this.svg.clientWidth) - MARGIN.left - MARGIN.right, 60);
   }
 
   /* The place nearest to where the pointer is. */
@@ -53,7 +55,6 @@ class Chart {
     this.places = labels.length;
     this.drawn = drawn;
     this.says.replaceChildren(...caption);
-    /* Asked once: the browser lays the page out to say it. */
     const width = this.room();
     this.width = width;
     const x = (i) => this.x(i);

@@ -73,7 +73,11 @@ class Curves {
       byId(`curve-${kind}`).addEventListener("click", () => page.update({ curve: kind }));
     }
     byId("lead").addEventListener("change", ({ target }) => page.update({ lead: Number(target.value) }));
-    new ResizeObserver(() => this.draw()).observe(byId("by-layer"));
+    const observer = new ResizeObserver(() => {
+      for (const chart of [this.layer, this.position]) chart.wide = chart.svg.clientWidth;
+      this.draw();
+    });
+    for (const chart of [this.layer, this.position]) observer.observe(chart.svg);
   }
 
   /* Of a layer with many rows, the row of the component that was chosen. */
@@ -93,8 +97,9 @@ class Curves {
     this.lines = lines;
     this.points = trace.rows(state.component, 1);
     this.keys(lines);
-    const token = trace.raw.tokens[trace.positions[state.column]];
-    const here = token === undefined ? [] : [vocabulary.node(token)];
+    const position = trace.positions[state.column];
+    const token = trace.raw.tokens[position];
+    const here = token === undefined ? [] : [vocabulary.node(token, {}, trace.said(position))];
     const of = () => (lines.apart && lines.row !== null ? [" of ", vocabulary.node(lines.row)] : []);
     const name = kind === "prob" ? "Probability" : "Rank";
     const shared = { scale: curveScale(trace, kind), names: (series) => lines.name(series), written: kind === "prob" ? exactPercent : (rank) => `#${rank}`, second: pair?.second.name };
@@ -138,7 +143,7 @@ class Curves {
     const token = (column) => trace.raw.tokens[trace.positions[column]];
     return {
       labels: trace.positions.map(String),
-      places: (i) => [`position ${trace.positions[i]} `, ...(token(i) === undefined ? [] : [vocabulary.node(token(i))])],
+      places: (i) => [`position ${trace.positions[i]} `, ...(token(i) === undefined ? [] : [vocabulary.node(token(i), {}, trace.said(trace.positions[i]))])],
       here: state.column,
       axis: "position",
       ...this.curves(lines, places),

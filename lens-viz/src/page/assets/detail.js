@@ -23,8 +23,8 @@ class Detail {
     const position = trace.positions[column];
     const [here, next] = [trace.raw.tokens[position], trace.next(column)];
     const place = point.layer === null ? "embedding" : `layer ${point.layer}, ${point.component}`;
-    const words = [`Position ${position}, after `, here === undefined ? "?" : vocabulary.node(here)];
-    if (next !== null) words.push("; next ", vocabulary.node(next));
+    const words = [`Position ${position}, after `, here === undefined ? "?" : vocabulary.node(here, {}, trace.said(position))];
+    if (next !== null) words.push("; next ", vocabulary.node(next, {}, trace.said(position + 1)));
     const steps = trace.raw.steps.filter((step) => step[1] === position);
     for (const [step, , row, prob] of steps) {
       words.push(`; step ${step} wrote `, vocabulary.node(row), ` (${exactPercent(prob)})`);

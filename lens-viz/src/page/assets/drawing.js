@@ -82,7 +82,7 @@ function drawnGrid(page) {
     const small = state.size === "overview";
     const style = { size: 11, fill: faint, anchor: small ? "start" : "middle" };
     if (!small || column % 10 === 0) drawing.text(small ? left(i) : left(i) + width / 2, top + 14, String(position), style);
-    if (!small && row !== undefined) drawing.text(left(i) + width / 2, top + 32, vocabulary.listed(row), { width: width - 6, slant: trace.generated.has(position) ? "italic" : null });
+    if (!small && row !== undefined) drawing.text(left(i) + width / 2, top + 32, vocabulary.listed(row, trace.said(position)), { width: width - 6, slant: trace.generated.has(position) ? "italic" : null });
   });
   grid.rows.forEach((point, r) => {
     const y = top + head + r * height;

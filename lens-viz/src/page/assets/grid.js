@@ -168,10 +168,10 @@ class Grid {
       cell.replaceChildren(...(column % 10 === 0 ? [element("small", {}, String(position))] : []));
       /* Wider than its column: it reaches over the next ones, or from the last ones back. */
       cell.classList.toggle("back", trace.positions.length - column < 4 && column > 3);
-      cell.setAttribute("aria-label", `${position} ${row === undefined ? "" : vocabulary.shown(row)}`);
+      cell.setAttribute("aria-label", `${position} ${row === undefined ? "" : trace.said(position) ?? vocabulary.shown(row)}`);
       return;
     }
-    cell.replaceChildren(element("small", {}, String(position)), row === undefined ? "" : vocabulary.cell(row));
+    cell.replaceChildren(element("small", {}, String(position)), row === undefined ? "" : vocabulary.cell(row, trace.said(position)));
   }
 
   rowHead(cell, row, chosen) {

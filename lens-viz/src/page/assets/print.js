@@ -19,8 +19,9 @@ function printed(page) {
 
 function printedBand({ trace, vocabulary, statistic, grid, grades, tracked }, columns) {
   const heads = columns.map((column) => {
-    const row = trace.raw.tokens[trace.positions[column]];
-    return element("th", { scope: "col" }, element("small", {}, String(trace.positions[column])), " ", row === undefined ? "" : vocabulary.cell(row));
+    const position = trace.positions[column];
+    const row = trace.raw.tokens[position];
+    return element("th", { scope: "col" }, element("small", {}, String(position)), " ", row === undefined ? "" : vocabulary.cell(row, trace.said(position)));
   });
   const lines = grid.rows.map((point) => {
     const mark = point.grade === null ? [] : [

@@ -115,7 +115,8 @@ class Slice {
 
   word({ place, column, row, there, isWritten, here }) {
     const { trace, vocabulary, statistic, point, found, film } = this.page;
-    const text = row === null ? "?" : vocabulary.running(row);
+    /* What stands in the text itself; a layer's own token has no neighbours. */
+    const text = row === null ? "?" : vocabulary.running(row, isWritten ? undefined : trace.said(place));
     const said = column === null ? null : statistic.read(trace, column, point, this.page.tracked(column));
     const kept = isWritten && row === there;
     const marks = ["word-here", said === null ? "unread" : levelClass(said)];

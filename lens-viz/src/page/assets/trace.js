@@ -17,13 +17,13 @@ class Vocabulary {
   }
 
   /* The same within a running text: spaces are spaces. */
-  running(row) {
-    return this.shown(row).replace(/^␠+|␠+$/g, (marks) => " ".repeat(marks.length));
+  running(row, said = this.shown(row)) {
+    return said.replace(/^␠+|␠+$/g, (marks) => " ".repeat(marks.length));
   }
 
   /* The same for a list, where nothing can be drawn over the mark of a space that the reader's fonts may lack. */
-  listed(row) {
-    return this.shown(row).replace(/^␠+|␠+$/g, (marks) => "·".repeat(marks.length));
+  listed(row, said = this.shown(row)) {
+    return said.replace(/^␠+|␠+$/g, (marks) => "·".repeat(marks.length));
   }
 
   /* The row of an id; the first, should traces with different vocabularies share the page. */
@@ -40,14 +40,14 @@ class Vocabulary {
 
   /* The token in a cell, whole: without a tokenizer there is only an id, written smaller because part of it would be
      another id. */
-  cell(row) {
+  cell(row, said) {
     const [id, text] = this.rows[row];
-    return text === `<id ${id}>` ? element("bdi", { lang: "", class: "token id", title: text }, text) : this.node(row);
+    return text === `<id ${id}>` ? element("bdi", { lang: "", class: "token id", title: text }, text) : this.node(row, {}, said);
   }
 
-  /* The token as an element of its own language and direction. */
-  node(row, attributes = {}) {
-    const [, lead, body, trail] = this.shown(row).match(/^(␠*)(.*?)(␠*)$/su);
+  /* The token as an element of its own language and direction; `said` is what it says where it stands, if that is more. */
+  node(row, attributes = {}, said = this.shown(row)) {
+    const [, lead, body, trail] = said.match(/^(␠*)(.*?)(␠*)$/su);
     const spaces = (marks) => [...marks].map((mark) => element("span", { class: "space" }, mark));
     return element("bdi", { lang: "", class: "token", ...attributes }, ...spaces(lead), body, ...spaces(trail));
   }
@@ -75,6 +75,7 @@ class Trace {
     this.positions = raw.positions;
     this.columnOf = new Map(raw.positions.map((position, column) => [position, column]));
     this.generated = new Set(raw.generated);
+    this.joined = new Map(raw.joined);
     this.points = raw.points.map(([layer, component, virtual, kl, grade], index) => ({
       index, layer, component, virtual: virtual === 1, kl, grade,
       key: layer === null ? component : `L${layer}.${component}`,
@@ -107,6 +108,12 @@ class Trace {
   leastVocabulary() {
     const largest = (name) => this.raw.cells[name].reduce((most, number) => Math.max(most, number ?? 0), 0);
     return Math.max(largest("rank_of_final"), Math.exp(Math.max(largest("entropy"), largest("cross_entropy"))));
+  }
+
+  /* What the token at a position says there, where that is more than its text: it has a part of a character, and says the whole
+     one and its own bytes. */
+  said(position) {
+    return this.joined.get(position);
   }
 
   place(column, point) {

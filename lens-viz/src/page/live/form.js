@@ -1,13 +1,15 @@
 /* What is asked: prompts and settings. */
 
-/* How long nobody types before the model is asked, in milliseconds. */
+/* How long nobody types before the model is asked something else than it is reading, in milliseconds. */
 const PAUSE = 25;
 
 class Form {
-  /* `typed` is called a moment after something was changed; `write` when the model is to go on writing. */
-  constructor(about, { typed, write, stop }) {
+  /* `typed` is called after something was changed: at once, or a moment later where `busy` says that the model is at work;
+     `write` when the model is to go on writing. */
+  constructor(about, { typed, write, stop, busy }) {
     this.about = about;
     this.typed = typed;
+    this.busy = busy;
     const soon = () => this.soon();
     this.steering = new Steering(byId("changes"), about.steer, soon);
     byId("chat-label").hidden = !about.chat;
@@ -45,7 +47,8 @@ class Form {
 
   soon() {
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.typed(), PAUSE);
+    if (this.busy()) this.waiting = setTimeout(() => this.typed(), PAUSE);
+    else this.typed();
   }
 
   now(act) {

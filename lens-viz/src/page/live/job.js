@@ -6,10 +6,12 @@ class Live {
     this.page = null;
     this.runs = 0;
     this.asked = null;
+    this.busy = false;
     this.form = new Form(about, {
       typed: () => this.run(false),
       write: () => this.run(true),
       stop: () => this.stop(),
+      busy: () => this.busy,
     });
     this.parts = new Parts(this);
     this.save = new Save(this);
@@ -58,14 +60,14 @@ class Live {
     acts[event.event]?.();
   }
 
-  tokens({ run, tokens: { vocabulary, tokens } }) {
+  tokens({ run, tokens: { vocabulary, tokens, joined } }) {
     const texts = new Vocabulary(vocabulary);
     const list = byId(`tokens-${run}`);
-    if (list) this.strip(list, texts, tokens, new Set());
+    if (list) this.strip(list, texts, tokens, new Set(), new Map(joined));
   }
 
-  strip(list, texts, rows, generated) {
-    list.replaceChildren(...rows.map((row, i) => element("li", { class: generated.has(i) ? "written" : null }, texts.node(row))));
+  strip(list, texts, rows, generated, joined) {
+    list.replaceChildren(...rows.map((row, i) => element("li", { class: generated.has(i) ? "written" : null }, texts.node(row, {}, joined.get(i)))));
     list.setAttribute("aria-label", rows.length === 1 ? "1 token" : `${rows.length} tokens`);
   }
 
@@ -91,10 +93,10 @@ class Live {
     if (before < 2 && this.runs > 1 && this.page.pairs.of(0).includes(second)) this.page.update({ trace: 0, minus: second });
     const { trace, vocabulary } = this.page;
     const list = byId(`tokens-${this.runOf(this.page.state.trace)}`);
-    if (list && trace.generated.size > 0) this.strip(list, vocabulary, trace.raw.tokens, trace.generated);
+    if (list && trace.generated.size > 0) this.strip(list, vocabulary, trace.raw.tokens, trace.generated, trace.joined);
     byId("progress").max = of;
     byId("progress").value = done;
-    this.parts.draw();
+    if (first || this.runs !== before) this.parts.draw();
   }
 
   /* The run of a trace: with several lenses, a run is shown once for each. */
@@ -123,6 +125,7 @@ class Live {
   }
 
   working(is, written = false) {
+    this.busy = is;
     byId("stop").disabled = !is;
     byId("progress").hidden = !is;
     byId("views").setAttribute("aria-busy", String(is));

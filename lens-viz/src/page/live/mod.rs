@@ -8,7 +8,11 @@ use serde::Serialize;
 use crate::named::Named;
 
 use super::{
-    PageError, PageOptions, assets, compact, document::digest, escape, shown, vocabulary::Vocabulary,
+    PageError, PageOptions, assets,
+    compact::{self, joined},
+    document::digest,
+    escape, shown,
+    vocabulary::Vocabulary,
 };
 
 /// What asks a server and shows its answers, in the order in which the parts need one another.
@@ -78,7 +82,8 @@ pub fn data(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageE
     Ok(data)
 }
 
-/// Tokens as the page shows them, as JSON: `{"vocabulary": [[id, text, …], …], "tokens": [row, …]}`.
+/// Tokens as the page shows them, as JSON: `{"vocabulary": [[id, text, …], …], "tokens": [row, …],
+/// "joined": [[position, what is shown], …]}`, the last of tokens that have a part of a character alone.
 ///
 /// # Errors
 /// When they cannot be written as JSON.
@@ -87,11 +92,13 @@ pub fn tokens(tokens: &[TokenTrace]) -> Result<String, PageError> {
     struct Tokens {
         vocabulary: Vocabulary,
         tokens: Vec<u32>,
+        joined: Vec<(usize, String)>,
     }
+    let joined = joined(tokens);
     let mut vocabulary = Vocabulary::default();
     let rows = tokens.iter().map(|token| vocabulary.row(token.id, &token.text, token.bytes.as_ref()));
     let tokens = rows.collect();
-    Ok(serde_json::to_string(&Tokens { vocabulary, tokens })?)
+    Ok(serde_json::to_string(&Tokens { vocabulary, tokens, joined })?)
 }
 
 #[cfg(test)]

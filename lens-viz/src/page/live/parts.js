@@ -19,7 +19,7 @@ class Parts {
     const rows = [...new Set([...(answer === null ? [] : [answer]), ...pins.curves(), ...top])];
     const list = byId("part-token");
     const chosen = rows.map((row) => String(vocabulary.id(row))).find((id) => id === list.value);
-    options(list, rows.map((row) => [String(vocabulary.id(row)), `${vocabulary.shown(row)} <id ${vocabulary.id(row)}>`]),
+    options(list, rows.map((row) => [String(vocabulary.id(row)), `${vocabulary.listed(row)} <id ${vocabulary.id(row)}>`]),
       chosen ?? (rows.length > 0 ? String(vocabulary.id(rows[0])) : ""));
     byId("part-place").textContent = `after position ${trace.positions[state.column]}`;
     byId("patch-part").hidden = !this.live.about.patch || this.live.runs < 2;

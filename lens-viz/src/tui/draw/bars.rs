@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::pen::Pen;
 use crate::{
+    context::running,
     sheet::{
         line::{cut, cut_start},
         paint::Ink,
@@ -67,7 +68,7 @@ fn text(app: &App, pen: &mut Pen<'_>, area: Rect) {
     // What is far away is not on the line: from the end, as much as may fit.
     let few = tokens.len().saturating_sub(area.width.into());
     let of = |generated: bool| -> String {
-        tokens[few..].iter().filter(|token| token.generated == generated).map(|token| &*token.text).collect()
+        running(tokens[few..].iter().filter(|token| token.generated == generated))
     };
     let (prompt, written) = (pen.safe(&of(false)), pen.safe(&of(true)));
     let room = area.width.saturating_sub(1);

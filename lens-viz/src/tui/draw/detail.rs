@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{grid, pen::Pen};
 use crate::{
+    context::in_sequence,
     digits::{digits, percent, rank},
     sheet::{label::Label, paint::Ink},
     tui::app::App,
@@ -41,7 +42,7 @@ fn title(app: &App, pen: &Pen<'_>) -> String {
     match app.position() {
         None => layer,
         Some(position) => {
-            let token = app.run.tokens().get(position).map(|token| pen.label(&token.text, 14));
+            let token = in_sequence(app.run.tokens(), position).map(|text| pen.label(&text, 14));
             format!("{layer} at {position} {}", token.unwrap_or_default())
         }
     }

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{grid, pen::Pen};
 use crate::{
+    context::running,
     sheet::paint::Ink,
     source::Place,
     tui::{
@@ -135,7 +136,7 @@ fn model(app: &App, pen: &mut Pen<'_>, area: Rect, until: &[usize]) {
     let room = area.width - GUTTER;
     let (seen, is_cut) =
         tail(tokens, room.into(), |token| token.map_or_else(String::new, |t| pen.safe(&t.text)));
-    let text: String = seen.into_iter().map(|(_, text)| text).collect();
+    let text = pen.safe(&running(seen.into_iter().filter_map(|(token, _)| token)));
     let text = if is_cut { format!("{}{text}", pen.sheet().ellipsis()) } else { text };
     pen.put(area.x + GUTTER, area.y, room, &text, pen.ink(Ink::Decided));
 }

@@ -8,7 +8,7 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::pen::Pen;
-use crate::{sheet::paint::Ink, source::Place, tui::app::App};
+use crate::{context::in_sequence, sheet::paint::Ink, source::Place, tui::app::App};
 
 /// Columns of a layer's name.
 const GUTTER: u16 = 6;
@@ -41,6 +41,7 @@ pub(super) fn grid(app: &mut App, pen: &mut Pen<'_>, area: Rect) {
     for (y, at) in (body.top()..body.bottom()).zip(app.first.0..rows.len()) {
         row(app, pen, Rect { y, height: 1, ..area }, rows[at], at == app.row, &cells);
     }
+    more(app, pen, area, body, rows.len());
     if has_legend {
         legend(app, pen, Rect { y: body.bottom(), height: 2, ..area }, rows.len());
     }
@@ -69,12 +70,12 @@ fn names(app: &App, pen: &mut Pen<'_>, area: Rect, cells: &Cells) {
     let all: Vec<_> = columns(app, area, cells).collect();
     for (x, at, position) in all {
         let token = app.run.tokens().get(position);
+        let said = in_sequence(app.run.tokens(), position);
         let here = at == app.column;
         let style = |style: Style| if here { style.add_modifier(Modifier::REVERSED) } else { style };
         border(app, pen, x, area.y, 2, position);
         pen.put(x + 1, area.y, cells.width - 1, &format!(" {position} "), style(faint));
-        let text =
-            token.map(|token| pen.label(&token.text, usize::from(cells.width) - 3)).unwrap_or_default();
+        let text = said.map(|said| pen.label(&said, usize::from(cells.width) - 3)).unwrap_or_default();
         let strong = if token.is_some_and(|token| token.generated) {
             pen.ink(Ink::Decided)
         } else {
@@ -112,6 +113,23 @@ fn row(app: &App, pen: &mut Pen<'_>, area: Rect, place: Place, is_cursor: bool, 
                     if is_here { Style::new().add_modifier(Modifier::REVERSED) } else { pen.ink(Ink::Faint) };
                 pen.put(x + 1, area.y, cells.width - 1, pen.glyph(" ·", " ."), style);
             }
+        }
+    }
+}
+
+/// Marks where rows and positions go on.
+fn more(app: &App, pen: &mut Pen<'_>, area: Rect, body: Rect, rows: usize) {
+    let faint = pen.ink(Ink::Faint);
+    let gutter = area.x + GUTTER - 1;
+    let end = (app.first.0 + app.shown.0, app.first.1 + app.shown.1);
+    for (is_more, x, y, mark, ascii) in [
+        (app.first.1 > 0, gutter, area.y, "‹", "<"),
+        (end.1 < app.run.positions().len(), area.right() - 1, area.y, "›", ">"),
+        (app.first.0 > 0, gutter, body.y, "↑", "^"),
+        (end.0 < rows, gutter, body.bottom().saturating_sub(1), "↓", "v"),
+    ] {
+        if is_more && body.height > 0 {
+            pen.put(x, y, 1, pen.glyph(mark, ascii), faint);
         }
     }
 }
@@ -188,9 +206,9 @@ fn legend(app: &App, pen: &mut Pen<'_>, area: Rect, rows: usize) {
     if x + (star.len() + part.len() + 4) as u16 <= area.right() {
         pen.put(x, y, area.right() - x, star, faint);
     }
-    if x + part.len() as u16 <= area.right() {
-        pen.put_right(area.right() - 1, y, area.width, &part, faint);
-    }
+    // What is not seen is said, above the rest where that leaves no room.
+    let above = u16::from(x + part.len() as u16 > area.right());
+    pen.put_right(area.right() - 1, y - above, area.width, &part, faint);
 }
 
 /// What is seen of how much, where not all of it is.

@@ -94,3 +94,75 @@ fn grid_and_panes(app: &mut App, pen: &mut Pen<'_>, body: Rect) {
         detail::line(app, pen, Rect { y: top.bottom(), height: 1, ..body });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lens_core::{LensTrace, Request, Session, TokenId, toy::ToyBackend};
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::*;
+    use crate::{
+        terminal::ColorLevel,
+        tui::{app::Look, key::Key},
+    };
+
+    fn trace(layers: u16, positions: u32) -> LensTrace {
+        let mut model = ToyBackend::new(layers, 8, 50, 7);
+        let tokens = (0..positions).map(|position| TokenId(position * 7 % 50));
+        let request = Request::tokens(tokens).positions("all".parse().unwrap()).top_k(3);
+        let request = request.components("resid_post".parse().unwrap());
+        Session::new(&mut model, &()).run(&request).unwrap()
+    }
+
+    /// How many readouts a drawing looks at after each of these keys.
+    fn looked(trace: &LensTrace, keys: &[Key], size: (u16, u16)) -> Vec<usize> {
+        let mut app = App::of_trace(trace, Look { color: ColorLevel::TrueColor, ascii: false });
+        let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+        // What colours mean follows from all values, once for all drawings until something else is shown.
+        terminal.draw(|frame| draw(&mut app, frame)).unwrap();
+        let count = |key: &Key| {
+            app.key(*key);
+            let before = app.run.looked.get();
+            terminal.draw(|frame| draw(&mut app, frame)).unwrap();
+            app.run.looked.get() - before
+        };
+        keys.iter().map(count).collect()
+    }
+
+    #[test]
+    fn only_what_is_seen_is_drawn_of_eighty_layers_and_five_hundred_positions() {
+        use Key::{Char, Down, End, Enter, Home, Left, PageUp, Right, Up};
+        let keys = [
+            Up,
+            Left,
+            Home,
+            Right,
+            Down,
+            Char('t'),
+            End,
+            Char('p'),
+            PageUp,
+            Char('w'),
+            Char('b'),
+            Char('v'),
+            Enter,
+        ];
+        let large = trace(80, 500);
+        assert_eq!(large.readouts.len(), 80 * 500);
+        for size in [(40, 10), (80, 24), (120, 40), (200, 60)] {
+            // As many cells as there are places for, and what is known of one cell: it, and its layers for each token
+            // that is followed.
+            let cells = usize::from(size.0 / 8) * usize::from(size.1);
+            let most = cells + 3 * 80 + 8;
+            for (key, looked) in keys.iter().zip(looked(&large, &keys, size)) {
+                assert!(
+                    looked <= most,
+                    "{looked} of {most} readouts are looked at after {key:?} at {size:?}"
+                );
+            }
+        }
+        // The model's length changes nothing of what a screen without its layers looks at.
+        let short = trace(80, 50);
+        assert_eq!(looked(&short, &keys[..2], (40, 10)), looked(&large, &keys[..2], (40, 10)));
+    }
+}
