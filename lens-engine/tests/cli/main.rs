@@ -13,6 +13,7 @@ mod gguf;
 mod help;
 mod hostile;
 mod interruption;
+mod killed;
 mod lenses;
 mod many;
 mod options;
