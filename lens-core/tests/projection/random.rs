@@ -17,7 +17,7 @@ const PRODUCTS: usize = 60_000;
 
 /// A number from the environment.
 fn told(variable: &str, usual: u64) -> u64 {
-    env::var(variable).map_or(usual, |value| value.parse().unwrap())
+    env::var(variable).map_or(usual, |value| value.parse().expect("a number"))
 }
 
 /// From 1 to `most`, small ones as often as large ones.
