@@ -19,8 +19,19 @@ class Verdict:
     why: str = ""
 
 
+def program():
+    return os.environ.get("LENS_BIN", "lens")
+
+
+def make_sure_that_it_runs():
+    """Ends the program unless lens reads its demo model: what cannot run at all would seem to refuse everything."""
+    done = subprocess.run([program(), "run", "hi"], capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise SystemExit(f"{program()} does not run: {done.stderr.strip()}")
+
+
 def run(folder, tokens, n_vocab, options):
-    binary = os.environ.get("LENS_BIN", "lens")
+    binary = program()
     command = [binary, "run", "-m", str(folder), "--token-ids", ",".join(map(str, tokens)), "--positions", "all"]
     command += ["--layers", "all", "--components", "all", "--top-k", str(n_vocab), "--dtype", "f32", "--device", "cpu"]
     command += ["--format", "json", "--threads", "1", *options]

@@ -20,7 +20,7 @@ import warnings
 import torch
 import transformers
 
-from check import Verdict, check
+from check import Verdict, check, make_sure_that_it_runs
 from make import make
 from table import table
 from tiny import DECODERS, WRAPPERS, Sizes
@@ -49,8 +49,10 @@ def main():
     if args.what == "make":
         make_all(args)
     elif args.what == "check":
+        make_sure_that_it_runs()
         check_all(args)
     elif args.what == "vary":
+        make_sure_that_it_runs()
         sys.exit(vary_all(args))
     else:
         print(table(json.loads((args.dir / RESULTS).read_text())))

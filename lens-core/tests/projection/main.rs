@@ -1,6 +1,7 @@
 //! The properties of the projection, for every kernel that this machine has.
 
 mod properties;
+mod random;
 
 use lens_core::projection::Kernel;
 

@@ -12,13 +12,13 @@ use proptest::prelude::*;
 use crate::kernels;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Dtype {
+pub(crate) enum Dtype {
     F32,
     Bf16,
     F16,
 }
 
-const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::Bf16, Dtype::F16];
+pub(crate) const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::Bf16, Dtype::F16];
 
 /// Rows in their dtype, one element further than the allocation starts.
 struct Rows {
@@ -57,17 +57,17 @@ impl Rows {
 }
 
 /// One case: an unembedding and readouts.
-struct Case {
+pub(crate) struct Case {
     rows: Rows,
     d_model: usize,
-    bias: Option<Vec<f32>>,
-    post: Post,
+    pub(crate) bias: Option<Vec<f32>>,
+    pub(crate) post: Post,
     readouts: Vec<f32>,
 }
 
 impl Case {
     /// Logits of a few units whatever `d_model` is.
-    fn random(dtype: Dtype, d_model: usize, n_vocab: usize, n: usize, seed: u64) -> Self {
+    pub(crate) fn random(dtype: Dtype, d_model: usize, n_vocab: usize, n: usize, seed: u64) -> Self {
         let mut noise = Random::new(seed);
         let weights = noise.values(n_vocab * d_model, 1.0);
         let readouts = noise.values(n * d_model, 6.0 / (d_model as f32).sqrt());
@@ -138,7 +138,7 @@ fn close(what: &str, got: f64, expected: f64, tolerance: f64) {
 
 /// Compares everything with the oracle. `tolerance` is that of one logit.
 #[track_caller]
-fn agrees(case: &Case, kernel: Kernel, finals: &[u32], tracked: &[Vec<TokenId>], tolerance: f64) {
+pub(crate) fn agrees(case: &Case, kernel: Kernel, finals: &[u32], tracked: &[Vec<TokenId>], tolerance: f64) {
     let job = Job { finals: Some(finals), distances: true, tracked, ..JOB };
     let logits = case.logits();
     let projected = case.project(kernel, job);
@@ -206,16 +206,16 @@ fn agrees(case: &Case, kernel: Kernel, finals: &[u32], tracked: &[Vec<TokenId>],
 }
 
 /// Position-major finals: the last of every `points` readouts.
-fn finals_of(n: usize, points: usize) -> Vec<u32> {
+pub(crate) fn finals_of(n: usize, points: usize) -> Vec<u32> {
     (0..n).map(|i| ((i / points * points + points).min(n) - 1) as u32).collect()
 }
 
-fn some_tracked(n: usize, n_vocab: usize, noise: &mut Random) -> Vec<Vec<TokenId>> {
+pub(crate) fn some_tracked(n: usize, n_vocab: usize, noise: &mut Random) -> Vec<Vec<TokenId>> {
     (0..n).map(|_| (0..noise.below(4)).map(|_| TokenId(noise.below(n_vocab) as u32)).collect()).collect()
 }
 
 /// Rounding of one float32 sum of `d` products of logits of a few units.
-fn tolerance(d: usize) -> f64 {
+pub(crate) fn tolerance(d: usize) -> f64 {
     2e-6 * (1.0 + d as f64).sqrt()
 }
 

@@ -14,6 +14,7 @@ mod gguf;
 mod help;
 mod hostile;
 mod interruption;
+mod killed;
 mod lenses;
 mod many;
 mod options;

@@ -3,7 +3,7 @@
 use lens_core::TokenId;
 use tch::Tensor;
 
-use super::{Decoder, ModelError, Tap, head::Head, span::Span, step::Step};
+use super::{Decoder, ModelError, Tap, head::Head, held::Held, span::Span, step::Step};
 
 /// Whether libtorch notes what is computed, so that it can go back over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Decoder {
     }
 
     /// The way from the stream to logits, in float32 and differentiable.
-    pub(crate) fn head(&self) -> Result<Head, ModelError> {
-        self.readout.head()
+    pub(crate) fn head(&self) -> Result<Held<Head>, ModelError> {
+        Ok(Held::new(self.readout.head()?, &self.checkpoint))
     }
 }

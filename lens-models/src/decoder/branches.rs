@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lens_core::{Branches, Edits, Point};
 use tch::Tensor;
 
-use super::{Decoder, ModelError, Tap, block::Block, edit::apply, finite::Watch, span::Span, step::Step};
+use super::{Decoder, ModelError, Tap, edit::apply, finite::Watch, span::Span, step::Step};
 use crate::{
     device::OnTorch as _,
     spec::{LayerSpec, Sharing},
@@ -25,12 +25,12 @@ impl Decoder {
             return Ok(None);
         }
         let _guard = tch::no_grad_guard();
-        let resumes = self.blocks[layer..].iter().all(Block::resumes);
+        let resumes = self.blocks[layer..].iter().all(|block| block.resumes());
         let is_held = branches.from <= self.seen && self.depth == self.blocks.len();
         let past = if resumes && is_held { branches.from } else { 0 };
         if !resumes {
             // Such mixers begin with what they keep of a sequence: here, nothing.
-            self.blocks.iter_mut().for_each(Block::reset);
+            self.blocks.iter_mut().for_each(|block| block.reset());
             (self.seen, self.depth) = (0, 0);
         }
         let span = Span { past, n: branches.tokens.len() - past, total: branches.total };

@@ -53,6 +53,7 @@ impl Decoder {
     pub(super) fn block(&self, layer: u16) -> Result<&Block, BackendError> {
         self.blocks
             .get(usize::from(layer))
+            .map(|block| &**block)
             .ok_or_else(|| BackendError::Other(format!("there is no layer {layer}").into()))
     }
 }

@@ -9,7 +9,7 @@ use super::{ModelError, norm::Norm};
 /// soft cap, all of it in float32 whatever the model's dtype, and nothing of it in place. It computes what a readout
 /// computes; only the rounding of bfloat16 readouts is left out, which has no derivative.
 ///
-/// It shares the decoder's tensors, which lie in the checkpoint's maps: it must not outlive the decoder.
+/// It shares the decoder's tensors, which may lie in the checkpoint's maps; the decoder hands it out with these.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(super) norm: Option<Norm>,

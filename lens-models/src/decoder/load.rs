@@ -1,5 +1,7 @@
 //! From a checkpoint to a decoder: every part in its place.
 
+use std::sync::Arc;
+
 use lens_core::{ByteSize, HeadsInfo, ModelInfo, Site};
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     block::Block,
     budget,
     embed::Embedding,
+    held::Held,
     readout::{Readout, ReadoutPath},
     translate::Translations,
     weights::Weights,
@@ -68,6 +71,7 @@ impl Decoder {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, ModelError> {
+        let checkpoint = Arc::new(checkpoint);
         let outline = checkpoint.outline();
         let dtype = options.dtype.unwrap_or_else(|| outline.main_dtype());
         let spec = outline.spec.clone();
@@ -93,7 +97,7 @@ impl Decoder {
         for (i, (layer, place)) in spec.layers.iter().zip(&placement.layers).enumerate() {
             let block = Block::load(i as u16, layer, &at(*place))
                 .map_err(|error| error.of_memory(needed(format!("layer {i}"), sizes.layers[i], *place)))?;
-            blocks.push(block);
+            blocks.push(Held::new(block, &checkpoint));
             part(sizes.layers[i]);
         }
         let tied = (placement.embed == placement.unembed).then(|| embed.tokens());
@@ -131,9 +135,9 @@ impl Decoder {
             info,
             spec,
             placement,
-            embed,
+            embed: Held::new(embed, &checkpoint),
             blocks,
-            readout,
+            readout: Held::new(readout, &checkpoint),
             edit: None,
             applied: None,
             translations: Translations::default(),

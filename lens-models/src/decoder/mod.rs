@@ -13,6 +13,7 @@ mod end;
 mod error;
 mod finite;
 mod head;
+mod held;
 mod joint;
 mod load;
 mod memory;
@@ -42,6 +43,7 @@ pub use edit::Edits;
 pub(crate) use edit::VectorFilesOnDisk;
 pub use error::ModelError;
 pub(crate) use head::Head;
+pub(crate) use held::Held;
 pub use lens_core::EditError;
 pub use load::{LoadOptions, LoadProgress};
 pub use readout::ReadoutPath;
@@ -71,9 +73,9 @@ pub struct Decoder {
     info: ModelInfo,
     spec: DecoderSpec,
     placement: Placement,
-    embed: Embedding,
-    blocks: Vec<Block>,
-    readout: Readout,
+    embed: Held<Embedding>,
+    blocks: Vec<Held<Block>>,
+    readout: Held<Readout>,
     translations: Translations,
     edit: Option<Box<dyn Tap>>,
     /// Edits that the seam has set: they take the tap's place.
@@ -84,8 +86,8 @@ pub struct Decoder {
     seen: usize,
     /// Blocks whose caches hold them: a run may have been left before the last one.
     depth: usize,
-    /// Last, because fields are dropped in order: the tensors above lie in its maps.
-    checkpoint: Checkpoint,
+    /// Owns the maps in which weights lie; every part that has some holds it too.
+    checkpoint: Arc<Checkpoint>,
 }
 
 impl Decoder {
@@ -171,7 +173,7 @@ impl Decoder {
         // Until every block has its new keys, the caches disagree with each other.
         (self.seen, self.depth) = (0, step.depth);
         if step.past == 0 {
-            self.blocks.iter_mut().for_each(Block::reset);
+            self.blocks.iter_mut().for_each(|block| block.reset());
         }
         let x = self.blocks_forward(embedded, step, tap).map_err(named)?;
         // What nobody announced to continue is in no cache.

@@ -33,7 +33,7 @@ pub(super) fn unit_roundoff(kind: Kind) -> f32 {
 }
 
 /// Takes tensors out of a checkpoint, to one place. Those that need neither conversion nor another place stay in the
-/// map: they must not outlive the checkpoint, which the decoder owns beside them.
+/// map: they must not outlive the checkpoint, which every part that is made of them holds ([`Held`](super::Held)).
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub(super) checkpoint: &'a Checkpoint,
@@ -154,7 +154,7 @@ impl Weights<'_> {
         }
         let strides: Vec<i64> = (0..shape.len()).map(|i| shape[i + 1..].iter().product::<i64>()).collect();
         // SAFETY: the header was checked, so `bytes` holds exactly shape x dtype; the address is aligned. The
-        // decoder keeps the checkpoint, and with it the map, for as long as its tensors. The map is read-only
+        // part that the tensor becomes holds the checkpoint, and with it the map (`Held`). The map is read-only
         // and no operation in this crate writes to a weight.
         #[expect(unsafe_code, reason = "weights are used where they are mapped")]
         let tensor =

@@ -18,7 +18,7 @@ use super::{
     state::{State, digest, fitted_with, settings_of},
     translators::{Residuals, Translators},
 };
-use crate::decoder::{Decoder, Head, ModelError};
+use crate::decoder::{Decoder, Head, Held, ModelError};
 
 /// How to train a tuned lens. The defaults are those of the reference.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,7 +146,7 @@ pub struct TunedFit<'a> {
     corpus: Corpus,
     options: TunedOptions,
     /// Shares the model's tensors, which this borrows as well.
-    head: Head,
+    head: Held<Head>,
     translators: Translators,
     moments: Moments,
     step: u64,

@@ -1,0 +1,106 @@
+//! SIGKILL at times that nobody chose: whatever has its final name is whole, and the next run into the folder ends as if
+//! nothing had been.
+//!
+//! A few times are an ordinary test; `LENS_TIMES=50 cargo test -p lens-engine --test cli killed -- --nocapture` is the
+//! long form. Corpora and fits have tests of their own, which resume until the end.
+#![cfg(unix)]
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use lens_core::toy::Random;
+
+use crate::support::{ok, program};
+
+fn times() -> u64 {
+    env::var("LENS_TIMES").map_or(4, |times| times.parse().expect("a number"))
+}
+
+/// Every file in a folder and below, by its path in it.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("a file below").display().to_string();
+                found.insert(name, fs::read(&path).expect("a readable file"));
+            }
+        }
+    }
+    found
+}
+
+/// A name that begins as those of the program's own files do, which promise nothing.
+fn is_own(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with(".lens-"))
+}
+
+/// Whether a file ends as files of its kind end.
+fn is_whole(name: &str, bytes: &[u8]) -> bool {
+    match name.rsplit('.').next() {
+        Some("json") => serde_json::from_slice::<serde_json::Value>(bytes).is_ok(),
+        Some("svg") => bytes.trim_ascii_end().ends_with(b"</svg>"),
+        Some("html") => bytes.trim_ascii_end().ends_with(b"</html>"),
+        Some("parquet") => bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"),
+        _ => bytes.ends_with(b"\n"),
+    }
+}
+
+/// Kills the command at random times until it would have ended, and lets it end once.
+fn killed_at_random(what: &str, args: &[&str]) {
+    let root = tempfile::tempdir().expect("a folder");
+    let [whole, out] = ["whole", "out"].map(|name| root.path().join(name));
+    let into = |out: &Path| [args, &["-o", out.to_str().expect("text")]].concat().join("\u{0}");
+    let began = Instant::now();
+    ok(&into(&whole).split('\u{0}').collect::<Vec<_>>());
+    let takes = began.elapsed().as_millis() as usize;
+    let seed = u64::from(std::process::id());
+    let mut noise = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let (mut kills, mut halves) = (0, 0);
+    for _ in 0..times() {
+        let mut child = Command::new(program())
+            .args(into(&out).split('\u{0}'))
+            .env("HF_HUB_OFFLINE", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("lens runs");
+        thread::sleep(Duration::from_millis(noise.below(takes + 1) as u64));
+        kills += usize::from(child.try_wait().expect("a child").is_none());
+        child.kill().expect("a child"); // SIGKILL
+        child.wait().expect("a child");
+        for (name, bytes) in files(&out).iter().filter(|(name, _)| !is_own(name)) {
+            assert!(is_whole(name, bytes), "{name} is half there ({what}, seed {seed})");
+        }
+        halves += files(&out).keys().filter(|name| is_own(name)).count();
+    }
+    println!("{what}: {kills} of {} killed, {halves} files of its own seen, seed {seed}", times());
+    ok(&into(&out).split('\u{0}').collect::<Vec<_>>());
+    let (there, expected) = (files(&out), files(&whole));
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&there), names(&expected), "{what}, seed {seed}");
+    assert!(kills > 0, "it always ended before ({what}, seed {seed})");
+}
+
+#[test]
+fn results_of_a_prompt_are_whole_or_not_there() {
+    killed_at_random("run -o", &["run", "The capital of France is", "-n", "3"]);
+}
+
+#[test]
+fn results_of_many_prompts_are_whole_or_not_there() {
+    let root = tempfile::tempdir().expect("a folder");
+    let prompts = root.path().join("many.txt");
+    fs::write(&prompts, "The capital of France is\n".repeat(40)).expect("the prompts");
+    killed_at_random("run --prompts", &["run", "--prompts", prompts.to_str().expect("text")]);
+}
