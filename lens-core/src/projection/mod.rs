@@ -1,8 +1,9 @@
 //! The unembedding projection: from normed residual-stream vectors to ranked tokens and statistics.
 //!
 //! This is the heart of a logit lens and nearly its whole cost: `2 · N · d · V` operations for N readouts. No
-//! logit is stored beyond a scratch that stays in cache. Vocabulary rows stream past a batch of readouts,
-//! and what is kept of each readout is its top-k, its log-sum-exp and a few sums.
+//! logit is stored beyond a scratch that stays in cache, unless distances are asked for, which take a second look
+//! (`sweep.rs`). Vocabulary rows stream past a batch of readouts, and what is kept of each readout is its top-k, its
+//! log-sum-exp and a few sums.
 //!
 //! ```
 //! use lens_core::projection::{Job, Post, Unembedding, VocabRows};
