@@ -60,7 +60,7 @@ impl Chore {
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
             Self::S3(asked) => s3::run(root, asked),
-            Self::Slurm(_) => slurm::run(root),
+            Self::Slurm(asked) => slurm::run(root, asked),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),
             Self::Throughput(asked) => throughput::run(root, asked),

@@ -1,7 +1,7 @@
 //! `cargo xtask slurm`.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -15,13 +15,23 @@ use crate::cargo::cargo_in;
 #[command(after_help = "\
 Needs Debian's slurm-wlm and munge, and root. The daemons run in target/slurm and end with the chore. The merged numbers are
 compared with those of one process.")]
-pub(crate) struct Slurm {}
+pub(crate) struct Slurm {
+    /// Another binary than the one that is built here
+    #[arg(long, value_name = "PROGRAM")]
+    lens: Option<PathBuf>,
+}
 
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
-    cargo_in(root, &[], ["build", "-p", "lens-cli", "-p", "lens-engine"])?;
+pub(crate) fn run(root: &Path, asked: &Slurm) -> anyhow::Result<()> {
+    let lens = match &asked.lens {
+        Some(lens) => lens.clone(),
+        None => {
+            cargo_in(root, &[], ["build", "-p", "lens-cli", "-p", "lens-engine"])?;
+            root.join("target/debug/lens")
+        }
+    };
     let mut script = Command::new("bash");
     script.args(["-c", include_str!("slurm.sh"), "slurm.sh"]);
-    script.arg(root.join("target/debug/lens")).arg(root.join("examples"));
+    script.arg(lens).arg(root.join("examples"));
     script.arg(root.join("tests/fixtures/demo/text.jsonl")).arg(root.join("target/slurm"));
     let status = script.stdin(Stdio::null()).status().context("cannot run bash")?;
     if !status.success() {
