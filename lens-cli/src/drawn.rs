@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
-use lens_viz::picture::{Fonts, Picture, png};
+use lens_viz::picture::{Fonts, Picture, RasterFormat, raster};
 
 use crate::{output, results::note_missing, style::Console};
 
@@ -12,19 +12,41 @@ use crate::{output, results::note_missing, style::Console};
 pub enum DrawnAs {
     /// SVG.
     Svg,
-    /// PNG, with so many pixels for each pixel of the page.
-    Png {
+    /// Pixels, so many for each pixel of the page.
+    Raster {
+        /// PNG, WebP or JPEG.
+        format: RasterFormat,
         /// Pixels.
         scale: f32,
     },
 }
 
+/// Pixels of a picture for each pixel of the page, unless asked otherwise: sharp on today's screens.
+pub const SCALE: f32 = 2.0;
+
 impl DrawnAs {
-    /// Which characters may be used: what an SVG's reader has installed is not known; a PNG is drawn here.
+    /// A PNG at the usual scale.
+    pub const PNG: Self = Self::Raster { format: RasterFormat::Png, scale: SCALE };
+
+    /// What a file is drawn as whose name ends in this; pixels at the usual scale.
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        let raster = |format| Self::Raster { format, scale: SCALE };
+        match ending {
+            svg if svg.eq_ignore_ascii_case("svg") => Some(Self::Svg),
+            other => RasterFormat::of_ending(other).map(raster),
+        }
+    }
+
+    /// What a file is drawn as, by its name.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        path.extension().and_then(|ending| ending.to_str()).and_then(Self::of_ending)
+    }
+
+    /// Which characters may be used: what an SVG's reader has installed is not known; pixels are drawn here.
     pub fn fonts(self) -> Fonts {
         match self {
             Self::Svg => Fonts::Viewer,
-            Self::Png { .. } => Fonts::Installed,
+            Self::Raster { .. } => Fonts::Installed,
         }
     }
 
@@ -35,7 +57,7 @@ impl DrawnAs {
     pub fn bytes(self, page: &Picture) -> Result<Vec<u8>> {
         match self {
             Self::Svg => Ok(page.svg.clone().into_bytes()),
-            Self::Png { scale } => Ok(png(&page.svg, scale)?),
+            Self::Raster { format, scale } => Ok(raster(&page.svg, format, scale)?),
         }
     }
 }

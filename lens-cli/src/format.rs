@@ -52,16 +52,19 @@ pub fn of_file(path: &Path) -> Option<RunFormat> {
 }
 
 /// What names of files end in that results are not written into.
-const FOREIGN: [&str; 31] = [
+const FOREIGN: [&str; 35] = [
     "avro",
     "bin",
     "bz2",
     "db",
     "feather",
+    "gif",
     "h5",
     "hdf5",
     "htm",
     "html",
+    "jpeg",
+    "jpg",
     "log",
     "md",
     "ndjson",
@@ -79,6 +82,7 @@ const FOREIGN: [&str; 31] = [
     "tar",
     "tsv",
     "txt",
+    "webp",
     "xlsx",
     "xml",
     "xz",

@@ -13,13 +13,13 @@ use anyhow::{Result, bail};
 use lens_core::{Component, ComponentSelection, LensTrace, TokenId};
 use lens_viz::{
     Ramp, excerpt,
-    picture::{Fonts, Picture, PictureKind, PictureOptions, svg},
+    picture::{Fonts, Picture, PictureKind, PictureOptions, RasterFormat, svg},
     terminal::{TableOptions, heatmap, table},
 };
 
 use crate::{
     args::{RenderArgs, RenderFormat},
-    drawn::{self, DrawnAs},
+    drawn::{self, DrawnAs, SCALE},
     output,
     style::Console,
     tables,
@@ -28,34 +28,29 @@ use crate::{
 
 use input::{Input, Run};
 
-/// Pixels of a PNG for each pixel of the page, where none were asked for.
-const SCALE: f32 = 2.0;
-
 /// What a file's name says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Svg,
-    Png,
+    Pixels(RasterFormat),
     Html,
     Text,
     Json,
 }
 
 impl Ending {
-    const ALL: [(&'static str, Self); 5] = [
-        ("svg", Self::Svg),
-        ("png", Self::Png),
-        ("html", Self::Html),
-        ("txt", Self::Text),
-        ("json", Self::Json),
-    ];
+    const ALL: [(&'static str, Self); 4] =
+        [("svg", Self::Svg), ("html", Self::Html), ("txt", Self::Text), ("json", Self::Json)];
 
     fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
-        match Self::ALL.into_iter().find(|(name, _)| *name == ending) {
-            Some((_, ending)) => Ok(ending),
+        let pixels = RasterFormat::of_ending(&ending).map(Self::Pixels);
+        match pixels
+            .or_else(|| Self::ALL.into_iter().find(|(name, _)| *name == ending).map(|(_, known)| known))
+        {
+            Some(ending) => Ok(ending),
             None => bail!(
-                "{} does not say what to write: give a name that ends in .svg, .png, .html, .txt or .json",
+                "{} does not say what to write: give a name that ends in .svg, .png, .webp, .jpg, .html, .txt or .json",
                 path.display()
             ),
         }
@@ -137,7 +132,7 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
     let usual = match ending {
         None | Some(Ending::Text | Ending::Json) => Show::Table,
         Some(Ending::Html) => Show::Page,
-        Some(Ending::Svg | Ending::Png) => Show::Picture(PictureKind::AllLayers),
+        Some(Ending::Svg | Ending::Pixels(_)) => Show::Picture(PictureKind::AllLayers),
     };
     let show = kind.unwrap_or(usual);
     let fits = match (show, ending) {
@@ -145,9 +140,9 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
         (Show::Table, Some(ending)) => ending == Ending::Text,
         (Show::Page, Some(ending)) => ending == Ending::Html,
         (Show::Picture(PictureKind::Grid(_)) | Show::Difference(_), Some(ending)) => {
-            matches!(ending, Ending::Svg | Ending::Png | Ending::Text)
+            matches!(ending, Ending::Svg | Ending::Pixels(_) | Ending::Text)
         }
-        (Show::Picture(_), Some(ending)) => matches!(ending, Ending::Svg | Ending::Png),
+        (Show::Picture(_), Some(ending)) => matches!(ending, Ending::Svg | Ending::Pixels(_)),
     };
     if !fits {
         bail!("--kind {show} cannot be written into such a file: {}", show.endings());
@@ -264,7 +259,7 @@ fn write_pages(
         return output::print(|out| out.write_all(only.svg.as_bytes()));
     };
     let drawn = match ending {
-        Some(Ending::Png) => DrawnAs::Png { scale: args.scale.unwrap_or(SCALE) },
+        Some(Ending::Pixels(format)) => DrawnAs::Raster { format, scale: args.scale.unwrap_or(SCALE) },
         _ => DrawnAs::Svg,
     };
     drawn::write_pages(pages, path, drawn, console)
@@ -305,7 +300,7 @@ fn options_of(
     chosen.width = args.width;
     chosen.title.clone_from(&args.title);
     // What an SVG's reader has installed is not known; a PNG is drawn here.
-    chosen.fonts = if ending == Some(Ending::Png) { Fonts::Installed } else { Fonts::Viewer };
+    chosen.fonts = if matches!(ending, Some(Ending::Pixels(_))) { Fonts::Installed } else { Fonts::Viewer };
     Ok(chosen)
 }
 

@@ -67,9 +67,9 @@ pub enum Show {
     Table,
     /// HTML.
     Page,
-    /// SVG or PNG.
+    /// SVG or pixels.
     Picture(PictureKind),
-    /// What differs between two traces: SVG, PNG or text.
+    /// What differs between two traces: SVG, pixels or text.
     Difference(Measure),
 }
 
@@ -79,9 +79,9 @@ impl Show {
         match self {
             Self::Table => "a table is .txt",
             Self::Page => "a page is .html",
-            Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .png or .txt",
-            Self::Difference(_) => "a difference is .svg, .png or .txt",
-            Self::Picture(_) => "a picture is .svg or .png",
+            Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .png, .webp, .jpg or .txt",
+            Self::Difference(_) => "a difference is .svg, .png, .webp, .jpg or .txt",
+            Self::Picture(_) => "a picture is .svg, .png, .webp or .jpg",
         }
     }
 }

@@ -12,7 +12,9 @@ use std::{collections::BTreeSet, fs, num::NonZeroU16, path::PathBuf, sync::Arc};
 use lens_core::{Component, InterventionTrace, LensTrace, Site, Statistic, TokenId};
 use lens_viz::{
     Measure, Ramp, Rgb, display_safe,
-    picture::{Fonts, Picture, PictureError, PictureKind, PictureOptions, files, png, svg},
+    picture::{
+        Fonts, Picture, PictureError, PictureKind, PictureOptions, RasterFormat, files, png, raster, svg,
+    },
 };
 use proptest::prelude::*;
 use synthetic::{HOSTILE, MIXED, SITES, Shape, kinds};
@@ -501,6 +503,45 @@ fn what_no_font_has_is_drawn_as_its_code_point() {
     let drawn = |text: &str| png(&svg(text), 1.0).unwrap();
     assert_eq!(drawn("a\u{10fffd}b"), drawn("a‹U+10FFFD›b"));
     assert_ne!(drawn("a\u{10fffd}b"), drawn("ab"));
+}
+
+#[test]
+fn a_webp_has_the_pixels_of_the_png_and_a_jpeg_nearly() {
+    let svg =
+        &one(&small(4, 2..3, &["ab", " c", "法国"]), PictureKind::AllLayers, &PictureOptions::default()).svg;
+    let pixels = |format| {
+        let bytes = raster(svg, format, 2.0).unwrap();
+        let guessed = image::guess_format(&bytes).unwrap().extensions_str();
+        assert_eq!(RasterFormat::of_ending(guessed[0]), Some(format));
+        (image::load_from_memory(&bytes).unwrap().into_rgb8(), bytes)
+    };
+    let (png, _) = pixels(RasterFormat::Png);
+    assert_eq!(png, pixels(RasterFormat::WebP).0);
+    let (jpeg, bytes) = pixels(RasterFormat::Jpeg);
+    assert_eq!(png.dimensions(), jpeg.dimensions());
+    let apart: u64 = png.as_raw().iter().zip(jpeg.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(apart > 0 && apart < 3 * png.as_raw().len() as u64, "{apart} of {}", png.as_raw().len());
+    // JFIF: 192 dots per inch, the size on paper that the SVG has.
+    assert_eq!(bytes[6..18], *b"JFIF\0\x01\x02\x01\0\xc0\0\xc0");
+}
+
+#[test]
+fn endings_name_formats_whatever_their_case() {
+    for (ending, format) in RasterFormat::ENDINGS {
+        assert_eq!(RasterFormat::of_ending(&ending.to_uppercase()), Some(format));
+    }
+    assert_eq!(RasterFormat::of_ending("gif"), None);
+}
+
+#[test]
+fn a_side_that_a_format_cannot_have_is_refused() {
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"40\" height=\"16500\"/>";
+    let refused = raster(svg, RasterFormat::WebP, 1.0).unwrap_err();
+    assert!(matches!(refused, PictureError::Side { longest: 16_384, .. }), "{refused}");
+    assert!(refused.to_string().contains("write a PNG"), "{refused}");
+    assert!(raster(svg, RasterFormat::Jpeg, 1.0).is_ok() && png(svg, 1.0).is_ok());
+    let refused = raster(svg, RasterFormat::Jpeg, 4.0).unwrap_err();
+    assert!(refused.to_string().starts_with("a JPEG has at most 65535 pixels a side"), "{refused}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use lens_core::{
     diff::{Condition, Side},
 };
 use lens_data::PromptFormat;
+use lens_viz::picture::RasterFormat;
 
 use super::{
     EvaluateFormat, MORE_HELP,
@@ -146,8 +147,8 @@ pub struct DiffArgs {
     #[arg(long, value_enum, default_value_t = EvaluateFormat::Table, value_name = "table|json|csv")]
     #[arg(hide_possible_values = true, help_heading = "Results")]
     pub format: EvaluateFormat,
-    /// Write the results into a file in place of stdout, in the form that its name ends in (.txt, .json, .csv, .html; .svg
-    /// or .png: pictures), or all of them into a folder too: diff.json, diff.csv, diff.html, and pictures
+    /// Write the results into a file in place of stdout, in the form that its name ends in (.txt, .json, .csv, .html; .svg,
+    /// .png, .webp or .jpg: pictures), or all of them into a folder too: diff.json, diff.csv, diff.html, and pictures
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
     /// How the pictures of a folder are drawn: none, svg, png, or svg,png [default: svg]
@@ -233,7 +234,8 @@ impl DiffArgs {
             "json" => DiffOut::Results(path, EvaluateFormat::Json),
             "csv" => DiffOut::Results(path, EvaluateFormat::Csv),
             "html" => DiffOut::Page(path),
-            "svg" | "png" => DiffOut::Pictures(path),
+            "svg" => DiffOut::Pictures(path),
+            ending if RasterFormat::of_ending(ending).is_some() => DiffOut::Pictures(path),
             _ => DiffOut::Folder(path),
         }
     }
@@ -251,7 +253,7 @@ impl DiffArgs {
             }
             DiffOut::Folder(path) if !is_folder(path) && (is_misnamed(path) || of_file(path).is_some()) => {
                 Some(format!(
-                    "{} is not the name of a file of results (.txt, .json, .csv, .html, .svg or .png), nor of a folder",
+                    "{} is not the name of a file of results (.txt, .json, .csv, .html, .svg, .png, .webp or .jpg), nor of a folder",
                     path.display()
                 ))
             }

@@ -42,7 +42,7 @@ pub struct RenderArgs {
     /// --tokens), difference-kl and so on [default: what the file's name implies]
     #[arg(long, value_name = "KIND")]
     pub kind: Option<Show>,
-    /// The file to write: .svg, .png, .html, .txt or .json; without it, tables and grids go to the terminal
+    /// The file to write: .svg, .png, .webp, .jpg, .html, .txt or .json; without it, tables and grids go to the terminal
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Write the data and no picture: json (lens's own) or logitlenskit-v2 [default: logitlenskit-v2 for .json]

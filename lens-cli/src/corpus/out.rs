@@ -22,9 +22,6 @@ use crate::{
     values::Pictures,
 };
 
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
-
 /// Where a merged corpus goes.
 pub(super) enum Out {
     Stdout,
@@ -92,7 +89,7 @@ fn fill(folder: &mut Folder, whole: &Whole<'_>, wanted: Pictures, console: &Cons
         Ok(page) => folder.write("corpus.html", |out| out.write_all(page.as_bytes()))?,
         Err(error) => console.note(&format!("there is no page: {error}")),
     }
-    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::Png { scale: SCALE })];
+    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::PNG)];
     for what in CorpusPicture::ALL.into_iter().filter(|what| what.is_of(whole.report)) {
         for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
             let options = PictureOptions::default().with_fonts(drawn.fonts());

@@ -37,7 +37,7 @@ pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Re
 }
 
 fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 8] {
-    let is_drawn = matches!(medium(show, ending), ".svg" | ".png");
+    let is_drawn = matches!(medium(show, ending), ".svg" | "pixels");
     let kind = match show {
         Show::Picture(kind) => Some(kind),
         Show::Table | Show::Page | Show::Difference(_) => None,
@@ -75,21 +75,21 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 8]
             "--width",
             args.width.is_some(),
             is_drawn,
-            "it is for .svg and .png; text is as wide as the terminal, or as COLUMNS says",
+            "it is for pictures; text is as wide as the terminal, or as COLUMNS says",
         ),
         choice(
             "--scale",
             args.scale.is_some(),
-            ending == Some(Ending::Png),
-            "it is for .png; name one with -o, or say --width",
+            matches!(ending, Some(Ending::Pixels(_))),
+            "it is for .png, .webp and .jpg; name one with -o, or say --width",
         ),
         choice(
             "--ramp",
             args.ramp.is_some(),
             is_drawn && has_cells,
-            "it is for heatmaps and grids as .svg or .png",
+            "it is for heatmaps and grids that are drawn",
         ),
-        choice("--title", args.title.is_some(), is_drawn, "it is for .svg and .png"),
+        choice("--title", args.title.is_some(), is_drawn, "it is for pictures"),
     ]
 }
 
@@ -97,7 +97,7 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 8]
 fn medium(show: Show, ending: Option<Ending>) -> &'static str {
     match (show, ending) {
         (Show::Page, _) => ".html",
-        (_, Some(Ending::Png)) => ".png",
+        (_, Some(Ending::Pixels(_))) => "pixels",
         (Show::Table, _)
         | (_, Some(Ending::Text))
         | (Show::Picture(PictureKind::Grid(_)) | Show::Difference(_), None) => "text",

@@ -33,9 +33,6 @@ pub(super) enum Written {
     Exists,
 }
 
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
-
 /// Columns of a grid in a text file.
 const COLUMNS: usize = 200;
 
@@ -47,7 +44,8 @@ pub(super) fn export(trace: &LensTrace, what: &Export) -> Result<Written> {
     if packing.is_some() && !["json", "jsonl"].contains(&&*ending) {
         bail!("only .json and .jsonl are packed, not {}", path.display());
     }
-    let known = ["html", "png", "svg", "txt", "csv", "parquet", "arrow", "json", "jsonl"];
+    let known =
+        ["html", "png", "svg", "webp", "jpg", "jpeg", "txt", "csv", "parquet", "arrow", "json", "jsonl"];
     if !known.contains(&&*ending) {
         bail!("{} does not say what to write: end it in .{}", path.display(), known.join(", ."));
     }
@@ -56,12 +54,13 @@ pub(super) fn export(trace: &LensTrace, what: &Export) -> Result<Written> {
     }
     let mut note = String::new();
     match &*ending {
+        drawn if DrawnAs::of_ending(drawn).is_some() => {
+            note = picture(trace, what, &path, DrawnAs::of_ending(drawn).unwrap_or(DrawnAs::Svg))?;
+        }
         "html" => {
             let html = page(trace, &PageOptions::default())?;
             output::write_file(&path, |out| out.write_all(html.as_bytes()))?;
         }
-        "png" => note = picture(trace, what, &path, DrawnAs::Png { scale: SCALE })?,
-        "svg" => note = picture(trace, what, &path, DrawnAs::Svg)?,
         "txt" => {
             let options = TableOptions::default().with_width(COLUMNS);
             let text = heatmap(trace, what.measure, &options_of(what), &options)?;

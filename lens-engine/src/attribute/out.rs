@@ -20,9 +20,6 @@ use lens_viz::{
 /// Parts, heads and neurons below the table, where no number was asked for.
 const LARGEST: usize = 10;
 
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
-
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Form {
@@ -41,12 +38,13 @@ impl Form {
         let form = match (ending.as_str(), args.input.prompts.is_some()) {
             ("json", false) | ("json" | "jsonl", true) => Self::Json,
             ("html", false) => Self::Html,
-            ("svg", false) => Self::Picture(DrawnAs::Svg),
-            ("png", false) => Self::Picture(DrawnAs::Png { scale: SCALE }),
-            (_, false) => bail!(
-                "{} does not say what to write: give a name that ends in .json, .html, .svg or .png",
-                path.display()
-            ),
+            (ending, false) => match DrawnAs::of_ending(ending) {
+                Some(drawn) => Self::Picture(drawn),
+                None => bail!(
+                    "{} does not say what to write: give a name that ends in .json, .html, .svg, .png, .webp or .jpg",
+                    path.display()
+                ),
+            },
             (_, true) => bail!(
                 "{} cannot hold many prompts: give a name that ends in .jsonl, for a line of JSON for each",
                 path.display()

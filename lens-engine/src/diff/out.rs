@@ -22,9 +22,6 @@ use lens_viz::{
 
 use super::show;
 
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
-
 /// Where a comparison goes.
 pub(super) enum Out {
     Stdout,
@@ -42,9 +39,7 @@ impl Out {
             DiffOut::Results(path, format) => Self::File(path.to_owned(), format),
             DiffOut::Page(path) => Self::Page(path.to_owned()),
             DiffOut::Pictures(path) => {
-                let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-                let drawn = if is_png { DrawnAs::Png { scale: SCALE } } else { DrawnAs::Svg };
-                Self::Pictures(path.to_owned(), drawn)
+                Self::Pictures(path.to_owned(), DrawnAs::of_path(path).unwrap_or(DrawnAs::Svg))
             }
             DiffOut::Folder(path) => Self::Folder(Folder::for_results(path)?),
         })
@@ -101,7 +96,7 @@ fn fill(folder: &mut Folder, trace: &DiffTrace, wanted: Pictures, console: &Cons
         Ok(page) => folder.write("diff.html", |out| out.write_all(page.as_bytes()))?,
         Err(error) => console.note(&format!("there is no diff.html: {error}")),
     }
-    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::Png { scale: SCALE })];
+    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::PNG)];
     let mut missing = BTreeSet::new();
     for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
         let pictures = match picture::diff(trace, &PictureOptions::default().with_fonts(drawn.fonts())) {

@@ -16,9 +16,6 @@ use lens_viz::picture::{PictureOptions, evaluation};
 
 use super::show::{self, About};
 
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
-
 /// Where an evaluation goes.
 pub(super) enum Out {
     Stdout,
@@ -34,9 +31,7 @@ impl Out {
             EvaluateOut::Stdout => Self::Stdout,
             EvaluateOut::Results(path, format) => Self::File(path.to_owned(), format),
             EvaluateOut::Picture(path) => {
-                let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-                let drawn = if is_png { DrawnAs::Png { scale: SCALE } } else { DrawnAs::Svg };
-                Self::Picture(path.to_owned(), drawn)
+                Self::Picture(path.to_owned(), DrawnAs::of_path(path).unwrap_or(DrawnAs::Svg))
             }
             EvaluateOut::Folder(path) => Self::Folder(Folder::for_results(path)?),
         })
@@ -87,7 +82,7 @@ fn fill(
         folder.write(name, |out| show::write(out, report, about, format))?;
     }
     results::note_cleared(folder, console);
-    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::Png { scale: SCALE })];
+    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::PNG)];
     for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
         let options = PictureOptions::default().with_fonts(drawn.fonts());
         let pages = match evaluation(report, &about.facts(), &options) {

@@ -21,9 +21,6 @@ use lens_viz::{
 /// The name of the JSON in a folder of results.
 const JSON: &str = "patching.json";
 
-/// Pixels of a PNG for each pixel of the page.
-const SCALE: f32 = 2.0;
-
 /// The form of the results.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Form {
@@ -40,12 +37,14 @@ impl Form {
         let Some(ending) = path.extension() else { return Ok(Self::Folder) };
         match ending.to_string_lossy().to_lowercase().as_str() {
             "json" => Ok(Self::Json),
-            "svg" => Ok(Self::Picture(DrawnAs::Svg)),
-            "png" => Ok(Self::Picture(DrawnAs::Png { scale: SCALE })),
-            _ => bail!(
-                "{} does not say what to write: give a name that ends in .json, .svg or .png, or that of a folder",
-                path.display()
-            ),
+            ending => match DrawnAs::of_ending(ending) {
+                Some(drawn) => Ok(Self::Picture(drawn)),
+                None => bail!(
+                    "{} does not say what to write: give a name that ends in .json, .svg, .png, .webp or .jpg, or that of \
+                     a folder",
+                    path.display()
+                ),
+            },
         }
     }
 }
@@ -96,10 +95,7 @@ fn write_all(trace: &PatchTrace, args: &PatchArgs, mut folder: Folder, console: 
     let wanted = args.pictures.unwrap_or(Pictures::USUAL);
     let mut missing = BTreeSet::new();
     let mut count = 0;
-    let forms = [
-        wanted.svg.then_some((DrawnAs::Svg, "svg")),
-        wanted.png.then_some((DrawnAs::Png { scale: SCALE }, "png")),
-    ];
+    let forms = [wanted.svg.then_some((DrawnAs::Svg, "svg")), wanted.png.then_some((DrawnAs::PNG, "png"))];
     for (form, ending) in forms.into_iter().flatten() {
         for picture in pictures(trace, form)? {
             for page in &picture.pages {

@@ -81,14 +81,18 @@ fn a_table_and_files_are_written() {
     );
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    for (name, begins) in
-        [("a.json", &b"{"[..]), ("a.svg", b"<svg"), ("a.html", b"<!DOCTYPE html>"), ("a.png", b"\x89PNG")]
-    {
+    for (name, begins) in [
+        ("a.json", &b"{"[..]),
+        ("a.svg", b"<svg"),
+        ("a.html", b"<!DOCTYPE html>"),
+        ("a.png", b"\x89PNG"),
+        ("a.webp", b"RIFF"),
+    ] {
         assert_eq!(ok(&with(&["-o", &file(name)])), "");
         let bytes = std::fs::read(file(name)).unwrap();
         assert!(bytes.starts_with(begins), "{name}");
     }
-    says(&refused(&with(&["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .html, .svg or .png"]);
+    says(&refused(&with(&["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .html, .svg, .png, .webp or .jpg"]);
     says(&refused(&with(&["-o", &file("a.svg"), "--format", "json"]), 2), &["a.svg", "--format"]);
 }
 

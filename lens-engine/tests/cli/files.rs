@@ -121,9 +121,14 @@ fn a_saved_trace_is_drawn_without_a_model() {
 
     says(&ok(&["render", trace, "--step", "0"]), &["resid_post", "·Paris"]);
     assert!(ok(&["render", trace, "--kind", "all-layers"]).starts_with("<svg "));
-    for (name, start) in
-        [("a.svg", &b"<svg "[..]), ("b.png", b"\x89PNG"), ("c.html", b"<!DOCTYPE"), ("d.txt", b"model")]
-    {
+    for (name, start) in [
+        ("a.svg", &b"<svg "[..]),
+        ("b.png", b"\x89PNG"),
+        ("b.webp", b"RIFF"),
+        ("b.JPG", b"\xff\xd8\xff"),
+        ("c.html", b"<!DOCTYPE"),
+        ("d.txt", b"model"),
+    ] {
         ok(&["render", trace, "-o", &file(name)]);
         assert!(std::fs::read(file(name)).expect("a file").starts_with(start), "{name}");
     }
@@ -147,10 +152,13 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     );
     says(
         &refused(&["render", trace, "--kind", "grid", "-o", "x.html"], 1),
-        &["a grid is .svg, .png or .txt"],
+        &["a grid is .svg, .png, .webp, .jpg or .txt"],
     );
-    says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .html, .txt or .json"]);
-    says(&refused(&["render", trace, "--kind", "curves", "-o", "x.html"], 1), &["a picture is .svg or .png"]);
+    says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .webp, .jpg, .html, .txt or .json"]);
+    says(
+        &refused(&["render", trace, "--kind", "curves", "-o", "x.html"], 1),
+        &["a picture is .svg, .png, .webp or .jpg"],
+    );
     says(&refused(&["render", trace, "--step", "7"], 1), &["steps are 0 to 1"]);
     says(&refused(&["render", trace, "--kind", "curves", "--positions", "6..8"], 1), &["positions"]);
     says(&refused(&["render", "/nonexistent.json"], 1), &["cannot read /nonexistent.json"]);
@@ -220,15 +228,15 @@ fn an_option_without_effect_is_refused_with_what_has_it() {
         ),
         (&["--kind", "grid", "-k", "3"], "--top-k", "all-layers"),
         (&["--kind", "page", "--threshold", "5"], "--kind page as .html", "important-layers"),
-        (&["--width", "500"], "--width", ".svg and .png"),
+        (&["--width", "500"], "--width", "it is for pictures"),
         (&["--kind", "curves", "--scale", "3"], "--scale has no effect on --kind curves as .svg", ".png"),
         (
             &["--kind", "curves", "--ramp", "cividis"],
             "--ramp has no effect on --kind curves",
             "heatmaps and grids",
         ),
-        (&["--kind", "grid", "--ramp", "cividis"], "--kind grid as text", ".svg or .png"),
-        (&["--kind", "page", "--title", "x"], "--title", ".svg and .png"),
+        (&["--kind", "grid", "--ramp", "cividis"], "--kind grid as text", "that are drawn"),
+        (&["--kind", "page", "--title", "x"], "--title", "it is for pictures"),
     ] {
         says(&refused(&[&["render", trace], args].concat(), 2), &[says_what, has_it]);
     }

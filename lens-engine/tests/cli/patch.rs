@@ -135,7 +135,7 @@ fn a_table_and_files_are_written() {
     assert_eq!(ok(&with(&PAIR, &["-o", &file("all"), "--pictures", "svg"])), "");
     assert!(std::fs::read(file("all/patching.json")).unwrap().starts_with(b"{"));
     assert!(std::fs::read(file("all/heatmaps/mlp_out.svg")).unwrap().starts_with(b"<svg"));
-    says(&refused(&with(&PAIR, &["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .svg or .png"]);
+    says(&refused(&with(&PAIR, &["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .svg, .png, .webp or .jpg"]);
     says(&refused(&with(&PAIR, &["-o", &file("a.svg"), "--format", "json"]), 2), &["--format"]);
 }
 

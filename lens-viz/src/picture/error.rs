@@ -2,6 +2,8 @@
 
 use lens_core::{Component, TokenId};
 
+use super::RasterFormat;
+
 /// Why a picture cannot be drawn.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -153,9 +155,28 @@ pub enum PictureError {
         /// What usvg says.
         message: String,
     },
-    /// The PNG could not be written.
-    #[error("the PNG could not be encoded: {message}")]
+    /// The format cannot have so many pixels in a row or column.
+    #[error(
+        "a {format} has at most {longest} pixels a side, and a picture of {width:.0} x {height:.0} at scale {scale} has more: make it \
+         smaller, or write a PNG"
+    )]
+    Side {
+        /// The format.
+        format: RasterFormat,
+        /// Pixels.
+        longest: u32,
+        /// Pixels for each pixel of the page.
+        scale: f32,
+        /// Pixels of the page.
+        width: f64,
+        /// Pixels of the page.
+        height: f64,
+    },
+    /// The pixels could not be written.
+    #[error("the {format} could not be encoded: {message}")]
     Encode {
+        /// The format.
+        format: RasterFormat,
         /// What the encoder says.
         message: String,
     },

@@ -1,4 +1,4 @@
-//! Pictures of a trace: SVG, and PNG made from it.
+//! Pictures of a trace: SVG, and PNG, WebP or JPEG made from it.
 //!
 //! What is drawn is chosen by a [`PictureKind`]: heatmaps of one position, grids of layers and positions, and
 //! curves from layer to layer. Rows are layers as a model runs: the first at the top, which is how the terminal's tables
@@ -69,7 +69,7 @@ pub use kind::PictureKind;
 pub use models::{DiffPicture, diff};
 pub use options::PictureOptions;
 pub use patching::{PatchPicture, patching};
-pub use raster::{png, pngs};
+pub use raster::{RasterFormat, png, pngs, raster};
 pub use text::Fonts;
 
 use crate::source::Source;

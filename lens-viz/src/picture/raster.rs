@@ -1,15 +1,19 @@
-//! From an SVG to a PNG.
+//! From an SVG to pixels: PNG, WebP or JPEG.
 
 use image::{
     ExtendedColorType, ImageEncoder as _,
-    codecs::png::{CompressionType, FilterType, PngEncoder},
+    codecs::{
+        jpeg::{JpegEncoder, PixelDensity},
+        png::{CompressionType, FilterType, PngEncoder},
+        webp::WebPEncoder,
+    },
 };
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use resvg::{tiny_skia, usvg};
 
 use super::{Picture, PictureError, density, runs};
 
-/// The most pixels that one PNG may have; 100 million are 400 MB while it is drawn.
+/// The most pixels that one picture may have; 100 million are 400 MB while it is drawn.
 const MOST_PIXELS: f64 = 1e8;
 
 /// Rows of pixels that are worth a thread.
@@ -18,14 +22,72 @@ const LEAST_BAND: u32 = 256;
 /// Pixels in a metre at scale 1: 96 in an inch.
 const PIXELS_PER_METRE: f64 = 96.0 / 0.0254;
 
-/// The SVG as the bytes of a PNG, with `scale` pixels for each of its own, in width and height.
+/// Pixels in an inch at scale 1.
+const PIXELS_PER_INCH: f32 = 96.0;
+
+/// How well a JPEG keeps what is drawn, of 100: letters and lines without a halo that one sees.
+const JPEG_QUALITY: u8 = 92;
+
+/// The formats of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RasterFormat {
+    /// Lossless, and read everywhere.
+    Png,
+    /// Lossless too, and smaller.
+    WebP,
+    /// With losses, which lines and letters show most: for what takes nothing else.
+    Jpeg,
+}
+
+impl RasterFormat {
+    /// What a file's name ends in.
+    pub const ENDINGS: [(&'static str, Self); 4] =
+        [("png", Self::Png), ("webp", Self::WebP), ("jpg", Self::Jpeg), ("jpeg", Self::Jpeg)];
+
+    /// The format of a file whose name ends in this, whatever its case.
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        let is_it = |(known, _): &(&str, Self)| known.eq_ignore_ascii_case(ending);
+        Self::ENDINGS.iter().find(|known| is_it(known)).map(|(_, format)| *format)
+    }
+
+    /// The most pixels that a side may have.
+    fn longest_side(self) -> u32 {
+        match self {
+            // What its decoders take without a warning; drawing ends long before.
+            Self::Png => i32::MAX as u32,
+            Self::WebP => 1 << 14,
+            Self::Jpeg => u16::MAX.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for RasterFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Jpeg => "JPEG",
+        })
+    }
+}
+
+/// The SVG as the bytes of a PNG: see [`raster`].
+///
+/// # Errors
+/// As [`raster`].
+pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
+    raster(svg, RasterFormat::Png, scale)
+}
+
+/// The SVG as the bytes of a file of pixels, with `scale` of them for each of its own, in width and height.
 ///
 /// Text is shaped and ordered as its script demands; a character comes from the embedded fonts or else from the
 /// system's, and one that no font has is shown as its code point.
 ///
 /// # Errors
-/// When the text is not an SVG, or the scale asks for an image without pixels or with too many.
-pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
+/// When the text is not an SVG, or the scale asks for an image without pixels, or with more than are drawn or the format
+/// can have.
+pub fn raster(svg: &str, format: RasterFormat, scale: f32) -> Result<Vec<u8>, PictureError> {
     let (svg, options) = runs::with_fonts(svg);
     let tree = usvg::Tree::from_str(&svg, &options)
         .map_err(|source| PictureError::NoSvg { message: source.to_string() })?;
@@ -37,11 +99,15 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
         return Err(PictureError::Scale { scale, width, height });
     }
     let (columns, rows) = (columns as u32, rows as u32);
+    let longest = format.longest_side();
+    if columns.max(rows) > longest {
+        return Err(PictureError::Side { format, longest, scale, width, height });
+    }
     let refused = PictureError::Scale { scale, width, height };
     let pixels = (f64::from(columns) / width, f64::from(rows) / height);
     let bands = draw(&tree, (columns, rows), pixels).ok_or(refused)?;
-    encode(&bands, (columns, rows), scale)
-        .map_err(|source| PictureError::Encode { message: source.to_string() })
+    encode(&bands, format, (columns, rows), scale)
+        .map_err(|source| PictureError::Encode { format, message: source.to_string() })
 }
 
 /// The PNGs of several pages, drawn side by side on all cores.
@@ -72,9 +138,10 @@ fn draw(
     tops.into_par_iter().map(band).collect()
 }
 
-/// An opaque PNG that knows how large it is meant to be printed.
+/// An opaque picture. A PNG and a JPEG know how large they are meant to be printed.
 fn encode(
     bands: &[tiny_skia::Pixmap],
+    format: RasterFormat,
     (columns, rows): (u32, u32),
     scale: f32,
 ) -> Result<Vec<u8>, image::ImageError> {
@@ -85,14 +152,26 @@ fn encode(
         *colour = [*r, *g, *b];
     }
     let mut bytes = Vec::new();
-    // Areas of one colour pack best as they are. Level 3 makes a quarter of what the fastest way makes, in about the
-    // time; higher ones save little more.
-    PngEncoder::new_with_quality(&mut bytes, CompressionType::Level(3), FilterType::NoFilter).write_image(
-        &colours,
-        columns,
-        rows,
-        ExtendedColorType::Rgb8,
-    )?;
-    let density = (PIXELS_PER_METRE * f64::from(scale)).round() as u32;
-    Ok(density::with_density(&bytes, density))
+    let kind = ExtendedColorType::Rgb8;
+    match format {
+        RasterFormat::Png => {
+            // Areas of one colour pack best as they are. Level 3 makes a quarter of what the fastest way makes, in about
+            // the time; higher ones save little more.
+            PngEncoder::new_with_quality(&mut bytes, CompressionType::Level(3), FilterType::NoFilter)
+                .write_image(&colours, columns, rows, kind)?;
+            let density = (PIXELS_PER_METRE * f64::from(scale)).round() as u32;
+            Ok(density::with_density(&bytes, density))
+        }
+        RasterFormat::WebP => {
+            WebPEncoder::new_lossless(&mut bytes).write_image(&colours, columns, rows, kind)?;
+            Ok(bytes)
+        }
+        RasterFormat::Jpeg => {
+            let mut encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
+            // Rounded and kept in range by the cast.
+            encoder.set_pixel_density(PixelDensity::dpi((PIXELS_PER_INCH * scale).round() as u16));
+            encoder.write_image(&colours, columns, rows, kind)?;
+            Ok(bytes)
+        }
+    }
 }
