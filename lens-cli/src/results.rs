@@ -119,7 +119,7 @@ pub fn note_missing(missing: &BTreeSet<char>, console: &Console) {
         "install a font that has them"
     };
     console.note(&format!(
-        "no installed font has {} ({characters}): PNGs show their code points; {install}, or use .svg or .html",
+        "no installed font has {} ({characters}): pictures of pixels show their code points; {install}, or use .svg or .html",
         named.join(", ")
     ));
 }

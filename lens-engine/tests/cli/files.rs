@@ -271,7 +271,7 @@ fn what_pngs_cannot_show_is_noted_once() {
         "-o",
     ];
     let outcome = run(&[&args[..], &[out.to_str().expect("text")]].concat());
-    let note = "no installed font has \u{10fffc}, \u{10fffd} (2 characters): PNGs show their code points";
+    let note = "no installed font has \u{10fffc}, \u{10fffd} (2 characters): pictures of pixels show their code points";
     assert_eq!(outcome.stderr.matches("no installed font has").count(), 1, "{}", outcome.stderr);
     says(&outcome.stderr, &[note, "install a font that has them, or use .svg or .html"]);
     let (trace, png) = (out.join("trace.json"), out.join("x.png"));

@@ -15,7 +15,13 @@ use super::{
 const WIDTH: u32 = 720;
 
 /// The statistics that have a panel, where the trace has them.
-const SHOWN: [Statistic; 3] = [Statistic::Entropy, Statistic::KlToFinal, Statistic::LogitDiff];
+const SHOWN: [Statistic; 5] = [
+    Statistic::Entropy,
+    Statistic::KlToFinal,
+    Statistic::JsToFinal,
+    Statistic::TvToFinal,
+    Statistic::LogitDiff,
+];
 
 pub(super) fn curves(source: &Source<'_>, options: &PictureOptions) -> Result<Vec<Picture>, PictureError> {
     let (fonts, width) = (options.fonts, options.width_or(WIDTH));

@@ -33,7 +33,7 @@ const JPEG_QUALITY: u8 = 92;
 pub enum RasterFormat {
     /// Lossless, and read everywhere.
     Png,
-    /// Lossless too, and smaller.
+    /// Lossless too.
     WebP,
     /// With losses, which lines and letters show most: for what takes nothing else.
     Jpeg,

@@ -27,6 +27,8 @@ pub(super) struct Body<'a> {
 fn heading(statistic: Statistic) -> &'static str {
     match statistic {
         Statistic::KlToFinal => "KL",
+        Statistic::JsToFinal => "JS",
+        Statistic::TvToFinal => "TV",
         Statistic::Entropy => "H",
         Statistic::RankOfFinal => "rank",
         Statistic::LogitDiff => "diff",

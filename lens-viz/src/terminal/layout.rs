@@ -92,8 +92,15 @@ impl Layout {
         };
         let [diff, kl, entropy, rank] =
             [Statistic::LogitDiff, Statistic::KlToFinal, Statistic::Entropy, Statistic::RankOfFinal];
-        let wishes =
-            [wish(&[diff, kl, entropy, rank]), wish(&[diff, kl, rank]), wish(&[diff, kl]), wish(&[diff])];
+        let (js, tv) = (Statistic::JsToFinal, Statistic::TvToFinal);
+        let wishes = [
+            wish(&[diff, kl, js, tv, entropy, rank]),
+            wish(&[diff, kl, js, tv, rank]),
+            wish(&[diff, kl, js, tv]),
+            wish(&[diff, kl, js]),
+            wish(&[diff, kl]),
+            wish(&[diff]),
+        ];
         let components: Block = grid.components.iter().map(|c| Column::Component(*c)).collect();
         for blocks in 1..=n {
             let per_block = n.div_ceil(blocks);

@@ -137,6 +137,12 @@ pub(super) fn legend(trace: &LensTrace, grid: &Grid<'_>, layout: &Layout, sheet:
     if shown(Column::Statistic(Statistic::KlToFinal)) {
         items.push(faint("KL to the final, nats"));
     }
+    if shown(Column::Statistic(Statistic::JsToFinal)) {
+        items.push(faint("JS Jensen-Shannon divergence to the final, nats"));
+    }
+    if shown(Column::Statistic(Statistic::TvToFinal)) {
+        items.push(faint("TV total variation to the final, 0 to 1"));
+    }
     if shown(Column::Statistic(Statistic::Entropy)) {
         items.push(faint("H entropy, nats"));
     }
