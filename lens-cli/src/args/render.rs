@@ -87,6 +87,10 @@ pub struct RenderArgs {
     /// Colours: viridis or cividis [default: viridis]
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true, help_heading = "Looks")]
     pub ramp: Option<RampName>,
+    /// How colours are spread over values: linear, log, or quantile (as many cells of each colour) [default: log for ranks
+    /// and divergences, else linear]
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true, help_heading = "Looks")]
+    pub colors: Option<ColorsName>,
     /// What stands above the picture
     #[arg(long, value_name = "TEXT", help_heading = "Looks")]
     pub title: Option<String>,
@@ -99,6 +103,24 @@ pub enum RenderFormat {
     Json,
     /// The JSON of logitlenskit's viewer, version 2.
     LogitlenskitV2,
+}
+
+/// How colours are spread over values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorsName {
+    Linear,
+    Log,
+    Quantile,
+}
+
+impl From<ColorsName> for lens_viz::picture::Spread {
+    fn from(name: ColorsName) -> Self {
+        match name {
+            ColorsName::Linear => Self::Linear,
+            ColorsName::Log => Self::Log,
+            ColorsName::Quantile => Self::Quantile,
+        }
+    }
 }
 
 /// The colours of probabilities.

@@ -36,7 +36,7 @@ pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Re
     }
 }
 
-fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 8] {
+fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 9] {
     let is_drawn = matches!(medium(show, ending), ".svg" | "pixels");
     let kind = match show {
         Show::Picture(kind) => Some(kind),
@@ -88,6 +88,12 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 8]
             args.ramp.is_some(),
             is_drawn && has_cells,
             "it is for heatmaps and grids that are drawn",
+        ),
+        choice(
+            "--colors",
+            args.colors.is_some(),
+            has_cells,
+            "it is for grids, and for all-layers and important-layers",
         ),
         choice("--title", args.title.is_some(), is_drawn, "it is for pictures"),
     ]

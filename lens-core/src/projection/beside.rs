@@ -3,9 +3,9 @@
 //! Lanes with one final adjoin, so a column of lanes seldom meets more than two. Both go by in one pass, side by side in
 //! the lanes of a vector, rather than in a pass each.
 
+use super::finals::Finals;
 use super::panel::Group;
 use super::simd::Simd;
-use super::stats::Finals;
 
 /// Lanes of one column that are compared with one final, or with two.
 pub(super) struct Run {

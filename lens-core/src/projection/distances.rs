@@ -14,9 +14,9 @@
 
 use super::beside::{Beside, Run};
 use super::exp::{exp, polynomial};
+use super::finals::Finals;
 use super::panel::{Group, Panel};
 use super::simd::{MAX_LANES, Simd, Task};
-use super::stats::Finals;
 use super::sweep::{Block, Pass};
 
 /// What the pass is asked.

@@ -85,6 +85,7 @@ mod block;
 mod distances;
 mod ends;
 mod exp;
+mod finals;
 mod job;
 mod kernel;
 mod panel;

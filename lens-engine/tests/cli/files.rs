@@ -236,6 +236,7 @@ fn an_option_without_effect_is_refused_with_what_has_it() {
             "heatmaps and grids",
         ),
         (&["--kind", "grid", "--ramp", "cividis"], "--kind grid as text", "that are drawn"),
+        (&["--kind", "curves", "--colors", "log"], "--colors", "it is for grids"),
         (&["--kind", "page", "--title", "x"], "--title", "it is for pictures"),
     ] {
         says(&refused(&[&["render", trace], args].concat(), 2), &[says_what, has_it]);

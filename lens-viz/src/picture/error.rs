@@ -2,7 +2,7 @@
 
 use lens_core::{Component, TokenId};
 
-use super::RasterFormat;
+use super::format::RasterFormat;
 
 /// Why a picture cannot be drawn.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -108,6 +108,22 @@ pub enum PictureError {
         high: f32,
         /// What the lower end may be at least, on a logarithmic scale.
         least: Option<f32>,
+    },
+    /// Logarithmic colours for what has none.
+    #[error(
+        "{what} is negative in places, and has no logarithmic colours: spread them by order, or as usual"
+    )]
+    Logarithm {
+        /// The statistic.
+        what: String,
+    },
+    /// Ends of a scale whose colours follow the order of what is shown.
+    #[error("colours that follow the order of what is shown have its ends, and not {low} and {high}")]
+    RangeOfOrder {
+        /// The lower end asked for.
+        low: f32,
+        /// The upper end asked for.
+        high: f32,
     },
     /// A colour scale of differences that does not have zero in its middle.
     #[error(

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 
 use lens_core::{Component, TokenId};
 
-use super::{Fonts, PictureError};
+use super::{Fonts, PictureError, Spread};
 use crate::ramp::Ramp;
 
 /// What a picture shows and how. The default is a good picture of any trace.
@@ -35,6 +35,8 @@ pub struct PictureOptions {
     pub range: Option<(f32, f32)>,
     /// The colours.
     pub ramp: Ramp,
+    /// How they are spread over the values of a statistic.
+    pub spread: Spread,
     /// The most pixels a page is wide, 96 to an inch; `None` is 1000 for heatmaps and grids and 720 for curves.
     pub width: Option<u32>,
     /// The title above the picture; `None` says what the picture shows.
@@ -57,6 +59,7 @@ impl Default for PictureOptions {
             threshold: None,
             range: None,
             ramp: Ramp::default(),
+            spread: Spread::default(),
             width: None,
             title: None,
             fonts: Fonts::default(),
@@ -90,6 +93,8 @@ impl PictureOptions {
         with_range => range: Option<(f32, f32)>,
         /// The colours.
         with_ramp => ramp: Ramp,
+        /// How they are spread over the values of a statistic.
+        with_spread => spread: Spread,
         /// The most pixels a page is wide, 96 to an inch; `None` is 1000 for heatmaps and grids and 720 for curves.
         with_width => width: Option<u32>,
         /// The title above the picture; `None` says what the picture shows.

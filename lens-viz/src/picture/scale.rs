@@ -5,6 +5,7 @@ use lens_core::{Closer, Range};
 use super::{
     PictureError, PictureOptions,
     axis::{decades, linear_ticks, round_down, round_up, short},
+    spread::{Order, Spread, lowest, written},
 };
 use crate::{
     measure::Measure,
@@ -27,6 +28,10 @@ pub(crate) struct Scale {
     /// A number of the statistic times this is what is written.
     unit: f64,
     colours: Colours,
+    /// The values that are shown, where the colours follow their order.
+    order: Option<Order>,
+    /// How the colours are spread, where that is not as usual.
+    spread: Spread,
 }
 
 /// The colours of a scale from its lower to its upper end.
@@ -47,6 +52,8 @@ impl Scale {
         values: impl Iterator<Item = f64>,
         options: &PictureOptions,
     ) -> Result<Self, PictureError> {
+        let shown: Vec<f64> = values.collect();
+        let values = shown.iter().copied();
         let known = (n_vocab > 0).then(|| n_vocab.max(2) as f64);
         let largest = |values| span(values).1;
         let (range, reversed) = match measure {
@@ -65,14 +72,45 @@ impl Scale {
         // Cells say probabilities in percent, and so does their legend.
         let unit = if measure == Measure::Probability { 100.0 } else { 1.0 };
         let (name, colours) = (measure.describe(None), Colours::Sequential(options.ramp));
-        let mut scale = Self { name, low, high, logarithmic, reversed, unit, colours };
+        let (order, spread) = (None, options.spread);
+        let mut scale = Self { name, low, high, logarithmic, reversed, unit, colours, order, spread };
         if let Some((low, high)) = options.range {
             if logarithmic && low <= 0.0 {
                 return Err(PictureError::Range { low, high, least: Some(f32::MIN_POSITIVE) });
             }
             (scale.low, scale.high) = (f64::from(low), f64::from(high));
         }
-        Ok(scale)
+        scale.spread_over(&shown, measure, options)
+    }
+
+    /// Spreads the colours as `options` ask for.
+    fn spread_over(
+        mut self,
+        shown: &[f64],
+        measure: Measure,
+        options: &PictureOptions,
+    ) -> Result<Self, PictureError> {
+        match options.spread {
+            Spread::Usual => {}
+            Spread::Linear => self.logarithmic = false,
+            Spread::Log if self.logarithmic => {}
+            Spread::Log => {
+                let negative = || PictureError::Logarithm { what: measure.describe(None) };
+                let lowest = lowest(shown, self.high).ok_or_else(negative)?;
+                self.logarithmic = true;
+                if options.range.is_none() || self.low <= 0.0 {
+                    self.low = lowest;
+                }
+            }
+            Spread::Quantile => {
+                if let Some((low, high)) = options.range {
+                    return Err(PictureError::RangeOfOrder { low, high });
+                }
+                self.order = Some(Order::of(shown));
+            }
+        }
+        let name = self.name.clone();
+        Ok(self.named(&name))
     }
 
     /// The scale of differences: zero in the middle, and as far to both sides as the values or `options` reach.
@@ -98,6 +136,8 @@ impl Scale {
             reversed: false,
             unit: 1.0,
             colours: Colours::Diverging,
+            order: None,
+            spread: Spread::Usual,
         })
     }
 
@@ -110,7 +150,8 @@ impl Scale {
         }
         let colours = Colours::Sequential(options.ramp);
         let name = name.to_owned();
-        Self { name, low, high, logarithmic: false, reversed: true, unit: 1.0, colours }
+        let (order, spread) = (None, Spread::Usual);
+        Self { name, low, high, logarithmic: false, reversed: true, unit: 1.0, colours, order, spread }
     }
 
     /// Whether the colours stand for differences.
@@ -120,11 +161,21 @@ impl Scale {
 
     /// The same scale under another name.
     pub(crate) fn named(self, name: &str) -> Self {
-        Self { name: name.to_owned(), ..self }
+        let how = match self.spread {
+            Spread::Usual => "",
+            Spread::Linear => ", linear",
+            Spread::Log => ", logarithmic",
+            Spread::Quantile => ", by order",
+        };
+        Self { name: format!("{name}{how}"), ..self }
     }
 
     /// Where a value lies between the ends of the scale, as it is drawn from dark to light.
     pub(crate) fn share(&self, value: f64) -> f64 {
+        if let Some(order) = &self.order {
+            let share = order.share(value);
+            return if self.reversed { 1.0 - share } else { share };
+        }
         let of = |value: f64| if self.logarithmic { value.max(f64::MIN_POSITIVE).ln() } else { value };
         let (low, high) = (of(self.low), of(self.high));
         let share = ((of(value) - low) / (high - low)).clamp(0.0, 1.0);
@@ -144,12 +195,22 @@ impl Scale {
 
     /// The values at the dark and the light end of the colours, as text.
     pub(crate) fn ends(&self) -> (String, String) {
-        let (low, high) = (self.written(self.low), self.written(self.high));
+        let of_order = self.order.as_ref().map(Order::quarters).unwrap_or_default();
+        let (low, high) = match of_order.as_slice() {
+            [(_, low), .., (_, high)] => (*low, *high),
+            _ => (self.low, self.high),
+        };
+        let (low, high) = (self.written(low), self.written(high));
         if self.reversed { (high, low) } else { (low, high) }
     }
 
     /// Numbers to write under the bar of colours, each with its place on the bar from 0 to 1.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
+        if let Some(order) = &self.order {
+            let place = |share: f64| if self.reversed { 1.0 - share } else { share };
+            let quarters = order.quarters().into_iter();
+            return quarters.map(|(share, value)| (place(share), self.written(value))).collect();
+        }
         let ticks = if self.logarithmic {
             decades(self.low, self.high)
         } else {
@@ -161,6 +222,9 @@ impl Scale {
     /// A value as it is written at the bar of colours.
     fn written(&self, value: f64) -> String {
         let value = value * self.unit;
+        if self.spread != Spread::Usual {
+            return written(value);
+        }
         // Where the whole scale is too small for a few decimals, all of it is written in powers of ten.
         if self.high.abs() * self.unit < SMALL && !self.logarithmic { number(value) } else { short(value) }
     }
@@ -262,6 +326,55 @@ mod tests {
         }
         let nothing = Scale::from_zero("x", [0.0].into_iter(), &PictureOptions::default());
         assert_eq!(nothing.share(0.0), 1.0);
+    }
+
+    #[test]
+    fn colours_are_spread_as_asked() {
+        let spread = |spread, measure, values: &[f64]| {
+            let options = PictureOptions { spread, ..PictureOptions::default() };
+            Scale::new(measure, 1000, values.iter().copied(), &options)
+        };
+        let values = [0.0, 0.0004, 0.02, 0.02, 1.0];
+        let log = spread(Spread::Log, Measure::Probability, &values).unwrap();
+        assert_eq!((log.share(0.0), log.share(1.0)), (0.0, 1.0));
+        assert!((log.share(0.01) - 0.5).abs() < 1e-9, "{}", log.share(0.01));
+        let ticks: Vec<String> = log.ticks().into_iter().map(|(_, tick)| tick).collect();
+        assert_eq!(ticks, ["0.01", "0.1", "1", "10", "100"]);
+        assert!(log.name.ends_with(", logarithmic") && log.named("x").name == "x, logarithmic");
+
+        let order = spread(Spread::Quantile, Measure::Probability, &values).unwrap();
+        assert_eq!(values.map(|value| order.share(value)), [0.0, 0.25, 0.625, 0.625, 1.0]);
+        assert_eq!(order.ends(), ("0".to_owned(), "100".to_owned()));
+        // The light end is where the model is sure, in whatever order.
+        let entropy = spread(Spread::Quantile, Measure::Of(Statistic::Entropy), &[0.1, 2.0]).unwrap();
+        assert_eq!((entropy.share(0.1), entropy.share(2.0)), (1.0, 0.0));
+        assert_eq!(entropy.ticks().first().map(|(share, _)| *share), Some(1.0));
+
+        let negative = spread(Spread::Log, Measure::Logit, &[-1.0, 2.0]).err().unwrap();
+        assert!(negative.to_string().contains("no logarithmic colours"), "{negative}");
+        for values in [&values[..], &[1.0, 1.0, 1.0, 0.2, 0.1, 1.0], &[0.3]] {
+            let order = spread(Spread::Quantile, Measure::Probability, values).unwrap();
+            for (place, tick) in order.ticks() {
+                let value = tick.parse::<f64>().unwrap() / 100.0;
+                assert!((order.share(value) - place).abs() < 1e-9, "{tick} at {place}");
+            }
+        }
+        let usual = Measure::Of(Statistic::RankOfFinal);
+        let linear = spread(Spread::Linear, usual, &[3.0]).unwrap();
+        assert!((linear.share(500.5) - 0.5).abs() < 1e-9);
+        let same = |how| spread(how, usual, &[3.0]).unwrap().ticks();
+        assert_eq!(same(Spread::Log), same(Spread::Usual), "ranks have such a scale already");
+        let range =
+            PictureOptions { spread: Spread::Quantile, range: Some((0.0, 1.0)), ..Default::default() };
+        assert!(Scale::new(Measure::Probability, 0, std::iter::empty(), &range).is_err());
+        for how in [Spread::Log, Spread::Quantile] {
+            for values in [&[][..], &[f64::NAN], &[0.0, 0.0], &[0.5]] {
+                let scale = spread(how, Measure::Probability, values).unwrap();
+                for value in [f64::NAN, f64::INFINITY, -1.0, 0.0, 0.5, 1.0] {
+                    scale.colour(value);
+                }
+            }
+        }
     }
 
     #[test]

@@ -114,6 +114,8 @@ fn draw(
     let echoes = readouts.iter().flatten().any(|readout| is_echo(source, readout.top.first(), position));
     let rows = rows(source, places, source.last(position), fonts);
     let is_decided_here = rows.iter().any(|row| row.marked);
+    let shown = readouts.iter().flatten().flat_map(|readout| readout.top.iter().take(ranks));
+    let probabilities = shown.map(|token| f64::from(token.prob));
     let heatmap = Heatmap {
         heading: Heading { source, title, position: Some(position), rule, against: None, fonts }.into(),
         rows,
@@ -122,7 +124,7 @@ fn draw(
         above_is: "next token",
         cells: cells.collect(),
         legend: Legend {
-            scale: Scale::new(Measure::Probability, 0, std::iter::empty(), options)?.named(&format!(
+            scale: Scale::new(Measure::Probability, 0, probabilities, options)?.named(&format!(
                 "probability{}, %",
                 only.map_or(String::new(), |only| format!(" in {only}"))
             )),
