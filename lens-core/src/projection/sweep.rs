@@ -198,6 +198,8 @@ impl Logits {
     fn room(&mut self, n: usize) -> &mut [f32] {
         let lines = n.div_ceil(16);
         if self.0.len() < lines {
+            // The old room goes first, so that there are never two.
+            self.0 = Vec::new();
             self.0 = vec![Line::zeroed(); lines];
         }
         &mut bytemuck::cast_slice_mut(&mut self.0)[..n]
