@@ -300,7 +300,7 @@ fn options_of(
     chosen.spread = args.colors.map_or_else(Spread::default, Into::into);
     chosen.width = args.width;
     chosen.title.clone_from(&args.title);
-    // What an SVG's reader has installed is not known; a PNG is drawn here.
+    // What an SVG's reader has installed is not known; pixels are drawn here.
     chosen.fonts = if matches!(ending, Some(Ending::Pixels(_))) { Fonts::Installed } else { Fonts::Viewer };
     Ok(chosen)
 }

@@ -52,11 +52,11 @@ pub(super) fn export(trace: &LensTrace, what: &Export) -> Result<Written> {
     if path.exists() && !what.replace {
         return Ok(Written::Exists);
     }
-    let mut note = String::new();
+    if let Some(drawn) = DrawnAs::of_ending(&ending) {
+        let note = picture(trace, what, &path, drawn)?;
+        return Ok(Written::Done(format!("written: {}{note}", path.display())));
+    }
     match &*ending {
-        drawn if DrawnAs::of_ending(drawn).is_some() => {
-            note = picture(trace, what, &path, DrawnAs::of_ending(drawn).unwrap_or(DrawnAs::Svg))?;
-        }
         "html" => {
             let html = page(trace, &PageOptions::default())?;
             output::write_file(&path, |out| out.write_all(html.as_bytes()))?;
@@ -71,7 +71,7 @@ pub(super) fn export(trace: &LensTrace, what: &Export) -> Result<Written> {
         "arrow" => table(trace, &path, Format::Arrow)?,
         _ => packed(trace, &path, ending == "jsonl")?,
     }
-    Ok(Written::Done(format!("written: {}{note}", path.display())))
+    Ok(Written::Done(format!("written: {}", path.display())))
 }
 
 /// A path as it was typed, in which `~` is the user's own folder.
