@@ -14,8 +14,11 @@ use crate::{
     projection::{Job, NonFiniteLogits, Projected, Unembedding},
 };
 
-/// Readouts projected in one call: enough to be bound by arithmetic, few enough to stay in megabytes.
-const BATCH: usize = 1024;
+/// Readouts projected in one call, at least and at most. What a call sets up, above all the room for the logits of a second
+/// pass, costs as much as hundreds of readouts; beyond some thousands nothing is gained.
+const BATCH: Range<usize> = 1024..8192;
+/// Between the two, values of the normed vectors of one call, `readouts * d_model`: 32 MiB.
+const BATCH_VALUES: usize = 8 << 20;
 
 /// A final norm and an unembedding in host memory: the readout that every backend on the CPU uses.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +71,9 @@ impl<'a> HostReadout<'a> {
         mut rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
     ) -> Result<Readings, BackendError> {
         let mut readings = Readings::default();
-        let rows_at_once = (BATCH / (request.hidden.len() + 1)).max(1);
-        for some in pieces(0..request.positions.len(), BATCH) {
+        let batch = (BATCH_VALUES / self.norm.d_model().max(1)).clamp(BATCH.start, BATCH.end);
+        let rows_at_once = (batch / (request.hidden.len() + 1)).max(1);
+        for some in pieces(0..request.positions.len(), BATCH.start) {
             let finals =
                 self.read_finals(request, choice.as_mut(), some.clone(), &mut rows, &mut readings)?;
             if request.hidden.is_empty() {

@@ -17,7 +17,6 @@
 
 use std::marker::PhantomData;
 
-use bytemuck::Zeroable as _;
 use rayon::prelude::*;
 
 use super::block::BlockProduct;
@@ -179,9 +178,11 @@ impl Cut {
 
 /// Every logit of a group, as the sweep that multiplied them left them: a second pass reads them from here.
 ///
-/// The room is used again from group to group, and from one use to the next what is in it does not matter.
+/// The room is used again from group to group, and from one use to the next what is in it does not matter. It is a vector of
+/// floats, and of these the whole cache lines are used: zeros for a larger alignment would be written here and now, by one
+/// thread, and these are pages that are first touched by the threads that fill them.
 #[derive(Default)]
-pub(super) struct Logits(Vec<Line>);
+pub(super) struct Logits(Vec<f32>);
 
 impl Logits {
     /// How many readouts of a vocabulary this may be asked to hold.
@@ -191,18 +192,20 @@ impl Logits {
     }
 
     fn values(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.0)
+        bytemuck::cast_slice(bytemuck::pod_align_to::<f32, Line>(&self.0).1)
     }
 
-    /// Room for `n`, which are a multiple of the floats of a line.
+    /// Room for `n`, of which the first begins a cache line.
     fn room(&mut self, n: usize) -> &mut [f32] {
-        let lines = n.div_ceil(16);
-        if self.0.len() < lines {
+        let of_line = size_of::<Line>() / size_of::<f32>();
+        let floats = n.next_multiple_of(of_line) + of_line;
+        if self.0.len() < floats {
             // The old room goes first, so that there are never two.
             self.0 = Vec::new();
-            self.0 = vec![Line::zeroed(); lines];
+            self.0 = vec![0.0; floats];
         }
-        &mut bytemuck::cast_slice_mut(&mut self.0)[..n]
+        let lines = bytemuck::pod_align_to_mut::<f32, Line>(&mut self.0).1;
+        &mut bytemuck::cast_slice_mut(lines)[..n]
     }
 }
 
