@@ -5,10 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Once,
     time::{Duration, Instant},
 };
 
-use crate::support::{Model, ok, program, says};
+use crate::support::{Model, ok, program, says, skipped};
 
 /// A shell in a terminal of a chosen size. Nobody else's tmux is asked or disturbed.
 struct Terminal {
@@ -25,7 +26,9 @@ impl Terminal {
         if !is_there {
             let required = std::env::var_os("LENS_REQUIRE_TMUX").is_some_and(|value| value != "0");
             assert!(!required, "LENS_REQUIRE_TMUX is set and there is no tmux");
-            eprintln!("skipped: no tmux on the PATH (packages call it `tmux`)");
+            static SAID: Once = Once::new();
+            let why = "no tmux on the PATH (`cargo xtask terminal` installs it)";
+            SAID.call_once(|| skipped("the screen of lens tui", why));
             return None;
         }
         let terminal = Self { folder: tempfile::tempdir().expect("a temporary folder") };
