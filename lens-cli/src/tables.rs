@@ -28,7 +28,8 @@ pub fn predictions(asked: Option<NonZeroUsize>, options: &TableOptions) -> usize
 
 /// The components of a run's grid: the stream where none was asked for by name.
 pub fn of_grid(args: &RunArgs) -> Vec<Component> {
-    if args.components.is_all() { Vec::new() } else { args.components.as_slice().to_vec() }
+    let components = &args.read.components;
+    if components.is_all() { Vec::new() } else { components.as_slice().to_vec() }
 }
 
 /// What stands between two tables.
@@ -44,8 +45,8 @@ pub fn of_positions<'a>(
     out: impl std::io::Write + 'a,
 ) -> impl Sink + 'a {
     let options = options(console);
-    let asked = args.top_k.map_or(options.predictions, usize::from);
-    let predictions = predictions(args.top_k, &options);
+    let asked = args.read.top_k.map_or(options.predictions, usize::from);
+    let predictions = predictions(args.read.top_k, &options);
     let mut tables = lens_viz::sink::tables(out, options.with_predictions(predictions), rule(console));
     Whole::new(move |trace| {
         if trace.finals.len() > MANY_TABLES {

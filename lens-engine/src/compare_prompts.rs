@@ -86,7 +86,7 @@ impl Compared {
                 })
                 .collect();
             let options = tables::options(console);
-            let predictions = tables::predictions(args.top_k, &options);
+            let predictions = tables::predictions(args.read.top_k, &options);
             let text = side_by_side(&short, &options.with_predictions(predictions));
             out.print(|out| out.write_all(text.as_bytes()));
         }

@@ -79,9 +79,9 @@ pub(crate) fn run(
 /// What is wrong whatever a prompt says ends the run before it begins: a layer that the model does not have, or a target
 /// that is no token of it.
 fn check_what_all_share(args: &RunArgs, session: &Session, lenses: &LensSet) -> Result<()> {
-    args.layers.resolve(session.outline().spec.layers.len(), "layer")?;
+    args.read.layers.resolve(session.outline().spec.layers.len(), "layer")?;
     let n_vocab = session.outline().spec.n_vocab();
-    for target in args.targets.iter().chain(&args.versus) {
+    for target in args.read.targets.iter().chain(&args.read.versus) {
         if let Target::Id(token) = *target
             && token.index() >= n_vocab
         {

@@ -32,14 +32,41 @@ pub(crate) fn input(args: &InputArgs, chat: &ChatArgs) -> Result<(Input, Option<
 
 /// The conversation of a file, and the tools that it tells the model of.
 pub(crate) fn of_file(path: &Path, chat: &ChatArgs) -> Result<(Input, Option<Json>)> {
-    let what = || format!("cannot read messages from {}", path.display());
-    let text = if path.as_os_str() == "-" {
-        from_reader(io::stdin().lock()).context("cannot read messages from stdin")?
-    } else {
-        from_file(path).with_context(what)?
-    };
-    let Messages { messages, tools } = Messages::parse(&text).with_context(what)?;
+    let Messages { messages, tools } = Messages::open(path)?;
     Ok((Input::Chat(conversation(messages, chat)), tools))
+}
+
+/// Texts that are typed one after the other: each by itself, or in the place of the last message of a conversation.
+pub(crate) struct Turns<'a> {
+    chat: &'a ChatArgs,
+    /// The messages of a file, of which there is at least one.
+    messages: Vec<Message>,
+}
+
+impl<'a> Turns<'a> {
+    /// Those of a file, if there is one, and the tools that it tells the model of.
+    pub(crate) fn of_file(path: Option<&Path>, chat: &'a ChatArgs) -> Result<(Self, Option<Json>)> {
+        let Messages { messages, tools } = path.map(Messages::open).transpose()?.unwrap_or_default();
+        Ok((Self { chat, messages }, tools))
+    }
+
+    /// Whether what is asked is a conversation.
+    pub(crate) fn is_conversation(&self) -> bool {
+        self.chat.is_chat() || !self.messages.is_empty()
+    }
+
+    /// What the last message of the file says.
+    pub(crate) fn last(&self) -> Option<&str> {
+        self.messages.last().map(|message| message.content.as_str())
+    }
+
+    /// What the model reads where `text` was typed.
+    pub(crate) fn ask(&self, text: String) -> Input {
+        let Some((last, before)) = self.messages.split_last() else { return of_text(text, self.chat) };
+        let typed = Message::new(last.role.clone(), text);
+        let messages = before.iter().cloned().chain([typed]).collect();
+        Input::Chat(conversation(messages, self.chat))
+    }
 }
 
 /// What the user wants the model to read where it is no file of messages.
@@ -83,6 +110,7 @@ pub(crate) fn extras(chat: &ChatArgs, tools: Option<Json>) -> Extras {
 }
 
 /// A file of messages: a list of them, or an object with the list and the tools that the model may call.
+#[derive(Default)]
 struct Messages {
     messages: Vec<Message>,
     tools: Option<Json>,
@@ -104,6 +132,17 @@ struct WithTools {
 }
 
 impl Messages {
+    /// Those of a file, or of stdin.
+    fn open(path: &Path) -> Result<Self> {
+        let what = || format!("cannot read messages from {}", path.display());
+        let text = if path.as_os_str() == "-" {
+            from_reader(io::stdin().lock()).context("cannot read messages from stdin")?
+        } else {
+            from_file(path).with_context(what)?
+        };
+        Self::parse(&text).with_context(what)
+    }
+
     fn parse(text: &str) -> Result<Self> {
         let WithTools { messages, tools } = if text.trim_start().starts_with('[') {
             WithTools { messages: serde_json::from_str(text)?, tools: None }

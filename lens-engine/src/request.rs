@@ -1,19 +1,38 @@
 //! From the command line to a request.
 
-use lens_cli::args::{GenerateArgs, RunArgs, TuiArgs};
-use lens_core::{LensSet, Sampling};
+use lens_cli::args::{GenerateArgs, ReadArgs, RunArgs, TuiArgs};
+use lens_core::{LensSet, Sampling, Selection};
 use lens_models::{Request, session::Input};
 
 /// What to read and write, from what was asked.
 pub(crate) fn of(args: &RunArgs, lenses: &LensSet, input: Input) -> Request {
+    let last = args.read.positions.clone().unwrap_or_else(Selection::last);
+    let mut request = reading(&args.read, lenses, input).positions(last).timing(args.timing);
+    if let Some(size) = args.memory_budget {
+        request = request.memory_budget(size.0.get());
+    }
+    let n = args.generate.max_new_tokens.map(usize::from);
+    args.steer.iter().cloned().fold(writing(request, &args.generate, n), Request::steer)
+}
+
+/// The same for the screen, which shows all positions and says itself how many tokens are written.
+pub(crate) fn of_screen(args: &TuiArgs, lenses: &LensSet, input: Input, tokens: Option<usize>) -> Request {
+    let all = args.read.positions.clone().unwrap_or_else(Selection::all);
+    let mut request = reading(&args.read, lenses, input).positions(all);
+    if let Some(size) = args.memory_budget {
+        request = request.memory_budget(size.0.get());
+    }
+    args.steer.iter().cloned().fold(writing(request, &args.generate, tokens), Request::steer)
+}
+
+/// What is read, but for the positions.
+fn reading(args: &ReadArgs, lenses: &LensSet, input: Input) -> Request {
     let mut request = Request::new(input)
         .layers(args.layers.clone())
         .components(args.components.clone())
-        .positions(args.positions.clone())
         .norm(args.norm)
         .lenses(lenses.clone())
-        .important_above(args.threshold.0)
-        .timing(args.timing);
+        .important_above(args.threshold.0);
     if let Some(names) = args.statistics {
         request = request.statistics(names.0);
     }
@@ -24,35 +43,7 @@ pub(crate) fn of(args: &RunArgs, lenses: &LensSet, input: Input) -> Request {
     if let Some(k) = args.top_k {
         request = request.top_k(k.get());
     }
-    if let Some(size) = args.memory_budget {
-        request = request.memory_budget(size.0.get());
-    }
-    request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
-    let n = args.generate.max_new_tokens.map(usize::from);
-    request = writing(request, &args.generate, n);
-    args.steer.iter().cloned().fold(request, Request::steer)
-}
-
-/// The same for the screen, which says itself how many tokens are written.
-pub(crate) fn of_screen(args: &TuiArgs, lenses: &LensSet, input: Input, tokens: Option<usize>) -> Request {
-    let mut request = Request::new(input)
-        .layers(args.layers.clone())
-        .components(args.components.clone())
-        .positions(args.positions.clone())
-        .norm(args.norm)
-        .lenses(lenses.clone());
-    if let Some(names) = args.statistics {
-        request = request.statistics(names.0);
-    }
-    if let Some(k) = args.top_k {
-        request = request.top_k(k.get());
-    }
-    if let Some(size) = args.memory_budget {
-        request = request.memory_budget(size.0.get());
-    }
-    request = args.targets.iter().fold(request, |request, target| request.target(target.into()));
-    request = writing(request, &args.generate, tokens);
-    args.steer.iter().cloned().fold(request, Request::steer)
+    args.targets.iter().fold(request, |request, target| request.target(target.into()))
 }
 
 /// Up to `tokens` tokens are written after the prompt.

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<()> {
 
     let model = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(model, &args.source, args.machine.io.into(), console)?;
-    let lenses = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
+    let lenses = Lenses::open(&args.read.lenses, &checkpoint, &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
     session = session.with_chat(prompt::extras(&args.chat, tools))?;
     let Some(input) = input else {

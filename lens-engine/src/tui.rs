@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use lens_cli::{
-    args::{ChatArgs, TuiArgs},
+    args::TuiArgs,
     model,
     progress::Running,
     style::Console,
@@ -28,14 +28,29 @@ use lens_core::{
 use lens_models::{Session, demo};
 use lens_viz::tui::{App, Ask, Told};
 
-use crate::{lenses::Lenses, machine, prompt, request, run::GENERATOR, weights};
+use crate::{
+    lenses::Lenses,
+    machine,
+    prompt::{self, Turns},
+    request,
+    run::GENERATOR,
+    weights,
+};
 
 pub(crate) fn tui(args: &TuiArgs, console: &Console) -> Result<()> {
     let options = machine::apply(&args.machine)?;
+    let (turns, tools) = Turns::of_file(args.messages.as_deref(), &args.chat)?;
+    let first = args.what.clone().or_else(|| turns.last().map(str::to_owned));
     let name = args.model.as_deref().unwrap_or(demo::ID);
     let checkpoint = model::open(name, &args.source, args.machine.io.into(), console)?;
-    let lenses = Lenses::open(&args.lenses, &checkpoint, &args.source, console)?;
+    let lenses = Lenses::open(&args.read.lenses, &checkpoint, &args.source, console)?;
     let mut session = Session::new(checkpoint, options)?.with_generator(GENERATOR.0, GENERATOR.1);
+    session = session.with_chat(prompt::extras(&args.chat, tools))?;
+    // What the model cannot be asked is said before the screen is taken.
+    let any = first.clone().unwrap_or_else(|| "a".to_owned());
+    if turns.is_conversation() || first.is_some() {
+        session.prepare(&request::of_screen(args, &lenses.set, turns.ask(any), None))?;
+    }
     let running = Running::new("loading the model");
     session.model_with(&mut |progress| running.load(progress.done, progress.total))?;
     drop(running);
@@ -45,13 +60,16 @@ pub(crate) fn tui(args: &TuiArgs, console: &Console) -> Result<()> {
     let wanted = Arc::new(AtomicU64::new(0));
     let model = Model { asks, told, wanted: wanted.clone() };
     let tokens = args.generate.max_new_tokens.map(usize::from);
-    let (app, first) = App::of_model(args.what.clone(), tokens, tui::look(console));
+    let (mut app, effect) = App::of_model(first, tokens, tui::look(console));
+    if turns.last().is_some() {
+        app.say("i changes the last message of the conversation; what stands before it stays");
+    }
     thread::scope(|scope| {
         let screen = thread::Builder::new()
             .name("screen".to_owned())
-            .spawn_scoped(scope, move || tui::show(app, first, Some(model), console))
+            .spawn_scoped(scope, move || tui::show(app, effect, Some(model), console))
             .context("cannot start a thread for the screen")?;
-        let mut runs = Runs { args, console, session, lenses, tell, wanted };
+        let mut runs = Runs { args, console, turns, session, lenses, tell, wanted };
         runs.follow(&asked);
         screen.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
@@ -61,6 +79,7 @@ pub(crate) fn tui(args: &TuiArgs, console: &Console) -> Result<()> {
 struct Runs<'a> {
     args: &'a TuiArgs,
     console: &'a Console,
+    turns: Turns<'a>,
     session: Session,
     lenses: Lenses,
     tell: Sender<(u64, Told)>,
@@ -84,9 +103,7 @@ impl Runs<'_> {
     }
 
     fn run(&mut self, ask: &Ask) -> Result<()> {
-        let (chat, system) = (self.args.chat, self.args.system.clone());
-        let chat = ChatArgs { chat, system, prefill: None, template_vars: Vec::new() };
-        let input = prompt::of_text(ask.prompt.clone(), &chat);
+        let input = self.turns.ask(ask.prompt.clone());
         let request = request::of_screen(self.args, &self.lenses.set, input, ask.tokens);
         let mut prepared = self.session.prepare(&request)?;
         prepared.notes.extend(self.lenses.notes.iter().cloned());

@@ -1,6 +1,6 @@
 //! What a page is told of a model before anything is asked.
 
-use lens_core::{EditOperation, Intervention};
+use lens_core::{EditOperation, Intervention, Message};
 use serde::Serialize;
 
 use crate::limits::Limits;
@@ -15,6 +15,12 @@ pub struct About {
     pub texts: bool,
     /// Whether a prompt can be a message that the model answers.
     pub chat: bool,
+    /// Whether prompts are such messages until the page says otherwise.
+    pub asks: bool,
+    /// What the system message before such a message says.
+    pub system: Option<String>,
+    /// How the answer to such a message begins.
+    pub prefill: Option<String>,
     /// How many lenses it is read through.
     pub lenses: usize,
     /// Whether it can be patched.
@@ -26,7 +32,17 @@ pub struct About {
 impl About {
     /// A model with texts, read through the plain lens alone.
     pub fn new(model: impl Into<String>) -> Self {
-        Self { model: model.into(), texts: true, chat: false, lenses: 1, patch: false, steer: Vec::new() }
+        Self {
+            model: model.into(),
+            texts: true,
+            chat: false,
+            asks: false,
+            system: None,
+            prefill: None,
+            lenses: 1,
+            patch: false,
+            steer: Vec::new(),
+        }
     }
 
     lens_core::setters! {
@@ -34,12 +50,25 @@ impl About {
         with_texts => texts: bool,
         /// Whether a prompt can be a message that the model answers.
         with_chat => chat: bool,
+        /// Whether prompts are such messages until the page says otherwise.
+        with_asks => asks: bool,
+        /// What the system message before such a message says.
+        with_system => system: Option<String>,
+        /// How the answer to such a message begins.
+        with_prefill => prefill: Option<String>,
         /// How many lenses it is read through.
         with_lenses => lenses: usize,
         /// Whether it can be patched.
         with_patch => patch: bool,
         /// Changes that a page may switch on.
         with_steer => steer: Vec<Intervention>,
+    }
+
+    /// The conversation that a message of the user stands in.
+    pub fn conversation(&self, text: &str) -> Vec<Message> {
+        let system = self.system.iter().map(|system| Message::new("system", system));
+        let prefill = self.prefill.iter().map(|prefill| Message::new("assistant", prefill));
+        system.chain([Message::new("user", text)]).chain(prefill).collect()
     }
 
     /// As the page's program reads it.
@@ -50,6 +79,9 @@ impl About {
             model: &self.model,
             texts: self.texts,
             chat: self.chat,
+            asks: self.chat && self.asks,
+            system: self.system.as_deref(),
+            prefill: self.prefill.as_deref(),
             lenses: self.lenses,
             patch: self.patch,
             steer: changes.collect(),
@@ -72,6 +104,9 @@ struct Told<'a> {
     model: &'a str,
     texts: bool,
     chat: bool,
+    asks: bool,
+    system: Option<&'a str>,
+    prefill: Option<&'a str>,
     lenses: usize,
     patch: bool,
     steer: Vec<Change>,
@@ -106,6 +141,17 @@ pub(crate) fn stronger(change: &Intervention, strength: f64) -> Intervention {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_stands_in_its_conversation() {
+        let roles = |about: &About| -> Vec<String> {
+            about.conversation("hello").into_iter().map(|said| said.role + " " + &said.content).collect()
+        };
+        let about = About::new("m");
+        assert_eq!(roles(&about), ["user hello"]);
+        let about = about.with_system(Some("be brief".into())).with_prefill(Some("It is".into()));
+        assert_eq!(roles(&about), ["system be brief", "user hello", "assistant It is"]);
+    }
 
     #[test]
     fn a_change_grows_from_nothing() {

@@ -1,7 +1,7 @@
 //! What a page asks, and whether that is too much.
 
 use lens_core::{ComponentSelection, Input, LensSet};
-use lens_core::{Intervention, Message, Request, Sampling, Selection, Target, TokenId};
+use lens_core::{Intervention, Request, Sampling, Selection, Target, TokenId};
 use serde::Deserialize;
 
 use crate::{
@@ -158,7 +158,7 @@ impl Reading {
             return Ok(Input::Tokens(ids(&run.text)?));
         }
         if self.chat {
-            return Ok(Input::Chat(vec![Message::new("user", &run.text)]));
+            return Ok(Input::Chat(about.conversation(&run.text)));
         }
         Ok(Input::Text(run.text.clone()))
     }

@@ -4,6 +4,12 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rgb(pub u8, pub u8, pub u8);
 
+/// The least contrast of text of any size (WCAG 2.2, 1.4.3).
+pub(crate) const READABLE: f32 = 4.5;
+
+/// How far the text of a token that only repeats its position's own goes into the colour below it, at most.
+pub(crate) const PALE: f32 = 0.55;
+
 impl Rgb {
     /// Black.
     pub const BLACK: Self = Self(0, 0, 0);
@@ -28,6 +34,16 @@ impl Rgb {
     /// Black or white, whichever reads better on this colour. Its contrast is never below 4.5.
     pub fn text(self) -> Self {
         if self.contrast(Self::BLACK) >= self.contrast(Self::WHITE) { Self::BLACK } else { Self::WHITE }
+    }
+
+    /// Text on this colour that matters less: as far as `most` of the way into it, but never so far that its contrast falls
+    /// below 4.5 (WCAG 2.2, text of any size). On colours in the middle it is [`text`](Self::text) itself, so that
+    /// it has to differ in something else, too.
+    pub(crate) fn quiet_text(self, most: f32) -> Self {
+        const STEPS: u8 = 32;
+        let text = self.text();
+        let quiet = |step: u8| text.mix(self, most * f32::from(step) / f32::from(STEPS));
+        (0..=STEPS).rev().map(quiet).find(|quiet| quiet.contrast(self) >= READABLE).unwrap_or(text)
     }
 
     /// The colour `share` of the way to another one.
@@ -152,6 +168,30 @@ mod tests {
             }
         }
         assert_eq!([f32::NAN, 9.0, -9.0].map(diverging), [0.0, 1.0, -1.0].map(diverging));
+    }
+
+    #[test]
+    fn quiet_text_can_be_read_on_every_colour_and_is_paler_where_there_is_room_for_it() {
+        let colours = || {
+            let steps = (0..=1000).map(|step| step as f32 / 1000.0);
+            steps.flat_map(|share| {
+                [Ramp::Viridis.at(share), Ramp::Cividis.at(share), diverging(2.0 * share - 1.0)]
+            })
+        };
+        // And greys, and the corners and edges of the cube, which no ramp has yet.
+        let channel = |step: u8| step * 51;
+        let cube = (0..216u8).map(|i| Rgb(channel(i / 36), channel(i / 6 % 6), channel(i % 6)));
+        let greys = (0..=255u8).map(|grey| Rgb(grey, grey, grey));
+        let mut paler = 0;
+        for colour in colours().chain(cube).chain(greys) {
+            for most in [0.2, 0.45, PALE, 1.0] {
+                let quiet = colour.quiet_text(most);
+                assert!(quiet.contrast(colour) >= READABLE, "{quiet:?} on {colour:?}");
+                assert!(quiet.contrast(colour) <= colour.contrast(colour.text()), "{quiet:?} on {colour:?}");
+                paler += usize::from(quiet.contrast(colour) < 0.8 * colour.contrast(colour.text()));
+            }
+        }
+        assert!(paler > 4000, "{paler}");
     }
 
     #[test]

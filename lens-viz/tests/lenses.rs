@@ -4,9 +4,12 @@
 
 use std::num::NonZeroUsize;
 
+mod browser;
+
+use browser::{Tab, tab};
 use lens_core::{
     Backend, Component, Lens, LensChoice, LensMap, LensSet, LensTrace, Plan, Provenance, Question, Site,
-    TokenId, TraceContext, Translator, toy::ToyBackend,
+    Statistic, TokenId, TraceContext, Translator, toy::ToyBackend,
 };
 use lens_viz::{
     excerpt, logitlenskit,
@@ -160,4 +163,136 @@ fn trajectories_have_no_gaps() {
     let written = logitlenskit::to_v2(&plain, Component::Site(Site::ResidPost)).unwrap();
     let tracked = written.tracked.iter().flat_map(|by_token| by_token.values().flatten());
     assert!(tracked.clone().count() > 3 && tracked.clone().all(|prob| *prob > 0.0));
+}
+
+/// What the page says of every cell, by row and column: its number, its classes, and whether it is marked.
+fn grid(tab: &mut Tab) -> Vec<Vec<(f64, String, bool)>> {
+    let cells = tab.run(
+        "[...document.querySelectorAll('[role=gridcell]')].map((cell) => \
+         [+cell.parentNode.getAttribute('aria-rowindex') - 2, +cell.getAttribute('aria-colindex') - 2, \
+         cell.querySelector('.number').textContent, cell.className, cell.classList.contains('hit')])",
+    );
+    let mut grid = vec![vec![(f64::NAN, String::new(), false); 4]; 3];
+    for cell in cells.as_array().unwrap() {
+        let [row, column] = [0, 1].map(|i| cell[i].as_u64().unwrap() as usize);
+        let written = cell[2].as_str().unwrap().replace('−', "-");
+        let number = written.parse().unwrap_or_else(|_| panic!("{written} is no number"));
+        grid[row][column] = (number, cell[3].as_str().unwrap().to_owned(), cell[4].as_bool().unwrap());
+    }
+    grid
+}
+
+/// The class that is a cell's colour.
+fn colour(class: &str) -> String {
+    let is_colour = |one: &&str| {
+        one.strip_prefix(['q', 'd'])
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    };
+    class.split(' ').find(is_colour).unwrap_or_default().to_owned()
+}
+
+/// What a tooltip says of the middle of the curves, and what stands beside the grid.
+fn curve_and_detail(tab: &mut Tab) -> [String; 2] {
+    tab.hover("#by-layer");
+    [tab.text_of("#by-layer ~ .tip"), tab.text_of("#detail")]
+}
+
+#[test]
+fn every_view_of_a_page_follows_the_lens_that_is_chosen() {
+    let Some(mut tab) = tab(1280, 1200) else { return };
+    let both = both();
+    let lenses = ["logit", "jacobian"].map(|name| both.of_lens(Some(name)).unwrap().into_owned());
+    let html = page(&both, &PageOptions::default()).unwrap();
+    tab.open(&html, "#at=L1.resid_post&position=2");
+    tab.choose("statistic", "kl_to_final");
+    let choices = "[...document.getElementById('trace').options].map((option) => option.textContent)";
+    assert_eq!(tab.run(choices), serde_json::json!(["logit lens", "jacobian lens"]));
+    let kl = |lens: usize, layer: usize, position: usize| {
+        let here = |r: &&lens_core::ReadoutTrace| r.layer == Some(layer as u16) && r.position == position;
+        lenses[lens].readouts.iter().find(here).unwrap().get(Statistic::KlToFinal).unwrap()
+    };
+    let near = |number: f64, expected: f64| (number - expected).abs() <= 0.006_f64.max(0.01 * expected.abs());
+
+    let mut said = Vec::new();
+    for lens in [0, 1, 0] {
+        tab.choose("trace", &lens.to_string());
+        let cells = grid(&mut tab);
+        for (layer, row) in cells.iter().enumerate() {
+            for (position, (number, ..)) in row.iter().enumerate() {
+                let expected = f64::from(kl(lens, layer, position));
+                assert!(
+                    near(*number, expected),
+                    "lens {lens}, layer {layer} at {position}: {number} for {expected}"
+                );
+            }
+        }
+        // The text at the chosen layer has the colours of that row.
+        let words = tab.run("[...document.querySelectorAll('.word-here')].map((word) => word.className)");
+        let words: Vec<String> = serde_json::from_value(words).unwrap();
+        for (position, class) in words.iter().enumerate() {
+            assert_eq!(colour(class), colour(&cells[1][position].1), "lens {lens} at {position}");
+        }
+        said.push(curve_and_detail(&mut tab));
+        // What is found is found in this lens.
+        let top = |layer: usize, position: usize| {
+            let here = |r: &&lens_core::ReadoutTrace| r.layer == Some(layer as u16) && r.position == position;
+            lenses[lens].readouts.iter().find(here).unwrap().top[0].id
+        };
+        let sought = top(1, 2);
+        tab.run("document.querySelector('#detail tbody tr:first-child .everywhere').click()");
+        for (layer, row) in grid(&mut tab).iter().enumerate() {
+            for (position, (_, _, hit)) in row.iter().enumerate() {
+                assert_eq!(*hit, top(layer, position) == sought, "lens {lens}, layer {layer} at {position}");
+            }
+        }
+        tab.run("document.querySelector('#detail tbody tr:first-child .everywhere').click()");
+        assert_eq!(tab.count(".cell.hit"), 0);
+    }
+    assert_eq!(said[0], said[2], "it is as it was");
+    assert!(said[0][0] != said[1][0], "the curve is the same: {}", said[0][0]);
+    assert!(said[0][1] != said[1][1], "the readout is the same: {}", said[0][1]);
+
+    // One lens less the other, in numbers and in words, and by a link.
+    tab.choose("trace", "1");
+    tab.choose("minus", "0");
+    assert!(tab.text_of("#pair-says").contains("The lenses differ"), "{}", tab.text_of("#pair-says"));
+    let less = grid(&mut tab);
+    for (layer, row) in less.iter().enumerate() {
+        for (position, (number, class, _)) in row.iter().enumerate() {
+            let expected = f64::from(kl(1, layer, position)) - f64::from(kl(0, layer, position));
+            assert!(near(*number, expected), "layer {layer} at {position}: {number} for {expected}");
+            assert!(colour(class).starts_with('d'), "{class}");
+        }
+    }
+    let link = tab.text("location.hash");
+    tab.open(&html, &link);
+    assert_eq!(grid(&mut tab), less);
+    tab.assert_quiet();
+}
+
+#[test]
+fn cells_of_a_page_say_where_they_only_repeat_the_input() {
+    let Some(mut tab) = tab(1280, 900) else { return };
+    let mut trace = judged();
+    let echo = trace.readouts.iter_mut().find(|r| r.layer == Some(1) && r.position == 2).unwrap();
+    let own = &trace.tokens[2];
+    (echo.top[0].id, echo.top[0].text) = (own.id, own.text.clone());
+    let others: usize = trace
+        .readouts
+        .iter()
+        .filter(|r| r.component.name() == "resid_post" && r.top[0].id == trace.tokens[r.position].id)
+        .count();
+    tab.open(&page(&trace, &PageOptions::default()).unwrap(), "");
+    assert_eq!(tab.count(".cell.echoes"), others as u64);
+    let styles = tab.run(
+        "(() => { const at = document.querySelector(\"[role=row][aria-rowindex='3'] > [aria-colindex='4'] .token\"); \
+         const { fontStyle, color } = getComputedStyle(at); const cell = getComputedStyle(at.closest('.cell')); \
+         return [fontStyle, color, cell.color, cell.getPropertyValue('--quiet')]; })()",
+    );
+    assert_eq!(styles[0], "italic", "{styles}");
+    assert!(styles[3].as_str().unwrap().starts_with('#'), "{styles}");
+    // Another colour than the rest only where there is room for one; the rest is tested with the ramps.
+    tab.choose("statistic", "kl_to_final");
+    assert_eq!(tab.count(".cell.echoes"), others as u64);
+    tab.assert_quiet();
 }

@@ -385,21 +385,67 @@ fn a_token_that_repeats_the_input_is_pale() {
     let grid = PictureKind::Grid(KL);
     let drawn = |trace: &LensTrace| one(trace, grid, &PictureOptions::default()).svg;
     let before = drawn(&trace);
-    assert!(!texts(&before).iter().any(|text| text.starts_with("pale: ")));
+    assert!(!texts(&before).iter().any(|text| text.starts_with("pale, in italics: ")));
     let echo = trace.readouts.iter_mut().find(|r| r.component == RESID_POST && r.position == 1).unwrap();
     echo.top[0].id = TokenId(101);
     let after = drawn(&trace);
-    assert!(texts(&after).iter().any(|text| text.starts_with("pale: ")));
+    assert!(texts(&after).iter().any(|text| text.starts_with("pale, in italics: ")));
     let inks = |svg: &str| -> Vec<String> {
         let document = roxmltree::Document::parse(svg).unwrap();
         let texts = document.descendants().filter(|node| node.has_tag_name("text"));
-        let texts = texts.filter(|node| !node.text().unwrap_or_default().contains("pale: "));
+        let texts = texts.filter(|node| !node.text().unwrap_or_default().contains("pale, in italics: "));
         texts.map(|node| node.attribute("fill").unwrap_or_default().to_owned()).collect()
     };
     let changed = inks(&before).iter().zip(inks(&after)).filter(|(a, b)| *a != b).count();
     assert_eq!(changed, 1, "one token is written in another ink");
     let fills = |svg: &str| rects(svg).into_iter().map(|(_, fill)| fill).collect::<Vec<_>>();
     assert_eq!(fills(&before), fills(&after), "colours of cells say what they said");
+}
+
+/// The texts that are slanted, with the contrast of each to the cell that it stands on.
+fn slanted(svg: &str) -> Vec<(String, f32)> {
+    let document = roxmltree::Document::parse(svg).unwrap();
+    let rects = rects(svg);
+    let colour = |hex: &str| {
+        let channel = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        Rgb(channel(1), channel(3), channel(5))
+    };
+    let of = |node: roxmltree::Node<'_, '_>| {
+        let place = node.attribute("transform")?.strip_prefix("translate(")?.strip_suffix(") skewX(-14)")?;
+        let (x, y) = place.split_once(',')?;
+        let [x, y] = [x, y].map(|number| number.parse::<f64>().unwrap() / 10.0);
+        let is_below = |[left, top, width, height]: [f64; 4]| {
+            (left..left + width).contains(&x) && (top..top + height).contains(&y)
+        };
+        // What was drawn last is on top.
+        let (_, ground) = rects.iter().rfind(|(frame, _)| is_below(*frame)).unwrap();
+        let contrast = colour(node.attribute("fill").unwrap()).contrast(colour(ground));
+        Some((node.text().unwrap().trim_matches('\n').to_owned(), contrast))
+    };
+    document.descendants().filter(|node| node.has_tag_name("text")).filter_map(of).collect()
+}
+
+#[test]
+fn tokens_that_repeat_the_input_are_slanted_and_can_be_read_on_every_colour() {
+    let mut trace = small(40, 0..3, &["a", "b"]);
+    for (i, token) in trace.tokens.iter_mut().enumerate() {
+        token.id = TokenId(100 + i as u32);
+    }
+    assert_eq!(slanted(&one(&trace, PictureKind::Grid(KL), &PictureOptions::default()).svg), []);
+    for readout in &mut trace.readouts {
+        readout.top[0].id = trace.tokens[readout.position].id;
+    }
+    for ramp in [Ramp::Viridis, Ramp::Cividis] {
+        for measure in [KL, RANK, Measure::Probability, Measure::Logit] {
+            let mut options = PictureOptions::default();
+            options.ramp = ramp;
+            let found = slanted(&one(&trace, PictureKind::Grid(measure), &options).svg);
+            assert!(found.len() >= 40, "{found:?}");
+            for (text, contrast) in found {
+                assert!(contrast >= 4.5, "{text:?} has a contrast of {contrast} in {measure:?}, {ramp:?}");
+            }
+        }
+    }
 }
 
 #[test]

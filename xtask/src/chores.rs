@@ -15,6 +15,7 @@ mod pictures;
 mod s3;
 mod setup;
 mod slurm;
+mod terminal;
 mod test;
 mod throughput;
 
@@ -38,6 +39,7 @@ pub(crate) enum Chore {
     Pictures(pictures::Pictures),
     S3(s3::S3),
     Slurm(slurm::Slurm),
+    Terminal(terminal::Terminal),
     Nvrtc(nvrtc::Nvrtc),
     GpuCheck(gpu_check::GpuCheck),
     Throughput(throughput::Throughput),
@@ -60,6 +62,7 @@ impl Chore {
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),
             Self::S3(asked) => s3::run(root, asked),
+            Self::Terminal(_) => terminal::run(),
             Self::Slurm(asked) => slurm::run(root, asked),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
             Self::GpuCheck(asked) => gpu_check::run(root, asked),

@@ -1,5 +1,6 @@
 //! `cargo xtask CHORE`: what has to be done around the crates, with nothing but Rust, a C++ compiler and Python 3.
 
+mod apt;
 mod cargo;
 mod checkpoint;
 mod chores;

@@ -15,6 +15,7 @@ mod inspect;
 mod lens;
 mod model;
 mod patch;
+mod read;
 mod render;
 mod run;
 mod serve;
@@ -42,6 +43,7 @@ pub use self::{
     },
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
+    read::ReadArgs,
     render::{RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     serve::ServeArgs,
@@ -90,7 +92,7 @@ impl Cli {
         let says = match &self.command {
             Command::Run(args) => args.contradiction(),
             Command::Check(args) => args.machine.contradiction(),
-            Command::Serve(args) => args.machine.contradiction(),
+            Command::Serve(args) => args.contradiction(),
             Command::Attribute(args) => args.contradiction(),
             Command::Patch(args) => args.contradiction(),
             Command::Decode(args) => args.contradiction(),
@@ -230,7 +232,7 @@ mod tests {
             "-",
         ]);
         let Ok(Cli { command: Command::Run(args), .. }) = cli else { panic!("{cli:?}") };
-        assert_eq!(args.layers.resolve(8, "layer").unwrap(), [5, 6]);
-        assert_eq!(args.targets, [Target::Text("-".to_owned())]);
+        assert_eq!(args.read.layers.resolve(8, "layer").unwrap(), [5, 6]);
+        assert_eq!(args.read.targets, [Target::Text("-".to_owned())]);
     }
 }

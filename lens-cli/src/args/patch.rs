@@ -48,7 +48,7 @@ pub struct PatchArgs {
     #[arg(conflicts_with_all = ["token_ids", "messages"])]
     pub prompt: Option<String>,
     /// Token ids such as 1,2,3 in place of the prompt; no special token is added
-    #[arg(long, value_name = "IDS", conflicts_with = "messages")]
+    #[arg(long, value_name = "IDS", conflicts_with_all = ["messages", "ChatArgs"])]
     pub token_ids: Option<TokenIds>,
     /// A file with a conversation in place of the prompt, as for lens run
     #[arg(long, value_name = "FILE")]

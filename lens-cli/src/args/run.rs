@@ -3,21 +3,18 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
-use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
+use lens_core::Intervention;
 use lens_data::PromptFormat;
 use lens_viz::Measure;
 
 use super::{
     MORE_HELP,
-    lens::LensNames,
     model::{MachineArgs, SourceArgs},
+    read::ReadArgs,
 };
 use crate::{
     format::RunFormat,
-    values::{
-        Percent, Pictures, Size, StatisticNames, StopText, Target, Temperature, TemplateVar, TokenIds, TopP,
-        from_one,
-    },
+    values::{Pictures, Size, StopText, Temperature, TemplateVar, TokenIds, TopP, from_one},
 };
 
 /// Read every layer and component for a prompt, and for each token that the model writes after it
@@ -58,62 +55,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub chat: ChatArgs,
 
-    /// Layers: all, last, an index (-1 is the last), 0..8, 2..=4, or a list of these; embed, which is in no layer, is
-    /// read with all of them or where --components names it
-    #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
-    #[arg(help_heading = "What to read")]
-    pub layers: Selection,
-    /// Positions, written as layers are
-    #[arg(long, value_name = "WHICH", default_value = "last", allow_hyphen_values = true)]
-    #[arg(help_heading = "What to read")]
-    pub positions: Selection,
-    /// all, or a list of embed, resid_pre, attn_out, resid_mid, mlp_out, resid_post (or LogitLens4LLMs's names), heads, and
-    /// single heads as head.3
-    #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
-    #[arg(help_heading = "What to read")]
-    pub components: ComponentSelection,
-    /// The lenses to read with, all from one forward pass: logit, tuned=PATH, jacobian=PATH, or a list of these; in the
-    /// place of a path, a name on the hub; can be repeated [default: logit]
-    #[arg(long = "lens", value_name = "KIND=PATH", help_heading = "What to read")]
-    pub lenses: Vec<LensNames>,
-    /// The most probable tokens to keep of each readout [default: 10]
-    #[arg(short = 'k', long, value_name = "K", help_heading = "What to read")]
-    #[arg(value_parser = from_one)]
-    pub top_k: Option<NonZeroUsize>,
-    /// A token to watch everywhere, by text or id (text:5 is the text 5); can be repeated
-    #[arg(
-        long = "target",
-        value_name = "TEXT|ID",
-        allow_hyphen_values = true,
-        help_heading = "What to read"
-    )]
-    pub targets: Vec<Target>,
-    /// Norm before the unembedding: recomputed, final-scale or none
-    #[arg(hide_short_help = true)]
-    #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
-    pub norm: NormMode,
-    /// Probability of a token above which a layer counts as important
-    #[arg(hide_short_help = true)]
-    #[arg(long, value_name = "PERCENT", default_value = "3", help_heading = "What to read")]
-    pub threshold: Percent,
-    /// A token to compare the --target with: every readout has the difference of their logits (logit_diff)
-    #[arg(
-        long,
-        value_name = "TEXT|ID",
-        allow_hyphen_values = true,
-        requires = "targets",
-        help_heading = "What to read"
-    )]
-    pub versus: Option<Target>,
-    /// Statistics of every readout, such as entropy,kl_to_final, or all [default: all but js_to_final and tv_to_final,
-    /// which need a second pass over the vocabulary]
-    #[arg(hide_short_help = true)]
-    #[arg(long, value_name = "NAMES", help_heading = "What to read")]
-    pub statistics: Option<StatisticNames>,
-    /// Jensen-Shannon divergence and total variation to the final readout too
-    #[arg(hide_short_help = true)]
-    #[arg(long, help_heading = "What to read")]
-    pub distances: bool,
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     #[command(flatten)]
     pub generate: GenerateArgs,
@@ -234,7 +177,7 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub prompt_file: Option<PathBuf>,
     /// Token ids such as 1,2,3 in place of a text; no special token is added
-    #[arg(long, value_name = "IDS")]
+    #[arg(long, value_name = "IDS", conflicts_with = "ChatArgs")]
     pub token_ids: Option<TokenIds>,
     /// A conversation for the model's chat template: a JSON list of objects with role and content, or an object with
     /// messages and perhaps tools; - reads stdin
@@ -267,16 +210,16 @@ pub struct ManyArgs {
 #[derive(Debug, Args)]
 pub struct ChatArgs {
     /// Ask the text as a user does, in the model's chat template
-    #[arg(long, conflicts_with = "token_ids")]
+    #[arg(long)]
     pub chat: bool,
     /// What the system message says; implies --chat
-    #[arg(long, value_name = "TEXT", conflicts_with = "token_ids")]
+    #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
     /// How the assistant's answer begins: the model goes on from there (with --chat, --system or --messages)
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "token_ids")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub prefill: Option<String>,
     /// A variable for the chat template, such as enable_thinking=false: JSON, or else a text; can be repeated
-    #[arg(long = "template-var", value_name = "NAME=VALUE", conflicts_with = "token_ids")]
+    #[arg(long = "template-var", value_name = "NAME=VALUE")]
     pub template_vars: Vec<TemplateVar>,
 }
 

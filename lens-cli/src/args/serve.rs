@@ -7,6 +7,7 @@ use super::{
     MORE_HELP,
     lens::LensNames,
     model::{MachineArgs, SourceArgs},
+    run::ChatArgs,
 };
 
 /// Serve a page on this machine that reads a model as you type
@@ -23,6 +24,7 @@ Examples:
   lens serve
   lens serve --open
   lens serve -m Qwen/Qwen2.5-0.5B-Instruct --port 8080
+  lens serve -m Qwen/Qwen3-0.6B --system \"Be brief.\" --template-var enable_thinking=false
   lens serve --steer \"L4.resid_post += 4*@'love' - 4*@'hate'\" --lens logit,tuned=./lens"
 )]
 pub struct ServeArgs {
@@ -31,6 +33,10 @@ pub struct ServeArgs {
     pub model: Option<String>,
     #[command(flatten)]
     pub source: SourceArgs,
+    /// What a prompt stands in where the page reads it as a chat message, which --chat and --system make it do at the start
+    #[command(flatten)]
+    pub chat: ChatArgs,
+
     /// The port to listen on, at 127.0.0.1; 0 takes any that is free
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Where")]
     pub port: u16,
@@ -55,6 +61,17 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub machine: MachineArgs,
+}
+
+impl ServeArgs {
+    /// Options that cannot both be followed, in words.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let chat = self.chat.contradiction(false);
+        let chat = chat.map(|_| {
+            "--prefill and --template-var are for chat messages: they need --chat or --system".to_owned()
+        });
+        chat.or_else(|| self.machine.contradiction())
+    }
 }
 
 /// A limit: not nothing, and nothing that a page could not show.

@@ -1,17 +1,17 @@
 //! `lens tui`.
 
-use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::Args;
-use lens_core::{ComponentSelection, Intervention, NormMode, Selection};
+use lens_core::{Intervention, NormMode, Selection};
 
 use super::{
     MORE_HELP,
-    lens::LensNames,
     model::{MachineArgs, SourceArgs},
-    run::GenerateArgs,
+    read::ReadArgs,
+    run::{ChatArgs, GenerateArgs},
 };
-use crate::values::{Size, StatisticNames, Target, from_one};
+use crate::values::Size;
 
 /// Walk through layers and positions on the screen of the terminal, while a model runs or in a saved trace
 #[derive(Debug, Args)]
@@ -28,6 +28,7 @@ Examples:
   lens tui
   lens tui \"The capital of France is\" -n 12
   lens tui results/trace.json
+  lens tui -m Qwen/Qwen3-0.6B --messages chat.json --template-var enable_thinking=false
   lens tui -m Qwen/Qwen2.5-0.5B \"The capital of France is\" --target \" Paris\""
 )]
 pub struct TuiArgs {
@@ -42,47 +43,14 @@ pub struct TuiArgs {
     pub trace: Option<String>,
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Ask texts as a user does, in the model's chat template
-    #[arg(long)]
-    pub chat: bool,
-    /// What the system message says; implies --chat
-    #[arg(long, value_name = "TEXT")]
-    pub system: Option<String>,
+    /// A conversation to begin with, as for lens run; a text that is typed takes the place of its last message
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["what", "trace"])]
+    pub messages: Option<PathBuf>,
+    #[command(flatten)]
+    pub chat: ChatArgs,
 
-    /// Layers, written as for lens run
-    #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
-    #[arg(help_heading = "What to read")]
-    pub layers: Selection,
-    /// Positions, written as layers are
-    #[arg(long, value_name = "WHICH", default_value = "all", allow_hyphen_values = true)]
-    #[arg(help_heading = "What to read")]
-    pub positions: Selection,
-    /// Components, written as for lens run
-    #[arg(long, value_name = "NAMES", default_value = "all", allow_hyphen_values = true)]
-    #[arg(help_heading = "What to read")]
-    pub components: ComponentSelection,
-    /// The lenses to read with: logit, tuned=PATH, jacobian=PATH, or a list of these; can be repeated [default: logit]
-    #[arg(long = "lens", value_name = "KIND=PATH", help_heading = "What to read")]
-    pub lenses: Vec<LensNames>,
-    /// The most probable tokens to keep of each readout [default: 10]
-    #[arg(short = 'k', long, value_name = "K", value_parser = from_one, help_heading = "What to read")]
-    pub top_k: Option<NonZeroUsize>,
-    /// A token to follow from the beginning, by text or id (text:5 is the text 5); can be repeated
-    #[arg(
-        long = "target",
-        value_name = "TEXT|ID",
-        allow_hyphen_values = true,
-        help_heading = "What to read"
-    )]
-    pub targets: Vec<Target>,
-    /// Norm before the unembedding: recomputed, final-scale or none
-    #[arg(hide_short_help = true)]
-    #[arg(long, value_name = "MODE", default_value = "recomputed", help_heading = "What to read")]
-    pub norm: NormMode,
-    /// Statistics of every readout, such as entropy,kl_to_final, or all
-    #[arg(hide_short_help = true)]
-    #[arg(long, value_name = "NAMES", help_heading = "What to read")]
-    pub statistics: Option<StatisticNames>,
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     #[command(flatten)]
     pub generate: GenerateArgs,
@@ -104,7 +72,13 @@ impl TuiArgs {
     pub(super) fn contradiction(&self) -> Option<String> {
         let trials = (self.generate.trials.get() > 1)
             .then(|| "the screen shows one run: leave --trials out, and give another --seed".to_owned());
-        trials.or_else(|| self.machine.contradiction())
+        let stdin = || {
+            let is_stdin = self.messages.as_deref().is_some_and(|path| path.as_os_str() == "-");
+            is_stdin
+                .then(|| "--messages - reads stdin, which the screen needs for keys: name a file".to_owned())
+        };
+        let chat = || self.chat.contradiction(self.messages.is_some());
+        trials.or_else(stdin).or_else(chat).or_else(|| self.machine.contradiction())
     }
 
     /// An option that only a model can follow, if one was given.
@@ -113,11 +87,16 @@ impl TuiArgs {
             ("--model", self.model.is_some()),
             ("--revision", self.source.revision.is_some()),
             ("--adapter", !self.source.adapter.is_empty()),
-            ("--chat", self.chat || self.system.is_some()),
-            ("--lens", !self.lenses.is_empty()),
-            ("--target", !self.targets.is_empty()),
-            ("--statistics", self.statistics.is_some()),
-            ("--top-k", self.top_k.is_some()),
+            ("--chat", self.chat.is_chat()),
+            ("--layers", self.read.layers != Selection::all()),
+            ("--positions", self.read.positions.is_some()),
+            ("--components", !self.read.components.is_all()),
+            ("--norm", self.read.norm != NormMode::default()),
+            ("--lens", !self.read.lenses.is_empty()),
+            ("--target", !self.read.targets.is_empty()),
+            ("--statistics", self.read.statistics.is_some()),
+            ("--distances", self.read.distances),
+            ("--top-k", self.read.top_k.is_some()),
             ("--max-new-tokens", self.generate.max_new_tokens.is_some()),
             ("--steer", !self.steer.is_empty()),
             ("--memory-budget", self.memory_budget.is_some()),

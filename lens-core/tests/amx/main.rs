@@ -24,6 +24,7 @@ fn kernels() -> Vec<lens_core::projection::Kernel> {
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 #[test]
 fn there_is_no_amx_here() {
-    println!("skipped: the kernel amxbf16 is for Linux on x86-64");
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "skipped: the kernel amxbf16, which is for Linux on x86-64");
     assert!(lens_core::projection::Kernel::named("amxbf16").is_err());
 }

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lens_cli::args::MachineArgs;
+use lens_cli::args::ServeArgs;
 use lens_core::{
-    Backend as _, Intervention, LensSet, Message, Prepared, Request, Sink, TokenId,
+    Backend as _, LensSet, Prepared, Request, Sink, TokenId,
     attribution::{AttributionRequest, AttributionTrace},
     patch::{PatchContext, PatchPrompt, PatchTrace},
 };
@@ -17,18 +17,12 @@ use crate::{advice, lenses::Lenses, machine, run::GENERATOR, weights};
 pub(super) struct Served<'a> {
     session: Session,
     lenses: Lenses,
-    steer: &'a [Intervention],
-    machine: &'a MachineArgs,
+    args: &'a ServeArgs,
 }
 
 impl<'a> Served<'a> {
-    pub(super) fn new(
-        session: Session,
-        lenses: Lenses,
-        steer: &'a [Intervention],
-        machine: &'a MachineArgs,
-    ) -> Self {
-        Self { session, lenses, steer, machine }
+    pub(super) fn new(session: Session, lenses: Lenses, args: &'a ServeArgs) -> Self {
+        Self { session, lenses, args }
     }
 }
 
@@ -36,12 +30,18 @@ impl Model for Served<'_> {
     fn about(&self) -> About {
         let speech = self.session.speech();
         let texts = speech.tokenizer().is_ok();
-        About::new(self.session.outline().id.clone())
+        let chat = &self.args.chat;
+        let about = About::new(self.session.outline().id.clone())
+            .with_asks(chat.is_chat())
+            .with_system(chat.system.clone())
+            .with_prefill(chat.prefill.clone());
+        let converses = texts && speech.converse(&about.conversation("a")).is_ok();
+        about
             .with_texts(texts)
-            .with_chat(texts && speech.converse(&[Message::new("user", "a")]).is_ok())
+            .with_chat(converses)
             .with_lenses(self.lenses.set.iter().count().max(1))
             .with_patch(true)
-            .with_steer(self.steer.to_vec())
+            .with_steer(self.args.steer.clone())
     }
 
     fn lenses(&self) -> LensSet {
@@ -56,7 +56,7 @@ impl Model for Served<'_> {
     }
 
     fn run(&mut self, prepared: &Prepared, sink: &mut dyn Sink) -> Result<(), Failure> {
-        machine::suit(self.machine, &self.session.outline().spec, prepared.tokens.len());
+        machine::suit(&self.args.machine, &self.session.outline().spec, prepared.tokens.len());
         self.session.run_prepared_into(prepared, sink).map_err(said)
     }
 

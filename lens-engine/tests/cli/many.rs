@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ok, program, refused, run, says};
+use crate::support::{ok, program, refused, run, says, skipped};
 
 const TWO: &str = "The capital of France is\n\nThe opposite of hot is\n";
 
@@ -269,7 +269,7 @@ fn the_examples_of_the_tables_page_run() {
         Ok(python) => python,
         Err(reason) => {
             assert!(std::env::var_os("LENS_REQUIRE_TABLES").is_none(), "{reason}");
-            eprintln!("skipped: the examples need pandas, pyarrow, polars and duckdb ({reason})");
+            skipped("the examples for tables, which need pandas, pyarrow, polars and duckdb", &reason);
             return;
         }
     };

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{program, says};
+use crate::support::{Model, program, says};
 
 /// A server, which ends with the test.
 struct Served {
@@ -110,6 +110,36 @@ fn the_demo_model_is_read_as_one_types() {
     served.events("/api/run", &two);
     let events = served.events("/api/patch", &json!({"client": "page"}));
     assert!(events.iter().any(|(_, event)| event["event"] == "patching"), "{events:?}");
+}
+
+#[test]
+fn a_chat_message_stands_in_the_conversation_that_the_options_say() {
+    let words = ["<s>", "</s>", "user", "system", "assistant", "hello", "be", "brief"];
+    let template = "{% if loud is defined %}[{{ loud }}] {% endif %}\
+        {% for m in messages %}{{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
+    let model = Model::with_words(&words).with("chat_template.jinja", template);
+    let base = ["-m", model.path()];
+    let asked = |args: &[&str], chat: bool| {
+        let served = Served::start(&[&base, args].concat());
+        let question = json!({"client": "page", "runs": [{"text": "hello"}], "chat": chat});
+        let events = served.events("/api/run", &question);
+        let data = &events.iter().rfind(|(_, event)| event["event"] == "data").expect("a grid").1["data"];
+        data["traces"][0]["prompt"].as_str().expect("a prompt").to_owned()
+    };
+    assert_eq!(asked(&[], false), "hello");
+    assert_eq!(asked(&[], true), "user hello </s> assistant ");
+    let all = ["--system", "be", "--prefill", "brief", "--template-var", "loud=true"];
+    assert_eq!(asked(&all, true), "[True] system be </s> user hello </s> assistant brief");
+    assert_eq!(asked(&all, false), "hello");
+
+    let said = |args: &[&str]| crate::support::run(&[&["serve"], args].concat());
+    let alone = said(&["-m", model.path(), "--prefill", "be"]);
+    assert_eq!(alone.code, 2);
+    says(&alone.stderr, &["--prefill and --template-var are for chat messages", "--chat or --system"]);
+    // The demo model knows no conversation.
+    let demo = said(&["--chat"]);
+    assert_eq!(demo.code, 1);
+    says(&demo.stderr, &["has no chat template"]);
 }
 
 #[test]

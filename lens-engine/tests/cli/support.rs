@@ -1,6 +1,7 @@
 //! Running the binary, and checkpoints to run it on.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -98,6 +99,11 @@ pub(crate) fn refused(args: &[&str], code: i32) -> String {
     assert!(outcome.stderr.starts_with("error: "), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("panicked") && !outcome.stderr.contains("RUST_BACKTRACE"));
     outcome.stderr
+}
+
+/// Says that a test is left out, and why: past what cargo keeps of tests that pass.
+pub(crate) fn skipped(what: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}, because of {why}");
 }
 
 /// Asserts that a message says all of `parts`.

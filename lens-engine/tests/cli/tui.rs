@@ -5,10 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Once,
     time::{Duration, Instant},
 };
 
-use crate::support::{Model, program, says};
+use crate::support::{Model, ok, program, says, skipped};
 
 /// A shell in a terminal of a chosen size. Nobody else's tmux is asked or disturbed.
 struct Terminal {
@@ -25,7 +26,9 @@ impl Terminal {
         if !is_there {
             let required = std::env::var_os("LENS_REQUIRE_TMUX").is_some_and(|value| value != "0");
             assert!(!required, "LENS_REQUIRE_TMUX is set and there is no tmux");
-            eprintln!("skipped: no tmux on the PATH (packages call it `tmux`)");
+            static SAID: Once = Once::new();
+            let why = "no tmux on the PATH (`cargo xtask terminal` installs it)";
+            SAID.call_once(|| skipped("the screen of lens tui", why));
             return None;
         }
         let terminal = Self { folder: tempfile::tempdir().expect("a temporary folder") };
@@ -145,7 +148,7 @@ fn positions(screen: &str) -> Vec<usize> {
 fn keys_move_the_cursor_and_choose_what_is_shown() {
     let Some(terminal) = Terminal::start(80, 30) else { return };
     terminal.lens("tui 'The capital of France is' -n 6");
-    terminal.wait("·France");
+    terminal.wait_until("a whole run", |screen| positions(screen).contains(&10));
     let goes = |keys: &[&str], to: &str| {
         terminal.press(keys);
         terminal.wait_until(to, |screen| cell(screen).starts_with(to));
@@ -273,6 +276,70 @@ fn a_film_plays_a_prompt_is_typed_files_are_written_and_the_screen_is_left() {
     terminal.press(&["C-c"]);
     terminal.wait_gone("·Rome");
     terminal.is_as_before();
+}
+
+/// The trace that the screen writes into a file of this name.
+fn traced(terminal: &Terminal, file: &str) -> serde_json::Value {
+    terminal.press(&["e"]);
+    terminal.wait("write to (");
+    terminal.press(&["C-u"]);
+    terminal.write(file);
+    terminal.press(&["Enter"]);
+    terminal.wait(&format!("written: {file}"));
+    let text = fs::read_to_string(terminal.folder.path().join(file)).expect("a file");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn a_conversation_is_read_as_a_run_reads_it_and_its_last_message_is_typed_anew() {
+    let Some(terminal) = Terminal::start(100, 24) else { return };
+    let words = ["<s>", "</s>", "user", "system", "assistant", "hello", "be", "brief", "not"];
+    let template = "{% if loud is defined %}[{{ loud }}] {% endif %}\
+        {% for m in messages %}{{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
+    let model = Model::with_words(&words).with("chat_template.jinja", template);
+    let turns = r#"[{"role": "user", "content": "hello"}, {"role": "assistant", "content": "be"},
+        {"role": "user", "content": "not"}]"#;
+    let talk = terminal.folder.path().join("talk.json");
+    fs::write(&talk, turns).expect("a writable folder");
+    let options = ["--system", "be", "--prefill", "brief", "--template-var", "loud=1"];
+    let talk = talk.to_str().expect("UTF-8");
+    let base = ["run", "-m", model.path(), "--messages", talk, "--positions", "all", "--format", "json"];
+    let run: serde_json::Value = serde_json::from_str(&ok(&[&base, &options[..]].concat())).expect("JSON");
+    let expected = "[1] system be </s> user hello </s> assistant be </s> user not </s> assistant brief";
+    assert_eq!(run["prompt"], expected);
+
+    terminal.lens(&format!("tui -m '{}' --messages talk.json {}", model.path(), options.join(" ")));
+    terminal.wait("i changes the last message of the conversation");
+    terminal.wait_until("a whole run", |screen| !positions(screen).is_empty());
+    let screen = traced(&terminal, "screen.json");
+    for part in ["prompt", "roles", "tokens", "readouts", "finals", "notes"] {
+        assert_eq!(screen[part], run[part], "{part}");
+    }
+    terminal.press(&["i"]);
+    terminal.wait("prompt › not");
+    terminal.press(&["C-u"]);
+    terminal.write("hello");
+    terminal.press(&["Enter"]);
+    terminal.wait("userhello</s>assistantbrief");
+    let typed = traced(&terminal, "typed.json");
+    assert_eq!(typed["prompt"], expected.replace("user not", "user hello"));
+    terminal.press(&["q"]);
+    terminal.wait(READY);
+
+    // What cannot be followed is said before the screen is taken.
+    for (args, code, words) in [
+        ("--chat hello", 1, "has no chat template"),
+        ("--prefill be hello", 2, "it needs --chat"),
+        ("--messages -", 2, "which the screen needs for keys"),
+        ("--messages talk.json hello", 2, "cannot be used with"),
+        ("screen.json --layers 0", 1, "no model that could follow --layers"),
+        ("screen.json --positions 0", 1, "no model that could follow --positions"),
+    ] {
+        terminal.clear();
+        terminal.lens(&format!("tui {args}"));
+        terminal.wait_until(words, |screen| screen.replace('\n', "").contains(words));
+        status(&terminal, code);
+    }
 }
 
 /// Waits for the shell's answer to what a program left.

@@ -1,6 +1,6 @@
 //! The colours of cells, as classes of the style sheet: the page's policy lets no style stand in an attribute.
 
-use crate::ramp::{Ramp, Rgb, diverging};
+use crate::ramp::{PALE, Ramp, Rgb, diverging};
 
 /// Steps between the two ends of the scale: finer than an eye tells apart in cells that do not touch.
 const STEPS: u8 = 40;
@@ -11,13 +11,14 @@ pub(super) fn level(value: f32) -> u8 {
 }
 
 /// `.q0` to `.q40` for values and `.d0` to `.d40` for differences, of which 20 is none, each with a text colour that
-/// can be read on it.
+/// can be read on it, and a paler one for what matters less.
 pub(super) fn rules() -> String {
     (0..=STEPS)
         .map(|step| {
             let share = f32::from(step) / f32::from(STEPS);
             let rule = |name: char, colour: Rgb| {
-                format!(".{name}{step}{{background:{};color:{}}}\n", hex(colour), hex(colour.text()))
+                let [text, quiet] = [colour.text(), colour.quiet_text(PALE)].map(hex);
+                format!(".{name}{step}{{background:{};color:{text};--quiet:{quiet}}}\n", hex(colour))
             };
             rule('q', Ramp::Viridis.at(share)) + &rule('d', diverging(2.0 * share - 1.0))
         })
@@ -35,7 +36,7 @@ mod tests {
     #[test]
     fn levels_reach_both_ends_and_stay_between_them() {
         assert_eq!([-1.0, 0.0, 0.5, 1.0, 7.0, f32::NAN].map(level), [0, 0, 20, 40, 40, 0]);
-        assert!(rules().contains(".d20{background:#f7f7f7;color:#000000}"));
-        assert!(rules().contains(".q40{background:#fde725;color:#000000}"));
+        assert!(rules().contains(".d20{background:#f7f7f7;color:#000000;--quiet:"));
+        assert!(rules().contains(".q40{background:#fde725;color:#000000;--quiet:"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! plotters counts in whole units, so a pixel is ten of them: hairlines and curves need the tenths.
 
-use std::{collections::BTreeSet, io};
+use std::{borrow::Cow, collections::BTreeSet, io};
 
 use plotters::{
     coord::Shift,
@@ -44,11 +44,13 @@ pub(super) struct Pen {
     pub(super) anchor: HPos,
     /// Bottom to top.
     pub(super) upright: bool,
+    /// In italics.
+    pub(super) slanted: bool,
 }
 
 impl Pen {
     pub(super) const fn new(face: Face, size: f64, colour: Rgb) -> Self {
-        Self { face, size, colour, anchor: HPos::Left, upright: false }
+        Self { face, size, colour, anchor: HPos::Left, upright: false, slanted: false }
     }
 
     pub(super) const fn centred(self) -> Self {
@@ -169,7 +171,11 @@ impl<'a> Canvas<'a> {
             return;
         }
         self.missing.extend(text.missing());
-        let font_style = if pen.face == Face::Bold { FontStyle::Bold } else { FontStyle::Normal };
+        let font_style = match pen.face {
+            Face::Bold => FontStyle::Bold,
+            _ if pen.slanted => FontStyle::Italic,
+            _ => FontStyle::Normal,
+        };
         let family = FontFamily::Name(pen.face.families());
         let transform = if pen.upright { FontTransform::Rotate270 } else { FontTransform::None };
         let colour = rgb(pen.colour);
@@ -233,6 +239,7 @@ fn tidy(raw: &str, width: f64, height: f64, title: &Shown) -> String {
         }
         in_text |= line.starts_with("<text");
         if line.starts_with('<') {
+            let line = slanted(line);
             let short = line.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(&mono, "");
             svg.push_str(&short);
         } else {
@@ -245,6 +252,23 @@ fn tidy(raw: &str, width: f64, height: f64, title: &Shown) -> String {
     }
     svg
 }
+
+/// A text in italics, as plotters writes it, slanted where it stands: few fonts have italics of every script, and the
+/// embedded ones none.
+fn slanted(line: &str) -> Cow<'_, str> {
+    const ITALIC: &str = " font-style=\"italic\"";
+    let place = line.strip_prefix("<text x=\"").and_then(|rest| {
+        let (x, rest) = rest.split_once("\" y=\"")?;
+        let (y, rest) = rest.split_once('"')?;
+        rest.contains(ITALIC).then_some((x, y, rest))
+    });
+    let Some((x, y, rest)) = place else { return Cow::Borrowed(line) };
+    let rest = rest.replacen(ITALIC, "", 1);
+    Cow::Owned(format!("<text transform=\"translate({x},{y}) skewX({SLANT})\" x=\"0\" y=\"0\"{rest}"))
+}
+
+/// Degrees.
+const SLANT: i32 = -14;
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")

@@ -33,7 +33,7 @@ mod corpus;
 mod curves;
 mod density;
 mod difference;
-mod echo;
+pub(crate) mod echo;
 pub(crate) mod error;
 mod evaluation;
 mod files;

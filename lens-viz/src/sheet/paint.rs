@@ -2,7 +2,7 @@
 
 use anstyle::{Ansi256Color, AnsiColor, Color, RgbColor, Style};
 
-use crate::ramp::{Ramp, Rgb, diverging};
+use crate::ramp::{PALE, READABLE, Ramp, Rgb, diverging};
 
 /// The colours that a terminal can show. The caller has to find out: nothing here looks at the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -35,12 +35,16 @@ pub(crate) enum Ink {
     Chip(f32),
     /// The same, for what matters less: space marks, ids.
     ChipFaint(f32),
+    /// The same, for a token that only repeats what stands at its position: pale, and in italics.
+    Echo(f32),
     /// A patch of the ramp itself.
     Ramp(f32),
     /// On the background of a difference: 0 is the largest below zero, 1 the largest above it.
     Signed(f32),
     /// The same, for what matters less.
     SignedFaint(f32),
+    /// The same, for a token that only repeats what stands at its position.
+    SignedEcho(f32),
 }
 
 /// Turns roles into escape sequences.
@@ -69,6 +73,9 @@ impl Paint {
             Ink::Bad => style.bold().fg_color(ansi(AnsiColor::Red)),
             Ink::Chip(p) if self.has_ramp() => self.on_ramp(p, 0.0),
             Ink::ChipFaint(p) if self.has_ramp() => self.on_ramp(p, 0.45),
+            Ink::Echo(p) if self.has_ramp() => self.on_ramp(p, PALE).italic(),
+            Ink::Echo(_) | Ink::SignedEcho(_) if !self.has_ramp() => style.dimmed().italic(),
+            Ink::Echo(share) | Ink::SignedEcho(share) => self.on_difference(share, PALE).italic(),
             Ink::Ramp(p) if self.has_ramp() => style.bg_color(Some(self.color(self.ground(p)))),
             Ink::Chip(p) | Ink::Ramp(p) => shade(p),
             Ink::ChipFaint(_) => style.dimmed(),
@@ -89,8 +96,16 @@ impl Paint {
     }
 
     fn text_on(self, ground: Rgb, faded: f32) -> Style {
-        let text = ground.text().mix(ground, faded);
+        // What counts are the colours that the terminal has, which may be nearer to each other than those meant.
+        let ground = self.near(ground);
+        let quiet = self.near(ground.quiet_text(faded));
+        let text = if quiet.contrast(ground) >= READABLE { quiet } else { ground.text() };
         Style::new().bg_color(Some(self.color(ground))).fg_color(Some(self.color(text)))
+    }
+
+    /// The colour that stands for this one.
+    fn near(self, color: Rgb) -> Rgb {
+        if self.0 == ColorLevel::TrueColor { color } else { xterm(nearest_xterm(color)) }
     }
 
     /// The colour of a probability, as far as the terminal has it.
@@ -164,6 +179,39 @@ fn nearest_xterm(color: Rgb) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The colours of a style's text and ground.
+    fn colours(style: Style) -> (Rgb, Rgb) {
+        let of = |color: Option<Color>| match color {
+            Some(Color::Rgb(RgbColor(red, green, blue))) => Rgb(red, green, blue),
+            Some(Color::Ansi256(Ansi256Color(index))) => xterm(index),
+            other => panic!("{other:?}"),
+        };
+        (of(style.get_fg_color()), of(style.get_bg_color()))
+    }
+
+    #[test]
+    fn what_matters_less_can_be_read_on_every_colour_and_echoes_are_told_from_the_rest() {
+        for level in [ColorLevel::Ansi256, ColorLevel::TrueColor] {
+            for share in (0..=200).map(|step| step as f32 / 200.0) {
+                for ink in
+                    [Ink::Chip, Ink::ChipFaint, Ink::Echo, Ink::Signed, Ink::SignedFaint, Ink::SignedEcho]
+                {
+                    let (text, ground) = colours(Paint(level).style(ink(share)));
+                    let contrast = text.contrast(ground);
+                    assert!(contrast >= READABLE, "{contrast} of {:?} at {level:?}", ink(share));
+                }
+                let pairs =
+                    [[Ink::Chip(share), Ink::Echo(share)], [Ink::Signed(share), Ink::SignedEcho(share)]];
+                for [usual, echo] in pairs.map(|pair| pair.map(|ink| Paint(level).style(ink))) {
+                    assert_eq!(usual.get_bg_color(), echo.get_bg_color());
+                    assert_ne!(usual.get_effects(), echo.get_effects());
+                }
+            }
+        }
+        let few = Paint(ColorLevel::Ansi16);
+        assert_ne!(few.style(Ink::Chip(0.9)), few.style(Ink::Echo(0.9)));
+    }
 
     #[test]
     fn xterm_colours_are_the_nearest_ones() {

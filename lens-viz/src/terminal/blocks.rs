@@ -32,6 +32,8 @@ pub(super) struct Cell<'a> {
     pub(super) number: String,
     /// The measured number itself, for the colour.
     pub(super) value: Option<f64>,
+    /// Whether the token only repeats what stands at its position.
+    pub(super) echoes: bool,
 }
 
 /// Cells in rows and columns.
@@ -154,18 +156,21 @@ impl Blocks<'_> {
     fn cell(&self, line: &mut Line, cell: &Cell<'_>, label: usize) {
         let sheet = self.sheet;
         let share = cell.value.map(|value| self.scale.share(value) as f32);
-        let (ink, faint) = match share {
-            None => (Ink::Plain, Ink::Faint),
-            Some(share) if self.scale.is_diverging() => (Ink::Signed(share), Ink::SignedFaint(share)),
-            Some(share) => (Ink::Chip(share), Ink::ChipFaint(share)),
+        let (ink, faint, echo) = match share {
+            None => (Ink::Plain, Ink::Faint, Ink::Faint),
+            Some(share) if self.scale.is_diverging() => {
+                (Ink::Signed(share), Ink::SignedFaint(share), Ink::SignedEcho(share))
+            }
+            Some(share) => (Ink::Chip(share), Ink::ChipFaint(share), Ink::Echo(share)),
         };
+        let said = if cell.echoes { echo } else { ink };
         let text = cell.top.map(|top| Label::new(&top.text, sheet).fit(label, sheet.ellipsis()));
         line.push(sheet.span(cell.sign, ink));
         let mut used = 0;
         if let Some(text) = text {
             used = text.width();
             line.push(sheet.span(&text.lead, faint));
-            line.push(sheet.span(&text.text, ink));
+            line.push(sheet.span(&text.text, said));
             line.push(sheet.span(&text.trail, faint));
         }
         let room = self.number;

@@ -78,5 +78,6 @@ fn cell<'a>(pair: &Pair<'a>, sign: &'static str) -> Cell<'a> {
         sign: if pair.is_same_top { " " } else { sign },
         number: signed(pair.value),
         value: Some(pair.value),
+        echoes: false,
     }
 }

@@ -8,10 +8,15 @@ use super::{
     header,
 };
 use crate::measure::Measure;
-use crate::picture::{PictureError, PictureOptions, grid::is_right, scale::Scale};
+use crate::picture::{
+    PictureError, PictureOptions,
+    echo::{ECHO, is_echo},
+    grid::is_right,
+    scale::Scale,
+};
 use crate::sheet::{
     line::{Line, Sheet},
-    paint::Paint,
+    paint::{ColorLevel, Paint},
 };
 use crate::source::{Source, only_component};
 
@@ -47,7 +52,12 @@ pub fn heatmap(
     let scale = Scale::new(measure, trace.model.n_vocab, values(), what)?;
     let scale = scale.named(&measure.describe(only_component(&places)));
     let is_next = |readout: &ReadoutTrace| is_right(&source, readout.top.first(), readout.position);
+    let repeats = |readout: &ReadoutTrace| is_echo(&source, readout.top.first(), readout.position);
     let star = readouts().any(is_next).then(|| "* the token that actually comes next".to_owned());
+    // Without colours and styles there is nothing that says so.
+    let is_dressed = options.color != ColorLevel::None;
+    let echo = (is_dressed && readouts().any(repeats)).then(|| ECHO.to_owned());
+    let notes: Vec<String> = star.into_iter().chain(echo).collect();
     let cells = places.iter().map(|place| {
         let cell = |position: &usize| {
             let readout = source.at(*position, *place)?;
@@ -56,6 +66,7 @@ pub fn heatmap(
                 sign: if is_next(readout) { "*" } else { " " },
                 number: measure.digits(readout),
                 value: measure.value(readout),
+                echoes: repeats(readout),
             })
         };
         positions.iter().map(cell).collect()
@@ -73,7 +84,7 @@ pub fn heatmap(
     let mut lines = header::of_all(trace, &sheet);
     lines.push(Line::default());
     lines.extend(blocks.lines());
-    lines.extend(blocks.legend(star.as_slice()));
+    lines.extend(blocks.legend(&notes));
     let mut text = String::new();
     for line in lines {
         line.write(&sheet, &mut text);

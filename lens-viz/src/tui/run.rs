@@ -145,6 +145,12 @@ impl Run {
         next.is_some() && readout.top.first().map(|top| top.id) == next
     }
 
+    /// Whether the first token of a readout is the one that stands at its position.
+    pub(super) fn is_echo(&self, readout: &ReadoutTrace) -> bool {
+        let own = self.tokens().get(readout.position).map(|token| token.id);
+        own.is_some() && readout.top.first().map(|top| top.id) == own
+    }
+
     /// A token that a readout names, by the beginning or a part of its text.
     pub(super) fn named(&self, text: &str) -> Option<&TopTrace> {
         let readouts = || self.trace().into_iter().flat_map(|trace| &trace.readouts);

@@ -6,10 +6,13 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Once,
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -45,9 +48,15 @@ fn chromium_or_skip() -> Option<PathBuf> {
     if found.is_none() {
         let required = env::var_os("LENS_REQUIRE_BROWSER").is_some_and(|value| value != "0");
         assert!(!required, "LENS_REQUIRE_BROWSER is set and there is no Chromium: run `cargo xtask browser`");
-        eprintln!("skipped: no Chromium on the PATH (`cargo xtask browser` installs it)");
+        static SAID: Once = Once::new();
+        SAID.call_once(|| skipped("no Chromium on the PATH (`cargo xtask browser` installs it)"));
     }
     found
+}
+
+/// Says once for each file of tests that those with a browser are left out, and why: past what cargo keeps of tests that pass.
+fn skipped(why: &str) {
+    let _ = writeln!(io::stderr(), "skipped: the page in a browser, because of {why}");
 }
 
 fn chromium() -> Option<PathBuf> {
@@ -85,7 +94,8 @@ pub(crate) fn axe() -> Option<String> {
     if program.is_none() {
         let required = env::var_os("LENS_REQUIRE_BROWSER").is_some_and(|value| value != "0");
         assert!(!required, "LENS_REQUIRE_BROWSER is set and there is no axe-core: run `cargo xtask browser`");
-        eprintln!("skipped: no axe-core (`cargo xtask browser` brings it)");
+        static SAID: Once = Once::new();
+        SAID.call_once(|| skipped("no axe-core (`cargo xtask browser` brings it)"));
     }
     program
 }

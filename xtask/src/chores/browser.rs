@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use crate::apt;
+
 /// What the tests of the HTML page need: Chromium and axe-core
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -58,40 +60,5 @@ fn chromium() -> anyhow::Result<PathBuf> {
     if let Some(chosen) = std::env::var_os("LENS_CHROMIUM") {
         return Ok(chosen.into());
     }
-    if let Some(found) = on_path(&CHROMIUM) {
-        return Ok(found);
-    }
-    if on_path(&["apt-get"]).is_none() || !is_root() {
-        bail!(
-            "no Chromium on the PATH, and it can be installed only as root with apt: install the package `chromium`, \
-             or set LENS_CHROMIUM to one that is somewhere else"
-        );
-    }
-    apt(&["update"])?;
-    apt(&["install", "-y", "--no-install-recommends", "chromium"])?;
-    on_path(&CHROMIUM).context("apt installed `chromium`, but no such program is on the PATH")
-}
-
-fn apt(words: &[&str]) -> anyhow::Result<()> {
-    eprintln!("running apt-get {}", words.join(" "));
-    let mut apt = Command::new("apt-get");
-    apt.args(words).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(std::io::stderr());
-    if !apt.status().context("cannot run apt-get")?.success() {
-        bail!("apt-get {} failed", words.join(" "));
-    }
-    Ok(())
-}
-
-fn on_path(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    names
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-        .find(|file| file.is_file())
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    apt::program(&CHROMIUM, "chromium", ", or set LENS_CHROMIUM to one that is somewhere else")
 }

@@ -31,8 +31,9 @@ class Drawing {
       const probe = element("span");
       dressed(probe);
       document.body.append(probe);
-      const { color, backgroundColor } = getComputedStyle(probe);
-      this.colours.set(key, { color, background: backgroundColor });
+      const style = getComputedStyle(probe);
+      const { color, backgroundColor } = style;
+      this.colours.set(key, { color, background: backgroundColor, quiet: style.getPropertyValue("--quiet") || color });
       probe.remove();
     }
     return this.colours.get(key);
@@ -93,7 +94,7 @@ function drawnGrid(page) {
     columns.forEach((column, i) => drawnCell(drawing, page, point, column, left(i), y));
   });
   const cut = columns.length < trace.positions.length ? ` Positions ${trace.positions[columns[0]]} to ${trace.positions[columns.at(-1)]} of ${trace.positions.length} that were read.` : "";
-  drawing.text(12, top + head + grid.rows.length * height + 22, `Beside a layer, its median KL to the final readout in nats. Corner: the final answer; *: the token that really comes next.${cut}`, { size: 11, fill: faint, anchor: "start" });
+  drawing.text(12, top + head + grid.rows.length * height + 22, `Beside a layer, its median KL to the final readout in nats. Corner: the final answer; *: the token that really comes next; italics: the token that stands there.${cut}`, { size: 11, fill: faint, anchor: "start" });
   return drawing.xml();
 }
 
@@ -101,19 +102,19 @@ function drawnCell(drawing, page, point, column, x, y) {
   const { trace, vocabulary, statistic, grid, search, state } = page;
   const { width, height } = grid.size;
   const said = statistic.read(trace, column, point, page.tracked(column));
-  const { color, background } = said.level === null
-    ? { color: drawing.variable("--faint"), background: drawing.variable("--raised") }
+  const { color, background, quiet } = said.level === null
+    ? { color: drawing.variable("--faint"), quiet: drawing.variable("--faint"), background: drawing.variable("--raised") }
     : drawing.ofClass(levelClass(said));
   const gap = state.size === "overview" ? 0 : 1;
   drawing.box(x, y, width - gap, height - gap, background);
   const rank = search.rankIn(trace.top(column, point));
   if (rank !== null) drawing.box(x + 2, y + 2, width - 5, height - 5, "none", { stroke: drawing.variable("--ink"), "stroke-width": 2 });
   if (state.size === "overview") return;
-  const { agrees, right, differs } = grid.signs(column, point, said);
+  const { agrees, right, differs, echoes } = grid.signs(column, point, said);
   if (agrees) drawing.node.append(shape("path", { d: `M${x + width - 9} ${y}h8v8Z`, fill: color }));
   const word = `${differs ? "≠" : ""}${said.row === null ? "–" : vocabulary.listed(said.row)}${right ? "*" : ""}`;
   const compact = state.size === "compact";
-  drawing.text(x + width / 2, compact ? y + 15 : y + 16, word, { size: compact ? 11 : 12.5, fill: color, width: width - 8 });
+  drawing.text(x + width / 2, compact ? y + 15 : y + 16, word, { size: compact ? 11 : 12.5, fill: echoes ? quiet : color, slant: echoes ? "italic" : null, width: width - 8 });
   if (!compact) drawing.text(x + width / 2, y + 31, rank === null ? said.number : `#${rank} · ${said.number}`, { size: 10.5, fill: color });
 }
 

@@ -194,9 +194,10 @@ class Grid {
     const said = statistic.read(trace, column, point, this.page.tracked(column));
     const top = trace.top(column, point);
     const here = row === chosen.row && column === chosen.column;
-    const { agrees, right, differs } = this.signs(column, point, said);
+    const { agrees, right, differs, echoes } = this.signs(column, point, said);
     cell.className = `cell ${levelClass(said)}`;
     cell.classList.toggle("agrees", agrees);
+    cell.classList.toggle("echoes", echoes);
     cell.classList.toggle("chosen", here);
     const rank = search.rankIn(top);
     cell.classList.toggle("hit", rank !== null);
@@ -225,6 +226,7 @@ class Grid {
     return {
       agrees: isTop && first === trace.answer(column),
       right: isTop && first === trace.next(column),
+      echoes: isTop && first === trace.raw.tokens[trace.positions[column]],
       differs: pair !== null && said.level !== null && !pair.isSame(first, pair.otherTop(column, point)),
     };
   }

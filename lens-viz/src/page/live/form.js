@@ -3,6 +3,14 @@
 /* How long nobody types before the model is asked something else than it is reading, in milliseconds. */
 const PAUSE = 25;
 
+/* What stands around a chat message, in words; nothing where nothing does. */
+function around(about) {
+  const parts = [];
+  if (about.system !== null) parts.push(`after the system message “${about.system}”`);
+  if (about.prefill !== null) parts.push(`before an answer that begins “${about.prefill}”`);
+  return parts.length === 0 ? "" : `(${parts.join(", ")})`;
+}
+
 class Form {
   /* `typed` is called after something was changed: at once, or a moment later where `busy` says that the model is at work;
      `write` when the model is to go on writing. */
@@ -13,6 +21,8 @@ class Form {
     const soon = () => this.soon();
     this.steering = new Steering(byId("changes"), about.steer, soon);
     byId("chat-label").hidden = !about.chat;
+    byId("chat").checked = about.asks;
+    byId("chat-around").textContent = around(about);
     byId("against-unchanged").hidden = about.steer.length === 0;
     byId("write-n").max = about.limits.written;
     byId("write-n").value = Math.min(16, about.limits.written);

@@ -13,11 +13,9 @@ use crate::{
         head::MARGIN,
         legend::empty_cell,
     },
-    ramp::Rgb,
+    ramp::{PALE, Rgb},
 };
 
-/// How far a token that only repeats the input goes to the colour of its cell.
-const PALE: f32 = 0.55;
 /// The title of the axis of layers.
 const AXIS: &str = "layer, the first at the top";
 
@@ -130,13 +128,14 @@ impl Heatmap<'_> {
         }
         if layout.has_numbers && !cell.number.as_str().is_empty() {
             let size = layout.text * 0.82;
-            let pen = Pen::new(Face::Sans, size, colour.mix(ground, 0.2)).to_the_left();
+            let quiet = if trusted { ground.quiet_text(0.2) } else { colour };
+            let pen = Pen::new(Face::Sans, size, quiet).to_the_left();
             canvas.text(&cell.number, (right, y), pen);
             right -= cell.number.width(Face::Sans, size) + 3.0;
         }
         let (text, size) = cell.label.fit(right - left, layout.text);
-        let ink = if cell.echoes && trusted { colour.mix(ground, PALE) } else { colour };
-        let pen = Pen::new(Face::Mono, size, ink);
+        let ink = if cell.echoes && trusted { ground.quiet_text(PALE) } else { colour };
+        let pen = Pen { slanted: cell.echoes, ..Pen::new(Face::Mono, size, ink) };
         if layout.has_numbers {
             canvas.text(&text, (left, y), pen);
         } else {

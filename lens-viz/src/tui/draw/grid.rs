@@ -147,7 +147,8 @@ fn cell(
     is_here: bool,
     cells: &Cells,
 ) {
-    let mut style = pen.ink(ink(app, readout));
+    let usual = ink(app, readout);
+    let mut style = if app.run.is_echo(readout) { echo(pen, usual) } else { pen.ink(usual) };
     if app.is_found(readout) {
         style = style.add_modifier(Modifier::UNDERLINED | Modifier::BOLD);
     }
@@ -169,6 +170,16 @@ fn cell(
         false => String::new(),
     };
     pen.put(x, y, cells.width - 1, &format!("{left}{text}{blank}{number}{right}"), style);
+}
+
+/// How a token is written that only repeats what stands at its position.
+fn echo(pen: &Pen<'_>, usual: Ink) -> Style {
+    let ink = match usual {
+        Ink::Chip(share) => Ink::Echo(share),
+        Ink::Signed(share) => Ink::SignedEcho(share),
+        _ => Ink::Faint,
+    };
+    pen.ink(ink).add_modifier(Modifier::ITALIC)
 }
 
 /// The colour of a readout.

@@ -1,6 +1,6 @@
 //! Help and notes.
 
-use lens_core::Stopped;
+use lens_core::{SelfCheckTrace, Stopped};
 use ratatui::{
     layout::Rect,
     style::{Modifier, Style},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Keys and what they do; an empty key begins a section.
-const KEYS: [(&str, &str); 36] = [
+const KEYS: [(&str, &str); 37] = [
     ("", "Where"),
     ("arrows, h j k l", "move the cursor"),
     ("Home End, 0 $", "first and last position"),
@@ -50,6 +50,7 @@ const KEYS: [(&str, &str); 36] = [
     ("?", "this"),
     ("q, Ctrl-C", "leave"),
     ("*", "in a cell: its first token is the one that comes next"),
+    ("italics", "its first token only repeats what stands at the position"),
 ];
 
 /// Draws what lies over the rest.
@@ -106,15 +107,27 @@ fn ended(why: Stopped) -> &'static str {
     }
 }
 
+/// What the self-check found. Its second number is the larger one by far where all logits are rounded to a narrow dtype
+/// before they are summed, which is no fault of the readout: so it is said.
+fn self_check(check: &SelfCheckTrace, dtype: &str) -> String {
+    let verdict = if check.passed { "passed" } else { "FAILED, do not believe these numbers" };
+    let rounded = if dtype == "float32" {
+        String::new()
+    } else {
+        format!(", which rounds every logit to {dtype}; the check allows for that rounding and for no more")
+    };
+    format!(
+        "self-check {verdict}: at position {}, largest logit error {:.1e}, from sums in float32; the log-sum-exp of the vocabulary \
+         is {:.1e} nats from that of the model's own plain product{rounded}",
+        check.position, check.max_abs_logit_error, check.log_sum_exp_error
+    )
+}
+
 fn notes(app: &App, pen: &Pen<'_>, width: usize) -> Vec<(String, String, Style)> {
     let mut notes: Vec<String> = app.trace().map(|trace| trace.notes.clone()).unwrap_or_default();
     if let Some(trace) = app.trace() {
         if let Some(check) = trace.self_check {
-            let verdict = if check.passed { "passed" } else { "FAILED: do not believe these results" };
-            notes.push(format!(
-                "self-check {verdict}: at position {} a logit is off by {:e}, the log-sum-exp by {:e}",
-                check.position, check.max_abs_logit_error, check.log_sum_exp_error
-            ));
+            notes.push(self_check(&check, &trace.model.dtype));
         }
         notes.extend(trace.interventions.iter().map(|change| format!("changed: {}", change.text)));
         notes.extend(trace.generation.as_ref().map(|generation| {
@@ -138,4 +151,26 @@ fn notes(app: &App, pen: &Pen<'_>, width: usize) -> Vec<(String, String, Style)>
         lines.push((String::new(), String::new(), Style::new()));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rounded_log_sum_exp_is_explained_and_an_unrounded_one_is_not() {
+        let check = SelfCheckTrace::new(5, 6.2e-6, 5.3e-2, true);
+        let rounded = self_check(&check, "bfloat16");
+        assert!(
+            rounded.starts_with("self-check passed: at position 5, largest logit error 6.2e-6"),
+            "{rounded}"
+        );
+        assert!(
+            rounded.contains("5.3e-2 nats") && rounded.contains("rounds every logit to bfloat16"),
+            "{rounded}"
+        );
+        assert!(!self_check(&check, "float32").contains("rounds"));
+        let failed = self_check(&SelfCheckTrace::new(5, 1.0, 1.0, false), "bfloat16");
+        assert!(failed.starts_with("self-check FAILED, do not believe these numbers"), "{failed}");
+    }
 }

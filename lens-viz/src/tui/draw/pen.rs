@@ -165,6 +165,7 @@ fn converted(style: anstyle::Style) -> Style {
     for (effect, modifier) in [
         (Effects::BOLD, Modifier::BOLD),
         (Effects::DIMMED, Modifier::DIM),
+        (Effects::ITALIC, Modifier::ITALIC),
         (Effects::UNDERLINE, Modifier::UNDERLINED),
         (Effects::INVERT, Modifier::REVERSED),
     ] {
