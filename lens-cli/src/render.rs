@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use lens_core::{Component, ComponentSelection, LensTrace, TokenId};
 use lens_viz::{
     Ramp, excerpt,
-    picture::{Fonts, Picture, PictureKind, PictureOptions, RasterFormat, Spread, svg},
+    picture::{Fonts, Importance, Picture, PictureKind, PictureOptions, RasterFormat, Spread, svg},
     terminal::{TableOptions, heatmap, table},
 };
 
@@ -296,6 +296,7 @@ fn options_of(
     chosen.positions = if several { positions } else { Vec::new() };
     chosen.top = args.top_k.unwrap_or(chosen.top);
     chosen.tokens = args.tokens.iter().map(|token| token_of(trace, token)).collect::<Result<_>>()?;
+    chosen.importance = args.important_by.map_or_else(Importance::default, Into::into);
     chosen.ramp = args.ramp.map_or_else(Ramp::default, Into::into);
     chosen.spread = args.colors.map_or_else(Spread::default, Into::into);
     chosen.width = args.width;

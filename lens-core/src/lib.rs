@@ -88,7 +88,7 @@ pub use backend::{
 pub use branches::Branches;
 pub use check::{CheckReport, Finding, Outcome, check_backend};
 pub use choice::Choice;
-pub use decision::{decided_at, important_layers};
+pub use decision::{decided_at, important_by_movement, important_layers};
 pub use direction::{Decoded, DirectionNorm, DirectionReadout, NotDecoded, ParseDirectionNormError};
 pub use dtype::Dtype;
 pub use edit::Edits;

@@ -9,11 +9,12 @@ use crate::trace::{
 };
 use crate::{
     backend::ModelInfo,
-    decision::important_layers,
+    decision::{important_by_movement, important_layers},
     lens::{Reading, SampledStep, Sampling, SelfCheck, Timing},
     norm::NormMode,
     point::{Component, Point, Site},
     readout::{Readout, TargetScore, TokenScore},
+    statistic::Statistic,
     text::{TokenText, TokenTexts},
     token::TokenId,
     translate::LensSet,
@@ -133,6 +134,7 @@ impl<'a> Tracer<'a> {
                 important_layers: important_layers(reading.at(index), self.context.threshold)
                     .into_iter()
                     .collect(),
+                important_by_movement: important_by_movement(distances(reading, index)),
                 targets: self.names.targets(&last.readout.targets),
             },
             readouts: reading
@@ -148,6 +150,15 @@ impl<'a> Tracer<'a> {
                 .collect(),
         }
     }
+}
+
+/// How far the stream is from the final answer at the embedding and after each layer, in the first lens.
+fn distances(reading: &Reading, index: usize) -> impl Iterator<Item = (Option<u16>, f64)> {
+    reading.at(index).filter_map(|(point, readout)| {
+        let is_stream = matches!(point.component(), Component::Embed | Component::Site(Site::ResidPost));
+        let distance = readout.statistics.get(Statistic::KlToFinal).filter(|_| is_stream);
+        distance.map(|distance| (point.layer(), distance))
+    })
 }
 
 impl LensTrace {

@@ -261,6 +261,9 @@ fn one_lens_of_a_trace_is_that_lens_alone() {
     assert_eq!((&*other.lens.kind, other.readouts.len()), ("jacobian", 6 * 3));
     assert_eq!(other.finals[0].important_layers, [0, 1, 2]);
     assert!(all.of_lens(Some("tuned")).unwrap().finals[0].important_layers.is_empty());
+    // Nothing but three layers was read with that lens: they alone are judged, and anew.
+    assert_ne!(plain.finals[0].important_by_movement, None);
+    assert_eq!(other.finals[0].important_by_movement, other.important_by_movement(other.finals[0].position));
     other.validate().unwrap();
     let message = all.of_lens(Some("tunde")).unwrap_err().to_string();
     assert_eq!(message, r#"this trace has no lens "tunde" (it has: logit, tuned, jacobian)"#);

@@ -7,9 +7,9 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use lens_core::{
-    Backend, BackendError, CheckReport, ComponentSelection, Generate, Lens, LensError, NonFinite, NormMode,
-    Outcome, Plan, Point, Question, SelectionError, Site, Statistic, StatisticSet, StepBudget, TokenId,
-    check_backend, important_layers, toy::ToyBackend,
+    Backend, BackendError, CheckReport, ComponentSelection, Generate, Lens, LensError, LensTrace, NonFinite,
+    NormMode, Outcome, Plan, Point, Question, SelectionError, Site, Statistic, StatisticSet, StepBudget,
+    TokenId, TraceContext, check_backend, important_layers, toy::ToyBackend,
 };
 use proptest::prelude::*;
 
@@ -229,6 +229,27 @@ fn important_layers_are_those_with_a_token_above_the_threshold() {
     let important = important_layers(reading.at(0), bests[1]);
     let expected: Vec<u16> = (0..4).filter(|layer| best(*layer) > bests[1]).collect();
     assert_eq!(important.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_trace_names_the_layers_that_move_the_prediction_most() {
+    let mut toy = ToyBackend::new(6, 16, 50, 7);
+    let tokens = tokens(&[3, 14, 9]);
+    let plan = Plan::default().with_positions("all".parse().unwrap());
+    let reading = Lens::new(&mut toy).read(&tokens, &plan).unwrap();
+    let info = toy.info().clone();
+    let trace = LensTrace::new(&reading, &TraceContext::new(("test", "0"), &info, &tokens, &()));
+    for last in &trace.finals {
+        let here = trace.readouts.iter().filter(|readout| readout.position == last.position);
+        let stream = here.filter(|readout| matches!(readout.component.name(), "embed" | "resid_post"));
+        let distances: Vec<f64> = stream.map(|readout| readout.get(Statistic::KlToFinal).unwrap()).collect();
+        assert_eq!(distances.len(), 7);
+        let moves: Vec<f64> = distances.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+        let even = moves.iter().sum::<f64>() / 6.0;
+        let expected: Vec<u16> = (0..6).filter(|layer| moves[usize::from(*layer)] > 2.0 * even).collect();
+        assert_eq!(last.important_by_movement.as_ref(), Some(&expected));
+        assert_eq!(trace.important_by_movement(last.position), Some(expected));
+    }
 }
 
 #[test]

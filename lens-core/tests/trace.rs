@@ -122,8 +122,17 @@ fn the_names_are_those_of_the_schema() {
     let of_vectors = set(["margin", "varentropy", "norm", "cosine_to_final"]);
     let readout: BTreeSet<&str> = readout.union(&of_vectors).copied().collect();
     assert_eq!(keys(&plain["readouts"][1]), readout);
-    let last =
-        ["position", "top", "entropy", "margin", "varentropy", "norm", "decided_at", "important_layers"];
+    let last = [
+        "position",
+        "top",
+        "entropy",
+        "margin",
+        "varentropy",
+        "norm",
+        "decided_at",
+        "important_layers",
+        "important_by_movement",
+    ];
     assert_eq!(keys(&plain["final"][0]), set(last));
     let check = ["max_abs_logit_error", "passed", "position", "log_sum_exp_error"];
     assert_eq!(keys(&plain["self_check"]), set(check));

@@ -37,6 +37,7 @@ fn whole() -> Value {
         last.statistics.set(Statistic::CrossEntropy, Some(0.1));
         last.decided_at = Some(1);
         last.important_layers = vec![0, 1];
+        last.important_by_movement = Some(vec![1]);
     }
     trace.validate().unwrap();
     serde_json::to_value(&trace).unwrap()
@@ -175,6 +176,9 @@ fn lies() -> Vec<(&'static str, Value, &'static str)> {
         ("/final/1/important_layers", json!([0, 0]), "final[1].important_layers[1]"),
         ("/final/1/important_layers", json!([1, 0]), "final[1].important_layers[1]"),
         ("/final/1/important_layers", json!([7]), "final[1].important_layers[0]"),
+        ("/final/1/important_by_movement", json!([1, 1]), "final[1].important_by_movement[1]"),
+        ("/final/1/important_by_movement", json!([2]), "final[1].important_by_movement[0]"),
+        ("/final/1/important_by_movement", json!([-1]), "final[1].important_by_movement[0]"),
         ("/final/1/cross_entropy", json!(null), "final[1].cross_entropy"),
         ("/self_check/max_abs_logit_error", json!(null), "self_check.max_abs_logit_error"),
         ("/self_check/max_abs_logit_error", json!(-1), "self_check.max_abs_logit_error"),

@@ -9,11 +9,12 @@ mod synthetic;
 
 use std::{collections::BTreeSet, fs, num::NonZeroU16, path::PathBuf, sync::Arc};
 
-use lens_core::{Component, InterventionTrace, LensTrace, Site, Statistic, TokenId};
+use lens_core::{Component, InterventionTrace, LensTrace, ReadoutTrace, Site, Statistic, TokenId};
 use lens_viz::{
     Measure, Ramp, Rgb, display_safe,
     picture::{
-        Fonts, Picture, PictureError, PictureKind, PictureOptions, RasterFormat, files, png, raster, svg,
+        Fonts, Importance, Picture, PictureError, PictureKind, PictureOptions, RasterFormat, files, png,
+        raster, svg,
     },
 };
 use proptest::prelude::*;
@@ -495,6 +496,41 @@ fn a_position_without_important_layers_says_so() {
     );
     let threshold = PictureOptions::default().with_threshold(Some(0.03));
     assert!(said(&threshold).contains("has a token above 3 %"));
+}
+
+#[test]
+fn the_layers_that_move_most_can_be_drawn() {
+    let mut trace = small(3, 0..1, &MIXED);
+    let by_movement = PictureOptions::default().with_importance(Importance::Movement);
+    let said = |trace: &LensTrace| texts(&one(trace, PictureKind::ImportantLayers, &by_movement).svg);
+    trace.finals[0].important_by_movement = Some(vec![1]);
+    let shown = said(&trace);
+    assert!(shown.iter().any(|text| text.starts_with("layers that make more than twice")), "{shown:?}");
+    let layers = |shown: &[String]| {
+        let rows = |name: &&str| shown.iter().any(|text| text == name);
+        ["embed", "0", "1", "2"].iter().filter(|name| rows(name)).count()
+    };
+    assert_eq!(layers(&said(&trace)), layers(&shown));
+    trace.finals[0].important_by_movement = Some(vec![]);
+    assert!(said(&trace).join("\n").contains("no layer shown makes more than twice"));
+    // What the trace does not say is found in its readouts, and what they lack is said.
+    trace.finals[0].important_by_movement = None;
+    for (readout, kl) in stream(&mut trace).into_iter().zip([9.0, 8.9, 1.0, 0.0]) {
+        readout.statistics.set(Statistic::KlToFinal, Some(kl));
+    }
+    assert_eq!(trace.important_by_movement(0), Some(vec![1]));
+    assert_eq!(said(&trace), shown);
+    for readout in stream(&mut trace) {
+        readout.statistics.set(Statistic::KlToFinal, None);
+    }
+    let error = svg(&trace, PictureKind::ImportantLayers, &by_movement).unwrap_err().to_string();
+    assert!(error.contains("the trace holds no distance of resid_post from the final answer"), "{error}");
+}
+
+/// The embedding and what each layer leaves.
+fn stream(trace: &mut LensTrace) -> Vec<&mut ReadoutTrace> {
+    let is_stream = |readout: &ReadoutTrace| matches!(readout.component.name(), "embed" | "resid_post");
+    trace.readouts.iter_mut().filter(|readout| is_stream(readout)).collect()
 }
 
 #[test]

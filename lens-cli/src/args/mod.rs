@@ -44,7 +44,7 @@ pub use self::{
     model::{Dtype, IoChoice, MachineArgs, SourceArgs},
     patch::{AblateName, AlignName, DirectionName, OtherArgs, PatchArgs, PatchMode, PlaceArgs},
     read::ReadArgs,
-    render::{RampName, RenderArgs, RenderFormat},
+    render::{ImportantBy, RampName, RenderArgs, RenderFormat},
     run::{ChatArgs, GenerateArgs, InputArgs, ManyArgs, RunArgs},
     serve::ServeArgs,
     text::{ReaderArgs, TextArgs},

@@ -77,6 +77,10 @@ pub struct RenderArgs {
     /// Probability of a token above which a layer counts as important [default: that of the run]
     #[arg(long, value_name = "PERCENT", help_heading = "What to show")]
     pub threshold: Option<Percent>,
+    /// By what important-layers are chosen: probability (of a token, above --threshold) or movement (more than twice an even
+    /// share of the movement of KL to the final answer) [default: probability]
+    #[arg(long, value_enum, value_name = "RULE", hide_possible_values = true, help_heading = "What to show")]
+    pub important_by: Option<ImportantBy>,
 
     /// The most pixels that a page is wide
     #[arg(long, value_name = "PIXELS", help_heading = "Looks")]
@@ -103,6 +107,22 @@ pub enum RenderFormat {
     Json,
     /// The JSON of logitlenskit's viewer, version 2.
     LogitlenskitV2,
+}
+
+/// By what rule layers are important.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportantBy {
+    Probability,
+    Movement,
+}
+
+impl From<ImportantBy> for lens_viz::picture::Importance {
+    fn from(name: ImportantBy) -> Self {
+        match name {
+            ImportantBy::Probability => Self::Probability,
+            ImportantBy::Movement => Self::Movement,
+        }
+    }
 }
 
 /// How colours are spread over values.

@@ -4,7 +4,10 @@ use anyhow::Result;
 use lens_viz::picture::PictureKind;
 
 use super::Ending;
-use crate::{args::RenderArgs, values::Show};
+use crate::{
+    args::{ImportantBy, RenderArgs},
+    values::Show,
+};
 
 /// An option that not everything honours.
 struct Choice {
@@ -36,7 +39,7 @@ pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Re
     }
 }
 
-fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 9] {
+fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 10] {
     let is_drawn = matches!(medium(show, ending), ".svg" | "pixels");
     let kind = match show {
         Show::Picture(kind) => Some(kind),
@@ -68,8 +71,16 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 9]
         choice(
             "--threshold",
             args.threshold.is_some(),
-            show == Show::Table || kind == Some(PictureKind::ImportantLayers),
-            "choose --kind important-layers or table",
+            show == Show::Table
+                || kind == Some(PictureKind::ImportantLayers)
+                    && args.important_by != Some(ImportantBy::Movement),
+            "choose --kind important-layers, which are then chosen by probability, or table",
+        ),
+        choice(
+            "--important-by",
+            args.important_by.is_some(),
+            kind == Some(PictureKind::ImportantLayers),
+            "choose --kind important-layers; a table says both",
         ),
         choice(
             "--width",

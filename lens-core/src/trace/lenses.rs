@@ -4,9 +4,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::LensTrace;
+use super::{LensTrace, ReadoutTrace};
 use crate::{
+    decision::important_by_movement,
     point::{Component, Site},
+    statistic::Statistic,
     translate::{LensKind, LensSet, Provenance, Translator},
 };
 
@@ -84,6 +86,9 @@ impl LensTrace {
         if let (1.., Some(threshold)) = (index, trace.important_above) {
             trace.find_important(threshold);
         }
+        if index > 0 {
+            trace.find_moving();
+        }
         Ok(Cow::Owned(trace))
     }
 
@@ -127,4 +132,32 @@ impl LensTrace {
             last.important_layers.dedup();
         }
     }
+
+    /// Finds the layers that move most anew, from the readouts that are there.
+    fn find_moving(&mut self) {
+        for last in &mut self.finals {
+            last.important_by_movement = moving(&self.readouts, last.position);
+        }
+    }
+
+    /// The layers that move the prediction at a position most, in the trace's first lens: as the trace says, or by its
+    /// readouts where it does not. `None` where the distances of `resid_post` were not read.
+    pub fn important_by_movement(&self, position: usize) -> Option<Vec<u16>> {
+        let last = self.finals.iter().find(|last| last.position == position);
+        last.and_then(|last| last.important_by_movement.clone()).or_else(|| {
+            let first = self.lenses.first().map(|lens| &lens.name);
+            let of_first = |readout: &&ReadoutTrace| first.is_none() || readout.lens.as_ref() == first;
+            moving(self.readouts.iter().filter(of_first), position)
+        })
+    }
+}
+
+/// The layers that move most at a position, by readouts of one lens in order of execution.
+fn moving<'a>(readouts: impl IntoIterator<Item = &'a ReadoutTrace>, position: usize) -> Option<Vec<u16>> {
+    let stream = [Component::Embed, Component::Site(Site::ResidPost)];
+    let here = readouts
+        .into_iter()
+        .filter(|readout| readout.position == position && stream.contains(&readout.component));
+    let distances = here.filter_map(|readout| Some((readout.layer, readout.get(Statistic::KlToFinal)?)));
+    important_by_movement(distances)
 }

@@ -360,6 +360,10 @@ pub struct FinalTrace {
     /// The layers read in which `attn_out`, `mlp_out` or `resid_post` has a token above the threshold.
     #[serde(default)]
     pub important_layers: Vec<u16>,
+    /// The layers that move the prediction most ([`important_by_movement`](crate::important_by_movement)); absent where
+    /// the distances of `resid_post` were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub important_by_movement: Option<Vec<u16>>,
     /// The tokens asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTrace>,

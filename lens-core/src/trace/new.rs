@@ -179,6 +179,7 @@ impl FinalTrace {
             statistics: Statistics::NONE,
             decided_at: None,
             important_layers: Vec::new(),
+            important_by_movement: None,
             targets: Vec::new(),
         }
     }

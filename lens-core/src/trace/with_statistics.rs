@@ -82,4 +82,5 @@ read!(ReadoutTrace, "a readout",
 
 read!(FinalTrace, "the model's answer at a position",
     required { position => "position", top => "top" },
-    optional { decided_at => "decided_at", important_layers => "important_layers", targets => "targets" });
+    optional { decided_at => "decided_at", important_layers => "important_layers",
+        important_by_movement => "important_by_movement", targets => "targets" });

@@ -12,7 +12,7 @@ pub enum PictureKind {
     /// probability as the colour.
     AllLayers,
     /// Like [`AllLayers`](Self::AllLayers), for the important layers alone: those with a token whose probability is
-    /// above the threshold.
+    /// above the threshold, or those that move the prediction most (see [`Importance`](super::Importance)).
     ImportantLayers,
     /// Layers down, positions across, the top-1 token in the cell, a statistic as the colour.
     Grid(Measure),

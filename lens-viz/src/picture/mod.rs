@@ -70,7 +70,7 @@ pub use files::{PictureFile, files};
 pub use format::RasterFormat;
 pub use kind::PictureKind;
 pub use models::{DiffPicture, diff};
-pub use options::PictureOptions;
+pub use options::{Importance, PictureOptions};
 pub use patching::{PatchPicture, patching};
 pub use raster::{png, pngs, raster};
 pub use spread::Spread;

@@ -7,6 +7,16 @@ use lens_core::{Component, TokenId};
 use super::{Fonts, PictureError, Spread};
 use crate::ramp::Ramp;
 
+/// By what rule a layer counts as important.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Importance {
+    /// One of `attn_out`, `mlp_out` and `resid_post` has a token whose probability is above the threshold.
+    #[default]
+    Probability,
+    /// It moves the prediction more than twice as much as an even share: [`lens_core::important_by_movement`].
+    Movement,
+}
+
 /// What a picture shows and how. The default is a good picture of any trace.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -29,6 +39,8 @@ pub struct PictureOptions {
     /// For trajectories: which tokens, by id. Empty means the targets of the run and the tokens that are top-1
     /// somewhere, the most probable first.
     pub tokens: Vec<TokenId>,
+    /// By what rule a layer counts as important.
+    pub importance: Importance,
     /// Probability above which a layer counts as important, in `[0, 1]`; `None` is the run's own.
     pub threshold: Option<f32>,
     /// The ends of the colour scale, in the statistic's own unit, instead of the fixed ones.
@@ -56,6 +68,7 @@ impl Default for PictureOptions {
             stride: NonZeroU16::MIN,
             top: const { NonZeroUsize::new(10).expect("ten is not zero") },
             tokens: Vec::new(),
+            importance: Importance::default(),
             threshold: None,
             range: None,
             ramp: Ramp::default(),
@@ -87,6 +100,8 @@ impl PictureOptions {
         /// For trajectories: which tokens, by id. Empty means the targets of the run and the tokens that are top-1
         /// somewhere, the most probable first.
         with_tokens => tokens: Vec<TokenId>,
+        /// By what rule a layer counts as important.
+        with_importance => importance: Importance,
         /// Probability above which a layer counts as important, in `[0, 1]`; `None` is the run's own.
         with_threshold => threshold: Option<f32>,
         /// The ends of the colour scale, in the statistic's own unit, instead of the fixed ones.
@@ -105,7 +120,7 @@ impl PictureOptions {
 }
 
 /// The widths that a page may have.
-const WIDTHS: (u32, u32) = (320, 10_000);
+pub(super) const WIDTHS: (u32, u32) = (320, 10_000);
 
 impl PictureOptions {
     pub(crate) fn check(&self) -> Result<(), PictureError> {

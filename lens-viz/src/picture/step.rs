@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lens_core::{Component, FinalTrace, ReadoutTrace, Site, TopTrace};
 
 use super::{
-    Fonts, Picture, PictureError, PictureOptions,
+    Fonts, Importance, Picture, PictureError, PictureOptions,
     echo::{ECHO, is_echo},
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
@@ -39,15 +39,37 @@ pub(super) fn important_layers(
     options: &PictureOptions,
 ) -> Result<Vec<Picture>, PictureError> {
     let position = source.position(options.position)?;
-    let (important, threshold) = important(source, position, options.threshold);
     let mut places = source.places(&source.components(&options.components)?, options)?;
-    places.retain(|(layer, _)| layer.is_some_and(|layer| important.contains(&layer)));
-    let which = if places.is_empty() { "no layer shown has" } else { "layers where" };
-    let rule = match places.is_empty() {
-        true => format!("{which} a token above {threshold} in attn_out, mlp_out or resid_post"),
-        false => format!("{which} attn_out, mlp_out or resid_post has a token above {threshold}"),
+    let mut keep = |important: &BTreeSet<u16>| {
+        places.retain(|(layer, _)| layer.is_some_and(|layer| important.contains(&layer)));
+        !places.is_empty()
+    };
+    let rule = match options.importance {
+        Importance::Probability => {
+            let (important, threshold) = important(source, position, options.threshold);
+            match keep(&important) {
+                true => format!("layers where attn_out, mlp_out or resid_post has a token above {threshold}"),
+                false => {
+                    format!("no layer shown has a token above {threshold} in attn_out, mlp_out or resid_post")
+                }
+            }
+        }
+        Importance::Movement => {
+            let which =
+                if keep(&moving(source, position)?) { "layers that make" } else { "no layer shown makes" };
+            format!("{which} more than twice an even share of the movement of KL to the final answer")
+        }
     };
     draw(source, position, &places, "Important layers", Some(rule), options)
+}
+
+/// The layers that move the prediction most.
+fn moving(source: &Source<'_>, position: usize) -> Result<BTreeSet<u16>, PictureError> {
+    let layers = source.trace.important_by_movement(position);
+    let layers = layers.ok_or_else(|| PictureError::Empty {
+        what: format!("distance of resid_post from the final answer at position {position}"),
+    })?;
+    Ok(layers.into_iter().collect())
 }
 
 /// The important layers, and above what they are.

@@ -24,6 +24,7 @@ pub(super) fn summary(trace: &LensTrace, last: &FinalTrace, shown: usize, sheet:
     let mut lines = ranked("prediction", &top, sheet, |_| String::new());
     lines.push(decided(trace, last, sheet));
     lines.extend(important(trace, last, sheet));
+    lines.extend(moving(last, sheet));
     let targets: Vec<&TopTrace> = last.targets.iter().map(|target| &target.token).collect();
     lines.extend(ranked("targets", &targets, sheet, |i| format!("  rank {}", rank(&last.targets[i]))));
     lines
@@ -97,18 +98,33 @@ fn important(trace: &LensTrace, last: &FinalTrace, sheet: &Sheet) -> Option<Line
     if !trace.readouts.iter().any(|readout| counts.contains(&readout.component)) {
         return None;
     }
-    let mut line = named("important", sheet);
     let above = format!(" (a token above {} %)", percent_of(threshold));
-    let room = sheet.width.saturating_sub(NAMES + 7 + above.len());
-    let layers = cut(&ranges(&last.important_layers), room, sheet.ellipsis());
-    let layers = match last.important_layers.len() {
+    Some(layers("important", &last.important_layers, &above, sheet))
+}
+
+/// The layers that move the prediction most, where that is known.
+fn moving(last: &FinalTrace, sheet: &Sheet) -> Option<Line> {
+    let which = last.important_by_movement.as_deref()?;
+    let long = " (over twice an even share of the movement of KL)";
+    // The layers themselves matter more than what the rule is.
+    let room = sheet.width.saturating_sub(NAMES + 7 + ranges(which).len());
+    let why = if long.len() <= room { long } else { " (of KL)" };
+    Some(layers("moved by", which, why, sheet))
+}
+
+/// A line of layers, and after them why they are named.
+fn layers(name: &str, which: &[u16], why: &str, sheet: &Sheet) -> Line {
+    let mut line = named(name, sheet);
+    let room = sheet.width.saturating_sub(NAMES + 7 + why.len());
+    let listed = cut(&ranges(which), room, sheet.ellipsis());
+    let layers = match which.len() {
         0 => "no layer".to_owned(),
-        1 => format!("layer {layers}"),
-        _ => format!("layers {layers}"),
+        1 => format!("layer {listed}"),
+        _ => format!("layers {listed}"),
     };
     line.push(sheet.span(&layers, Ink::Plain));
-    line.push(sheet.span(&above, Ink::Faint));
-    Some(line)
+    line.push(sheet.span(why, Ink::Faint));
+    line
 }
 
 /// What the signs and columns of the table mean: only those that it has.

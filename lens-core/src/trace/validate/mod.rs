@@ -272,11 +272,16 @@ fn check_rank(trace: &LensTrace, name: &str, rank: u32) -> Checked {
 
 /// The layers of a final readout ascend, so that none stands twice.
 fn check_important(trace: &LensTrace, last: &FinalTrace) -> Checked {
-    for (i, layer) in last.important_layers.iter().enumerate() {
-        let name = format!("important_layers[{i}]");
+    check_ascending(trace, "important_layers", &last.important_layers)?;
+    check_ascending(trace, "important_by_movement", last.important_by_movement.as_deref().unwrap_or_default())
+}
+
+fn check_ascending(trace: &LensTrace, list: &str, layers: &[u16]) -> Checked {
+    for (i, layer) in layers.iter().enumerate() {
+        let name = format!("{list}[{i}]");
         check_layer(trace, &name, usize::from(*layer))?;
-        if i > 0 && last.important_layers[i - 1] >= *layer {
-            let problem = format!("{layer} cannot follow {}: layers ascend", last.important_layers[i - 1]);
+        if i > 0 && layers[i - 1] >= *layer {
+            let problem = format!("{layer} cannot follow {}: layers ascend", layers[i - 1]);
             return Err(wrong(&name, problem));
         }
     }
