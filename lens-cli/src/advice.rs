@@ -1,5 +1,7 @@
 //! What to type: the libraries say what is wrong, and this is where an error becomes an option or a command.
 
+use std::io::{self, ErrorKind};
+
 use lens_checkpoint::{
     ChatError, CheckpointError, checkpoint::AdapterError, config::ConfigError, device::DeviceError,
     directions::DirectionFileError, source::SourceError,
@@ -41,6 +43,27 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_align))
         .or_else(|| is(error, of_patch))
         .or_else(|| is(error, of_condition))
+        .or_else(|| is(error, of_system))
+}
+
+/// What the system did not give.
+fn of_system(error: &io::Error) -> Option<String> {
+    /// EMFILE, which has no kind; the same on Linux and macOS.
+    const TOO_MANY_FILES: i32 = 24;
+    let advice = match error.kind() {
+        ErrorKind::StorageFull => "make room on that disk, or write to another one",
+        ErrorKind::QuotaExceeded => "make room in your quota, or write to another disk",
+        ErrorKind::ReadOnlyFilesystem => "write to another folder: nothing can be written there",
+        ErrorKind::FileTooLarge => {
+            "a limit (ulimit -f) or the disk allows no file that long: raise it, or write to another disk"
+        }
+        ErrorKind::OutOfMemory => "free some memory, or raise the limit on it (ulimit -v)",
+        _ if cfg!(unix) && error.raw_os_error() == Some(TOO_MANY_FILES) => {
+            "raise the limit on open files (ulimit -n)"
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
 fn of_align(error: &AlignError) -> Option<String> {
@@ -206,6 +229,9 @@ mod tests {
             advised(LensError::from(BackendError::Other(Box::new(no_cuda))))
                 .contains("cargo xtask setup --cuda")
         );
+        assert!(advised(io::Error::from(ErrorKind::StorageFull)).contains("make room"));
+        assert!(advised(io::Error::from(ErrorKind::FileTooLarge)).contains("ulimit -f"));
+        assert_eq!(advised(io::Error::from(ErrorKind::NotFound)), "");
         assert_eq!(advised(anyhow::anyhow!("something else")), "");
     }
     /// Lines of code of a library that speak of the command line; comments and tests may.
