@@ -44,13 +44,25 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_patch))
         .or_else(|| is(error, of_condition))
         .or_else(|| is(error, of_system))
+        .or_else(|| is(error, of_json))
 }
 
 /// What the system did not give.
 fn of_system(error: &io::Error) -> Option<String> {
-    /// EMFILE, which has no kind; the same on Linux and macOS.
-    const TOO_MANY_FILES: i32 = 24;
-    let advice = match error.kind() {
+    // EMFILE has no kind, and what says the path as well keeps no number; it is the same on Linux and macOS.
+    if cfg!(unix) && error.to_string().contains("(os error 24)") {
+        return Some("raise the limit on open files (ulimit -n)".to_owned());
+    }
+    of_kind(error.kind())
+}
+
+/// JSON that could not be written does not pass on why, but of which kind it was.
+fn of_json(error: &serde_json::Error) -> Option<String> {
+    of_kind(error.io_error_kind()?)
+}
+
+fn of_kind(kind: ErrorKind) -> Option<String> {
+    let advice = match kind {
         ErrorKind::StorageFull => "make room on that disk, or write to another one",
         ErrorKind::QuotaExceeded => "make room in your quota, or write to another disk",
         ErrorKind::ReadOnlyFilesystem => "write to another folder: nothing can be written there",
@@ -58,9 +70,6 @@ fn of_system(error: &io::Error) -> Option<String> {
             "a limit (ulimit -f) or the disk allows no file that long: raise it, or write to another disk"
         }
         ErrorKind::OutOfMemory => "free some memory, or raise the limit on it (ulimit -v)",
-        _ if cfg!(unix) && error.raw_os_error() == Some(TOO_MANY_FILES) => {
-            "raise the limit on open files (ulimit -n)"
-        }
         _ => return None,
     };
     Some(advice.to_owned())
@@ -231,6 +240,10 @@ mod tests {
         );
         assert!(advised(io::Error::from(ErrorKind::StorageFull)).contains("make room"));
         assert!(advised(io::Error::from(ErrorKind::FileTooLarge)).contains("ulimit -f"));
+        assert!(advised(io::Error::from_raw_os_error(24)).contains("ulimit -n") || !cfg!(unix));
+        let full = io::Error::from(ErrorKind::StorageFull);
+        let json = serde_json::Error::io(full);
+        assert!(advised(json).contains("make room"));
         assert_eq!(advised(io::Error::from(ErrorKind::NotFound)), "");
         assert_eq!(advised(anyhow::anyhow!("something else")), "");
     }
