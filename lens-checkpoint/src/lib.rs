@@ -30,6 +30,7 @@ mod gguf;
 pub mod host;
 pub mod lenses;
 pub mod made;
+pub mod memory;
 mod npy;
 mod pickle;
 pub mod quantised;

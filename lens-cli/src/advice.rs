@@ -1,5 +1,7 @@
 //! What to type: the libraries say what is wrong, and this is where an error becomes an option or a command.
 
+use std::io::{self, ErrorKind};
+
 use lens_checkpoint::{
     ChatError, CheckpointError, checkpoint::AdapterError, config::ConfigError, device::DeviceError,
     directions::DirectionFileError, source::SourceError,
@@ -41,6 +43,36 @@ pub fn of_any(error: &AnyError) -> Option<String> {
         .or_else(|| is(error, of_align))
         .or_else(|| is(error, of_patch))
         .or_else(|| is(error, of_condition))
+        .or_else(|| is(error, of_system))
+        .or_else(|| is(error, of_json))
+}
+
+/// What the system did not give.
+fn of_system(error: &io::Error) -> Option<String> {
+    // EMFILE has no kind, and what says the path as well keeps no number; it is the same on Linux and macOS.
+    if cfg!(unix) && error.to_string().contains("(os error 24)") {
+        return Some("raise the limit on open files (ulimit -n)".to_owned());
+    }
+    of_kind(error.kind())
+}
+
+/// JSON that could not be written does not pass on why, but of which kind it was.
+fn of_json(error: &serde_json::Error) -> Option<String> {
+    of_kind(error.io_error_kind()?)
+}
+
+fn of_kind(kind: ErrorKind) -> Option<String> {
+    let advice = match kind {
+        ErrorKind::StorageFull => "make room on that disk, or write to another one",
+        ErrorKind::QuotaExceeded => "make room in your quota, or write to another disk",
+        ErrorKind::ReadOnlyFilesystem => "write to another folder: nothing can be written there",
+        ErrorKind::FileTooLarge => {
+            "a limit (ulimit -f) or the disk allows no file that long: raise it, or write to another disk"
+        }
+        ErrorKind::OutOfMemory => "free some memory, or raise the limit on it (ulimit -v)",
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
 fn of_align(error: &AlignError) -> Option<String> {
@@ -206,6 +238,13 @@ mod tests {
             advised(LensError::from(BackendError::Other(Box::new(no_cuda))))
                 .contains("cargo xtask setup --cuda")
         );
+        assert!(advised(io::Error::from(ErrorKind::StorageFull)).contains("make room"));
+        assert!(advised(io::Error::from(ErrorKind::FileTooLarge)).contains("ulimit -f"));
+        assert!(advised(io::Error::from_raw_os_error(24)).contains("ulimit -n") || !cfg!(unix));
+        let full = io::Error::from(ErrorKind::StorageFull);
+        let json = serde_json::Error::io(full);
+        assert!(advised(json).contains("make room"));
+        assert_eq!(advised(io::Error::from(ErrorKind::NotFound)), "");
         assert_eq!(advised(anyhow::anyhow!("something else")), "");
     }
     /// Lines of code of a library that speak of the command line; comments and tests may.

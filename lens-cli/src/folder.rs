@@ -172,9 +172,17 @@ impl Drop for Folder {
     }
 }
 
-/// The failure of an output by itself: what cannot be written is plain from the command.
+/// The failure of an output by itself: what cannot be written is plain from the command. What advice is looked up by keeps
+/// its type, which is lost where a box is passed on.
 pub fn cause(error: SinkError) -> anyhow::Error {
-    anyhow::Error::from_boxed(error.into_cause())
+    let other = match error.into_cause().downcast::<io::Error>() {
+        Ok(error) => return anyhow::Error::new(*error),
+        Err(other) => other,
+    };
+    match other.downcast::<serde_json::Error>() {
+        Ok(error) => anyhow::Error::new(*error),
+        Err(other) => anyhow::Error::from_boxed(other),
+    }
 }
 
 #[cfg(test)]

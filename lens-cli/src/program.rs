@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
 use crate::{
+    advice,
     args::{Cli, Command, Corpus, CorpusArgs},
     corpus, decode, families, hint, inspect, lenses, manual, output, render, signals,
     style::{Adviser, Console, When},
@@ -87,7 +88,7 @@ impl Program {
 
 /// Prints what clap has to say instead of a command: help and version, or what is wrong with the arguments.
 fn answer(error: &clap::Error, hint: Option<String>) -> ExitCode {
-    let console = Console::new(When::Auto);
+    let console = Console::new(When::Auto).advised_by(advice::of);
     if error.use_stderr() {
         let text = error.render().to_string();
         console.usage(

@@ -1,8 +1,8 @@
 //! From the lenses on the command line to those of a plan.
 
-use std::{panic, thread};
+use std::{io, panic, thread};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lens_cli::{
     args::{LensName, LensNames, SourceArgs},
     lenses, model,
@@ -66,9 +66,10 @@ fn read_all(
 ) -> Vec<Option<Result<Matched>>> {
     let read = |(kind, found)| Ok(for_model(lenses::read(kind, found)?, checkpoint)?);
     thread::scope(|scope| {
-        let begun: Vec<_> =
-            found.into_iter().map(|lens| lens.map(|lens| scope.spawn(move || read(lens)))).collect();
-        let end = |lens: thread::ScopedJoinHandle<'_, Result<Matched>>| {
+        let begin = |lens| thread::Builder::new().spawn_scoped(scope, move || read(lens));
+        let begun: Vec<_> = found.into_iter().map(|lens| lens.map(begin)).collect();
+        let end = |lens: io::Result<thread::ScopedJoinHandle<'_, Result<Matched>>>| {
+            let lens = lens.context("no thread to read a lens")?;
             lens.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
         };
         begun.into_iter().map(|lens| lens.map(end)).collect()

@@ -44,7 +44,10 @@ impl Records {
         let (opened, outcome) = sync_channel(1);
         let (sender, records) = sync_channel(GROUP);
         let (path, column) = (path.to_owned(), column.map(str::to_owned));
-        thread::spawn(move || read_ahead(&path, format, column.as_deref(), &opened, &sender));
+        let reader = thread::Builder::new().name("prompts".to_owned());
+        reader
+            .spawn(move || read_ahead(&path, format, column.as_deref(), &opened, &sender))
+            .context("no thread to read the prompts")?;
         outcome.recv().context("cannot read the prompts")??;
         Ok(Self::Pipe(records))
     }

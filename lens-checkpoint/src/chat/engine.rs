@@ -269,6 +269,9 @@ fn explain_loss(lost: Lost, n_messages: usize) -> ChatError {
     match lost {
         Lost::Late => ChatError::Unbounded { line: None, what: "time", n_messages },
         // minijinja has never been seen to panic on a template.
+        Lost::NoThread => {
+            ChatError::Render { line: None, reason: "there is no memory for its thread".to_owned() }
+        }
         Lost::Panicked => ChatError::Render { line: None, reason: "the template engine gave up".to_owned() },
     }
 }

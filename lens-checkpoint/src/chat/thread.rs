@@ -14,8 +14,10 @@ use crate::tokenizer::THREAD;
 /// Why there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// The work panicked, or there was no memory for its stack.
+    /// The work panicked.
     Panicked,
+    /// There was no memory for its stack.
+    NoThread,
     /// The work takes too long.
     Late,
 }
@@ -58,7 +60,7 @@ fn run_beside<T: Send + 'static>(
             late.fetch_sub(1, Ordering::Relaxed);
         }
     });
-    started.map_err(|_| Lost::Panicked)?;
+    started.map_err(|_| Lost::NoThread)?;
     receive.recv_timeout(patience).map_err(|error| match error {
         RecvTimeoutError::Timeout => {
             if !over.swap(true, Ordering::Relaxed) {

@@ -116,7 +116,7 @@ pub(super) fn choose(paths: &[impl AsRef<Path>], io: Io) -> (Io, Option<String>)
         return (Io::Map, None);
     };
     let size: u64 = paths.iter().filter_map(|path| Some(path.as_ref().metadata().ok()?.len())).sum();
-    if mapped::available_memory().is_none_or(|available| size <= available) {
+    if crate::memory::available().is_none_or(|available| size <= available) {
         let note = format!(
             "the weights lie on a network file system ({system}): they are read into memory, not mapped, unless \
              mapping is asked for"

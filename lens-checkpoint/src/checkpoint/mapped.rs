@@ -172,13 +172,6 @@ fn network_name(magic: u32) -> Option<&'static str> {
     })
 }
 
-/// Bytes that programs can still get without swapping, where the system says.
-pub(super) fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +206,5 @@ mod tests {
         for local in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1] {
             assert_eq!(network_name(local), None, "{local:x}");
         }
-        assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
     }
 }

@@ -7,12 +7,17 @@ use std::path::Path;
 use ureq::http::{Method, StatusCode};
 
 use super::SourceError;
+use super::address::shown;
 use super::client::{Answer, Client, Follow, Subject, unreachable};
 use super::draft::Draft;
 use super::headers::ContentRange;
 use super::meta::{FileMeta, is_plain};
 use super::progress::{Event, Progress};
 use super::retry::Retry;
+
+/// The most that is taken of a file whose size nobody says: beyond the configs and tokenizers of all known models. Weights
+/// come with their size.
+const LARGEST_OF_UNKNOWN_SIZE: u64 = 64 << 20;
 
 /// One download.
 pub(super) struct Download<'a> {
@@ -70,8 +75,10 @@ impl Download<'_> {
                 answer.bad(format!("it answered {} to a request for a whole file", answer.reply.status()))
             );
         }
-        let own_length =
-            || answer.reply.body().content_length().filter(|_| is_plain(&answer)).map(|n| n + draft.done);
+        if !is_plain(&answer) {
+            return Err(answer.bad("it sends the file packed, which was not asked for"));
+        }
+        let own_length = || answer.reply.body().content_length().map(|n| n + draft.done);
         let size = self.meta.size.or_else(own_length);
         progress.event(Event::Start { file: self.file, size, done: draft.done });
         self.receive(answer, size, draft, progress)
@@ -116,6 +123,12 @@ impl Download<'_> {
                     progress.event(Event::Advance { bytes: n as u64 });
                     if size.is_some_and(|size| draft.done > size) {
                         break;
+                    }
+                    if size.is_none() && draft.done > LARGEST_OF_UNKNOWN_SIZE {
+                        return Err(SourceError::BadReply {
+                            url: shown(&answer.url),
+                            reason: "it does not say how long the file is, and it goes on and on".to_owned(),
+                        });
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

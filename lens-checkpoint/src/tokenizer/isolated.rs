@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use lens_core::ByteSize;
+
 /// Stack for the tokenizers crate, whose parser and regular expressions recurse.
 const STACK: usize = 64 << 20;
 
@@ -17,8 +19,9 @@ pub const THREAD: &str = "tokenizer";
 pub(super) fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
-        let thread =
-            thread.spawn_scoped(scope, work).map_err(|error| format!("no thread for it: {error}"))?;
+        let thread = thread.spawn_scoped(scope, work).map_err(|error| {
+            format!("there is no thread for it, which takes {} of memory: {error}", ByteSize(STACK as u64))
+        })?;
         thread.join().map_err(|panic| format!("the tokenizers library gave up on it ({})", said(&*panic)))
     })
 }

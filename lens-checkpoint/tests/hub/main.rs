@@ -10,7 +10,10 @@ mod drip;
 mod folder;
 mod gguf;
 mod lens;
+mod lies;
 mod options;
+mod processes;
+mod raw;
 mod refusal;
 mod server;
 

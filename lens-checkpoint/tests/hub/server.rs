@@ -39,11 +39,13 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// Close the connection after so many bytes of the body.
     pub(crate) cut: Option<usize>,
+    /// Say nothing of the length: the body ends where the connection does.
+    pub(crate) unsized_body: bool,
 }
 
 impl Reply {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut: None }
+        Self { status, headers: Vec::new(), body: Vec::new(), cut: None, unsized_body: false }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
@@ -53,6 +55,11 @@ impl Reply {
 
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    pub(crate) fn without_length(mut self) -> Self {
+        self.unsized_body = true;
         self
     }
 
@@ -127,7 +134,9 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Ask>>, answer: &impl Fn(&Ask) -> Rep
     log.lock().unwrap().push(ask.clone());
     let mut out = stream;
     write!(out, "HTTP/1.1 {} x\r\nConnection: close\r\n", reply.status)?;
-    if !reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+    if !reply.unsized_body
+        && !reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+    {
         write!(out, "Content-Length: {}\r\n", reply.body.len())?;
     }
     for (name, value) in &reply.headers {

@@ -10,6 +10,8 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use lens_checkpoint::memory;
+use lens_core::ByteSize;
 
 use super::linked::Linked;
 
@@ -79,6 +81,7 @@ impl Surroundings<'_> {
             Some(chosen) => Self::chosen(&chosen)?,
             None => self.first(engine, &given, &linked.folders)?,
         };
+        has_room(fs::metadata(found.join(LIBRARY)).map_or(0, |file| file.len()), memory::most_addresses())?;
         // What the loader would take by itself.
         let by_itself = given.iter().chain(&linked.folders).find(|folder| has_libtorch(folder));
         if by_itself == Some(&found) {
@@ -171,6 +174,23 @@ fn has_libtorch(folder: &Path) -> bool {
     folder.join(LIBRARY).is_file()
 }
 
+/// What a program takes beside libtorch before its first line runs.
+const BESIDE_LIBTORCH: u64 = 160 << 20;
+
+/// Refuses to load a library of so many bytes under a limit on addresses that is too low for it: the system's loader would
+/// speak of a segment, or libtorch give up before anybody could say why.
+fn has_room(library: u64, limit: Option<u64>) -> Result<()> {
+    let least = library.saturating_add(BESIDE_LIBTORCH);
+    match limit {
+        Some(limit) if limit < least => bail!(
+            "a limit (ulimit -v) leaves this program {} of memory, and libtorch alone needs {}: raise the limit",
+            ByteSize(limit),
+            ByteSize(least)
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn fits(version: &str) -> bool {
     version.strip_prefix(VERSION).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -226,6 +246,13 @@ mod tests {
         };
         let around = Surroundings { lookup: &lookup, python: &|| python.map(Path::to_owned) };
         around.first(&folder.join("bin/lens-engine"), given, written)
+    }
+
+    #[test]
+    fn a_limit_that_is_too_low_for_libtorch_is_said() {
+        assert!(has_room(400 << 20, None).is_ok() && has_room(400 << 20, Some(560 << 20)).is_ok());
+        let error = has_room(400 << 20, Some(300 << 20)).unwrap_err().to_string();
+        assert!(error.contains("ulimit -v") && error.contains("raise the limit"), "{error}");
     }
 
     #[test]

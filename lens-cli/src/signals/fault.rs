@@ -1,4 +1,5 @@
-//! Signals that the system sends for files: one that became shorter, and one that may not become longer.
+//! Signals that end a program without a word unless it says one: of files that became shorter or may not become longer,
+//! and of memory that ran out.
 
 use std::{
     fs::File,
@@ -10,14 +11,19 @@ use std::{
     },
 };
 
+use lens_checkpoint::memory;
+use lens_core::ByteSize;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::{
-    consts::{SIGBUS, SIGXFSZ},
+    consts::{SIGABRT, SIGBUS, SIGXFSZ},
     flag, low_level,
 };
 
 /// A second handle on stderr: its writes take no lock, which a signal may have interrupted.
 static STDERR: OnceLock<File> = OnceLock::new();
+
+/// What is said when memory ran out.
+static NO_MEMORY: OnceLock<String> = OnceLock::new();
 
 /// What a terminal is given back with.
 static TAKEN: OnceLock<Taken> = OnceLock::new();
@@ -55,16 +61,46 @@ pub(super) fn make_file_limits_errors() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
-/// Memory that maps a file has no content where the file was cut off: reading there raises SIGBUS. Instead of dying
-/// without a word, the program says which file it was and fails.
+/// Memory that maps a file has no content where the file was cut off: reading there raises SIGBUS. Where memory cannot be
+/// had, Rust and C++ alike give up with SIGABRT. Instead of dying with a core, the program says what it was and fails.
 pub(super) fn explain() -> io::Result<()> {
     if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
         let _ = STDERR.set(File::from(stderr));
     }
-    // SAFETY: the action calls nothing but write(2), tcsetattr(3), nanosleep(2) and _exit(2), walks a list that only ever
-    // grows, and neither allocates nor locks.
-    #[expect(unsafe_code, reason = "a signal handler")]
-    unsafe { low_level::register(SIGBUS, lost) }.map(drop)
+    // Written now: a handler may not make a text.
+    let _ = NO_MEMORY.set(no_memory(memory::most_addresses()));
+    for (signal, action) in [(SIGBUS, lost as fn()), (SIGABRT, gave_up)] {
+        // SAFETY: both actions call nothing but write(2), tcsetattr(3), nanosleep(2) and _exit(2), read what only ever
+        // grows or was set before them, and neither allocate nor lock.
+        #[expect(unsafe_code, reason = "a signal handler")]
+        unsafe { low_level::register(signal, action) }.map(drop)?;
+    }
+    Ok(())
+}
+
+/// What is said when the program gives up under this limit on its addresses.
+fn no_memory(limit: Option<u64>) -> String {
+    let why = match limit {
+        Some(limit) => format!(
+            "error: memory ran out: a limit (ulimit -v) leaves this program {}\n  raise it, or",
+            ByteSize(limit)
+        ),
+        None => "error: the program had to give up, most likely because memory ran out (see the line above)\n  free some, or"
+            .to_owned(),
+    };
+    format!(
+        "{why} ask for less: --dtype bf16, fewer --threads, fewer --positions, a smaller -k\n  nothing unfinished has \
+         its final name\n"
+    )
+}
+
+/// Whoever called abort(3), in whatever state: as after [`lost`], nothing is finished in good order.
+fn gave_up() {
+    leave_screen();
+    if let (Some(mut stderr), Some(words)) = (STDERR.get(), NO_MEMORY.get()) {
+        let _ = stderr.write_all(words.as_bytes());
+    }
+    low_level::exit(1);
 }
 
 /// What is left to do once weights are gone. Nothing can be computed any more, and nothing is finished in good order:

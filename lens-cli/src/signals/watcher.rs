@@ -44,7 +44,8 @@ fn leave(signal: i32, why: &'static str) {
     LAST.get().inspect(|last| last());
     let (said, heard) = mpsc::channel();
     // Past std's lock of stderr, which another thread may hold for ever.
-    thread::spawn(move || {
+    // Without a thread for it, it ends without last words.
+    let _ = thread::Builder::new().spawn(move || {
         if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
             let clear = if io::stderr().is_terminal() { "\r\x1b[2K" } else { "" };
             let _ = std::fs::File::from(stderr).write_all(format!("{clear}note: {why}\n").as_bytes());

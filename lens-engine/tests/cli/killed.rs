@@ -46,7 +46,7 @@ fn is_own(path: &str) -> bool {
 }
 
 /// Whether a file ends as files of its kind end.
-fn is_whole(name: &str, bytes: &[u8]) -> bool {
+pub(crate) fn is_whole(name: &str, bytes: &[u8]) -> bool {
     match name.rsplit('.').next() {
         Some("json") => serde_json::from_slice::<serde_json::Value>(bytes).is_ok(),
         Some("svg") => bytes.trim_ascii_end().ends_with(b"</svg>"),

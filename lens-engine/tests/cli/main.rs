@@ -7,6 +7,7 @@ mod chat;
 mod corpus;
 mod diff;
 mod engine;
+mod faults;
 mod files;
 mod fitting;
 mod generation;

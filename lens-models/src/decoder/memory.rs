@@ -1,5 +1,6 @@
 //! Whether the keys and values of a sequence fit into memory, asked before any of it is run.
 
+use lens_checkpoint::memory::available;
 use tch::Kind;
 
 use super::ModelError;
@@ -23,14 +24,6 @@ pub(super) fn check(
     }
 }
 
-/// Bytes that can be taken without swapping, where the system says so.
-fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
-}
-
 #[cfg(test)]
 mod tests {
     use lens_core::{Backend, Forward, PointSet, TokenId};
@@ -48,7 +41,7 @@ mod tests {
             let step = Forward::new(&tokens, &points, &[]).with_total(1).with_room(room);
             model.forward(&step).map(drop)
         };
-        if super::available().is_some() {
+        if lens_checkpoint::memory::available().is_some() {
             let message = step(1 << 40).unwrap_err().to_string();
             assert!(
                 message.contains("1099511627776 tokens") && message.contains("B of memory are free"),

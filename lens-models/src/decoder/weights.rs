@@ -225,8 +225,35 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+        let more = rows_to_add(x);
+        if more == 0 {
+            return Ok(x.f_linear(&self.weight, self.bias.as_ref())?);
+        }
+        let mut shape = x.size();
+        let width = *shape.last().unwrap_or(&1);
+        let rows = x.f_reshape([-1, width])?;
+        let all = rows.f_constant_pad_nd([0, 0, 0, more])?.f_linear(&self.weight, self.bias.as_ref())?;
+        if let (Some(last), Some(out)) = (shape.last_mut(), self.weight.size().first()) {
+            *last = *out;
+        }
+        Ok(all.f_narrow(0, 0, rows.size()[0])?.f_reshape(shape)?)
     }
+}
+
+/// Rows that are multiplied together by MKL's float32 product.
+const ROWS_TOGETHER: i64 = 4;
+
+/// Rows of zeros after those of `x`, so that a product in float32 has the same bits for any number of threads: MKL shares
+/// rows out among threads and multiplies four at a time, and one that is left over by itself is summed in another order.
+/// Where the rows are a multiple of four, or no more than four, none is left over by any number of threads. In bfloat16 and
+/// float64 nothing depends on it.
+fn rows_to_add(x: &Tensor) -> i64 {
+    if x.kind() != Kind::Float || x.device() != Device::Cpu {
+        return 0;
+    }
+    let width = x.size().last().copied().unwrap_or(1).max(1);
+    let rows = x.numel() as i64 / width;
+    if rows <= ROWS_TOGETHER { 0 } else { (ROWS_TOGETHER - rows % ROWS_TOGETHER) % ROWS_TOGETHER }
 }
 
 /// The values of a matrix in host memory, where they lie.
@@ -276,4 +303,42 @@ pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     let mut out = Vec::new();
     append_values(tensor, &mut out)?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any number of rows, of shapes of small and large models, on more threads than this machine may have.
+    #[test]
+    fn products_have_the_same_bits_on_any_number_of_threads() {
+        let before = tch::get_num_threads();
+        tch::manual_seed(7);
+        for kind in [Kind::Float, Kind::Double, Kind::BFloat16] {
+            for (width, out) in [(64, 64), (64, 2), (33, 57), (896, 128), (704, 256)] {
+                let weight = (Tensor::randn([out, width], (Kind::Float, Device::Cpu)) / 8).to_kind(kind);
+                let linear = Linear::new(weight, None);
+                for rows in (1..30).chain([50, 99, 129]) {
+                    let x = Tensor::randn([rows, width], (Kind::Float, Device::Cpu)).to_kind(kind);
+                    let on = |threads| {
+                        tch::set_num_threads(threads);
+                        linear.forward(&x).unwrap()
+                    };
+                    let one = on(1);
+                    assert_eq!(one.size(), [rows, out]);
+                    for threads in [2, 3, 5, 8, 16] {
+                        assert!(on(threads).equal(&one), "{kind:?}: {rows} of [{out}, {width}] on {threads}");
+                    }
+                }
+            }
+        }
+        // Rows of zeros are added and go again, whatever the shape.
+        let linear = Linear::new(
+            Tensor::eye(3, (Kind::Float, Device::Cpu)),
+            Some(Tensor::ones([3], (Kind::Float, Device::Cpu))),
+        );
+        let x = Tensor::arange(30, (Kind::Float, Device::Cpu)).view([2, 5, 3]);
+        assert!(linear.forward(&x).unwrap().equal(&(&x + 1)));
+        tch::set_num_threads(before);
+    }
 }
