@@ -29,6 +29,7 @@ pub mod families;
 mod gguf;
 pub mod host;
 pub mod lenses;
+mod limits;
 pub mod made;
 pub mod memory;
 mod npy;

@@ -4,13 +4,11 @@
 
 use lens_core::Dtype;
 
+use crate::limits;
 use crate::view::ValueType;
 
 /// What an npy file begins with.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
-
-/// The longest head that is read; NumPy itself reads ten thousand bytes.
-pub(crate) const LONGEST_HEAD: usize = 1 << 16;
 
 /// What the head says.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +37,7 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, String> {
         }
         other => return Err(format!("its npy version is {other}, known are 1 to 3")),
     };
-    if n > LONGEST_HEAD {
+    if n > limits::archives::LONGEST_NPY_HEAD {
         return Err(format!("its npy head claims {n} bytes"));
     }
     let length = bytes.len() - rest.len() + n;

@@ -5,12 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use serde_json::Value;
 
 use crate::{
+    limits,
     source::{CheckpointFiles, files::read_at_most},
     tokenizer::{Settings, SideFiles, TokenizerError},
 };
-
-/// tokenizer_config.json may list every added token; a few megabytes at most.
-const LARGEST_TOKENIZER_CONFIG: u64 = 64 << 20;
 
 /// A file on disk, or one that is part of the program.
 #[derive(Debug, Clone)]
@@ -93,7 +91,9 @@ impl Sidecars {
         let read = |file: &Option<Sidecar>, name: &'static str| {
             let broken = |reason: String| TokenizerError::SideFile { file: name, reason };
             let Some(file) = file else { return Ok(Value::Null) };
-            let json = file.read(LARGEST_TOKENIZER_CONFIG).map_err(|error| broken(error.to_string()))?;
+            let json = file
+                .read(limits::config::LARGEST_TOKENIZER_CONFIG)
+                .map_err(|error| broken(error.to_string()))?;
             match serde_json::from_slice(&json).map_err(|error| broken(error.to_string()))? {
                 Value::Object(object) => Ok(Value::Object(object)),
                 _ => Err(broken("it is not a JSON object".to_owned())),

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use crate::limits;
+
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const LOCATOR_64: &[u8] = b"PK\x06\x07";
@@ -18,9 +20,6 @@ const LOCAL_LENGTH: usize = 30;
 /// The numbers of the two methods of packing that are read.
 const STORED: usize = 0;
 const DEFLATED: usize = 8;
-
-/// The most entries that are read: more than any file of tensors has.
-const MOST_ENTRIES: usize = 1 << 16;
 
 /// An entry of a zip file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,14 +54,14 @@ pub(crate) enum ZipError {
 
 /// The most entries that a file may claim.
 pub(crate) const fn most_entries() -> usize {
-    MOST_ENTRIES
+    limits::archives::MOST_ENTRIES
 }
 
 /// The entries of a zip file, by name.
 pub(crate) fn entries(file: &[u8]) -> Result<BTreeMap<String, Entry>, ZipError> {
     let end = end_record(file).ok_or(ZipError::NotZip)?;
     let list = List::of(file, end).ok_or_else(|| broken("its end record lies"))?;
-    if list.count > MOST_ENTRIES {
+    if list.count > limits::archives::MOST_ENTRIES {
         return Err(ZipError::TooMany(list.count));
     }
     list.entries(file)

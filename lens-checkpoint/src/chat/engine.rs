@@ -18,18 +18,7 @@ use super::{
     thread::{self, Lost},
     tojson::tojson,
 };
-
-/// The longest template that is read. Published ones have up to thirty kilobytes.
-const LONGEST_SOURCE: usize = 128 << 10;
-/// The longest conversation that is rendered: more than any model reads.
-const LONGEST_CONVERSATION: usize = 8 << 20;
-
-/// What a template may do with no message at all: so many instructions, or 64 bytes written for each of them.
-const FUEL: usize = 100_000;
-/// And for each message.
-const FUEL_PER_MESSAGE: usize = 500;
-/// And for so many bytes of text. A copy costs a 64th of them, so each may be copied sixteen times.
-const BYTES_PER_FUEL: usize = 4;
+use crate::limits;
 
 /// The parser recurses along chains of operators, filters and attributes: at most 900 bytes of stack were seen for a
 /// byte of template. Pages of a stack that are not used are not there.
@@ -39,23 +28,6 @@ const STACK_PER_BYTE: usize = 2 << 10;
 const STACK_PER_FUEL: usize = 3 << 9;
 /// What everything else needs.
 const STACK: usize = 16 << 20;
-
-/// What a template may write around the messages.
-const LONGEST_FRAME: usize = 1 << 20;
-/// How often it may write the messages.
-const REPETITIONS: usize = 8;
-
-/// How long a template may take. Fuel does not see everything, a thousandth of this is long for a template, and a
-/// machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// And so much longer for each megabyte of messages.
-const MORE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How deep blocks, macros and expressions may nest while they run.
-const DEEPEST: usize = 100;
-
-/// The longest format of a date.
-const LONGEST_DATE: usize = 200;
 
 /// The name that a template has for minijinja.
 const NAME: &str = "chat_template";
@@ -85,7 +57,7 @@ pub(super) struct Output {
 
 impl Engine {
     pub(super) fn new(source: &str, variables: Vec<(String, String)>) -> Result<Self, ChatError> {
-        if source.len() > LONGEST_SOURCE {
+        if source.len() > limits::chat::LONGEST_SOURCE {
             let reason = format!("it has {} bytes, far more than any chat template", source.len());
             return Err(ChatError::Syntax { line: None, reason });
         }
@@ -97,11 +69,11 @@ impl Engine {
             let reads = template.undeclared_variables(false).into_iter().collect();
             Ok((environment, reads))
         };
-        let (environment, reads) = match thread::run(stack, PATIENCE, read) {
+        let (environment, reads) = match thread::run(stack, limits::chat::PATIENCE, read) {
             Ok(read) => read?,
             Err(lost) => return Err(explain_loss(lost, 0)),
         };
-        Ok(Self { environment, variables, reads, now: None, stack, patience: PATIENCE })
+        Ok(Self { environment, variables, reads, now: None, stack, patience: limits::chat::PATIENCE })
     }
 
     /// The text of a conversation.
@@ -114,16 +86,22 @@ impl Engine {
         let n_messages = messages.len();
         let said = messages.iter().map(|message| message.role.len() + message.content.len()).sum::<usize>()
             + extras.size();
-        if said > LONGEST_CONVERSATION {
-            return Err(ChatError::TooLong { bytes: said, limit: LONGEST_CONVERSATION });
+        if said > limits::chat::LONGEST_CONVERSATION {
+            return Err(ChatError::TooLong { bytes: said, limit: limits::chat::LONGEST_CONVERSATION });
         }
-        let fuel = FUEL + n_messages * FUEL_PER_MESSAGE + said / BYTES_PER_FUEL;
+        let fuel = limits::chat::FUEL
+            + n_messages * limits::chat::FUEL_PER_MESSAGE
+            + said / limits::chat::BYTES_PER_FUEL;
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel as u64));
         let dated = Arc::new(AtomicBool::new(false));
         let context = self.context(messages, add_generation_prompt, extras, dated.clone());
-        let mut out = Limited { text: Vec::new(), left: LONGEST_FRAME + said * REPETITIONS };
-        let patience = self.patience + MORE_PATIENCE * (said / LONGEST_FRAME) as u32;
+        let mut out = Limited {
+            text: Vec::new(),
+            left: limits::chat::LONGEST_FRAME + said * limits::chat::REPETITIONS,
+        };
+        let patience =
+            self.patience + limits::chat::MORE_PATIENCE * (said / limits::chat::LONGEST_FRAME) as u32;
         let rendered = thread::run(self.stack + fuel * STACK_PER_FUEL, patience, move || {
             environment.get_template(NAME)?.render_captured_to(context, &mut out)?;
             Ok(out.text)
@@ -166,7 +144,7 @@ fn environment(source: String) -> Result<Environment<'static>, ChatError> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.map_err(|error| explain(&error, 0))?);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_recursion_limit(DEEPEST);
+    environment.set_recursion_limit(limits::chat::DEEPEST);
     environment.set_formatter(guard::format);
     environment.set_unknown_method_callback(guard::call_method);
     // What Jinja2 does not have: the one prints all there is, the others make much of little.
@@ -190,7 +168,7 @@ fn environment(source: String) -> Result<Environment<'static>, ChatError> {
 fn strftime(now: Option<SystemTime>, dated: Arc<AtomicBool>) -> Value {
     Value::from_function(move |format: &str| {
         dated.store(true, Ordering::Relaxed);
-        if format.len() > LONGEST_DATE {
+        if format.len() > limits::chat::LONGEST_DATE {
             return Err(Error::new(ErrorKind::InvalidOperation, "strftime_now: the format is too long"));
         }
         let now = match now {
@@ -234,7 +212,7 @@ impl io::Write for Limited {
 }
 
 /// The longest part of a message from a template that is passed on.
-const LONGEST_MESSAGE: usize = 500;
+const SHOWN: usize = 500;
 
 fn explain(error: &Error, n_messages: usize) -> ChatError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
@@ -277,7 +255,7 @@ fn explain_loss(lost: Lost, n_messages: usize) -> ChatError {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_MESSAGE) {
+    match text.char_indices().nth(SHOWN) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }

@@ -4,12 +4,10 @@ use serde_json::{Map, Value};
 
 use super::ChatError;
 use crate::{
+    limits,
     sidecar::{Sidecar, Sidecars},
     tokenizer::TokenizerError,
 };
-
-/// tokenizer_config.json may list every added token; a few megabytes at most.
-const LARGEST_FILE: u64 = 64 << 20;
 
 const JINJA: &str = "chat_template.jinja";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -74,7 +72,7 @@ fn object(file: Option<&Sidecar>, name: &'static str) -> Result<Map<String, Valu
 }
 
 fn read(file: &Sidecar, name: &'static str) -> Result<Vec<u8>, ChatError> {
-    file.read(LARGEST_FILE).map_err(|error| broken(name, &error.to_string()))
+    file.read(limits::config::LARGEST_TOKENIZER_CONFIG).map_err(|error| broken(name, &error.to_string()))
 }
 
 fn broken(file: &'static str, reason: &str) -> ChatError {

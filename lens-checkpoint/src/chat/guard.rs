@@ -2,8 +2,7 @@
 
 use minijinja::{Error, ErrorKind, Output, State, Value, value::ValueKind};
 
-/// How deep a value may be nested that is written.
-const DEEPEST: usize = 100;
+use crate::limits::chat::DEEPEST_VALUE;
 
 /// The widest field of `str.format`, in digits.
 const WIDEST: usize = 4;
@@ -21,8 +20,8 @@ fn weigh_at(state: &State, value: &Value, depth: usize) -> Result<(), Error> {
         ValueKind::Iterable if value.len().is_some() => false,
         _ => return Ok(()),
     };
-    if depth >= DEEPEST {
-        let reason = format!("a value that is nested deeper than {DEEPEST} times cannot be written");
+    if depth >= DEEPEST_VALUE {
+        let reason = format!("a value that is nested deeper than {DEEPEST_VALUE} times cannot be written");
         return Err(Error::new(ErrorKind::InvalidOperation, reason));
     }
     for item in value.try_iter()? {

@@ -8,9 +8,7 @@
 use std::{cell::Cell, collections::HashMap, ops::Range};
 
 use super::{ChatError, Message, RoleSpan, TEMPLATE_ROLE};
-
-/// How often a conversation is rendered again at most, so that a slow template stays bearable.
-const MOST_PROBES: usize = 128;
+use crate::limits;
 
 /// Which end of a message a mark is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +57,9 @@ pub(super) fn place(
     let spoken: Vec<usize> =
         (0..messages.len()).filter(|i| !messages[*i].content.trim().is_empty()).collect();
     let mut found = match marks(messages, text, source) {
-        Some(marks) => Probe { messages, text, render, marks, left: Cell::new(MOST_PROBES) }.find(&spoken),
+        Some(marks) => {
+            Probe { messages, text, render, marks, left: Cell::new(limits::chat::MOST_PROBES) }.find(&spoken)
+        }
         None => Vec::new(),
     };
     found.sort_by_key(|(_, bytes)| (bytes.start, bytes.end));

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::limits;
 use crate::tokenizer::THREAD;
 
 /// Why there is no result.
@@ -24,9 +25,6 @@ pub(super) enum Lost {
 
 /// Work that went on after its time, and still does.
 static LATE: AtomicUsize = AtomicUsize::new(0);
-
-/// As much late work as this may go on at once: what would come on top is refused before it begins.
-const MOST_LATE: usize = 16;
 
 /// The result of `work`, which gets a thread with a stack of so many bytes. Work that takes longer than `patience` is
 /// abandoned: a thread cannot be ended, it goes on until it is done or the process ends. There are never more than a
@@ -45,7 +43,7 @@ fn run_beside<T: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Lost> {
-    if late.load(Ordering::Relaxed) >= MOST_LATE {
+    if late.load(Ordering::Relaxed) >= limits::chat::MOST_LATE {
         return Err(Lost::Late);
     }
     let (send, receive) = mpsc::sync_channel(1);
@@ -87,7 +85,7 @@ mod tests {
                 let _ = held.lock().map(|held| held.recv());
             })
         };
-        assert!((0..MOST_LATE).all(|_| wait() == Err(Lost::Late)));
+        assert!((0..limits::chat::MOST_LATE).all(|_| wait() == Err(Lost::Late)));
         assert_eq!(
             run_beside(&OWN, 1 << 16, Duration::from_secs(60), || 1),
             Err(Lost::Late),

@@ -5,8 +5,7 @@ use minijinja::{
     value::{Kwargs, ValueKind},
 };
 
-/// How deep a value may be nested.
-const DEEPEST: usize = 100;
+use crate::limits::chat::DEEPEST_VALUE;
 
 /// Bytes that are paid for by one step: many times what a copy costs.
 const BYTES_PER_STEP: usize = 4;
@@ -89,9 +88,9 @@ fn indentation(indent: Value) -> Result<String, Error> {
 }
 
 fn write(value: &Value, style: &Style, depth: usize, out: &mut Paid) -> Result<(), Error> {
-    if depth > DEEPEST {
+    if depth > DEEPEST_VALUE {
         return Err(refuse(format!(
-            "tojson cannot write a value that is nested deeper than {DEEPEST} times"
+            "tojson cannot write a value that is nested deeper than {DEEPEST_VALUE} times"
         )));
     }
     match value.kind() {

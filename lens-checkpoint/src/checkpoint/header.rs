@@ -10,16 +10,8 @@ use serde::{
 };
 
 use super::CheckpointError;
+use crate::limits::safetensors::{LONGEST_HEADER, MOST_DIMENSIONS, MOST_TENSORS};
 use crate::made::Made;
-
-/// A tensor with more dimensions than any model has is a broken header.
-const MOST_DIMENSIONS: usize = 8;
-
-/// A header with more tensors than any model has in a file is broken, and would take long to read.
-const MOST_TENSORS: usize = 1 << 18;
-
-/// The longest header that the safetensors format allows, in bytes.
-const LONGEST_HEADER: u64 = 100_000_000;
 
 /// A tensor in a weight file: where it lies, its type and its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use std::{
 };
 
 /// Files that are watched, at most; more are mapped all the same, and are not named when they shrink.
-const MOST: usize = 1024;
+const WATCHED: usize = 1024;
 
 /// Slots are filled one after another and never emptied; a file that is mapped again uses its slot again.
-static FILES: [OnceLock<File>; MOST] = [const { OnceLock::new() }; MOST];
+static FILES: [OnceLock<File>; WATCHED] = [const { OnceLock::new() }; WATCHED];
 
 #[derive(Debug)]
 struct File {

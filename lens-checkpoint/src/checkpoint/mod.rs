@@ -35,6 +35,7 @@ use crate::{
     chat::{ChatError, ChatTemplate},
     config::{Config, ConfigError, parse},
     families::{self, Reading, TensorNames, Understood, is_wrapper},
+    limits,
     made::{Files, MadeError},
     pickle::PickleError,
     quantised::{Quantisation, QuantisedError},
@@ -42,9 +43,6 @@ use crate::{
     source::{AdapterFiles, CheckpointFiles, CheckpointHeaders, files::read_at_most},
     spec::DecoderSpec,
 };
-
-/// A config.json has a few kilobytes, and with lists for every layer a few hundred.
-const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// How a checkpoint is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -481,7 +479,7 @@ fn assumption(config: &Value, family: &str) -> String {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    read_at_most(path, LARGEST_CONFIG)
+    read_at_most(path, limits::config::LARGEST)
         .map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
 }
 

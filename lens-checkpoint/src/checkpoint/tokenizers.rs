@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Bytes, Checkpoint, gguf};
 use crate::{
+    limits,
     sidecar::{Sidecar, TokenizerFile},
     source::files::read_at_most,
     tokenizer::{Settings, Tokenizer, TokenizerError, made},
@@ -35,13 +36,14 @@ impl Checkpoint {
         let class = || settings.class_name(self.outline.config["model_type"].as_str().unwrap_or_default());
         let json = match file {
             TokenizerFile::Json(file) => {
-                let json = file.read(Tokenizer::LARGEST_FILE).map_err(|source| TokenizerError::Read {
-                    path: match file {
-                        Sidecar::File(path) => path.clone(),
-                        Sidecar::Embedded(_) | Sidecar::Made(_) => "tokenizer.json".into(),
-                    },
-                    source,
-                })?;
+                let json =
+                    file.read(limits::tokenizer::LARGEST_FILE).map_err(|source| TokenizerError::Read {
+                        path: match file {
+                            Sidecar::File(path) => path.clone(),
+                            Sidecar::Embedded(_) | Sidecar::Made(_) => "tokenizer.json".into(),
+                        },
+                        source,
+                    })?;
                 (json, Vec::new())
             }
             TokenizerFile::Gguf => {
@@ -84,6 +86,6 @@ fn note(files: &str, class: &str) -> String {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
-    read_at_most(path, Tokenizer::LARGEST_FILE)
+    read_at_most(path, limits::tokenizer::LARGEST_FILE)
         .map_err(|source| TokenizerError::Read { path: path.to_owned(), source })
 }

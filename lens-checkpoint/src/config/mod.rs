@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::limits;
 use crate::spec::{Activation, Mask};
 
 use reads::Place;
@@ -18,9 +19,6 @@ pub use json::parse;
 pub use ledger::Unread;
 pub use reads::Reads;
 pub use rope::RopeQuery;
-
-/// The largest number that a size in a config may be: far above any model, and no product of two overflows.
-const LARGEST_SIZE: u64 = 1 << 30;
 
 /// A config.json, or a section of it. Where a method returns a `Result` and says nothing else, it fails when the value
 /// at the key has another type or range ([`ConfigError::Wrong`]), or a key that must be there is not
@@ -184,7 +182,7 @@ impl<'a> Config<'a> {
     pub fn size(&self, key: &'static str) -> Result<Option<usize>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match whole(value) {
-            Some(n) if (1..=LARGEST_SIZE).contains(&n) => Ok(Some(n as usize)),
+            Some(n) if (1..=limits::config::LARGEST_SIZE).contains(&n) => Ok(Some(n as usize)),
             _ => Err(self.wrong(key, "a positive integer up to 2^30", value)),
         }
     }
@@ -240,7 +238,7 @@ impl<'a> Config<'a> {
     pub fn count(&self, key: &'static str) -> Result<Option<usize>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match whole(value) {
-            Some(n) if n <= LARGEST_SIZE => Ok(Some(n as usize)),
+            Some(n) if n <= limits::config::LARGEST_SIZE => Ok(Some(n as usize)),
             _ => Err(self.wrong(key, "an integer from 0", value)),
         }
     }
@@ -430,7 +428,7 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         value
             .as_f64()
-            .filter(|x| x.fract() == 0.0 && (0.0..=LARGEST_SIZE as f64).contains(x))
+            .filter(|x| x.fract() == 0.0 && (0.0..=limits::config::LARGEST_SIZE as f64).contains(x))
             .map(|x| x as u64)
     })
 }

@@ -4,12 +4,11 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// How deep sections lie in each other at most: `thinker_config.text_config.rope_parameters.full_attention`.
-const DEEPEST: usize = 4;
+use crate::limits;
 
 /// Where a section lies in config.json: the keys that lead to it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place([&'static str; DEEPEST]);
+pub(super) struct Place([&'static str; limits::config::DEEPEST]);
 
 impl Place {
     /// The section at `key` of this one.

@@ -3,10 +3,10 @@
 use super::{
     Family, TensorNames,
     parts::{EPSILON, Ends, Sizes, decoder},
-    shape::MOST_LAYERS,
 };
 use crate::{
     config::{Config, ConfigError},
+    limits,
     spec::{Activation, DecoderSpec, LayerSpec, LinearSpec, Mask, MlpSpec},
 };
 
@@ -118,7 +118,7 @@ fn attention_kinds(config: &Config<'_>) -> Result<Vec<String>, ConfigError> {
             let group = entry.get(0).and_then(strings).ok_or_else(wrong)?;
             let repeats = entry.get(1).and_then(serde_json::Value::as_u64).ok_or_else(wrong)?;
             // More layers than a model can have are refused anyway, and need not be written out.
-            let room = (MOST_LAYERS + 1).saturating_sub(kinds.len());
+            let room = (limits::config::MOST_LAYERS + 1).saturating_sub(kinds.len());
             kinds.extend((0..repeats.min(room as u64)).flat_map(|_| &group).take(room).cloned());
         }
         return Ok(kinds);

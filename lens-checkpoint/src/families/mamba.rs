@@ -6,12 +6,11 @@ use serde_json::Value;
 use super::{
     Family, TensorNames,
     shape::{n_layers, plausible, plausible_heads, unembedding},
-    state_space::{
-        LARGEST_STATE, LONGEST_FILTER, StateSpace, pass_over_training, remark_on_stream, step_limits,
-    },
+    state_space::{StateSpace, pass_over_training, remark_on_stream, step_limits},
 };
 use crate::{
     config::{Config, ConfigError},
+    limits,
     spec::{
         Activation, Cut, DecoderSpec, EmbedSpec, FilterSpec, Ignored, LayerSpec, LinearSpec, MambaSpec,
         MixerSpec, NormSpec, Param, ReadoutSpec, ScanNorms,
@@ -166,9 +165,17 @@ impl Channels {
         Ok(Self {
             d_model: stack.d_model,
             channels,
-            d_state: plausible(config.size_or("state_size", 16)?, LARGEST_STATE, "values of state")?,
+            d_state: plausible(
+                config.size_or("state_size", 16)?,
+                limits::config::LARGEST_STATE,
+                "values of state",
+            )?,
             rank: rank(config, "time_step_rank", stack.d_model)?,
-            kernel: plausible(config.size_or("conv_kernel", 4)?, LONGEST_FILTER, "positions of a filter")?,
+            kernel: plausible(
+                config.size_or("conv_kernel", 4)?,
+                limits::config::LONGEST_FILTER,
+                "positions of a filter",
+            )?,
             filter_bias: config.flag("use_conv_bias")?.unwrap_or(true),
             bias: config.flag("use_bias")?.unwrap_or(false),
             activation: config.activation("hidden_act", Activation::Silu)?,
@@ -180,9 +187,17 @@ impl Channels {
         Ok(Self {
             d_model,
             channels: config.size_or("mamba_expand", 2)? * d_model,
-            d_state: plausible(config.size_or("mamba_d_state", 16)?, LARGEST_STATE, "values of state")?,
+            d_state: plausible(
+                config.size_or("mamba_d_state", 16)?,
+                limits::config::LARGEST_STATE,
+                "values of state",
+            )?,
             rank: rank(config, "mamba_dt_rank", d_model)?,
-            kernel: plausible(config.size_or("mamba_d_conv", 4)?, LONGEST_FILTER, "positions of a filter")?,
+            kernel: plausible(
+                config.size_or("mamba_d_conv", 4)?,
+                limits::config::LONGEST_FILTER,
+                "positions of a filter",
+            )?,
             filter_bias: config.flag("mamba_conv_bias")?.unwrap_or(true),
             bias: config.flag("mamba_proj_bias")?.unwrap_or(false),
             activation: config.activation("hidden_act", Activation::Silu)?,

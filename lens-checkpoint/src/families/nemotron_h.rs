@@ -5,11 +5,12 @@ use lens_core::Post;
 use super::{
     Family, TensorNames,
     routed::{DeepSeek, Silence},
-    shape::{MOST_LAYERS, head_width, plausible, plausible_heads, unembedding},
+    shape::{head_width, plausible, plausible_heads, unembedding},
     state_space::{StateSpace, pass_over_training},
 };
 use crate::{
     config::{Config, ConfigError},
+    limits,
     spec::{
         Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, ExpertSpec, ExpertsSpec, Ignored, LatentSpec,
         LayerSpec, LinearSpec, MixerSpec, MlpSpec, NormSpec, Param, PlainSpec, ReadoutSpec, SharedExpert,
@@ -75,7 +76,7 @@ fn kinds(config: &Config<'_>) -> Result<Vec<Kind>, ConfigError> {
         let Some(names) = config.texts(key)? else { continue };
         // What it is, where it is there too.
         config.pass_over(&["num_hidden_layers", "hybrid_override_pattern"]);
-        plausible(names.len(), MOST_LAYERS, "layers")?;
+        plausible(names.len(), limits::config::MOST_LAYERS, "layers")?;
         let kind = |name: &str| match name {
             "mamba" | "linear_attention" => Ok(Kind::StateSpace),
             "attention" | "full_attention" => Ok(Kind::Attention),
@@ -88,7 +89,7 @@ fn kinds(config: &Config<'_>) -> Result<Vec<Kind>, ConfigError> {
     let pattern = config.text("hybrid_override_pattern")?;
     let pattern = pattern.ok_or_else(|| ConfigError::Missing { key: config.name("layers_block_type") })?;
     config.pass_over(&["num_hidden_layers"]);
-    plausible(pattern.len(), MOST_LAYERS, "layers")?;
+    plausible(pattern.len(), limits::config::MOST_LAYERS, "layers")?;
     pattern
         .chars()
         .map(|letter| match letter {
@@ -118,7 +119,7 @@ struct Sizes {
 
 impl Sizes {
     fn read(config: &Config<'_>, names: &TensorNames, n_layers: usize) -> Result<Self, ConfigError> {
-        plausible(n_layers, MOST_LAYERS, "layers")?;
+        plausible(n_layers, limits::config::MOST_LAYERS, "layers")?;
         let d_model = config.required_size("hidden_size")?;
         let eps = config.positive_or("layer_norm_epsilon", 1e-5)?;
         let n_heads = plausible_heads(config.size_or("num_attention_heads", 32)?)?;

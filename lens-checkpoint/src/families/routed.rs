@@ -8,17 +8,12 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
+    limits,
     spec::{
         Activation, Cut, DecoderSpec, ExpertSpec, ExpertsSpec, GatedSpec, Gating, GroupScore, Groups,
         LinearSpec, MlpSpec, Param, RoutingSpec, Scores, SharedExpert,
     },
 };
-
-/// More experts, over all layers, than any model has.
-const MOST_EXPERTS: usize = 1 << 16;
-
-/// More experts that see every token than any layer has.
-const MOST_SHARED: usize = 1 << 10;
 
 /// The names of the number of experts.
 pub(super) const EXPERTS: &[&str] = &["num_local_experts", "num_experts"];
@@ -43,7 +38,7 @@ pub(super) fn counts(
 
 /// A number of experts in each layer, within reason.
 pub(super) fn plausible_experts(n: usize, n_layers: usize) -> Result<usize, ConfigError> {
-    plausible(n, MOST_EXPERTS / n_layers, "experts in a layer")
+    plausible(n, limits::config::MOST_EXPERTS / n_layers, "experts in a layer")
 }
 
 /// Refuses to choose more experts than there are.
@@ -342,7 +337,7 @@ pub(super) fn shared_width(
         None => silence,
     };
     let Some(n) = n.filter(|n| *n > 0) else { return Ok(None) };
-    Ok(Some(plausible(n, MOST_SHARED, "shared experts")? * d_mlp))
+    Ok(Some(plausible(n, limits::config::MOST_SHARED, "shared experts")? * d_mlp))
 }
 
 /// Which layers have experts: all but the first few.

@@ -8,17 +8,12 @@ use lens_core::Post;
 use super::TensorNames;
 use crate::{
     config::{Config, ConfigError, RopeQuery},
+    limits,
     spec::{
         Activation, AttentionSpec, Cut, DecoderSpec, EmbedSpec, GatedSpec, Gating, Ignored, LayerSpec,
         LinearSpec, Mask, MlpSpec, NormSpec, Pairing, Position, ReadoutSpec, TensorSpec,
     },
 };
-
-/// More layers than any model has.
-pub(super) const MOST_LAYERS: usize = 1024;
-
-/// More heads in a layer than any model has.
-const MOST_HEADS: usize = 1024;
 
 /// A Llama-shaped decoder in the making.
 pub(super) struct Shape {
@@ -292,12 +287,12 @@ impl Shape {
 
 /// The number of layers, within reason.
 pub(super) fn n_layers(config: &Config<'_>, keys: &[&'static str]) -> Result<usize, ConfigError> {
-    plausible(config.size_of(keys)?, MOST_LAYERS, "layers")
+    plausible(config.size_of(keys)?, limits::config::MOST_LAYERS, "layers")
 }
 
 /// A number of heads, within reason.
 pub(super) fn plausible_heads(n: usize) -> Result<usize, ConfigError> {
-    plausible(n, MOST_HEADS, "heads in a layer")
+    plausible(n, limits::config::MOST_HEADS, "heads in a layer")
 }
 
 /// A number of parts, within reason: every part becomes a spec before anything is compared with the tensors.

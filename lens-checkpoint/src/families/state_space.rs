@@ -5,14 +5,9 @@ use serde_json::Value;
 use super::shape::{plausible, plausible_heads};
 use crate::{
     config::{Config, ConfigError},
+    limits,
     spec::{Activation, Cut, FilterSpec, GateNorm, LinearSpec, Mamba2Spec, NormSpec, Param},
 };
-
-/// More positions than any filter covers.
-pub(super) const LONGEST_FILTER: usize = 1024;
-
-/// More values of state than any channel has.
-pub(super) const LARGEST_STATE: usize = 1 << 16;
 
 /// The sizes and switches of the Mamba-2 mixers of a model.
 pub(super) struct StateSpace {
@@ -77,8 +72,8 @@ impl StateSpace {
     /// When they do not, or are beyond any model.
     pub(super) fn checked(self, channels: usize) -> Result<Self, ConfigError> {
         let &Self { n_heads, d_head, n_groups, kernel, d_state, .. } = &self;
-        plausible(kernel, LONGEST_FILTER, "positions of a filter")?;
-        plausible(d_state, LARGEST_STATE, "values of state")?;
+        plausible(kernel, limits::config::LONGEST_FILTER, "positions of a filter")?;
+        plausible(d_state, limits::config::LARGEST_STATE, "values of state")?;
         if n_heads * d_head != channels {
             let what = format!(
                 "{n_heads} heads of {d_head} values are not the {channels} channels of the state space"

@@ -8,12 +8,7 @@ use std::{
 };
 
 use super::{blocks::BlockType, cursor::Cursor, value::Value};
-
-/// Tensors, and entries of metadata, that a file may have at most.
-const MOST: u64 = 1 << 16;
-
-/// The most dimensions that ggml has.
-const MOST_DIMENSIONS: u32 = 4;
+use crate::limits;
 
 /// What a file says of itself and of its tensors.
 #[derive(Debug)]
@@ -142,7 +137,7 @@ fn counts(cursor: &mut Cursor<'_>) -> Result<(u64, u64), String> {
     }
     let mut count = || {
         let count = cursor.u64()?;
-        if count > MOST { Err(format!("it claims {count} entries")) } else { Ok(count) }
+        if count > limits::gguf::MOST_ENTRIES { Err(format!("it claims {count} entries")) } else { Ok(count) }
     };
     Ok((count()?, count()?))
 }
@@ -159,7 +154,7 @@ impl<'a> Raw<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, String> {
         let name = cursor.text()?;
         let rank = cursor.u32()?;
-        if rank > MOST_DIMENSIONS {
+        if rank > limits::gguf::MOST_DIMENSIONS {
             return Err(format!("the tensor {name} has {rank} dimensions"));
         }
         let mut shape = (0..rank).map(|_| cursor.size()).collect::<Result<Vec<_>, _>>()?;

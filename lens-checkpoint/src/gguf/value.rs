@@ -1,9 +1,7 @@
 //! Values of a GGUF file's metadata.
 
 use super::cursor::Cursor;
-
-/// The deepest array of arrays that is skipped.
-const DEEPEST: usize = 4;
+use crate::limits;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +114,7 @@ fn skip(cursor: &mut Cursor<'_>, kind: u32, depth: usize) -> Result<(), String> 
         4..=6 => cursor.take(4).map(drop),
         10..=12 => cursor.take(8).map(drop),
         8 => cursor.text().map(drop),
-        9 if depth < DEEPEST => {
+        9 if depth < limits::gguf::DEEPEST => {
             let kind = cursor.u32()?;
             let n = cursor.size()?;
             // Every element takes at least a byte, so what is longer than the file ends with an error.

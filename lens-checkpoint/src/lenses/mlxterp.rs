@@ -12,13 +12,10 @@ use super::{
     file::{LensFile, MadeFor},
     npz::Npz,
 };
-use crate::{checkpoint::CheckpointError, source::files::read_at_most};
+use crate::{checkpoint::CheckpointError, limits, source::files::read_at_most};
 
 /// What such a file is, in messages.
 const KIND: &str = "a tuned lens of mlxterp";
-
-/// Such a config has two numbers.
-const LARGEST: u64 = 1 << 16;
 
 /// Whether a zip file is one of arrays.
 pub(super) fn is_lens(path: &Path) -> bool {
@@ -30,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<LensFile, LensFileError> {
     let broken = |reason: String| LensFileError::broken(path, KIND, reason);
     let config_path = path.with_extension("json");
     let failed = |source| CheckpointError::Read { path: config_path.clone(), source };
-    let config = read_at_most(&config_path, LARGEST).map_err(failed)?;
+    let config = read_at_most(&config_path, limits::lenses::LARGEST_MLXTERP_CONFIG).map_err(failed)?;
     let config: Map<String, Value> = serde_json::from_slice(&config)
         .map_err(|error| broken(format!("{}: {error}", config_path.display())))?;
     let number = |key: &str| {

@@ -5,9 +5,7 @@ use super::{
     machine::{Done, Machine, broken},
     node::{Global, Id, Object, Storage, Tensor},
 };
-
-/// The most dimensions of a tensor.
-const MOST_DIMENSIONS: usize = 8;
+use crate::limits;
 
 impl Machine<'_> {
     /// A call: of the two functions that are allowed, what they return.
@@ -69,7 +67,7 @@ impl Machine<'_> {
 
     fn sizes(&self, id: Id) -> Result<Vec<usize>, PickleError> {
         match self.object(id) {
-            Object::Tuple(items) if items.len() <= MOST_DIMENSIONS => {
+            Object::Tuple(items) if items.len() <= limits::pickle::MOST_DIMENSIONS => {
                 items.iter().map(|id| self.size(*id)).collect()
             }
             _ => Err(broken("it has a shape that is not a tuple of sizes")),

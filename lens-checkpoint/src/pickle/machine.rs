@@ -7,15 +7,7 @@ use super::{
     node::{Global, Id, Object},
     storages::Storages,
 };
-
-/// The most objects of a pickle; a lens of 100 blocks has some thousand.
-const MOST_OBJECTS: usize = 1 << 18;
-/// The most entries on the stack: Python writes tables a thousand entries at a time.
-const DEEPEST_STACK: usize = 1 << 14;
-/// The most remembered objects.
-const LARGEST_MEMO: usize = 1 << 18;
-/// The most marks that are open at once: how deep data is nested.
-const DEEPEST_NESTING: usize = 64;
+use crate::limits;
 
 /// A pickle that is being run.
 pub(super) struct Machine<'a> {
@@ -133,19 +125,23 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn push(&mut self, object: Object) -> Done {
-        if self.objects.len() == MOST_OBJECTS {
-            return Err(PickleError::TooLarge { what: "pickle", has: MOST_OBJECTS + 1, most: MOST_OBJECTS });
+        if self.objects.len() == limits::pickle::MOST_OBJECTS {
+            return Err(PickleError::TooLarge {
+                what: "pickle",
+                has: limits::pickle::MOST_OBJECTS + 1,
+                most: limits::pickle::MOST_OBJECTS,
+            });
         }
         self.objects.push(object);
         self.push_id(Id(self.objects.len() as u32 - 1))
     }
 
     fn push_id(&mut self, id: Id) -> Done {
-        if self.stack.len() == DEEPEST_STACK {
+        if self.stack.len() == limits::pickle::DEEPEST_STACK {
             return Err(PickleError::TooLarge {
                 what: "pickle's stack",
-                has: DEEPEST_STACK + 1,
-                most: DEEPEST_STACK,
+                has: limits::pickle::DEEPEST_STACK + 1,
+                most: limits::pickle::DEEPEST_STACK,
             });
         }
         self.stack.push(id);
@@ -172,8 +168,8 @@ impl<'a> Machine<'a> {
     }
 
     fn mark(&mut self) -> Done {
-        if self.marks.len() == DEEPEST_NESTING {
-            let (has, most) = (DEEPEST_NESTING + 1, DEEPEST_NESTING);
+        if self.marks.len() == limits::pickle::DEEPEST_NESTING {
+            let (has, most) = (limits::pickle::DEEPEST_NESTING + 1, limits::pickle::DEEPEST_NESTING);
             return Err(PickleError::TooLarge { what: "pickle's nesting", has, most });
         }
         self.marks.push(self.stack.len());
@@ -186,11 +182,11 @@ impl<'a> Machine<'a> {
     }
 
     fn remember(&mut self, index: u32) -> Done {
-        if self.memo.len() == LARGEST_MEMO && !self.memo.contains_key(&index) {
+        if self.memo.len() == limits::pickle::LARGEST_MEMO && !self.memo.contains_key(&index) {
             return Err(PickleError::TooLarge {
                 what: "pickle's memo",
-                has: LARGEST_MEMO + 1,
-                most: LARGEST_MEMO,
+                has: limits::pickle::LARGEST_MEMO + 1,
+                most: limits::pickle::LARGEST_MEMO,
             });
         }
         self.memo.insert(index, self.top()?);

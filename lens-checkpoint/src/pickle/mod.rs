@@ -23,12 +23,11 @@ use machine::Machine;
 use node::{Id, Object};
 pub(crate) use node::{Node, Number, Tensor};
 use storages::Storages;
+
+use crate::limits;
 pub(crate) use tensors::{NamedTensor, tensors};
 pub(crate) use writer::Pickler;
 pub(crate) use zip::Archive;
-
-/// The longest pickle that is read, in bytes: tensors lie beside it, and tables of a lens have some kilobytes.
-const LONGEST_PICKLE: usize = 4 << 20;
 
 /// What a pickle built.
 #[derive(Debug)]
@@ -60,15 +59,19 @@ impl Built {
 fn run(bytes: &[u8]) -> Result<(Vec<Object>, Id), PickleError> {
     let archive = Archive::open(bytes)?;
     let pickle = archive.pickle()?;
-    if pickle.len() > LONGEST_PICKLE {
-        return Err(PickleError::TooLarge { what: "pickle", has: pickle.len(), most: LONGEST_PICKLE });
+    if pickle.len() > limits::pickle::LONGEST {
+        return Err(PickleError::TooLarge {
+            what: "pickle",
+            has: pickle.len(),
+            most: limits::pickle::LONGEST,
+        });
     }
     Machine::new(&bytes[pickle], Storages::Zip(&archive)).run()
 }
 
 /// As much as a pickle may have of what lies at its beginning.
 fn bounded(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(LONGEST_PICKLE)]
+    &bytes[..bytes.len().min(limits::pickle::LONGEST)]
 }
 
 #[cfg(test)]
@@ -124,7 +127,7 @@ mod tests {
         assert!(many("pickle's nesting")(run_pickle(&of(b"(", 100_000))));
         assert!(many("pickle's stack")(run_pickle(&of(b"N", 100_000))));
         assert!(many("pickle")(run_pickle(&of(b"N0", 1 << 19))));
-        assert!(many("pickle")(run_pickle(&of(b"N0", LONGEST_PICKLE / 2))));
+        assert!(many("pickle")(run_pickle(&of(b"N0", limits::pickle::LONGEST / 2))));
         let indices = (0..600_000_u32).flat_map(|index| [b"r".as_slice(), &index.to_le_bytes()].concat());
         let memo: Vec<u8> = b"\x80\x02N".iter().copied().chain(indices).chain(*b".").collect();
         assert!(many("pickle's memo")(run_pickle(&memo)));

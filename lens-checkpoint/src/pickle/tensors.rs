@@ -5,9 +5,7 @@ use super::{
     node::{Node, Tensor},
     run,
 };
-
-/// Parts that are looked at, tables within tables included: what is shared counts wherever it is.
-const MOST_PARTS: usize = 1 << 16;
+use crate::limits;
 
 /// A tensor and how to find it in its file.
 pub(crate) struct NamedTensor {
@@ -28,8 +26,12 @@ pub(crate) fn tensors(file: &[u8]) -> Result<Vec<NamedTensor>, PickleError> {
     let mut seen = 0;
     while let Some((name, node)) = waiting.pop() {
         seen += 1;
-        if seen > MOST_PARTS {
-            return Err(PickleError::TooLarge { what: "pickle's tables", has: seen, most: MOST_PARTS });
+        if seen > limits::pickle::MOST_PARTS {
+            return Err(PickleError::TooLarge {
+                what: "pickle's tables",
+                has: seen,
+                most: limits::pickle::MOST_PARTS,
+            });
         }
         if let Some(tensor) = node.stored() {
             found.push(NamedTensor { name, tensor: tensor.clone() });

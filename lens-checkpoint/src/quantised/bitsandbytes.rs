@@ -10,13 +10,11 @@ use super::{
     Found, QuantisedError, Setting,
     raw::{RawIndex, Stored, Type, rounded},
 };
+use crate::limits;
 use crate::made::{Files, Made, Make, Part};
 
 /// What the names of the states of four bits end with.
 const STATES: [&str; 2] = [".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4"];
-
-/// The longest state that is read, in bytes.
-const LONGEST_STATE: usize = 1 << 12;
 
 /// What a state says beside tensors.
 #[derive(Debug, Deserialize)]
@@ -172,7 +170,7 @@ fn four_bits(
     };
     let wrong = |reason: String| QuantisedError::Tensor { name: state.part.name.clone(), reason };
     let text = files.of(&state.part);
-    let text = text.get(..text.len().min(LONGEST_STATE)).unwrap_or_default();
+    let text = text.get(..text.len().min(limits::quantised::LONGEST_STATE)).unwrap_or_default();
     let said: State =
         serde_json::from_slice(text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let count = said.shape.iter().try_fold(1_usize, |count, n| count.checked_mul(*n));

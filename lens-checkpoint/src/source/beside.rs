@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use super::{error::SourceError, files::read_whole};
 use crate::config::{cut, parse};
-
-/// More than any adapter_config.json has, in bytes.
-const LARGEST_CONFIG: u64 = 4 << 20;
+use crate::limits;
 
 /// The files of an adapter, all on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub(super) struct Base {
 impl Base {
     pub(super) fn read(config: &Path, place: &str) -> Result<Self, SourceError> {
         let broken = |reason: String| SourceError::NoBase { place: place.to_owned(), reason };
-        let value = parse(&read_whole(config, LARGEST_CONFIG)?)
+        let value = parse(&read_whole(config, limits::config::LARGEST_BESIDE)?)
             .map_err(|error| broken(format!("is not JSON ({error})")))?;
         let text = |key: &str| match value.get(key) {
             None | Some(Value::Null) => Ok(None),

@@ -17,9 +17,7 @@ use super::address::{Origin, percent_encoded, redacted, redirect_target, shown};
 use super::name::{HubId, RepoKind, Revision};
 use super::pace::{self, Paced};
 use super::{SourceError, SourceOptions, files};
-
-const MOST_REDIRECTS: usize = 10;
-const LARGEST_REPLY: u64 = 64 << 20;
+use crate::limits;
 
 /// What a request is about, for the message when it is refused.
 #[derive(Clone, Copy)]
@@ -64,9 +62,14 @@ impl Answer {
     /// The body, read whole.
     pub(super) fn read(mut self) -> Result<Vec<u8>, SourceError> {
         let mut bytes = Vec::new();
-        let read = self.reply.body_mut().as_reader().take(LARGEST_REPLY + 1).read_to_end(&mut bytes);
+        let read =
+            self.reply.body_mut().as_reader().take(limits::hub::LARGEST_REPLY + 1).read_to_end(&mut bytes);
         read.map_err(|source| unreachable(&self.url, source))?;
-        if bytes.len() as u64 > LARGEST_REPLY { Err(self.bad("the answer is endless")) } else { Ok(bytes) }
+        if bytes.len() as u64 > limits::hub::LARGEST_REPLY {
+            Err(self.bad("the answer is endless"))
+        } else {
+            Ok(bytes)
+        }
     }
 }
 
@@ -108,7 +111,7 @@ impl Client {
         };
         let mut tls = TlsConfig::builder();
         if let Some(path) = &options.ca_bundle {
-            let pem = files::read_whole(path, LARGEST_REPLY)?;
+            let pem = files::read_whole(path, limits::hub::LARGEST_REPLY)?;
             let items = parse_pem(&pem).filter_map(Result::ok);
             let certificate = |item| if let PemItem::Certificate(found) = item { Some(found) } else { None };
             let found: Vec<Certificate<'static>> = items.filter_map(certificate).collect();
@@ -184,7 +187,7 @@ impl Client {
                 if follow == Follow::AtHome && Origin::of(&next).as_ref() != Some(&self.home) {
                     return Ok(answer);
                 }
-                if answer.earlier.len() == MOST_REDIRECTS {
+                if answer.earlier.len() == limits::hub::MOST_REDIRECTS {
                     return Err(answer.bad("it redirects in a circle"));
                 }
                 earlier = answer.earlier;

@@ -14,10 +14,7 @@ use super::headers::ContentRange;
 use super::meta::{FileMeta, is_plain};
 use super::progress::{Event, Progress};
 use super::retry::Retry;
-
-/// The most that is taken of a file whose size nobody says: beyond the configs and tokenizers of all known models. Weights
-/// come with their size.
-const LARGEST_OF_UNKNOWN_SIZE: u64 = 64 << 20;
+use crate::limits;
 
 /// One download.
 pub(super) struct Download<'a> {
@@ -124,7 +121,7 @@ impl Download<'_> {
                     if size.is_some_and(|size| draft.done > size) {
                         break;
                     }
-                    if size.is_none() && draft.done > LARGEST_OF_UNKNOWN_SIZE {
+                    if size.is_none() && draft.done > limits::hub::LARGEST_OF_UNKNOWN_SIZE {
                         return Err(SourceError::BadReply {
                             url: shown(&answer.url),
                             reason: "it does not say how long the file is, and it goes on and on".to_owned(),

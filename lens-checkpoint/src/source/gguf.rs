@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SourceError;
+use crate::limits;
 
 /// What the names of vision encoders begin with, which lie beside the models that they belong to.
 const PROJECTOR: &str = "mmproj";
-
-/// More parts than any model is split into.
-const MOST_PARTS: usize = 1 << 10;
 
 /// Whether a file is a GGUF file, by its name.
 pub(super) fn is_gguf(name: &str) -> bool {
@@ -54,7 +52,7 @@ pub(super) fn choose(
         return Ok(Some(files.iter().cloned().collect()));
     }
     let name = |i: usize| format!("{stem}-{i:05}-of-{n:05}.gguf");
-    let missing = (1..=(*n).min(MOST_PARTS)).map(name).find(|name| !files.contains(name));
+    let missing = (1..=(*n).min(limits::gguf::MOST_PARTS)).map(name).find(|name| !files.contains(name));
     Err(SourceError::MissingShard { place: place.to_owned(), shard: missing.unwrap_or_else(|| name(1)) })
 }
 

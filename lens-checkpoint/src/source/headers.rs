@@ -9,23 +9,18 @@ use std::path::{Path, PathBuf};
 use ureq::http::{Method, StatusCode};
 
 use crate::gguf::{Header, HeaderError};
+use crate::limits;
 
 use super::SourceError;
 use super::beside::{AdapterFiles, with_given};
 use super::client::{Client, Follow, Subject, unreachable};
 use super::gguf::is_gguf;
 
-/// The largest header that the safetensors crate takes.
-const LARGEST_HEADER: u64 = 100_000_000;
-
 /// What is asked for first: enough for the length and for most headers.
 const FIRST_PIECE: u64 = 128 << 10;
 
 /// The same of a GGUF file, whose header holds a vocabulary.
 const FIRST_GGUF_PIECE: u64 = 4 << 20;
-
-/// More than the header of any GGUF file has.
-const LONGEST_GGUF_HEADER: u64 = 256 << 20;
 
 /// A checkpoint's config and the headers of its weights: all that is known without its tensors.
 #[derive(Debug, Clone)]
@@ -101,7 +96,7 @@ fn grow(
         bytes.extend(more);
         // What is wrong with a whole header is said where it is read.
         if is_last
-            || bytes.len() as u64 >= LONGEST_GGUF_HEADER
+            || bytes.len() as u64 >= limits::gguf::LONGEST_HEADER
             || bytes.len() as u64 >= file_size
             || !is_cut_off(&bytes, file_size)
         {
@@ -179,7 +174,7 @@ fn header_end(file: &str, bytes: &[u8], file_size: u64) -> Result<u64, SourceErr
     let bad = |length| SourceError::BadHeaderLength { file: file.to_owned(), length };
     let length = bytes.first_chunk::<8>().map(|first| u64::from_le_bytes(*first)).ok_or_else(|| bad(0))?;
     match length.checked_add(8) {
-        Some(end) if length <= LARGEST_HEADER && end <= file_size => Ok(end),
+        Some(end) if length <= limits::safetensors::LONGEST_HEADER && end <= file_size => Ok(end),
         _ => Err(bad(length)),
     }
 }

@@ -6,9 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::SourceError;
-
-/// More than the index of the largest known model, a hundred times over.
-const LARGEST_INDEX: u64 = 256 << 20;
+use crate::limits;
 
 #[derive(Deserialize)]
 struct WeightIndex {
@@ -17,7 +15,7 @@ struct WeightIndex {
 
 /// The shards that an index names, each once, in the order of their names.
 pub(super) fn shard_names(path: &Path) -> Result<Vec<String>, SourceError> {
-    names_of(path, &super::files::read_whole(path, LARGEST_INDEX)?)
+    names_of(path, &super::files::read_whole(path, limits::safetensors::LARGEST_INDEX)?)
 }
 
 /// The shards that the contents of an index name, each once, in the order of their names; `path` is the index.

@@ -10,9 +10,7 @@ use super::bounds::Bounds;
 use super::headers::{ShardHeader, read_local_header};
 use super::layout::{self, Weights};
 use super::{CheckpointFiles, CheckpointHeaders, SourceError, files, index, name};
-
-/// How deep folders are looked into.
-const DEEPEST: usize = 8;
+use crate::limits;
 
 /// Some files of a repository, all on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +224,7 @@ impl Folder {
                 let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                 match self.root.join(&name).is_dir() {
                     // Deeper than any repository is: a link in a circle.
-                    true if folder.matches('/').count() < DEEPEST => folders.push(name),
+                    true if folder.matches('/').count() < limits::hub::DEEPEST_FOLDER => folders.push(name),
                     true => {}
                     false => drop(names.insert(name)),
                 }

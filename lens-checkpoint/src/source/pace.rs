@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-/// Bytes a second that a connection has to bring: a fiftieth of a telephone line's would do for metadata, and nothing
-/// slower ever brings a model.
-const SLOWEST: u64 = 128;
+use crate::limits;
 
 /// The time over which that is measured, and within which all headers have to be there.
 pub(super) fn window(timeout: Duration) -> Duration {
@@ -102,7 +100,7 @@ impl Meter {
         if now.duration_since(self.since) < self.window {
             return Ok(());
         }
-        let least = self.window.as_secs_f64() * SLOWEST as f64;
+        let least = self.window.as_secs_f64() * limits::hub::SLOWEST as f64;
         if (self.bytes as f64) < least {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,

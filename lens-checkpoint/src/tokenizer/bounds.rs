@@ -7,19 +7,7 @@ use super::{
     TokenizerError,
     parts::{Parts, leaves},
 };
-
-/// The longest text that is read: some millions of tokens.
-const LONGEST_TEXT: u64 = 16 << 20;
-/// How long it may be on its way to the vocabulary. Each byte takes seventeen there.
-const LONGEST_FORM: u64 = 64 << 20;
-/// So many times as long it may become, and this much in any case.
-const MOST_GROWTH: u64 = 32;
-const ANY_FORM: u64 = 1 << 20;
-
-/// How many tokens may be put around a text.
-const MOST_AROUND: u64 = 1000;
-/// How often a text may be repeated.
-const MOST_COPIES: u64 = 8;
+use crate::limits;
 
 /// The steps that may make a text longer.
 #[derive(Debug, Clone)]
@@ -56,18 +44,23 @@ impl Bounds {
             size: size as u64,
             limit,
         };
-        if text.len() as u64 > LONGEST_TEXT {
-            return Err(refuse(text.len() as f64, LONGEST_TEXT));
+        if text.len() as u64 > limits::tokenizer::LONGEST_TEXT {
+            return Err(refuse(text.len() as f64, limits::tokenizer::LONGEST_TEXT));
         }
         let grown = |steps: &[Step], from: f64| steps.iter().fold(from, |size, step| step.most(size, parts));
-        let limit = (text.len() as u64 * MOST_GROWTH).clamp(ANY_FORM, LONGEST_FORM);
+        let limit = (text.len() as u64 * limits::tokenizer::MOST_GROWTH)
+            .clamp(limits::tokenizer::ANY_FORM, limits::tokenizer::LONGEST_FORM);
         let most = grown(&self.pre_tokenizers, grown(&self.normalizers, text.len() as f64));
         if most <= limit as f64 {
             return Ok(());
         }
         let size = self.try_steps(inner, text, limit as f64).map_err(|size| refuse(size, limit))?;
         let most = grown(&self.pre_tokenizers, size);
-        if most <= LONGEST_FORM as f64 { Ok(()) } else { Err(refuse(most, LONGEST_FORM)) }
+        if most <= limits::tokenizer::LONGEST_FORM as f64 {
+            Ok(())
+        } else {
+            Err(refuse(most, limits::tokenizer::LONGEST_FORM))
+        }
     }
 
     /// How long the normalised text is; the length at which it went too far.
@@ -82,7 +75,7 @@ impl Bounds {
                 Some(_) => {}
                 None => {
                     let most = step.most(form.get().len() as f64, parts);
-                    if most > LONGEST_FORM as f64 {
+                    if most > limits::tokenizer::LONGEST_FORM as f64 {
                         return Err(most);
                     }
                 }
@@ -208,10 +201,10 @@ fn check_processor(processor: &Value) -> Result<(), String> {
         copies = copies.saturating_mul(texts.max(1));
         around = around.saturating_mul(texts.max(1)).saturating_add(tokens.sum());
     }
-    if copies > MOST_COPIES {
+    if copies > limits::tokenizer::MOST_COPIES {
         return Err(format!("its post-processing repeats a text {copies} times"));
     }
-    if around > MOST_AROUND {
+    if around > limits::tokenizer::MOST_AROUND {
         return Err(format!("its post-processing puts {around} tokens around a text"));
     }
     Ok(())

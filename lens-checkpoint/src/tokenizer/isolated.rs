@@ -8,7 +8,7 @@ use lens_core::ByteSize;
 const STACK: usize = 64 << 20;
 
 /// The longest part of a panic's message that is passed on.
-const LONGEST_MESSAGE: usize = 300;
+const SHOWN: usize = 300;
 
 /// The name of the threads that the tokenizers crate and chat templates run on. A panic there is caught and becomes
 /// an error.
@@ -30,7 +30,7 @@ pub(super) fn isolated<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, St
 fn said(panic: &(dyn Any + Send)) -> String {
     let message = panic.downcast_ref::<String>().map(String::as_str);
     let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
-    match message.char_indices().nth(LONGEST_MESSAGE) {
+    match message.char_indices().nth(SHOWN) {
         None => message.to_owned(),
         Some((end, _)) => format!("{}…", &message[..end]),
     }

@@ -36,6 +36,7 @@ pub(crate) use settings::{Settings, SideFiles};
 use spelling::Spelling;
 pub use target::TargetError;
 
+use crate::limits;
 use crate::source::files::read_at_most;
 
 /// A tokenizer.json, ready to use.
@@ -53,16 +54,13 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// A tokenizer.json is tens of megabytes at most; anything beyond this is a mistake.
-    pub(crate) const LARGEST_FILE: u64 = 512 << 20;
-
     /// Loads a tokenizer.json by itself, without the files beside it.
     ///
     /// # Errors
     /// When the file cannot be read or is not a tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, TokenizerError> {
         let unreadable = |source| TokenizerError::Read { path: path.to_owned(), source };
-        Self::from_json(&read_at_most(path, Self::LARGEST_FILE).map_err(unreadable)?)
+        Self::from_json(&read_at_most(path, limits::tokenizer::LARGEST_FILE).map_err(unreadable)?)
     }
 
     /// Loads the contents of a tokenizer.json.

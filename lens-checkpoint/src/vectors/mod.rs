@@ -8,10 +8,8 @@ use gguf::Gguf;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
+use crate::limits;
 use crate::source::files::read_at_most;
-
-/// Files beyond this are not vectors.
-const LARGEST: u64 = 1 << 30;
 
 /// The vectors of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,7 +123,7 @@ impl VectorFile {
     pub fn read(path: &Path) -> Result<Self, VectorError> {
         let name = path.display().to_string();
         let failed = |source| VectorError::Read { path: name.clone(), source };
-        let bytes = read_at_most(path, LARGEST).map_err(failed)?;
+        let bytes = read_at_most(path, limits::lenses::LARGEST_VECTORS).map_err(failed)?;
         Self::parse(&name, &bytes)
     }
 

@@ -1,5 +1,5 @@
 //! What holds the house together, checked: which crate knows which, no circles among modules, modules that name each
-//! other where they live, and fixtures that stay small.
+//! other where they live, limits in one place, and fixtures that stay small.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod by_hand;
@@ -91,6 +91,40 @@ fn a_word_in_a_comment_or_a_text_is_no_use_and_a_nested_one_is() {
     let counted = by_hand::counted(&folder, ["a"].into_iter());
     assert_eq!(counted, [("a/src/lib.rs".to_owned(), 1)].into());
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// What a stranger's file may ask for is said in one place.
+#[test]
+fn limits_of_checkpoints_stand_in_one_module() {
+    let source = root().join("lens-checkpoint/src");
+    let strays = limits_beside(&source, &source.join("limits.rs"));
+    assert!(strays.is_empty(), "these belong into lens-checkpoint/src/limits.rs:\n{}", strays.join("\n"));
+    let all = limits_beside(&source, Path::new(""));
+    assert!(all.len() > 40, "hardly any limit was found");
+}
+
+/// The constants named as limits are, in all files of a folder but one.
+fn limits_beside(folder: &Path, but: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: std::path::PathBuf| match path {
+        path if path.is_dir() => limits_beside(&path, but),
+        path if path == but => Vec::new(),
+        path => {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().filter(|line| is_limit(line));
+            lines.map(|line| format!("{}: {}", path.display(), line.trim())).collect()
+        }
+    };
+    entries.flat_map(of).collect()
+}
+
+/// Whether a line defines a constant of a number that is called the largest, longest, most or deepest of something.
+fn is_limit(line: &str) -> bool {
+    let named = line.split_once("const ").and_then(|(_, rest)| rest.split_once(": "));
+    named.is_some_and(|(name, of)| {
+        let of_number = ["u16", "u32", "u64", "usize"].iter().any(|kind| of.starts_with(kind));
+        of_number && ["LARGEST", "LONGEST", "MOST", "DEEPEST"].iter().any(|word| name.starts_with(word))
+    })
 }
 
 /// A folder for one test.

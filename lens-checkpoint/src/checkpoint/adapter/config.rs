@@ -13,9 +13,7 @@ use super::{
     pattern::{Modules, Pattern, ends_with},
 };
 use crate::config::{cut, parse};
-
-/// The largest rank, of a width that no model has.
-const LARGEST_RANK: usize = 1 << 20;
+use crate::limits;
 
 /// What a config says.
 #[derive(Debug, Clone)]
@@ -138,7 +136,7 @@ impl<'k> Keys<'k> {
 
 fn rank(value: &Value) -> Option<usize> {
     let rank = usize::try_from(value.as_u64()?).ok()?;
-    (1..=LARGEST_RANK).contains(&rank).then_some(rank)
+    (1..=limits::adapters::LARGEST_RANK).contains(&rank).then_some(rank)
 }
 
 fn alpha(value: &Value) -> Option<f64> {

@@ -2,8 +2,7 @@
 
 use fancy_regex::Regex;
 
-/// The longest pattern that is taken, in bytes; those of published adapters have a few hundred.
-const LONGEST: usize = 1 << 13;
+use crate::limits::adapters::LONGEST_PATTERN;
 
 /// Which modules are meant.
 #[derive(Debug, Clone)]
@@ -56,8 +55,8 @@ impl Pattern {
     }
 
     fn new(text: &str, whole: &str) -> Result<Self, String> {
-        if text.len() > LONGEST {
-            return Err(format!("a pattern has {} bytes, at most {LONGEST} are read", text.len()));
+        if text.len() > LONGEST_PATTERN {
+            return Err(format!("a pattern has {} bytes, at most {LONGEST_PATTERN} are read", text.len()));
         }
         let regex = Regex::new(whole).map_err(|error| {
             format!("the pattern {:?} is not understood: {error}", crate::config::cut(text))
@@ -109,7 +108,7 @@ mod tests {
         // Looking ahead is Python's as well.
         assert!(is(&Pattern::whole(r"(?!.*vision).*q_proj").unwrap(), "model.q_proj"));
         assert!(Pattern::whole("(").unwrap_err().contains("not understood"));
-        assert!(Pattern::whole(&"a".repeat(LONGEST + 1)).unwrap_err().contains("bytes"));
+        assert!(Pattern::whole(&"a".repeat(LONGEST_PATTERN + 1)).unwrap_err().contains("bytes"));
         let endless = Pattern::whole("(a|aa|(a)\\2)*?b(?=c)").unwrap();
         let _ = endless.is_match(&"a".repeat(200)); // ends, whatever it says
     }

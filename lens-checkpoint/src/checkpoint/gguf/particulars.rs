@@ -2,13 +2,11 @@
 
 use super::{architecture::Architecture, keys::Keys, made::Made};
 use crate::gguf::Shards;
+use crate::limits;
 
 /// The width of heads in the largest Gemma 2 and Gemma 3 is not what their scores are divided by; llama.cpp knows them
 /// by their number of layers.
 const LARGEST_GEMMA: [(&str, usize); 2] = [("gemma2", 46), ("gemma3", 62)];
-
-/// More layers than any model has.
-const MOST_LAYERS: usize = 1024;
 
 /// What only one architecture has.
 pub(super) fn own(
@@ -105,7 +103,7 @@ pub(super) fn mixture(
             made.size("expert_feed_forward_length", "moe_intermediate_size")?;
             made.set("norm_topk_prob", architecture.name == "qwen3moe");
             let is_dense = |i: &usize| shards.find(&format!("blk.{i}.ffn_gate_inp.weight")).is_none();
-            let layers = keys.required("block_count")?.min(MOST_LAYERS);
+            let layers = keys.required("block_count")?.min(limits::config::MOST_LAYERS);
             let dense: Vec<usize> = (0..layers).filter(is_dense).collect();
             made.set("mlp_only_layers", dense);
             if architecture.name == "qwen2moe" {

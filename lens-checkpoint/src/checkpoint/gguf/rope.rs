@@ -4,9 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::keys::Keys;
 use crate::gguf::{BlockType, Shards, meant};
-
-/// More factors than any head has pairs.
-const MOST_FACTORS: usize = 1 << 12;
+use crate::limits;
 
 /// What divides the frequencies of Llama 3.1 to 3.3, as config.json says it.
 const LLAMA3: [f64; 3] = [1.0, 4.0, 8192.0];
@@ -139,7 +137,7 @@ fn llama3(frequency: f64, factor: f64) -> f64 {
 fn factors(shards: &Shards<'_>, name: &str, dims: usize) -> Result<Option<Vec<f64>>, String> {
     let Some((shard, tensor)) = shards.find(name) else { return Ok(None) };
     let n: usize = tensor.shape.iter().product();
-    if tensor.kind != BlockType::F32 || n > MOST_FACTORS || n != dims / 2 {
+    if tensor.kind != BlockType::F32 || n > limits::gguf::MOST_FACTORS || n != dims / 2 {
         return Err(format!(
             "the tensor {name} should be {} numbers of type F32, and is {:?} of type {}",
             dims / 2,

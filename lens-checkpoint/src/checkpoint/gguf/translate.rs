@@ -9,9 +9,7 @@ use super::{
     tensor::{Order, Tensor},
 };
 use crate::gguf::{BlockType, Described, Shards};
-
-/// More experts in a layer than any model has.
-const MOST_EXPERTS: usize = 1 << 12;
+use crate::limits::gguf::MOST_EXPERTS;
 
 /// Small tensors that are a part of the config.
 const FACTORS: [&str; 3] = ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::DirectionFileError;
+use crate::limits;
 use crate::source::files::read_at_most;
 
 /// The file of weights in a folder: of SAELens, of sparsify, of Gemma Scope, of dictionary_learning.
@@ -12,9 +13,6 @@ pub(super) const WEIGHTS: [&str; 4] = ["sae_weights.safetensors", "sae.safetenso
 
 /// What the folder's config is called, by dictionary_learning otherwise than by the rest.
 const CONFIGS: [&str; 2] = ["cfg.json", "config.json"];
-
-/// A config of an autoencoder has a few kilobytes.
-const LARGEST_CONFIG: u64 = 1 << 20;
 
 /// What a folder holds.
 pub(super) struct Folder {
@@ -35,7 +33,7 @@ impl Folder {
             return Ok(Self { weights, layer: None, notes: Vec::new() });
         };
         let shown = config.display().to_string();
-        let bytes = read_at_most(&config, LARGEST_CONFIG)
+        let bytes = read_at_most(&config, limits::lenses::LARGEST_DICTIONARY_CONFIG)
             .map_err(|source| DirectionFileError::Read { path: shown.clone(), source })?;
         let config: Value = serde_json::from_slice(&bytes).map_err(|error| DirectionFileError::Broken {
             path: shown,

@@ -6,7 +6,7 @@ use flate2::read::DeflateDecoder;
 
 use super::place::{FileTensor, Order, Place};
 use crate::{
-    npy,
+    limits, npy,
     zip::{self, Entry},
 };
 
@@ -46,7 +46,7 @@ fn order(column_major: bool) -> Order {
 /// An array that stays packed, from its head.
 fn packed(name: String, bytes: &[u8], data: Range<usize>, size: usize) -> Result<FileTensor, String> {
     let mut start = Vec::new();
-    let longest = npy::MAGIC.len() + 6 + npy::LONGEST_HEAD;
+    let longest = npy::MAGIC.len() + 6 + limits::archives::LONGEST_NPY_HEAD;
     let mut decoder = DeflateDecoder::new(&bytes[data.clone()]).take(longest as u64);
     // What cannot be unpacked this far has no head either.
     let unpacked = decoder.read_to_end(&mut start);

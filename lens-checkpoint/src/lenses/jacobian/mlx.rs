@@ -9,13 +9,10 @@ use super::{
     super::{error::LensFileError, file::LensFile, stored::Stored},
     KIND, block, check_layers, lens,
 };
-use crate::{checkpoint::CheckpointError, source::files::read_at_most};
+use crate::{checkpoint::CheckpointError, limits, source::files::read_at_most};
 
 /// The name of the file that says what the tensors are.
 const SIDECAR: &str = "lens.sidecar.json";
-
-/// Sidecars have some kilobytes.
-const LARGEST: u64 = 1 << 20;
 
 /// How J is applied, as the sidecars of this layout say it; there is no other.
 const APPLY: &str = "unembed(residual @ J[l].T)";
@@ -30,7 +27,7 @@ pub(in super::super) fn of(path: &Path, stored: &Stored) -> Result<LensFile, Len
     let broken = |reason: String| LensFileError::broken(path, KIND, reason);
     let sidecar_path = path.with_file_name(SIDECAR);
     let failed = |source| CheckpointError::Read { path: sidecar_path.clone(), source };
-    let bytes = read_at_most(&sidecar_path, LARGEST).map_err(failed)?;
+    let bytes = read_at_most(&sidecar_path, limits::lenses::LARGEST_MLX_CONFIG).map_err(failed)?;
     let sidecar: Map<String, Value> =
         serde_json::from_slice(&bytes).map_err(|error| broken(format!("{SIDECAR}: {error}")))?;
     let mut matrices = BTreeMap::new();

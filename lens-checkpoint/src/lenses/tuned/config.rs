@@ -5,10 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{super::error::LensFileError, KIND, state::State};
-use crate::{checkpoint::CheckpointError, source::files::read_at_most};
-
-/// Configs have some hundred bytes; older ones hold that of the model.
-const LARGEST: u64 = 1 << 20;
+use crate::{checkpoint::CheckpointError, limits, source::files::read_at_most};
 
 /// What a config says.
 pub(super) struct Config {
@@ -28,7 +25,7 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn read(path: &Path) -> Result<Self, LensFileError> {
         let failed = |source| CheckpointError::Read { path: path.to_owned(), source };
-        let bytes = read_at_most(path, LARGEST).map_err(failed)?;
+        let bytes = read_at_most(path, limits::lenses::LARGEST_TUNED_CONFIG).map_err(failed)?;
         let parsed = serde_json::from_slice(&bytes).map_err(|error| error.to_string());
         parsed
             .and_then(|config| Self::of(&config))

@@ -1,5 +1,7 @@
 //! The part of SentencePiece's model files (protocol buffers, `sentencepiece_model.proto`) that texts depend on.
 
+use crate::limits::tokenizer::MOST_TOKENS;
+
 /// A vocabulary and how texts are treated before they meet it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Model<'a> {
@@ -32,9 +34,6 @@ pub(super) enum Kind {
     Bpe,
 }
 
-/// More pieces than any vocabulary has.
-const MOST_PIECES: usize = 1 << 22;
-
 impl<'a> Model<'a> {
     /// Reads a file.
     ///
@@ -53,8 +52,8 @@ impl<'a> Model<'a> {
         while let Some((number, value)) = fields.next()? {
             match (number, value) {
                 (1, Wire::Bytes(piece)) => {
-                    if model.pieces.len() == MOST_PIECES {
-                        return Err(format!("it has more than {MOST_PIECES} pieces"));
+                    if model.pieces.len() == MOST_TOKENS {
+                        return Err(format!("it has more than {MOST_TOKENS} pieces"));
                     }
                     model.pieces.push(Stored::read(piece)?);
                 }

@@ -8,10 +8,8 @@ use super::{
     merges::of_ranks,
     pre::PreTokenizer,
 };
+use crate::limits;
 use crate::tokenizer::{bounds::base64, spelling::spell_bytes};
-
-/// More tokens than any vocabulary has.
-const MOST_TOKENS: usize = 1 << 22;
 
 #[derive(Deserialize)]
 struct Tekken {
@@ -67,7 +65,7 @@ const EARLY: [&str; 16] = [
 pub(crate) fn of_tekken(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let file: Tekken = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let (size, specials) = (file.config.default_vocab_size, file.config.default_num_special_tokens);
-    let inner = size.checked_sub(specials).filter(|_| size <= MOST_TOKENS);
+    let inner = size.checked_sub(specials).filter(|_| size <= limits::tokenizer::MOST_TOKENS);
     let inner = inner.ok_or_else(|| format!("it claims {size} tokens, {specials} of them special"))?;
     if inner > file.vocab.len() {
         return Err(format!("it claims {inner} tokens that are not special, and lists {}", file.vocab.len()));
