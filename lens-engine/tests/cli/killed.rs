@@ -51,6 +51,11 @@ pub(crate) fn is_whole(name: &str, bytes: &[u8]) -> bool {
         Some("json") => serde_json::from_slice::<serde_json::Value>(bytes).is_ok(),
         Some("svg") => bytes.trim_ascii_end().ends_with(b"</svg>"),
         Some("html") => bytes.trim_ascii_end().ends_with(b"</html>"),
+        Some("png") => bytes.ends_with(b"IEND\xaeB\x60\x82"),
+        Some("jpg") => bytes.ends_with(b"\xff\xd9"),
+        Some("webp") => bytes.len() >= 8 && bytes[4..8] == (bytes.len() as u32 - 8).to_le_bytes(),
+        Some("arrow") => bytes.ends_with(b"ARROW1"),
+        Some("gz") => bytes.len() > 18,
         Some("parquet") => bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"),
         _ => bytes.ends_with(b"\n"),
     }

@@ -32,7 +32,8 @@ pub(crate) fn run(root: &Path, asked: &Battery) -> anyhow::Result<()> {
     // The whole workspace, so that what other tests have built is used.
     for (package, program, tests) in TESTS {
         println!("== {package}: {}", tests.join(" "));
-        let (build, how) = (["test", "--workspace", "--test", program], ["--nocapture", "--test-threads", "2"]);
+        let (build, how) =
+            (["test", "--workspace", "--test", program], ["--nocapture", "--test-threads", "2"]);
         let words = build.iter().chain(profile).chain(&["--"]).chain(tests).chain(&how);
         cargo_in(root, &[("LENS_TIMES", &times)], words.copied())?;
     }
