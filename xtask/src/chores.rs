@@ -1,5 +1,6 @@
 //! The chores. A new one is a file in `chores/`, and a variant and a line here.
 
+mod battery;
 mod book;
 mod browser;
 mod corpus;
@@ -27,6 +28,7 @@ use clap::Subcommand;
 pub(crate) enum Chore {
     Setup(setup::Setup),
     Test(test::Test),
+    Battery(battery::Battery),
     Book(book::Book),
     Browser(browser::Browser),
     Corpus(corpus::Corpus),
@@ -51,6 +53,7 @@ impl Chore {
         match self {
             Self::Setup(asked) => setup::run(root, asked),
             Self::Test(asked) => test::run(root, asked),
+            Self::Battery(asked) => battery::run(root, asked),
             Self::Book(asked) => book::run(root, asked),
             Self::Browser(_) => browser::run(root),
             Self::Corpus(asked) => corpus::run(root, asked),

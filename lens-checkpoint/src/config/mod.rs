@@ -223,6 +223,15 @@ impl<'a> Config<'a> {
         Ok(self.positive(key)?.unwrap_or(default))
     }
 
+    /// What a norm adds to a mean square: a number above zero, and not above one, which would drown what it is added to;
+    /// silence is `default`, and null is an error.
+    pub fn epsilon_or(&self, key: &'static str, default: f64) -> Result<f64, ConfigError> {
+        match self.positive_or(key, default)? {
+            x if x > 1.0 => Err(self.wrong(key, "a number above zero and up to 1", &Value::from(x))),
+            x => Ok(x),
+        }
+    }
+
     /// Refuses a null at a key whose absence means a default: what a null there should mean is not known.
     ///
     /// # Errors

@@ -74,6 +74,10 @@ impl Config<'_> {
             Ok(found)
         };
         let theta = lookup(0, query.theta)?;
+        if theta < 1.0 {
+            // Rotations would grow faster and faster from one pair of dimensions to the next.
+            return Err(self.wrong(query.names[0], "a number from 1", &Value::from(theta)));
+        }
         let partial = query.partial.map_or(Ok(1.0), |share| lookup(1, share))?;
         let dims = (query.d_head as f64 * partial) as usize;
         self.rotates(query, dims)?;

@@ -89,7 +89,7 @@ impl Epsilon {
     /// The epsilon of this config.
     pub(super) fn read(self, config: &Config<'_>) -> Result<f64, ConfigError> {
         match self {
-            Self::Key(key, default) => config.positive_or(key, default),
+            Self::Key(key, default) => config.epsilon_or(key, default),
             Self::Fixed(eps) => Ok(eps),
         }
     }

@@ -202,6 +202,12 @@ fn absurd_sizes_are_refused() {
         ("hidden_size", json!(8.5), ["\"hidden_size\" should be a positive integer", "8.5"]),
         ("hidden_size", json!("8"), ["\"hidden_size\" should be a positive integer", "\"8\""]),
         ("vocab_size", json!(1e300), ["\"vocab_size\" should be a positive integer", "1e+300"]),
+        (
+            "rms_norm_eps",
+            json!(1e30),
+            ["\"rms_norm_eps\" should be a number above zero and up to 1", "1e+30"],
+        ),
+        ("rope_theta", json!(1e-300), ["\"rope_theta\" should be a number from 1", "1e-300"]),
         ("rms_norm_eps", json!(0), ["\"rms_norm_eps\" should be a number above zero", "0"]),
         ("tie_word_embeddings", json!("yes"), ["\"tie_word_embeddings\" should be true or false", "yes"]),
     ] {

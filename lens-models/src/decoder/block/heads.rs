@@ -4,7 +4,11 @@ use lens_core::BackendError;
 use tch::{Kind, Tensor};
 
 use super::{Block, scaled};
-use crate::decoder::{ModelError, mixer::Mixer, weights::Linear};
+use crate::decoder::{
+    ModelError,
+    mixer::Mixer,
+    weights::{Linear, product},
+};
 
 impl Block {
     /// What some heads add, `[rows, d_model]` each in float32, of `z`, `[rows, n_heads, d_head]`. A norm on their sum is
@@ -34,7 +38,7 @@ impl Block {
         let part = |head: &u16| {
             let head = i64::from(*head);
             let own = output.weight().f_narrow(1, head * d_head, d_head)?.f_to_kind(Kind::Float)?;
-            let part = wide.f_select(1, head)?.f_mm(&own.f_transpose(0, 1)?)?; // [rows, d_model]
+            let part = product(&wide.f_select(1, head)?, &own, None)?; // [rows, d_model]
             let part = match &mixed {
                 Some((norm, mixed)) => norm.linear_part(&part, mixed)?,
                 None => part,
