@@ -21,7 +21,8 @@ pub(crate) fn environment(folder: &Path, packages: &[&str]) -> anyhow::Result<Pa
     make.args(["-m", "venv"]).arg(folder);
     let mut fetch = Command::new(&python);
     fetch.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
-    for mut command in [make, fetch] {
+    let fetch = (!packages.is_empty()).then_some(fetch);
+    for mut command in std::iter::once(make).chain(fetch) {
         command.stdin(Stdio::null()).stdout(std::io::stderr());
         let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
         if !status.success() {

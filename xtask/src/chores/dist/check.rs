@@ -16,6 +16,49 @@ const PROMPT: &str = "The capital of France is";
 /// What it has to say to that.
 const ANSWER: &str = "\"text\":\" Paris\"";
 
+/// How the wheel is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The command and the module, on the checkout's libtorch: nothing is fetched.
+    Quick,
+    /// With pandas and a notebook, on the checkout's libtorch.
+    Whole,
+    /// The same on the torch that pip brings.
+    WithTorch,
+}
+
+/// Runs `lens` of the tarball on this machine, from two folders and installed, without anything of this process's environment.
+/// What it does in a root without the machine's own files is [`tarball`]'s to tell.
+pub(super) fn tarball_here(parts: &Parts, tarball: &Path, out: &Path) -> anyhow::Result<()> {
+    let scratch = empty(&out.join("check"))?;
+    let (first, second) = (scratch.join("some where"), scratch.join("else"));
+    fs::create_dir(&first)?;
+    output(Command::new("tar").arg("-xzf").arg(tarball).arg("-C").arg(&first))?;
+    let unpacked = first.join(folder());
+    leaves_no_trace_of_the_checkout(parts, &unpacked)?;
+    run_bare(&unpacked)?;
+    fs::rename(&unpacked, &second)?;
+    run_bare(&second)?;
+    install(&second, &scratch.join("installed"))?;
+    fs::remove_dir_all(&scratch)?;
+    eprintln!("the tarball runs with an empty environment, from two folders, and installed");
+    Ok(())
+}
+
+/// Runs `lens` of a folder without an environment.
+fn run_bare(installation: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(installation.join("bin/lens"));
+    answers(&output(command.args(["run", PROMPT, "--format", "json"]).env_clear())?)
+}
+
+/// Installs an unpacked tarball, and runs what is installed.
+fn install(unpacked: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut install = Command::new("/bin/sh");
+    install.arg(unpacked.join("install.sh")).arg(to).env_clear().env("PATH", "/usr/bin:/bin");
+    output(&mut install)?;
+    run_bare(to)
+}
+
 /// Runs `lens` of the tarball in a root that has the machine's C and C++ libraries and nothing else: no shell, no Python, no
 /// Rust; or in a root that somebody has made.
 pub(super) fn tarball(parts: &Parts, tarball: &Path, out: &Path, given: Option<&Path>) -> anyhow::Result<()> {
@@ -48,13 +91,7 @@ pub(super) fn tarball(parts: &Parts, tarball: &Path, out: &Path, given: Option<&
     run_in(&root, &format!("/{second}"))?;
 
     // Installed, without anything of this process's environment.
-    let to = scratch.join("installed");
-    let mut install = Command::new("/bin/sh");
-    install.arg(root.join(second).join("install.sh")).arg(&to).env_clear().env("PATH", "/usr/bin:/bin");
-    output(&mut install)?;
-    let said =
-        output(Command::new(to.join("bin/lens")).args(["run", PROMPT, "--format", "json"]).env_clear())?;
-    answers(&said)?;
+    install(&root.join(second), &scratch.join("installed"))?;
     fs::remove_dir_all(root.join(second))?;
     fs::remove_dir_all(&scratch)?;
     eprintln!("the tarball runs in a root without Rust and Python, from two folders, and installed");
@@ -127,16 +164,23 @@ fn answers(said: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the wheel in a fresh Python and runs the command, the module and a notebook.
-pub(super) fn wheel(parts: &Parts, made: &Path, out: &Path, with_torch: bool) -> anyhow::Result<()> {
+/// Installs the wheel in a fresh Python and runs the command, the module and, but for the quick form, a notebook.
+pub(super) fn wheel(parts: &Parts, made: &Path, out: &Path, depth: Depth) -> anyhow::Result<()> {
     let folder = out.join("python");
-    let packages = ["pandas", "pyarrow", "nbconvert", "ipykernel", "nbformat"];
-    let python = python::environment(&folder, &packages)?;
+    let packages: &[&str] = match depth {
+        Depth::Quick => &[],
+        Depth::Whole | Depth::WithTorch => &["pandas", "pyarrow", "nbconvert", "ipykernel", "nbformat"],
+    };
+    let python = python::environment(&folder, packages)?;
     let script = out.join("check_wheel.py");
     fs::write(&script, include_str!("check_wheel.py"))?;
     let mut command = Command::new(&python);
     command.arg("-I").arg(&script).args([made, &parts.root.join(".libtorch")]);
-    command.args([wheel::NAME, VERSION]).arg(if with_torch { "install" } else { "lend" });
+    command.args([wheel::NAME, VERSION]).arg(match depth {
+        Depth::Quick => "quick",
+        Depth::Whole => "lend",
+        Depth::WithTorch => "install",
+    });
     // What a user has: no Rust, and nothing that names a libtorch.
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(out);
     for kept in
@@ -150,9 +194,10 @@ pub(super) fn wheel(parts: &Parts, made: &Path, out: &Path, with_torch: bool) ->
     if !status.success() {
         bail!("the wheel does not hold what it promises ({status})");
     }
-    if with_torch {
+    if depth == Depth::WithTorch {
         fs::remove_dir_all(&folder)?;
     }
-    eprintln!("the wheel runs: the command, the module, and a notebook");
+    let notebook = if depth == Depth::Quick { "" } else { ", and a notebook" };
+    eprintln!("the wheel runs: the command, the module{notebook}");
     Ok(())
 }

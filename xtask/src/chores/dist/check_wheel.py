@@ -1,8 +1,9 @@
 """Installs a wheel of lens into this Python and tries all of it.
 
-    check_wheel.py WHEEL LIBTORCH NAME VERSION install|lend
+    check_wheel.py WHEEL LIBTORCH NAME VERSION install|lend|quick
 
-With `lend`, the folder LIBTORCH stands where pip would put torch: the same libraries, without a download of gigabytes.
+With `lend`, the folder LIBTORCH stands where pip would put torch: the same libraries, without a download of gigabytes;
+with `quick`, nothing is fetched at all, and what needs pandas or a notebook is left out.
 """
 
 import json
@@ -35,11 +36,11 @@ def lend():
     described.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.11.0\n")
 
 
-if torch == "lend":
+if torch != "install":
     lend()
 # With its dependencies: a torch of another version would be replaced, and a missing one fetched.
 pip("install", "--force-reinstall", "--no-deps", wheel)
-pip("install", wheel)
+pip("install", *(["--no-index"] if torch == "quick" else []), wheel)
 pip("check")
 
 bin = pathlib.Path(sys.executable).parent
@@ -54,6 +55,10 @@ import lens  # noqa: E402 (there only now)
 
 assert lens.__version__ == version
 run = lens.run("The capital of France is", positions="all", top_k=3, target=[" Paris", " Rome"])
+if torch == "quick":
+    assert run.trace["final"][-1]["top"][0]["text"] == " Paris"
+    assert run._repr_html_().startswith("<iframe sandbox=")
+    sys.exit()
 table = run.to_pandas()
 last = table[(table.component == "resid_post") & (table.layer == table.layer.max())].iloc[-1]
 assert last.top_text[0] == " Paris" and len(last.top_text) == 3, last

@@ -44,6 +44,10 @@ pub(crate) struct Dist {
     /// With --check: install torch with pip as a user would (3 GB), in place of lending the wheel the checkout's libtorch
     #[arg(long, requires = "check")]
     with_torch: bool,
+    /// With --check: what takes a minute and asks no network. Archives are packed loosely, the tarball runs from two folders with
+    /// an empty environment, and the wheel in a Python without pandas and notebooks
+    #[arg(long, requires = "check", conflicts_with_all = ["root", "with_torch"])]
+    quick: bool,
     /// Pack the binaries in this folder, in place of building them
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
@@ -73,6 +77,8 @@ struct Parts {
     time: u64,
     /// Terms of crates.
     crates: String,
+    /// Whether archives are made to be looked at and thrown away: larger, and sooner there.
+    is_quick: bool,
 }
 
 pub(crate) fn run(root: &Path, asked: &Dist) -> anyhow::Result<()> {
@@ -87,8 +93,8 @@ pub(crate) fn run(root: &Path, asked: &Dist) -> anyhow::Result<()> {
             root.join("target/release")
         }
     };
-    let out = root.join("target/dist");
-    let parts = Parts::collect(root, &binaries, &out)?;
+    let out = root.join(if asked.quick { "target/dist-quick" } else { "target/dist" });
+    let parts = Parts { is_quick: asked.quick, ..Parts::collect(root, &binaries, &out)? };
     let (major, minor) = parts.glibc;
     let tarball = tarball::make(&parts, &out)?;
     let wheel = wheel::make(&parts, &out)?;
@@ -96,9 +102,15 @@ pub(crate) fn run(root: &Path, asked: &Dist) -> anyhow::Result<()> {
         println!("{} ({} MB)", made.display(), fs::metadata(made)?.len().div_ceil(1_000_000));
     }
     eprintln!("both need Linux on x86_64 with glibc {major}.{minor} or newer");
-    if asked.check {
+    if asked.quick {
+        check::tarball_here(&parts, &tarball, &out)?;
+        check::wheel(&parts, &wheel, &out, check::Depth::Quick)?;
+        // Nobody is to install what was packed loosely.
+        fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
+    } else if asked.check {
+        let depth = if asked.with_torch { check::Depth::WithTorch } else { check::Depth::Whole };
         check::tarball(&parts, &tarball, &out, asked.root.as_deref())?;
-        check::wheel(&parts, &wheel, &out, asked.with_torch)?;
+        check::wheel(&parts, &wheel, &out, depth)?;
     }
     Ok(())
 }
@@ -129,7 +141,12 @@ impl Parts {
             fs::write(made.join(shell), script)?;
         }
         let crates = licences::of_crates(root, TARGET)?;
-        Ok(Self { root: root.to_owned(), made, libraries, glibc, time: time(root)?, crates })
+        Ok(Self { root: root.to_owned(), made, libraries, glibc, time: time(root)?, crates, is_quick: false })
+    }
+
+    /// How hard archives are packed, from 1 to 9: zlib's usual 6, whose bytes are the same everywhere.
+    fn level(&self) -> u8 {
+        if self.is_quick { 1 } else { 6 }
     }
 
     /// Terms of lens and of what it is made of, with the names of their files.

@@ -1,6 +1,7 @@
 """Packs files into a tarball or a wheel, with the same bytes whenever it is given the same files.
 
-Reads a JSON object from stdin: `form` (tar or wheel), `out`, `time` (seconds since 1970, of every entry), `folder` (in which
+Reads a JSON object from stdin: `form` (tar or wheel), `out`, `time` (seconds since 1970, of every entry), `level` (of
+compression, 1 to 9), `folder` (in which
 all entries of a tarball lie), `record` (a wheel's list of its files), and `files`, each with `name`, `executable`, and
 `path` (a file to copy) or `text`.
 """
@@ -30,7 +31,7 @@ def size(stream):
 def tar(job, files):
     with open(job["out"], "wb") as out:
         # No name and no time of its own in the header.
-        with gzip.GzipFile("", "wb", 6, out, mtime=0) as packed:
+        with gzip.GzipFile("", "wb", job["level"], out, mtime=0) as packed:
             with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 for file in files:
                     entry = tarfile.TarInfo(f"{job['folder']}/{file['name']}")
@@ -44,13 +45,14 @@ def tar(job, files):
 def wheel(job, files):
     date = time.gmtime(max(job["time"], 315532800))[:6]  # A zip file knows no year before 1980.
     lines = []
-    with zipfile.ZipFile(job["out"], "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(job["out"], "w", zipfile.ZIP_DEFLATED, compresslevel=job["level"]) as archive:
 
         def add(name, executable, stream):
             entry = zipfile.ZipInfo(name, date)
             entry.create_system = 3
             entry.external_attr = (0o100755 if executable else 0o100644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
+            entry._compresslevel = job["level"]  # of the entry, as ZipFile.write sets it; `compress_level` from Python 3.13 on
             with archive.open(entry, "w", force_zip64=False) as into:
                 shutil.copyfileobj(stream, into)
 

@@ -56,12 +56,14 @@ struct Job<'a> {
     form: Form<'a>,
     out: &'a Path,
     time: u64,
+    /// How hard to try to make it small, from 1 to 9.
+    level: u8,
     files: &'a [Entry],
 }
 
 /// Packs `files` into `out`; every entry has the time `time`, in seconds since 1970.
-pub(super) fn pack(out: &Path, form: Form<'_>, time: u64, files: &[Entry]) -> anyhow::Result<()> {
-    let job = serde_json::to_vec(&Job { form, out, time, files })?;
+pub(super) fn pack(out: &Path, form: Form<'_>, time: u64, level: u8, files: &[Entry]) -> anyhow::Result<()> {
+    let job = serde_json::to_vec(&Job { form, out, time, level, files })?;
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     let mut command = Command::new(&python);
     // -I: a PYTHONPATH of the user's cannot change what is packed.
@@ -104,9 +106,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = files(folder.path());
         let (one, two) = (folder.path().join("1.tar.gz"), folder.path().join("2.tar.gz"));
-        pack(&one, Form::Tar { folder: "x-1" }, 1_700_000_000, &files).unwrap();
+        pack(&one, Form::Tar { folder: "x-1" }, 1_700_000_000, 6, &files).unwrap();
         let backwards: Vec<Entry> = files.into_iter().rev().collect();
-        pack(&two, Form::Tar { folder: "x-1" }, 1_700_000_000, &backwards).unwrap();
+        pack(&two, Form::Tar { folder: "x-1" }, 1_700_000_000, 6, &backwards).unwrap();
         assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
         let list = "import sys, tarfile
 for e in tarfile.open(sys.argv[1]): print(e.name, oct(e.mode), e.size, e.mtime, e.uid, e.uname or '-')";
@@ -122,7 +124,7 @@ for e in tarfile.open(sys.argv[1]): print(e.name, oct(e.mode), e.size, e.mtime, 
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("x.whl");
         let record = Form::Wheel { record: "x-1.dist-info/RECORD" };
-        pack(&out, record, 1_700_000_000, &files(folder.path())).unwrap();
+        pack(&out, record, 1_700_000_000, 6, &files(folder.path())).unwrap();
         let check = "import base64, csv, hashlib, sys, zipfile
 z = zipfile.ZipFile(sys.argv[1])
 rows = list(csv.reader(z.read('x-1.dist-info/RECORD').decode().splitlines()))

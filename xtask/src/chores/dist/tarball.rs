@@ -33,7 +33,7 @@ pub(super) fn make(parts: &Parts, out: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     let path = out.join(format!("{}.tar.gz", folder()));
-    pack(&path, Form::Tar { folder: &folder() }, parts.time, &files(parts)?)?;
+    pack(&path, Form::Tar { folder: &folder() }, parts.time, parts.level(), &files(parts)?)?;
     Ok(path)
 }
 

@@ -52,7 +52,13 @@ pub(super) fn make(parts: &Parts, out: &Path) -> anyhow::Result<PathBuf> {
             fs::remove_file(&old)?;
         }
     }
-    pack(&path, Form::Wheel { record: &format!("{}/RECORD", information()) }, parts.time, &files)?;
+    pack(
+        &path,
+        Form::Wheel { record: &format!("{}/RECORD", information()) },
+        parts.time,
+        parts.level(),
+        &files,
+    )?;
     Ok(path)
 }
 
