@@ -219,7 +219,7 @@ fn every_view_of_a_page_follows_the_lens_that_is_chosen() {
         let cells = grid(&mut tab);
         for (layer, row) in cells.iter().enumerate() {
             for (position, (number, ..)) in row.iter().enumerate() {
-                let expected = f64::from(kl(lens, layer, position));
+                let expected = kl(lens, layer, position);
                 assert!(
                     near(*number, expected),
                     "lens {lens}, layer {layer} at {position}: {number} for {expected}"
@@ -259,7 +259,7 @@ fn every_view_of_a_page_follows_the_lens_that_is_chosen() {
     let less = grid(&mut tab);
     for (layer, row) in less.iter().enumerate() {
         for (position, (number, class, _)) in row.iter().enumerate() {
-            let expected = f64::from(kl(1, layer, position)) - f64::from(kl(0, layer, position));
+            let expected = kl(1, layer, position) - kl(0, layer, position);
             assert!(near(*number, expected), "layer {layer} at {position}: {number} for {expected}");
             assert!(colour(class).starts_with('d'), "{class}");
         }

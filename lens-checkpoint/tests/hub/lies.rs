@@ -340,7 +340,7 @@ fn tell(Lie(what, answer, then): &Lie) {
 fn came(what: &str, found: Result<CheckpointFiles, SourceError>, then: Then, model: &Model) {
     match (found, then) {
         (Ok(files), Right) => {
-            assert!(read(&files.weights[0]) == model.content(WEIGHTS), "{what}: other weights")
+            assert!(read(&files.weights[0]) == model.content(WEIGHTS), "{what}: other weights");
         }
         (Err(error), Refused(kind, says)) => {
             crate::assert_says_no_secret(&error);
