@@ -12,6 +12,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::values::PICTURES;
+
 /// The name of the list.
 const LIST: &str = ".lens-files.jsonl";
 
@@ -212,12 +214,12 @@ fn is_own_name(name: &str) -> bool {
                 "lens.html",
                 "evaluation.json",
                 "evaluation.csv",
-                "evaluation.svg",
-                "evaluation.png",
                 "failures.jsonl",
                 "traces.jsonl",
             ];
+            let is_of_evaluation = |ending| PICTURES.contains(&ending);
             whole.into_iter().chain(TABLES).any(|name| name == file)
+                || file.strip_prefix("evaluation.").is_some_and(is_of_evaluation)
         }
     };
     own && folder.split('/').filter(|part| !part.is_empty()).all(is_run_folder)
@@ -225,7 +227,10 @@ fn is_own_name(name: &str) -> bool {
 
 /// `all_layers_step_3.svg`, `grid_page_2.png` and the like.
 fn is_picture(file: &str) -> bool {
-    let Some(stem) = file.strip_suffix(".svg").or_else(|| file.strip_suffix(".png")) else { return false };
+    let Some((stem, ending)) = file.rsplit_once('.') else { return false };
+    if !PICTURES.contains(&ending) {
+        return false;
+    }
     let stem = match stem.rsplit_once("_page_") {
         Some((stem, page)) if is_numbered(page, "") => stem,
         _ => stem,

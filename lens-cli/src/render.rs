@@ -1,6 +1,7 @@
 //! `lens render`: pictures, pages and tables from a saved trace; no model is needed.
 
 mod convert;
+mod film;
 mod fit;
 mod input;
 mod several;
@@ -13,7 +14,7 @@ use anyhow::{Result, bail};
 use lens_core::{Component, ComponentSelection, LensTrace, TokenId};
 use lens_viz::{
     Ramp, excerpt,
-    picture::{Fonts, Importance, Picture, PictureKind, PictureOptions, RasterFormat, Spread, svg},
+    picture::{Fonts, Importance, Paper, Picture, PictureKind, PictureOptions, RasterFormat, Spread, svg},
     terminal::{TableOptions, heatmap, table},
 };
 
@@ -32,15 +33,33 @@ use input::{Input, Run};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Svg,
+    Pdf,
     Pixels(RasterFormat),
+    Gif,
     Html,
     Text,
     Json,
 }
 
 impl Ending {
-    const ALL: [(&'static str, Self); 4] =
-        [("svg", Self::Svg), ("html", Self::Html), ("txt", Self::Text), ("json", Self::Json)];
+    const ALL: [(&'static str, Self); 6] = [
+        ("svg", Self::Svg),
+        ("pdf", Self::Pdf),
+        ("gif", Self::Gif),
+        ("html", Self::Html),
+        ("txt", Self::Text),
+        ("json", Self::Json),
+    ];
+
+    /// Whether pages are drawn into it.
+    fn is_picture(self) -> bool {
+        matches!(self, Self::Svg | Self::Pdf | Self::Pixels(_))
+    }
+
+    /// Whether it is drawn with the fonts that are installed here.
+    fn has_fonts(self) -> bool {
+        matches!(self, Self::Pdf | Self::Pixels(_) | Self::Gif)
+    }
 
     fn of(path: &Path) -> Result<Self> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
@@ -50,7 +69,8 @@ impl Ending {
         {
             Some(ending) => Ok(ending),
             None => bail!(
-                "{} does not say what to write: give a name that ends in .svg, .png, .webp, .jpg, .html, .txt or .json",
+                "{} does not say what to write: give a name that ends in .svg, .pdf, .png, .webp, .jpg, .gif, .html, .txt or \
+                 .json",
                 path.display()
             ),
         }
@@ -73,7 +93,7 @@ pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
         Show::Table if several::is_comparison(&input, args) => {
             return several::comparison(&input, args, console);
         }
-        Show::Table | Show::Picture(_) => {}
+        Show::Table | Show::Picture(_) | Show::Film => {}
     }
     let Run { trace, .. } = input.only(&format!("--kind {show}"))?;
     trace.notes.iter().for_each(|note| console.note(note));
@@ -84,6 +104,7 @@ pub(crate) fn render(args: &RenderArgs, console: &Console) -> Result<()> {
                 Ok(heatmap(&trace, statistic, &what, &tables::options(console))?)
             })
         }
+        (Show::Film, path, _) => film::write(&trace, args, path, console),
         (Show::Picture(kind), path, ending) => picture(&trace, kind, args, path, ending, console),
         (_, path, _) => {
             write_text(path, console, |console| text(&trace, args, &tables::options(console), console))
@@ -132,7 +153,8 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
     let usual = match ending {
         None | Some(Ending::Text | Ending::Json) => Show::Table,
         Some(Ending::Html) => Show::Page,
-        Some(Ending::Svg | Ending::Pixels(_)) => Show::Picture(PictureKind::AllLayers),
+        Some(Ending::Gif) => Show::Film,
+        Some(Ending::Svg | Ending::Pdf | Ending::Pixels(_)) => Show::Picture(PictureKind::AllLayers),
     };
     let show = kind.unwrap_or(usual);
     let fits = match (show, ending) {
@@ -140,9 +162,10 @@ fn shown(kind: Option<Show>, ending: Option<Ending>) -> Result<Show> {
         (Show::Table, Some(ending)) => ending == Ending::Text,
         (Show::Page, Some(ending)) => ending == Ending::Html,
         (Show::Picture(PictureKind::Grid(_)) | Show::Difference(_), Some(ending)) => {
-            matches!(ending, Ending::Svg | Ending::Pixels(_) | Ending::Text)
+            ending.is_picture() || ending == Ending::Text
         }
-        (Show::Picture(_), Some(ending)) => matches!(ending, Ending::Svg | Ending::Pixels(_)),
+        (Show::Film, Some(ending)) => ending == Ending::Gif,
+        (Show::Picture(_), Some(ending)) => ending.is_picture(),
     };
     if !fits {
         bail!("--kind {show} cannot be written into such a file: {}", show.endings());
@@ -241,28 +264,30 @@ fn picture(
     ending: Option<Ending>,
     console: &Console,
 ) -> Result<()> {
-    write_pages(&svg(trace, kind, &options(trace, kind, args, ending)?)?, args, path, ending, console)
+    write_pages(svg(trace, kind, &options(trace, kind, args, ending)?)?, args, path, ending, console)
 }
 
 /// Writes a picture's pages, each into a file of its own, or the only one to stdout.
 fn write_pages(
-    pages: &[Picture],
+    pages: Vec<Picture>,
     args: &RenderArgs,
     path: Option<&Path>,
     ending: Option<Ending>,
     console: &Console,
 ) -> Result<()> {
+    let pages = paper(args)?.finish(pages)?;
     let Some(path) = path else {
-        let [only] = pages else {
+        let [only] = pages.as_slice() else {
             bail!("the picture has {} pages: name a file for them with -o", pages.len());
         };
         return output::print(|out| out.write_all(only.svg.as_bytes()));
     };
     let drawn = match ending {
         Some(Ending::Pixels(format)) => DrawnAs::Raster { format, scale: args.scale.unwrap_or(SCALE) },
+        Some(Ending::Pdf) => DrawnAs::Pdf,
         _ => DrawnAs::Svg,
     };
-    drawn::write_pages(pages, path, drawn, console)
+    drawn::write_pages(&pages, path, drawn, console)
 }
 
 fn options(
@@ -282,8 +307,8 @@ fn options_of(
     several: bool,
     what: &str,
 ) -> Result<PictureOptions> {
-    let positions = match (&args.positions, several) {
-        (None, true) => Vec::new(),
+    let positions = match (&args.positions, args.step, several) {
+        (None, None, true) => Vec::new(),
         _ => positions(trace, args)?,
     };
     let position = match positions.as_slice() {
@@ -299,11 +324,16 @@ fn options_of(
     chosen.importance = args.important_by.map_or_else(Importance::default, Into::into);
     chosen.ramp = args.ramp.map_or_else(Ramp::default, Into::into);
     chosen.spread = args.colors.map_or_else(Spread::default, Into::into);
-    chosen.width = args.width;
+    chosen.width = paper(args)?.layout_width();
     chosen.title.clone_from(&args.title);
-    // What an SVG's reader has installed is not known; pixels are drawn here.
-    chosen.fonts = if matches!(ending, Some(Ending::Pixels(_))) { Fonts::Installed } else { Fonts::Viewer };
+    // What an SVG's reader has installed is not known; pixels are drawn here, and a PDF has its fonts with it.
+    chosen.fonts = if ending.is_some_and(Ending::has_fonts) { Fonts::Installed } else { Fonts::Viewer };
     Ok(chosen)
+}
+
+/// How large the finished picture is to be.
+fn paper(args: &RenderArgs) -> Result<Paper> {
+    Ok(Paper::new(args.width.map(|width| width.0), args.font_size)?)
 }
 
 /// A token of the trace, by id or by text.

@@ -1,9 +1,6 @@
 //! The files of a run: its trace, LogitLens4LLMs's files, pictures, and the page.
 
-use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use lens_core::{
@@ -12,10 +9,12 @@ use lens_core::{
 };
 use lens_viz::{
     page::{PageOptions, page},
-    picture::{Fonts, Picture, PictureFile, files, pngs, svg},
+    picture::{Fonts, Picture, PictureFile, files, svg},
 };
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::{
+    drawn::{DrawnAs, note_missing},
     flat::Tables,
     folder::Folder,
     progress::Running,
@@ -25,7 +24,7 @@ use crate::{
     values::Pictures,
 };
 
-/// Pixels of a PNG for each pixel of the page that it shows.
+/// Pixels of a picture for each pixel of the page that it shows.
 const SCALE: f32 = 1.5;
 
 /// Pictures that are drawn side by side, at most: few enough to stay in megabytes.
@@ -98,32 +97,6 @@ pub fn note_cleared(folder: &mut Folder, console: &Console) {
     }
 }
 
-/// Says once which characters PNGs could not show.
-pub fn note_missing(missing: &BTreeSet<char>, console: &Console) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    const NAMED: usize = 5;
-    if missing.is_empty() || SAID.swap(true, Ordering::Relaxed) {
-        return;
-    }
-    let mut named: Vec<String> = missing.iter().take(NAMED).map(char::to_string).collect();
-    if missing.len() > NAMED {
-        named.push("…".to_owned());
-    }
-    let characters =
-        if missing.len() == 1 { "1 character".to_owned() } else { format!("{} characters", missing.len()) };
-    // The fonts of Chinese, Japanese and Korean are the ones that systems come without.
-    let is_cjk = |c: &char| matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}');
-    let install = if missing.iter().any(is_cjk) {
-        "install e.g. fonts-noto-cjk"
-    } else {
-        "install a font that has them"
-    };
-    console.note(&format!(
-        "no installed font has {} ({characters}): pictures of pixels show their code points; {install}, or use .svg or .html",
-        named.join(", ")
-    ));
-}
-
 /// How many pages of pictures were written, and how many pictures were not drawn because a signal came.
 struct Drawn {
     count: usize,
@@ -153,21 +126,14 @@ fn pictures(
             break;
         }
         running.draw(done * at_once, pictures.len());
-        if wanted.svg {
-            for (name, page) in pages(trace, some, Fonts::Viewer, console) {
-                folder.write(&format!("{place}heatmaps/{name}.svg"), |out| {
-                    out.write_all(page.svg.as_bytes())
-                })?;
-                drawn.count += 1;
-            }
-        }
-        if wanted.png {
-            let (names, pages): (Vec<_>, Vec<_>) =
-                pages(trace, some, Fonts::Installed, console).into_iter().unzip();
-            missing.extend(pages.iter().flat_map(|page| &page.missing));
-            let bytes = pngs(&pages, SCALE).context("cannot draw the heatmaps")?;
-            for (name, bytes) in names.iter().zip(bytes) {
-                folder.write(&format!("{place}heatmaps/{name}.png"), |out| out.write_all(&bytes))?;
+        for (ending, form) in DrawnAs::wanted(wanted, SCALE) {
+            let pictures = drawn_pages(trace, some, form.fonts(), console);
+            missing.extend(pictures.iter().flat_map(|(_, pages)| pages).flat_map(|page| &page.missing));
+            let files = |(stem, pages): &(&str, Vec<Picture>)| form.files(pages, stem);
+            let files: Vec<_> =
+                pictures.par_iter().map(files).collect::<Result<_>>().context("cannot draw the heatmaps")?;
+            for (stem, bytes) in files.into_iter().flatten() {
+                folder.write(&format!("{place}heatmaps/{stem}.{ending}"), |out| out.write_all(&bytes))?;
                 drawn.count += 1;
             }
         }
@@ -177,14 +143,21 @@ fn pictures(
     Ok(drawn)
 }
 
-/// The pages of some pictures, with the names of their files. What cannot be drawn is noted.
-fn pages(trace: &LensTrace, some: &[PictureFile], fonts: Fonts, console: &Console) -> Vec<(String, Picture)> {
-    let mut pages = Vec::new();
-    for picture in some {
-        match svg(trace, picture.kind, &picture.options.clone().with_fonts(fonts)) {
-            Ok(drawn) => pages.extend(drawn.into_iter().map(|page| (page.file_stem(&picture.stem), page))),
-            Err(error) => console.note(&format!("there is no picture {}: {error}", picture.stem)),
-        }
-    }
-    pages
+/// The pages of some pictures, each with the name of its file. What cannot be drawn is noted.
+fn drawn_pages<'a>(
+    trace: &LensTrace,
+    some: &'a [PictureFile],
+    fonts: Fonts,
+    console: &Console,
+) -> Vec<(&'a str, Vec<Picture>)> {
+    let draw =
+        |picture: &'a PictureFile| match svg(trace, picture.kind, &picture.options.clone().with_fonts(fonts))
+        {
+            Ok(pages) => Some((&*picture.stem, pages)),
+            Err(error) => {
+                console.note(&format!("there is no picture {}: {error}", picture.stem));
+                None
+            }
+        };
+    some.iter().filter_map(draw).collect()
 }

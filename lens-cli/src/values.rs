@@ -7,7 +7,10 @@ use lens_checkpoint::{
     device::{Place, UnknownDevice},
 };
 use lens_core::{Statistic, StatisticSet, TokenId, suggest::did_you_mean};
-use lens_viz::{Measure, picture::PictureKind};
+use lens_viz::{
+    Measure,
+    picture::{PaperWidth, PictureKind, Unit},
+};
 
 /// A value that an option does not take, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +63,38 @@ impl FromStr for TokenIds {
     }
 }
 
+/// `--width` of a picture: pixels that it has at most, or the length that it has exactly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Width(pub PaperWidth);
+
+impl FromStr for Width {
+    type Err = BadValue;
+
+    fn from_str(written: &str) -> Result<Self, BadValue> {
+        let known =
+            "write 700 for at most so many pixels, or a length such as 85mm, 8.5cm, 3.35in, 240pt or 700px";
+        let short = written.trim().to_ascii_lowercase();
+        let end = short.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(short.len());
+        let (number, sign) = (&short[..end], short[end..].trim());
+        let unit = Unit::ALL.into_iter().find(|(known, _)| *known == sign).map(|(_, unit)| unit);
+        match (sign.is_empty(), number.parse::<u32>(), number.parse::<f64>(), unit) {
+            (true, Ok(pixels), ..) => Ok(Self(PaperWidth::AtMost(pixels))),
+            (false, _, Ok(length), Some(unit)) => Ok(Self(PaperWidth::Exactly(length, unit))),
+            (false, _, Ok(_), None) => bad(format_args!("{sign:?} is no unit that is known: {known}")),
+            _ => bad(format_args!("{written:?} is no width: {known}")),
+        }
+    }
+}
+
+/// `--font-size`: points of text.
+pub fn font_size(written: &str) -> Result<f64, BadValue> {
+    let number = written.trim().trim_end_matches("pt").trim_end();
+    match number.parse::<f64>() {
+        Ok(points) if points > 0.0 && points.is_finite() => Ok(points),
+        _ => bad(format_args!("{written:?} is no size of text: write points, such as 7 or 7.5pt")),
+    }
+}
+
 /// `--kind`: what to show of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
@@ -71,6 +106,8 @@ pub enum Show {
     Picture(PictureKind),
     /// What differs between two traces: SVG, pixels or text.
     Difference(Measure),
+    /// How each token that the model wrote was formed: GIF.
+    Film,
 }
 
 impl Show {
@@ -79,9 +116,10 @@ impl Show {
         match self {
             Self::Table => "a table is .txt",
             Self::Page => "a page is .html",
-            Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .png, .webp, .jpg or .txt",
-            Self::Difference(_) => "a difference is .svg, .png, .webp, .jpg or .txt",
-            Self::Picture(_) => "a picture is .svg, .png, .webp or .jpg",
+            Self::Film => "a film is .gif",
+            Self::Picture(PictureKind::Grid(_)) => "a grid is .svg, .pdf, .png, .webp, .jpg or .txt",
+            Self::Difference(_) => "a difference is .svg, .pdf, .png, .webp, .jpg or .txt",
+            Self::Picture(_) => "a picture is .svg, .pdf, .png, .webp or .jpg",
         }
     }
 }
@@ -91,6 +129,7 @@ impl fmt::Display for Show {
         match self {
             Self::Table => f.pad("table"),
             Self::Page => f.pad("page"),
+            Self::Film => f.pad("film"),
             Self::Picture(kind) => kind.fmt(f),
             Self::Difference(measure) => f.pad(&difference_name(*measure)),
         }
@@ -109,6 +148,7 @@ impl FromStr for Show {
         match written {
             "table" => Ok(Self::Table),
             "page" => Ok(Self::Page),
+            "film" => Ok(Self::Film),
             _ => {
                 let dashed = written.replace('_', "-");
                 if let Some(rest) = dashed.strip_prefix("difference") {
@@ -123,7 +163,7 @@ impl FromStr for Show {
                     let known: Vec<&str> = ["table", "page"]
                         .into_iter()
                         .chain(kinds)
-                        .chain(["difference", "difference-kl"])
+                        .chain(["difference", "difference-kl", "film"])
                         .collect();
                     let hint = did_you_mean(written, known.iter().copied());
                     bad(format_args!("unknown kind {written:?} (known: {}){hint}", known.join(", ")))
@@ -135,20 +175,23 @@ impl FromStr for Show {
 
 /// `--pictures`: the forms in which the pictures of a folder of results are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pictures {
-    /// As SVG.
-    pub svg: bool,
-    /// As PNG.
-    pub png: bool,
-}
+pub struct Pictures([bool; PICTURES.len()]);
+
+/// What the names of files of pictures may end in, in a folder of results.
+pub const PICTURES: [&str; 5] = ["svg", "png", "webp", "jpg", "pdf"];
 
 impl Pictures {
-    /// Where nothing was asked for: drawn in no time, sharp at every size, and small.
-    pub const USUAL: Self = Self { svg: true, png: false };
+    /// Where nothing was asked for, SVG: drawn in no time, sharp at every size, and small.
+    pub const USUAL: Self = Self([true, false, false, false, false]);
 
     /// Whether none are drawn.
     pub fn is_none(self) -> bool {
-        !self.svg && !self.png
+        self.endings().next().is_none()
+    }
+
+    /// What the names of their files end in.
+    pub fn endings(self) -> impl Iterator<Item = &'static str> {
+        PICTURES.into_iter().zip(self.0).filter(|(_, wanted)| *wanted).map(|(ending, _)| ending)
     }
 }
 
@@ -156,19 +199,23 @@ impl FromStr for Pictures {
     type Err = BadValue;
 
     fn from_str(written: &str) -> Result<Self, BadValue> {
-        let mut pictures = Self { svg: false, png: false };
+        let mut pictures = Self([false; PICTURES.len()]);
         if written == "none" {
             return Ok(pictures);
         }
         for form in written.split(',') {
-            match form.trim() {
-                "svg" => pictures.svg = true,
-                "png" => pictures.png = true,
-                "none" => return bad("none stands alone: write none, svg, png or svg,png"),
-                other => {
-                    let hint = did_you_mean(other, ["none", "svg", "png"]);
+            let form = form.trim();
+            if form == "none" {
+                return bad("none stands alone: write none, or forms with commas between, like svg,png");
+            }
+            let known = if form == "jpeg" { "jpg" } else { form };
+            match PICTURES.iter().position(|ending| *ending == known) {
+                Some(at) => pictures.0[at] = true,
+                None => {
+                    let hint = did_you_mean(form, PICTURES.into_iter().chain(["none"]));
                     return bad(format_args!(
-                        "pictures are drawn as svg, png or svg,png, or not with none{hint}"
+                        "pictures are drawn as {}, several with commas between, or not with none{hint}",
+                        PICTURES.join(", ")
                     ));
                 }
             }
@@ -399,12 +446,44 @@ mod tests {
     fn pictures_have_one_form_or_several_or_none() {
         let read = |written: &str| written.parse::<Pictures>();
         assert_eq!(read("svg"), Ok(Pictures::USUAL));
-        assert_eq!(read("png, svg"), Ok(Pictures { svg: true, png: true }));
+        let endings = |written| read(written).map(|pictures| pictures.endings().collect::<Vec<_>>());
+        assert_eq!(endings("png, svg"), Ok(vec!["svg", "png"]));
+        assert_eq!(endings("pdf,jpeg,webp,jpg"), Ok(vec!["webp", "jpg", "pdf"]));
         assert!(read("none").is_ok_and(Pictures::is_none));
         for wrong in ["", "none,svg", "svg,none", "gif", "svg,", "PNG"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
         assert!(read("pngg").unwrap_err().to_string().contains("did you mean"));
+    }
+
+    #[test]
+    fn widths_are_pixels_at_most_or_lengths() {
+        assert_eq!("700".parse(), Ok(Width(PaperWidth::AtMost(700))));
+        for (written, width, unit) in [
+            ("85mm", 85.0, Unit::Millimetre),
+            ("8.5 cm", 8.5, Unit::Centimetre),
+            ("3.35IN", 3.35, Unit::Inch),
+            (".5in", 0.5, Unit::Inch),
+            ("240pt", 240.0, Unit::Point),
+            ("700px", 700.0, Unit::Pixel),
+            ("0mm", 0.0, Unit::Millimetre),
+        ] {
+            assert_eq!(written.parse(), Ok(Width(PaperWidth::Exactly(width, unit))), "{written}");
+        }
+        for wrong in
+            ["", "mm", "-5mm", "85 furlongs", "85mmm", "1.2.3cm", "85%", "7.5", "1e3mm", "99999999999"]
+        {
+            let message = wrong.parse::<Width>().unwrap_err().to_string();
+            assert!(message.contains("85mm, 8.5cm, 3.35in, 240pt or 700px"), "{message}");
+        }
+    }
+
+    #[test]
+    fn text_has_some_points() {
+        assert_eq!((font_size("7"), font_size("7.5pt"), font_size(" 6 pt ")), (Ok(7.0), Ok(7.5), Ok(6.0)));
+        for wrong in ["", "0", "-3", "nan", "inf", "7px", "seven", "0pt"] {
+            assert!(font_size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use lens_core::{Component, InterventionTrace, LensTrace, ReadoutTrace, Site, Sta
 use lens_viz::{
     Measure, Ramp, Rgb, display_safe,
     picture::{
-        Fonts, Importance, Picture, PictureError, PictureKind, PictureOptions, RasterFormat, files, png,
-        raster, svg,
+        Fonts, Importance, Paper, PaperWidth, Picture, PictureError, PictureKind, PictureOptions,
+        RasterFormat, Unit, files, pdf, png, raster, svg,
     },
 };
 use proptest::prelude::*;
@@ -588,6 +588,21 @@ fn what_no_font_has_is_drawn_as_its_code_point() {
 }
 
 #[test]
+fn every_script_can_be_set_beside_another() {
+    // A lam before an alef, and twice before a heh, are one sign in most fonts of Arabic.
+    let texts =
+        ["prompt: سلام", "الله a", "a لا", "لا🙂لا", "שָׁלוֹם a", "a नमस्ते क्ष", "a ကြောင်", "a 👩‍👩‍👧 b", "ﷲ fi ﬁ"];
+    for text in texts {
+        let mut trace = small(2, 0..2, &[text, "a"]);
+        trace.prompt = text.to_owned();
+        let options = PictureOptions::default().with_fonts(Fonts::Installed);
+        let page = one(&trace, PictureKind::Grid(Measure::Probability), &options);
+        png(&page.svg, 1.0).unwrap();
+        pdf(&[page]).unwrap();
+    }
+}
+
+#[test]
 fn a_webp_has_the_pixels_of_the_png_and_a_jpeg_nearly() {
     let svg =
         &one(&small(4, 2..3, &["ab", " c", "法国"]), PictureKind::AllLayers, &PictureOptions::default()).svg;
@@ -713,6 +728,83 @@ proptest! {
                 }
             }
             Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+#[test]
+fn a_pdf_is_as_large_as_its_pages_and_its_text_is_text() {
+    let trace = small(3, 2..3, &["alpha", " beta", "naïve", "Ж"]);
+    let page = one(&trace, PictureKind::AllLayers, &PictureOptions::default());
+    let (bytes, again) =
+        (pdf(&[page.clone(), page.clone()]).unwrap(), pdf(&[page.clone(), page.clone()]).unwrap());
+    assert_eq!(bytes, again, "the same pages make the same bytes");
+    let said = String::from_utf8_lossy(&bytes);
+    assert!(said.starts_with("%PDF-"));
+    let (width, height) = (page.width * 0.75, page.height * 0.75);
+    assert_eq!(said.matches(&format!("/MediaBox[0 0 {width} {height}]")).count(), 2, "points, on both pages");
+    // Fonts lie in the file, with what their glyphs say; nothing is a picture.
+    assert!(
+        said.matches("/FontFile").count() >= 3
+            && said.contains("/ToUnicode")
+            && !said.contains("/Subtype/Image")
+    );
+}
+
+#[test]
+fn a_pdf_of_what_it_cannot_draw_is_refused() {
+    let page = |inner: &str, width: f64| Picture {
+        svg: format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\">{inner}</svg>"
+        ),
+        ..one(&small(1, 0..1, &["a"]), PictureKind::AllLayers, &PictureOptions::default())
+    };
+    let refused = |page: Picture| pdf(&[page]).unwrap_err().to_string();
+    assert!(
+        refused(page("<g opacity=\"0.5\"><rect width=\"5\" height=\"5\"/></g>", 20.0)).contains("effects")
+    );
+    assert!(refused(page("", 20_000.0)).contains("larger than readers of PDF take"));
+    assert!(matches!(pdf(&[page("<rect", 20.0)]), Err(PictureError::NoSvg { .. })));
+    pdf(&[page("<text y=\"9\">a\u{10fffd} <tspan fill=\"red\">b</tspan></text>", 20.0)]).unwrap();
+}
+
+#[test]
+fn a_figure_has_the_width_and_the_text_that_were_asked_for() {
+    let trace = small(6, 0..9, &MIXED);
+    let millimetre = 96.0 / 25.4;
+    for (width, points) in [(85.0, 7.0), (180.0, 7.0), (120.0, 5.5)] {
+        let paper = Paper::new(Some(PaperWidth::Exactly(width, Unit::Millimetre)), Some(points)).unwrap();
+        let options = PictureOptions::default().with_width(paper.layout_width());
+        for kind in [PictureKind::Grid(KL), PictureKind::Curves, PictureKind::AllLayers] {
+            let options = if kind == PictureKind::Grid(KL) {
+                options.clone()
+            } else {
+                options.clone().with_position(Some(3))
+            };
+            for page in paper.finish(svg(&trace, kind, &options).unwrap()).unwrap() {
+                assert!((page.width - width * millimetre).abs() < 1e-3, "{} is not {width} mm", page.width);
+                let document = roxmltree::Document::parse(&page.svg).unwrap();
+                let root = document.root_element();
+                let view: Vec<f64> =
+                    root.attribute("viewBox").unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
+                let number = |name: &str| root.attribute(name).unwrap().parse::<f64>().unwrap();
+                // A unit of the picture in pixels, the same across and down.
+                let unit = number("width") / view[2];
+                assert!((number("height") / view[3] / unit - 1.0).abs() < 2e-3);
+                let sizes: BTreeSet<u64> = document
+                    .descendants()
+                    .filter_map(|node| node.attribute("font-size")?.parse::<f64>().ok())
+                    .map(|size| (size * unit * 0.75 * 100.0).round() as u64)
+                    .collect();
+                let wanted = (points * 100.0) as u64;
+                assert!(
+                    sizes.iter().any(|size| size.abs_diff(wanted) <= 1),
+                    "no text of {points} points in {kind}: {sizes:?}"
+                );
+                // White up to the edge.
+                let (ground, fill) = &rects(&page.svg)[0];
+                assert_eq!((ground[2], fill.as_str()), (view[2] / 10.0, "#FFFFFF"));
+            }
         }
     }
 }

@@ -89,7 +89,7 @@ pub struct AttributeArgs {
     #[arg(short = 'k', long, value_name = "K", value_parser = from_one, help_heading = "Results")]
     pub top_k: Option<NonZeroUsize>,
     /// Write a file in place of stdout: .json (of many prompts .jsonl), a page (.html), or a heatmap of layers and heads
-    /// (.svg, .png, .webp, .jpg)
+    /// (.svg, .pdf, .png, .webp, .jpg)
     #[arg(short, long, value_name = "FILE", help_heading = "Results")]
     pub out: Option<PathBuf>,
 }

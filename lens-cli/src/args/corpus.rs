@@ -163,7 +163,7 @@ pub struct CorpusMergeArgs {
     /// of them into a folder too: corpus.json, corpus.csv, corpus.html and pictures
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
-    /// How the pictures of a folder are drawn: none, svg, png, or svg,png [default: svg]
+    /// How the pictures of a folder are drawn: none, or svg, pdf, png, webp, jpg, several with commas [default: svg]
     #[arg(long, value_name = "FORMS", help_heading = "Results")]
     pub pictures: Option<Pictures>,
 }

@@ -11,7 +11,6 @@ use lens_core::{
     diff::{Condition, Side},
 };
 use lens_data::PromptFormat;
-use lens_viz::picture::RasterFormat;
 
 use super::{
     EvaluateFormat, MORE_HELP,
@@ -19,6 +18,7 @@ use super::{
     text::TextArgs,
 };
 use crate::{
+    drawn::DrawnAs,
     format::{is_folder, is_misnamed, of_file},
     values::{Device, Pictures, from_one, share, threshold},
 };
@@ -148,10 +148,10 @@ pub struct DiffArgs {
     #[arg(hide_possible_values = true, help_heading = "Results")]
     pub format: EvaluateFormat,
     /// Write the results into a file in place of stdout, in the form that its name ends in (.txt, .json, .csv, .html; .svg,
-    /// .png, .webp or .jpg: pictures), or all of them into a folder too: diff.json, diff.csv, diff.html, and pictures
+    /// .pdf, .png, .webp or .jpg: pictures), or all of them into a folder too: diff.json, diff.csv, diff.html, and pictures
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
-    /// How the pictures of a folder are drawn: none, svg, png, or svg,png [default: svg]
+    /// How the pictures of a folder are drawn: none, or svg, pdf, png, webp, jpg, several with commas [default: svg]
     #[arg(long, value_name = "FORMS", help_heading = "Results")]
     pub pictures: Option<Pictures>,
 }
@@ -234,8 +234,7 @@ impl DiffArgs {
             "json" => DiffOut::Results(path, EvaluateFormat::Json),
             "csv" => DiffOut::Results(path, EvaluateFormat::Csv),
             "html" => DiffOut::Page(path),
-            "svg" => DiffOut::Pictures(path),
-            ending if RasterFormat::of_ending(ending).is_some() => DiffOut::Pictures(path),
+            ending if DrawnAs::of_ending(ending).is_some() => DiffOut::Pictures(path),
             _ => DiffOut::Folder(path),
         }
     }
@@ -253,7 +252,7 @@ impl DiffArgs {
             }
             DiffOut::Folder(path) if !is_folder(path) && (is_misnamed(path) || of_file(path).is_some()) => {
                 Some(format!(
-                    "{} is not the name of a file of results (.txt, .json, .csv, .html, .svg, .png, .webp or .jpg), nor of a folder",
+                    "{} is not the name of a file of results (.txt, .json, .csv, .html, .svg, .pdf, .png, .webp or .jpg), nor of a folder",
                     path.display()
                 ))
             }

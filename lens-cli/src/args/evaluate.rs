@@ -7,10 +7,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use lens_core::{ComponentSelection, Selection};
-use lens_viz::picture::RasterFormat;
 
 use super::{MORE_HELP, lens::LensNames, model::MachineArgs, text::ReaderArgs};
 use crate::{
+    drawn::DrawnAs,
     format::{is_folder, is_misnamed, of_file},
     values::{Pictures, from_one, share},
 };
@@ -68,10 +68,10 @@ pub struct EvaluateArgs {
     #[arg(hide_possible_values = true, help_heading = "Results")]
     pub format: EvaluateFormat,
     /// Write the results into a file in place of stdout, in the form that its name ends in (.txt, .json, .csv; .svg,
-    /// .png, .webp or .jpg: a picture), or all of them into a folder too: evaluation.json, evaluation.csv, and a picture
+    /// .pdf, .png, .webp or .jpg: a picture), or all of them into a folder too: evaluation.json, evaluation.csv, and a picture
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
-    /// How the picture of a folder is drawn: none, svg, png, or svg,png [default: svg]
+    /// How the picture of a folder is drawn: none, or svg, pdf, png, webp, jpg, several with commas [default: svg]
     #[arg(long, value_name = "FORMS", help_heading = "Results")]
     pub pictures: Option<Pictures>,
 }
@@ -99,8 +99,7 @@ impl EvaluateArgs {
             "txt" => EvaluateOut::Results(path, EvaluateFormat::Table),
             "json" => EvaluateOut::Results(path, EvaluateFormat::Json),
             "csv" => EvaluateOut::Results(path, EvaluateFormat::Csv),
-            "svg" => EvaluateOut::Picture(path),
-            ending if RasterFormat::of_ending(ending).is_some() => EvaluateOut::Picture(path),
+            ending if DrawnAs::of_ending(ending).is_some() => EvaluateOut::Picture(path),
             _ => EvaluateOut::Folder(path),
         }
     }
@@ -123,7 +122,7 @@ impl EvaluateArgs {
                 if !is_folder(path) && (is_misnamed(path) || of_file(path).is_some()) =>
             {
                 Some(format!(
-                    "{} is not the name of a file of results (.txt, .json, .csv, .svg, .png, .webp or .jpg), nor of a folder",
+                    "{} is not the name of a file of results (.txt, .json, .csv, .svg, .pdf, .png, .webp or .jpg), nor of a folder",
                     path.display()
                 ))
             }

@@ -100,10 +100,10 @@ pub struct PatchArgs {
     #[arg(long, value_enum, default_value_t = AttributeFormat::Table, help_heading = "Results")]
     #[arg(hide_possible_values = true, value_name = "table|json")]
     pub format: AttributeFormat,
-    /// Write a file in place of stdout (.json, or heatmaps as .svg, .png, .webp or .jpg, one for each site), or a folder with all of them
+    /// Write a file in place of stdout (.json, or heatmaps as .svg, .pdf, .png, .webp or .jpg, one for each site), or a folder with all of them
     #[arg(short, long, value_name = "PATH", help_heading = "Results")]
     pub out: Option<PathBuf>,
-    /// How the pictures of a results folder are drawn: none, svg, png, or svg,png [default: svg]
+    /// How the pictures of a results folder are drawn: none, or svg, pdf, png, webp, jpg, several with commas [default: svg]
     #[arg(long, value_name = "FORMS", help_heading = "Results")]
     pub pictures: Option<Pictures>,
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use lens_core::{ComponentSelection, Selection};
 
 use super::MORE_HELP;
-use crate::values::{Percent, Show, Target, from_one};
+use crate::values::{Percent, Show, Target, Width, font_size, from_one};
 
 /// Draw a saved trace: tables, heatmaps, curves, and a page to explore it
 #[derive(Debug, Args)]
@@ -24,6 +24,8 @@ Examples:
   lens render trace.json --kind grid
   lens render trace.json --kind grid-kl -o grid.svg
   lens render trace.json --kind trajectories --tokens \" Paris\" -o paris.png
+  lens render trace.json --kind grid --width 85mm --font-size 7 -o figure.pdf
+  lens render trace.json -o film.gif
   lens render trace.json --positions 0..2
   lens render trace.json trace.json -o both.html
   lens render trace.json trace.json --kind difference-entropy
@@ -38,11 +40,13 @@ pub struct RenderArgs {
     #[arg(long, value_name = "N|NAME", help_heading = "What to show")]
     pub trace: Vec<String>,
     /// What to show: table, page, all-layers, important-layers, grid, grid-logit, grid-rank, grid-kl,
-    /// grid-entropy, trajectories, curves, or what differs between two traces: difference (of probabilities, or of that of
-    /// --tokens), difference-kl and so on [default: what the file's name implies]
+    /// grid-entropy, trajectories, curves, film (how each token that the model wrote was formed), or what differs between two
+    /// traces: difference (of probabilities, or of that of --tokens), difference-kl and so on [default: what the file's name
+    /// implies]
     #[arg(long, value_name = "KIND")]
     pub kind: Option<Show>,
-    /// The file to write: .svg, .png, .webp, .jpg, .html, .txt or .json; without it, tables and grids go to the terminal
+    /// The file to write: .svg, .pdf, .png, .webp, .jpg, .gif (a film), .html, .txt or .json; without it, tables and grids go to
+    /// the terminal
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Write the data and no picture: json (lens's own) or logitlenskit-v2 [default: logitlenskit-v2 for .json]
@@ -82,10 +86,14 @@ pub struct RenderArgs {
     #[arg(long, value_enum, value_name = "RULE", hide_possible_values = true, help_heading = "What to show")]
     pub important_by: Option<ImportantBy>,
 
-    /// The most pixels that a page is wide
-    #[arg(long, value_name = "PIXELS", help_heading = "Looks")]
-    pub width: Option<u32>,
-    /// Pixels of a PNG for each pixel of the page [default: 2]
+    /// The most pixels that a page is wide, or the length that it is wide exactly: 85mm, 8.5cm, 3.35in, 240pt or 700px
+    #[arg(long, value_name = "WIDTH", help_heading = "Looks")]
+    pub width: Option<Width>,
+    /// Points of text, in the finished picture: of names, axes and facts; tokens in cells have 0.7 to 1.1 times as many
+    /// [default: 7.5]
+    #[arg(long, value_name = "POINTS", value_parser = font_size, help_heading = "Looks")]
+    pub font_size: Option<f64>,
+    /// Pixels of a .png, .webp or .jpg for each pixel of the page, 96 to an inch [default: 2; of a .gif 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Looks")]
     pub scale: Option<f32>,
     /// Colours: viridis or cividis [default: viridis]

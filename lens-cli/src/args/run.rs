@@ -97,7 +97,7 @@ pub struct RunArgs {
     /// important_layers.json, heatmaps/ and lens.html (with --trials, into trial_0 and so on; with --compare, into before and after)
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
-    /// How the pictures of a results folder are drawn: none, svg, png, or svg,png [default: svg]
+    /// How the pictures of a results folder are drawn: none, or svg, pdf, png, webp, jpg, several with commas [default: svg]
     #[arg(hide_short_help = true)]
     #[arg(long, value_name = "FORMS", help_heading = "Results")]
     pub pictures: Option<Pictures>,

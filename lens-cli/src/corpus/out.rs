@@ -15,7 +15,7 @@ use lens_viz::{
 use super::{csv, merged::Whole, table};
 use crate::{
     args::{CorpusFile, CorpusMergeArgs, CorpusOut, EvaluateFormat},
-    drawn::DrawnAs,
+    drawn::{DrawnAs, SCALE, note_missing},
     folder::Folder,
     output, results,
     style::Console,
@@ -89,9 +89,8 @@ fn fill(folder: &mut Folder, whole: &Whole<'_>, wanted: Pictures, console: &Cons
         Ok(page) => folder.write("corpus.html", |out| out.write_all(page.as_bytes()))?,
         Err(error) => console.note(&format!("there is no page: {error}")),
     }
-    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::PNG)];
     for what in CorpusPicture::ALL.into_iter().filter(|what| what.is_of(whole.report)) {
-        for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
+        for (ending, drawn) in DrawnAs::wanted(wanted, SCALE) {
             let options = PictureOptions::default().with_fonts(drawn.fonts());
             let pages = match corpus(whole.report, what, &whole.facts(), &options) {
                 Ok(pages) => pages,
@@ -100,12 +99,11 @@ fn fill(folder: &mut Folder, whole: &Whole<'_>, wanted: Pictures, console: &Cons
                     continue;
                 }
             };
-            for page in &pages {
-                let bytes = drawn.bytes(page)?;
-                let name = format!("{}.{ending}", page.file_stem(what.name()));
-                folder.write(&name, |out| out.write_all(&bytes))?;
-                results::note_missing(&page.missing.iter().copied().collect::<BTreeSet<_>>(), console);
+            for (stem, bytes) in drawn.files(&pages, what.name())? {
+                folder.write(&format!("{stem}.{ending}"), |out| out.write_all(&bytes))?;
             }
+            let missing = pages.iter().flat_map(|page| page.missing.iter().copied());
+            note_missing(&missing.collect::<BTreeSet<_>>(), console);
         }
     }
     results::note_cleared(folder, console);

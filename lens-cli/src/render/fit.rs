@@ -39,15 +39,15 @@ pub(super) fn check(args: &RenderArgs, show: Show, ending: Option<Ending>) -> Re
     }
 }
 
-fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 10] {
-    let is_drawn = matches!(medium(show, ending), ".svg" | "pixels");
+fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 11] {
+    let is_drawn = matches!(medium(show, ending), ".svg" | ".pdf" | "pixels" | ".gif");
     let kind = match show {
         Show::Picture(kind) => Some(kind),
-        Show::Table | Show::Page | Show::Difference(_) => None,
+        Show::Table | Show::Page | Show::Difference(_) | Show::Film => None,
     };
     let of_one_position = matches!(kind, Some(PictureKind::AllLayers | PictureKind::ImportantLayers));
     let is_difference = matches!(show, Show::Difference(_));
-    let has_cells = of_one_position || matches!(kind, Some(PictureKind::Grid(_)));
+    let has_cells = of_one_position || matches!(kind, Some(PictureKind::Grid(_))) || show == Show::Film;
     let choice = |name, given, fits, advice| Choice { name, given, fits, advice };
     [
         choice(
@@ -89,22 +89,28 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 10
             "it is for pictures; text is as wide as the terminal, or as COLUMNS says",
         ),
         choice(
+            "--font-size",
+            args.font_size.is_some(),
+            is_drawn && show != Show::Film,
+            "it is for pictures; a film is made larger by --scale",
+        ),
+        choice(
             "--scale",
             args.scale.is_some(),
-            matches!(ending, Some(Ending::Pixels(_))),
-            "it is for .png, .webp and .jpg; name one with -o, or say --width",
+            matches!(ending, Some(Ending::Pixels(_) | Ending::Gif)),
+            "it is for .png, .webp, .jpg and .gif; name one with -o, or say --width",
         ),
         choice(
             "--ramp",
             args.ramp.is_some(),
             is_drawn && has_cells,
-            "it is for heatmaps and grids that are drawn",
+            "it is for heatmaps, grids and films that are drawn",
         ),
         choice(
             "--colors",
             args.colors.is_some(),
             has_cells,
-            "it is for grids, and for all-layers and important-layers",
+            "it is for grids, films, and for all-layers and important-layers",
         ),
         choice("--title", args.title.is_some(), is_drawn, "it is for pictures"),
     ]
@@ -114,7 +120,9 @@ fn choices(args: &RenderArgs, show: Show, ending: Option<Ending>) -> [Choice; 10
 fn medium(show: Show, ending: Option<Ending>) -> &'static str {
     match (show, ending) {
         (Show::Page, _) => ".html",
+        (Show::Film, _) => ".gif",
         (_, Some(Ending::Pixels(_))) => "pixels",
+        (_, Some(Ending::Pdf)) => ".pdf",
         (Show::Table, _)
         | (_, Some(Ending::Text))
         | (Show::Picture(PictureKind::Grid(_)) | Show::Difference(_), None) => "text",

@@ -118,7 +118,7 @@ pub(super) fn difference(
         ending => {
             change.notes().iter().for_each(|note| console.note(note));
             let pages = picture::difference(&change, contrast, &what)?;
-            write_pages(&pages, args, args.out.as_deref(), ending, console)
+            write_pages(pages, args, args.out.as_deref(), ending, console)
         }
     }
 }

@@ -44,8 +44,9 @@ pub(super) fn export(trace: &LensTrace, what: &Export) -> Result<Written> {
     if packing.is_some() && !["json", "jsonl"].contains(&&*ending) {
         bail!("only .json and .jsonl are packed, not {}", path.display());
     }
-    let known =
-        ["html", "png", "svg", "webp", "jpg", "jpeg", "txt", "csv", "parquet", "arrow", "json", "jsonl"];
+    let known = [
+        "html", "png", "svg", "pdf", "webp", "jpg", "jpeg", "txt", "csv", "parquet", "arrow", "json", "jsonl",
+    ];
     if !known.contains(&&*ending) {
         bail!("{} does not say what to write: end it in .{}", path.display(), known.join(", ."));
     }
@@ -93,7 +94,7 @@ fn picture(trace: &LensTrace, what: &Export, path: &Path, drawn: DrawnAs) -> Res
     let pages = svg(trace, PictureKind::Grid(what.measure), &options)?;
     let missing = drawn::write_quietly(&pages, path, drawn)?;
     let mut note = String::new();
-    if pages.len() > 1 {
+    if pages.len() > 1 && drawn != DrawnAs::Pdf {
         note.push_str(&format!(", and {} more pages beside it", pages.len() - 1));
     }
     if !missing.is_empty() {

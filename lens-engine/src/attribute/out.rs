@@ -41,7 +41,7 @@ impl Form {
             (ending, false) => match DrawnAs::of_ending(ending) {
                 Some(drawn) => Self::Picture(drawn),
                 None => bail!(
-                    "{} does not say what to write: give a name that ends in .json, .html, .svg, .png, .webp or .jpg",
+                    "{} does not say what to write: give a name that ends in .json, .html, .svg, .pdf, .png, .webp or .jpg",
                     path.display()
                 ),
             },

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use lens_cli::{
     args::{DiffArgs, DiffOut, EvaluateFormat},
-    drawn::{self, DrawnAs},
+    drawn::{self, DrawnAs, SCALE, note_missing},
     folder::Folder,
     output, results,
     style::Console,
@@ -96,9 +96,8 @@ fn fill(folder: &mut Folder, trace: &DiffTrace, wanted: Pictures, console: &Cons
         Ok(page) => folder.write("diff.html", |out| out.write_all(page.as_bytes()))?,
         Err(error) => console.note(&format!("there is no diff.html: {error}")),
     }
-    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::PNG)];
     let mut missing = BTreeSet::new();
-    for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
+    for (ending, drawn) in DrawnAs::wanted(wanted, SCALE) {
         let pictures = match picture::diff(trace, &PictureOptions::default().with_fonts(drawn.fonts())) {
             Ok(pictures) => pictures,
             Err(error) => {
@@ -107,13 +106,12 @@ fn fill(folder: &mut Folder, trace: &DiffTrace, wanted: Pictures, console: &Cons
             }
         };
         for picture in &pictures {
-            for page in &picture.pages {
-                missing.extend(page.missing.iter().copied());
-                let (stem, bytes) = (page.file_stem(&picture.stem), drawn.bytes(page)?);
+            missing.extend(picture.pages.iter().flat_map(|page| page.missing.iter().copied()));
+            for (stem, bytes) in drawn.files(&picture.pages, &picture.stem)? {
                 folder.write(&format!("heatmaps/{stem}.{ending}"), |out| out.write_all(&bytes))?;
             }
         }
     }
-    results::note_missing(&missing, console);
+    note_missing(&missing, console);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use anyhow::Result;
 use lens_cli::{
     args::{EvaluateArgs, EvaluateFormat, EvaluateOut},
-    drawn::{self, DrawnAs},
+    drawn::{self, DrawnAs, SCALE, note_missing},
     folder::Folder,
     output, results,
     style::Console,
@@ -82,8 +82,7 @@ fn fill(
         folder.write(name, |out| show::write(out, report, about, format))?;
     }
     results::note_cleared(folder, console);
-    let forms = [(wanted.svg, "svg", DrawnAs::Svg), (wanted.png, "png", DrawnAs::PNG)];
-    for (_, ending, drawn) in forms.into_iter().filter(|(wanted, ..)| *wanted) {
+    for (ending, drawn) in DrawnAs::wanted(wanted, SCALE) {
         let options = PictureOptions::default().with_fonts(drawn.fonts());
         let pages = match evaluation(report, &about.facts(), &options) {
             Ok(pages) => pages,
@@ -92,12 +91,11 @@ fn fill(
                 return Ok(());
             }
         };
-        for page in &pages {
-            let bytes = drawn.bytes(page)?;
-            let name = format!("{}.{ending}", page.file_stem("evaluation"));
-            folder.write(&name, |out| out.write_all(&bytes))?;
-            results::note_missing(&page.missing.iter().copied().collect::<BTreeSet<_>>(), console);
+        for (stem, bytes) in drawn.files(&pages, "evaluation")? {
+            folder.write(&format!("{stem}.{ending}"), |out| out.write_all(&bytes))?;
         }
+        let missing = pages.iter().flat_map(|page| page.missing.iter().copied());
+        note_missing(&missing.collect::<BTreeSet<_>>(), console);
     }
     Ok(())
 }

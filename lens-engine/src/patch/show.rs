@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::{Result, bail};
 use lens_cli::{
     args::{AttributeFormat, PatchArgs},
-    drawn::{self, DrawnAs},
+    drawn::{self, DrawnAs, SCALE, note_missing},
     folder::Folder,
     output, results,
     style::Console,
@@ -40,7 +40,7 @@ impl Form {
             ending => match DrawnAs::of_ending(ending) {
                 Some(drawn) => Ok(Self::Picture(drawn)),
                 None => bail!(
-                    "{} does not say what to write: give a name that ends in .json, .svg, .png, .webp or .jpg, or that of \
+                    "{} does not say what to write: give a name that ends in .json, .svg, .pdf, .png, .webp or .jpg, or that of \
                      a folder",
                     path.display()
                 ),
@@ -95,18 +95,16 @@ fn write_all(trace: &PatchTrace, args: &PatchArgs, mut folder: Folder, console: 
     let wanted = args.pictures.unwrap_or(Pictures::USUAL);
     let mut missing = BTreeSet::new();
     let mut count = 0;
-    let forms = [wanted.svg.then_some((DrawnAs::Svg, "svg")), wanted.png.then_some((DrawnAs::PNG, "png"))];
-    for (form, ending) in forms.into_iter().flatten() {
+    for (ending, form) in DrawnAs::wanted(wanted, SCALE) {
         for picture in pictures(trace, form)? {
-            for page in &picture.pages {
-                missing.extend(&page.missing);
-                let (stem, bytes) = (page.file_stem(&picture.stem), form.bytes(page)?);
+            missing.extend(picture.pages.iter().flat_map(|page| page.missing.iter().copied()));
+            for (stem, bytes) in form.files(&picture.pages, &picture.stem)? {
                 folder.write(&format!("heatmaps/{stem}.{ending}"), |out| out.write_all(&bytes))?;
                 count += 1;
             }
         }
     }
-    results::note_missing(&missing, console);
+    note_missing(&missing, console);
     let pictures = if count == 1 { "1 picture".to_owned() } else { format!("{count} pictures") };
     let pictures = if count > 0 { format!(", {pictures} in heatmaps/") } else { String::new() };
     console.note(&format!("results in {}/: {JSON}{pictures}", folder.path().display()));

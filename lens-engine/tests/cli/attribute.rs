@@ -87,12 +87,16 @@ fn a_table_and_files_are_written() {
         ("a.html", b"<!DOCTYPE html>"),
         ("a.png", b"\x89PNG"),
         ("a.webp", b"RIFF"),
+        ("a.pdf", b"%PDF-"),
     ] {
         assert_eq!(ok(&with(&["-o", &file(name)])), "");
         let bytes = std::fs::read(file(name)).unwrap();
         assert!(bytes.starts_with(begins), "{name}");
     }
-    says(&refused(&with(&["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .html, .svg, .png, .webp or .jpg"]);
+    says(
+        &refused(&with(&["-o", &file("a.bmp")]), 1),
+        &["a.bmp", ".json, .html, .svg, .pdf, .png, .webp or .jpg"],
+    );
     says(&refused(&with(&["-o", &file("a.svg"), "--format", "json"]), 2), &["a.svg", "--format"]);
 }
 

@@ -91,8 +91,20 @@ fn pictures_of_a_folder_are_drawn_as_asked() {
     let (_, both, notes) = run_with("svg,png");
     assert_eq!(both.len(), 10);
     says(&notes, &["10 pictures in heatmaps/"]);
+    let (out, others, _) = run_with("webp,jpeg,pdf");
+    assert_eq!(others.len(), 15);
+    let begins = |name: &str, start: &[u8]| {
+        let bytes = std::fs::read(out.join("heatmaps").join(name)).expect("a picture");
+        assert!(bytes.starts_with(start), "{name}");
+    };
+    begins("grid.webp", b"RIFF");
+    begins("all_layers_step_0.jpg", b"\xff\xd8\xff");
+    begins("important_layers_step_1.pdf", b"%PDF-");
     says(&refused(&["run", "a", "--pictures", "png"], 2), &["--pictures", "name a folder with --out"]);
-    says(&refused(&["run", "a", "--pictures", "gif", "-o", "x"], 2), &["svg, png or svg,png"]);
+    says(
+        &refused(&["run", "a", "--pictures", "gif", "-o", "x"], 2),
+        &["svg, png, webp, jpg, pdf, several with commas"],
+    );
 }
 
 #[test]
@@ -126,6 +138,8 @@ fn a_saved_trace_is_drawn_without_a_model() {
         ("b.png", b"\x89PNG"),
         ("b.webp", b"RIFF"),
         ("b.JPG", b"\xff\xd8\xff"),
+        ("b.pdf", b"%PDF-"),
+        ("b.gif", b"GIF89a"),
         ("c.html", b"<!DOCTYPE"),
         ("d.txt", b"model"),
     ] {
@@ -152,14 +166,47 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     );
     says(
         &refused(&["render", trace, "--kind", "grid", "-o", "x.html"], 1),
-        &["a grid is .svg, .png, .webp, .jpg or .txt"],
+        &["a grid is .svg, .pdf, .png, .webp, .jpg or .txt"],
     );
-    says(&refused(&["render", trace, "-o", "x.gif"], 1), &[".svg, .png, .webp, .jpg, .html, .txt or .json"]);
+    says(
+        &refused(&["render", trace, "-o", "x.bmp"], 1),
+        &[".svg, .pdf, .png, .webp, .jpg, .gif, .html, .txt or .json"],
+    );
     says(
         &refused(&["render", trace, "--kind", "curves", "-o", "x.html"], 1),
-        &["a picture is .svg, .png, .webp or .jpg"],
+        &["a picture is .svg, .pdf, .png, .webp or .jpg"],
     );
     says(&refused(&["render", trace, "--step", "7"], 1), &["steps are 0 to 1"]);
+    says(&refused(&["render", trace, "--kind", "film"], 1), &["name one with -o, such as film.gif"]);
+    says(&refused(&["render", trace, "--kind", "film", "-o", "x.webp"], 1), &["a film is .gif"]);
+    says(
+        &refused(&["render", trace, "-o", "x.gif", "--font-size", "7"], 1),
+        &["--font-size has no effect", "--scale"],
+    );
+    for (width, advice) in [
+        ("85 furlongs", "\"furlongs\" is no unit that is known"),
+        ("-5mm", "--width"),
+        ("wide", "is no width"),
+    ] {
+        says(&refused(&["render", trace, &format!("--width={width}"), "-o", "x.svg"], 2), &[advice]);
+    }
+    for points in ["0", "-1", "large"] {
+        says(
+            &refused(&["render", trace, &format!("--font-size={points}"), "-o", "x.pdf"], 2),
+            &["no size of text"],
+        );
+    }
+    for (given, advice) in [
+        (["--width", "0mm"], "above 0"),
+        (["--width", "1mm"], "choose at least 84.67 mm, or text of at most"),
+        (["--width", "99999in"], "up to 200 in"),
+        (["--width", "1"], "choose a width from 320"),
+    ] {
+        says(&refused(&[&["render", trace, "-o", "x.pdf"][..], &given].concat(), 1), &[advice]);
+    }
+    let large = ["render", trace, "-o", "x.pdf", "--width", "85mm", "--font-size", "1000"];
+    says(&refused(&large, 1), &["text of 1000 points cannot be laid out"]);
+    says(&refused(&["render", trace, "-o", "x.pdf", "--font-size", "1000"], 1), &["choose smaller text"]);
     says(&refused(&["render", trace, "--kind", "curves", "--positions", "6..8"], 1), &["positions"]);
     says(&refused(&["render", "/nonexistent.json"], 1), &["cannot read /nonexistent.json"]);
     let other = folder.path().join("all_layers.json");

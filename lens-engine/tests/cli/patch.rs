@@ -132,10 +132,14 @@ fn a_table_and_files_are_written() {
     assert!(std::fs::read(file("a.svg")).unwrap().starts_with(b"<svg"));
     assert_eq!(ok(&with(&PAIR, &["-o", &file("b.png")])), "");
     assert!(std::fs::read(file("b_attn_out.png")).unwrap().starts_with(b"\x89PNG"));
-    assert_eq!(ok(&with(&PAIR, &["-o", &file("all"), "--pictures", "svg"])), "");
+    assert_eq!(ok(&with(&PAIR, &["-o", &file("all"), "--pictures", "svg,pdf"])), "");
     assert!(std::fs::read(file("all/patching.json")).unwrap().starts_with(b"{"));
     assert!(std::fs::read(file("all/heatmaps/mlp_out.svg")).unwrap().starts_with(b"<svg"));
-    says(&refused(&with(&PAIR, &["-o", &file("a.pdf")]), 1), &["a.pdf", ".json, .svg, .png, .webp or .jpg"]);
+    assert!(std::fs::read(file("all/heatmaps/mlp_out.pdf")).unwrap().starts_with(b"%PDF-"));
+    says(
+        &refused(&with(&PAIR, &["-o", &file("a.bmp")]), 1),
+        &["a.bmp", ".json, .svg, .pdf, .png, .webp or .jpg"],
+    );
     says(&refused(&with(&PAIR, &["-o", &file("a.svg"), "--format", "json"]), 2), &["--format"]);
 }
 

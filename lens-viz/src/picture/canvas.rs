@@ -228,12 +228,10 @@ fn tidy(raw: &str, width: f64, height: f64, title: &Shown) -> String {
     let mut in_text = false;
     for line in raw.lines() {
         if line.starts_with("<svg") {
+            let opening = opening((width, height), (units(width), units(height)));
             svg.push_str(&format!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-                 viewBox=\"0 0 {} {}\" role=\"img\"{mono}>\n<title>{}</title>\n",
-                units(width),
-                units(height),
-                escape(title.as_str()),
+                "{opening} role=\"img\"{mono}>\n<title>{}</title>\n",
+                escape(title.as_str())
             ));
             continue;
         }
@@ -269,6 +267,26 @@ fn slanted(line: &str) -> Cow<'_, str> {
 
 /// Degrees.
 const SLANT: i32 = -14;
+
+/// How an SVG of so many pixels begins, which shows so many units.
+fn opening((width, height): (f64, f64), (across, down): (i32, i32)) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {across} {down}\""
+    )
+}
+
+/// The page `factor` times as large, and white at the right up to this width.
+pub(super) fn resized(page: Picture, (width, height): (f64, f64), factor: f64) -> Picture {
+    let shown = (units(page.width), units(page.height));
+    let Some(rest) = page.svg.strip_prefix(&opening((page.width, page.height), shown)) else { return page };
+    let across = (units(width / factor)).max(shown.0);
+    // Ten thousandths of a pixel are as good as exact.
+    let [width, height] = [width, height].map(|length| (length * 1e4).round() / 1e4);
+    let mut svg = opening((width, height), (across, shown.1)) + rest;
+    let ground = |across: i32| format!("<rect x=\"0\" y=\"0\" width=\"{across}\" height=\"{}\"", shown.1);
+    svg = svg.replacen(&ground(shown.0), &ground(across), 1);
+    Picture { svg, width, height, ..page }
+}
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")

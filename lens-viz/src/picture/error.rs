@@ -159,6 +159,78 @@ pub enum PictureError {
         /// Height at scale 1.
         height: f64,
     },
+    /// Text of no size.
+    #[error("text of {points} points cannot be drawn: choose a number above 0")]
+    FontSize {
+        /// The size asked for.
+        points: f64,
+    },
+    /// The finished picture is to have no width, or is wider than can be shown.
+    #[error(
+        "a picture {width} {sign} wide cannot be drawn: choose a width above 0 and up to {} {sign}", whole(*most, f64::floor))]
+    PaperWidth {
+        /// The width asked for.
+        width: f64,
+        /// The sign of its unit.
+        sign: &'static str,
+        /// The most that it may be.
+        most: f64,
+    },
+    /// Width and size of text do not fit together.
+    #[error(
+        "a picture {} {sign} wide with text of {} points cannot be laid out: choose at {} {sign}, or text of at {} points",
+        whole(*width, f64::round), whole(*points, f64::round),
+        if *is_narrow { format!("least {}", whole(*other_width, f64::ceil)) } else { format!("most {}", whole(*other_width, f64::floor)) },
+        if *is_narrow { format!("most {}", whole(*other_points, f64::floor)) } else { format!("least {}", whole(*other_points, f64::ceil)) },
+    )]
+    Paper {
+        /// The width asked for.
+        width: f64,
+        /// The sign of its unit.
+        sign: &'static str,
+        /// Points of text.
+        points: f64,
+        /// Whether there is too little room, and not too much.
+        is_narrow: bool,
+        /// The width at which this text can be laid out.
+        other_width: f64,
+        /// The size of text that can be laid out at this width.
+        other_points: f64,
+    },
+    /// The finished picture is larger than can be shown.
+    #[error(
+        "a picture of {width:.0} x {height:.0} pixels (96 an inch) is larger than 200 inches, which is more than is shown: \
+         choose smaller text"
+    )]
+    TooLarge {
+        /// Width.
+        width: f64,
+        /// Height.
+        height: f64,
+    },
+    /// The film would have no pixels, or too many.
+    #[error(
+        "a film of {width:.0} x {height:.0} pixels cannot be drawn {scale} times as large: choose a scale above 0 with which \
+         no side has more than {longest} pixels, and there are at most {most} million in all"
+    )]
+    Film {
+        /// The scale asked for.
+        scale: f32,
+        /// Width at scale 1.
+        width: f64,
+        /// Height at scale 1.
+        height: f64,
+        /// The most pixels of a side.
+        longest: f64,
+        /// The most pixels of a picture, in millions.
+        most: f64,
+    },
+    /// The PDF cannot be written.
+    #[error("the picture cannot be a PDF: {message}")]
+    Pdf {
+        /// Why.
+        message: String,
+    },
     /// plotters could not draw.
     #[error("the picture could not be drawn: {message}")]
     Draw {
@@ -196,6 +268,17 @@ pub enum PictureError {
         /// What the encoder says.
         message: String,
     },
+}
+
+/// A number with at most four digits that say something, rounded as `round` does.
+fn whole(number: f64, round: fn(f64) -> f64) -> f64 {
+    if number == 0.0 || !number.is_finite() {
+        return number;
+    }
+    let places = 10f64.powi(3 - number.abs().log10().floor() as i32);
+    // What is a whole number but for the last bits stays one.
+    let exact = number * places;
+    if (exact - exact.round()).abs() < 1e-6 { exact.round() / places } else { round(exact) / places }
 }
 
 fn list(available: &[impl ToString]) -> String {

@@ -197,7 +197,7 @@ impl Head {
 }
 
 /// The warning of a self-check that was not passed, and its colour.
-fn self_check(trace: &LensTrace) -> Option<(&'static str, Rgb)> {
+pub(super) fn self_check(trace: &LensTrace) -> Option<(&'static str, Rgb)> {
     match trace.self_check {
         Some(check) if check.passed => None,
         Some(_) => Some(("self-check FAILED: do not believe these numbers", ALARM)),
@@ -205,7 +205,7 @@ fn self_check(trace: &LensTrace) -> Option<(&'static str, Rgb)> {
     }
 }
 
-fn model_facts(trace: &LensTrace) -> Vec<String> {
+pub(super) fn model_facts(trace: &LensTrace) -> Vec<String> {
     let model = &trace.model;
     let id = match &model.revision {
         // A commit is known by its beginning; a branch is no longer than that, or worth its room.

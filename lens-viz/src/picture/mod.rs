@@ -1,4 +1,4 @@
-//! Pictures of a trace: SVG, and PNG, WebP or JPEG made from it.
+//! Pictures of a trace: SVG, and PDF, PNG, WebP or JPEG made from it; and a film of what a model wrote.
 //!
 //! What is drawn is chosen by a [`PictureKind`]: heatmaps of one position, grids of layers and positions, and
 //! curves from layer to layer. Rows are layers as a model runs: the first at the top, which is how the terminal's tables
@@ -37,6 +37,7 @@ pub(crate) mod echo;
 pub(crate) mod error;
 mod evaluation;
 mod files;
+mod film;
 mod fonts;
 mod format;
 pub(crate) mod grid;
@@ -49,7 +50,9 @@ mod legend;
 mod models;
 pub(crate) mod options;
 mod pages;
+mod paper;
 mod patching;
+mod pdf;
 mod raster;
 mod runs;
 pub(crate) mod scale;
@@ -67,11 +70,14 @@ pub use difference::difference;
 pub use error::PictureError;
 pub use evaluation::evaluation;
 pub use files::{PictureFile, files};
+pub use film::{Film, FilmError};
 pub use format::RasterFormat;
 pub use kind::PictureKind;
 pub use models::{DiffPicture, diff};
 pub use options::{Importance, PictureOptions};
+pub use paper::{Paper, PaperWidth, Unit};
 pub use patching::{PatchPicture, patching};
+pub use pdf::pdf;
 pub use raster::{png, pngs, raster};
 pub use spread::Spread;
 pub use text::Fonts;

@@ -45,9 +45,37 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PictureError> {
 /// When the text is not an SVG, or the scale asks for an image without pixels, or with more than are drawn or the format
 /// can have.
 pub fn raster(svg: &str, format: RasterFormat, scale: f32) -> Result<Vec<u8>, PictureError> {
+    let tree = tree(svg)?;
+    let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
+    let (columns, rows) = size(&tree, scale)?;
+    let longest = format.longest_side();
+    if columns.max(rows) > longest {
+        return Err(PictureError::Side { format, longest, scale, width, height });
+    }
+    let bands = draw(&tree, (columns, rows)).ok_or(PictureError::Scale { scale, width, height })?;
+    encode(&bands, format, (columns, rows), scale)
+        .map_err(|source| PictureError::Encode { format, message: source.to_string() })
+}
+
+/// The SVG in pixels: how many columns and rows, and red, green and blue of each.
+///
+/// # Errors
+/// As [`raster`].
+pub(super) fn pixels(svg: &str, scale: f32) -> Result<(u32, u32, Vec<u8>), PictureError> {
+    let tree = tree(svg)?;
+    let (columns, rows) = size(&tree, scale)?;
+    let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
+    let bands = draw(&tree, (columns, rows)).ok_or(PictureError::Scale { scale, width, height })?;
+    Ok((columns, rows, opaque(&bands, (columns, rows))))
+}
+
+fn tree(svg: &str) -> Result<usvg::Tree, PictureError> {
     let (svg, options) = runs::with_fonts(svg);
-    let tree = usvg::Tree::from_str(&svg, &options)
-        .map_err(|source| PictureError::NoSvg { message: source.to_string() })?;
+    usvg::Tree::from_str(&svg, &options).map_err(|source| PictureError::NoSvg { message: source.to_string() })
+}
+
+/// The columns and rows of a picture at a scale.
+fn size(tree: &usvg::Tree, scale: f32) -> Result<(u32, u32), PictureError> {
     let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
     let scaled = |length: f64| (length * f64::from(scale)).round();
     let (columns, rows) = (scaled(width), scaled(height));
@@ -55,16 +83,7 @@ pub fn raster(svg: &str, format: RasterFormat, scale: f32) -> Result<Vec<u8>, Pi
     if !(columns >= 1.0 && rows >= 1.0 && columns * rows <= MOST_PIXELS) {
         return Err(PictureError::Scale { scale, width, height });
     }
-    let (columns, rows) = (columns as u32, rows as u32);
-    let longest = format.longest_side();
-    if columns.max(rows) > longest {
-        return Err(PictureError::Side { format, longest, scale, width, height });
-    }
-    let refused = PictureError::Scale { scale, width, height };
-    let pixels = (f64::from(columns) / width, f64::from(rows) / height);
-    let bands = draw(&tree, (columns, rows), pixels).ok_or(refused)?;
-    encode(&bands, format, (columns, rows), scale)
-        .map_err(|source| PictureError::Encode { format, message: source.to_string() })
+    Ok((columns as u32, rows as u32))
 }
 
 /// The PNGs of several pages, drawn side by side on all cores.
@@ -76,11 +95,8 @@ pub fn pngs(pages: &[Picture], scale: f32) -> Result<Vec<Vec<u8>>, PictureError>
 }
 
 /// The picture as bands of pixels from top to bottom, drawn side by side. None for a size that cannot be.
-fn draw(
-    tree: &usvg::Tree,
-    (columns, rows): (u32, u32),
-    (across, down): (f64, f64),
-) -> Option<Vec<tiny_skia::Pixmap>> {
+fn draw(tree: &usvg::Tree, (columns, rows): (u32, u32)) -> Option<Vec<tiny_skia::Pixmap>> {
+    let (across, down) = (columns as f32 / tree.size().width(), rows as f32 / tree.size().height());
     // More bands than threads would only go through the tree more often.
     let wanted = u32::try_from(rayon::current_num_threads()).unwrap_or(1).clamp(1, rows.div_ceil(LEAST_BAND));
     let height = rows.div_ceil(wanted);
@@ -88,11 +104,22 @@ fn draw(
     let band = |top: u32| {
         let mut pixmap = tiny_skia::Pixmap::new(columns, height.min(rows - top))?;
         pixmap.fill(tiny_skia::Color::WHITE);
-        let place = tiny_skia::Transform::from_scale(across as f32, down as f32);
+        let place = tiny_skia::Transform::from_scale(across, down);
         resvg::render(tree, place.post_translate(0.0, -(top as f32)), &mut pixmap.as_mut());
         Some(pixmap)
     };
     tops.into_par_iter().map(band).collect()
+}
+
+/// Red, green and blue of bands below each other.
+fn opaque(bands: &[tiny_skia::Pixmap], (columns, rows): (u32, u32)) -> Vec<u8> {
+    // The background is opaque, so that nothing has to be divided by alpha.
+    let mut colours = vec![0; 3 * columns as usize * rows as usize];
+    let pixels = bands.iter().flat_map(|band| band.data().as_chunks::<4>().0);
+    for (colour, [r, g, b, _]) in colours.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        *colour = [*r, *g, *b];
+    }
+    colours
 }
 
 /// An opaque picture. A PNG and a JPEG know how large they are meant to be printed.
@@ -102,12 +129,7 @@ fn encode(
     (columns, rows): (u32, u32),
     scale: f32,
 ) -> Result<Vec<u8>, image::ImageError> {
-    // The background is opaque, so that nothing has to be divided by alpha.
-    let mut colours = vec![0; 3 * columns as usize * rows as usize];
-    let pixels = bands.iter().flat_map(|band| band.data().as_chunks::<4>().0);
-    for (colour, [r, g, b, _]) in colours.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
-        *colour = [*r, *g, *b];
-    }
+    let colours = opaque(bands, (columns, rows));
     let mut bytes = Vec::new();
     let kind = ExtendedColorType::Rgb8;
     match format {

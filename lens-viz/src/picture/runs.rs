@@ -23,6 +23,11 @@ const SYMBOLS: Font = 3;
 
 const NAME: &str = "lens-font-";
 
+/// The letter that Arabic fonts have ligatures for: with alef, and in the name of God.
+const LAM: char = '\u{644}';
+/// A character without width.
+const NOTHING: char = '\u{200b}';
+
 /// The same SVG with fonts named where they change, and what it is to be set with. Characters that no font has
 /// are replaced by their code points.
 pub(super) fn with_fonts(svg: &str) -> (String, usvg::Options<'static>) {
@@ -88,8 +93,21 @@ fn push_text(out: &mut String, text: &str, base: Option<Font>) -> bool {
     };
     let mut open = base;
     let mut needs_installed = false;
+    let mut wants = open;
+    let mut fonts = Vec::new();
     for cluster in clusters(text) {
-        let font = font_of(cluster, base, open);
+        let font = font_of(cluster, base, wants);
+        wants = font.unwrap_or(base);
+        fonts.push(font);
+    }
+    let is_mixed = fonts.windows(2).any(|pair| pair[0].unwrap_or(base) != pair[1].unwrap_or(base));
+    // usvg sets a line in its first font, and then puts in what other fonts set. Where one of those makes a sign of several
+    // letters, it takes out more than it puts in, and may find nothing there: unless that font is the first.
+    let lam = clusters(text).zip(&fonts).find(|(cluster, _)| cluster.starts_with(LAM));
+    if let Some((_, Some(font))) = lam.filter(|_| is_mixed) {
+        let _ = write!(out, "<tspan font-family=\"{NAME}{font}\" font-weight=\"normal\">{NOTHING}</tspan>");
+    }
+    for (cluster, font) in clusters(text).zip(fonts) {
         let wanted = font.unwrap_or(base);
         needs_installed |= wanted > SYMBOLS;
         if wanted != open {
@@ -187,6 +205,16 @@ mod tests {
             text("a␛␍b"),
             format!("a<tspan font-family=\"{NAME}{SYMBOLS}\" font-weight=\"normal\">␛␍</tspan>b")
         );
+    }
+
+    #[test]
+    fn a_line_with_ligatures_begins_in_their_font() {
+        if !installed::has(LAM) {
+            return;
+        }
+        let font = installed::font_for("ل").unwrap();
+        assert!(text("a سلام").starts_with(&format!("<tspan font-family=\"{NAME}{font}\"")));
+        assert!(!text("سلام").contains(NOTHING), "a line of one font needs none");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
 const SMALL: f64 = 0.002;
 
 /// A statistic's values as colours. The light end is where the model is sure, or says what it says in the end.
+#[derive(Clone)]
 pub(crate) struct Scale {
     /// What the colours stand for, and the unit.
     pub(crate) name: String,

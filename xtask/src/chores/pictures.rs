@@ -11,7 +11,7 @@ use crate::libtorch;
 /// Draw the README's pictures anew, from the embedded model
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes docs/pictures/*.svg. A tuned lens is fitted for one of them, which takes a minute or two.")]
+Writes docs/pictures/*.svg and the film. A tuned lens is fitted for one of them, which takes a minute or two.")]
 pub(crate) struct Pictures {}
 
 const PROMPT: &str = "The capital of France is";
@@ -21,6 +21,9 @@ const PICTURES: [(&str, &[&str]); 2] = [
     ("grid.svg", &["--kind", "grid", "--width", "900"]),
     ("trajectories.svg", &["--kind", "trajectories", "--positions", "last"]),
 ];
+
+/// What is filmed: tokens that the model writes.
+const FILMED: [&str; 4] = ["run", PROMPT, "-n", "21"];
 
 /// The text that the tuned lens of a picture is fitted to; what comes after so many of its documents it never sees.
 const TEXT: &str = "tests/fixtures/demo/text.jsonl";
@@ -66,6 +69,9 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         let (trace, out) = (format!("{folder}/trace.json"), format!("docs/pictures/{file}"));
         lens(&[&["render", &trace, "-o", &out], options].concat())?;
     }
+    let filmed = format!("{folder}/film.json");
+    lens(&[&FILMED[..], &["-o", &filmed]].concat())?;
+    lens(&["render", &filmed, "-o", "docs/pictures/film.gif"])?;
     lens(&PATCHING)?;
     corpus(root, &results, &lens)?;
     evaluation(root, &results, &lens)
