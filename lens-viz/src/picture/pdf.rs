@@ -139,7 +139,7 @@ impl Painter<'_> {
             let here = places[i];
             let next = places.get(i + 1).copied().unwrap_or(here);
             written.push(KrillaGlyph::new(
-                GlyphId::new(u32::from(glyph.id.0)),
+                GlyphId::new(glyph.id.0),
                 (next.x - here.x) / size,
                 0.0,
                 // Upwards, as fonts count.
