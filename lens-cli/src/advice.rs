@@ -109,7 +109,7 @@ fn of_source(error: &SourceError) -> Option<String> {
             let other = other.map_or_else(String::new, |commit| format!(", or name --revision {commit}"));
             Some(format!("run once without --offline{other}"))
         }
-        SourceError::Unreachable { .. } => Some("--offline uses what the cache has".to_owned()),
+        SourceError::Unreachable { .. } => Some("--offline uses what the cache has; if you meant a file or folder, there is none of that name here".to_owned()),
         SourceError::NoBase { .. } => Some("say -m MODEL --adapter ADAPTER".to_owned()),
         SourceError::Base { place, .. } => Some(format!("say -m MODEL --adapter {place}")),
         SourceError::BadName { name, .. } => {

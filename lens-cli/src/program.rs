@@ -37,7 +37,7 @@ impl Program {
     }
 
     fn dispatch(self) -> ExitCode {
-        let cli = match Cli::try_parse() {
+        let cli = match Cli::try_parse_from(hint::asked(std::env::args_os())) {
             Ok(cli) => cli.settled(),
             Err(error) => return answer(&error, hint::of(&error, std::env::args_os())),
         };

@@ -45,6 +45,14 @@ fn help_and_version_are_results() {
 }
 
 #[test]
+fn help_is_asked_for_in_two_ways() {
+    for (command, option) in [(&["help"][..], &["--help"][..]), (&["help", "run"], &["run", "--help"])] {
+        assert_eq!(ok(command), ok(option));
+    }
+    says(&run(&["help", "runn"]).stderr, &["unrecognized subcommand 'runn'", "'run'"]);
+}
+
+#[test]
 fn no_command_is_a_usage_error() {
     let outcome = run(&[]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));

@@ -18,7 +18,11 @@ pub(super) fn rules() -> String {
             let share = f32::from(step) / f32::from(STEPS);
             let rule = |name: char, colour: Rgb| {
                 let [text, quiet] = [colour.text(), colour.quiet_text(PALE)].map(hex);
-                format!(".{name}{step}{{background:{};color:{text};--quiet:{quiet}}}\n", hex(colour))
+                let ground = hex(colour);
+                let class = format!(".{name}{step}");
+                format!(
+                    "{class}{{background:{ground};color:{text}}}\n{class}.echoes .token,{class}.quiet{{color:{quiet}}}\n"
+                )
             };
             rule('q', Ramp::Viridis.at(share)) + &rule('d', diverging(2.0 * share - 1.0))
         })
@@ -36,7 +40,11 @@ mod tests {
     #[test]
     fn levels_reach_both_ends_and_stay_between_them() {
         assert_eq!([-1.0, 0.0, 0.5, 1.0, 7.0, f32::NAN].map(level), [0, 0, 20, 40, 40, 0]);
-        assert!(rules().contains(".d20{background:#f7f7f7;color:#000000;--quiet:"));
-        assert!(rules().contains(".q40{background:#fde725;color:#000000;--quiet:"));
+        assert!(
+            rules().contains(".d20{background:#f7f7f7;color:#000000}\n.d20.echoes .token,.d20.quiet{color:#")
+        );
+        assert!(
+            rules().contains(".q40{background:#fde725;color:#000000}\n.q40.echoes .token,.q40.quiet{color:#")
+        );
     }
 }

@@ -26,14 +26,18 @@ class Drawing {
     return this.computed(`.${name}`, (probe) => probe.classList.add(name));
   }
 
+  /* The paler text of a class. */
+  quietOf(name) {
+    return this.computed(`.${name}.quiet`, (probe) => probe.classList.add(name, "quiet")).color;
+  }
+
   computed(key, dressed) {
     if (!this.colours.has(key)) {
       const probe = element("span");
       dressed(probe);
       document.body.append(probe);
-      const style = getComputedStyle(probe);
-      const { color, backgroundColor } = style;
-      this.colours.set(key, { color, background: backgroundColor, quiet: style.getPropertyValue("--quiet") || color });
+      const { color, backgroundColor } = getComputedStyle(probe);
+      this.colours.set(key, { color, background: backgroundColor });
       probe.remove();
     }
     return this.colours.get(key);
@@ -102,8 +106,8 @@ function drawnCell(drawing, page, point, column, x, y) {
   const { trace, vocabulary, statistic, grid, search, state } = page;
   const { width, height } = grid.size;
   const said = statistic.read(trace, column, point, page.tracked(column));
-  const { color, background, quiet } = said.level === null
-    ? { color: drawing.variable("--faint"), quiet: drawing.variable("--faint"), background: drawing.variable("--raised") }
+  const { color, background } = said.level === null
+    ? { color: drawing.variable("--faint"), background: drawing.variable("--raised") }
     : drawing.ofClass(levelClass(said));
   const gap = state.size === "overview" ? 0 : 1;
   drawing.box(x, y, width - gap, height - gap, background);
@@ -114,7 +118,7 @@ function drawnCell(drawing, page, point, column, x, y) {
   if (agrees) drawing.node.append(shape("path", { d: `M${x + width - 9} ${y}h8v8Z`, fill: color }));
   const word = `${differs ? "≠" : ""}${said.row === null ? "–" : vocabulary.listed(said.row)}${right ? "*" : ""}`;
   const compact = state.size === "compact";
-  drawing.text(x + width / 2, compact ? y + 15 : y + 16, word, { size: compact ? 11 : 12.5, fill: echoes ? quiet : color, slant: echoes ? "italic" : null, width: width - 8 });
+  drawing.text(x + width / 2, compact ? y + 15 : y + 16, word, { size: compact ? 11 : 12.5, fill: echoes && said.level !== null ? drawing.quietOf(levelClass(said)) : color, slant: echoes ? "italic" : null, width: width - 8 });
   if (!compact) drawing.text(x + width / 2, y + 31, rank === null ? said.number : `#${rank} · ${said.number}`, { size: 10.5, fill: color });
 }
 

@@ -111,7 +111,7 @@ fn ended(why: Stopped) -> &'static str {
 /// before they are summed, which is no fault of the readout: so it is said.
 fn self_check(check: &SelfCheckTrace, dtype: &str) -> String {
     let verdict = if check.passed { "passed" } else { "FAILED, do not believe these numbers" };
-    let rounded = if dtype == "float32" {
+    let rounded = if dtype == "f32" {
         String::new()
     } else {
         format!(", which rounds every logit to {dtype}; the check allows for that rounding and for no more")
@@ -160,17 +160,17 @@ mod tests {
     #[test]
     fn a_rounded_log_sum_exp_is_explained_and_an_unrounded_one_is_not() {
         let check = SelfCheckTrace::new(5, 6.2e-6, 5.3e-2, true);
-        let rounded = self_check(&check, "bfloat16");
+        let rounded = self_check(&check, "bf16");
         assert!(
             rounded.starts_with("self-check passed: at position 5, largest logit error 6.2e-6"),
             "{rounded}"
         );
         assert!(
-            rounded.contains("5.3e-2 nats") && rounded.contains("rounds every logit to bfloat16"),
+            rounded.contains("5.3e-2 nats") && rounded.contains("rounds every logit to bf16"),
             "{rounded}"
         );
-        assert!(!self_check(&check, "float32").contains("rounds"));
-        let failed = self_check(&SelfCheckTrace::new(5, 1.0, 1.0, false), "bfloat16");
+        assert!(!self_check(&check, "f32").contains("rounds"));
+        let failed = self_check(&SelfCheckTrace::new(5, 1.0, 1.0, false), "bf16");
         assert!(failed.starts_with("self-check FAILED, do not believe these numbers"), "{failed}");
     }
 }

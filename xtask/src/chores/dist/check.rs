@@ -166,7 +166,11 @@ fn answers(said: &str) -> anyhow::Result<()> {
 
 /// Installs the wheel in a fresh Python and runs the command, the module and, but for the quick form, a notebook.
 pub(super) fn wheel(parts: &Parts, made: &Path, out: &Path, depth: Depth) -> anyhow::Result<()> {
-    let folder = out.join("python");
+    // Where a libtorch was lent, pip takes torch for installed: it is fetched into a Python of its own.
+    let folder = out.join(if depth == Depth::WithTorch { "python-with-torch" } else { "python" });
+    if depth == Depth::WithTorch {
+        empty(&folder)?;
+    }
     let packages: &[&str] = match depth {
         Depth::Quick => &[],
         Depth::Whole | Depth::WithTorch => &["pandas", "pyarrow", "nbconvert", "ipykernel", "nbformat"],
@@ -191,11 +195,11 @@ pub(super) fn wheel(parts: &Parts, made: &Path, out: &Path, depth: Depth) -> any
         command.env(kept.0, kept.1);
     }
     let status = command.status().with_context(|| format!("cannot run {}", python.display()))?;
-    if !status.success() {
-        bail!("the wheel does not hold what it promises ({status})");
-    }
     if depth == Depth::WithTorch {
         fs::remove_dir_all(&folder)?;
+    }
+    if !status.success() {
+        bail!("the wheel does not hold what it promises ({status})");
     }
     let notebook = if depth == Depth::Quick { "" } else { ", and a notebook" };
     eprintln!("the wheel runs: the command, the module{notebook}");
