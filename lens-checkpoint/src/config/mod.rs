@@ -223,6 +223,18 @@ impl<'a> Config<'a> {
         Ok(self.positive(key)?.unwrap_or(default))
     }
 
+    /// A size that is made of others: `x` without its fraction, from 1 to the largest size that a config may name.
+    ///
+    /// # Errors
+    /// When it is none; `what` says what was computed.
+    pub fn made_size(&self, x: f64, what: &str) -> Result<usize, ConfigError> {
+        let most = limits::config::LARGEST_SIZE;
+        let is_size = (1.0..=most as f64).contains(&x.trunc());
+        is_size.then_some(x as usize).ok_or_else(|| ConfigError::Inconsistent {
+            what: format!("{what} comes to {x}, which is no size: 1 to {most} is"),
+        })
+    }
+
     /// What a norm adds to a mean square: a number above zero, and not above one, which would drown what it is added to;
     /// silence is `default`, and null is an error.
     pub fn epsilon_or(&self, key: &'static str, default: f64) -> Result<f64, ConfigError> {

@@ -31,7 +31,8 @@ fn resolve(config: &Config<'_>, names: &TensorNames, family: &str) -> Result<Dec
     let d = sizes.d_model;
     // The class has a multiple in its place, and does not look at it.
     config.pass_over(&["intermediate_size"]);
-    let d_mlp = (d as f64 * config.positive_or("intermediate_multiple_size", 4.0)?) as usize;
+    let multiple = config.positive_or("intermediate_multiple_size", 4.0)?;
+    let d_mlp = config.made_size(d as f64 * multiple, "hidden_size times intermediate_multiple_size")?;
     let layers = (0..sizes.n_layers)
         .map(|i| {
             let at = |part: &str| format!("{prefix}layers.{i}.{part}");

@@ -100,11 +100,12 @@ fn width_of_mlp(config: &Config<'_>, named: usize) -> Result<usize, ConfigError>
         return Ok(named);
     }
     // As Python rounds: towards zero, after each step.
-    let width = (2.0 * named as f64 / 3.0) as usize;
+    let width = config.made_size(2.0 * named as f64 / 3.0, "two thirds of the width of the MLP")?;
     let Some(factor) = factor else { return Ok(width) };
-    ((factor * width as f64) as usize).checked_next_multiple_of(of).ok_or_else(|| ConfigError::Inconsistent {
-        what: format!("{factor} times the width {width} of the MLP has no multiple of {of} after it"),
-    })
+    let width =
+        config.made_size(factor * width as f64, "block_ffn_dim_multiplier times the width of the MLP")?;
+    // Both are far below 2⁶³.
+    Ok(width.next_multiple_of(of))
 }
 
 /// Which layers attend: `layer_types` says it, or else a list of indices; without either all do.

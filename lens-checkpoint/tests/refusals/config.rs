@@ -360,6 +360,19 @@ fn attention_and_experts_that_cannot_be_are_refused_by_name() {
         ),
         ("flint", "layer_types", json!(["full_attention"]), ["layer_types", "1 entries for 2 layers"]),
         ("granitemoe_swa", "layer_rope_theta", json!([1.0]), ["layer_rope_theta", "2 numbers"]),
+        (
+            "gpt_neox_japanese",
+            "intermediate_multiple_size",
+            json!(1e300),
+            ["intermediate_multiple_size", "no size"],
+        ),
+        (
+            "gpt_neox_japanese",
+            "intermediate_multiple_size",
+            json!(1e-9),
+            ["intermediate_multiple_size", "no size"],
+        ),
+        ("lfm2", "block_ffn_dim_multiplier", json!(1e300), ["block_ffn_dim_multiplier", "no size"]),
     ] {
         assert_says(&Copy::of(fixture).with_key(key, value).refusal(), &words);
     }
