@@ -760,9 +760,15 @@ fn a_pdf_of_what_it_cannot_draw_is_refused() {
         ..one(&small(1, 0..1, &["a"]), PictureKind::AllLayers, &PictureOptions::default())
     };
     let refused = |page: Picture| pdf(&[page]).unwrap_err().to_string();
-    assert!(
-        refused(page("<g opacity=\"0.5\"><rect width=\"5\" height=\"5\"/></g>", 20.0)).contains("effects")
-    );
+    let mask = "<mask id=\"m\"><rect width=\"5\" height=\"5\" fill=\"white\"/></mask>";
+    let masked = format!("{mask}<g mask=\"url(#m)\"><rect width=\"5\" height=\"5\"/></g>");
+    assert!(refused(page(&masked, 20.0)).contains("effects"));
+    // Half of what is below shows through: what a shape says of itself, and what its group does.
+    let half = String::from_utf8_lossy(
+        &pdf(&[page("<rect width=\"5\" height=\"5\" opacity=\"0.5\"/>", 20.0)]).unwrap(),
+    )
+    .into_owned();
+    assert!(half.contains("/ca 0.5"), "{half}");
     assert!(refused(page("", 20_000.0)).contains("larger than readers of PDF take"));
     assert!(matches!(pdf(&[page("<rect", 20.0)]), Err(PictureError::NoSvg { .. })));
     pdf(&[page("<text y=\"9\">a\u{10fffd} <tspan fill=\"red\">b</tspan></text>", 20.0)]).unwrap();

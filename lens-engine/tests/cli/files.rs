@@ -180,7 +180,7 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     says(&refused(&["render", trace, "--kind", "film"], 1), &["name one with -o, such as film.gif"]);
     says(&refused(&["render", trace, "--kind", "film", "-o", "x.webp"], 1), &["a film is .gif"]);
     says(
-        &refused(&["render", trace, "-o", "x.gif", "--font-size", "7"], 1),
+        &refused(&["render", trace, "-o", "x.gif", "--font-size", "7"], 2),
         &["--font-size has no effect", "--scale"],
     );
     for (width, advice) in [
@@ -280,7 +280,7 @@ fn an_option_without_effect_is_refused_with_what_has_it() {
         (
             &["--kind", "curves", "--ramp", "cividis"],
             "--ramp has no effect on --kind curves",
-            "heatmaps and grids",
+            "heatmaps, grids and films",
         ),
         (&["--kind", "grid", "--ramp", "cividis"], "--kind grid as text", "that are drawn"),
         (&["--kind", "curves", "--colors", "log"], "--colors", "it is for grids"),
@@ -319,7 +319,7 @@ fn what_pngs_cannot_show_is_noted_once() {
         "-o",
     ];
     let outcome = run(&[&args[..], &[out.to_str().expect("text")]].concat());
-    let note = "no installed font has \u{10fffc}, \u{10fffd} (2 characters): pictures of pixels show their code points";
+    let note = "no installed font has \u{10fffc}, \u{10fffd} (2 characters): pictures of pixels and PDF show their code points";
     assert_eq!(outcome.stderr.matches("no installed font has").count(), 1, "{}", outcome.stderr);
     says(&outcome.stderr, &[note, "install a font that has them, or use .svg or .html"]);
     let (trace, png) = (out.join("trace.json"), out.join("x.png"));

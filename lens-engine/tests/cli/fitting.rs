@@ -119,6 +119,8 @@ fn evaluations_are_drawn(text: &Path, tuned: &str) {
     }
     assert_eq!(to("a.csv", &[]).code, 0);
     assert!(read("a.csv").starts_with(b"point,layer"));
+    assert_eq!(to("a.pdf", &[]).code, 0);
+    assert!(read("a.pdf").starts_with(b"%PDF-"));
     let all = to("all", &["--pictures", "svg,png"]);
     assert!(all.code == 0 && all.stdout.contains("the model"), "{}", all.stderr);
     let json: serde_json::Value = serde_json::from_slice(&read("all/evaluation.json")).unwrap();
@@ -131,7 +133,7 @@ fn evaluations_are_drawn(text: &Path, tuned: &str) {
     assert_eq!(to("all", &["--pictures", "png"]).code, 0);
     assert!(!folder.path().join("all/evaluation.svg").exists());
     for (out, more, says) in [
-        ("a.pdf", &[][..], "is not the name of a file of results"),
+        ("a.doc", &[][..], "is not the name of a file of results"),
         ("a.csv", &["--format", "json"], "leave --format out"),
         ("a.svg", &["--format", "csv"], "a picture"),
         ("b.csv", &["--pictures", "svg"], "for a folder of results"),

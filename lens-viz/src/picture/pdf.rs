@@ -1,7 +1,7 @@
 //! From SVG to PDF: lines, areas and text in fonts that lie in the file.
 //!
 //! The tree is the one that pixels are drawn from, so both say the same. Text stays text, in glyphs of the same fonts: it
-//! can be searched, marked and copied. Pictures of a trace have nothing but filled and stroked shapes and text; what else
+//! can be searched, marked and copied. Pictures have nothing but filled and stroked shapes, of some opacity, and text; what else
 //! an SVG may have (gradients, masks, images) is refused rather than left out.
 
 use std::{collections::HashMap, ops::Range};
@@ -77,8 +77,7 @@ impl Painter<'_> {
     }
 
     fn group(&mut self, group: &usvg::Group) -> Result<(), PictureError> {
-        let is_plain = group.opacity() == usvg::Opacity::ONE
-            && group.blend_mode() == usvg::BlendMode::Normal
+        let is_plain = group.blend_mode() == usvg::BlendMode::Normal
             && group.clip_path().is_none()
             && group.mask().is_none()
             && group.filters().is_empty();
@@ -86,12 +85,14 @@ impl Painter<'_> {
             return Err(unknown("a group with effects"));
         }
         self.surface.push_transform(&transform(group.transform()));
+        self.surface.push_opacity(opacity(group.opacity()));
         let done = group.children().iter().try_for_each(|node| match node {
             Node::Group(group) => self.group(group),
             Node::Path(path) => self.path(path),
             Node::Text(text) => self.text(text),
             Node::Image(_) => Err(unknown("an image")),
         });
+        self.surface.pop();
         self.surface.pop();
         done
     }

@@ -22,7 +22,7 @@ use crate::{
     context::{in_sequence, running},
     digits::percent,
     measure::Measure,
-    ramp::Rgb,
+    ramp::{PALE, Rgb},
     source::{Place, VIRTUAL},
 };
 
@@ -42,8 +42,6 @@ const COLUMN: f64 = 92.0;
 /// Lines of what was written that are seen.
 const LINES: usize = 2;
 const LINE: f64 = 19.0;
-/// How far a token that only repeats the input goes to the colour of its cell.
-const PALE: f32 = 0.55;
 /// From the left edge to the text beside its name.
 const BESIDE: f64 = 60.0;
 
@@ -257,15 +255,17 @@ impl<'a> Stage<'a> {
             }
             if let Some(top) = top.filter(|top| top.prob >= 0.000_5) {
                 let number = fonts.words(&percent(top.prob, false));
-                let pen = Pen::new(Face::Sans, NUMBER, colour.mix(ground, 0.2)).to_the_left();
+                let quiet = if self.rows[row].trusted { ground.quiet_text(0.2) } else { colour };
+                let pen = Pen::new(Face::Sans, NUMBER, quiet).to_the_left();
                 canvas.text(&number, (right, frame.middle().1), pen);
                 right -= number.width(Face::Sans, NUMBER) + 3.0;
             }
             left = left.min(right);
             let (text, size) = label.fit(right - left, TOKEN.min(self.row * 0.72));
             let echoes = self.rows[row].trusted && is_echo(&film.source, top, step.position);
-            let ink = if echoes { colour.mix(ground, PALE) } else { colour };
-            canvas.text(&text, (left, frame.middle().1), Pen::new(Face::Mono, size, ink));
+            let ink = if echoes { ground.quiet_text(PALE) } else { colour };
+            let pen = Pen { slanted: echoes, ..Pen::new(Face::Mono, size, ink) };
+            canvas.text(&text, (left, frame.middle().1), pen);
         }
         self.draw_written(canvas, step.position + 1, middle);
     }
