@@ -133,7 +133,7 @@ fn evaluations_are_drawn(text: &Path, tuned: &str) {
     assert_eq!(to("all", &["--pictures", "png"]).code, 0);
     assert!(!folder.path().join("all/evaluation.svg").exists());
     for (out, more, says) in [
-        ("a.doc", &[][..], "is not the name of a file of results"),
+        ("a.html", &[][..], "is not the name of a file of results"),
         ("a.csv", &["--format", "json"], "leave --format out"),
         ("a.svg", &["--format", "csv"], "a picture"),
         ("b.csv", &["--pictures", "svg"], "for a folder of results"),

@@ -280,8 +280,17 @@ fn a_film_plays_a_prompt_is_typed_files_are_written_and_the_screen_is_left() {
 
 /// The trace that the screen writes into a file of this name.
 fn traced(terminal: &Terminal, file: &str) -> serde_json::Value {
-    terminal.press(&["e"]);
-    terminal.wait("write to (");
+    // What was read before may still stand there while the run that is to be written has only begun: it says so, and is asked again.
+    loop {
+        terminal.press(&["e"]);
+        let answer = terminal.wait_until("an answer to e", |screen| {
+            screen.contains("write to (") || screen.contains("there is nothing to write yet")
+        });
+        if answer.contains("write to (") {
+            break;
+        }
+        terminal.wait_until("a run", |screen| !positions(screen).is_empty());
+    }
     terminal.press(&["C-u"]);
     terminal.write(file);
     terminal.press(&["Enter"]);
