@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(
             says(exactly(85.0, Unit::Millimetre, Some(10.0))),
             "a picture 85 mm wide with text of 10 points cannot be laid out: choose at least 112.9 mm, or text of at \
-             most 7.53 points"
+             most 7.529 points"
         );
         assert!(says(exactly(5.0, Unit::Millimetre, None)).contains("at least 84.67 mm"));
         assert!(says(exactly(85.0, Unit::Millimetre, Some(0.1))).contains("text of at least 0.241"));
