@@ -79,6 +79,11 @@ pub(crate) fn newer(config: &Value) -> Option<Value> {
     if rotation.contains_key("rope_theta") {
         return None;
     }
+    // Where kinds of layers differ, the older spelling may stretch one kind alone, and the newer one names both.
+    let kinds = ["layer_types", "sliding_window"];
+    if !rotation.is_empty() && kinds.iter().any(|key| keys.contains_key(*key)) {
+        return None;
+    }
     if let Some(kind) = rotation.remove("type")
         && rotation.insert("rope_type".to_owned(), kind.clone()).is_some_and(|other| other != kind)
     {
