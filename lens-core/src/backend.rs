@@ -324,6 +324,9 @@ pub struct ReadRequest<'a, H> {
     pub next: &'a [Next],
     /// What to keep of each readout.
     pub ask: &'a Question,
+    /// The final readouts of these rows, `[rows]`, where an earlier request with the same rows, `next` and `ask` has
+    /// read them. A backend may take them as they are, or read them again: the answer has them in either case.
+    pub known: Option<&'a [Readout]>,
 }
 
 impl<'a, H> ReadRequest<'a, H> {
@@ -335,7 +338,13 @@ impl<'a, H> ReadRequest<'a, H> {
         next: &'a [Next],
         ask: &'a Question,
     ) -> Self {
-        Self { hidden, last, positions, next, ask }
+        Self { hidden, last, positions, next, ask, known: None }
+    }
+
+    crate::setters! {
+        /// The final readouts of these rows, `[rows]`, where an earlier request with the same rows, `next` and `ask` has
+        /// read them.
+        with_known => known: Option<&'a [Readout]>,
     }
 
     /// Makes a choice from a readout of its own, and then reads this request with it: for a `read` that cannot look at
@@ -355,9 +364,9 @@ impl<'a, H> ReadRequest<'a, H> {
             ..Question::default()
         };
         let nothing = vec![Next::Nothing; self.positions.len()];
-        let alone = read(&ReadRequest { hidden: &[], next: &nothing, ask: &ask, ..*self })?;
+        let alone = read(&ReadRequest { hidden: &[], next: &nothing, ask: &ask, known: None, ..*self })?;
         let next: Vec<Next> = alone.finals.iter().map(|readout| choice.make(&readout.top).into()).collect();
-        read(&ReadRequest { next: &next, ..*self })
+        read(&ReadRequest { next: &next, known: None, ..*self })
     }
 }
 
@@ -567,6 +576,20 @@ pub trait Backend {
         mut choice: Choice<'_>,
     ) -> Result<Readings, BackendError> {
         request.with_choice(&mut choice, |request| self.read(request))
+    }
+
+    /// Completes the answer to the same request without tracked tokens by those that its positions
+    /// [track](Question::tracked). A backend that does not override this method reads everything once more.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    fn track(
+        &self,
+        request: &ReadRequest<'_, Self::Hidden>,
+        readings: &mut Readings,
+    ) -> Result<(), BackendError> {
+        *readings = self.read(request)?;
+        Ok(())
     }
 
     /// Logits of the tokens `ids` at one row of a final residual, by the final norm and a plain matrix product rather

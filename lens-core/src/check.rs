@@ -352,6 +352,7 @@ fn last_readout<B: Backend>(backend: &mut B, tokens: &[TokenId]) -> Result<Worst
             positions: &[row],
             next: &[Next::Nothing],
             ask: &ask,
+            known: None,
         };
         for readout in backend.read(&request)?.points {
             let ids: Vec<TokenId> = readout.top.iter().map(|score| score.id).collect();

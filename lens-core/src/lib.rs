@@ -95,8 +95,8 @@ pub use edit::Edits;
 pub use host::HostReadout;
 pub use intervention::{EditOperation, EditTarget, EditTerm, Intervention, InterventionError, VectorSource};
 pub use lens::{
-    Continuation, FinalReading, Generate, Generated, Lens, LensError, Plan, Progress, Reading, SampledStep,
-    Sampling, SamplingError, SelfCheck, StepReading, Timing,
+    Continuation, FinalReading, Generate, Generated, LayersRead, Lens, LensError, Plan, Progress, Reading,
+    SampledStep, Sampling, SamplingError, SelfCheck, StepReading, Timing,
 };
 pub use message::Message;
 pub use mixer::MixerKind;

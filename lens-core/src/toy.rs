@@ -230,6 +230,14 @@ impl Compare for ToyBackend {
     }
 }
 
+impl ToyBackend {
+    fn readout(&self) -> Result<HostReadout<'_>, BackendError> {
+        let rows = VocabRows::F32(&self.unembedding);
+        let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
+        Ok(HostReadout::new(&self.norm, unembedding, self.info.n_layers))
+    }
+}
+
 impl Backend for ToyBackend {
     type Hidden = ToyHidden;
 
@@ -352,10 +360,7 @@ impl Backend for ToyBackend {
     }
 
     fn read(&self, request: &ReadRequest<'_, ToyHidden>) -> Result<Readings, BackendError> {
-        let rows = VocabRows::F32(&self.unembedding);
-        let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
-        HostReadout::new(&self.norm, unembedding, self.info.n_layers)
-            .read(request, |hidden, rows, out| self.rows(hidden, rows, out))
+        self.readout()?.read(request, |hidden, rows, out| self.rows(hidden, rows, out))
     }
 
     fn read_choosing(
@@ -363,13 +368,15 @@ impl Backend for ToyBackend {
         request: &ReadRequest<'_, ToyHidden>,
         choice: Choice<'_>,
     ) -> Result<Readings, BackendError> {
-        let rows = VocabRows::F32(&self.unembedding);
-        let unembedding = Unembedding::new(rows, self.info.d_model, None, Post::default())?;
-        HostReadout::new(&self.norm, unembedding, self.info.n_layers).read_choosing(
-            request,
-            choice,
-            |hidden, rows, out| self.rows(hidden, rows, out),
-        )
+        self.readout()?.read_choosing(request, choice, |hidden, rows, out| self.rows(hidden, rows, out))
+    }
+
+    fn track(
+        &self,
+        request: &ReadRequest<'_, ToyHidden>,
+        readings: &mut Readings,
+    ) -> Result<(), BackendError> {
+        self.readout()?.track(request, readings, |hidden, rows, out| self.rows(hidden, rows, out))
     }
 
     fn plain_logits(

@@ -1,6 +1,6 @@
 //! From readings in token ids to traces with texts, all at once or position by position.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::trace::{
     FinalTrace, GenerationTrace, GeneratorTrace, LensEntryTrace, LensKindTrace, LensTrace, NamedTrace,
@@ -10,10 +10,11 @@ use crate::trace::{
 use crate::{
     backend::ModelInfo,
     decision::{important_by_movement, important_layers},
-    lens::{Reading, SampledStep, Sampling, SelfCheck, Timing},
+    lens::{LayersRead, Reading, SampledStep, Sampling, SelfCheck, Timing},
     norm::NormMode,
     point::{Component, Point, Site},
     readout::{Readout, TargetScore, TokenScore},
+    sink::{Awaited, LayersTrace},
     statistic::Statistic,
     text::{TokenText, TokenTexts},
     token::TokenId,
@@ -139,17 +140,45 @@ impl<'a> Tracer<'a> {
             },
             readouts: reading
                 .all_at(index)
-                .map(|(lens, point, readout)| {
-                    let lens =
-                        if reading.lenses.is_plain() { None } else { reading.lenses.shared_name(lens) };
-                    ReadoutTrace {
-                        lens,
-                        ..self.names.readout(last.position, point, readout, self.context.model)
-                    }
+                .map(|(lens, point, readout)| ReadoutTrace {
+                    lens: lens_name(&reading.lenses, lens),
+                    ..self.names.readout(last.position, point, readout, self.context.model)
                 })
                 .collect(),
         }
     }
+}
+
+impl Tracer<'_> {
+    /// Layers of positions of which others are still to come.
+    pub(crate) fn layers(&mut self, read: &LayersRead<'_>) -> LayersTrace {
+        let LayersRead { reading, awaited } = read;
+        let positions = (0..reading.finals.len()).map(|index| {
+            let mut position = self.position(reading, index);
+            // Both follow from all layers.
+            position.last.important_layers.clear();
+            position.last.important_by_movement = None;
+            position
+        });
+        let positions = positions.collect();
+        let awaited = awaited.iter().map(|(lens, point)| Awaited {
+            lens: lens_name(&reading.lenses, *lens),
+            layer: point.layer(),
+            component: point.component(),
+            is_virtual: is_virtual(*point, self.context.model),
+        });
+        LayersTrace { positions, awaited: awaited.collect() }
+    }
+}
+
+/// The name of a lens where a trace says which one has read.
+fn lens_name(lenses: &LensSet, lens: usize) -> Option<Arc<str>> {
+    if lenses.is_plain() { None } else { lenses.shared_name(lens) }
+}
+
+/// Whether no part of the model reads the sum at a point.
+fn is_virtual(point: Point, model: &ModelInfo) -> bool {
+    model.parallel_blocks && point.component() == Component::Site(Site::ResidMid)
 }
 
 /// How far the stream is from the final answer at the embedding and after each layer, in the first lens.
@@ -249,7 +278,7 @@ impl Names<'_> {
             component: point.component(),
             position,
             lens: None,
-            is_virtual: model.parallel_blocks && point.component() == Component::Site(Site::ResidMid),
+            is_virtual: is_virtual(point, model),
             top: self.top(&readout.top),
             statistics: readout.statistics,
             targets: self.targets(&readout.targets),

@@ -14,6 +14,7 @@ mod desk;
 mod door;
 mod export;
 mod failure;
+mod growing;
 mod headers;
 mod job;
 mod key;

@@ -9,7 +9,7 @@ use lens_core::{
     Intervention, LensTrace, PositionTrace, Prepared, Progress, Request, Sink, SinkError, StepTrace, TokenId,
     TokenTrace,
     attribution::AttributionRequest,
-    sink::{Collected, End},
+    sink::{Collected, End, LayersTrace},
 };
 use lens_viz::{
     Named,
@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
+    growing::Growing,
     job::{Job, What},
     limits::Limits,
     model::Model,
@@ -34,6 +35,9 @@ const REST: u32 = 4;
 
 /// Eyes do not follow faster.
 const LEAST_PAUSE: Duration = Duration::from_millis(40);
+
+/// How long a step of a prompt is read at least until those layers of it are shown that are there.
+const GLANCE: Duration = Duration::from_millis(150);
 
 /// Neurons that are named of a logit.
 const NEURONS: usize = 20;
@@ -123,6 +127,7 @@ fn run_one(
         writes: of.1,
         options: PageOptions::default().with_max_bytes(limits.data),
         collected: Collected::default(),
+        growing: Growing::default(),
         next: Instant::now(),
         failure: None,
     };
@@ -147,6 +152,7 @@ struct Shown<'a> {
     writes: bool,
     options: PageOptions,
     collected: Collected,
+    growing: Growing,
     /// When it is drawn again at the earliest.
     next: Instant,
     failure: Option<Failure>,
@@ -155,17 +161,20 @@ struct Shown<'a> {
 impl Shown<'_> {
     /// Says what is there.
     fn draw(&self) -> Result<(), Failure> {
-        let Some(trace) = self.collected.trace().filter(|trace| !trace.readouts.is_empty()) else {
+        let Some(trace) = self.collected.trace() else { return Ok(()) };
+        let (grown, awaited) = self.growing.beside(trace);
+        if !is_begun(&grown) {
             return Ok(());
-        };
+        }
         let mut named: Vec<Named<'_>> =
             self.before.iter().map(|run| Named::new(run.name, &run.trace)).collect();
-        named.push(Named::new(self.name, trace));
+        named.push(Named::new(self.name, &grown).with_awaited(awaited));
         let drawn = data(&named, &self.options).map_err(|error| {
             Failure::new(error.to_string()).with_help("give a shorter prompt, or read the stream alone")
         })?;
-        let done = named.iter().map(|one| one.trace.finals.len()).sum();
-        self.told.say(&Event::Data { data: &drawn, done, of: self.of });
+        let before: usize = self.before.iter().map(|run| run.trace.finals.len()).sum();
+        let done = before + trace.finals.len();
+        self.told.say(&Event::Data { data: &drawn, done, of: self.of, part: self.growing.part() });
         Ok(())
     }
 
@@ -193,7 +202,20 @@ impl Sink for Shown<'_> {
         self.told.wish().is_over() || self.failure.is_some()
     }
 
+    fn layers_every(&self) -> Option<Duration> {
+        Some(GLANCE)
+    }
+
+    fn layers(&mut self, layers: LayersTrace) -> Result<ControlFlow<()>, SinkError> {
+        self.growing.add(layers);
+        self.draw_soon();
+        // Who stops keeps what is there, and a position is there when it is whole.
+        let goes_on = !self.told.wish().is_dropped() && self.failure.is_none();
+        Ok(if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+
     fn position(&mut self, position: PositionTrace) -> Result<(), SinkError> {
+        self.growing = Growing::default();
         self.collected.position(position)
     }
 
@@ -214,6 +236,13 @@ impl Sink for Shown<'_> {
     fn end(&mut self, end: End) -> Result<(), SinkError> {
         self.collected.end(end)
     }
+}
+
+/// Whether each lens has read something: a view of a lens that has not yet would forget what was chosen in it.
+fn is_begun(trace: &LensTrace) -> bool {
+    let has =
+        |name: &&str| trace.readouts.iter().any(|one| one.lens.as_deref().is_none_or(|lens| lens == *name));
+    trace.lens_names().iter().all(has)
 }
 
 /// Takes a logit apart that was read before.

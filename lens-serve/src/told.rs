@@ -21,8 +21,9 @@ const LOOK: Duration = Duration::from_millis(2);
 pub(crate) enum Event<'a> {
     /// The tokens of a run, before they are read.
     Tokens { run: usize, tokens: &'a str },
-    /// What was read so far, of `done` positions of `of`, as far as that is known.
-    Data { data: &'a str, done: usize, of: usize },
+    /// What was read so far: `done` positions of `of`, as far as that is known, and of those that lack layers so much that
+    /// it is as good as `part` more.
+    Data { data: &'a str, done: usize, of: usize, part: f64 },
     /// What was assumed, dropped or left out.
     Notes(&'a [String]),
     /// The shares of a logit.
@@ -89,8 +90,8 @@ fn line(event: &Event<'_>) -> Bytes {
         Event::Tokens { run, tokens } => {
             format!("{{\"event\":\"tokens\",\"run\":{run},\"tokens\":{tokens}}}\n")
         }
-        Event::Data { data, done, of } => {
-            format!("{{\"event\":\"data\",\"done\":{done},\"of\":{of},\"data\":{data}}}\n")
+        Event::Data { data, done, of, part } => {
+            format!("{{\"event\":\"data\",\"done\":{done},\"of\":{of},\"part\":{part:.3},\"data\":{data}}}\n")
         }
         Event::Notes(notes) => format!("{}\n", json!({"event": "notes", "notes": notes})),
         Event::Attribution(trace) => format!("{{\"event\":\"attribution\",\"attribution\":{trace}}}\n"),

@@ -12,7 +12,7 @@ use std::{
 
 use lens_serve::Limits;
 use serde_json::{Value, json};
-use support::{HOSTILE, open, parsed, reading};
+use support::{HOSTILE, open, open_lenses_with, open_slow_layers, open_words, parsed, reading};
 
 fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["event"] == kind).collect()
@@ -37,6 +37,99 @@ fn a_prompt_is_read_at_every_layer_and_position() {
     let points =
         of(&events, "data").pop().unwrap()["data"]["traces"][0]["points"].as_array().unwrap().clone();
     assert_eq!(points.len(), 4);
+}
+
+/// Forty words.
+fn forty() -> String {
+    (0..40).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ")
+}
+
+/// How many places of an event's trace hold a readout, and how many there are.
+fn filled(event: &Value, trace: usize) -> (usize, usize) {
+    let top = event["data"]["traces"][trace]["cells"]["top"].as_array().unwrap();
+    (top.iter().filter(|cell| !cell.is_null()).count(), top.len())
+}
+
+#[test]
+fn a_long_prompt_is_shown_layer_by_layer() {
+    let open = open_slow_layers(Duration::from_millis(60));
+    let events = open.post("/api/run", &reading("page", &forty(), 0)).events();
+    let data = of(&events, "data");
+    assert!(data.len() >= 3, "{} pictures", data.len());
+    let mut before = 0;
+    let (last, growing) = data.split_last().unwrap();
+    for event in growing {
+        let (read, all) = filled(event, 0);
+        // All places are there from the beginning, more and more of them filled, whole layers at a time.
+        assert_eq!(all, 40 * last["data"]["traces"][0]["points"].as_array().unwrap().len());
+        assert!(before < read && read < all && read % 40 == 0, "{before} {read} {all}");
+        before = read;
+        assert_eq!((event["done"].as_u64(), event["of"].as_u64()), (Some(0), Some(40)));
+        let part = event["part"].as_f64().unwrap();
+        assert!((part - 40.0 * read as f64 / all as f64).abs() < 0.01, "{part}");
+        let trace = &event["data"]["traces"][0];
+        assert_eq!(trace["growing"], true);
+        assert_eq!(trace["points"], {
+            let mut points = last["data"]["traces"][0]["points"].clone();
+            // How close a point is to the end is known once it is read.
+            for (point, now) in
+                points.as_array_mut().unwrap().iter_mut().zip(trace["points"].as_array().unwrap())
+            {
+                (point[3], point[4]) = (now[3].clone(), now[4].clone());
+            }
+            points
+        });
+        assert!(trace["final"].as_array().unwrap().iter().all(|one| one["decided_at"].is_null()));
+        // What is read is what the last picture says.
+        for (early, late) in ["top", "kl_to_final"].iter().flat_map(|name| {
+            let of = |event: &&Value| event["data"]["traces"][0]["cells"][*name].as_array().unwrap().clone();
+            // Tokens are rows of a table, in the order in which they came up: their numbers are what can be compared.
+            let number = |cell: Value| if cell.is_array() { cell[1].clone() } else { cell };
+            let pairs = of(&event).into_iter().zip(of(&last)).filter(|(early, _)| !early.is_null());
+            pairs.map(move |(early, late)| (number(early), number(late))).collect::<Vec<_>>()
+        }) {
+            assert_eq!(early, late);
+        }
+    }
+    assert_eq!(filled(last, 0).0, filled(last, 0).1);
+    let trace = &last["data"]["traces"][0];
+    assert!(trace.get("growing").is_none() && last["part"] == 0.0);
+    // What is kept is what is read at once.
+    let kept = open.post("/api/export", &json!({"client": "page", "form": "trace"})).json();
+    let at_once = open_words(Limits::default(), Duration::ZERO);
+    at_once.post("/api/run", &reading("page", &forty(), 0));
+    assert_eq!(kept, at_once.post("/api/export", &json!({"client": "page", "form": "trace"})).json());
+}
+
+#[test]
+fn a_new_prompt_ends_the_one_before_it_between_layers() {
+    let open = open_slow_layers(Duration::from_millis(400));
+    let first = open.begin("/api/run", &reading("page", &forty(), 0));
+    open.wait_until("the first begins", |counts| counts.begun == 1);
+    let began = Instant::now();
+    let answer = open.post("/api/run", &reading("page", "one two", 0));
+    assert_eq!(answer.events().last().unwrap()["event"], "end");
+    // Ten columns come one by one after the first six.
+    assert!(began.elapsed() < Duration::from_secs(2), "the second waited for {:?}", began.elapsed());
+    open.wait_until("both end", |counts| counts.ended == 2);
+    assert_eq!(open.server.counts().dropped, 1);
+    drop(first);
+}
+
+#[test]
+fn layers_of_several_lenses_are_shown_once_each_of_them_has_some() {
+    let open = open_lenses_with(Limits::default(), Some(Duration::from_millis(60)));
+    let events = open.post("/api/run", &reading("page", &forty(), 0)).events();
+    let data = of(&events, "data");
+    assert!(data.len() >= 3, "{} pictures", data.len());
+    let (last, growing) = data.split_last().unwrap();
+    for event in growing {
+        for trace in [0, 1] {
+            let (read, all) = filled(event, trace);
+            assert!(read > 0 && all == filled(last, trace).1, "{read} of {all}");
+        }
+    }
+    assert_eq!(filled(last, 1).0, filled(last, 1).1);
 }
 
 #[test]

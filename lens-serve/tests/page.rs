@@ -10,7 +10,7 @@ use std::{fs, sync::atomic::Ordering, thread, time::Duration};
 use browser::{Tab, axe, tab};
 use lens_serve::Limits;
 use serde_json::json;
-use support::{HOSTILE, open_lenses, open_words};
+use support::{HOSTILE, open_lenses, open_slow_layers, open_words};
 
 /// Types into a field, letter by letter as far as the page can tell.
 fn write(tab: &mut Tab, id: &str, text: &str) {
@@ -78,6 +78,52 @@ fn what_is_typed_is_read_and_pinned_and_kept_where_one_looks() {
     assert_eq!(tab.run("document.cookie + localStorage.length + sessionStorage.length"), "00");
     tab.call("Page.reload", json!({}));
     tab.wait_until("document.readyState === 'complete' && document.getElementById('prompt-0') !== null");
+}
+
+#[test]
+fn the_grid_fills_layer_by_layer_and_what_was_chosen_stays_chosen() {
+    let Some(mut tab) = tab(1280, 1100) else { return };
+    let open = open_slow_layers(Duration::from_millis(500));
+    tab.visit(&open.server.url());
+    let words: Vec<String> = (0..40).map(|n| format!("w{n}")).collect();
+    write(&mut tab, "prompt-0", &words.join(" "));
+    let awaited = "document.querySelectorAll('.cell.awaited').length";
+    tab.wait_until(&format!("{awaited} > 0 && document.querySelectorAll('.cell:not(.awaited)').length > 0"));
+    // All rows are there, the upper ones filled; the last layer is chosen though it is still to come.
+    let rows = "+document.getElementById('grid').getAttribute('aria-rowcount')";
+    assert_eq!(tab.run(rows), 5);
+    let chosen =
+        "document.querySelector('[aria-selected=true]').closest('[role=row]').getAttribute('aria-rowindex')";
+    assert_eq!(tab.run(chosen), "5");
+    assert_eq!(
+        tab.run("document.querySelector('[aria-selected=true]').getAttribute('aria-label')"),
+        "not read yet"
+    );
+    assert!(
+        tab.run("document.getElementById('detail').textContent").as_str().unwrap().contains("Not read yet.")
+    );
+    assert_eq!(tab.run("document.querySelectorAll('[aria-rowindex=\"2\"] .cell.awaited').length"), 0);
+    assert_eq!(
+        tab.run("(({value, max}) => 0 < value && value < max)(document.getElementById('progress'))"),
+        true
+    );
+    // It can be looked at in every way meanwhile.
+    tab.choose("statistic", "entropy");
+    tab.choose("component", "all");
+    tab.run("document.querySelector('[aria-rowindex=\"2\"] [role=gridcell]').click()");
+    tab.choose("component", "resid_post");
+    let before = tab.run(awaited).as_u64().unwrap();
+    assert!(before > 0, "the model was quicker than this test");
+    tab.wait_until(&format!("{awaited} < {before}"));
+    wait_read(&mut tab, 40);
+    assert_eq!(tab.run(awaited), 0);
+    assert_eq!(tab.run(rows), 5);
+    assert_eq!(tab.run("document.getElementById('statistic').value"), "entropy");
+    assert_eq!(tab.run("document.getElementById('component').value"), "resid_post");
+    assert!(
+        !tab.run("document.getElementById('detail').textContent").as_str().unwrap().contains("Not read yet.")
+    );
+    tab.assert_quiet();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Traces that are shown together, each under a name that tells it from the others.
 
-use lens_core::LensTrace;
+use lens_core::{LensTrace, sink::Awaited};
 
 /// A trace and the name that it is shown under.
 #[derive(Debug, Clone)]
@@ -10,12 +10,19 @@ pub struct Named<'a> {
     pub name: String,
     /// The trace.
     pub trace: &'a LensTrace,
+    /// Readouts that its newest positions still lack, while it grows.
+    pub awaited: &'a [Awaited],
 }
 
 impl<'a> Named<'a> {
     /// A trace under a name.
     pub fn new(name: impl Into<String>, trace: &'a LensTrace) -> Self {
-        Self { name: name.into(), trace }
+        Self { name: name.into(), trace, awaited: &[] }
+    }
+
+    lens_core::setters! {
+        /// Readouts that its newest positions still lack, while it grows.
+        with_awaited => awaited: &'a [Awaited],
     }
 
     /// Names traces after what tells them apart: the prompt's number and id, the trial, the interventions, the model.
@@ -27,7 +34,7 @@ impl<'a> Named<'a> {
         for (number, name) in names.iter_mut().enumerate().filter(|(number, _)| is_shared[*number]) {
             *name = format!("{name} ({number})");
         }
-        names.into_iter().zip(traces).map(|(name, trace)| Self { name, trace }).collect()
+        names.into_iter().zip(traces).map(|(name, trace)| Self::new(name, trace)).collect()
     }
 }
 

@@ -42,6 +42,21 @@ pub(super) struct Final<'f> {
 }
 
 impl Finals {
+    /// Takes readouts that were read before, and what they track.
+    fn take(&mut self, known: &[Readout], next: &[Next], readings: &mut Readings) {
+        let tracking = |(readout, next): (&Readout, &Next)| {
+            let final_top1 = readout.top1();
+            let next = match next {
+                Next::Token(token) => Some(*token),
+                Next::Top1 => final_top1,
+                Next::Nothing => None,
+            };
+            Tracking { final_top1, next }
+        };
+        self.trackings = known.iter().zip(next).map(tracking).collect();
+        readings.finals.extend_from_slice(known);
+    }
+
     /// The final readout of a row of the request.
     pub(super) fn of(&self, row: usize) -> Final<'_> {
         let (i, d) = (row - self.rows.start, self.d_model);
@@ -60,46 +75,65 @@ impl HostReadout<'_> {
     pub(super) fn read_finals<H>(
         &self,
         request: &ReadRequest<'_, H>,
-        mut choice: Option<&mut Choice<'_>>,
+        choice: Option<&mut Choice<'_>>,
         group: Range<usize>,
         rows: &mut impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
         readings: &mut Readings,
     ) -> Result<Finals, BackendError> {
-        let (d, ask) = (self.norm.d_model(), request.ask);
+        let d = self.norm.d_model();
         let last = Column::plain(self.last, request.last);
         let mut normed = self.captured_finals(request, &last, &group, rows)?;
-        let needs = ask.statistics.needs();
-        let raw = if needs.vector { normed.clone() } else { Vec::new() };
+        let raw = if request.ask.statistics.needs().vector { normed.clone() } else { Vec::new() };
         let facts: Vec<VectorFacts> = raw.chunks_exact(d).map(VectorFacts::of_final).collect();
         let scales: Vec<f64> = normed.chunks_exact(d).map(|x| self.norm.scale(x)).collect();
         for (x, scale) in normed.chunks_exact_mut(d).zip(&scales) {
             self.norm.apply(x, *scale);
         }
+        let mut finals =
+            Finals { rows: group.clone(), d_model: d, raw, facts, scales, normed, trackings: Vec::new() };
+        match request.known {
+            Some(known) => finals.take(&known[group.clone()], &request.next[group], readings),
+            None => self.project_finals(request, choice, group, &mut finals, readings)?,
+        }
+        Ok(finals)
+    }
+
+    /// The final readouts of vectors that are normed.
+    fn project_finals<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        mut choice: Option<&mut Choice<'_>>,
+        group: Range<usize>,
+        finals: &mut Finals,
+        readings: &mut Readings,
+    ) -> Result<(), BackendError> {
+        let (ask, needs) = (request.ask, request.ask.statistics.needs());
         let known = |row: usize| match request.next[row] {
             Next::Token(token) if choice.is_none() => Some(token),
             Next::Token(_) | Next::Nothing | Next::Top1 => None,
         };
-        let mut trackings: Vec<Tracking> =
-            group.clone().map(|row| Tracking { final_top1: None, next: known(row) }).collect();
+        finals.trackings = group.clone().map(|row| Tracking { final_top1: None, next: known(row) }).collect();
+        let last = Column::plain(self.last, request.last);
         let projected = self.project(
             &Job {
-                readouts: &normed,
+                readouts: &finals.normed,
                 top_k: ask.candidates().max(choice.as_ref().map_or(0, |choice| choice.candidates().get())),
                 entropy: needs.entropy,
                 variance: needs.variance,
                 finals: None,
                 distances: false,
-                tracked: &trackings.iter().map(|tracking| tracking.tokens(ask)).collect::<Vec<_>>(),
+                tracked: &finals.trackings.iter().map(|tracking| tracking.tokens(ask)).collect::<Vec<_>>(),
             },
             |i| last.not_finite(NonFinite::Logit, request.positions[group.start + i]),
         )?;
-        for ((i, projected), tracking) in projected.into_iter().enumerate().zip(&mut trackings) {
+        for ((i, projected), tracking) in projected.into_iter().enumerate().zip(&mut finals.trackings) {
             let next = request.next[group.start + i];
-            let readout = final_readout(projected, next, choice.as_deref_mut(), facts.get(i), ask, tracking);
+            let facts = finals.facts.get(i);
+            let readout = final_readout(projected, next, choice.as_deref_mut(), facts, ask, tracking);
             tracking.final_top1 = readout.top1();
             readings.finals.push(readout);
         }
-        Ok(Finals { rows: group, d_model: d, raw, facts, scales, normed, trackings })
+        Ok(())
     }
 
     /// The final vectors of some rows, all finite: `[rows, d_model]`.

@@ -71,8 +71,7 @@ impl<'a> HostReadout<'a> {
         mut rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
     ) -> Result<Readings, BackendError> {
         let mut readings = Readings::default();
-        let batch = (BATCH_VALUES / self.norm.d_model().max(1)).clamp(BATCH.start, BATCH.end);
-        let rows_at_once = (batch / (request.hidden.len() + 1)).max(1);
+        let rows_at_once = self.rows_at_once(request);
         for some in pieces(0..request.positions.len(), BATCH.start) {
             let finals =
                 self.read_finals(request, choice.as_mut(), some.clone(), &mut rows, &mut readings)?;
@@ -84,6 +83,37 @@ impl<'a> HostReadout<'a> {
             }
         }
         Ok(readings)
+    }
+
+    /// Completes readings that were made without the tokens that their positions track: see
+    /// [`Backend::track`](crate::Backend::track).
+    ///
+    /// # Errors
+    /// As [`HostReadout::read`].
+    pub fn track<H>(
+        &self,
+        request: &ReadRequest<'_, H>,
+        readings: &mut Readings,
+        mut rows: impl FnMut(&H, Range<usize>, &mut Vec<f32>) -> Result<usize, BackendError>,
+    ) -> Result<(), BackendError> {
+        if request.ask.tracked == 0 || request.hidden.is_empty() {
+            return Ok(());
+        }
+        let known = readings.finals.clone();
+        let request = ReadRequest { known: Some(&known), ..*request };
+        for group in pieces(0..request.positions.len(), self.rows_at_once(&request)) {
+            let finals =
+                self.read_finals(&request, None, group.clone(), &mut rows, &mut Readings::default())?;
+            let batch = self.batch(&request, &finals, &group, &mut rows)?;
+            self.track_rows(&request, readings, &group, &batch)?;
+        }
+        Ok(())
+    }
+
+    /// Rows whose readouts are projected in one call.
+    fn rows_at_once<H>(&self, request: &ReadRequest<'_, H>) -> usize {
+        let batch = (BATCH_VALUES / self.norm.d_model().max(1)).clamp(BATCH.start, BATCH.end);
+        (batch / (request.hidden.len() + 1)).max(1)
     }
 
     /// Runs the projection; `error` is what a readout with non-finite logits comes to.

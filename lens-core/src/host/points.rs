@@ -16,7 +16,7 @@ use crate::{
 
 /// Normed vectors of some rows, position-major: a row's points, then its final vector for the divergences, unless that
 /// is among them already.
-struct Batch {
+pub(super) struct Batch {
     /// `[rows, width, d_model]`
     normed: Vec<f32>,
     width: usize,
@@ -70,11 +70,11 @@ impl HostReadout<'_> {
             let vector = batch.facts[row * n_points + column];
             readings.points.push(Readout::of(&projected, vector, ask, tracking[row]));
         }
-        self.track(request, readings, &group, &batch)
+        self.track_rows(request, readings, &group, &batch)
     }
 
     /// The normed vectors of some rows.
-    fn batch<H>(
+    pub(super) fn batch<H>(
         &self,
         request: &ReadRequest<'_, H>,
         finals: &Finals,
@@ -111,8 +111,8 @@ impl HostReadout<'_> {
         Ok(Batch { normed, width, final_column, facts })
     }
 
-    /// Completes the readouts of some rows, the newest, with the tokens that their positions track.
-    fn track<H>(
+    /// Completes the readouts of some rows with the tokens that their positions track.
+    pub(super) fn track_rows<H>(
         &self,
         request: &ReadRequest<'_, H>,
         readings: &mut Readings,
@@ -124,7 +124,7 @@ impl HostReadout<'_> {
             return Ok(());
         }
         let Readings { finals, points } = readings;
-        let newest = &mut points[group.start * n_points..];
+        let newest = &mut points[group.start * n_points..group.end * n_points];
         let of_row = |(last, readouts): (&Readout, &[Readout])| {
             tracked_tokens(last, request.hidden.iter().zip(readouts), most)
         };

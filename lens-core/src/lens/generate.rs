@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{After, Lens, LensError, Plan, Reading, Sampling, plan::Scope, sampling::Chooser};
+use super::{After, Lens, LensError, Plan, Reading, Rows, Sampling, plan::Scope, sampling::Chooser};
 use crate::{
     backend::{Backend, BackendError, Next},
     choice::Choice,
@@ -175,8 +175,8 @@ impl<B: Backend> Lens<'_, B> {
         let head = if scope.positions.len() > 1 { last } else { 0 };
         for step in scope.steps(0..head) {
             let end = step.end;
-            self.read_step(prompt, step, room, scope, plan, reading)?;
-            if self.report(reading, end, prompt.len()).is_break() {
+            let read = self.read_step(prompt, step, room, scope, plan, reading)?;
+            if read.is_break() || self.report(reading, end, prompt.len()).is_break() {
                 return Ok(None);
             }
         }
@@ -227,7 +227,8 @@ impl<B: Backend> Lens<'_, B> {
             token.map(|token| token.id)
         };
         let choice = Choice::new(candidates, &mut choose);
-        self.readouts(captured, &[position], After::Chosen(choice), scope, plan)?.keep(&[position], reading);
+        let rows = Rows::new(captured, std::slice::from_ref(&position));
+        self.readouts(&rows, After::Chosen(choice), &scope.decoded, scope, plan)?.keep(&[position], reading);
         token.ok_or_else(no_vocabulary)
     }
 }

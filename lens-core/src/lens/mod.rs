@@ -4,6 +4,7 @@ mod columns;
 mod error;
 mod generate;
 mod heads;
+mod layers;
 mod pack;
 mod plan;
 mod reading;
@@ -29,6 +30,8 @@ use crate::{
 use columns::Place;
 pub use error::LensError;
 pub use generate::{Continuation, Generate, Generated, SampledStep, StepReading};
+pub use layers::LayersRead;
+use layers::Watched;
 pub use plan::Plan;
 use plan::Scope;
 pub use reading::{FinalReading, Reading, SelfCheck};
@@ -60,13 +63,14 @@ type EachStep<'a> = dyn FnMut(&Reading, Progress) -> ControlFlow<()> + 'a;
 pub struct Lens<'a, B: Backend> {
     backend: &'a mut B,
     each_step: Option<Box<EachStep<'a>>>,
+    layers: Option<Watched<'a>>,
     timing: Cell<Timing>,
 }
 
 impl<'a, B: Backend> Lens<'a, B> {
     /// A lens that looks into `backend`.
     pub fn new(backend: &'a mut B) -> Self {
-        Self { backend, each_step: None, timing: Cell::default() }
+        Self { backend, each_step: None, layers: None, timing: Cell::default() }
     }
 
     /// Where the time of everything that this lens has run so far went.
@@ -107,15 +111,15 @@ impl<'a, B: Backend> Lens<'a, B> {
         let needed = scope.needed();
         for step in scope.steps(0..needed) {
             let last = step.end;
-            self.read_step(tokens, step, needed, &scope, plan, &mut reading)?;
-            if self.report(&reading, last, needed).is_break() {
+            let read = self.read_step(tokens, step, needed, &scope, plan, &mut reading)?;
+            if read.is_break() || self.report(&reading, last, needed).is_break() {
                 break;
             }
         }
         Ok(reading)
     }
 
-    /// Runs and reads one step, and checks its last final readout.
+    /// Runs and reads one step, and checks its last final readout; breaks where nobody wanted the rest of its layers.
     fn read_step(
         &mut self,
         tokens: &[TokenId],
@@ -124,15 +128,19 @@ impl<'a, B: Backend> Lens<'a, B> {
         scope: &Scope,
         plan: &Plan,
         reading: &mut Reading,
-    ) -> Result<(), LensError> {
+    ) -> Result<ControlFlow<()>, LensError> {
         let positions: Vec<usize> = scope.positions.iter().copied().filter(|p| step.contains(p)).collect();
         let captured = self.forward(tokens, step.clone(), room, scope, &positions)?;
         if let (Some(last), false) = (captured.last(), positions.is_empty()) {
             let next: Vec<Next> = positions.iter().map(|p| tokens.get(p + 1).copied().into()).collect();
-            self.decode(&captured, &positions, &next, scope, plan, reading)?;
+            let rows = Rows::new(&captured, &positions);
+            let Some(mut readouts) = self.by_layers(&rows, &next, scope, plan)? else {
+                return Ok(ControlFlow::Break(()));
+            };
+            readouts.keep(&positions, reading);
             self.check_last(last, &positions, reading)?;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Runs one step and captures what the scope wants at `positions`, which lie in the step.
@@ -176,25 +184,50 @@ impl<'a, B: Backend> Lens<'a, B> {
         plan: &Plan,
         reading: &mut Reading,
     ) -> Result<(), LensError> {
-        self.readouts(captured, positions, After::Known(next), scope, plan)?.keep(positions, reading);
+        let rows = Rows::new(captured, positions);
+        self.readouts(&rows, After::Known(next), &scope.decoded, scope, plan)?.keep(positions, reading);
         Ok(())
     }
 
-    /// The readouts of what was captured at some rows, each at its position and followed by what `after` says.
+    /// The readouts of what was captured at some rows, each followed by what `after` says, at these `places` of those that
+    /// the scope decodes.
     fn readouts(
         &self,
-        captured: &[B::Hidden],
-        positions: &[usize],
+        rows: &Rows<'_, B::Hidden>,
         after: After<'_>,
+        places: &[Place],
         scope: &Scope,
         plan: &Plan,
     ) -> Result<Readouts, LensError> {
+        let Rows { captured, positions, known } = *rows;
         let Some(last) = captured.last() else { return Ok(Readouts::default()) };
         let began = Instant::now();
-        let heads = heads::split(self.backend, captured, &scope.captured, &scope.decoded)?;
-        let translated = self.translate(captured, scope, plan)?;
-        let columns: Vec<Column<'_, B::Hidden>> = scope
-            .decoded
+        let (readings, roles) = self.with_columns(captured, places, scope, plan, |columns| {
+            let request =
+                |next| ReadRequest { hidden: columns, last, positions, next, ask: &plan.question, known };
+            let readings = match after {
+                After::Known(next) => self.backend.read(&request(next)),
+                After::Chosen(choice) => self.backend.read_choosing(&request(&[Next::Nothing]), choice),
+            }?;
+            check_numbers(&readings, positions, columns, scope.n_layers)?;
+            Ok((readings, columns.iter().map(Role::of).collect()))
+        })?;
+        self.spent(|timing| timing.readout += began.elapsed());
+        Ok(Readouts::new(roles, readings))
+    }
+
+    /// Does something with the columns that these `places` are.
+    fn with_columns<R>(
+        &self,
+        captured: &[B::Hidden],
+        places: &[Place],
+        scope: &Scope,
+        plan: &Plan,
+        then: impl FnOnce(&[Column<'_, B::Hidden>]) -> Result<R, BackendError>,
+    ) -> Result<R, LensError> {
+        let heads = heads::split(self.backend, captured, &scope.captured, places)?;
+        let translated = self.translate(captured, places, scope, plan)?;
+        let columns: Vec<Column<'_, B::Hidden>> = places
             .iter()
             .zip(&translated)
             .filter_map(|(place, translated)| {
@@ -207,28 +240,14 @@ impl<'a, B: Backend> Lens<'a, B> {
                 })
             })
             .collect();
-        let request = |next| ReadRequest { hidden: &columns, last, positions, next, ask: &plan.question };
-        let readings = match after {
-            After::Known(next) => self.backend.read(&request(next)),
-            After::Chosen(choice) => self.backend.read_choosing(&request(&[Next::Nothing]), choice),
-        }?;
-        self.spent(|timing| timing.readout += began.elapsed());
-        check_numbers(&readings, positions, &columns, scope.n_layers)?;
-        let columns = columns.iter().map(|column| Role {
-            is_output: column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost),
-            is_shown: column.shown,
-        });
-        Ok(Readouts {
-            columns: columns.collect(),
-            finals: readings.finals.into_iter(),
-            points: readings.points.into_iter(),
-        })
+        Ok(then(&columns)?)
     }
 
     /// What the lenses make of the captured vectors, place by place; `None` where the plain lens reads.
     fn translate(
         &self,
         captured: &[B::Hidden],
+        places: &[Place],
         scope: &Scope,
         plan: &Plan,
     ) -> Result<Vec<Option<B::Hidden>>, BackendError> {
@@ -237,7 +256,7 @@ impl<'a, B: Backend> Lens<'a, B> {
             let index = scope.captured.index_of(place.point)?;
             Some(self.backend.translate(&captured[index], map))
         };
-        scope.decoded.iter().map(|place| of(place).transpose()).collect()
+        places.iter().map(|place| of(place).transpose()).collect()
     }
 
     fn report(&mut self, reading: &Reading, done: usize, total: usize) -> ControlFlow<()> {
@@ -302,6 +321,22 @@ impl<'a, B: Backend> Lens<'a, B> {
     }
 }
 
+/// Rows that are to be read.
+struct Rows<'r, H> {
+    /// What was captured of them, in the order of the scope's points.
+    captured: &'r [H],
+    /// Their positions, `[rows]`.
+    positions: &'r [usize],
+    /// Their final readouts, `[rows]`, where those are there already.
+    known: Option<&'r [Readout]>,
+}
+
+impl<'r, H> Rows<'r, H> {
+    fn new(captured: &'r [H], positions: &'r [usize]) -> Self {
+        Self { captured, positions, known: None }
+    }
+}
+
 /// What comes after rows that are read.
 enum After<'a> {
     /// This is known of each of them.
@@ -319,6 +354,15 @@ struct Role {
     is_shown: bool,
 }
 
+impl Role {
+    fn of<H>(column: &Column<'_, H>) -> Self {
+        Self {
+            is_output: column.lens.is_none() && column.point.component() == Component::Site(Site::ResidPost),
+            is_shown: column.shown,
+        }
+    }
+}
+
 /// Readouts of some rows that no reading has yet.
 #[derive(Default)]
 struct Readouts {
@@ -331,6 +375,10 @@ struct Readouts {
 }
 
 impl Readouts {
+    fn new(columns: Vec<Role>, readings: Readings) -> Self {
+        Self { columns, finals: readings.finals.into_iter(), points: readings.points.into_iter() }
+    }
+
     /// Gives a reading the readouts of the next rows, which were captured at these positions.
     fn keep(&mut self, positions: &[usize], reading: &mut Reading) {
         for (position, readout) in positions.iter().zip(self.finals.by_ref()) {

@@ -3,7 +3,7 @@
 use std::{ops::Range, time::Instant};
 
 use super::{
-    After, Lens, LensError,
+    After, Lens, LensError, Rows,
     plan::{Plan, Scope},
     reading::Reading,
 };
@@ -112,7 +112,8 @@ impl<B: Backend> Lens<'_, B> {
             scope.positions.iter().map(after).collect::<Vec<_>>()
         };
         let next: Vec<Next> = pack.iter().flat_map(next_of).collect();
-        let mut readouts = self.readouts(&captured, &positions, After::Known(&next), scope, plan)?;
+        let rows = Rows::new(&captured, &positions);
+        let mut readouts = self.readouts(&rows, After::Known(&next), &scope.decoded, scope, plan)?;
         let mut readings = Vec::with_capacity(pack.len());
         for (asked, rows) in pack.iter().zip(rows_of(pack)) {
             let mut reading = asked.scope.empty_reading(plan);

@@ -173,13 +173,13 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
     }
 
     /// Reads the prompt.
-    fn read(&mut self, prepared: &Prepared, mut watch: Watch<'_, '_>) -> Result<(), SessionError> {
-        let mut lens =
-            Lens::new(self.backend).with_steps(|reading, progress| watch.prompt(reading, progress));
+    fn read(&mut self, prepared: &Prepared, watch: Watch<'_, '_>) -> Result<(), SessionError> {
+        let watch = RefCell::new(watch);
+        let mut lens = watched(self.backend, &watch);
         let reading = lens.read(&prepared.tokens, &prepared.plan)?;
         let timing = lens.timing();
         drop(lens);
-        let (sink, notes) = watch.end()?;
+        let (sink, notes) = watch.into_inner().end()?;
         let self_check = reading.self_check.map(Into::into);
         Ok(sink.end(end(prepared, None, self_check, timing, notes))?)
     }
@@ -192,10 +192,8 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         watch: Watch<'_, '_>,
     ) -> Result<(), SessionError> {
         let mut stop = StopTexts::new(self.texts, &prepared.stop);
-        // Never borrowed twice: the prompt's steps and the continuation's come one after another.
         let watch = RefCell::new(watch);
-        let mut lens = Lens::new(self.backend)
-            .with_steps(|reading, progress| watch.borrow_mut().prompt(reading, progress));
+        let mut lens = watched(self.backend, &watch);
         let generated = lens.generate(&prepared.tokens, &prepared.plan, ask, |step| {
             let asked = watch.borrow_mut().step(step);
             asked.or_else(|| stop.sees(step.sampled.token.id))
@@ -207,6 +205,18 @@ impl<'a, B: Backend, T: Texts> Session<'a, B, T> {
         (generation.seed, generation.trial) = (prepared.seed, prepared.trial);
         let self_check = generated.reading.self_check.map(Into::into);
         Ok(sink.end(end(prepared, Some(generation), self_check, timing, notes))?)
+    }
+}
+
+/// A lens that tells what it reads. `watch` is never borrowed twice: layers, steps of the prompt and those of the
+/// continuation come one after another.
+fn watched<'w, B: Backend>(backend: &'w mut B, watch: &'w RefCell<Watch<'_, '_>>) -> Lens<'w, B> {
+    let every = watch.borrow().layers_every();
+    let lens =
+        Lens::new(backend).with_steps(|reading, progress| watch.borrow_mut().prompt(reading, progress));
+    match every {
+        Some(pace) => lens.with_layers(pace, |read| watch.borrow_mut().layers(read)),
+        None => lens,
     }
 }
 

@@ -1,9 +1,9 @@
 //! From readings that grow to what a sink is told.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use crate::{
-    lens::{Progress, Reading, StepReading},
+    lens::{LayersRead, Progress, Reading, StepReading},
     sink::{Sink, SinkError},
     trace::Stopped,
     tracer::Tracer,
@@ -50,6 +50,29 @@ impl<'a, 'b> Watch<'a, 'b> {
             ));
         }
         ControlFlow::Break(())
+    }
+
+    /// How often the sink wants to hear of layers.
+    pub(super) fn layers_every(&self) -> Option<Duration> {
+        self.sink.layers_every()
+    }
+
+    /// Hands over layers of a step, and asks whether to go on.
+    pub(super) fn layers(&mut self, read: &LayersRead<'_>) -> ControlFlow<()> {
+        match self.sink.layers(self.tracer.layers(read)) {
+            Err(failure) => {
+                self.failure = Some(failure);
+                ControlFlow::Break(())
+            }
+            Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+            Ok(ControlFlow::Break(())) => {
+                let from = read.reading.positions.first().copied().unwrap_or_default();
+                self.notes.push(format!(
+                    "interrupted while a step of the prompt was read: positions from {from} on were not read"
+                ));
+                ControlFlow::Break(())
+            }
+        }
     }
 
     /// Hands over a token that was written; what is returned ends the continuation.

@@ -28,11 +28,14 @@
 mod collected;
 mod error;
 mod json;
+mod layers;
 mod lines;
 mod logitlens4llms;
 mod replay;
 mod tee;
 mod whole;
+
+use std::{ops::ControlFlow, time::Duration};
 
 use crate::{
     lens::Progress,
@@ -45,6 +48,7 @@ use crate::{
 pub use collected::Collected;
 pub use error::SinkError;
 pub use json::trace_json;
+pub use layers::{Awaited, LayersTrace};
 pub use lines::JsonLines;
 pub use logitlens4llms::{all_layers_json, important_layers_json};
 pub use replay::replay;
@@ -80,6 +84,22 @@ pub trait Sink {
     /// was read until then is kept, and the run ends as usual, with [`end`](Sink::end).
     fn stop(&mut self) -> bool {
         false
+    }
+
+    /// How often, at most, it wants to hear of [`layers`](Sink::layers); `None` if never, which is the default.
+    fn layers_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Some layers of the next positions were read, and others of them are still to come: for whoever shows a run while it
+    /// grows. They are not lost for those who do not listen, since [`position`](Sink::position) brings every position
+    /// whole. `Break` ends the run here, and what was read of these positions is lost.
+    ///
+    /// # Errors
+    /// As for [`Sink::begin`].
+    fn layers(&mut self, layers: LayersTrace) -> Result<ControlFlow<()>, SinkError> {
+        let _ = layers;
+        Ok(ControlFlow::Continue(()))
     }
 
     /// One more position was read.

@@ -1,6 +1,8 @@
 //! Several sinks as one.
 
-use super::{End, Sink, SinkError};
+use std::{ops::ControlFlow, time::Duration};
+
+use super::{End, LayersTrace, Sink, SinkError};
 use crate::{
     lens::Progress,
     trace::{LensTrace, PositionTrace, StepTrace, TokenTrace},
@@ -51,6 +53,20 @@ impl Sink for Tee<'_> {
     fn stop(&mut self) -> bool {
         // Each is asked: some look after something when they are.
         self.sinks.iter_mut().fold(false, |stop, sink| sink.stop() | stop)
+    }
+
+    fn layers_every(&self) -> Option<Duration> {
+        self.sinks.iter().filter_map(|sink| sink.layers_every()).min()
+    }
+
+    fn layers(&mut self, layers: LayersTrace) -> Result<ControlFlow<()>, SinkError> {
+        let mut flow = ControlFlow::Continue(());
+        for sink in self.sinks.iter_mut().filter(|sink| sink.layers_every().is_some()) {
+            if sink.layers(layers.clone())?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+        }
+        Ok(flow)
     }
 
     fn position(&mut self, position: PositionTrace) -> Result<(), SinkError> {

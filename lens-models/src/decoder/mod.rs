@@ -354,6 +354,10 @@ impl Backend for Decoder {
         self.readout.read_choosing(request, choice)
     }
 
+    fn track(&self, request: &ReadRequest<'_, Tensor>, readings: &mut Readings) -> Result<(), BackendError> {
+        self.readout.track(request, readings)
+    }
+
     fn plain_logits(&self, last: &Tensor, row: usize, ids: &[TokenId]) -> Result<PlainLogits, BackendError> {
         let _guard = tch::no_grad_guard();
         Ok(self.readout.plain_logits(last, row, ids)?)

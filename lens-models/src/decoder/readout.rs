@@ -136,6 +136,18 @@ impl Readout {
         }
     }
 
+    /// Adds the tokens that positions track to readings that were made without them.
+    pub(super) fn track(
+        &self,
+        request: &ReadRequest<'_, Tensor>,
+        readings: &mut Readings,
+    ) -> Result<(), BackendError> {
+        match &self.device {
+            Some(device) => device.track(request, readings),
+            None => self.host()?.track(request, readings, |hidden, rows, out| self.rows(hidden, rows, out)),
+        }
+    }
+
     /// The projection on the processor.
     fn host(&self) -> Result<HostReadout<'_>, BackendError> {
         let (norm, unembedding) = self.in_host_memory()?;

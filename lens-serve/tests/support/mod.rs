@@ -88,6 +88,8 @@ const WIDTH: usize = 16;
 pub(crate) struct Toy {
     model: ToyBackend,
     pub(crate) pause: Duration,
+    /// A pause after every column of layers, and a look at each.
+    layer_pause: Option<Duration>,
     /// The lenses that everything is read with.
     lenses: LensSet,
     /// Whether prompts are words; otherwise they are ids.
@@ -101,6 +103,7 @@ impl Toy {
         Self {
             model: ToyBackend::new(3, WIDTH, 50, 7),
             pause,
+            layer_pause: None,
             lenses: LensSet::default(),
             words: false,
             written: Arc::default(),
@@ -113,16 +116,29 @@ impl Toy {
 }
 
 /// Counts what is written, and takes its time.
-struct Slow(Duration, Arc<AtomicUsize>);
+struct Slow {
+    pause: Duration,
+    layer_pause: Option<Duration>,
+    written: Arc<AtomicUsize>,
+}
 
 impl Sink for Slow {
+    fn layers_every(&self) -> Option<Duration> {
+        self.layer_pause.map(|_| Duration::ZERO)
+    }
+
+    fn layers(&mut self, _: lens_core::sink::LayersTrace) -> Result<ControlFlow<()>, lens_core::SinkError> {
+        thread::sleep(self.layer_pause.unwrap_or_default());
+        Ok(ControlFlow::Continue(()))
+    }
+
     fn step(
         &mut self,
         _: lens_core::StepTrace,
         _: lens_core::TokenTrace,
     ) -> Result<(), lens_core::SinkError> {
-        self.1.fetch_add(1, Ordering::SeqCst);
-        thread::sleep(self.0);
+        self.written.fetch_add(1, Ordering::SeqCst);
+        thread::sleep(self.pause);
         Ok(())
     }
 
@@ -155,7 +171,8 @@ impl Model for Toy {
     }
 
     fn run(&mut self, prepared: &Prepared, sink: &mut dyn Sink) -> Result<(), Failure> {
-        let mut slow = Slow(self.pause, Arc::clone(&self.written));
+        let (pause, layer_pause, written) = (self.pause, self.layer_pause, Arc::clone(&self.written));
+        let mut slow = Slow { pause, layer_pause, written };
         let both: [&mut dyn Sink; 2] = [&mut slow, sink];
         self.session().run_prepared_into(prepared, &mut Tee::new(both)).map_err(said)
     }
@@ -198,14 +215,24 @@ pub(crate) fn open_words(limits: Limits, pause: Duration) -> Open {
     open_with(limits, Toy { words: true, ..Toy::new(pause) })
 }
 
+/// The same for a model that takes so long for every column of layers, once a step has more than some 256 readouts.
+pub(crate) fn open_slow_layers(pause: Duration) -> Open {
+    open_with(Limits::default(), Toy { words: true, layer_pause: Some(pause), ..Toy::new(Duration::ZERO) })
+}
+
 /// The same, read by the plain lens and by a Jacobian one that turns every vector around.
 pub(crate) fn open_lenses(limits: Limits) -> Open {
+    open_lenses_with(limits, None)
+}
+
+/// The same, with a pause after every column of layers.
+pub(crate) fn open_lenses_with(limits: Limits, layer_pause: Option<Duration>) -> Open {
     let turned = |i: usize| if i.is_multiple_of(WIDTH + 1) { -1.0 } else { 0.1 };
     let map = || LensMap::new(WIDTH, (0..WIDTH * WIDTH).map(turned).collect(), None, false).unwrap();
     let maps = (0..3).map(|layer| (layer, map()));
     let jacobian = Translator::jacobian(WIDTH, Site::ResidPost, maps, Provenance::default()).unwrap();
     let lenses = LensSet::new([LensChoice::Logit, LensChoice::Translated(jacobian.into())]).unwrap();
-    open_with(limits, Toy { words: true, lenses, ..Toy::new(Duration::ZERO) })
+    open_with(limits, Toy { words: true, lenses, layer_pause, ..Toy::new(Duration::ZERO) })
 }
 
 fn open_with(limits: Limits, mut toy: Toy) -> Open {

@@ -92,6 +92,9 @@ struct Trace<'a> {
     /// The positions read, ascending.
     positions: Vec<usize>,
     cells: Cells,
+    /// Whether empty cells of the newest positions are still to be read.
+    #[serde(skip_serializing_if = "is_false")]
+    growing: bool,
     #[serde(rename = "final")]
     finals: Vec<Final>,
 }
@@ -136,6 +139,11 @@ struct Final {
     targets: Option<Targets>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
 /// The data of the page as JSON, not yet fit to stand in HTML.
 pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     let mut vocabulary = Vocabulary::default();
@@ -146,7 +154,7 @@ pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<Str
         if trace.readouts.is_empty() {
             return Err(PageError::Empty);
         }
-        let here = Places::new(trace);
+        let here = Places::new(trace, named.awaited);
         // Eight values for each place, "null," at the least.
         let least = here.len().saturating_mul(10);
         if least > options.max_bytes {
@@ -171,7 +179,7 @@ pub(super) fn compact(traces: &[Named<'_>], options: &PageOptions) -> Result<Str
 
 /// The error of a page that needs so many bytes.
 pub(super) fn too_large(traces: &[Named<'_>], options: &PageOptions, bytes: usize) -> PageError {
-    let places: Vec<Places> = traces.iter().map(|named| Places::new(named.trace)).collect();
+    let places: Vec<Places> = traces.iter().map(|named| Places::new(named.trace, named.awaited)).collect();
     let longest =
         traces.iter().flat_map(|named| &named.trace.readouts).map(|readout| readout.top.len()).max();
     PageError::TooLarge {
@@ -184,7 +192,7 @@ pub(super) fn too_large(traces: &[Named<'_>], options: &PageOptions, bytes: usiz
 }
 
 fn one<'a>(
-    Named { name, trace }: &'a Named<'a>,
+    Named { name, trace, awaited }: &'a Named<'a>,
     places: &Places,
     vocabulary: &mut Vocabulary,
     options: &PageOptions,
@@ -220,6 +228,7 @@ fn one<'a>(
         points: places.described(trace),
         positions: places.positions.clone(),
         cells: names.cells(trace, places),
+        growing: !awaited.is_empty(),
         finals: trace.finals.iter().map(|last| names.last(last)).collect(),
     }
 }

@@ -6,7 +6,7 @@ use super::{escape::html, heads::heads};
 use crate::{measure::compared, named::Named};
 
 /// The head of one trace of the page; all but the first are hidden until they are chosen.
-pub(super) fn head(Named { name, trace }: &Named<'_>, number: usize) -> String {
+pub(super) fn head(Named { name, trace, .. }: &Named<'_>, number: usize) -> String {
     let hidden = if number == 0 { "" } else { " hidden" };
     let run = (!name.is_empty()).then(|| ("Run", foreign(name)));
     let facts: String = run

@@ -39,7 +39,7 @@ mod vocabulary;
 
 use std::borrow::Cow;
 
-use lens_core::{ByteSize, LensTrace, TraceError};
+use lens_core::{ByteSize, LensTrace, TraceError, sink::Awaited};
 
 pub use attribution::attribution;
 pub use corpus::corpus;
@@ -130,7 +130,7 @@ pub fn page(trace: &LensTrace, options: &PageOptions) -> Result<String, PageErro
 /// larger than `options` allows.
 pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
     let parts = shown(traces)?;
-    let traces: Vec<Named<'_>> = parts.iter().map(|(name, trace)| Named::new(name, trace)).collect();
+    let traces: Vec<Named<'_>> = parts.iter().map(Part::named).collect();
     let data = compact::compact(&traces, options)?;
     let html = document::document(&traces, &data, options);
     if html.len() > options.max_bytes {
@@ -139,8 +139,21 @@ pub fn pages(traces: &[Named<'_>], options: &PageOptions) -> Result<String, Page
     Ok(html)
 }
 
+/// A trace as it is read by one lens.
+struct Part<'a> {
+    name: String,
+    trace: Cow<'a, LensTrace>,
+    awaited: Vec<Awaited>,
+}
+
+impl Part<'_> {
+    fn named(&self) -> Named<'_> {
+        Named::new(&self.name, &self.trace).with_awaited(&self.awaited)
+    }
+}
+
 /// The traces as a page shows them, if they can be true.
-fn shown<'a>(traces: &[Named<'a>]) -> Result<Vec<(String, Cow<'a, LensTrace>)>, PageError> {
+fn shown<'a>(traces: &[Named<'a>]) -> Result<Vec<Part<'a>>, PageError> {
     if traces.is_empty() {
         return Err(PageError::Empty);
     }
@@ -151,9 +164,9 @@ fn shown<'a>(traces: &[Named<'a>]) -> Result<Vec<(String, Cow<'a, LensTrace>)>, 
 }
 
 /// Every trace, once for each of its lenses, which then is part of its name.
-fn by_lens<'a>(traces: &[Named<'a>]) -> Vec<(String, Cow<'a, LensTrace>)> {
+fn by_lens<'a>(traces: &[Named<'a>]) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
-    for Named { name, trace } in traces {
+    for Named { name, trace, awaited } in traces {
         let lenses = trace.lens_names();
         for lens in &lenses {
             let Ok(part) = trace.of_lens(Some(lens)) else { continue };
@@ -162,7 +175,9 @@ fn by_lens<'a>(traces: &[Named<'a>]) -> Vec<(String, Cow<'a, LensTrace>)> {
                 (_, "") => format!("{lens} lens"),
                 (_, name) => format!("{name}, {lens} lens"),
             };
-            parts.push((name, part));
+            let is_own = |one: &&Awaited| one.lens.as_deref().is_none_or(|of| of == *lens);
+            let awaited = awaited.iter().filter(is_own).cloned().collect();
+            parts.push(Part { name, trace: part, awaited });
         }
     }
     parts

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use lens_core::{Component, LensTrace, ReadoutTrace, Statistic};
+use lens_core::{Component, LensTrace, ReadoutTrace, Statistic, sink::Awaited};
 
 use super::{faithfulness, number::Rounded};
 
@@ -18,11 +18,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new(trace: &LensTrace) -> Self {
+    /// Those that a trace has, and those that it still awaits.
+    pub(super) fn new(trace: &LensTrace, awaited: &[Awaited]) -> Self {
+        let read =
+            trace.readouts.iter().map(|readout| (readout.layer, readout.component, readout.is_virtual));
+        let awaited = awaited.iter().map(|one| (one.layer, one.component, one.is_virtual));
         // `embed` has no layer and comes first, as it should.
         let mut points = BTreeMap::new();
-        for readout in &trace.readouts {
-            *points.entry((readout.layer, readout.component)).or_insert(false) |= readout.is_virtual;
+        for (layer, component, is_virtual) in read.chain(awaited) {
+            *points.entry((layer, component)).or_insert(false) |= is_virtual;
         }
         let positions: BTreeSet<usize> = trace.readouts.iter().map(|readout| readout.position).collect();
         let points: Vec<_> = points.into_iter().collect();

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The table of a trace under its name, if it has one, with as many of its last positions as `cells` allow.
-pub(super) fn plain(Named { name, trace }: &Named<'_>, cells: usize) -> String {
+pub(super) fn plain(Named { name, trace, .. }: &Named<'_>, cells: usize) -> String {
     let Some(component) = stream(trace) else { return String::new() };
     let rows = rows(trace, component);
     let all: Vec<usize> = trace.finals.iter().map(|last| last.position).collect();

@@ -95,15 +95,20 @@ impl DeviceReadout {
         (self.budget / bytes).max(2)
     }
 
+    /// Rows and points of a chunk: some points of one position, or all points of some positions.
+    fn at_once(&self, request: &ReadRequest<'_, Tensor>) -> (usize, usize) {
+        let (most, n_points) = (self.most(request), request.hidden.len());
+        let points = n_points.min(most - 1).max(1);
+        let rows = (most / (points.min(n_points) + 1)).max(1);
+        (rows, points)
+    }
+
     /// Decodes captured vectors.
     pub(super) fn read(&self, request: &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError> {
         let _guard = tch::no_grad_guard();
         self.check_tokens(request)?;
         let (n_rows, n_points) = (request.positions.len(), request.hidden.len());
-        let most = self.most(request);
-        // Some points of one position, or all points of some positions.
-        let points_at_once = n_points.min(most - 1).max(1);
-        let rows_at_once = (most / (points_at_once.min(n_points) + 1)).max(1);
+        let (rows_at_once, points_at_once) = self.at_once(request);
 
         let mut readings = Readings::default();
         for start in (0..n_rows).step_by(rows_at_once) {
@@ -129,7 +134,7 @@ impl DeviceReadout {
                 let finals = &readings.finals[rows.start..];
                 // Where one chunk had all points of its rows, all logits are still there.
                 let logits = (points_at_once >= n_points).then_some(&last_logits);
-                self.track(request, rows, points_at_once, finals, &mut by_row, logits)
+                self.track_rows(request, rows, points_at_once, finals, &mut by_row, logits)
                     .map_err(|error| error.of_memory(|| "the logits of tracked tokens".to_owned()))?;
             }
             readings.points.extend(by_row.into_iter().flatten());

@@ -55,6 +55,28 @@ impl Path {
     }
 
     fn read(self, case: &Case, kind: Kind, budget: usize) -> Result<Readings, BackendError> {
+        self.read_with(case, kind, budget, DeviceReadout::read)
+    }
+
+    /// Reads without the tokens that positions track, and then adds those.
+    fn read_in_two(self, case: &Case, kind: Kind, budget: usize) -> Result<Readings, BackendError> {
+        self.read_with(case, kind, budget, |readout, request| {
+            let bare = request.ask.clone().with_tracked(0);
+            let ReadRequest { hidden, last, positions, next, .. } = *request;
+            let mut readings = readout.read(&ReadRequest::new(hidden, last, positions, next, &bare))?;
+            assert!(readings.points.iter().all(|readout| readout.tracked.is_empty()));
+            readout.track(request, &mut readings)?;
+            Ok(readings)
+        })
+    }
+
+    fn read_with(
+        self,
+        case: &Case,
+        kind: Kind,
+        budget: usize,
+        read: impl Fn(&DeviceReadout, &ReadRequest<'_, Tensor>) -> Result<Readings, BackendError>,
+    ) -> Result<Readings, BackendError> {
         let shape = [case.n_vocab as i64, case.d_model as i64];
         let unembed = Tensor::from_slice(&case.rows).view(shape).to_kind(kind).to_device(self.device());
         let product = Product::new(&case.norm, &unembed, case.bias.as_deref(), case.post)?;
@@ -65,7 +87,7 @@ impl Path {
         let hidden = case.columns(&captured);
         assert_eq!(hidden.len(), case.points.len());
         let last = matrix(&case.last);
-        readout.read(&ReadRequest::new(&hidden, &last, &case.positions, &case.next, &case.ask))
+        read(&readout, &ReadRequest::new(&hidden, &last, &case.positions, &case.next, &case.ask))
     }
 }
 
@@ -75,8 +97,10 @@ fn every_path_conforms() {
         for case in conformance::cases() {
             // In one chunk, in a few, and readout by readout.
             for budget in [BUDGET, 5 * BYTES_PER_LOGIT[1] * case.n_vocab, 1] {
-                conformance::check(&case, path.read(&case, Kind::Float, budget))
-                    .unwrap_or_else(|what| panic!("{path:?}: {what}"));
+                for read in [Path::read, Path::read_in_two] {
+                    conformance::check(&case, read(path, &case, Kind::Float, budget))
+                        .unwrap_or_else(|what| panic!("{path:?}: {what}"));
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lens_core::{Column, ReadRequest, Readout, TokenId, tracked_tokens};
+use lens_core::{BackendError, Column, ReadRequest, Readings, Readout, TokenId, tracked_tokens};
 use rayon::{
     iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _},
     slice::ParallelSlice as _,
@@ -12,9 +12,34 @@ use tch::{Kind, Tensor};
 use super::{Chunk, DeviceReadout, Logits, ModelError, numbers};
 
 impl DeviceReadout {
+    /// Completes readings that were made without the tokens that their positions track.
+    pub(in crate::decoder) fn track(
+        &self,
+        request: &ReadRequest<'_, Tensor>,
+        readings: &mut Readings,
+    ) -> Result<(), BackendError> {
+        let _guard = tch::no_grad_guard();
+        let (n_rows, n_points) = (request.positions.len(), request.hidden.len());
+        if request.ask.tracked == 0 || n_points == 0 {
+            return Ok(());
+        }
+        let (rows_at_once, points_at_once) = self.at_once(request);
+        let mut points = std::mem::take(&mut readings.points).into_iter();
+        for start in (0..n_rows).step_by(rows_at_once) {
+            let rows = start..(start + rows_at_once).min(n_rows);
+            let mut by_row: Vec<Vec<Readout>> =
+                rows.clone().map(|_| points.by_ref().take(n_points).collect()).collect();
+            let finals = &readings.finals[rows.clone()];
+            self.track_rows(request, rows, points_at_once, finals, &mut by_row, None)
+                .map_err(|error| error.of_memory(|| "the logits of tracked tokens".to_owned()))?;
+            readings.points.extend(by_row.into_iter().flatten());
+        }
+        Ok(())
+    }
+
     /// Completes the readouts of some rows with the tokens that their positions track; `finals` are the rows' own, `logits`
     /// those of all their points, if they are still there.
-    pub(super) fn track<'a>(
+    pub(super) fn track_rows<'a>(
         &self,
         request: &ReadRequest<'a, Tensor>,
         rows: Range<usize>,

@@ -14,7 +14,7 @@ class Detail {
     if (top) parts.push(this.tokens("Most probable next tokens", top, top[3] ?? top[0].map((_, i) => i + 1)));
     const targets = trace.targets(column, point);
     if (targets) parts.push(this.tokens("Tokens asked for", targets, targets[3]));
-    if (!top) parts.push(element("p", {}, "Nothing was read here."));
+    if (!top) parts.push(element("p", {}, trace.awaits(column, point) ? "Not read yet." : "Nothing was read here."));
     this.host.replaceChildren(...parts);
   }
 

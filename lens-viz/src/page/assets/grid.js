@@ -203,6 +203,13 @@ class Grid {
     cell.classList.toggle("hit", rank !== null);
     cell.tabIndex = here ? 0 : -1;
     cell.setAttribute("aria-selected", here);
+    const awaited = trace.awaits(column, point);
+    cell.classList.toggle("awaited", awaited);
+    if (awaited) {
+      cell.setAttribute("aria-label", "not read yet");
+      cell.replaceChildren();
+      return;
+    }
     if (state.size === "overview") {
       const text = said.row === null ? "" : vocabulary.shown(said.row);
       cell.setAttribute("aria-label", `${text} ${said.number}${rank === null ? "" : `, found at rank ${rank}`}`);

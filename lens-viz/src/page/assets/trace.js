@@ -120,6 +120,11 @@ class Trace {
     return column * this.points.length + point.index;
   }
 
+  /* Whether a place is still to be read: those after the point that a growing step has reached. */
+  awaits(column, point) {
+    return this.raw.growing === true && this.top(column, point) === null;
+  }
+
   top(column, point) {
     return this.raw.cells.top[this.place(column, point)] ?? null;
   }

@@ -71,7 +71,7 @@ class Live {
     list.setAttribute("aria-label", rows.length === 1 ? "1 token" : `${rows.length} tokens`);
   }
 
-  data({ data, done, of }) {
+  data({ data, done, of, part }) {
     const first = this.page === null;
     if (first) {
       document.documentElement.classList.add("js");
@@ -95,7 +95,7 @@ class Live {
     const list = byId(`tokens-${this.runOf(this.page.state.trace)}`);
     if (list && trace.generated.size > 0) this.strip(list, vocabulary, trace.raw.tokens, trace.generated, trace.joined);
     byId("progress").max = of;
-    byId("progress").value = done;
+    byId("progress").value = done + part;
     if (first || this.runs !== before) this.parts.draw();
   }
 

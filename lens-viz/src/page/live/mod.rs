@@ -1,14 +1,12 @@
 //! The page of a model that is running: the offline page's own views, filled while a server reads.
 
-use std::borrow::Cow;
-
 use lens_core::TokenTrace;
 use serde::Serialize;
 
 use crate::named::Named;
 
 use super::{
-    PageError, PageOptions, assets,
+    PageError, PageOptions, Part, assets,
     compact::{self, joined},
     document::digest,
     escape, shown,
@@ -68,13 +66,14 @@ pub fn live(model: &str, about: &str) -> LivePage {
     LivePage { html, policy }
 }
 
-/// Data of the page about traces that may still grow, as JSON.
+/// Data of the page about traces that may still grow, as JSON. Places that are still [awaited](Named::awaited) are there,
+/// and empty.
 ///
 /// # Errors
 /// As for [`pages`](super::pages).
 pub fn data(traces: &[Named<'_>], options: &PageOptions) -> Result<String, PageError> {
-    let parts: Vec<(String, Cow<'_, _>)> = shown(traces)?;
-    let traces: Vec<Named<'_>> = parts.iter().map(|(name, trace)| Named::new(name, trace)).collect();
+    let parts = shown(traces)?;
+    let traces: Vec<Named<'_>> = parts.iter().map(Part::named).collect();
     let data = compact::compact(&traces, options)?;
     if data.len() > options.max_bytes {
         return Err(compact::too_large(&traces, options, data.len()));
