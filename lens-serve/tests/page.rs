@@ -85,7 +85,7 @@ fn the_grid_fills_layer_by_layer_and_what_was_chosen_stays_chosen() {
     let Some(mut tab) = tab(1280, 1100) else { return };
     let open = open_slow_layers(Duration::from_millis(500));
     tab.visit(&open.server.url());
-    let words: Vec<String> = (0..40).map(|n| format!("w{n}")).collect();
+    let words: Vec<String> = (0..100).map(|n| format!("w{n}")).collect();
     write(&mut tab, "prompt-0", &words.join(" "));
     let awaited = "document.querySelectorAll('.cell.awaited').length";
     tab.wait_until(&format!("{awaited} > 0 && document.querySelectorAll('.cell:not(.awaited)').length > 0"));
@@ -115,7 +115,7 @@ fn the_grid_fills_layer_by_layer_and_what_was_chosen_stays_chosen() {
     let before = tab.run(awaited).as_u64().unwrap();
     assert!(before > 0, "the model was quicker than this test");
     tab.wait_until(&format!("{awaited} < {before}"));
-    wait_read(&mut tab, 40);
+    wait_read(&mut tab, 100);
     assert_eq!(tab.run(awaited), 0);
     assert_eq!(tab.run(rows), 5);
     assert_eq!(tab.run("document.getElementById('statistic').value"), "entropy");

@@ -14,8 +14,17 @@ class Detail {
     if (top) parts.push(this.tokens("Most probable next tokens", top, top[3] ?? top[0].map((_, i) => i + 1)));
     const targets = trace.targets(column, point);
     if (targets) parts.push(this.tokens("Tokens asked for", targets, targets[3]));
-    if (!top) parts.push(element("p", {}, trace.awaits(column, point) ? "Not read yet." : "Nothing was read here."));
+    if (!top) parts.push(...this.without(point, column));
     this.host.replaceChildren(...parts);
+  }
+
+  /* What stands in place of a readout. While others are still to come, the model's own answer is known. */
+  without(point, column) {
+    const { trace } = this.page;
+    if (!trace.awaits(column, point)) return [element("p", {}, "Nothing was read here.")];
+    const answer = trace.finals.get(column)?.top;
+    const own = answer ? [this.tokens("The model's own next tokens", answer, answer[3] ?? answer[0].map((_, i) => i + 1))] : [];
+    return [element("p", {}, "Not read yet."), ...own];
   }
 
   title(point, column) {

@@ -245,8 +245,21 @@ class Grid {
 
   /* Scrolls as little as it takes to see the chosen cell. */
   reveal() {
-    const { width, height, head, side } = this.size;
     const { row, column } = this.chosen();
+    this.show(row, column);
+  }
+
+  /* The same while layers come in: as long as the chosen cell is to be read, the last one that was read is what to see. */
+  follow() {
+    const { row, column } = this.chosen();
+    const { trace } = this.page;
+    const isWaiting = row >= 0 && trace.awaits(column, this.rows[row]);
+    const reached = isWaiting ? this.rows.findLastIndex((point) => trace.top(column, point) !== null) : row;
+    this.show(Math.max(reached, 0), column);
+  }
+
+  show(row, column) {
+    const { width, height, head, side } = this.size;
     const into = (from, room, start, length) => (start < from ? start : start + length > from + room ? start + length - room : from);
     const { host } = this;
     host.scrollLeft = into(host.scrollLeft, host.clientWidth - side, column * width, width);

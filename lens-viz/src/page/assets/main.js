@@ -60,7 +60,7 @@ class Page {
     this.state = fromAddress(location.hash.slice(1), this.traces, this.vocabulary, this.pairs);
     this.found = this.search.rows(this.state.query);
     this.draw();
-    this.grid.reveal();
+    this.grid.follow();
   }
 
   update(changes) {

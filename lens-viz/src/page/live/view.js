@@ -25,7 +25,7 @@ class LivePage extends Page {
     this.grid.shape = "";
     this.write();
     this.draw();
-    this.grid.reveal();
+    this.grid.follow();
     if (had) this.grid.focus();
     this.changed?.();
   }
