@@ -127,6 +127,23 @@ fn the_grid_fills_layer_by_layer_and_what_was_chosen_stays_chosen() {
 }
 
 #[test]
+fn two_prompts_fill_one_after_the_other() {
+    let Some(mut tab) = tab(1280, 1100) else { return };
+    let open = open_slow_layers(Duration::from_millis(150));
+    tab.visit(&open.server.url());
+    let words: Vec<String> = (0..100).map(|n| format!("w{n}")).collect();
+    tab.choose("against", "prompt");
+    write(&mut tab, "prompt-0", &words.join(" "));
+    write(&mut tab, "prompt-1", &words.join(" ").replace("w3 ", "other "));
+    // The first is whole, the second has some layers, and both are compared where both are read.
+    tab.wait_until("document.querySelectorAll('.cell.unknown').length > 0 && document.querySelectorAll('.cell[class*=\" d\"]').length > 0");
+    wait_read(&mut tab, 200);
+    assert_eq!(tab.run("document.querySelectorAll('.cell.unknown').length"), 0);
+    assert_eq!(tab.run("document.querySelectorAll('.cell.awaited').length"), 0);
+    tab.assert_quiet();
+}
+
+#[test]
 fn the_model_writes_until_it_is_stopped_or_asked_something_else() {
     let Some(mut tab) = tab(1280, 1100) else { return };
     let open = open_words(Limits::default(), Duration::from_millis(40));
