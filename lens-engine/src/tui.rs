@@ -4,6 +4,7 @@
 //! its own.
 
 use std::{
+    ops::ControlFlow,
     panic,
     sync::{
         Arc,
@@ -11,6 +12,7 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -23,7 +25,7 @@ use lens_cli::{
 };
 use lens_core::{
     LensTrace, PositionTrace, Progress, StepTrace, TokenTrace,
-    sink::{End, Sink, SinkError},
+    sink::{End, LayersTrace, Sink, SinkError},
 };
 use lens_models::{Session, demo};
 use lens_viz::tui::{App, Ask, Told};
@@ -36,6 +38,9 @@ use crate::{
     run::GENERATOR,
     weights,
 };
+
+/// How long a step of a prompt is read at least until those layers of it are shown that are there.
+const GLANCE: Duration = Duration::from_millis(150);
 
 pub(crate) fn tui(args: &TuiArgs, console: &Console) -> Result<()> {
     let options = machine::apply(&args.machine)?;
@@ -142,6 +147,15 @@ impl Sink for Telling<'_> {
 
     fn stop(&mut self) -> bool {
         self.wanted.load(Ordering::SeqCst) != self.run
+    }
+
+    fn layers_every(&self) -> Option<Duration> {
+        Some(GLANCE)
+    }
+
+    fn layers(&mut self, layers: LayersTrace) -> Result<ControlFlow<()>, SinkError> {
+        self.tell(Told::Layers(Box::new(layers)))?;
+        Ok(if self.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn position(&mut self, position: PositionTrace) -> Result<(), SinkError> {

@@ -7,11 +7,11 @@
 
 mod synthetic;
 
-use std::{fmt::Write as _, fs, path::Path, time::Duration};
+use std::{fmt::Write as _, fs, ops::ControlFlow, path::Path, time::Duration};
 
 use lens_core::{
     LensTrace, Request, Session, TokenId,
-    sink::{End, Sink, SinkError},
+    sink::{End, LayersTrace, Sink, SinkError},
     toy::ToyBackend,
 };
 use lens_viz::{
@@ -379,6 +379,87 @@ fn a_prompt_is_typed_run_shown_as_it_is_read_and_cancelled() {
     assert_eq!(app.key(Key::Esc), Some(Effect::Cancel));
     app.told(2, Told::Failed("cancelled".to_owned()));
     assert!(!app.is_running() && text(&mut app, 80, 24).contains("cancelled"));
+}
+
+/// Tells the screen of layers, and looks at it after each, until it has seen enough.
+struct Filling<'a> {
+    app: &'a mut App,
+    seen: Vec<String>,
+    enough: usize,
+}
+
+impl Sink for Filling<'_> {
+    fn begin(&mut self, head: &LensTrace) -> Result<(), SinkError> {
+        self.app.told(1, Told::Begin(Box::new(head.clone())));
+        Ok(())
+    }
+
+    fn layers_every(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn layers(&mut self, layers: LayersTrace) -> Result<ControlFlow<()>, SinkError> {
+        self.app.told(1, Told::Layers(Box::new(layers)));
+        self.seen.push(text(self.app, 100, 12));
+        Ok(if self.seen.len() < self.enough { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+
+    fn position(&mut self, position: lens_core::PositionTrace) -> Result<(), SinkError> {
+        self.app.told(1, Told::Position(Box::new(position)));
+        text(self.app, 100, 12);
+        Ok(())
+    }
+
+    fn end(&mut self, end: End) -> Result<(), SinkError> {
+        self.app.told(1, Told::End(Box::new(end)));
+        Ok(())
+    }
+}
+
+/// What is seen while a long prompt is read by a model of twelve blocks, and when it is over.
+fn filled(enough: usize) -> (App, Vec<String>, LensTrace) {
+    let (mut app, _) = App::of_model(None, None, Look::default());
+    keys(&mut app, "x");
+    assert!(app.key(Key::Enter).is_some());
+    let mut toy = ToyBackend::new(12, 16, 50, 3);
+    let request = Request::tokens((0..200).map(|i| TokenId(i % 50))).positions("all".parse().unwrap());
+    let mut filling = Filling { app: &mut app, seen: Vec::new(), enough };
+    Session::new(&mut toy, &()).run_into(&request, &mut filling).unwrap();
+    let seen = filling.seen;
+    (app, seen, Session::new(&mut toy, &()).run(&request).unwrap())
+}
+
+#[test]
+fn a_long_prompt_fills_layer_by_layer_and_the_view_follows() {
+    let (mut app, seen, trace) = filled(usize::MAX);
+    assert!(seen.len() > 10, "{} looks", seen.len());
+    // Upper rows first, with dots where something is still to come.
+    let layer = |line: &str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        first.trim_end_matches(['↑', '↓']).to_owned()
+    };
+    assert!(seen[0].lines().any(|line| layer(line) == "embed" && line.contains("<id ")), "{}", seen[0]);
+    let below = seen[0].lines().find(|line| layer(line) == "1").unwrap();
+    assert!(below.contains(" ·") && !below.contains("<id "), "{}", seen[0]);
+    // The newest row is always in sight, though the cursor waits in the last one.
+    let newest = &seen[seen.len() - 1];
+    assert!(newest.lines().any(|line| layer(line) == "10" && line.contains("<id ")), "{newest}");
+    assert!(!newest.lines().any(|line| layer(line) == "embed"), "{newest}");
+    assert_eq!(app.trace().unwrap().readouts, trace.readouts);
+    let whole = text(&mut app, 100, 12);
+    assert!(whole.lines().any(|line| layer(line) == "11" && line.contains("[<id ")), "{whole}");
+}
+
+#[test]
+fn what_is_cancelled_between_layers_leaves_nothing_behind() {
+    let (mut app, seen, _) = filled(3);
+    assert_eq!(seen.len(), 3);
+    assert!(!app.is_running());
+    assert!(app.trace().unwrap().readouts.is_empty());
+    let left = text(&mut app, 100, 12);
+    assert!(!left.contains("<id 0"), "{left}");
+    keys(&mut app, "N");
+    assert!(text(&mut app, 100, 20).contains("positions from 0 on were not read"));
 }
 
 #[test]

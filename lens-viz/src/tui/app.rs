@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lens_core::{
     Component, LensTrace, PositionTrace, ReadoutTrace, Site, StepTrace, TokenId, TokenTrace, TopTrace,
-    sink::End,
+    sink::{End, LayersTrace},
 };
 
 use super::{
@@ -80,6 +80,8 @@ pub enum Told {
     Begin(Box<LensTrace>),
     /// So many tokens of the prompt were run, of so many.
     Progress(usize, usize),
+    /// Layers of positions of which others are still to come.
+    Layers(Box<LayersTrace>),
     /// One more position was read.
     Position(Box<PositionTrace>),
     /// A token was written.
@@ -283,6 +285,10 @@ impl App {
         match told {
             Told::Begin(head) => self.begin(&head),
             Told::Progress(done, total) => self.doing = Doing::Reading(done, total),
+            Told::Layers(layers) => {
+                self.run.layers(*layers);
+                self.settle();
+            }
             Told::Position(position) => {
                 self.run.position(*position);
                 self.settle();
@@ -349,6 +355,16 @@ impl App {
     /// The rows of the grid, from top to bottom.
     pub(super) fn rows(&self) -> Vec<Place> {
         self.run.rows(self.component)
+    }
+
+    /// The row that has to be seen: the cursor's, or, while its readout is still to come, the last one that was read.
+    pub(super) fn row_to_see(&self) -> usize {
+        if !self.run.is_filling() || self.readout().is_some() {
+            return self.row;
+        }
+        let Some(position) = self.position() else { return self.row };
+        let is_read = |place: &Place| self.run.at(self.lens, position, *place).is_some();
+        self.rows().iter().rposition(is_read).unwrap_or(0)
     }
 
     /// The position under the cursor.

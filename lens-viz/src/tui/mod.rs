@@ -23,6 +23,7 @@
 
 mod app;
 mod draw;
+mod early;
 mod entry;
 mod film;
 mod key;

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use lens_core::{
     Component, FinalTrace, LensTrace, PositionTrace, ReadoutTrace, Site, StepTrace, TokenTrace, TopTrace,
-    sink::{Collected, End, Sink},
+    sink::{Collected, End, LayersTrace, Sink},
 };
 
+use super::early::Early;
 use crate::source::{Place, place};
 
 /// A trace that grows as a sink is told of it, and whose readouts can be found.
@@ -21,9 +22,10 @@ pub(super) struct Run {
     finals: HashMap<usize, usize>,
     /// The positions that were read, ascending.
     positions: Vec<usize>,
-    /// The places that were read.
+    /// The places that were read, or are still to be.
     places: BTreeSet<Place>,
     indexed: usize,
+    early: Early,
     /// How many readouts were looked up.
     #[cfg(test)]
     pub(super) looked: std::cell::Cell<usize>,
@@ -49,9 +51,23 @@ impl Run {
         run
     }
 
+    /// Takes layers of positions that are not whole yet.
+    pub(super) fn layers(&mut self, layers: LayersTrace) {
+        let places = layers.positions.iter().flat_map(|known| &known.readouts).map(place);
+        self.places.extend(places.chain(layers.awaited.iter().map(|one| (one.layer, one.component))));
+        for position in &layers.positions {
+            self.has_position(position.last.position);
+        }
+        let lenses = std::mem::take(&mut self.lenses);
+        self.early.add(layers, |readout| lens_of(&lenses, readout));
+        self.lenses = lenses;
+    }
+
     pub(super) fn position(&mut self, position: PositionTrace) {
+        let number = position.last.position;
         let _ = self.collected.position(position);
         self.index();
+        self.early.whole(number);
     }
 
     pub(super) fn step(&mut self, step: StepTrace, token: TokenTrace) {
@@ -59,7 +75,15 @@ impl Run {
     }
 
     pub(super) fn end(&mut self, end: End) {
+        // Where a run is ended between layers, what was read of its newest positions is not part of it.
+        let lost: BTreeSet<usize> = std::mem::take(&mut self.early).positions().collect();
+        self.positions.retain(|position| !lost.contains(position) || self.finals.contains_key(position));
         let _ = self.collected.end(end);
+    }
+
+    /// Whether some layers of the newest positions are still to come.
+    pub(super) fn is_filling(&self) -> bool {
+        !self.early.is_empty()
     }
 
     fn name_lenses(&mut self) {
@@ -74,17 +98,24 @@ impl Run {
         for (at, last) in trace.finals.iter().enumerate().skip(self.finals.len()) {
             self.finals.entry(last.position).or_insert(at);
         }
-        let known = |positions: &Vec<usize>, position| positions.binary_search(&position);
+        let mut new = BTreeSet::new();
         for (at, readout) in trace.readouts.iter().enumerate().skip(self.indexed) {
-            let named = readout.lens.as_deref().and_then(|name| self.lenses.iter().position(|l| l == name));
             let place = place(readout);
-            self.readouts[named.unwrap_or(0)].entry((readout.position, place)).or_insert(at);
+            let lens = lens_of(&self.lenses, readout);
+            self.readouts[lens].entry((readout.position, place)).or_insert(at);
             self.places.insert(place);
-            if let Err(before) = known(&self.positions, readout.position) {
-                self.positions.insert(before, readout.position);
-            }
+            new.insert(readout.position);
         }
         self.indexed = trace.readouts.len();
+        for position in new {
+            self.has_position(position);
+        }
+    }
+
+    fn has_position(&mut self, position: usize) {
+        if let Err(before) = self.positions.binary_search(&position) {
+            self.positions.insert(before, position);
+        }
     }
 
     pub(super) fn trace(&self) -> Option<&LensTrace> {
@@ -125,13 +156,18 @@ impl Run {
     pub(super) fn at(&self, lens: usize, position: usize, place: Place) -> Option<&ReadoutTrace> {
         #[cfg(test)]
         self.looked.set(self.looked.get() + 1);
-        let of_lens = self.readouts.get(lens)?;
-        self.trace()?.readouts.get(*of_lens.get(&(position, place))?)
+        match self.readouts.get(lens)?.get(&(position, place)) {
+            Some(index) => self.trace()?.readouts.get(*index),
+            None => self.early.at(lens, position, place),
+        }
     }
 
     /// The model's own answer at a position.
     pub(super) fn last(&self, position: usize) -> Option<&FinalTrace> {
-        self.trace()?.finals.get(*self.finals.get(&position)?)
+        match self.finals.get(&position) {
+            Some(index) => self.trace()?.finals.get(*index),
+            None => self.early.last(position),
+        }
     }
 
     /// The token that comes after a position.
@@ -160,6 +196,12 @@ impl Run {
         let same = |top: &&TopTrace| *top.text == *text;
         all().find(same).or_else(|| all().find(|top| top.text.trim() == text.trim()))
     }
+}
+
+/// The number of the lens that has made a readout.
+fn lens_of(lenses: &[String], readout: &ReadoutTrace) -> usize {
+    let named = readout.lens.as_deref().and_then(|name| lenses.iter().position(|lens| lens == name));
+    named.unwrap_or(0)
 }
 
 /// Whether the component is a state of the stream, before which the embedding is one.

@@ -33,7 +33,7 @@ pub(super) fn grid(app: &mut App, pen: &mut Pen<'_>, area: Rect) {
         Rect { y: area.y + 2, height: area.height.saturating_sub(2 + 2 * u16::from(has_legend)), ..area };
     let columns = usize::from((area.width.saturating_sub(GUTTER) / width).max(1));
     app.shown = (usize::from(body.height).max(1), columns);
-    app.first.0 = seen(app.first.0, app.row, app.shown.0, rows.len());
+    app.first.0 = seen(app.first.0, app.row_to_see(), app.shown.0, rows.len());
     app.first.1 = seen(app.first.1, app.column, columns, app.run.positions().len());
     app.scale();
     let app = &*app;
