@@ -6,11 +6,14 @@ use std::{collections::HashMap, num::NonZeroUsize, ops::ControlFlow, time::Durat
 
 use lens_core::{
     Generate, Lens, LensTrace, Plan, Point, PositionTrace, Question, Readout, Request, Session, Sink,
-    SinkError, StatisticSet, TokenId,
+    SinkError, Site, StatisticSet, TokenId,
     sink::{Collected, LayersTrace, Tee},
     toy::ToyBackend,
 };
 use proptest::prelude::*;
+
+mod support;
+use support::{Fault, Tampered};
 
 fn tokens(n: usize) -> Vec<TokenId> {
     (0..n).map(|i| TokenId((7 * i % 50) as u32)).collect()
@@ -78,6 +81,19 @@ proptest! {
         // With no pace at all, a step of more than two of the least bands is told of.
         let columns = at_once.points.len();
         prop_assert!(columns * n <= 512 || budget.is_some() || !told.is_empty());
+    }
+}
+
+#[test]
+fn what_is_not_finite_is_blamed_on_the_point_where_it_began() {
+    for (site, n) in [(Site::ResidPost, f32::NAN), (Site::MlpOut, f32::INFINITY)] {
+        let mut broken = Tampered::new(5, 16, 50, 3, Fault::Shift(site, n));
+        let at_once = Lens::new(&mut broken).read(&tokens(64), &plan()).unwrap_err();
+        let go_on = |_: &lens_core::LayersRead<'_>| ControlFlow::Continue(());
+        let mut lens = Lens::new(&mut broken).with_layers(Duration::ZERO, go_on);
+        let in_bands = lens.read(&tokens(64), &plan()).unwrap_err();
+        assert_eq!(in_bands.to_string(), at_once.to_string());
+        assert!(in_bands.to_string().contains(&Point::block(0, site).to_string()), "{in_bands}");
     }
 }
 

@@ -85,8 +85,14 @@ impl<'a, B: Backend> Lens<'a, B> {
             let band = &places[done..places.len().min(done + at_once)];
             // The first band reads the final readouts, and the others know them.
             let known = bands.first().map(|band| band.finals.as_slice());
-            let read =
-                self.readouts(&Rows { known, ..*rows }, After::Known(next), band, scope, &untracked)?;
+            let read = self.readouts(&Rows { known, ..*rows }, After::Known(next), band, scope, &untracked);
+            let read = match read {
+                // What is not finite travels on to the final readouts: all layers say where it began.
+                Err(_) if known.is_none() => {
+                    return self.readouts(rows, After::Known(next), places, scope, plan).map(Some);
+                }
+                read => read?,
+            };
             bands.push(read);
             done += band.len();
             let left = &places[done..];
