@@ -33,8 +33,11 @@ pub fn prompts_file(data: &[u8]) {
         drop(Prompts::new(reader, PromptFormat::Lines, None).map(|prompts| prompts.take(1000).count()));
     }
     if data.starts_with(b"PAR1") {
-        let file = file(".parquet", data).reopen().expect("it is there");
-        drop(Prompts::parquet(file, None).map(|prompts| prompts.take(1000).count()));
+        let file = file(".parquet", data);
+        for column in [None, Some("lens")] {
+            let file = file.reopen().expect("it is there");
+            drop(Prompts::parquet(file, column).map(|prompts| prompts.take(1000).count()));
+        }
     }
 }
 

@@ -71,10 +71,10 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "L3.attn_out = @\"it's\"", "L1.resid_pre += 1e-3*file.safetensors:name",
         ]),
         "selection_parse" => texts(&["all", "0..3,-1", "last", "..=4,7..", "heads,embed", "resid_post,attn_out", "L3.z.h5", "embed"]),
-        "prompts_file" => texts(&[
+        "prompts_file" => [texts(&[
             "a\nb\r\n\n c\n", "\u{feff}{\"text\":\"a\",\"id\":1}\n{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n{\"token_ids\":[1,2]}",
             "text,id\n\"a, b\",1\nc\n", "prompt;id\na;1\n", "{\"text\":null}\n[]\n\u{0}",
-        ]),
+        ]), vec![rows()]].concat(),
         "parquet_manifest" => manifests(),
         _ => Vec::new(),
     }
@@ -181,11 +181,15 @@ fn model() -> Vec<u8> {
     gguf(&metadata, &tensors)
 }
 
+/// A Parquet file of a row, as parts of a corpus have them.
+fn rows() -> Vec<u8> {
+    let cell = lens_core::corpus::Cell { keys: vec![-4, 700], counts: vec![1, 2], ..Default::default() };
+    lens_data::parts::to_parquet(&[cell]).unwrap_or_default()
+}
+
 /// Rows of a part as Parquet, and the JSON beside them, as they are written.
 fn manifests() -> Vec<Vec<u8>> {
-    use lens_data::parts::{End, Manifest, Run, to_parquet};
-    let cell = lens_core::corpus::Cell { keys: vec![-4, 700], counts: vec![1, 2], ..Default::default() };
-    let parquet = to_parquet(&[cell]).unwrap_or_default();
+    use lens_data::parts::{End, Manifest, Run};
     let part_documents = std::num::NonZeroU64::MIN.saturating_add(4);
     let run = Run::new(Default::default(), part_documents, [("model".to_owned(), "x".into())].into());
     let part = Manifest::new(&run, 0, "00".repeat(32)).with_documents(5);
@@ -203,7 +207,7 @@ fn manifests() -> Vec<Vec<u8>> {
         json(serde_json::to_string(&end)),
     );
     vec![
-        parquet,
+        rows(),
         format!("{run}\n{part}\n\n{end}").into_bytes(),
         format!("{run}\n{part}\n{part}\n\n{part}").into_bytes(),
     ]

@@ -50,6 +50,7 @@ mod readouts;
 mod record;
 mod shown;
 mod sink;
+mod sound_parquet;
 mod store;
 mod tokens;
 #[cfg(test)]

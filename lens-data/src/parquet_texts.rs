@@ -9,10 +9,7 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 use parquet::{
-    arrow::{
-        ProjectionMask,
-        arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
-    },
+    arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReader},
     errors::ParquetError,
     file::reader::ChunkReader,
 };
@@ -20,6 +17,7 @@ use parquet::{
 use crate::{
     prompt_error::PromptError,
     record::{Parsed, PromptInput},
+    sound_parquet,
 };
 
 /// Rows that are read together.
@@ -45,7 +43,7 @@ pub(crate) struct ParquetTexts {
 impl ParquetTexts {
     /// The texts of `column`, or of `text` or `prompt` if none is named.
     pub(crate) fn open<R: ChunkReader + 'static>(file: R, column: Option<&str>) -> Result<Self, PromptError> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+        let builder = sound_parquet::open(file).map_err(unreadable)?;
         let fields = builder.schema().fields();
         let at = |name: &str| fields.iter().position(|field| field.name() == name);
         let chosen = match column {

@@ -10,12 +10,12 @@ use arrow_array::{
 };
 use lens_core::corpus::Cell;
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
 
-use crate::format::DataError;
+use crate::{format::DataError, sound_parquet};
 
 /// Writes rows as a Parquet file.
 ///
@@ -71,8 +71,7 @@ fn values(cells: &[Cell]) -> ArrayRef {
 /// # Errors
 /// A sentence that says what is wrong with it.
 pub fn of_parquet(bytes: Vec<u8>) -> Result<Vec<Cell>, String> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
-        .map_err(|error| error.to_string())?;
+    let builder = sound_parquet::open(bytes::Bytes::from(bytes)).map_err(|error| error.to_string())?;
     let mut cells = Vec::new();
     for batch in builder.build().map_err(|error| error.to_string())? {
         let batch = batch.map_err(|error| error.to_string())?;
