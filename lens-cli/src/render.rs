@@ -21,7 +21,7 @@ use lens_viz::{
 use crate::{
     args::{RenderArgs, RenderFormat},
     drawn::{self, DrawnAs, SCALE},
-    output,
+    format, output,
     style::Console,
     tables,
     values::{Show, Target},
@@ -68,11 +68,10 @@ impl Ending {
             .or_else(|| Self::ALL.into_iter().find(|(name, _)| *name == ending).map(|(_, known)| known))
         {
             Some(ending) => Ok(ending),
-            None => bail!(
-                "{} does not say what to write: give a name that ends in .svg, .pdf, .png, .webp, .jpg, .gif, .html, .txt or \
-                 .json",
-                path.display()
-            ),
+            None => bail!(format::not_results(
+                path,
+                &["svg", "pdf", "png", "webp", "jpg", "gif", "html", "txt", "json"]
+            )),
         }
     }
 }

@@ -60,6 +60,14 @@ impl<'a> Turns<'a> {
         self.messages.last().map(|message| message.content.as_str())
     }
 
+    /// The messages that stand before what a user says next, and what a last message of the user says.
+    pub(crate) fn before(&self) -> (&[Message], Option<&str>) {
+        match self.messages.split_last() {
+            Some((last, before)) if last.role == "user" => (before, Some(&last.content)),
+            _ => (&self.messages, None),
+        }
+    }
+
     /// What the model reads where `text` was typed.
     pub(crate) fn ask(&self, text: String) -> Input {
         let Some((last, before)) = self.messages.split_last() else { return of_text(text, self.chat) };

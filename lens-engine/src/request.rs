@@ -1,33 +1,38 @@
 //! From the command line to a request.
 
-use lens_cli::args::{GenerateArgs, ReadArgs, RunArgs, TuiArgs};
-use lens_core::{LensSet, Sampling, Selection};
+use lens_cli::{
+    args::{GenerateArgs, ReadArgs, RunArgs, TuiArgs},
+    values::Size,
+};
+use lens_core::{Intervention, LensSet, Sampling, Selection};
 use lens_models::{Request, session::Input};
 
 /// What to read and write, from what was asked.
 pub(crate) fn of(args: &RunArgs, lenses: &LensSet, input: Input) -> Request {
-    let last = args.read.positions.clone().unwrap_or_else(Selection::last);
-    let mut request = reading(&args.read, lenses, input).positions(last).timing(args.timing);
-    if let Some(size) = args.memory_budget {
-        request = request.memory_budget(size.0.get());
-    }
+    let request = reading(&args.read, lenses, input, Selection::last()).timing(args.timing);
     let n = args.generate.max_new_tokens.map(usize::from);
-    args.steer.iter().cloned().fold(writing(request, &args.generate, n), Request::steer)
+    running(writing(request, &args.generate, n), args.memory_budget, &args.steer)
 }
 
 /// The same for the screen, which shows all positions and says itself how many tokens are written.
 pub(crate) fn of_screen(args: &TuiArgs, lenses: &LensSet, input: Input, tokens: Option<usize>) -> Request {
-    let all = args.read.positions.clone().unwrap_or_else(Selection::all);
-    let mut request = reading(&args.read, lenses, input).positions(all);
-    if let Some(size) = args.memory_budget {
-        request = request.memory_budget(size.0.get());
-    }
-    args.steer.iter().cloned().fold(writing(request, &args.generate, tokens), Request::steer)
+    let request = reading(&args.read, lenses, input, Selection::all());
+    running(writing(request, &args.generate, tokens), args.memory_budget, &args.steer)
 }
 
-/// What is read, but for the positions.
-fn reading(args: &ReadArgs, lenses: &LensSet, input: Input) -> Request {
+/// With what memory may be taken, and what is changed on the way.
+fn running(request: Request, budget: Option<Size>, changes: &[Intervention]) -> Request {
+    let request = match budget {
+        Some(size) => request.memory_budget(size.0.get()),
+        None => request,
+    };
+    changes.iter().cloned().fold(request, Request::steer)
+}
+
+/// What is read, at the usual positions unless others are asked for.
+fn reading(args: &ReadArgs, lenses: &LensSet, input: Input, usual: Selection) -> Request {
     let mut request = Request::new(input)
+        .positions(args.positions.clone().unwrap_or(usual))
         .layers(args.layers.clone())
         .components(args.components.clone())
         .norm(args.norm)

@@ -21,6 +21,10 @@ pub struct About {
     pub system: Option<String>,
     /// How the answer to such a message begins.
     pub prefill: Option<String>,
+    /// The messages between the system message and such a message.
+    pub before: Vec<Message>,
+    /// The prompt that the page begins with.
+    pub prompt: Option<String>,
     /// How many lenses it is read through.
     pub lenses: usize,
     /// Whether it can be patched.
@@ -39,6 +43,8 @@ impl About {
             asks: false,
             system: None,
             prefill: None,
+            before: Vec::new(),
+            prompt: None,
             lenses: 1,
             patch: false,
             steer: Vec::new(),
@@ -56,6 +62,10 @@ impl About {
         with_system => system: Option<String>,
         /// How the answer to such a message begins.
         with_prefill => prefill: Option<String>,
+        /// The messages between the system message and such a message.
+        with_before => before: Vec<Message>,
+        /// The prompt that the page begins with.
+        with_prompt => prompt: Option<String>,
         /// How many lenses it is read through.
         with_lenses => lenses: usize,
         /// Whether it can be patched.
@@ -68,7 +78,8 @@ impl About {
     pub fn conversation(&self, text: &str) -> Vec<Message> {
         let system = self.system.iter().map(|system| Message::new("system", system));
         let prefill = self.prefill.iter().map(|prefill| Message::new("assistant", prefill));
-        system.chain([Message::new("user", text)]).chain(prefill).collect()
+        let said = self.before.iter().cloned().chain([Message::new("user", text)]);
+        system.chain(said).chain(prefill).collect()
     }
 
     /// As the page's program reads it.
@@ -151,6 +162,9 @@ mod tests {
         assert_eq!(roles(&about), ["user hello"]);
         let about = about.with_system(Some("be brief".into())).with_prefill(Some("It is".into()));
         assert_eq!(roles(&about), ["system be brief", "user hello", "assistant It is"]);
+        let about = about.with_before(vec![Message::new("user", "hi"), Message::new("assistant", "yes?")]);
+        let said = ["system be brief", "user hi", "assistant yes?", "user hello", "assistant It is"];
+        assert_eq!(roles(&about), said);
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
         let key = Key::new().map_err(ServerError::Key)?;
         let page = live(&about.model, &about.json(&limits).map_err(ServerError::Page)?);
+        let page = page.opened(&about.before, about.prompt.as_deref());
         let server = Self {
             address,
             key: key.clone(),

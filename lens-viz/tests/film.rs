@@ -117,7 +117,7 @@ fn any_text_width_and_scale_has_a_film() {
     let long = ["supercalifragilisticexpialidocious".repeat(20), "🙂".repeat(40), "سلام".to_owned()];
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
     for texts in [&HOSTILE[..], &long] {
-        for (layers, width, scale) in [(1, 320, 1.0), (80, 800, 0.3), (3, 3000, 1.0)] {
+        for (layers, width, scale) in [(1, 160, 1.0), (80, 800, 0.3), (3, 3000, 1.0)] {
             let trace = written(layers, 5, texts);
             for fonts in [Fonts::Viewer, Fonts::Installed] {
                 let options = PictureOptions::default().with_width(Some(width)).with_fonts(fonts);
@@ -147,7 +147,7 @@ fn what_cannot_be_filmed_is_refused() {
         assert!(refused(&trace, &usual, scale).contains("choose a scale above 0"), "{scale}");
     }
     let narrow = refused(&trace, &usual.clone().with_width(Some(10)), 1.0);
-    assert!(narrow.contains("choose a width from 320"), "{narrow}");
+    assert!(narrow.contains("choose a width from 160"), "{narrow}");
     let layer = Film::new(&trace, &usual.clone().with_layers(vec![9]), 1.0).err();
     assert!(matches!(layer, Some(PictureError::LayerNotRead { layer: 9, .. })));
 }

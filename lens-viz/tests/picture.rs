@@ -264,10 +264,10 @@ fn every_picture_of_one_component_names_it() {
 
 #[test]
 fn nothing_reaches_outside_the_page() {
-    for width in [320, 500, 1000, 2000] {
+    for (width, layers) in [(160, 12), (320, 40), (500, 40), (1000, 40), (2000, 40)] {
         for kind in kinds() {
             let options = PictureOptions::default().with_width(Some(width));
-            for page in svg(&small(40, 0..30, &MIXED), kind, &options).unwrap() {
+            for page in svg(&small(layers, 0..30, &MIXED), kind, &options).unwrap() {
                 assert!(page.width <= f64::from(width), "{kind} is {} wide", page.width);
                 for ([x, y, w, h], _) in rects(&page.svg) {
                     assert!(x >= 0.0 && y >= 0.0, "{kind} at {width}");
@@ -476,7 +476,7 @@ fn what_was_not_read_is_refused_with_what_was() {
     let tokens = PictureOptions::default().with_tokens(vec![TokenId(999_999)]);
     assert!(refused(&tokens, PictureKind::Trajectories).starts_with("token 999999 is in no readout"));
     let width = PictureOptions::default().with_width(Some(1));
-    assert!(refused(&width, PictureKind::Curves).contains("from 320 to 10000"));
+    assert!(refused(&width, PictureKind::Curves).contains("from 160 to 10000"));
     let range = PictureOptions::default().with_range(Some((1.0, f32::NAN)));
     assert!(refused(&range, PictureKind::Curves).contains("two finite numbers"));
     let mut nothing = trace.clone();

@@ -10,6 +10,7 @@ mod dist;
 mod examples;
 mod fuzz;
 mod gpu_check;
+mod installed;
 mod make_checkpoint;
 mod nvrtc;
 mod pictures;
@@ -37,6 +38,7 @@ pub(crate) enum Chore {
     Dist(dist::Dist),
     Examples(examples::Examples),
     Fuzz(fuzz::Fuzz),
+    Installed(installed::Installed),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
     Pictures(pictures::Pictures),
     S3(s3::S3),
@@ -61,6 +63,7 @@ impl Chore {
             Self::Deny(asked) => deny::run(root, asked),
             Self::Dist(asked) => dist::run(root, asked),
             Self::Fuzz(asked) => fuzz::run(root, asked),
+            Self::Installed(asked) => installed::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
             Self::Pictures(_) => pictures::run(root),

@@ -8,6 +8,7 @@ mod fingerprint;
 mod gguf;
 mod header;
 mod ledger;
+mod located;
 mod mapped;
 mod names;
 mod tokenizers;
@@ -121,7 +122,8 @@ impl Outline {
         adapters: &[adapter::Opened],
         files: Option<Files<'_>>,
     ) -> Result<Self, CheckpointError> {
-        let config = parse(config).map_err(|source| CheckpointError::ConfigJson { source })?;
+        let config = parse(config)
+            .map_err(|source| CheckpointError::ConfigJson { file: "config.json".to_owned(), source })?;
         let ignore_extra = options.ignore_extra;
         let adapters = adapters.iter().map(|opened| adapter::Adapter::read(opened, ignore_extra));
         let adapters = adapters.collect::<Result<Vec<_>, _>>()?;
@@ -280,6 +282,10 @@ impl Checkpoint {
     /// # Errors
     /// As for [`Checkpoint::open`].
     pub fn open_with(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, CheckpointError> {
+        Self::open_files(files, options).map_err(|error| error.located(files))
+    }
+
+    fn open_files(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, CheckpointError> {
         let mut tensors = TensorIndex::default();
         let mut shards = Vec::new();
         let (io, note) = bytes::choose(&files.weights, options.io);
@@ -513,8 +519,10 @@ pub enum CheckpointError {
         reason: String,
     },
     /// config.json is not JSON.
-    #[error("config.json is not valid JSON")]
+    #[error("{file} is not valid JSON")]
     ConfigJson {
+        /// Its path, where it lies in a file.
+        file: String,
         /// Where and why.
         source: serde_json::Error,
     },

@@ -151,6 +151,11 @@ fn a_truncated_file_says_how_many_bytes_are_missing() {
     assert_says(&copy.refusal(), &[FILE, "10 bytes too short", "Download it again"]);
     let copy = Copy::of("llama2").with_bytes(FILE, |bytes| bytes.extend([0; 7]));
     assert_says(&copy.refusal(), &[FILE, "7 bytes too long", "Download it again"]);
+    // Of several files the one is named, where it lies.
+    let second = "model-00002-of-00003.safetensors";
+    let copy = Copy::of("llama_sharded").with_bytes(second, |bytes| bytes.truncate(bytes.len() - 10));
+    let path = copy.path(second).display().to_string();
+    assert_says(&copy.refusal(), &[&path, "10 bytes too short", "Download it again"]);
     for length in [0, 5, 8, 100] {
         let copy = Copy::of("llama2").with_bytes(FILE, |bytes| bytes.truncate(length));
         assert_says(&copy.refusal(), &[FILE, "ends inside its header", "truncated", "Download"]);

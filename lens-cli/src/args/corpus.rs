@@ -16,7 +16,7 @@ use super::{
     model::{MachineArgs, SourceArgs},
 };
 use crate::{
-    format::is_folder,
+    format::{as_folder, is_folder, is_misnamed, not_results, of_file},
     shard::ShardChoice,
     values::{Pictures, from_one, share},
 };
@@ -39,7 +39,7 @@ impl Corpus {
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
         match self {
-            Self::Run(args) => args.machine.contradiction(),
+            Self::Run(args) => args.misnamed().or_else(|| args.machine.contradiction()),
             Self::Merge(args) => args.contradiction(),
         }
     }
@@ -133,6 +133,22 @@ pub struct CorpusRunArgs {
     pub out: String,
 }
 
+impl CorpusRunArgs {
+    /// A place that is named as a file is, in words.
+    fn misnamed(&self) -> Option<String> {
+        let path = Path::new(&self.out);
+        let is_file = !self.out.contains("://") && !is_folder(path);
+        (is_file && (is_misnamed(path) || of_file(path).is_some())).then(|| {
+            format!(
+                "{} is the name of a file, and the parts of a corpus are files in a folder: name one, and lens corpus merge \
+                 puts them together into a table, JSON, CSV, a page or pictures; {}",
+                path.display(),
+                as_folder(path)
+            )
+        })
+    }
+}
+
 /// Put the parts of a corpus together
 #[derive(Debug, Args)]
 #[command(
@@ -211,8 +227,9 @@ impl CorpusMergeArgs {
         let named = |path: &Path| path.display().to_string();
         match self.destination() {
             CorpusOut::Misnamed(path) => Some(format!(
-                "{} is not the name of a file of results (.txt, .json, .csv or .html), nor of a folder",
-                named(path)
+                "{}; pictures are written into a folder, in the forms that --pictures says; {}",
+                not_results(path, &["txt", "json", "csv", "html"]),
+                as_folder(path)
             )),
             CorpusOut::File(path, file)
                 if self.format != EvaluateFormat::Table && file != CorpusFile::Results(self.format) =>

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     drawn::DrawnAs,
-    format::{is_folder, is_misnamed, of_file},
+    format::{as_folder, is_folder, is_misnamed, not_results, of_file},
     values::{Device, Pictures, from_one, share, threshold},
 };
 
@@ -251,10 +251,8 @@ impl DiffArgs {
                 Some(format!("{} is the name of a page or a picture: leave --format out", path.display()))
             }
             DiffOut::Folder(path) if !is_folder(path) && (is_misnamed(path) || of_file(path).is_some()) => {
-                Some(format!(
-                    "{} is not the name of a file of results (.txt, .json, .csv, .html, .svg, .pdf, .png, .webp or .jpg), nor of a folder",
-                    path.display()
-                ))
+                let endings = ["txt", "json", "csv", "html", "svg", "pdf", "png", "webp", "jpg"];
+                Some(format!("{}; {}", not_results(path, &endings), as_folder(path)))
             }
             DiffOut::Folder(_) => None,
             _ if self.pictures.is_some() => {

@@ -11,7 +11,7 @@ use lens_core::{ComponentSelection, Selection};
 use super::{MORE_HELP, lens::LensNames, model::MachineArgs, text::ReaderArgs};
 use crate::{
     drawn::DrawnAs,
-    format::{is_folder, is_misnamed, of_file},
+    format::{as_folder, is_folder, is_misnamed, not_results, of_file},
     values::{Pictures, from_one, share},
 };
 
@@ -121,10 +121,8 @@ impl EvaluateArgs {
             EvaluateOut::Folder(path)
                 if !is_folder(path) && (is_misnamed(path) || of_file(path).is_some()) =>
             {
-                Some(format!(
-                    "{} is not the name of a file of results (.txt, .json, .csv, .svg, .pdf, .png, .webp or .jpg), nor of a folder",
-                    path.display()
-                ))
+                let endings = ["txt", "json", "csv", "svg", "pdf", "png", "webp", "jpg"];
+                Some(format!("{}; {}", not_results(path, &endings), as_folder(path)))
             }
             EvaluateOut::Folder(_) => None,
             _ if self.pictures.is_some() => {

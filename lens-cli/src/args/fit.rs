@@ -50,11 +50,11 @@ impl RunArgs {
     fn fits_name(&self) -> Option<String> {
         let out = self.out.as_deref()?;
         if format::is_misnamed(out) {
-            let out = out.display();
             return Some(format!(
-                "{out} is not the name of a file that results are written into: those end in .json, .jsonl, .csv, \
-                 .parquet or .arrow, and a further .gz or .zst packs them (lens render makes .html, .svg, .png and .txt \
-                 of a trace); for a folder of that name, write {out}/"
+                "{}, and a further .gz or .zst packs them; lens render makes .html, .svg, .pdf, .png, .webp, .jpg and .txt of \
+                 a trace (-o trace.json), and .gif, a film, of one whose model wrote tokens (-n); {}",
+                format::not_results(out, &["json", "jsonl", "csv", "parquet", "arrow"]),
+                format::as_folder(out)
             ));
         }
         let file = self.out_file()?;

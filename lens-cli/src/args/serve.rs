@@ -1,5 +1,7 @@
 //! `lens serve`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use lens_core::Intervention;
 
@@ -25,6 +27,7 @@ Examples:
   lens serve --open
   lens serve -m Qwen/Qwen2.5-0.5B-Instruct --port 8080
   lens serve -m Qwen/Qwen3-0.6B --system \"Be brief.\" --template-var enable_thinking=false
+  lens serve -m Qwen/Qwen2.5-0.5B-Instruct --messages chat.json
   lens serve --steer \"L4.resid_post += 4*@'love' - 4*@'hate'\" --lens logit,tuned=./lens"
 )]
 pub struct ServeArgs {
@@ -33,9 +36,13 @@ pub struct ServeArgs {
     pub model: Option<String>,
     #[command(flatten)]
     pub source: SourceArgs,
-    /// What a prompt stands in where the page reads it as a chat message, which --chat and --system make it do at the start
+    /// What a prompt stands in where the page reads it as a chat message, which --chat, --system and --messages make it do
     #[command(flatten)]
     pub chat: ChatArgs,
+    /// A conversation that a prompt goes on, as for lens run: what is typed is what the user says next. Where its last
+    /// message is the user's, the page begins with that in its box; - reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub messages: Option<PathBuf>,
 
     /// The port to listen on, at 127.0.0.1; 0 takes any that is free
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Where")]
@@ -66,9 +73,10 @@ pub struct ServeArgs {
 impl ServeArgs {
     /// Options that cannot both be followed, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
-        let chat = self.chat.contradiction(false);
+        let chat = self.chat.contradiction(self.messages.is_some());
         let chat = chat.map(|_| {
-            "--prefill and --template-var are for chat messages: they need --chat or --system".to_owned()
+            "--prefill and --template-var are for chat messages: they need --chat, --system or --messages"
+                .to_owned()
         });
         chat.or_else(|| self.machine.contradiction())
     }

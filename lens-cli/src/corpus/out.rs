@@ -17,6 +17,7 @@ use crate::{
     args::{CorpusFile, CorpusMergeArgs, CorpusOut, EvaluateFormat},
     drawn::{DrawnAs, SCALE, note_missing},
     folder::Folder,
+    format::not_results,
     output, results,
     style::Console,
     values::Pictures,
@@ -36,7 +37,7 @@ impl Out {
             CorpusOut::Stdout => Self::Stdout,
             CorpusOut::File(path, file) => Self::File(path.to_owned(), file),
             CorpusOut::Folder(path) => Self::Folder(Folder::for_results(path)?),
-            CorpusOut::Misnamed(path) => bail!("{} is not the name of results", path.display()),
+            CorpusOut::Misnamed(path) => bail!("{}", not_results(path, &["txt", "json", "csv", "html"])),
         })
     }
 

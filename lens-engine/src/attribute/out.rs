@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use lens_cli::{
     args::{AttributeArgs, AttributeFormat},
     drawn::{self, DrawnAs},
-    output,
+    format, output,
     style::Console,
     tables,
 };
@@ -40,10 +40,10 @@ impl Form {
             ("html", false) => Self::Html,
             (ending, false) => match DrawnAs::of_ending(ending) {
                 Some(drawn) => Self::Picture(drawn),
-                None => bail!(
-                    "{} does not say what to write: give a name that ends in .json, .html, .svg, .pdf, .png, .webp or .jpg",
-                    path.display()
-                ),
+                None => {
+                    let endings = ["json", "html", "svg", "pdf", "png", "webp", "jpg"];
+                    bail!(format::not_results(path, &endings))
+                }
             },
             (_, true) => bail!(
                 "{} cannot hold many prompts: give a name that ends in .jsonl, for a line of JSON for each",

@@ -7,7 +7,7 @@ use lens_cli::{
     args::{AttributeFormat, PatchArgs},
     drawn::{self, DrawnAs, SCALE, note_missing},
     folder::Folder,
-    output, results,
+    format, output, results,
     style::Console,
     tables,
     values::Pictures,
@@ -39,11 +39,11 @@ impl Form {
             "json" => Ok(Self::Json),
             ending => match DrawnAs::of_ending(ending) {
                 Some(drawn) => Ok(Self::Picture(drawn)),
-                None => bail!(
-                    "{} does not say what to write: give a name that ends in .json, .svg, .pdf, .png, .webp or .jpg, or that of \
-                     a folder",
-                    path.display()
-                ),
+                None => {
+                    let endings = ["json", "svg", "pdf", "png", "webp", "jpg"];
+                    let said = format::not_results(path, &endings);
+                    bail!("{said}; a name without an ending is that of a folder")
+                }
             },
         }
     }

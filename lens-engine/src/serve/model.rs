@@ -11,18 +11,19 @@ use lens_core::{
 use lens_models::Session;
 use lens_serve::{About, Failure, Model, sweep};
 
-use crate::{advice, lenses::Lenses, machine, run::GENERATOR, weights};
+use crate::{advice, lenses::Lenses, machine, prompt::Turns, run::GENERATOR, weights};
 
 /// A model, and what the command line said of how to read it.
 pub(super) struct Served<'a> {
-    session: Session,
+    pub(super) session: Session,
     lenses: Lenses,
+    turns: &'a Turns<'a>,
     args: &'a ServeArgs,
 }
 
 impl<'a> Served<'a> {
-    pub(super) fn new(session: Session, lenses: Lenses, args: &'a ServeArgs) -> Self {
-        Self { session, lenses, args }
+    pub(super) fn new(session: Session, lenses: Lenses, turns: &'a Turns<'a>, args: &'a ServeArgs) -> Self {
+        Self { session, lenses, turns, args }
     }
 }
 
@@ -31,10 +32,13 @@ impl Model for Served<'_> {
         let speech = self.session.speech();
         let texts = speech.tokenizer().is_ok();
         let chat = &self.args.chat;
+        let (before, prompt) = self.turns.before();
         let about = About::new(self.session.outline().id.clone())
-            .with_asks(chat.is_chat())
+            .with_asks(self.turns.is_conversation())
             .with_system(chat.system.clone())
-            .with_prefill(chat.prefill.clone());
+            .with_prefill(chat.prefill.clone())
+            .with_before(before.to_vec())
+            .with_prompt(prompt.map(str::to_owned));
         let converses = texts && speech.converse(&about.conversation("a")).is_ok();
         about
             .with_texts(texts)

@@ -125,6 +125,48 @@ fn a_file_of_another_form_is_not_made_a_folder() {
 }
 
 #[test]
+fn a_name_that_nothing_can_be_written_into_is_met_with_those_that_can() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let of_results =
+        [".json, .jsonl, .csv, .parquet or .arrow", "lens render makes", ".pdf", ".gif, a film", "(-n)"];
+    let drawn = [".svg, .pdf, .png, .webp, .jpg, .gif, .html, .txt or .json"];
+    let of_diff = [".txt, .json, .csv, .html, .svg, .pdf, .png, .webp or .jpg", "for a folder of that name"];
+    let merged = [".txt, .json, .csv or .html", "--pictures", "for a folder of that name"];
+    let trace = at("trace.json");
+    ok(&["run", "a", "-o", &trace]);
+    for (command, code, wrong, advice) in [
+        (&["run", "a"][..], 2, &["gif", "mp4", "jpg", "txt"][..], &of_results[..]),
+        (&["render", &trace], 1, &["mp4", "csv", "bmp", ""], &drawn),
+        (&["diff", "a", "b"], 2, &["gif", "mp4", "tsv"], &of_diff),
+        (&["corpus", "merge", "parts"], 2, &["gif", "mp4", "jpg"], &merged),
+        (
+            &["corpus", "run", "--input", "a"],
+            2,
+            &["gif", "jpg", "csv", "txt"],
+            &["lens corpus merge", "folder"],
+        ),
+        (&["attribute", "a"], 1, &["gif", "csv", "txt"], &[".json, .html, .svg, .pdf, .png, .webp or .jpg"]),
+        (
+            &["patch", "a", "--corrupted", "b"],
+            1,
+            &["gif", "csv", "txt"],
+            &[".json, .svg, .pdf", "of a folder"],
+        ),
+    ] {
+        for ending in wrong {
+            let dot = if ending.is_empty() { "" } else { "." };
+            let out = at(&format!("x{dot}{ending}"));
+            let said = refused(&[command, &["-o", &out]].concat(), code);
+            says(&said, &[&[&*out][..], advice].concat());
+            assert!(!std::path::Path::new(&out).exists(), "{out} was made");
+        }
+    }
+    says(&refused(&["render", &trace, "-o", "x.mp4"], 1), &["the nearest to .mp4 is .gif"]);
+    says(&refused(&["diff", "a", "b", "-o", "x.tsv"], 2), &["the nearest to .tsv is .csv"]);
+}
+
+#[test]
 fn a_saved_trace_is_drawn_without_a_model() {
     let folder = results();
     let trace = folder.path().join("trace.json");
@@ -198,9 +240,9 @@ fn what_cannot_be_drawn_is_refused_with_what_can() {
     }
     for (given, advice) in [
         (["--width", "0mm"], "above 0"),
-        (["--width", "1mm"], "choose at least 84.67 mm, or text of at most"),
+        (["--width", "1mm"], "choose at least 42.34 mm, or text of at most"),
         (["--width", "99999in"], "up to 200 in"),
-        (["--width", "1"], "choose a width from 320"),
+        (["--width", "1"], "choose a width from 160"),
     ] {
         says(&refused(&[&["render", trace, "-o", "x.pdf"][..], &given].concat(), 1), &[advice]);
     }

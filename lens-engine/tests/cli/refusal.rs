@@ -103,11 +103,27 @@ fn a_broken_checkpoint_is_named() {
     says(&refused(&["inspect", missing], 1), &["there is no folder", missing]);
     says(&refused(&["inspect", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], 1), &["is a file"]);
     let config = Model::new().with("config.json", "{\"model_type\": ");
-    says(&refused_run(&config, &IDS), &["config.json is not valid JSON", "because: EOF"]);
+    let path = format!("{}/config.json is not valid JSON", config.path());
+    says(&refused_run(&config, &IDS), &[&path, "because: EOF"]);
     let half = Model::new();
     let weights = half.weights();
     let half = half.with("model.safetensors", &weights[..weights.len() / 2]);
-    says(&refused_run(&half, &IDS), &["model.safetensors", "too short"]);
+    let path = format!("{}/model.safetensors is ", half.path());
+    let text = half.path().to_owned() + "/config.json";
+    let fit = ["--text", &text, "-o", "/nowhere/lens.safetensors"];
+    for args in [
+        &["run", "-m", half.path(), "--token-ids", "1"][..],
+        &["inspect", half.path()],
+        &["decode", "-m", half.path(), "--embedding"],
+        &["evaluate", "-m", half.path(), "--text", &text],
+        &["serve", "-m", half.path()],
+        &[&["fit", "jacobian", "-m", half.path()][..], &fit].concat(),
+        &[&["fit", "tuned", "-m", half.path()][..], &fit].concat(),
+        &["diff", half.path(), half.path(), "--corpus", &text],
+    ] {
+        let said = refused(args, 1);
+        says(&said, &[&path, " bytes too short", "Download it again"]);
+    }
     let pointer = Model::new()
         .with("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 31928\n");
     says(&refused(&["inspect", pointer.path()], 1), &["git lfs pull"]);

@@ -135,9 +135,97 @@ fn a_chat_message_stands_in_the_conversation_that_the_options_say() {
     let said = |args: &[&str]| crate::support::run(&[&["serve"], args].concat());
     let alone = said(&["-m", model.path(), "--prefill", "be"]);
     assert_eq!(alone.code, 2);
-    says(&alone.stderr, &["--prefill and --template-var are for chat messages", "--chat or --system"]);
+    says(
+        &alone.stderr,
+        &["--prefill and --template-var are for chat messages", "--chat, --system or --messages"],
+    );
     // The demo model knows no conversation.
     let demo = said(&["--chat"]);
+    assert_eq!(demo.code, 1);
+    says(&demo.stderr, &["has no chat template"]);
+}
+
+/// The page itself, and the trace of what its window read last.
+impl Served {
+    fn page(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        write!(
+            stream,
+            "GET /?token={} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.token, self.address
+        )
+        .expect("it reads");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("UTF-8");
+        page
+    }
+
+    /// What the page saves after it has read a prompt as a chat message.
+    fn trace_of(&self, prompt: &str) -> Value {
+        let question = json!({"client": "page", "runs": [{"text": prompt}], "chat": true});
+        let events = self.events("/api/run", &question);
+        assert_eq!(events.last().expect("an end").1["event"], "end", "{events:?}");
+        let mut stream = self.begin("/api/export", &json!({"client": "page", "form": "trace"}));
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("UTF-8");
+        let (begin, end) = (answer.find('{').expect("JSON"), answer.rfind('}').expect("JSON"));
+        serde_json::from_str(&answer[begin..=end]).expect("one piece")
+    }
+}
+
+#[test]
+fn a_prompt_goes_on_the_conversation_of_a_file() {
+    let words = ["<s>", "</s>", "user", "system", "assistant", "hello", "be", "brief", "not"];
+    let template = "{% if tools %}[{{ tools | length }}] {% endif %}\
+        {% for m in messages %}{{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
+    let model = Model::with_words(&words).with("chat_template.jinja", template);
+    let files = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, said: &Value| {
+        let path = files.path().join(name);
+        std::fs::write(&path, said.to_string()).expect("a writable folder");
+        path.to_str().expect("a UTF-8 name").to_owned()
+    };
+    let said = |role: &str, content: &str| json!({"role": role, "content": content});
+    let turns = [said("system", "be brief"), said("user", "hello"), said("assistant", "hello hello")];
+    let asks = |last: &str| json!([turns[0], turns[1], turns[2], said("user", last)]);
+    let read = |args: &[&str]| -> Value {
+        let all = ["--positions", "all", "--format", "json"];
+        let args = [&["run", "-m", model.path()], args, &all].concat();
+        serde_json::from_str(&crate::support::ok(&args)).expect("JSON")
+    };
+    let numbers = |trace: &Value| -> Vec<Value> {
+        ["prompt", "tokens", "roles", "readouts", "final"].iter().map(|key| trace[key].clone()).collect()
+    };
+
+    // A last message of the user stands in the box, and what is typed in its place is the user's.
+    let begun = file("begun.json", &asks("not </textarea>"));
+    let open = Served::start(&["-m", model.path(), "--messages", &begun]);
+    let page = open.page();
+    assert!(page.contains("\nnot &lt;&#47;textarea&gt;</textarea>"), "{page}");
+    assert!(page.contains("3 messages stand before the prompt"), "{page}");
+    assert!(page.contains("<b>assistant</b>: <bdi>hello hello</bdi>") && page.contains("\"asks\":true"));
+    for last in ["not", "be"] {
+        let whole = file("whole.json", &asks(last));
+        assert_eq!(numbers(&open.trace_of(last)), numbers(&read(&["--messages", &whole])), "{last}");
+    }
+    drop(open);
+
+    // After any other message the box is empty; tools and what an answer begins with go on being said.
+    let listed = json!({"messages": turns, "tools": [{"name": "look"}]});
+    let ended = file("ended.json", &listed);
+    let open = Served::start(&["-m", model.path(), "--messages", &ended, "--prefill", "be"]);
+    assert!(open.page().contains("as you do\"></textarea>"));
+    let whole = file("whole.json", &json!({"messages": asks("not"), "tools": [{"name": "look"}]}));
+    let expected = read(&["--messages", &whole, "--prefill", "be"]);
+    assert!(expected["prompt"].as_str().expect("a prompt").starts_with("[1] system"), "{expected}");
+    assert_eq!(numbers(&open.trace_of("not")), numbers(&expected));
+    drop(open);
+
+    let refused = |args: &[&str]| crate::support::run(&[&["serve"], args].concat());
+    let missing = refused(&["-m", model.path(), "--messages", "/nowhere/talk.json"]);
+    assert_eq!(missing.code, 1);
+    says(&missing.stderr, &["cannot read messages from /nowhere/talk.json"]);
+    let demo = refused(&["--messages", &begun]);
     assert_eq!(demo.code, 1);
     says(&demo.stderr, &["has no chat template"]);
 }

@@ -31,6 +31,7 @@ mod heads;
 mod live;
 mod models;
 mod number;
+mod opening;
 mod pairs;
 mod places;
 mod plain;

@@ -6,6 +6,7 @@ use super::{
     canvas::{Canvas, FAINT, Frame, GREY, INK, Pen, page},
     fonts::Face,
     head::{Head, MARGIN},
+    lines::lines,
     text::Shown,
 };
 use crate::ramp::Rgb;
@@ -59,10 +60,22 @@ pub(super) const MOST_LINES: usize = COLOURS.len();
 
 const PANEL: f64 = 190.0;
 const GAP: f64 = 16.0;
-/// Room for the numbers and the name of an axis.
+/// Room for the numbers and the name of an axis, at least.
 const AXIS: f64 = 54.0;
 const SIZE: f64 = 10.0;
 const LINE: f64 = 15.0;
+/// Of names and notes.
+const NAME: Pen = Pen::new(Face::Mono, SIZE, INK);
+const NOTE: Pen = Pen::new(Face::Sans, SIZE - 0.5, GREY);
+/// Lines that the name of a line or of an axis, and a note may take.
+const MOST_NAME: usize = 4;
+const MOST_AXIS: usize = 2;
+const MOST_NOTE: usize = 8;
+/// A picture narrower than this has its legend from edge to edge, and not below the panels alone.
+const NARROW: f64 = 450.0;
+/// Names of axes, and from one line of such a name to the next.
+const AXIS_NAME: Pen = Pen::new(Face::Sans, SIZE, INK);
+const AXIS_LINE: f64 = 12.0;
 /// White at both ends of the layers' axis, so that no point stands on the frame.
 const INSET: f64 = 8.0;
 /// How much of what is below it a band hides.
@@ -74,21 +87,18 @@ impl Chart {
     pub(super) fn draw(&self) -> Result<Picture, PictureError> {
         let top = self.head.bottom(0) + 4.0;
         let panels = self.panels.len() as f64 * (PANEL + GAP);
-        let rows = self.legend_rows();
+        let (rows, notes) = (self.legend_rows(), self.notes());
         let legend = top + panels + 2.0 * LINE + 4.0;
-        let height = legend + (rows.len() + self.notes.len()) as f64 * LINE + MARGIN;
+        let below = rows.iter().map(|row| self.row_lines(row)).sum::<usize>() + notes.len();
+        let height = legend + below as f64 * LINE + MARGIN;
         page((self.width, height), self.head.title(), |canvas| {
             self.head.draw(canvas, None);
             for (i, panel) in self.panels.iter().enumerate() {
-                let frame = Frame {
-                    x: MARGIN + AXIS,
-                    y: top + i as f64 * (PANEL + GAP),
-                    width: self.width - 2.0 * MARGIN - AXIS,
-                    height: PANEL,
-                };
+                let (x, y) = (MARGIN + self.axis(), top + i as f64 * (PANEL + GAP));
+                let frame = Frame { x, y, width: self.plot(), height: PANEL };
                 self.draw_panel(canvas, panel, frame, i + 1 == self.panels.len());
             }
-            self.draw_legend(canvas, &rows, legend);
+            self.draw_legend(canvas, (&rows, &notes), legend);
         })
     }
 
@@ -125,8 +135,10 @@ impl Chart {
         let border =
             [(x, y), (frame.right(), y), (frame.right(), frame.bottom()), (x, frame.bottom()), (x, y)];
         canvas.line(&border, GREY, 0.8);
-        let upright = Pen { upright: true, ..Pen::new(Face::Sans, SIZE, INK).centred() };
-        canvas.text(&self.fonts.words(&panel.name), (MARGIN + 6.0, frame.middle().1), upright);
+        let upright = Pen { upright: true, ..AXIS_NAME.centred() };
+        for (i, line) in self.axis_name(panel).iter().enumerate() {
+            canvas.text(line, (MARGIN + 6.0 + AXIS_LINE * i as f64, frame.middle().1), upright);
+        }
         if is_last {
             let pen = Pen::new(Face::Sans, SIZE, INK).centred();
             canvas.text(&self.fonts.words("layer"), (frame.middle().0, frame.bottom() + 25.0), pen);
@@ -196,7 +208,7 @@ impl Chart {
         let (Some(first), Some(last)) = (layers.first().copied(), layers.last().copied()) else {
             return embed.into_iter().collect();
         };
-        let wanted = (((self.width - 2.0 * MARGIN - AXIS) / 42.0) as usize).clamp(2, 24);
+        let wanted = ((self.plot() / 42.0) as usize).clamp(2, 24);
         let mut ticks = linear_ticks(first, last, wanted);
         ticks.retain(|tick| tick.fract() == 0.0);
         let crowded = |tick: &f64| last - *tick > 0.0 && (last - *tick) * 24.0 < (last - first);
@@ -213,7 +225,7 @@ impl Chart {
     /// Pixels from one layer to the next.
     fn spacing(&self) -> f64 {
         let (low, high) = self.span();
-        (self.width - 2.0 * MARGIN - AXIS - 2.0 * INSET) / (high - low).max(1.0)
+        (self.plot() - 2.0 * INSET) / (high - low).max(1.0)
     }
 
     /// Where a place stands on the axis of layers.
@@ -234,15 +246,41 @@ impl Chart {
         frame.x + INSET + share * (frame.width - 2.0 * INSET)
     }
 
+    /// The name of a panel's axis in lines.
+    fn axis_name(&self, panel: &Panel) -> Vec<Shown> {
+        lines(&self.fonts.words(&panel.name), PANEL, AXIS_NAME.face, AXIS_NAME.size, MOST_AXIS)
+    }
+
+    /// Pixels for the numbers and the names of the axes.
+    fn axis(&self) -> f64 {
+        let of = |panel: &Panel| {
+            let width = |tick: &f64| self.fonts.words(&short(*tick)).width(Face::Sans, SIZE - 1.0);
+            let numbers = panel.ticks().iter().map(width).fold(0.0, f64::max);
+            numbers + AXIS_LINE * self.axis_name(panel).len() as f64 + 8.0
+        };
+        self.panels.iter().map(of).fold(AXIS, f64::max)
+    }
+
+    /// Pixels that panels are wide.
+    fn plot(&self) -> f64 {
+        self.width - 2.0 * MARGIN - self.axis()
+    }
+
+    /// The left edge of the legend.
+    fn legend_left(&self) -> f64 {
+        if self.width < NARROW { MARGIN } else { MARGIN + self.axis() }
+    }
+
     /// The lines on each row of the legend, with the place where each begins.
     fn legend_rows(&self) -> Vec<Vec<(usize, f64)>> {
         let mut rows: Vec<Vec<(usize, f64)>> = Vec::new();
         let mut x = f64::INFINITY;
-        for (line, name) in self.lines.iter().enumerate() {
-            let needed = SAMPLE + self.legend_name(name).width(Face::Mono, SIZE) + 18.0;
+        for line in 0..self.lines.len() {
+            let widths = self.legend_name(line).into_iter().map(|name| name.width(NAME.face, NAME.size));
+            let needed = SAMPLE + widths.fold(0.0, f64::max) + 18.0;
             if x + needed > self.width - MARGIN {
                 rows.push(Vec::new());
-                x = MARGIN + AXIS;
+                x = self.legend_left();
             }
             if let Some(row) = rows.last_mut() {
                 row.push((line, x));
@@ -252,26 +290,44 @@ impl Chart {
         rows
     }
 
-    fn legend_name(&self, name: &Shown) -> Shown {
-        name.start(self.width / 3.0, Face::Mono, SIZE)
+    /// How many lines of text a row of the legend takes.
+    fn row_lines(&self, row: &[(usize, f64)]) -> usize {
+        row.iter().map(|(line, _)| self.legend_name(*line).len()).max().unwrap_or(0)
     }
 
-    fn draw_legend(&self, canvas: &mut Canvas<'_>, rows: &[Vec<(usize, f64)>], top: f64) {
+    /// The name of a line in the legend, in lines.
+    fn legend_name(&self, line: usize) -> Vec<Shown> {
+        let room = self.width - MARGIN - self.legend_left() - SAMPLE;
+        lines(&self.lines[line], room, NAME.face, NAME.size, MOST_NAME)
+    }
+
+    /// The notes in lines.
+    fn notes(&self) -> Vec<Shown> {
+        let room = self.width - MARGIN - self.legend_left();
+        let broken = |note: &String| lines(&self.fonts.words(note), room, NOTE.face, NOTE.size, MOST_NOTE);
+        self.notes.iter().flat_map(broken).collect()
+    }
+
+    fn draw_legend(
+        &self,
+        canvas: &mut Canvas<'_>,
+        (rows, notes): (&[Vec<(usize, f64)>], &[Shown]),
+        top: f64,
+    ) {
         let mut y = top + LINE / 2.0;
         for row in rows {
             for (line, x) in row {
                 let sample = [(*x, y), (x + SAMPLE - 6.0, y)];
                 canvas.line(&sample, COLOURS[line % COLOURS.len()], 1.6);
                 marker(canvas, *line, (x + (SAMPLE - 6.0) / 2.0, y));
-                let name = self.legend_name(&self.lines[*line]);
-                canvas.text(&name, (x + SAMPLE, y), Pen::new(Face::Mono, SIZE, INK));
+                for (i, name) in self.legend_name(*line).iter().enumerate() {
+                    canvas.text(name, (x + SAMPLE, y + LINE * i as f64), NAME);
+                }
             }
-            y += LINE;
+            y += LINE * self.row_lines(row) as f64;
         }
-        for note in &self.notes {
-            let x = MARGIN + AXIS;
-            let note = self.fonts.words(note).start(self.width - MARGIN - x, Face::Sans, SIZE - 0.5);
-            canvas.text(&note, (x, y), Pen::new(Face::Sans, SIZE - 0.5, GREY));
+        for note in notes {
+            canvas.text(note, (self.legend_left(), y), NOTE);
             y += LINE;
         }
     }

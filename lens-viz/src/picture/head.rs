@@ -6,6 +6,7 @@ use super::{
     Fonts,
     canvas::{ALARM, Canvas, GREY, INK, Pen},
     fonts::Face,
+    lines::lines,
     text::Shown,
 };
 use crate::source::Source;
@@ -19,6 +20,11 @@ const LEAST_TITLE: f64 = 11.0;
 const SMALL: f64 = 10.0;
 const TITLE_HEIGHT: f64 = 20.0;
 const LINE_HEIGHT: f64 = 14.0;
+
+/// Lines that a title, a fact or a note may take: what is longer is no title, and loses its end.
+const MOST_LINES: usize = 8;
+/// How much of a prompt is shown: as many lines as are this wide together, in pixels, and no more than so many.
+const PROMPT: (f64, usize) = (560.0, 4);
 
 /// Interventions that are written out; of more, the number is.
 const MOST_CHANGES: usize = 6;
@@ -64,28 +70,61 @@ impl Above<'_> {
     }
 }
 
+/// A title in lines, and the size that they are written in.
+struct Title {
+    whole: Shown,
+    lines: Vec<Shown>,
+    size: f64,
+}
+
+impl Title {
+    /// One that is a little too long for a line is written smaller; a longer one is broken, in letters as large as they can
+    /// be without one more line.
+    fn new(whole: Shown, room: f64) -> Self {
+        let size = (TITLE.size * room / whole.width(Face::Bold, TITLE.size)).clamp(LEAST_TITLE, TITLE.size);
+        let size = (size * 10.0).floor() / 10.0;
+        let lines = |size| lines(&whole, room, Face::Bold, size, MOST_LINES);
+        let fewest = lines(size);
+        let sizes = (0..).map(|i| TITLE.size - 0.5 * f64::from(i)).take_while(|larger| *larger > size);
+        let larger = sizes.map(|size| (lines(size), size)).find(|(lines, _)| lines.len() == fewest.len());
+        // What has lost its end in small letters would lose more of it in large ones.
+        let whole_fits = fewest.len() < MOST_LINES;
+        let (lines, size) = larger.filter(|_| whole_fits).unwrap_or((fewest, size));
+        Self { whole, lines, size }
+    }
+
+    /// Pixels from one line to the next.
+    fn step(&self) -> f64 {
+        (self.size * 1.25).round()
+    }
+
+    /// Pixels of the lines after the first.
+    fn further(&self) -> f64 {
+        self.step() * (self.lines.len() - 1) as f64
+    }
+}
+
 /// The lines above a picture, made for a width.
 pub(super) struct Head {
-    title: Shown,
+    title: Title,
     lines: Vec<Line>,
     width: f64,
 }
 
 impl Heading<'_> {
     pub(super) fn head(&self, width: f64) -> Head {
-        let (trace, fonts, room) = (self.source.trace, self.fonts, width - 2.0 * MARGIN);
-        let mut head = Head { title: fonts.words(&self.title), lines: Vec::new(), width };
+        let (trace, fonts) = (self.source.trace, self.fonts);
+        let mut head = Head::new(fonts.words(&self.title), width);
         if let Some(difference) = self.against {
             head.two(difference, fonts);
             return head;
         }
         head.flow(model_facts(trace), fonts);
         head.flow(lens_facts(trace, self.position), fonts);
-        let prompt = match self.position.filter(|position| *position < trace.tokens.len()) {
-            Some(position) => around(trace, position, fonts, room),
-            None => fonts.words(&format!("prompt: {}", start_of(&trace.prompt))),
-        };
-        head.line(&prompt, GREY);
+        match self.position.filter(|position| *position < trace.tokens.len()) {
+            Some(position) => head.prompt(|room| around(trace, position, fonts, room)),
+            None => head.prompt_of("prompt", trace, fonts),
+        }
         if let Some(tokens) = compared(trace) {
             head.line(&fonts.words(&format!("logit difference: {tokens}")), GREY);
         }
@@ -103,9 +142,13 @@ impl Heading<'_> {
 }
 
 impl Head {
+    fn new(title: Shown, width: f64) -> Self {
+        Self { title: Title::new(title, width - 2.0 * MARGIN), lines: Vec::new(), width }
+    }
+
     /// A title and facts, as many on a line as fit.
     pub(super) fn of_facts(title: &str, facts: Vec<String>, width: f64, fonts: Fonts) -> Self {
-        let mut head = Self { title: fonts.words(title), lines: Vec::new(), width };
+        let mut head = Self::new(fonts.words(title), width);
         head.flow(facts, fonts);
         head
     }
@@ -129,7 +172,7 @@ impl Head {
         let is_one_prompt = difference.first.trace.prompt == difference.second.trace.prompt;
         for named in both.into_iter().take(if is_one_prompt { 1 } else { 2 }) {
             let name = if is_one_prompt { "prompt" } else { &named.name };
-            self.line(&fonts.words(&format!("{name}: {}", start_of(&named.trace.prompt))), GREY);
+            self.prompt_of(name, named.trace, fonts);
         }
         for named in both {
             let named_line = |says: &str| fonts.words(&format!("{}: {says}", named.name));
@@ -145,15 +188,39 @@ impl Head {
         }
     }
 
-    /// Adds a line; what is too long for it loses its end.
+    /// Pixels of a line.
+    fn room(&self) -> f64 {
+        self.width - 2.0 * MARGIN
+    }
+
+    /// Adds a text in as many lines as it takes.
     fn line(&mut self, text: &Shown, colour: Rgb) {
-        let text = text.start(self.width - 2.0 * MARGIN, Face::Sans, SMALL);
-        self.lines.push(Line { text, colour });
+        let broken = lines(text, self.room(), Face::Sans, SMALL, MOST_LINES);
+        self.lines.extend(broken.into_iter().map(|text| Line { text, colour }));
+    }
+
+    /// Adds a text that may be of any length, made for so many pixels: about as much of it as a line of a wide picture
+    /// holds.
+    fn prompt(&mut self, text: impl Fn(f64) -> Shown) {
+        let room = self.room();
+        let most = ((PROMPT.0 / room).ceil() as usize).clamp(1, PROMPT.1);
+        // Lines that end at spaces hold a little less than they are wide.
+        let pixels = |i: u32| room * most as f64 - room * 0.05 * f64::from(i);
+        let broken = |i| lines(&text(pixels(i)), room, Face::Sans, SMALL, usize::MAX);
+        let fitting = (0..20).map(broken).find(|lines| lines.len() <= most);
+        let lines = fitting.unwrap_or_else(|| lines(&text(room), room, Face::Sans, SMALL, most));
+        self.lines.extend(lines.into_iter().map(|text| Line { text, colour: GREY }));
+    }
+
+    /// Adds the beginning of a trace's prompt.
+    fn prompt_of(&mut self, name: &str, trace: &LensTrace, fonts: Fonts) {
+        let text = fonts.words(&format!("{name}: {}", start_of(&trace.prompt)));
+        self.prompt(|room| text.start(room, Face::Sans, SMALL));
     }
 
     /// Adds facts, as many on a line as fit.
     fn flow(&mut self, facts: Vec<String>, fonts: Fonts) {
-        let room = self.width - 2.0 * MARGIN;
+        let room = self.room();
         let mut line = String::new();
         for fact in facts.into_iter().filter(|fact| !fact.is_empty()) {
             let longer = if line.is_empty() { fact.clone() } else { format!("{line} · {fact}") };
@@ -168,30 +235,36 @@ impl Head {
     }
 
     pub(super) fn title(&self) -> &Shown {
-        &self.title
+        &self.title.whole
     }
 
-    /// Where the head ends, and the picture may begin.
+    /// Where the head ends, and the picture may begin; so many lines are said of this page alone.
     pub(super) fn bottom(&self, notes: usize) -> f64 {
-        MARGIN + TITLE_HEIGHT + (self.lines.len() + notes) as f64 * LINE_HEIGHT + 8.0
+        let lines = (self.lines.len() + notes) as f64 * LINE_HEIGHT;
+        MARGIN + TITLE_HEIGHT + self.title.further() + lines + 8.0
     }
 
-    /// Draws the head, with a note on this page alone below it.
-    pub(super) fn draw(&self, canvas: &mut Canvas<'_>, note: Option<&Shown>) {
-        let room = self.width - 2.0 * MARGIN;
+    /// How many lines a note on a page takes.
+    pub(super) fn lines_of(&self, note: &Shown) -> usize {
+        lines(note, self.room(), Face::Sans, SMALL, MOST_LINES).len()
+    }
+
+    /// Draws the head, with a note on this page alone below it, in at most so many lines.
+    pub(super) fn draw(&self, canvas: &mut Canvas<'_>, note: Option<(&Shown, usize)>) {
         let mut y = MARGIN + TITLE_HEIGHT / 2.0 - 3.0;
-        // A title that is a little too long is written smaller before it is cut.
-        let size =
-            (TITLE.size * room / self.title.width(Face::Bold, TITLE.size)).clamp(LEAST_TITLE, TITLE.size);
-        let size = (size * 10.0).floor() / 10.0;
-        canvas.text(&self.title.start(room, Face::Bold, size), (MARGIN, y), TITLE.sized(size));
-        y += TITLE_HEIGHT / 2.0 + LINE_HEIGHT / 2.0 + 2.0;
+        for (i, line) in self.title.lines.iter().enumerate() {
+            let y = y + self.title.step() * i as f64;
+            canvas.text(line, (MARGIN, y), TITLE.sized(self.title.size));
+        }
+        y += self.title.further() + TITLE_HEIGHT / 2.0 + LINE_HEIGHT / 2.0 + 2.0;
         for line in &self.lines {
             canvas.text(&line.text, (MARGIN, y), Pen::new(Face::Sans, SMALL, line.colour));
             y += LINE_HEIGHT;
         }
-        if let Some(note) = note {
-            canvas.text(&note.start(room, Face::Sans, SMALL), (MARGIN, y), Pen::new(Face::Sans, SMALL, INK));
+        let note = note.map(|(note, most)| lines(note, self.room(), Face::Sans, SMALL, most));
+        for line in note.iter().flatten() {
+            canvas.text(line, (MARGIN, y), Pen::new(Face::Sans, SMALL, INK));
+            y += LINE_HEIGHT;
         }
     }
 }

@@ -120,7 +120,7 @@ impl PictureOptions {
 }
 
 /// The widths that a page may have.
-pub(super) const WIDTHS: (u32, u32) = (320, 10_000);
+pub(super) const WIDTHS: (u32, u32) = (160, 10_000);
 
 impl PictureOptions {
     pub(crate) fn check(&self) -> Result<(), PictureError> {

@@ -197,12 +197,12 @@ mod tests {
             assert!(says(Paper::new(None, Some(points))).contains("above 0"));
         }
         assert_eq!(
-            says(exactly(85.0, Unit::Millimetre, Some(10.0))),
-            "a picture 85 mm wide with text of 10 points cannot be laid out: choose at least 112.9 mm, or text of at \
-             most 7.529 points"
+            says(exactly(30.0, Unit::Millimetre, Some(10.0))),
+            "a picture 30 mm wide with text of 10 points cannot be laid out: choose at least 56.45 mm, or text of at \
+             most 5.314 points"
         );
-        assert!(says(exactly(5.0, Unit::Millimetre, None)).contains("at least 84.67 mm"));
+        assert!(says(exactly(5.0, Unit::Millimetre, None)).contains("at least 42.34 mm"));
         assert!(says(exactly(85.0, Unit::Millimetre, Some(0.1))).contains("text of at least 0.241"));
-        assert!(says(Paper::new(Some(PaperWidth::AtMost(1000)), Some(1000.0))).contains("at most 23.4"));
+        assert!(says(Paper::new(Some(PaperWidth::AtMost(1000)), Some(1000.0))).contains("at most 46.8"));
     }
 }

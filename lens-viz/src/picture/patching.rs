@@ -7,6 +7,7 @@ use lens_core::{
 
 use super::{
     Fonts, Picture, PictureError, PictureOptions,
+    fonts::Face,
     head::Heading,
     heatmap::{Cell, Column, Heatmap, Row},
     legend::Legend,
@@ -21,6 +22,8 @@ use crate::{
 };
 
 const WIDTH: u32 = 1000;
+/// Pixels of the other prompt that are shown.
+const SOURCE: f64 = 560.0;
 
 /// A picture of one table of a sweep.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,7 +191,9 @@ fn title(table: &[&PatchingGrid], trace: &PatchTrace) -> String {
 fn rule(trace: &PatchTrace, fonts: Fonts) -> String {
     let mut parts: Vec<String> = Vec::new();
     if let Some(source) = &trace.source {
-        parts.push(format!("{}: {}", source.name, source.prompt));
+        let prompt = fonts.words(&format!("{}: {}", source.name, source.prompt));
+        // What follows it is not to be lost after a long one.
+        parts.push(prompt.start(SOURCE, Face::Sans, 10.0).as_str().to_owned());
     }
     for run in trace.source.iter().chain([&trace.changed]) {
         let Some(answer) = &run.answer else { continue };

@@ -37,6 +37,11 @@ impl Shown {
         &self.missing
     }
 
+    /// A part of it.
+    pub(super) fn part(&self, text: &str) -> Self {
+        Self { text: text.to_owned(), missing: self.missing.clone() }
+    }
+
     /// Several texts in one.
     pub(super) fn joined<const N: usize>(parts: [&Self; N]) -> Self {
         Self { text: parts.map(Self::as_str).concat(), missing: parts.map(Self::missing).concat() }

@@ -7,12 +7,14 @@ use lens_core::StepTrace;
 use super::{
     super::{
         Picture, PictureError,
-        canvas::{Canvas, FAINT, Frame, GREY, INK, NOTHING, Pen, page},
+        canvas::{Canvas, Frame, GREY, INK, NOTHING, Pen, page},
         echo::{ECHO, is_echo},
         fonts::Face,
         head::{MARGIN, model_facts, self_check},
         heatmap::Row,
+        ink::Ink,
         legend::Legend,
+        lines::lines,
         step::rows,
         text::{Names, Shown, TokenLabel},
     },
@@ -22,12 +24,15 @@ use crate::{
     context::{in_sequence, running},
     digits::percent,
     measure::Measure,
-    ramp::{PALE, Rgb},
+    ramp::Rgb,
     source::{Place, VIRTUAL},
 };
 
 const TITLE: f64 = 15.0;
 const FACTS: f64 = 10.5;
+const FACT: f64 = 15.0;
+/// Lines that the title or a fact may take.
+const MOST_LINES: usize = 8;
 const NAMES: f64 = 11.0;
 const TOKEN: f64 = 12.0;
 const TEXT: f64 = 13.0;
@@ -50,7 +55,9 @@ pub(super) struct Stage<'a> {
     film: &'a Film<'a>,
     rows: Vec<Row>,
     names: Names<'a>,
-    title: Shown,
+    whole_title: Shown,
+    /// The title in lines, and so facts.
+    title: Vec<Shown>,
     facts: Vec<(Shown, Rgb)>,
     prompt: Shown,
     width: f64,
@@ -85,11 +92,13 @@ impl<'a> Stage<'a> {
         // Few tokens do not make wide columns.
         let column = (room / columns as f64).floor().min(1.6 * COLUMN);
         let row = (BODY / rows.len() as f64).floor().clamp(ROW.1, ROW.0);
-        let title = film.options.title.clone().unwrap_or("How each token was formed".to_owned());
+        let title = film.options.title.as_deref().unwrap_or("How each token was formed");
+        let title = fonts.words(title);
         let mut stage = Self {
             film,
             names,
-            title: fonts.words(&title),
+            title: lines(&title, width - 2.0 * MARGIN, Face::Bold, TITLE, MOST_LINES),
+            whole_title: title,
             facts: facts(film, width),
             prompt: fonts.words(&running(trace.tokens.iter().filter(|token| !token.generated))),
             width,
@@ -140,7 +149,7 @@ impl<'a> Stage<'a> {
 
     /// The picture with so many of the tokens in the text, and these in the columns.
     pub(super) fn draw(&self, written: usize, columns: Range<usize>) -> Result<Picture, PictureError> {
-        page((self.width, self.height), &self.title, |canvas| {
+        page((self.width, self.height), &self.whole_title, |canvas| {
             self.draw_head(canvas);
             self.draw_text(canvas, written);
             self.draw_rows(canvas);
@@ -151,8 +160,12 @@ impl<'a> Stage<'a> {
         })
     }
 
+    fn facts_top(&self) -> f64 {
+        MARGIN + 22.0 + LINE * (self.title.len() - 1) as f64
+    }
+
     fn text_top(&self) -> f64 {
-        MARGIN + 22.0 + self.facts.len() as f64 * 15.0 + 8.0
+        self.facts_top() + self.facts.len() as f64 * FACT + 8.0
     }
 
     fn legend_top(&self) -> f64 {
@@ -164,16 +177,12 @@ impl<'a> Stage<'a> {
     }
 
     fn draw_head(&self, canvas: &mut Canvas<'_>) {
-        let room = self.width - 2.0 * MARGIN;
-        let title = self.title.start(room, Face::Bold, TITLE);
-        canvas.text(&title, (MARGIN, MARGIN + 7.0), Pen::new(Face::Bold, TITLE, INK));
+        for (i, line) in self.title.iter().enumerate() {
+            canvas.text(line, (MARGIN, MARGIN + 7.0 + LINE * i as f64), Pen::new(Face::Bold, TITLE, INK));
+        }
         for (i, (fact, colour)) in self.facts.iter().enumerate() {
-            let y = MARGIN + 22.0 + 15.0 * i as f64 + 6.0;
-            canvas.text(
-                &fact.start(room, Face::Sans, FACTS),
-                (MARGIN, y),
-                Pen::new(Face::Sans, FACTS, *colour),
-            );
+            let y = self.facts_top() + FACT * (i as f64 + 0.4);
+            canvas.text(fact, (MARGIN, y), Pen::new(Face::Sans, FACTS, *colour));
         }
     }
 
@@ -190,9 +199,9 @@ impl<'a> Stage<'a> {
         canvas.text(&fonts.words("written"), (MARGIN, y), name);
         let steps = &self.film.steps[..written];
         let tokens = steps.iter().filter_map(|step| self.film.source.next_token(step.position));
-        let lines = wrapped(&fonts.words(&running(tokens)), room);
+        let lines = lines(&fonts.words(&running(tokens)), room, Face::Sans, TEXT, usize::MAX);
         for line in &lines[lines.len().saturating_sub(LINES)..] {
-            canvas.text(&fonts.words(line), (MARGIN + BESIDE, y), Pen::new(Face::Sans, TEXT, INK));
+            canvas.text(line, (MARGIN + BESIDE, y), Pen::new(Face::Sans, TEXT, INK));
             y += LINE;
         }
     }
@@ -242,29 +251,27 @@ impl<'a> Stage<'a> {
         for (row, place) in film.places.iter().enumerate() {
             let Some(readout) = film.source.at(step.position, *place) else { continue };
             let top = readout.top.first();
-            let value = Measure::Probability.value(readout).filter(|_| self.rows[row].trusted);
+            let colour = Measure::Probability.value(readout).map(|value| film.scale.colour(value));
+            let trusted = self.rows[row].trusted;
+            let echoes = trusted && is_echo(&film.source, top, step.position);
+            let ink = Ink::new(colour, trusted, echoes);
             let frame = self.cell(column, row);
-            let ground = value.map_or(FAINT, |value| film.scale.colour(value));
-            canvas.rect(frame, ground);
-            let colour = if self.rows[row].trusted { ground.text() } else { GREY };
+            canvas.rect(frame, ink.ground);
             let label = top.map_or_else(TokenLabel::none, |token| self.names.label(token));
             let (mut left, mut right) = (frame.x + 11.0, frame.right() - 4.0);
             if top.is_some_and(|top| top.id == step.token.id) {
-                let pen = Pen::new(Face::Mono, TOKEN, colour);
+                let pen = Pen::new(Face::Mono, TOKEN, ink.sign);
                 canvas.text(&fonts.words("*"), (frame.x + 2.0, frame.middle().1), pen);
             }
             if let Some(top) = top.filter(|top| top.prob >= 0.000_5) {
                 let number = fonts.words(&percent(top.prob, false));
-                let quiet = if self.rows[row].trusted { ground.quiet_text(0.2) } else { colour };
-                let pen = Pen::new(Face::Sans, NUMBER, quiet).to_the_left();
+                let pen = Pen::new(Face::Sans, NUMBER, ink.number).to_the_left();
                 canvas.text(&number, (right, frame.middle().1), pen);
                 right -= number.width(Face::Sans, NUMBER) + 3.0;
             }
             left = left.min(right);
             let (text, size) = label.fit(right - left, TOKEN.min(self.row * 0.72));
-            let echoes = self.rows[row].trusted && is_echo(&film.source, top, step.position);
-            let ink = if echoes { ground.quiet_text(PALE) } else { colour };
-            let pen = Pen { slanted: echoes, ..Pen::new(Face::Mono, size, ink) };
+            let pen = Pen { slanted: echoes, ..Pen::new(Face::Mono, size, ink.token) };
             canvas.text(&text, (left, frame.middle().1), pen);
         }
         self.draw_written(canvas, step.position + 1, middle);
@@ -291,18 +298,23 @@ fn facts(film: &Film<'_>, width: f64) -> Vec<(Shown, Rgb)> {
     let changed =
         (!trace.interventions.is_empty()).then(|| format!("changed at {} places", trace.interventions.len()));
     let all = model_facts(trace).into_iter().filter(|fact| !fact.is_empty()).chain(lens).chain(changed);
-    let mut lines = vec![String::new()];
+    let room = width - 2.0 * MARGIN;
+    let mut flow = vec![String::new()];
     for fact in all {
-        let line = lines.last().filter(|line| !line.is_empty());
+        let line = flow.last().filter(|line| !line.is_empty());
         let longer = line.map_or(fact.clone(), |line| format!("{line} · {fact}"));
-        let fits = film.options.fonts.words(&longer).width(Face::Sans, FACTS) <= width - 2.0 * MARGIN;
-        match lines.last_mut() {
+        let fits = film.options.fonts.words(&longer).width(Face::Sans, FACTS) <= room;
+        match flow.last_mut() {
             Some(line) if fits || line.is_empty() => *line = longer,
-            _ => lines.push(fact),
+            _ => flow.push(fact),
         }
     }
-    let said = lines.iter().map(|line| (film.options.fonts.words(line), GREY));
-    said.chain(self_check(trace).map(|(says, colour)| (film.options.fonts.words(says), colour))).collect()
+    let said = flow.iter().map(|line| (line.as_str(), GREY)).chain(self_check(trace));
+    let broken = |(says, colour): (&str, Rgb)| {
+        let lines = lines(&film.options.fonts.words(says), room, Face::Sans, FACTS, MOST_LINES);
+        lines.into_iter().map(move |line| (line, colour))
+    };
+    said.flat_map(broken).collect()
 }
 
 /// What the signs mean.
@@ -321,34 +333,4 @@ fn notes(film: &Film<'_>, rows: &[Row]) -> Vec<String> {
     let is_virtual = rows.iter().any(|row| row.name.as_str().ends_with('†'));
     notes.extend(is_virtual.then(|| VIRTUAL.to_owned()).into_iter().chain(trust));
     notes
-}
-
-/// A text in lines of at most so much room, broken after spaces where there are any.
-fn wrapped(text: &Shown, room: f64) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut width = 0.0;
-    for word in text.as_str().split_inclusive([' ', '⏎']) {
-        let long = words_width(word);
-        if width + long > room && width > 0.0 {
-            lines.push(String::new());
-            width = 0.0;
-        }
-        for c in word.chars() {
-            let wide = words_width(c.encode_utf8(&mut [0; 4]));
-            // A word that is longer than a line goes on in the next one.
-            if width + wide > room && width > 0.0 {
-                lines.push(String::new());
-                width = 0.0;
-            }
-            if let Some(line) = lines.last_mut() {
-                line.push(c);
-            }
-            width += wide;
-        }
-    }
-    lines
-}
-
-fn words_width(text: &str) -> f64 {
-    text.chars().map(|c| f64::from(crate::picture::fonts::advance(c, Face::Sans))).sum::<f64>() * TEXT
 }

@@ -50,6 +50,8 @@ const WITH_NUMBER: f64 = 72.0;
 /// What all pages share.
 pub(super) struct Layout {
     pub(super) head: Head,
+    /// Lines for the note on a page, where there are several.
+    pub(super) note_lines: usize,
     /// Left edge of the cells.
     pub(super) left: f64,
     /// Top edge of the cells of a page's first band.
@@ -136,17 +138,19 @@ impl Heatmap<'_> {
         let head = self.heading.head(page);
         let (above, below) = (self.lines_above() * LINE, self.lines_below() * LINE);
         let between = below + GAP + above;
+        let note_lines = head.lines_of(&self.longest_page_note());
         let top = |notes| head.bottom(notes) + above;
         let end = below + 10.0 + self.legend.height(self.fonts, page);
-        let body = (HIGH * width - top(1) - end).max(8.0 * ROW.1);
+        let body = (HIGH * width - top(note_lines) - end).max(8.0 * ROW.1);
         let (pages, row) = self.pages(&bands, body, between);
-        let top = top(usize::from(pages.len() > 1));
+        let top = top(if pages.len() > 1 { note_lines } else { 0 });
         let text = (row * 0.78).min(TEXT);
         let first = pages.first().map_or((0, 0), |page| (page.rows.len(), page.bands.len()));
         let cells = row * first.0 as f64 * first.1 as f64;
         let height = top + cells + between * first.1.saturating_sub(1) as f64 + end;
         Layout {
             head,
+            note_lines,
             left,
             top,
             above,

@@ -6,6 +6,7 @@ mod paint;
 use super::{
     Fonts, Picture, PictureError,
     canvas::{Frame, INK, page},
+    fonts::Face,
     head::Above,
     legend::Legend,
     text::{Shown, TokenLabel},
@@ -106,12 +107,13 @@ impl Heatmap<'_> {
         (number, pages): (usize, usize),
     ) -> Result<Picture, PictureError> {
         let note = (pages > 1).then(|| self.page_note(layout, number));
+        let note = note.as_ref().map(|note| (note, layout.note_lines));
         let body = layout.row * rows.len() as f64;
         let step = body + layout.between;
         let end = layout.top + step * bands.len().saturating_sub(1) as f64 + body + layout.below + 10.0;
         let height = (end + self.legend.height(self.fonts, layout.page)).ceil();
         let picture = page((layout.page, height), layout.head.title(), |canvas| {
-            layout.head.draw(canvas, note.as_ref());
+            layout.head.draw(canvas, note);
             for (band, columns) in bands.iter().enumerate() {
                 let top = layout.top + step * band as f64;
                 self.draw_columns(canvas, layout, columns, (top, body));
@@ -146,10 +148,6 @@ impl Heatmap<'_> {
         let pages = layout.pages.len();
         let Page { rows, bands } = &layout.pages[number - 1];
         let mut note = format!("page {number} of {pages}");
-        let ends = |what: &str, first: &Shown, last: &Shown| match first == last {
-            true => format!(" · {what} {}", first.as_str()),
-            false => format!(" · {what}s {} to {}", first.as_str(), last.as_str()),
-        };
         if rows.len() < self.rows.len() {
             let (first, last) = (&self.rows[rows.start].group, &self.rows[rows.end - 1].group);
             note.push_str(&ends("layer", first, last));
@@ -161,5 +159,26 @@ impl Heatmap<'_> {
             note.push_str(&ends(self.columns_are, first, last));
         }
         self.fonts.words(&note)
+    }
+
+    /// A note that is as long as that of any page, however many there are.
+    fn longest_page_note(&self) -> Shown {
+        let twice = |what: &str, name: &Shown| format!(" · {what}s {0} to {0}", name.as_str());
+        let layers = twice("layer", &widest(self.rows.iter().map(|row| &row.group)));
+        let columns = twice(self.columns_are, &widest(self.columns.iter().map(|column| &column.name)));
+        self.fonts.words(&format!("page {MOST_PAGES} of {MOST_PAGES}{layers}{columns}"))
+    }
+}
+
+fn widest<'a>(names: impl Iterator<Item = &'a Shown>) -> Shown {
+    let width = |name: &&Shown| name.width(Face::Sans, 1.0);
+    names.max_by(|a, b| width(a).total_cmp(&width(b))).cloned().unwrap_or_default()
+}
+
+/// The first and the last of some things that a page shows.
+fn ends(what: &str, first: &Shown, last: &Shown) -> String {
+    match first == last {
+        true => format!(" · {what} {}", first.as_str()),
+        false => format!(" · {what}s {} to {}", first.as_str(), last.as_str()),
     }
 }

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     picture::{
-        canvas::{Canvas, FAINT, Frame, GREY, INK, Pen},
+        canvas::{Canvas, Frame, GREY, INK, Pen},
         fonts::Face,
         head::MARGIN,
+        ink::Ink,
         legend::empty_cell,
     },
-    ramp::{PALE, Rgb},
+    ramp::Rgb,
 };
 
 /// The title of the axis of layers.
@@ -117,25 +118,22 @@ impl Heatmap<'_> {
             empty_cell(canvas, frame, self.legend.scale.is_diverging());
             return;
         };
-        let ground = cell.value.filter(|_| trusted).map_or(FAINT, |value| self.legend.scale.colour(value));
-        canvas.rect(frame, ground);
-        let colour = if trusted { ground.text() } else { GREY };
+        let ink = Ink::new(cell.value.map(|value| self.legend.scale.colour(value)), trusted, cell.echoes);
+        canvas.rect(frame, ink.ground);
         let (middle_x, y) = frame.middle();
         let (mut left, mut right) = (frame.x + PADDING, frame.right() - PADDING);
         if let Some(sign) = cell.sign {
-            self.draw_sign(canvas, sign, (frame.x + 1.5, y), layout.text, colour);
+            self.draw_sign(canvas, sign, (frame.x + 1.5, y), layout.text, ink.sign);
             left = frame.x + SIGN_ROOM + 1.5;
         }
         if layout.has_numbers && !cell.number.as_str().is_empty() {
             let size = layout.text * 0.82;
-            let quiet = if trusted { ground.quiet_text(0.2) } else { colour };
-            let pen = Pen::new(Face::Sans, size, quiet).to_the_left();
+            let pen = Pen::new(Face::Sans, size, ink.number).to_the_left();
             canvas.text(&cell.number, (right, y), pen);
             right -= cell.number.width(Face::Sans, size) + 3.0;
         }
         let (text, size) = cell.label.fit(right - left, layout.text);
-        let ink = if cell.echoes && trusted { ground.quiet_text(PALE) } else { colour };
-        let pen = Pen { slanted: cell.echoes, ..Pen::new(Face::Mono, size, ink) };
+        let pen = Pen { slanted: cell.echoes, ..Pen::new(Face::Mono, size, ink.token) };
         if layout.has_numbers {
             canvas.text(&text, (left, y), pen);
         } else {
