@@ -11,9 +11,11 @@ mod examples;
 mod fuzz;
 mod gpu_check;
 mod make_checkpoint;
+mod miri;
 mod nvrtc;
 mod pictures;
 mod s3;
+mod sanitize;
 mod setup;
 mod slurm;
 mod terminal;
@@ -38,8 +40,10 @@ pub(crate) enum Chore {
     Examples(examples::Examples),
     Fuzz(fuzz::Fuzz),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
+    Miri(miri::Miri),
     Pictures(pictures::Pictures),
     S3(s3::S3),
+    Sanitize(sanitize::Sanitize),
     Slurm(slurm::Slurm),
     Terminal(terminal::Terminal),
     Nvrtc(nvrtc::Nvrtc),
@@ -63,8 +67,10 @@ impl Chore {
             Self::Fuzz(asked) => fuzz::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
+            Self::Miri(asked) => miri::run(root, asked),
             Self::Pictures(_) => pictures::run(root),
             Self::S3(asked) => s3::run(root, asked),
+            Self::Sanitize(asked) => sanitize::run(root, asked),
             Self::Terminal(_) => terminal::run(),
             Self::Slurm(asked) => slurm::run(root, asked),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),
