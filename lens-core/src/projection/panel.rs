@@ -113,9 +113,9 @@ impl Panels {
         };
         // One panel is not worth a way to other threads and back.
         if parts.len() == 1 {
-            parts.into_iter().for_each(fill)
+            parts.into_iter().for_each(fill);
         } else {
-            parts.into_par_iter().for_each(fill)
+            parts.into_par_iter().for_each(fill);
         }
         Self { lines, shapes, lanes: n_columns * S::LANES }
     }
