@@ -116,8 +116,20 @@ fn of_source(error: &SourceError) -> Option<String> {
             let (id, revision) = name.split_once(['@', ':']).filter(|(_, rest)| !rest.starts_with('/'))?;
             Some(format!("write -m {id} --revision {revision}"))
         }
+        SourceError::Io { source, .. } => of_cache(source.kind()),
         _ => None,
     }
+}
+
+/// What the disk of the hub's cache did not give.
+fn of_cache(kind: ErrorKind) -> Option<String> {
+    let what = match kind {
+        ErrorKind::StorageFull => "make room on that disk, or",
+        ErrorKind::QuotaExceeded => "make room in your quota, or",
+        ErrorKind::ReadOnlyFilesystem => "nothing can be written there:",
+        _ => return None,
+    };
+    Some(format!("{what} name another folder for the hub's cache (HF_HUB_CACHE=FOLDER)"))
 }
 
 fn of_checkpoint(error: &CheckpointError) -> Option<String> {
@@ -243,6 +255,11 @@ mod tests {
                 .contains("cargo xtask setup --cuda")
         );
         assert!(advised(io::Error::from(ErrorKind::StorageFull)).contains("make room"));
+        let cache = |kind: ErrorKind| {
+            advised(SourceError::Io { action: "write", path: "cache".into(), source: kind.into() })
+        };
+        assert!(cache(ErrorKind::StorageFull).ends_with("HF_HUB_CACHE=FOLDER)"));
+        assert_eq!(cache(ErrorKind::NotFound), "");
         assert!(advised(io::Error::from_raw_os_error(27)).contains("ulimit -f") || !cfg!(unix));
         assert!(advised(io::Error::from_raw_os_error(24)).contains("ulimit -n") || !cfg!(unix));
         assert_eq!(advised(io::Error::new(ErrorKind::FileTooLarge, "it has 9 bytes")), "");

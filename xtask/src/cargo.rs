@@ -54,9 +54,23 @@ pub(crate) fn cargo_in<S: AsRef<OsStr>>(
 ) -> anyhow::Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    command.args(words).envs(variables.iter().copied()).current_dir(root);
-    let shown =
-        std::iter::once("cargo".into()).chain(command.get_args().map(shown)).collect::<Vec<_>>().join(" ");
+    command.args(words).envs(variables.iter().copied());
+    run_in(root, command)
+}
+
+/// Runs a command of cargo's in the checkout.
+pub(crate) fn run_in(root: &Path, mut command: Command) -> anyhow::Result<()> {
+    // What cargo says of this package to this program: build scripts that ask for it would be run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(root);
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    let shown = words.map(shown).collect::<Vec<_>>().join(" ");
     eprintln!("running {shown}");
     let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
     if status.success() { Ok(()) } else { Err(Failed { command: shown, status }.into()) }

@@ -12,9 +12,11 @@ mod fuzz;
 mod gpu_check;
 mod installed;
 mod make_checkpoint;
+mod miri;
 mod nvrtc;
 mod pictures;
 mod s3;
+mod sanitize;
 mod setup;
 mod slurm;
 mod terminal;
@@ -40,8 +42,10 @@ pub(crate) enum Chore {
     Fuzz(fuzz::Fuzz),
     Installed(installed::Installed),
     MakeCheckpoint(make_checkpoint::MakeCheckpoint),
+    Miri(miri::Miri),
     Pictures(pictures::Pictures),
     S3(s3::S3),
+    Sanitize(sanitize::Sanitize),
     Slurm(slurm::Slurm),
     Terminal(terminal::Terminal),
     Nvrtc(nvrtc::Nvrtc),
@@ -66,8 +70,10 @@ impl Chore {
             Self::Installed(asked) => installed::run(root, asked),
             Self::Examples(asked) => examples::run(root, asked),
             Self::MakeCheckpoint(asked) => make_checkpoint::run(asked),
+            Self::Miri(asked) => miri::run(root, asked),
             Self::Pictures(_) => pictures::run(root),
             Self::S3(asked) => s3::run(root, asked),
+            Self::Sanitize(asked) => sanitize::run(root, asked),
             Self::Terminal(_) => terminal::run(),
             Self::Slurm(asked) => slurm::run(root, asked),
             Self::Nvrtc(asked) => nvrtc::run(root, asked),

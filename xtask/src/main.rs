@@ -5,6 +5,7 @@ mod cargo;
 mod checkpoint;
 mod chores;
 mod libtorch;
+mod nightly;
 mod python;
 
 use std::process::ExitCode;

@@ -238,9 +238,15 @@ impl<'a> Config<'a> {
     /// What a norm adds to a mean square: a number above zero, and not above one, which would drown what it is added to;
     /// silence is `default`, and null is an error.
     pub fn epsilon_or(&self, key: &'static str, default: f64) -> Result<f64, ConfigError> {
-        match self.positive_or(key, default)? {
-            x if x > 1.0 => Err(self.wrong(key, "a number above zero and up to 1", &Value::from(x))),
-            x => Ok(x),
+        self.refuse_null(key, "a number above zero")?;
+        Ok(self.epsilon(key)?.unwrap_or(default))
+    }
+
+    /// The same, where silence and null are none.
+    pub fn epsilon(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
+        match self.positive(key)? {
+            Some(x) if x > 1.0 => Err(self.wrong(key, "a number above zero and up to 1", &Value::from(x))),
+            epsilon => Ok(epsilon),
         }
     }
 

@@ -74,10 +74,7 @@ impl Config<'_> {
             Ok(found)
         };
         let theta = lookup(0, query.theta)?;
-        if theta < 1.0 {
-            // Rotations would grow faster and faster from one pair of dimensions to the next.
-            return Err(self.wrong(query.names[0], "a number from 1", &Value::from(theta)));
-        }
+        self.is_base(query.names[0], theta)?;
         let partial = query.partial.map_or(Ok(1.0), |share| lookup(1, share))?;
         let dims = (query.d_head as f64 * partial) as usize;
         self.rotates(query, dims)?;
@@ -86,6 +83,21 @@ impl Config<'_> {
             Some(inner) => self.rope_scaling(&inner, query, dims)?,
         };
         Ok(Rope { theta, dims, pairing: query.pairing, scaling })
+    }
+
+    /// The base of a rotation under a key of a family's own; silence is `default`, and null is an error.
+    ///
+    /// # Errors
+    /// When it is no number from 1.
+    pub fn rope_base_or(&self, key: &'static str, default: f64) -> Result<f64, ConfigError> {
+        let base = self.positive_or(key, default)?;
+        self.is_base(key, base)?;
+        Ok(base)
+    }
+
+    /// From one: with a smaller base, rotations would grow faster and faster from one pair of dimensions to the next.
+    fn is_base(&self, key: &str, base: f64) -> Result<(), ConfigError> {
+        if base < 1.0 { Err(self.wrong(key, "a number from 1", &Value::from(base))) } else { Ok(()) }
     }
 
     /// The factor that YaRN's `mscale_all_dim` puts on attention scores, in families that read it there: the square of

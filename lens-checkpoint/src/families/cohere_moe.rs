@@ -17,7 +17,7 @@ pub(super) const FAMILY: Family = Family {
     particulars: "Cohere 2 with experts after dense layers: the largest logits choose, and a softmax over those or sigmoids weigh; \
                   the mean of what they and shared ones add, or the sum",
     resolve: |config, names, family| {
-        let rms = config.positive("rms_norm_eps")?;
+        let rms = config.epsilon("rms_norm_eps")?;
         let defaults = Defaults {
             n_heads: Some(64),
             d_head: Some(128),

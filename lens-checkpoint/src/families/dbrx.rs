@@ -38,8 +38,8 @@ pub(super) const FAMILY: Family = Family {
         config.pass_over_number("num_key_value_heads", n_kv_heads as f64);
         let clip = attention.as_ref().map(|attention| attention.positive("clip_qkv")).transpose()?.flatten();
         let theta =
-            attention.as_ref().map(|attention| attention.positive("rope_theta")).transpose()?.flatten();
-        let rope = Arc::new(config.rope(&RopeQuery::new(sizes.d_head, theta.unwrap_or(1e4)))?);
+            attention.as_ref().map_or(Ok(1e4), |attention| attention.rope_base_or("rope_theta", 1e4))?;
+        let rope = Arc::new(config.rope(&RopeQuery::new(sizes.d_head, theta))?);
         let experts = Experts::read(config, &sizes)?;
         let norm = |name: &str| NormSpec::layer(name, sizes.d_model, sizes.eps, false);
         let layers = (0..sizes.n_layers).map(|i| {

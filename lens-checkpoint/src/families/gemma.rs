@@ -148,7 +148,7 @@ fn rotations(config: &Config<'_>, shape: &Shape) -> Result<Vec<Position>, Config
     let mut sliding = config.rope(&query("sliding_attention", 1e4))?;
     let nested = config.object("rope_parameters")?.is_some_and(|p| p.get("sliding_attention").is_some());
     if !nested {
-        sliding.theta = config.positive_or("rope_local_base_freq", 1e4)?;
+        sliding.theta = config.rope_base_or("rope_local_base_freq", 1e4)?;
         sliding.scaling = RopeScaling::Default;
     }
     let (full, sliding) = (Arc::new(full), Arc::new(sliding));

@@ -65,9 +65,13 @@ fn positions(config: &Config<'_>, shape: &Shape) -> Result<Vec<Position>, Config
     let Some(bases) = config.numbers("layer_rope_theta")? else {
         return Ok(vec![Position::Rotary(Arc::new(rope)); shape.n_layers]);
     };
-    if bases.len() != shape.n_layers || bases.iter().any(|base| *base < 0.0) {
-        let what =
-            format!("layer_rope_theta needs {} numbers from 0, it has {}", shape.n_layers, bases.len());
+    if bases.len() != shape.n_layers || bases.iter().any(|base| *base != 0.0 && *base < 1.0) {
+        let least = bases.iter().copied().fold(f64::INFINITY, f64::min);
+        let what = format!(
+            "layer_rope_theta needs {} numbers, each 0 or from 1; it has {}, the least {least}",
+            shape.n_layers,
+            bases.len()
+        );
         return Err(ConfigError::Inconsistent { what });
     }
     let mut shared: Vec<Arc<Rope>> = Vec::new();

@@ -53,10 +53,8 @@ fn stretched_once(config: &Config<'_>) -> Result<Map<String, Value>, ConfigError
         let alpha = rotation.positive("alpha")?;
         let kind = rotation.text("rope_type")?.or(rotation.text("type")?);
         let (Some(alpha), Some("dynamic")) = (alpha, kind) else { continue };
-        let theta = match rotation.positive("rope_theta")? {
-            Some(theta) => theta,
-            None => config.positive("rope_theta")?.unwrap_or(1e4),
-        };
+        let named = if rotation.has("rope_theta") { &rotation } else { config };
+        let theta = named.rope_base_or("rope_theta", 1e4)?;
         let d_head = match config.size("head_dim")? {
             Some(d_head) => d_head,
             None => config.required_size("hidden_size")? / config.required_size("num_attention_heads")?,

@@ -35,7 +35,7 @@ pub(super) const FALCON_MAMBA: Family = Family {
     resolve: |config, names, family| {
         let stack = Stack::read(config, names)?;
         let channels = Channels::read(config, &stack)?;
-        let norm = bare_rms(config.positive_or("mixer_rms_eps", 1e-6)?);
+        let norm = bare_rms(config.epsilon_or("mixer_rms_eps", 1e-6)?);
         let norms = ScanNorms { step: norm.clone(), b: norm.clone(), c: norm };
         stack.decoder(config, names, family, true, |prefix| channels.mixer(prefix, Some(norms.clone())))
     },
@@ -98,7 +98,7 @@ impl Stack {
             d_model: config.size_of(&["hidden_size", "d_model"])?,
             n_layers: n_layers(config, &["num_hidden_layers", "n_layer"])?,
             n_vocab: config.required_size("vocab_size")?,
-            eps: config.positive_or("layer_norm_epsilon", 1e-5)?,
+            eps: config.epsilon_or("layer_norm_epsilon", 1e-5)?,
         })
     }
 

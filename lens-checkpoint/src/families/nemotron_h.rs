@@ -121,7 +121,7 @@ impl Sizes {
     fn read(config: &Config<'_>, names: &TensorNames, n_layers: usize) -> Result<Self, ConfigError> {
         plausible(n_layers, limits::config::MOST_LAYERS, "layers")?;
         let d_model = config.required_size("hidden_size")?;
-        let eps = config.positive_or("layer_norm_epsilon", 1e-5)?;
+        let eps = config.epsilon_or("layer_norm_epsilon", 1e-5)?;
         let n_heads = plausible_heads(config.size_or("num_attention_heads", 32)?)?;
         let n_kv_heads = config.size_unless_null("num_key_value_heads", 8)?.unwrap_or(n_heads);
         if !n_heads.is_multiple_of(n_kv_heads) {

@@ -8,6 +8,7 @@ mod cache;
 mod download;
 mod drip;
 mod folder;
+mod full_disk;
 mod gguf;
 mod lens;
 mod lies;

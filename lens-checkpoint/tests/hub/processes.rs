@@ -9,22 +9,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lens_checkpoint::source::{Event, SourceOptions, locate};
+use lens_checkpoint::source::{Event, SourceError, SourceOptions, locate};
 
 use crate::server::{ID, Model, Server, sha256};
 use crate::{Bench, read};
 
 const WEIGHTS: &str = "model.safetensors";
-const CACHE: &str = "LENS_TEST_HUB_CACHE";
-const ENDPOINT: &str = "LENS_TEST_HUB_ENDPOINT";
+pub(crate) const CACHE: &str = "LENS_TEST_HUB_CACHE";
+pub(crate) const ENDPOINT: &str = "LENS_TEST_HUB_ENDPOINT";
 
 #[test]
 fn a_process_of_its_own() {
     let (Ok(cache), Ok(endpoint)) = (std::env::var(CACHE), std::env::var(ENDPOINT)) else { return };
     let mut options = SourceOptions::from_lookup(|_| None);
     (options.cache, options.endpoint, options.retries) = (Some(cache.into()), endpoint, 0);
-    let found = locate(ID, &options, &mut |event: Event<'_>| println!("{event:?}")).unwrap();
-    println!("weights: {}", found.weights[0].display());
+    match locate(ID, &options, &mut |event: Event<'_>| println!("{event:?}")) {
+        Ok(found) => println!("weights: {}", found.weights[0].display()),
+        Err(error) => {
+            println!("failed: {}", in_words(&error));
+            std::process::exit(1);
+        }
+    }
+}
+
+/// An error with its causes.
+fn in_words(error: &SourceError) -> String {
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn begin(bench: &Bench, server: &Server) -> Child {

@@ -66,6 +66,44 @@ fn a_config_of_only_its_model_type_is_an_error_that_names_a_key() {
     }
 }
 
+/// What a norm adds that would drown its input, and bases of rotations below one: refused wherever a family reads them.
+#[test]
+fn no_family_takes_an_epsilon_above_one_or_a_base_below_it() {
+    let mut refused = [0, 0];
+    for fixture in configs() {
+        let usual = match resolve(&fixture.config, &fixture.names) {
+            Ok(usual) => usual,
+            Err(error) => {
+                // The fixture of another type stands for it.
+                let own = fixture.config["model_type"].as_str().unwrap();
+                assert_ne!(like(own), own, "{}: {error}", fixture.name);
+                continue;
+            }
+        };
+        for path in paths(&fixture.config) {
+            let key = path.rsplit('/').find(|part| *part != "0").unwrap_or("");
+            let value = match key {
+                _ if key.ends_with("eps") || key.ends_with("epsilon") => 1.5,
+                _ if key.ends_with("theta") || key.ends_with("base_freq") || key == "rotary_emb_base" => 0.5,
+                _ => continue,
+            };
+            let mut config = fixture.config.clone();
+            let slot = config.pointer_mut(&path).unwrap();
+            // Zero is no rotation where layers have theirs.
+            if !slot.is_number() || slot.as_f64() == Some(0.0) {
+                continue;
+            }
+            *slot = json!(value);
+            match resolve(&config, &fixture.names) {
+                Ok(spec) => assert!(spec == usual, "{}: {path} = {value} is taken", fixture.name),
+                Err(_) => refused[usize::from(value < 1.0)] += 1,
+            }
+        }
+    }
+    assert!(refused.iter().all(|n| *n > FAMILIES.len() / 2), "{refused:?}");
+    println!("{} epsilons and {} bases refused", refused[0], refused[1]);
+}
+
 struct Fixture {
     name: String,
     config: Value,
@@ -75,9 +113,15 @@ struct Fixture {
 impl Fixture {
     /// Accepts or refuses; in any case soon, and refuses in words.
     fn judge(&self, config: &Value, what: &str) {
-        let start = Instant::now();
-        let spec = resolve(config, &self.names);
-        let took = start.elapsed();
+        let timed = || {
+            let start = Instant::now();
+            (resolve(config, &self.names), start.elapsed())
+        };
+        let (spec, mut took) = timed();
+        if took >= LIMIT {
+            // A machine that does other things may have kept it waiting once.
+            took = took.min(timed().1);
+        }
         assert!(took < LIMIT, "{}: {what} took {took:?}", self.name);
         if let Err(error) = spec {
             let message = error.to_string();

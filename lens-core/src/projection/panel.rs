@@ -100,7 +100,7 @@ impl Panels {
             parts.push((shape, part));
             rest = others;
         }
-        parts.into_par_iter().for_each(|(shape, part)| {
+        let fill = |(shape, part): (&Shape, &mut [Line])| {
             let cells: &mut [f32] = bytemuck::cast_slice_mut(part);
             let width = shape.columns * S::LANES;
             for lane in 0..shape.used {
@@ -110,7 +110,13 @@ impl Panels {
                     cells[cell * width + lane] = f32::from_bits(S::cell(values));
                 }
             }
-        });
+        };
+        // One panel is not worth a way to other threads and back.
+        if parts.len() == 1 {
+            parts.into_iter().for_each(fill);
+        } else {
+            parts.into_par_iter().for_each(fill);
+        }
         Self { lines, shapes, lanes: n_columns * S::LANES }
     }
 

@@ -220,3 +220,96 @@ unsafe fn rows_by_few<W: Copy, S: Product<W>, const N: usize>(simd: S, fill: Fil
     // SAFETY: as granted to this function.
     unsafe { rows_by_panel::<W, S, 1, 1>(simd, fill, row, n_rows) };
 }
+
+#[cfg(test)]
+mod tests {
+    use half::{bf16, f16};
+
+    use super::super::{block::BlockProduct, panel::Panels, simd::plain::Lanes};
+    use super::*;
+    use crate::toy::Random;
+
+    /// Multiplies where rows, readouts and scratch end with their memory, and compares with float64.
+    fn products<W: Copy, S: BlockProduct<W> + Product<W>>(
+        simd: S,
+        of: fn(f32) -> W,
+        wide: fn(&W) -> f64,
+        [n_rows, d_model, n]: [usize; 3],
+    ) {
+        let mut noise = Random::new((n_rows * 1000 + d_model * 10 + n) as u64);
+        // Numbers of a few bits: what is stored in any dtype is what was drawn, and so is every sum.
+        let mut drawn = |n: usize| (0..n).map(|_| noise.below(9) as f32 - 4.0).collect::<Box<[f32]>>();
+        let rows: Box<[W]> = drawn(n_rows * d_model).iter().map(|&w| of(w)).collect();
+        let readouts = drawn(n * d_model);
+        let named: Vec<u32> = (0..n as u32).collect();
+        let panels = Panels::pack::<W, S>(&readouts, d_model, &named);
+        for panel in panels.iter() {
+            let mut z = vec![f32::NAN; panel.columns * n_rows * S::LANES].into_boxed_slice();
+            simd.run(Fill { rows: &rows, d_model, panel, capacity: n_rows, z: &mut z });
+            for lane in 0..panel.used {
+                let readout = &readouts[(panel.first_column * S::LANES + lane) * d_model..][..d_model];
+                for (r, row) in rows.chunks(d_model).enumerate() {
+                    let truth: f64 = row.iter().zip(readout).map(|(w, x)| wide(w) * f64::from(*x)).sum();
+                    let at = (lane / S::LANES * n_rows + r) * S::LANES + lane % S::LANES;
+                    assert_eq!(f64::from(z[at]), truth, "row {r}, lane {lane}: {n_rows} x {d_model} x {n}");
+                }
+            }
+        }
+    }
+
+    /// Every tile of a kernel, with rows left over and without, and rows whose end is no end of a vector.
+    fn every_tile<W: Copy, S: BlockProduct<W> + Product<W>>(simd: S, of: fn(f32) -> W, wide: fn(&W) -> f64) {
+        // One panel each, which are packed without other threads: Miri's strictest rules do not reach as far as theirs.
+        let few = [1, 3, FEW, 2 * FEW, 3 * FEW].into_iter().filter(|few| *few <= S::LANES);
+        let columns = (1..=S::WIDEST).map(|columns| columns * S::LANES);
+        // Rows and weights of them; those that have both whole vectors and a rest, where Miri takes its time.
+        let shapes: &[[usize; 2]] =
+            if cfg!(miri) { &[[25, 35]] } else { &[[25, 35], [1, 1], [1, 67], [16, 2], [48, 64], [50, 33]] };
+        for n in few.chain(columns) {
+            for [n_rows, d_model] in shapes {
+                products(simd, of, wide, [*n_rows, *d_model, n]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_tile_of_the_plain_kernel_stays_within_its_memory() {
+        every_tile::<f32, _>(Lanes::<4>, |w| w, |w| f64::from(*w));
+        every_tile(Lanes::<4>, bf16::from_f32, |w| w.to_f64());
+        if HAS_F16 || !cfg!(target_feature = "f16c") {
+            every_tile(Lanes::<4>, f16::from_f32, |w| w.to_f64());
+        }
+    }
+
+    /// Miri knows no instruction that makes or widens float16.
+    const HAS_F16: bool = !cfg!(miri);
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_tile_of_avx2_stays_within_its_memory() {
+        let Some(simd) = super::super::simd::avx2::Avx2::detect() else { return };
+        every_tile::<f32, _>(simd, |w| w, |w| f64::from(*w));
+        every_tile(simd, bf16::from_f32, |w| w.to_f64());
+        if HAS_F16 {
+            every_tile(simd, f16::from_f32, |w| w.to_f64());
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_tile_of_avx512_stays_within_its_memory() {
+        let Some(simd) = super::super::simd::avx512::Avx512::detect() else { return };
+        every_tile::<f32, _>(simd, |w| w, |w| f64::from(*w));
+        every_tile(simd, bf16::from_f32, |w| w.to_f64());
+        if HAS_F16 {
+            every_tile(simd, f16::from_f32, |w| w.to_f64());
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_tile_of_avx512_with_bfloat16_stays_within_its_memory() {
+        let Some(simd) = super::super::simd::avx512bf16::Avx512Bf16::detect() else { return };
+        every_tile(simd, bf16::from_f32, |w| w.to_f64());
+    }
+}

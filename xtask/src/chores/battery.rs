@@ -29,13 +29,14 @@ const TESTS: [(&str, &str, &[&str]); 2] = [
 pub(crate) fn run(root: &Path, asked: &Battery) -> anyhow::Result<()> {
     let times = asked.times.to_string();
     let profile: &[&str] = if asked.release { &["--release"] } else { &[] };
-    // The whole workspace, so that what other tests have built is used.
+    // The whole workspace, so that what other tests have built is used; and both binaries, so that no test builds one.
+    cargo_in(root, &[], ["build", "--workspace", "--bins"].iter().chain(profile))?;
     for (package, program, tests) in TESTS {
         println!("== {package}: {}", tests.join(" "));
         let (build, how) =
             (["test", "--workspace", "--test", program], ["--nocapture", "--test-threads", "2"]);
         let words = build.iter().chain(profile).chain(&["--"]).chain(tests).chain(&how);
-        cargo_in(root, &[("LENS_TIMES", &times)], words.copied())?;
+        cargo_in(root, &[("LENS_TIMES", &times), ("LENS_IS_BUILT", "1")], words.copied())?;
     }
     Ok(())
 }
