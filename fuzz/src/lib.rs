@@ -80,12 +80,12 @@ pub fn dictionary(words: &[&str]) -> String {
     words.iter().map(entry).collect()
 }
 
-/// Lets panics on the threads where libraries may panic be caught, as they are where a model is run, and ends the
+/// Lets panics where libraries may panic be caught, as they are where a model is run, and ends the
 /// program on any other. libFuzzer's own hook ends it on all of them.
 pub fn panics_as_in_life() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
-        if thread.name() == Some(lens_checkpoint::tokenizer::THREAD) {
+        if thread.name() == Some(lens_checkpoint::tokenizer::THREAD) || lens_data::is_reading_parquet() {
             return;
         }
         eprintln!("thread {:?}: {panic}", thread.name().unwrap_or("without a name"));

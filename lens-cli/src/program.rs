@@ -107,9 +107,10 @@ fn answer(error: &clap::Error, hint: Option<String>) -> ExitCode {
     }
 }
 
-/// One line for a panic. Those of the tokenizer's thread are caught there and become errors.
+/// One line for a panic. Those of the tokenizer's thread and of the reader of Parquet are caught there and become errors.
 fn report_panic(info: &panic::PanicHookInfo<'_>) {
-    if std::thread::current().name() == Some(lens_checkpoint::tokenizer::THREAD) {
+    let in_tokenizer = std::thread::current().name() == Some(lens_checkpoint::tokenizer::THREAD);
+    if in_tokenizer || lens_data::is_reading_parquet() {
         return;
     }
     // What follows is for the screen as it was before.

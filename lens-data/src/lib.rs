@@ -65,6 +65,7 @@ pub use prompts::{ParsePromptFormatError, PromptFormat, Prompts};
 pub use readouts::Readouts;
 pub use record::{PromptInput, PromptRecord};
 pub use sink::{ReadoutSink, TokenSink};
+pub use sound_parquet::is_reading_parquet;
 pub use store::{Entry, Reason, Store, StoreError};
 pub use tokens::{TokenRow, Tokens};
 

@@ -8,16 +8,12 @@ use arrow_array::{
     types::{Int32Type, Int64Type, UInt32Type, UInt64Type},
 };
 use arrow_schema::DataType;
-use parquet::{
-    arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReader},
-    errors::ParquetError,
-    file::reader::ChunkReader,
-};
+use parquet::{arrow::ProjectionMask, errors::ParquetError, file::reader::ChunkReader};
 
 use crate::{
     prompt_error::PromptError,
     record::{Parsed, PromptInput},
-    sound_parquet,
+    sound_parquet::{self, Rows},
 };
 
 /// Rows that are read together.
@@ -29,7 +25,7 @@ type Row = (Option<String>, Option<String>);
 /// One column of a Parquet file, row by row, and its column `id` if it has one of texts or whole numbers; of the others
 /// nothing is read.
 pub(crate) struct ParquetTexts {
-    batches: ParquetRecordBatchReader,
+    batches: Rows,
     rows: vec::IntoIter<Row>,
     /// The names of the columns of texts and of ids.
     text: String,
@@ -67,7 +63,7 @@ impl ParquetTexts {
         let (text, id_name) = (field.name().clone(), id.map(|id| fields[id].name().clone()));
         let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
         let mask = ProjectionMask::roots(builder.parquet_schema(), [chosen].into_iter().chain(id));
-        let batches = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(unreadable)?;
+        let batches = Rows::of(builder.with_projection(mask).with_batch_size(BATCH)).map_err(unreadable)?;
         Ok(Self { batches, rows: Vec::new().into_iter(), text, id: id_name, seen: 0, total })
     }
 

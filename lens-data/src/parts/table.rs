@@ -73,7 +73,7 @@ fn values(cells: &[Cell]) -> ArrayRef {
 pub fn of_parquet(bytes: Vec<u8>) -> Result<Vec<Cell>, String> {
     let builder = sound_parquet::open(bytes::Bytes::from(bytes)).map_err(|error| error.to_string())?;
     let mut cells = Vec::new();
-    for batch in builder.build().map_err(|error| error.to_string())? {
+    for batch in sound_parquet::Rows::of(builder).map_err(|error| error.to_string())? {
         let batch = batch.map_err(|error| error.to_string())?;
         let read = of_batch(&batch).ok_or_else(|| {
             let names: Vec<String> = batch.schema().fields().iter().map(ToString::to_string).collect();

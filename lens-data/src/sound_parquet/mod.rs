@@ -1,6 +1,7 @@
 //! Parquet files of strangers: what the library that reads them takes for granted is looked at first, because it ends the program
-//! where it is not so.
+//! where it is not so, or counts for hours. Where it panics all the same, that is an error.
 
+mod rows;
 mod thrift;
 
 use std::io::{Chain, Cursor, Read as _};
@@ -16,6 +17,9 @@ use parquet::{
     },
 };
 
+pub(crate) use rows::Rows;
+pub use rows::is_reading_parquet;
+
 /// The longest header of a page, bytes: it may name the least and the largest value of the page.
 const LONGEST_HEADER: usize = 16 << 20;
 
@@ -27,7 +31,7 @@ pub(crate) fn open<R: ChunkReader + 'static>(
     file: R,
 ) -> Result<ParquetRecordBatchReaderBuilder<Sound<R>>, ParquetError> {
     walk_footer(&file)?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())?;
+    let metadata = rows::caught(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()))?;
     check(metadata.metadata(), file.len()).map_err(ParquetError::General)?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(Sound(file), metadata))
 }
