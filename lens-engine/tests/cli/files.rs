@@ -138,7 +138,7 @@ fn a_name_that_nothing_can_be_written_into_is_met_with_those_that_can() {
     for (command, code, wrong, advice) in [
         (&["run", "a"][..], 2, &["gif", "mp4", "jpg", "txt"][..], &of_results[..]),
         (&["render", &trace], 1, &["mp4", "csv", "bmp", ""], &drawn),
-        (&["diff", "a", "b"], 2, &["gif", "mp4", "tsv"], &of_diff),
+        (&["diff", "a", "b", "--corpus", "c"], 2, &["gif", "mp4", "tsv"], &of_diff),
         (&["corpus", "merge", "parts"], 2, &["gif", "mp4", "jpg"], &merged),
         (
             &["corpus", "run", "--input", "a"],
@@ -146,7 +146,12 @@ fn a_name_that_nothing_can_be_written_into_is_met_with_those_that_can() {
             &["gif", "jpg", "csv", "txt"],
             &["lens corpus merge", "folder"],
         ),
-        (&["attribute", "a"], 1, &["gif", "csv", "txt"], &[".json, .html, .svg, .pdf, .png, .webp or .jpg"]),
+        (
+            &["attribute", "a", "--target", "b"],
+            1,
+            &["gif", "csv", "txt"],
+            &[".json, .html, .svg, .pdf, .png, .webp or .jpg"],
+        ),
         (
             &["patch", "a", "--corrupted", "b"],
             1,
@@ -163,7 +168,7 @@ fn a_name_that_nothing_can_be_written_into_is_met_with_those_that_can() {
         }
     }
     says(&refused(&["render", &trace, "-o", "x.mp4"], 1), &["the nearest to .mp4 is .gif"]);
-    says(&refused(&["diff", "a", "b", "-o", "x.tsv"], 2), &["the nearest to .tsv is .csv"]);
+    says(&refused(&["diff", "a", "b", "--corpus", "c", "-o", "x.tsv"], 2), &["the nearest to .tsv is .csv"]);
 }
 
 #[test]

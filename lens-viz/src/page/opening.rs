@@ -2,7 +2,7 @@
 
 use lens_core::Message;
 
-use super::{LivePage, escape};
+use super::{escape, live::LivePage};
 
 /// The box that a prompt is typed in, as the page's markup has it: its text goes between this tag and the next.
 const BOX: &str = "<textarea id=\"prompt-0\"";
