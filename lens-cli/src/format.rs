@@ -120,7 +120,7 @@ pub fn is_misnamed(path: &Path) -> bool {
         return false;
     }
     let (packing, name) = Packing::of(path);
-    packing.is_some() || foreign(&ending(&name)).is_some()
+    packing.is_some() || foreign(&ending(name)).is_some()
 }
 
 /// What a name ends in, in small letters.

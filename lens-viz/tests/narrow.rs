@@ -190,7 +190,7 @@ fn written(picture: &Picture) -> (Vec<(String, Rect)>, usvg::Size) {
             match node {
                 usvg::Node::Group(group) => collect(group, into),
                 usvg::Node::Text(text) => {
-                    let says = text.chunks().iter().map(|chunk| chunk.text()).collect();
+                    let says = text.chunks().iter().map(usvg::TextChunk::text).collect();
                     into.push((says, text.flattened().abs_bounding_box()));
                 }
                 _ => {}

@@ -272,7 +272,7 @@ impl Chart {
     }
 
     /// The lines on each row of the legend, with the place where each begins.
-    fn legend_rows(&self) -> Vec<Vec<(usize, f64)>> {
+    fn legend_rows(&self) -> Vec<LegendRow> {
         let mut rows: Vec<Vec<(usize, f64)>> = Vec::new();
         let mut x = f64::INFINITY;
         for line in 0..self.lines.len() {
@@ -308,12 +308,7 @@ impl Chart {
         self.notes.iter().flat_map(broken).collect()
     }
 
-    fn draw_legend(
-        &self,
-        canvas: &mut Canvas<'_>,
-        (rows, notes): (&[Vec<(usize, f64)>], &[Shown]),
-        top: f64,
-    ) {
+    fn draw_legend(&self, canvas: &mut Canvas<'_>, (rows, notes): (&[LegendRow], &[Shown]), top: f64) {
         let mut y = top + LINE / 2.0;
         for row in rows {
             for (line, x) in row {
@@ -332,6 +327,9 @@ impl Chart {
         }
     }
 }
+
+/// The lines named in a row of the legend, each with where its name begins from the left.
+type LegendRow = Vec<(usize, f64)>;
 
 /// Length of the piece of line in the legend.
 const SAMPLE: f64 = 30.0;
