@@ -93,7 +93,7 @@ mod tests {
     fn lines_end_at_spaces_and_only_long_words_are_broken() {
         assert_eq!(broken("one two three", 48.2, 9), ["one two", "three"]);
         assert_eq!(broken("one two three", 500.0, 9), ["one two three"]);
-        assert_eq!(broken("at models/of/a/name", 60.2, 9), ["at models/", "of/a/name"]);
+        assert_eq!(broken("at models/of/a/name", 60.4, 9), ["at models/", "of/a/name"]);
         assert_eq!(broken("one two three four", 48.2, 2), ["one two", "three f…"]);
         assert_eq!(broken("ab\ncd ef", 24.2, 9), ["ab⏎", "cd", "ef"]);
         assert_eq!(
