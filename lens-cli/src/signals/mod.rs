@@ -1,4 +1,5 @@
-//! What signals do: the first SIGINT or SIGTERM ends the program in good order, the second one at once.
+//! What signals do: the first SIGINT, SIGTERM or SIGHUP (a terminal that is closed, unless `nohup` stands before the command) ends
+//! the program in good order, the second one at once.
 //!
 //! While nothing is worth keeping (loading, a download, the first step of a prompt), the first one ends the program
 //! at once too. From the first readout on, the run [holds](hold) it back, looks at [`seen`] between steps, and writes

@@ -9,7 +9,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
     low_level,
 };
@@ -24,6 +24,9 @@ const NOTHING_YET: &str = "interrupted: there was nothing to write yet";
 
 pub(super) fn start() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if !is_hangup_ignored() {
+        signals.add_signal(SIGHUP)?;
+    }
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in &mut signals {
             let first = SEEN.compare_exchange(0, signal as usize, Ordering::SeqCst, Ordering::SeqCst).is_ok();
@@ -36,6 +39,15 @@ pub(super) fn start() -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Whether whoever started the program has it go on after its terminal is closed, as `nohup` does. Where that cannot be told, it is
+/// taken for so: the system's own way of ending the program stays as it was.
+fn is_hangup_ignored() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask & (1 << (SIGHUP - 1)) != 0)
 }
 
 /// Ends the program at once, without unfinished files. No destructor runs: other threads are still computing.

@@ -153,7 +153,7 @@ fn a_name_that_nothing_can_be_written_into_is_met_with_those_that_can() {
             &[".json, .html, .svg, .pdf, .png, .webp or .jpg"],
         ),
         (
-            &["patch", "a", "--corrupted", "b"],
+            &["patch", "--clean", "a", "--corrupted", "b"],
             1,
             &["gif", "csv", "txt"],
             &[".json, .svg, .pdf", "of a folder"],

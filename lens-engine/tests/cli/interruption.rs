@@ -61,9 +61,33 @@ fn is_temporary(name: &String) -> bool {
     name.starts_with(".lens-") && name != ".lens-files.jsonl"
 }
 
+/// Whether these tests, and so what they start, go on after their terminal is closed.
+fn is_hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
+}
+
+#[test]
+fn a_run_that_is_to_outlive_its_terminal_does() {
+    let root = tempfile::tempdir().expect("a folder");
+    let out = root.path().join("new");
+    let mut command = Command::new("nohup");
+    command.arg(program()).args(["run", "-", "-o", out.to_str().expect("text")]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("nohup runs");
+    wait_until("the folder", || out.is_dir());
+    kill(&child, "HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().expect("it can be asked").is_none(), "it ended");
+    kill(&child, "TERM");
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+}
+
 #[test]
 fn a_signal_while_nothing_is_read_ends_it_at_once() {
-    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+    let hangup = (!is_hangup_ignored()).then_some(("HUP", 129));
+    for (signal, status) in [("INT", 130), ("TERM", 143)].into_iter().chain(hangup) {
         let root = tempfile::tempdir().expect("a folder");
         let out = root.path().join("new/deep");
         // It waits for its prompt, having made sure that it can write.

@@ -399,7 +399,10 @@ fn weights_that_are_cut_off_end_in_a_usable_terminal() {
     terminal.lens(&format!("tui -m '{}' 'hello world'", model.path()));
     terminal.wait("hello");
     terminal.wait("resid_post");
-    terminal.wait_until("a whole run", |screen| screen.contains("logit lens"));
+    // The readout under the cursor is there, and nothing is read any more.
+    terminal.wait_until("a whole run", |screen| {
+        screen.contains("logit lens") && screen.contains("answer") && !screen.contains("reading")
+    });
     let weights = Path::new(model.path()).join("model.safetensors");
     fs::File::options().write(true).open(&weights).and_then(|file| file.set_len(0)).expect("weights");
     terminal.press(&["i"]);
