@@ -23,7 +23,7 @@ pub(crate) struct Battery {
 /// Of which package and test program, and the tests in it.
 const TESTS: [(&str, &str, &[&str]); 2] = [
     ("lens-engine", "cli", &["killed::", "faults::"]),
-    ("lens-checkpoint", "hub", &["lies::", "processes::"]),
+    ("lens-checkpoint", "hub", &["full_disk::", "lies::", "processes::"]),
 ];
 
 pub(crate) fn run(root: &Path, asked: &Battery) -> anyhow::Result<()> {
