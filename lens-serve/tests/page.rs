@@ -83,7 +83,7 @@ fn what_is_typed_is_read_and_pinned_and_kept_where_one_looks() {
 #[test]
 fn the_grid_fills_layer_by_layer_and_what_was_chosen_stays_chosen() {
     let Some(mut tab) = tab(1280, 1100) else { return };
-    let open = open_slow_layers(Duration::from_millis(500));
+    let open = open_slow_layers(Duration::from_millis(1200));
     tab.visit(&open.server.url());
     let words: Vec<String> = (0..100).map(|n| format!("w{n}")).collect();
     write(&mut tab, "prompt-0", &words.join(" "));
@@ -129,7 +129,7 @@ fn the_grid_fills_layer_by_layer_and_what_was_chosen_stays_chosen() {
 #[test]
 fn two_prompts_fill_one_after_the_other() {
     let Some(mut tab) = tab(1280, 1100) else { return };
-    let open = open_slow_layers(Duration::from_millis(150));
+    let open = open_slow_layers(Duration::from_millis(500));
     tab.visit(&open.server.url());
     let words: Vec<String> = (0..100).map(|n| format!("w{n}")).collect();
     tab.choose("against", "prompt");
