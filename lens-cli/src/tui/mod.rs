@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, Sender, TryRecvError},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -47,6 +48,9 @@ const STILL: Duration = Duration::from_millis(200);
 
 /// How long results are taken up before they are drawn.
 const TAKE_UP: Duration = Duration::from_millis(30);
+
+/// How long a signal may take to end the program once it has given the screen back.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The saved trace that the arguments name, if they name one.
 ///
@@ -142,6 +146,10 @@ impl Shown<'_> {
         let mut before = Instant::now();
         while !self.left {
             if screen::is_lost() {
+                if signals::seen().is_some() {
+                    // The signals' thread has given it back, and is about to end the program with its own words.
+                    thread::sleep(LAST_WORDS);
+                }
                 bail!("the screen was given up");
             }
             is_new |= self.take_up();

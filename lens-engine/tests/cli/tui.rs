@@ -353,6 +353,8 @@ fn a_conversation_is_read_as_a_run_reads_it_and_its_last_message_is_typed_anew()
 
 /// Waits for the shell's answer to what a program left.
 fn status(terminal: &Terminal, code: i32) {
+    // What is typed before the shell is back may be taken away with what was typed for lens.
+    terminal.wait_until("the shell", |screen| screen.trim_end().ends_with(READY));
     terminal.write("echo \"it ended with $?\"");
     terminal.press(&["Enter"]);
     terminal.wait(&format!("it ended with {code}"));
