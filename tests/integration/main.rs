@@ -22,5 +22,6 @@ mod quantised;
 mod roundings;
 mod steering;
 mod taps;
+mod threads;
 mod tokenizer;
 mod tuned_fits;

@@ -26,6 +26,7 @@ mod rotary;
 mod span;
 mod step;
 mod tap;
+mod threads;
 mod translate;
 mod visible;
 mod weights;

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use lens_core::VocabRows;
 use tch::{Device, Kind, Tensor};
 
-use super::ModelError;
+use super::{ModelError, threads::product};
 use crate::{
     checkpoint::{Checkpoint, StoredDtype, StoredTensor},
     device::{OnTorch as _, Place},
@@ -229,40 +229,6 @@ impl Linear {
     }
 }
 
-/// `x Wᵀ + b` of `x`, `[.., in]`, and `weight`, `[out, in]`: `[.., out]`. In float32 in host memory it has the same bits for
-/// any number of threads where `out` is a multiple of 16.
-pub(super) fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
-    let more = rows_to_add(x);
-    if more == 0 {
-        return Ok(x.f_linear(weight, bias)?);
-    }
-    let mut shape = x.size();
-    let width = *shape.last().unwrap_or(&1);
-    let rows = x.f_reshape([-1, width])?;
-    let all = rows.f_constant_pad_nd([0, 0, 0, more])?.f_linear(weight, bias)?;
-    if let (Some(last), Some(out)) = (shape.last_mut(), weight.size().first()) {
-        *last = *out;
-    }
-    Ok(all.f_narrow(0, 0, rows.size()[0])?.f_reshape(shape)?)
-}
-
-/// Rows that are multiplied together by MKL's float32 product.
-const ROWS_TOGETHER: i64 = 4;
-
-/// Rows of zeros after those of `x`, so that a product in float32 has the same bits for any number of threads: MKL shares
-/// rows out among threads and multiplies four at a time, and what is left over is summed in another order. Where the rows
-/// are a multiple of four, or no more than four, none is left over by any number of threads. (So it is with columns of the
-/// result, by sixteens, which nearly every published matrix has.) In bfloat16 nothing depends on it; float64, which no model is
-/// run in, is left as it is.
-fn rows_to_add(x: &Tensor) -> i64 {
-    if x.kind() != Kind::Float || x.device() != Device::Cpu {
-        return 0;
-    }
-    let width = x.size().last().copied().unwrap_or(1).max(1);
-    let rows = x.numel() as i64 / width;
-    if rows <= ROWS_TOGETHER { 0 } else { (ROWS_TOGETHER - rows % ROWS_TOGETHER) % ROWS_TOGETHER }
-}
-
 /// The values of a matrix in host memory, where they lie.
 pub(super) fn host_rows(matrix: &Tensor) -> Result<VocabRows<'_>, ModelError> {
     let (kind, n) = (matrix.kind(), matrix.numel());
@@ -284,7 +250,7 @@ pub(super) fn host_rows(matrix: &Tensor) -> Result<VocabRows<'_>, ModelError> {
 }
 
 /// `x Wᵀ` for `x`, `[rows, width]` float32 in host memory, and a matrix W, `[width, width]`, that is multiplied where
-/// it lies: `[rows, width]`.
+/// it lies: `[rows, width]`, with the same bits for any number of threads.
 pub(super) fn times_transposed(x: &Tensor, matrix: &[f32], width: usize) -> Result<Tensor, ModelError> {
     assert_eq!(matrix.len(), width * width, "a map is a square matrix");
     let n = width as i64;
@@ -294,7 +260,7 @@ pub(super) fn times_transposed(x: &Tensor, matrix: &[f32], width: usize) -> Resu
     let matrix = unsafe {
         Tensor::f_from_blob(matrix.as_ptr().cast::<u8>(), &[n, n], &[n, 1], Kind::Float, Device::Cpu)
     }?;
-    Ok(x.f_mm(&matrix.f_transpose(0, 1)?)?)
+    product(x, &matrix, None)
 }
 
 /// The values of a tensor as float32, appended to `out`.
@@ -310,43 +276,4 @@ pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     let mut out = Vec::new();
     append_values(tensor, &mut out)?;
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Any number of rows, of shapes of small and large models, on more threads than this machine may have, in the dtypes that
-    /// models are run in.
-    #[test]
-    fn products_have_the_same_bits_on_any_number_of_threads() {
-        let before = tch::get_num_threads();
-        tch::manual_seed(7);
-        for kind in [Kind::Float, Kind::BFloat16] {
-            for (width, out) in [(64, 64), (64, 32), (33, 48), (896, 128), (704, 256)] {
-                let weight = (Tensor::randn([out, width], (Kind::Float, Device::Cpu)) / 8).to_kind(kind);
-                let linear = Linear::new(weight, None);
-                for rows in (1..30).chain([50, 99, 129]) {
-                    let x = Tensor::randn([rows, width], (Kind::Float, Device::Cpu)).to_kind(kind);
-                    let on = |threads| {
-                        tch::set_num_threads(threads);
-                        linear.forward(&x).unwrap()
-                    };
-                    let one = on(1);
-                    assert_eq!(one.size(), [rows, out]);
-                    for threads in [2, 3, 5, 8, 16] {
-                        assert!(on(threads).equal(&one), "{kind:?}: {rows} of [{out}, {width}] on {threads}");
-                    }
-                }
-            }
-        }
-        // Rows of zeros are added and go again, whatever the shape.
-        let linear = Linear::new(
-            Tensor::eye(3, (Kind::Float, Device::Cpu)),
-            Some(Tensor::ones([3], (Kind::Float, Device::Cpu))),
-        );
-        let x = Tensor::arange(30, (Kind::Float, Device::Cpu)).view([2, 5, 3]);
-        assert!(linear.forward(&x).unwrap().equal(&(&x + 1)));
-        tch::set_num_threads(before);
-    }
 }

@@ -4,11 +4,7 @@ use lens_core::BackendError;
 use tch::{Kind, Tensor};
 
 use super::{Block, scaled};
-use crate::decoder::{
-    ModelError,
-    mixer::Mixer,
-    weights::{Linear, product},
-};
+use crate::decoder::{ModelError, mixer::Mixer, threads::product, weights::Linear};
 
 impl Block {
     /// What some heads add, `[rows, d_model]` each in float32, of `z`, `[rows, n_heads, d_head]`. A norm on their sum is

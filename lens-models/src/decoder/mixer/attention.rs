@@ -18,6 +18,7 @@ use crate::{
         norm::{Norm, normed},
         part::{Part, joined},
         step::{Lent, Step},
+        threads::matmul,
         visible::{MaskForm, Masks, Seen, Visible},
         weights::{Linear, Weights},
     },
@@ -266,7 +267,7 @@ impl Attention {
     ) -> Result<Tensor, ModelError> {
         let shared = (self.spec.n_heads / self.spec.n_kv_heads) as i64;
         let per_query = |x: &Tensor| x.f_repeat_interleave_self_int(shared, 1, None);
-        let scores = q.f_matmul(&per_query(k)?.f_transpose(2, 3)?)?; // [batch, n_heads, pos, keys]
+        let scores = matmul(q, &per_query(k)?.f_transpose(2, 3)?)?; // [batch, n_heads, pos, keys]
         let mut scores = scores.f_mul_scalar(self.spec.scale)?;
         if let Some(cap) = self.spec.softcap {
             scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
@@ -286,7 +287,7 @@ impl Attention {
             scores = Tensor::f_cat(&[scores, column], 3)?;
         }
         let weights = scores.f_softmax(-1, Kind::Float)?.f_narrow(3, 0, visible.keys.len() as i64)?;
-        Ok(weights.f_to_kind(q.kind())?.f_matmul(&per_query(v)?)?) // [batch, n_heads, pos, d_value]
+        matmul(&weights.f_to_kind(q.kind())?, &per_query(v)?) // [batch, n_heads, pos, d_value]
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
         norm::Norm,
         part::{Part, joined},
         step::Step,
+        threads::{sigmoid, silu, softplus},
         weights::{Linear, Weights},
     },
     spec::GatedDeltaSpec,
@@ -87,9 +88,9 @@ impl GatedDelta {
             tap.attention(self.layer, input, value)?;
         }
         let qkv = Tensor::f_cat(&qkv, 1)?; // [pos, channels]
-        let strength = self.strength.forward(x)?.f_sigmoid()?.f_mul_scalar(self.spec.strength_factor)?;
+        let strength = sigmoid(&self.strength.forward(x)?)?.f_mul_scalar(self.spec.strength_factor)?;
         let decay = self.decay.forward(x)?.f_to_kind(Kind::Float)?.f_add(&self.decay_bias)?;
-        let decay = decay.f_softplus()?.f_mul(&self.rate)?.f_neg()?; // its logarithm, [pos, n_heads]
+        let decay = softplus(&decay)?.f_mul(&self.rate)?.f_neg()?; // its logarithm, [pos, n_heads]
         let mut read = Vec::with_capacity(step.parts.len());
         for part in &step.parts {
             let strides = self.strides(&qkv, &strength, &decay, part, step.is_kept())?;
@@ -115,7 +116,7 @@ impl GatedDelta {
     ) -> Result<Strides, ModelError> {
         let spec = &self.spec;
         let (keys, key_width) = (spec.n_key_heads as i64, spec.d_key as i64);
-        let filtered = self.filter.forward(&part.spread(qkv)?, is_kept)?.f_silu()?; // [batch, pos, channels]
+        let filtered = silu(&self.filter.forward(&part.spread(qkv)?, is_kept)?)?; // [batch, pos, channels]
         let heads = |start: i64, n: i64, width: i64| -> Result<Tensor, ModelError> {
             let shape = [filtered.size()[0], filtered.size()[1], n, width];
             let some = filtered.f_narrow(2, start, n * width)?.f_reshape(shape)?;
@@ -141,7 +142,7 @@ impl GatedDelta {
 
     /// What the heads read, `[pos, n_heads, d_value]`, normed and gated.
     fn gated(&self, read: &Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
-        let gate = self.gate.forward(x)?.f_view_as(read)?.f_to_kind(Kind::Float)?.f_silu()?;
+        let gate = silu(&self.gate.forward(x)?.f_view_as(read)?.f_to_kind(Kind::Float)?)?;
         Ok(self.norm.forward(read)?.f_mul(&gate)?.f_to_kind(x.kind())?)
     }
 }

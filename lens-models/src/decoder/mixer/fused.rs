@@ -1,8 +1,8 @@
 //! libtorch's fused attention, asked in the way that keeps it fast.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
-use crate::decoder::{ModelError, visible::Seen};
+use crate::decoder::{ModelError, threads, visible::Seen};
 
 /// What queries see, weighed: `[batch, n_heads, pos, d_value]` of queries `[batch, n_heads, pos, d_head]`, keys
 /// `[batch, n_kv_heads, keys, d_head]` and values `[batch, n_kv_heads, keys, d_value]`. `grouped` says whether libtorch is given keys that heads share as they are.
@@ -22,7 +22,10 @@ pub(super) fn attend(
             Seen::Causal => (None, true),
             Seen::All => (None, false),
         };
-        Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, is_causal, scale, grouped)
+        let asked = |q: &Tensor, k: &Tensor, v: &Tensor| {
+            Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, is_causal, scale, grouped)
+        };
+        if threads::matter_to(q) { filled(q, k, v, asked) } else { asked(q, k, v) }
     };
     if shared == 1 {
         return Ok(fused(q, k, v, false)?);
@@ -38,6 +41,30 @@ pub(super) fn attend(
     }
     let repeated = |x: &Tensor| x.f_repeat_interleave_self_int(shared, 1, None);
     Ok(fused(q, &repeated(k)?, &repeated(v)?, false)?)
+}
+
+/// Values of a head below which the products in the processor's kernel depend on whether several threads are at work.
+const LEAST_HEAD: i64 = 16;
+
+/// Attention that has the same bits for any number of threads: of heads that are filled with zeros up to [`LEAST_HEAD`],
+/// and of a single head as the first of two, as each of several is one thread's and a single one is shared out.
+fn filled(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    asked: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor, TchError>,
+) -> Result<Tensor, TchError> {
+    let (q_shape, d_value) = (q.size(), v.size()[3]);
+    let (is_alone, is_narrow) = (q_shape[0] * q_shape[1] == 1, q_shape[3] < LEAST_HEAD);
+    if !is_alone && !is_narrow {
+        return asked(q, k, v);
+    }
+    let fill = |x: &Tensor| -> Result<Tensor, TchError> {
+        let x = x.f_constant_pad_nd([0, (LEAST_HEAD - x.size()[3]).max(0)])?;
+        if is_alone { x.f_expand([1, 2, -1, -1], false) } else { Ok(x) }
+    };
+    let z = asked(&fill(q)?, &fill(k)?, &fill(v)?)?.f_transpose(1, 2)?;
+    z.f_narrow(2, 0, q_shape[1])?.f_narrow(3, 0, d_value)?.f_contiguous()?.f_transpose(1, 2)
 }
 
 /// Whether libtorch's kernels for a card take keys that heads share as they are: its flash kernel alone does, and that

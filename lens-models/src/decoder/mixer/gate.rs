@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 use crate::{
     decoder::{
         ModelError,
+        threads::{sigmoid, softplus},
         weights::{Linear, Weights},
     },
     spec::{AttentionGate, GateFunction, GateScope},
@@ -27,9 +28,9 @@ impl Gate {
     pub(super) fn on(&self, x: &Tensor, z: &Tensor) -> Result<Tensor, ModelError> {
         let factor = self.map.forward(x)?;
         let factor = match self.function {
-            GateFunction::Sigmoid => factor.f_sigmoid()?,
+            GateFunction::Sigmoid => sigmoid(&factor)?,
             // In float32, as the models' own code has it.
-            GateFunction::Softplus => factor.f_to_kind(Kind::Float)?.f_softplus()?.f_to_kind(z.kind())?,
+            GateFunction::Softplus => softplus(&factor.f_to_kind(Kind::Float)?)?.f_to_kind(z.kind())?,
         };
         let factor = match self.scope {
             GateScope::Value => factor.f_view_as(z)?,

@@ -18,6 +18,7 @@ use crate::{
         norm::Norm,
         part::{Part, joined},
         step::Step,
+        threads::matmul,
         visible::{MaskForm, Seen},
         weights::{Linear, Weights},
     },
@@ -179,7 +180,7 @@ impl LatentAttention {
     fn expanded(&self, q: &Tensor, kept: &Tensor, part: &Part) -> Result<Tensor, ModelError> {
         let (rank, rotary) = (self.spec.rank as i64, self.spec.d_rotary as i64);
         let content = kept.f_narrow(2, 0, rank)?.f_unsqueeze(1)?; // [batch, 1, keys, rank]
-        let of_heads = |to: &Tensor| content.f_matmul(&to.f_transpose(1, 2)?); // [batch, n_heads, keys, ..]
+        let of_heads = |to: &Tensor| matmul(&content, &to.f_transpose(1, 2)?); // [batch, n_heads, keys, ..]
         let (keys, values) = (of_heads(&self.to_key)?, of_heads(&self.to_value)?);
         let mut shape = keys.size();
         shape[3] = rotary;
@@ -199,13 +200,13 @@ impl LatentAttention {
     /// The same by way of queries and weighed vectors of the kept width.
     fn absorbed(&self, q: &Tensor, kept: &Tensor, part: &Part) -> Result<Tensor, ModelError> {
         let (content, rotary) = (self.spec.d_content as i64, self.spec.d_rotary as i64);
-        let led = q.f_narrow(3, 0, content)?.f_matmul(&self.to_key)?; // [batch, n_heads, pos, rank]
+        let led = matmul(&q.f_narrow(3, 0, content)?, &self.to_key)?; // [batch, n_heads, pos, rank]
         let q = Tensor::f_cat(&[led, q.f_narrow(3, content, rotary)?], 3)?;
         let overflows = self.may_overflow(&q, || Ok(self.largest_kept))?;
         let kept = kept.f_unsqueeze(1)?; // [batch, 1, keys, d_kept]
         let weighed = self.weighed(&q, &kept, &kept, part, overflows)?;
         let weighed = weighed.f_narrow(3, 0, self.spec.rank as i64)?;
-        Ok(weighed.f_matmul(&self.to_value.f_transpose(1, 2)?)?)
+        matmul(&weighed, &self.to_value.f_transpose(1, 2)?)
     }
 
     /// Whether a score of finite queries and keys may be infinite: libtorch's fused attention on the processor drops the
@@ -239,11 +240,11 @@ impl LatentAttention {
         if !written_out {
             return attend(q, k, v, &visible.seen, self.spec.scale, self.place.is_host());
         }
-        let scores = q.f_matmul(&k.f_transpose(2, 3)?)?.f_mul_scalar(self.spec.scale)?;
+        let scores = matmul(q, &k.f_transpose(2, 3)?)?.f_mul_scalar(self.spec.scale)?;
         let mut scores = scores.f_to_kind(Kind::Float)?; // [batch, n_heads, pos, keys]
         if let Seen::Some(hidden) = &visible.seen {
             scores = scores.f_masked_fill(hidden, f64::NEG_INFINITY)?;
         }
-        Ok(scores.f_softmax(-1, Kind::Float)?.f_to_kind(q.kind())?.f_matmul(v)?)
+        matmul(&scores.f_softmax(-1, Kind::Float)?.f_to_kind(q.kind())?, v)
     }
 }

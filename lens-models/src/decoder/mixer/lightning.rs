@@ -12,6 +12,7 @@ use crate::{
         norm::Norm,
         part::joined,
         step::Step,
+        threads::{matmul, sigmoid},
         weights::{Linear, Weights},
     },
     device::OnTorch as _,
@@ -90,7 +91,7 @@ impl Lightning {
             read.push(part.gather(&out.f_transpose(1, 2)?.f_contiguous()?)?);
         }
         let read = joined(read)?.f_to_kind(x.kind())?.f_reshape([step.n as i64, n_heads * d_head])?;
-        let z = self.gate.forward(x)?.f_sigmoid()?.f_mul(&self.norm.forward(&read)?)?.f_view(shape)?;
+        let z = sigmoid(&self.gate.forward(x)?)?.f_mul(&self.norm.forward(&read)?)?.f_view(shape)?;
         let z = tap.at(Point::block(self.layer, Site::Z), z)?; // [pos, n_heads, d_head]
         self.o.forward(&z.f_flatten(1, 2)?)
     }
@@ -123,11 +124,11 @@ fn decaying(
         let between = steps.f_sub(&steps.f_transpose(0, 1)?)?; // from position j to position i
         let later = Tensor::f_ones([length, length], (Kind::Bool, q.device()))?.f_triu(1)?;
         let between = left(&between.f_masked_fill(&later, f64::INFINITY)?)?;
-        let own = q.f_matmul(&k.f_transpose(2, 3)?)?.f_mul(&between)?.f_matmul(&v)?;
-        let before = q.f_mul(&left(&steps.f_add_scalar(1.0)?)?)?.f_matmul(&state)?;
+        let own = matmul(&matmul(&q, &k.f_transpose(2, 3)?)?.f_mul(&between)?, &v)?;
+        let before = matmul(&q.f_mul(&left(&steps.f_add_scalar(1.0)?)?)?, &state)?;
         read.push(own.f_add(&before)?);
         let remaining = left(&steps.f_neg()?.f_add_scalar((length - 1) as f64)?)?;
-        let written = k.f_mul(&remaining)?.f_transpose(2, 3)?.f_matmul(&v)?;
+        let written = matmul(&k.f_mul(&remaining)?.f_transpose(2, 3)?, &v)?;
         state = state.f_mul(&rates.f_mul_scalar(-(length as f64))?.f_exp()?)?.f_add(&written)?;
         start += length;
     }

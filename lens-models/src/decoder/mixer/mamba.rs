@@ -12,6 +12,7 @@ use crate::{
         norm::{Norm, normed},
         part::joined,
         step::Step,
+        threads::{silu, softplus},
         weights::{Linear, Weights},
     },
     spec::{Activation, MambaSpec},
@@ -81,7 +82,7 @@ impl Mamba {
         }
         let read = joined(read)?; // [pos, channels], float32
         tap.state_space(self.layer, &read)?;
-        let gated = read.f_mul(&gate.f_to_kind(Kind::Float)?.f_silu()?)?;
+        let gated = read.f_mul(&silu(&gate.f_to_kind(Kind::Float)?)?)?;
         self.output.forward(&gated.f_to_kind(x.kind())?)
     }
 
@@ -89,7 +90,7 @@ impl Mamba {
     fn read(&mut self, filtered: &Tensor, is_kept: bool) -> Result<Tensor, ModelError> {
         let [low, b, c] = self.selected.forward(filtered)?;
         let [step_norm, b_norm, c_norm] = &self.norms;
-        let step = self.step.forward(&normed(step_norm.as_ref(), &low)?)?.f_softplus()?;
+        let step = softplus(&self.step.forward(&normed(step_norm.as_ref(), &low)?)?)?;
         let wide = |x: &Tensor| x.f_to_kind(Kind::Float);
         let (b, c) = (wide(&normed(b_norm.as_ref(), &b)?)?, wide(&normed(c_norm.as_ref(), &c)?)?);
         self.scan.forward(&wide(filtered)?, &wide(&step)?, [&b, &c], is_kept)

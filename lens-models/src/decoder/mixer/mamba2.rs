@@ -16,6 +16,7 @@ use crate::{
         norm::Norm,
         part::joined,
         step::Step,
+        threads::{silu, softplus},
         weights::{Linear, Weights},
     },
     spec::{GateNorm, Mamba2Factors, Mamba2Spec},
@@ -90,7 +91,7 @@ impl Mamba2 {
     /// What the heads read from their states, gated and normed: `z`, `[pos, n_heads, d_head]`.
     pub(super) fn mix(&mut self, x: &Tensor, step: &Step, tap: &mut Watch<'_>) -> Result<Tensor, ModelError> {
         let [gate, filtered, steps] = self.entered(x)?;
-        let steps = steps.f_add(&self.step_bias)?.f_softplus()?;
+        let steps = softplus(&steps.f_add(&self.step_bias)?)?;
         let steps = steps.f_clamp(self.spec.step_limits.0, self.spec.step_limits.1)?; // [pos, n_heads]
         let mut read = Vec::with_capacity(step.parts.len());
         for part in &step.parts {
@@ -139,7 +140,7 @@ impl Mamba2 {
 
     /// What was read, `[pos, channels]` in float32, through the gate and the norm.
     fn gated(&self, read: &Tensor, gate: &Tensor) -> Result<Tensor, ModelError> {
-        let gate = gate.f_to_kind(Kind::Float)?.f_silu()?;
+        let gate = silu(&gate.f_to_kind(Kind::Float)?)?;
         let normed = |x: &Tensor| -> Result<Tensor, ModelError> {
             let Some(norm) = &self.norm else { return Ok(x.shallow_clone()) };
             let groups = x.f_reshape([x.size()[0], self.spec.n_groups as i64, -1])?;

@@ -7,6 +7,7 @@ use crate::{
         ModelError,
         joint::Joint,
         norm::{Norm, normed},
+        threads::{gelu, sigmoid, silu},
         weights::{Linear, Weights},
     },
     spec::{Activation, GatedSpec, Gating},
@@ -46,7 +47,7 @@ impl Gated {
             }
             Gating::ClampedSwiglu { alpha, limit } => {
                 let gate = gate.f_clamp_max(limit)?;
-                let glu = gate.f_mul(&gate.f_mul_scalar(alpha)?.f_sigmoid()?)?;
+                let glu = gate.f_mul(&sigmoid(&gate.f_mul_scalar(alpha)?)?)?;
                 up.f_clamp(-limit, limit)?.f_add_scalar(1.0)?.f_mul(&glu)?
             }
         };
@@ -57,10 +58,10 @@ impl Gated {
 /// The values of neurons after their activation.
 pub(in crate::decoder) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor, ModelError> {
     Ok(match activation {
-        Activation::Silu => x.f_silu()?,
-        Activation::Gelu => x.f_gelu("none")?,
-        Activation::GeluTanh => x.f_gelu("tanh")?,
-        Activation::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+        Activation::Silu => silu(x)?,
+        Activation::Gelu => gelu(x, false)?,
+        Activation::GeluTanh => gelu(x, true)?,
+        Activation::QuickGelu => x.f_mul(&sigmoid(&x.f_mul_scalar(1.702)?)?)?,
         Activation::Relu => x.f_relu()?,
         Activation::ReluSquared => x.f_relu()?.f_square()?,
     })

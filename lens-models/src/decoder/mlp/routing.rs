@@ -6,6 +6,7 @@ use crate::{
     decoder::{
         ModelError,
         norm::{Norm, normed},
+        threads::sigmoid,
         weights::{Linear, Weights},
     },
     spec::{Divisor, GroupScore, Groups, RoutingSpec, Scores, Weighted},
@@ -95,7 +96,7 @@ impl Router {
     fn best(&self, logits: &Tensor) -> Result<Choices, ModelError> {
         let scores = match self.spec.scores {
             Scores::Softmax => logits.f_softmax(-1, Kind::Float)?,
-            Scores::Sigmoid => logits.f_sigmoid()?,
+            Scores::Sigmoid => sigmoid(&logits)?,
             Scores::SoftmaxOfChosen | Scores::SigmoidOfChosen | Scores::SparseMixer { .. } => {
                 logits.shallow_clone()
             }
@@ -115,7 +116,7 @@ impl Router {
         }
         let weights = match self.spec.scores {
             Scores::SoftmaxOfChosen => weights.f_softmax(-1, Kind::Float)?,
-            Scores::SigmoidOfChosen => weights.f_sigmoid()?,
+            Scores::SigmoidOfChosen => sigmoid(&weights)?,
             _ => weights,
         };
         Ok(Choices { weights, experts })

@@ -6,7 +6,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::decoder::ModelError;
+use crate::decoder::{ModelError, threads::matmul};
 
 /// Positions of a chunk.
 const CHUNK: i64 = 64;
@@ -63,9 +63,9 @@ pub(super) fn delta_rule(all: &Strides, state: Option<Tensor>) -> Result<(Tensor
 /// The rule at one position.
 fn one(at: &Strides, state: &Tensor) -> Result<(Tensor, Tensor), ModelError> {
     let left = state.f_mul(&at.decay.f_exp()?.f_unsqueeze(-1)?)?;
-    let correction = at.v.f_sub(&at.k.f_matmul(&left)?)?.f_mul(&at.strength.f_unsqueeze(-1)?)?;
-    let state = left.f_add(&at.k.f_transpose(2, 3)?.f_matmul(&correction)?)?;
-    Ok((at.q.f_matmul(&state)?, state))
+    let correction = at.v.f_sub(&matmul(&at.k, &left)?)?.f_mul(&at.strength.f_unsqueeze(-1)?)?;
+    let state = left.f_add(&matmul(&at.k.f_transpose(2, 3)?, &correction)?)?;
+    Ok((matmul(&at.q, &state)?, state))
 }
 
 /// The rule at the positions of a chunk.
@@ -79,19 +79,19 @@ fn several(at: &Strides, state: &Tensor) -> Result<(Tensor, Tensor), ModelError>
     let kept = total.f_exp()?.f_unsqueeze(3)?; // [batch, heads, pos, 1]
 
     let strong = at.k.f_mul(&at.strength.f_unsqueeze(3)?)?;
-    let system = strong.f_matmul(&at.k.f_transpose(2, 3)?)?.f_mul(&between)?;
+    let system = matmul(&strong, &at.k.f_transpose(2, 3)?)?.f_mul(&between)?;
     let solve = |right: &Tensor| system.f_linalg_solve_triangular(right, false, true, true);
     let values = solve(&at.v.f_mul(&at.strength.f_unsqueeze(3)?)?)?;
     let keys = solve(&strong.f_mul(&kept)?)?;
     // What each position writes: its value, less what the state has for its key already.
-    let written = values.f_sub(&keys.f_matmul(state)?)?;
+    let written = values.f_sub(&matmul(&keys, state)?)?;
 
-    let scores = at.q.f_matmul(&at.k.f_transpose(2, 3)?)?.f_mul(&between)?;
-    let read = at.q.f_mul(&kept)?.f_matmul(state)?.f_add(&scores.f_matmul(&written)?)?;
+    let scores = matmul(&at.q, &at.k.f_transpose(2, 3)?)?.f_mul(&between)?;
+    let read = matmul(&at.q.f_mul(&kept)?, state)?.f_add(&matmul(&scores, &written)?)?;
 
     let last = total.f_narrow(2, n - 1, 1)?; // [batch, heads, 1]
     let to_end = last.f_sub(&total)?.f_exp()?.f_unsqueeze(3)?;
-    let added = at.k.f_mul(&to_end)?.f_transpose(2, 3)?.f_matmul(&written)?;
+    let added = matmul(&at.k.f_mul(&to_end)?.f_transpose(2, 3)?, &written)?;
     Ok((read, state.f_mul(&last.f_exp()?.f_unsqueeze(3)?)?.f_add(&added)?))
 }
 

@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::State;
-use crate::decoder::ModelError;
+use crate::decoder::{ModelError, threads::matmul};
 
 /// Values of states that are held at once.
 const AT_ONCE: i64 = 1 << 22;
@@ -51,7 +51,7 @@ impl ByChannel {
             let n = at_once.min(pos - start);
             let some = |x: &Tensor| x.f_narrow(1, start, n);
             let states = self.states(state, [&some(values)?, &some(step)?, &some(b)?])?;
-            read.push(states.f_matmul(&some(c)?.f_unsqueeze(-1)?)?.f_squeeze_dim(-1)?);
+            read.push(matmul(&states, &some(c)?.f_unsqueeze(-1)?)?.f_squeeze_dim(-1)?);
             state = states.f_select(1, n - 1)?;
             start += n;
         }

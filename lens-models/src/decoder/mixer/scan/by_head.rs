@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::State;
-use crate::decoder::ModelError;
+use crate::decoder::{ModelError, threads::matmul};
 
 /// Positions of a chunk: what it computes grows with their square, and what is done once a chunk with their number.
 const CHUNK: i64 = 64;
@@ -99,20 +99,20 @@ impl ByHead {
         let written = inputs.values.f_mul(&inputs.step.f_unsqueeze(-1)?)?.f_transpose(1, 2)?;
 
         // What was written in this chunk.
-        let scores = c.f_matmul(&b.f_transpose(2, 3)?)?.f_unsqueeze(2)?; // [batch, n_groups, 1, pos, pos]
+        let scores = matmul(&c, &b.f_transpose(2, 3)?)?.f_unsqueeze(2)?; // [batch, n_groups, 1, pos, pos]
         let weights = passed.f_reshape([batch, groups, shared, pos, pos])?.f_mul(&scores)?.f_tril(0)?;
-        let recent = weights.f_reshape([batch, n_heads, pos, pos])?.f_matmul(&written)?;
+        let recent = matmul(&weights.f_reshape([batch, n_heads, pos, pos])?, &written)?;
 
         // What the state holds from before.
         let since_start = rates.f_cumsum(-1, Kind::Float)?.f_exp()?; // [batch, n_heads, pos]
-        let held = c.f_matmul(&state.f_transpose(2, 3)?)?; // [batch, n_groups, pos, shared * d_head]
+        let held = matmul(&c, &state.f_transpose(2, 3)?)?; // [batch, n_groups, pos, shared * d_head]
         let held = held.f_reshape([batch, groups, pos, shared, d_head])?.f_transpose(2, 3)?;
         let held = held.f_reshape([batch, n_heads, pos, d_head])?.f_mul(&since_start.f_unsqueeze(-1)?)?;
 
         // What is left of both at the end.
         let left = passed.f_select(2, pos - 1)?.f_unsqueeze(-1)?; // [batch, n_heads, pos, 1]
         let added = written.f_mul(&left)?.f_transpose(2, 3)?;
-        let added = added.f_reshape([batch, groups, shared * d_head, pos])?.f_matmul(&b)?;
+        let added = matmul(&added.f_reshape([batch, groups, shared * d_head, pos])?, &b)?;
         let whole = since_start.f_select(2, pos - 1)?.f_reshape([batch, groups, shared, 1])?;
         let whole = whole.f_expand([batch, groups, shared, d_head], false)?;
         let after = state.f_mul(&whole.f_reshape([batch, groups, shared * d_head, 1])?)?.f_add(&added)?;

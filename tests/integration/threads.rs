@@ -1,0 +1,52 @@
+//! In float32 a forward pass has the same bits for any number of threads, in every family.
+
+use lens_core::{Backend, Forward, Point, PointSet, Site, TokenId};
+use lens_models::Decoder;
+use lens_tests::{Golden, checkpoint_names, decoder};
+use tch::Tensor;
+
+/// An odd number leaves rows over. More of them are tried operation by operation, beside the code.
+const THREADS: [i32; 2] = [2, 3];
+
+/// Everything that may be captured, and what every head of attention adds.
+fn everything(model: &mut Decoder, tokens: &[TokenId], points: &PointSet) -> Vec<(Point, Tensor)> {
+    let rows: Vec<usize> = (0..tokens.len()).collect();
+    let captured = model.forward(&Forward::new(tokens, points, &rows)).expect("a run");
+    let mut all: Vec<(Point, Tensor)> = Vec::new();
+    for (&point, hidden) in points.as_slice().iter().zip(captured) {
+        if let Point::Block { layer, site: Site::Z } = point {
+            let heads: Vec<u16> = (0..model.info().heads_of(layer).n).collect();
+            let parts = model.split_heads(layer, &hidden, &heads).expect("heads");
+            all.extend(parts.into_iter().map(|part| (point, part)));
+        }
+        all.push((point, hidden));
+    }
+    all
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit_of_any_family() {
+    let before = tch::get_num_threads();
+    for name in checkpoint_names() {
+        let golden = Golden::of(&name);
+        let mut model = decoder(&name);
+        let info = model.info().clone();
+        let z = (0..info.n_layers).filter(|layer| info.heads_of(*layer).n > 0);
+        let z = z.map(|layer| Point::block(layer, Site::Z));
+        let points: PointSet = golden.points.iter().copied().chain(z).collect();
+        for length in [golden.tokens.len(), 7] {
+            let tokens = &golden.tokens[..length];
+            let mut on = |threads| {
+                tch::set_num_threads(threads);
+                everything(&mut model, tokens, &points)
+            };
+            let one = on(1);
+            for threads in THREADS {
+                for ((point, one), (_, other)) in one.iter().zip(on(threads)) {
+                    assert!(one.equal(&other), "{name}: {point} of {length} tokens on {threads} threads");
+                }
+            }
+        }
+    }
+    tch::set_num_threads(before);
+}
