@@ -33,6 +33,10 @@ println!("decided at layer {:?}", answer.decided_at);
 "#
 )]
 
+#[cfg(all(test, feature = "torch"))]
+#[path = "../../tests/src/alone.rs"]
+#[expect(unreachable_pub, reason = "the integration tests have the same file in a library")]
+mod alone;
 #[cfg(feature = "torch")]
 pub mod decoder;
 pub mod device;

@@ -1,5 +1,6 @@
 //! Helpers of the integration tests: fixtures and goldens.
 
+mod alone;
 mod copied;
 mod golden;
 
@@ -10,6 +11,7 @@ use lens_models::{
     source::{CheckpointFiles, Silent, SourceOptions, locate},
 };
 
+pub use alone::in_a_process_of_its_own;
 pub use copied::{Copied, Stored};
 pub use golden::Golden;
 

@@ -71,6 +71,7 @@ impl Decoder {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, ModelError> {
+        device::ask_for_the_same_bits();
         let checkpoint = Arc::new(checkpoint);
         let outline = checkpoint.outline();
         let dtype = options.dtype.unwrap_or_else(|| outline.main_dtype());

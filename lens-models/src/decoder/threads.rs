@@ -4,6 +4,9 @@
 //! a share is computed in another way, and where shares end depends on how many there are. Here nothing is left over: what
 //! is missing to a whole block is filled with zeros, and taken off again. Nothing else in a decoder was found to depend on
 //! threads, nor these in bfloat16 and float16; float64, in which no model is run, is left as it is, and so is a card.
+//!
+//! That is so of MKL's kernels for processors that are not Intel's. Of those for Intel's, which share out otherwise,
+//! MKL promises it where it is asked to ([`ask_for_the_same_bits`](crate::device::ask_for_the_same_bits)).
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -24,7 +27,7 @@ pub(super) fn matter_to(x: &Tensor) -> bool {
 }
 
 /// How many are missing to a multiple of `together`.
-fn missing(n: i64, together: i64) -> i64 {
+pub(super) fn missing(n: i64, together: i64) -> i64 {
     (together - n % together) % together
 }
 
@@ -170,6 +173,7 @@ fn by_threads(n: i64, threads: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{alone::in_a_process_of_its_own, device::ask_for_the_same_bits};
 
     /// More than this machine may have, and numbers that share nothing out evenly.
     const THREADS: [i32; 5] = [2, 3, 5, 8, 16];
@@ -180,14 +184,13 @@ mod tests {
 
     /// What an operation gives on one thread, after it was compared with what it gives on more.
     fn same(what: &str, operation: impl Fn() -> Result<Tensor, ModelError>) -> Tensor {
-        let before = tch::get_num_threads();
+        ask_for_the_same_bits();
         tch::set_num_threads(1);
         let one = operation().unwrap();
         for threads in THREADS {
             tch::set_num_threads(threads);
             assert!(operation().unwrap().equal(&one), "{what} on {threads} threads");
         }
-        tch::set_num_threads(before);
         one
     }
 
@@ -195,6 +198,11 @@ mod tests {
     /// are made together, as the scores of eight experts are, and some are left over.
     #[test]
     fn products_have_the_same_bits_on_any_number_of_threads() {
+        if !in_a_process_of_its_own(
+            "decoder::threads::tests::products_have_the_same_bits_on_any_number_of_threads",
+        ) {
+            return;
+        }
         tch::manual_seed(7);
         for kind in [Kind::Float, Kind::BFloat16] {
             let whole = [(64, 64), (64, 32), (33, 48), (896, 128), (704, 256)];
@@ -229,6 +237,11 @@ mod tests {
 
     #[test]
     fn products_of_batches_have_the_same_bits_on_any_number_of_threads() {
+        if !in_a_process_of_its_own(
+            "decoder::threads::tests::products_of_batches_have_the_same_bits_on_any_number_of_threads",
+        ) {
+            return;
+        }
         tch::manual_seed(8);
         let shapes = [(2, 99, 249, 12), (3, 97, 204, 80), (4, 2, 222, 162), (2, 17, 31, 100), (1, 33, 8, 33)];
         let more = [(1, 1, 64, 9), (1, 13, 64, 200), (3, 257, 20, 128), (8, 1, 128, 257), (2, 30, 100, 1)];
@@ -247,6 +260,11 @@ mod tests {
 
     #[test]
     fn functions_have_the_same_bits_on_any_number_of_threads() {
+        if !in_a_process_of_its_own(
+            "decoder::threads::tests::functions_have_the_same_bits_on_any_number_of_threads",
+        ) {
+            return;
+        }
         tch::manual_seed(9);
         type Function = fn(&Tensor) -> Result<Tensor, ModelError>;
         let functions: [(&str, Function, Function); 5] = [

@@ -22,10 +22,10 @@ pub(super) fn attend(
             Seen::Causal => (None, true),
             Seen::All => (None, false),
         };
-        let asked = |q: &Tensor, k: &Tensor, v: &Tensor| {
+        let asked = |q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>| {
             Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, is_causal, scale, grouped)
         };
-        if threads::matter_to(q) { filled(q, k, v, asked) } else { asked(q, k, v) }
+        if threads::matter_to(q) { filled(q, k, v, mask, asked) } else { asked(q, k, v, mask) }
     };
     if shared == 1 {
         return Ok(fused(q, k, v, false)?);
@@ -46,25 +46,34 @@ pub(super) fn attend(
 /// Values of a head below which the products in the processor's kernel depend on whether several threads are at work.
 const LEAST_HEAD: i64 = 16;
 
-/// Attention that has the same bits for any number of threads: of heads that are filled with zeros up to [`LEAST_HEAD`],
-/// and of a single head as the first of two, as each of several is one thread's and a single one is shared out.
+/// Queries that those products take together.
+const QUERIES_TOGETHER: i64 = 4;
+
+/// Attention that has the same bits for any number of threads: of heads that are filled with zeros up to [`LEAST_HEAD`]
+/// values and of whole [`QUERIES_TOGETHER`], and of a single head as the first of two, as each of several is one thread's
+/// and a single one is shared out.
 fn filled(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    asked: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor, TchError>,
+    mask: Option<&Tensor>,
+    asked: impl Fn(&Tensor, &Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor, TchError>,
 ) -> Result<Tensor, TchError> {
-    let (q_shape, d_value) = (q.size(), v.size()[3]);
-    let (is_alone, is_narrow) = (q_shape[0] * q_shape[1] == 1, q_shape[3] < LEAST_HEAD);
-    if !is_alone && !is_narrow {
-        return asked(q, k, v);
+    let ((batch, heads, n, d_head), d_value) = (q.size4()?, v.size()[3]);
+    let (is_alone, is_narrow) = (batch * heads == 1, d_head < LEAST_HEAD);
+    let queries = threads::missing(n, QUERIES_TOGETHER);
+    if !is_alone && !is_narrow && queries == 0 {
+        return asked(q, k, v, mask);
     }
-    let fill = |x: &Tensor| -> Result<Tensor, TchError> {
-        let x = x.f_constant_pad_nd([0, (LEAST_HEAD - x.size()[3]).max(0)])?;
+    let fill = |x: &Tensor, rows: i64| -> Result<Tensor, TchError> {
+        let columns = (LEAST_HEAD - x.size()[3]).max(0);
+        let x =
+            if columns + rows == 0 { x.shallow_clone() } else { x.f_constant_pad_nd([0, columns, 0, rows])? };
         if is_alone { x.f_expand([1, 2, -1, -1], false) } else { Ok(x) }
     };
-    let z = asked(&fill(q)?, &fill(k)?, &fill(v)?)?.f_transpose(1, 2)?;
-    z.f_narrow(2, 0, q_shape[1])?.f_narrow(3, 0, d_value)?.f_contiguous()?.f_transpose(1, 2)
+    let mask = mask.map(|mask| mask.f_constant_pad_nd([0, 0, 0, queries])).transpose()?;
+    let z = asked(&fill(q, queries)?, &fill(k, 0)?, &fill(v, 0)?, mask.as_ref())?.f_transpose(1, 2)?;
+    z.f_narrow(1, 0, n)?.f_narrow(2, 0, heads)?.f_narrow(3, 0, d_value)?.f_contiguous()?.f_transpose(1, 2)
 }
 
 /// Whether libtorch's kernels for a card take keys that heads share as they are: its flash kernel alone does, and that
@@ -80,6 +89,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::{alone::in_a_process_of_its_own, device::ask_for_the_same_bits};
 
     fn random(shape: [i64; 4], kind: Kind) -> Tensor {
         Tensor::randn(shape, (Kind::Float, Device::Cpu)).to_kind(kind)
@@ -124,6 +134,41 @@ mod tests {
                                 "{kind:?} {heads}/{kv_heads} {n}+{past} {seen:?}: {error}"
                             );
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Prompts and single steps, heads alone and together, narrow and wide.
+    #[test]
+    fn attention_has_the_same_bits_on_any_number_of_threads() {
+        if !in_a_process_of_its_own(
+            "decoder::mixer::fused::tests::attention_has_the_same_bits_on_any_number_of_threads",
+        ) {
+            return;
+        }
+        ask_for_the_same_bits();
+        tch::manual_seed(4);
+        let lengths = [(1, 8), (1, 36), (2, 17), (3, 24), (5, 12), (9, 9), (24, 24), (31, 31), (33, 100)];
+        for (heads, kv_heads, d_head) in [(1, 1, 64), (2, 2, 6), (4, 2, 8), (8, 1, 64), (3, 3, 80)] {
+            for (n, keys) in lengths {
+                let q = random([1, heads, n, d_head], Kind::Float);
+                let [k, v] = [(); 2].map(|()| random([1, kv_heads, keys, d_head], Kind::Float));
+                let hidden = Tensor::ones([n, keys], (Kind::Bool, Device::Cpu)).triu(keys - n + 1);
+                let zeros = Tensor::zeros([n, keys], (Kind::Float, Device::Cpu));
+                let mut seen = vec![Seen::Some(zeros.masked_fill(&hidden, f64::NEG_INFINITY))];
+                seen.extend((n == 1).then_some(Seen::All));
+                seen.extend((n == keys).then_some(Seen::Causal));
+                for seen in seen {
+                    let on = |threads| {
+                        tch::set_num_threads(threads);
+                        attend(&q, &k, &v, &seen, 0.3, true).unwrap()
+                    };
+                    let one = on(1);
+                    for threads in [2, 3, 5, 16] {
+                        let what = format!("{heads}/{kv_heads} of {d_head}, {n} of {keys}, {seen:?}");
+                        assert!(on(threads).equal(&one), "{what} on {threads} threads");
                     }
                 }
             }
