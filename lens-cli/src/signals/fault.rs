@@ -78,14 +78,15 @@ pub(super) fn explain() -> io::Result<()> {
     Ok(())
 }
 
-/// What is said when the program gives up under this limit on its addresses.
+/// What is said when the program gives up under this limit on its addresses. It begins on a line of its own: another thread
+/// that gets no memory either may have written half of one.
 fn no_memory(limit: Option<u64>) -> String {
     let why = match limit {
         Some(limit) => format!(
-            "error: memory ran out: a limit (ulimit -v) leaves this program {}\n  raise it, or",
+            "\nerror: memory ran out: a limit (ulimit -v) leaves this program {}\n  raise it, or",
             ByteSize(limit)
         ),
-        None => "error: the program had to give up, most likely because memory ran out (see the line above)\n  free some, or"
+        None => "\nerror: the program had to give up, most likely because memory ran out (see the line above)\n  free some, or"
             .to_owned(),
     };
     format!(

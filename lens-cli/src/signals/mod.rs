@@ -4,7 +4,8 @@
 //! While nothing is worth keeping (loading, a download, the first step of a prompt), the first one ends the program
 //! at once too. From the first readout on, the run [holds](hold) it back, looks at [`seen`] between steps, and writes
 //! what it has. Files never get their final name before they are whole, so whatever ends the program leaves no broken
-//! one.
+//! one. Before all this, while the system loads libtorch for the engine, a signal does what it does to any program: it
+//! ends it, without words.
 
 #[cfg(unix)]
 mod fault;
