@@ -93,7 +93,7 @@ impl Shared {
     /// The factor on what it computes, `[pos, 1]`, if there is one.
     pub(super) fn factor(&self, x: &Tensor) -> Result<Option<Tensor>, ModelError> {
         let gate = self.gate.as_ref();
-        gate.map(|gate| -> Result<_, ModelError> { Ok(sigmoid(&gate.forward(x)?)?) }).transpose()
+        gate.map(|gate| sigmoid(&gate.forward(x)?)).transpose()
     }
 
     /// `[pos, d_model]` to `[pos, d_model]`.

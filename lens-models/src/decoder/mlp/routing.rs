@@ -96,7 +96,7 @@ impl Router {
     fn best(&self, logits: &Tensor) -> Result<Choices, ModelError> {
         let scores = match self.spec.scores {
             Scores::Softmax => logits.f_softmax(-1, Kind::Float)?,
-            Scores::Sigmoid => sigmoid(&logits)?,
+            Scores::Sigmoid => sigmoid(logits)?,
             Scores::SoftmaxOfChosen | Scores::SigmoidOfChosen | Scores::SparseMixer { .. } => {
                 logits.shallow_clone()
             }
