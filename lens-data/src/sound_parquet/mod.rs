@@ -1,6 +1,7 @@
 //! Parquet files of strangers: what the library that reads them takes for granted is looked at first, because it ends the program
 //! where it is not so, or counts for hours. Where it panics all the same, that is an error.
 
+mod known;
 mod rows;
 mod thrift;
 
@@ -43,7 +44,7 @@ fn walk_footer(file: &impl ChunkReader) -> Result<(), ParquetError> {
     file.get_read(tail)?.read_exact(&mut last)?;
     let length = FooterTail::try_new(&last)?.metadata_length();
     let Some(start) = tail.checked_sub(length as u64) else { return Ok(()) };
-    thrift::structure(&mut &*file.get_bytes(start, length)?, length)?;
+    thrift::structure(&mut &*file.get_bytes(start, length)?, length, known::FILE)?;
     Ok(())
 }
 
@@ -63,7 +64,7 @@ impl<R: ChunkReader> ChunkReader for Sound<R> {
     /// From the header of a page on: pages are all that is read in this way once a file is open.
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         let mut read = self.0.get_read(start)?;
-        let header = thrift::structure(&mut read, LONGEST_HEADER)?;
+        let header = thrift::structure(&mut read, LONGEST_HEADER, known::PAGE)?;
         Ok(Cursor::new(header).chain(read))
     }
 

@@ -2,25 +2,27 @@
 //!
 //! The library steps over what it does not know by counting what is said to be there: a list of two billion truth values has no
 //! bytes to run out of, and takes it seconds. Here every element has a byte at least, so that a walk takes no longer than what is
-//! walked over. The source is the [specification](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
+//! walked over; and every field that the library knows is what it takes it for ([`Known`]), so that it goes the same way. The source is the [specification](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
 
 use std::io::{self, Read};
+
+use super::known::{Fields, Known};
 
 /// Structures within structures; Parquet has less than ten.
 const DEEPEST: usize = 32;
 
-/// Walks over one structure at the beginning of `read` and returns its bytes, at most `most`.
+/// Walks over one structure with these fields at the beginning of `read` and returns its bytes, at most `most`.
 ///
 /// # Errors
-/// When it is cut off, longer than that, deeper than any in Parquet, or has lists of truth values or maps, of which Parquet has none.
-pub(super) fn structure(read: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
+/// When it is cut off, longer than that, deeper than any in Parquet, has lists of truth values or maps, of which Parquet has none, or
+/// something else in a field than what is known to stand there.
+pub(super) fn structure(read: &mut impl Read, most: usize, fields: Fields) -> io::Result<Vec<u8>> {
     let mut walk = Walk { read, seen: Vec::new(), most };
-    walk.value(STRUCT, DEEPEST)?;
+    walk.value(STRUCT, Some(Known::Structure(fields)), DEEPEST)?;
     Ok(walk.seen)
 }
 
 /// The types of the protocol that are told apart.
-const TRUTH: [u8; 2] = [1, 2];
 const BYTE: u8 = 3;
 const INTEGERS: [u8; 3] = [4, 5, 6];
 const DOUBLE: u8 = 7;
@@ -36,7 +38,11 @@ struct Walk<'r, R> {
 }
 
 impl<R: Read> Walk<'_, R> {
-    fn value(&mut self, kind: u8, depth: usize) -> io::Result<()> {
+    /// A value of a type of the protocol, with what is known of its place.
+    fn value(&mut self, kind: u8, known: Option<Known>, depth: usize) -> io::Result<()> {
+        if let Some(known) = known.filter(|known| !known.is(kind)) {
+            return Err(broken(&format!("it has something of type {kind} where Parquet has {known}")));
+        }
         let Some(depth) = depth.checked_sub(1) else { return Err(broken("it is nested too deeply")) };
         match kind {
             BYTE => self.take(1),
@@ -47,40 +53,51 @@ impl<R: Read> Walk<'_, R> {
                 let bytes = self.integer()?;
                 self.take(bytes)
             }
-            kind if LISTS.contains(&kind) => self.list(depth),
-            STRUCT => self.fields(depth),
+            kind if LISTS.contains(&kind) => match known {
+                Some(Known::List(of)) => self.list(Some(*of), depth),
+                _ => self.list(None, depth),
+            },
+            STRUCT => match known {
+                Some(Known::Structure(fields)) => self.fields(fields, depth),
+                _ => self.fields(&[], depth),
+            },
             kind => {
                 Err(broken(&format!("it has something of type {kind}, and Parquet has none of those there")))
             }
         }
     }
 
-    fn fields(&mut self, depth: usize) -> io::Result<()> {
+    fn fields(&mut self, fields: Fields, depth: usize) -> io::Result<()> {
+        let mut number = 0i16;
         loop {
             let head = self.byte()?;
             if head == 0 {
                 return Ok(());
             }
-            if head >> 4 == 0 {
-                // The field's number, where it is not a little more than the one before.
-                self.integer()?;
-            }
-            match head & 0xf {
+            number = match head >> 4 {
+                // The field's number, where it is not a little more than the one before; of a longer one its last 16 bits.
+                0 => zigzag(self.integer()?) as i16,
+                more => number
+                    .checked_add(i16::from(more))
+                    .ok_or_else(|| broken("it has a field of too large a number"))?,
+            };
+            let known = fields.iter().find(|(of, _)| *of == number).map(|(_, known)| *known);
+            match (head & 0xf, known) {
                 // The type says which it is.
-                kind if TRUTH.contains(&kind) => {}
-                kind => self.value(kind, depth)?,
+                (1 | 2, None | Some(Known::Truth)) => {}
+                (kind, known) => self.value(kind, known, depth)?,
             }
         }
     }
 
-    fn list(&mut self, depth: usize) -> io::Result<()> {
+    fn list(&mut self, of: Option<Known>, depth: usize) -> io::Result<()> {
         let head = self.byte()?;
         let n = match head >> 4 {
             15 => self.integer()?,
             n => n.into(),
         };
         for _ in 0..n {
-            self.value(head & 0xf, depth)?;
+            self.value(head & 0xf, of, depth)?;
         }
         Ok(())
     }
@@ -114,16 +131,24 @@ impl<R: Read> Walk<'_, R> {
     }
 }
 
+/// A signed number that was written as an unsigned one.
+fn zigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
 fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("what describes the file's columns is broken: {what}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::known::{FILE, PAGE},
+        *,
+    };
 
     fn walked(bytes: &[u8]) -> Result<usize, String> {
-        structure(&mut &*bytes, 1 << 20).map(|seen| seen.len()).map_err(|error| error.to_string())
+        structure(&mut &*bytes, 1 << 20, &[]).map(|seen| seen.len()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -156,6 +181,60 @@ mod tests {
         assert!(walked(&[0x15; 40].map(|_| 0xff)).unwrap_err().contains("type 15"));
         assert!(walked(&[0x15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]).is_err());
         assert!(walked(&[0x1c; 100]).unwrap_err().contains("too deeply"));
+    }
+
+    /// The library would read what it expects, and be in the middle of a value after it.
+    #[test]
+    fn a_known_field_is_what_it_is_known_as() {
+        let of_page = |bytes: &[u8]| {
+            let walked = structure(&mut &*bytes, 1 << 20, PAGE).map(|seen| seen.len());
+            walked.map_err(|error| error.to_string())
+        };
+        // The kind of a page, its sizes, and the header of a dictionary, which is sorted; then a field that nobody knows.
+        let sound = [0x15, 4, 0x15, 8, 0x15, 8, 0x4c, 0x15, 2, 0x15, 0, 0x11, 0, 0x38, 1, b'x', 0];
+        assert_eq!(of_page(&sound), Ok(sound.len()));
+        for (at, kind, what) in
+            [(0, 0x18, "an integer"), (6, 0x48, "a structure"), (11, 0x15, "a truth value")]
+        {
+            let mut other = sound;
+            other[at] = kind;
+            let error = of_page(&other).unwrap_err();
+            assert!(error.contains(&format!("where Parquet has {what}")), "{error}");
+        }
+        // The same by a number that is written out, and by one whose last 16 bits are that number.
+        for number in [&[2][..], &[0x82, 0x80, 8][..]] {
+            let other = [&[0x08][..], number, &[1, b'x', 0]].concat();
+            assert!(of_page(&other).unwrap_err().contains("where Parquet has an integer"));
+        }
+        assert!(of_page(&[0x05, 0xfe, 0xff, 3, 0, 0x15, 0, 0]).unwrap_err().contains("too large a number"));
+    }
+
+    #[test]
+    fn lists_are_of_what_they_are_known_to_be_of() {
+        let of_file = |bytes: &[u8]| {
+            let walked = structure(&mut &*bytes, 1 << 20, FILE).map(|seen| seen.len());
+            walked.map_err(|error| error.to_string())
+        };
+        // One group of rows with one column, whose encodings are a list of integers.
+        let sound = [0x49, 0x1c, 0x19, 0x1c, 0x3c, 0x29, 0x15, 0, 0, 0, 0, 0];
+        assert_eq!(of_file(&sound), Ok(sound.len()));
+        let error = |at: usize, kind: u8| {
+            let mut other = sound;
+            other[at] = kind;
+            of_file(&other).unwrap_err()
+        };
+        assert!(error(6, 0x17).contains("where Parquet has an integer"));
+        assert!(error(3, 0x18).contains("where Parquet has a structure"));
+    }
+
+    /// `known.rs` says what this version of the library reads: of another one it has to be looked at again.
+    #[test]
+    fn the_library_is_the_one_whose_fields_are_known() {
+        let locked = include_str!("../../../Cargo.lock");
+        assert!(
+            locked.contains("name = \"parquet\"\nversion = \"60.1."),
+            "compare known.rs with the new version"
+        );
     }
 
     /// However many structures lie in lists of lists, a walk has not more steps than bytes.
