@@ -1,9 +1,9 @@
-//! Operations of libtorch in float32 that have other bits on other numbers of threads, asked so that they have the same.
+//! Operations of libtorch that have other bits on other numbers of threads, asked so that they have the same.
 //!
 //! libtorch and MKL share an operation out among threads and compute by vectors or blocks; what is left over at the end of
 //! a share is computed in another way, and where shares end depends on how many there are. Here nothing is left over: what
 //! is missing to a whole block is filled with zeros, and taken off again. Nothing else in a decoder was found to depend on
-//! threads, nor these in bfloat16 and float16; float64, in which no model is run, is left as it is, and so is a card.
+//! threads, nor products in bfloat16 and float16; float64, in which no model is run, is left as it is, and so is a card.
 //!
 //! That is so of MKL's kernels for processors that are not Intel's. Of those for Intel's, which share out otherwise,
 //! MKL promises it where it is asked to ([`ask_for_the_same_bits`](crate::device::ask_for_the_same_bits)).
@@ -18,12 +18,19 @@ const ROWS_TOGETHER: i64 = 4;
 /// Columns of the result that MKL's float32 product makes together.
 const COLUMNS_TOGETHER: i64 = 16;
 
-/// What libtorch's widest vectors compute in one step of a loop over values.
-const VALUES_TOGETHER: i64 = 32;
+/// What two of libtorch's widest vectors hold, which it computes in one step of a loop over values: of 16 bits, and so of
+/// twice as many in float32.
+const VALUES_TOGETHER: i64 = 64;
 
 /// Whether an operation on `x` may depend on the number of threads.
 pub(super) fn matter_to(x: &Tensor) -> bool {
-    x.kind() == Kind::Float && x.device() == Device::Cpu && x.numel() > 0
+    let is_run_in = matches!(x.kind(), Kind::Float | Kind::BFloat16 | Kind::Half);
+    is_run_in && x.device() == Device::Cpu && x.numel() > 0
+}
+
+/// Whether a product by `x` may.
+pub(super) fn matter_to_products_of(x: &Tensor) -> bool {
+    x.kind() == Kind::Float && matter_to(x)
 }
 
 /// How many are missing to a multiple of `together`.
@@ -44,7 +51,7 @@ pub(super) fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Res
     };
     let n_rows = x.numel() as i64 / (*width).max(1);
     let (add_rows, left_over) = (rows_to_add(n_rows), out % COLUMNS_TOGETHER);
-    if !matter_to(x) || (add_rows == 0 && left_over == 0) {
+    if !matter_to_products_of(x) || (add_rows == 0 && left_over == 0) {
         return Ok(x.f_linear(weight, bias)?);
     }
     let rows = x.f_reshape([n_rows, *width])?.f_constant_pad_nd([0, 0, 0, add_rows])?;
@@ -76,7 +83,7 @@ fn in_two(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, whole: i64) -> Res
 pub(super) fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor, ModelError> {
     let (a_size, b_size) = (a.size(), b.size());
     let ([.., m, _], [.., n]) = (a_size.as_slice(), b_size.as_slice()) else { return Ok(a.f_matmul(b)?) };
-    if !matter_to(a) {
+    if !matter_to_products_of(a) {
         return Ok(a.f_matmul(b)?);
     }
     // A single row or column is one sum for each value, whoever makes it.
@@ -274,11 +281,23 @@ mod tests {
             ("gelu", |x| gelu(x, false), |x| Ok(x.f_gelu("none")?)),
             ("gelu tanh", |x| gelu(x, true), |x| Ok(x.f_gelu("tanh")?)),
         ];
-        for shape in [[3, 5, 7], [1, 5, 4864], [1, 88, 896], [2, 77, 1001], [1, 16, 4096], [3, 33, 1024]] {
-            let x = random(shape);
-            for (name, function, plain) in functions {
-                let y = same(&format!("{name} of {shape:?}"), || function(&x));
-                assert!(y.allclose(&plain(&x).unwrap(), 1e-6, 1e-7, false), "{name} of {shape:?}");
+        let shapes = [
+            [3, 5, 7],
+            [1, 5, 4864],
+            [1, 33, 896],
+            [1, 88, 896],
+            [2, 77, 1001],
+            [1, 16, 4096],
+            [3, 33, 1024],
+        ];
+        for (kind, tolerance) in [(Kind::Float, 1e-6), (Kind::BFloat16, 1e-2), (Kind::Half, 2e-3)] {
+            for shape in shapes {
+                let x = random(shape).to_kind(kind);
+                for (name, function, plain) in functions {
+                    let y = same(&format!("{name} of {shape:?} in {kind:?}"), || function(&x));
+                    let close = y.allclose(&plain(&x).unwrap(), tolerance, 1e-7, false);
+                    assert!(close, "{name} of {shape:?} in {kind:?}");
+                }
             }
         }
     }

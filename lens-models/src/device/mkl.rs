@@ -4,10 +4,11 @@ use std::sync::Once;
 
 /// Asks MKL, once for the process, for products that have the same bits for any number of threads, where it knows how: on
 /// processors that it takes for Intel's. Its strict mode of conditional numerical reproducibility costs products of few
-/// rows in float32 up to half as much time again, and others nothing. A mode that was chosen already, as by the variable
-/// `MKL_CBWR`, stays, and so does what MKL has begun with: a program that multiplies with libtorch before it loads a model
-/// sets that variable to `AUTO,STRICT` itself. On other processors the mode does not do that, and changes which kernels run: there, what lies
-/// in `decoder/threads.rs` does it alone.
+/// rows in float32 up to half as much time again, and others nothing.
+///
+/// A mode that was chosen already, as by the variable `MKL_CBWR`, stays, and so does what MKL has begun with: a program
+/// that multiplies with libtorch before it loads a model sets that variable to `AUTO,STRICT` itself. On other processors
+/// the mode does not do that, and changes which kernels run: there, `decoder/threads.rs` does it alone.
 pub(crate) fn ask_for_the_same_bits() {
     static ASKED: Once = Once::new();
     ASKED.call_once(|| {

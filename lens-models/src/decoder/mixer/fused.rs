@@ -49,9 +49,9 @@ const LEAST_HEAD: i64 = 16;
 /// Queries that those products take together.
 const QUERIES_TOGETHER: i64 = 4;
 
-/// Attention that has the same bits for any number of threads: of heads that are filled with zeros up to [`LEAST_HEAD`]
-/// values and of whole [`QUERIES_TOGETHER`], and of a single head as the first of two, as each of several is one thread's
-/// and a single one is shared out.
+/// Attention that has the same bits for any number of threads: of a single head as the first of two, as each of several is
+/// one thread's and a single one is shared out; and in float32 of heads that are filled with zeros up to [`LEAST_HEAD`]
+/// values, and of whole [`QUERIES_TOGETHER`].
 fn filled(
     q: &Tensor,
     k: &Tensor,
@@ -60,13 +60,13 @@ fn filled(
     asked: impl Fn(&Tensor, &Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor, TchError>,
 ) -> Result<Tensor, TchError> {
     let ((batch, heads, n, d_head), d_value) = (q.size4()?, v.size()[3]);
-    let (is_alone, is_narrow) = (batch * heads == 1, d_head < LEAST_HEAD);
-    let queries = threads::missing(n, QUERIES_TOGETHER);
-    if !is_alone && !is_narrow && queries == 0 {
+    let (is_alone, fills) = (batch * heads == 1, threads::matter_to_products_of(q));
+    let queries = if fills { threads::missing(n, QUERIES_TOGETHER) } else { 0 };
+    if !is_alone && queries == 0 && (!fills || d_head >= LEAST_HEAD) {
         return asked(q, k, v, mask);
     }
     let fill = |x: &Tensor, rows: i64| -> Result<Tensor, TchError> {
-        let columns = (LEAST_HEAD - x.size()[3]).max(0);
+        let columns = if fills { (LEAST_HEAD - x.size()[3]).max(0) } else { 0 };
         let x =
             if columns + rows == 0 { x.shallow_clone() } else { x.f_constant_pad_nd([0, columns, 0, rows])? };
         if is_alone { x.f_expand([1, 2, -1, -1], false) } else { Ok(x) }
@@ -150,13 +150,16 @@ mod tests {
         }
         ask_for_the_same_bits();
         tch::manual_seed(4);
-        let lengths = [(1, 8), (1, 36), (2, 17), (3, 24), (5, 12), (9, 9), (24, 24), (31, 31), (33, 100)];
-        for (heads, kv_heads, d_head) in [(1, 1, 64), (2, 2, 6), (4, 2, 8), (8, 1, 64), (3, 3, 80)] {
+        let lengths =
+            [(1, 8), (1, 36), (2, 17), (3, 24), (5, 12), (9, 9), (17, 317), (24, 24), (31, 31), (33, 100)];
+        let heads = [(1, 1, 64), (2, 2, 6), (4, 2, 8), (8, 1, 64), (3, 3, 80)];
+        let all = [Kind::Float, Kind::BFloat16, Kind::Half].map(|kind| heads.map(|heads| (kind, heads)));
+        for (kind, (heads, kv_heads, d_head)) in all.into_iter().flatten() {
             for (n, keys) in lengths {
-                let q = random([1, heads, n, d_head], Kind::Float);
-                let [k, v] = [(); 2].map(|()| random([1, kv_heads, keys, d_head], Kind::Float));
+                let q = random([1, heads, n, d_head], kind);
+                let [k, v] = [(); 2].map(|()| random([1, kv_heads, keys, d_head], kind));
                 let hidden = Tensor::ones([n, keys], (Kind::Bool, Device::Cpu)).triu(keys - n + 1);
-                let zeros = Tensor::zeros([n, keys], (Kind::Float, Device::Cpu));
+                let zeros = Tensor::zeros([n, keys], (kind, Device::Cpu));
                 let mut seen = vec![Seen::Some(zeros.masked_fill(&hidden, f64::NEG_INFINITY))];
                 seen.extend((n == 1).then_some(Seen::All));
                 seen.extend((n == keys).then_some(Seen::Causal));
@@ -167,7 +170,8 @@ mod tests {
                     };
                     let one = on(1);
                     for threads in [2, 3, 5, 16] {
-                        let what = format!("{heads}/{kv_heads} of {d_head}, {n} of {keys}, {seen:?}");
+                        let what =
+                            format!("{kind:?} {heads}/{kv_heads} of {d_head}, {n} of {keys}, {seen:?}");
                         assert!(on(threads).equal(&one), "{what} on {threads} threads");
                     }
                 }
