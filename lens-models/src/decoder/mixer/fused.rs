@@ -50,7 +50,7 @@ const LEAST_HEAD: i64 = 16;
 const QUERIES_TOGETHER: i64 = 4;
 
 /// Attention that has the same bits for any number of threads: of a single head as the first of two, as each of several is
-/// one thread's and a single one is shared out; and in float32 of heads that are filled with zeros up to [`LEAST_HEAD`]
+/// one thread's and a single one is shared out; and but for bfloat16 of heads that are filled with zeros up to [`LEAST_HEAD`]
 /// values, and of whole [`QUERIES_TOGETHER`].
 fn filled(
     q: &Tensor,
@@ -60,7 +60,7 @@ fn filled(
     asked: impl Fn(&Tensor, &Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor, TchError>,
 ) -> Result<Tensor, TchError> {
     let ((batch, heads, n, d_head), d_value) = (q.size4()?, v.size()[3]);
-    let (is_alone, fills) = (batch * heads == 1, threads::matter_to_products_of(q));
+    let (is_alone, fills) = (batch * heads == 1, q.kind() != Kind::BFloat16);
     let queries = if fills { threads::missing(n, QUERIES_TOGETHER) } else { 0 };
     if !is_alone && queries == 0 && (!fills || d_head >= LEAST_HEAD) {
         return asked(q, k, v, mask);
@@ -150,8 +150,19 @@ mod tests {
         }
         ask_for_the_same_bits();
         tch::manual_seed(4);
-        let lengths =
-            [(1, 8), (1, 36), (2, 17), (3, 24), (5, 12), (9, 9), (17, 317), (24, 24), (31, 31), (33, 100)];
+        let lengths = [
+            (1, 8),
+            (1, 36),
+            (2, 17),
+            (3, 24),
+            (5, 12),
+            (9, 9),
+            (17, 317),
+            (3, 33),
+            (24, 24),
+            (31, 31),
+            (33, 100),
+        ];
         let heads = [(1, 1, 64), (2, 2, 6), (4, 2, 8), (8, 1, 64), (3, 3, 80)];
         let all = [Kind::Float, Kind::BFloat16, Kind::Half].map(|kind| heads.map(|heads| (kind, heads)));
         for (kind, (heads, kv_heads, d_head)) in all.into_iter().flatten() {
