@@ -2,7 +2,8 @@
 //!
 //! The library steps over what it does not know by counting what is said to be there: a list of two billion truth values has no
 //! bytes to run out of, and takes it seconds. Here every element has a byte at least, so that a walk takes no longer than what is
-//! walked over; and every field that the library knows is what it takes it for ([`Known`]), so that it goes the same way. The source is the [specification](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
+//! walked over; and every field that the library knows is what it takes it for ([`Known`]), so that it goes the same way.
+//! The source is the [specification](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
 
 use std::io::{self, Read};
 
@@ -148,7 +149,11 @@ mod tests {
     };
 
     fn walked(bytes: &[u8]) -> Result<usize, String> {
-        structure(&mut &*bytes, 1 << 20, &[]).map(|seen| seen.len()).map_err(|error| error.to_string())
+        walked_as(&[], bytes)
+    }
+
+    fn walked_as(fields: Fields, bytes: &[u8]) -> Result<usize, String> {
+        structure(&mut &*bytes, 1 << 20, fields).map(|seen| seen.len()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -186,10 +191,7 @@ mod tests {
     /// The library would read what it expects, and be in the middle of a value after it.
     #[test]
     fn a_known_field_is_what_it_is_known_as() {
-        let of_page = |bytes: &[u8]| {
-            let walked = structure(&mut &*bytes, 1 << 20, PAGE).map(|seen| seen.len());
-            walked.map_err(|error| error.to_string())
-        };
+        let of_page = |bytes: &[u8]| walked_as(PAGE, bytes);
         // The kind of a page, its sizes, and the header of a dictionary, which is sorted; then a field that nobody knows.
         let sound = [0x15, 4, 0x15, 8, 0x15, 8, 0x4c, 0x15, 2, 0x15, 0, 0x11, 0, 0x38, 1, b'x', 0];
         assert_eq!(of_page(&sound), Ok(sound.len()));
@@ -211,10 +213,7 @@ mod tests {
 
     #[test]
     fn lists_are_of_what_they_are_known_to_be_of() {
-        let of_file = |bytes: &[u8]| {
-            let walked = structure(&mut &*bytes, 1 << 20, FILE).map(|seen| seen.len());
-            walked.map_err(|error| error.to_string())
-        };
+        let of_file = |bytes: &[u8]| walked_as(FILE, bytes);
         // One group of rows with one column, whose encodings are a list of integers.
         let sound = [0x49, 0x1c, 0x19, 0x1c, 0x3c, 0x29, 0x15, 0, 0, 0, 0, 0];
         assert_eq!(of_file(&sound), Ok(sound.len()));
